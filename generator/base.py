@@ -1,0 +1,56 @@
+"""The protocol that every generator follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from sora_eval.types import MODES, Case, Failure, Mode, Video
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a generator can be asked for.
+
+    modes: the modes it supports.
+    max_frames: the longest clip, None for no limit.
+    """
+
+    modes: tuple[Mode, ...] = MODES
+    max_frames: int | None = None
+
+    def refuses(self, case: Case) -> str:
+        """Return why this case can't be asked, "" when it can."""
+        if case.mode not in self.modes:
+            return f"the generator has no mode {case.mode}"
+        if self.max_frames is not None and case.frames > self.max_frames:
+            return f"the generator makes at most {self.max_frames} frames, {case.frames} were asked"
+        return ""
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Makes one video per case.
+
+    name: unique within a run, file-name safe.
+    kind: "model", "oracle", "control" or "violation".
+    """
+
+    @property
+    def name(self) -> str:
+        """Return the name, unique within a run and file-name safe."""
+
+    @property
+    def kind(self) -> str:
+        """Return "model", "oracle", "control" or "violation"."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Return what can be asked."""
+
+    def fingerprint(self, case: Case) -> str:
+        """Return a hash of all that the answer to `case` depends on besides the case (weights, options)."""
+
+    def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
+        """Yield one video, or the reason why there is none, per case and in order."""

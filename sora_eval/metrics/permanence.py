@@ -1,0 +1,119 @@
+"""Object permanence: how many things there are, and where and when a hidden one comes out again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from sora_eval.types import Bools, Floats
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Straight motion at constant velocity, `xy(t) = xy0 + velocity (t - t0_s)`.
+
+    xy0: [2] pixels; velocity: [2] pixels per second; t0_s: seconds.
+    """
+
+    xy0: Floats
+    velocity: Floats
+    t0_s: float
+
+    def at(self, t_s: float) -> Floats:
+        """Return the position [2] in pixels at `t_s` seconds."""
+        return np.asarray(self.xy0 + self.velocity * (t_s - self.t0_s))
+
+
+@dataclass(frozen=True)
+class Exit:
+    """Where and when an object comes out.
+
+    t_s: seconds; xy: [2] pixels.
+    """
+
+    t_s: float
+    xy: Floats
+
+
+@dataclass(frozen=True)
+class ExitError:
+    """How far an exit was off.
+
+    time_s: seen minus expected, seconds (positive: too late); place_px: distance in pixels.
+    """
+
+    time_s: float
+    place_px: float
+
+
+def count_consistency(counts: ArrayLike, expected: int) -> float:
+    """Return `max(0, 1 - mean_t |n_t - n*| / n*)`, 1 when every frame shows the expected number of objects.
+
+    counts: [T] objects found in each frame; expected: n*, at least 1.
+    Clipped at 0, so that one clip full of false objects cannot outweigh many good ones in a mean.
+    Raises ValueError for no frames, negative counts or expected < 1.
+    """
+    n = np.asarray(counts, dtype=np.float64)
+    if n.ndim != 1 or n.size == 0 or not (n >= 0).all():
+        raise ValueError(f"counts must be [T] numbers >= 0 with T >= 1, got shape {n.shape}")
+    if expected < 1:
+        raise ValueError(f"expected must be at least 1, got {expected}")
+    return max(0.0, 1.0 - float(np.abs(n - expected).mean()) / expected)
+
+
+def fit_constant_velocity(t_s: Floats, xy: Floats) -> Motion:
+    """Return the least-squares straight motion through positions seen before an object was hidden.
+
+    t_s: [n] seconds; xy: [n, 2] pixels, n >= 2, NaN rows ignored.
+    Leave out frames in which the object is partly covered: the centroid of what is left lags behind.
+    Raises ValueError with fewer than two distinct times.
+    """
+    t, xy = np.asarray(t_s, dtype=np.float64), np.asarray(xy, dtype=np.float64)
+    seen = np.isfinite(xy).all(axis=1) & np.isfinite(t)
+    t, xy = t[seen], xy[seen]
+    if len(t) < 2 or np.ptp(t) == 0:
+        raise ValueError(f"need positions at two times at least to fit a velocity, got {len(np.unique(t))}")
+    t0 = float(t.mean())
+    velocity = (t - t0) @ (xy - xy.mean(axis=0)) / ((t - t0) ** 2).sum()
+    return Motion(xy.mean(axis=0), velocity, t0)
+
+
+def expected_exit(motion: Motion, box: tuple[float, float, float, float]) -> Exit:
+    """Return where and when straight motion leaves a box (the occluder), by the slab method.
+
+    box: x0, y0, x1, y1 in pixels. Grow it by the object's radius to speak of the moment when all of it is out.
+    Raises ValueError when the path does not cross the box, or does not move.
+    """
+    low, high = np.asarray(box[:2], dtype=np.float64), np.asarray(box[2:], dtype=np.float64)
+    moving = motion.velocity != 0
+    still_inside = (low <= motion.xy0) & (motion.xy0 <= high)
+    if not moving.any():
+        raise ValueError("the object stands still and never leaves the box")
+    speed = motion.velocity[moving]
+    sides = np.sort([(low - motion.xy0)[moving] / speed, (high - motion.xy0)[moving] / speed], axis=0)
+    enter, leave = float(sides[0].max()), float(sides[1].min())
+    if not still_inside[~moving].all() or enter >= leave:
+        raise ValueError(f"the path does not cross the box {box}")
+    t_s = motion.t0_s + leave
+    return Exit(t_s, motion.at(t_s))
+
+
+def observed_exit(t_s: Floats, xy: Floats, visible: Bools) -> Exit:
+    """Return the first sighting after the longest hidden span that has sightings on both sides.
+
+    t_s: [T] seconds; xy: [T, 2] pixels; visible: [T] bool.
+    Raises ValueError when the object is never hidden, or never seen again.
+    """
+    seen = np.flatnonzero(np.asarray(visible, dtype=bool))
+    gaps = np.diff(seen)
+    if not (gaps > 1).any():
+        raise ValueError("the object is never hidden between two sightings")
+    frame = int(seen[int(np.argmax(gaps)) + 1])
+    return Exit(float(t_s[frame]), np.asarray(xy[frame], dtype=np.float64))
+
+
+def exit_error(expected: Exit, seen: Exit) -> ExitError:
+    """Return the time (s) and place (px) by which an exit differs from the expected one (true or straight motion)."""
+    return ExitError(seen.t_s - expected.t_s, float(np.linalg.norm(seen.xy - expected.xy)))

@@ -1,0 +1,246 @@
+"""Score rows to means, intervals and counts: per mode, probe, suite and overall, for each generator.
+
+Nothing is dropped: the score counts an unjudgeable clip as 0, and the mean over the judged ones stands beside it.
+A probe's score is the mean over its clips; a suite's is the mean over its probes, and the overall score is the mean over
+the suites, so that a probe with many cases does not drown its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from sora_eval.stats import cluster_bootstrap
+from sora_eval.types import MODES, Floats, ScoreRow
+
+Level: TypeAlias = Literal["overall", "suite", "probe", "mode"]
+KINDS = ("model", "oracle", "control", "violation")
+LEVEL = 0.95
+N_BOOT = 2000
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one generator scored on one mode of a probe, a probe, a suite, or overall.
+
+    suite, probe, mode: "" where the cell covers all of them.
+    n, judged, unjudgeable: numbers of clips; n = judged + unjudgeable.
+    probes: how many probes the cell covers.
+    score: unjudgeable counted as 0; low, high: its 95% interval.
+    judged_mean: the same mean over judged clips only, None when no clip (or, above a probe, no probe) was judged.
+    chance: what a blind guess scores.
+    """
+
+    generator: str
+    kind: str
+    suite: str
+    probe: str
+    mode: str
+    n: int
+    judged: int
+    unjudgeable: int
+    probes: int
+    score: float
+    low: float
+    high: float
+    judged_mean: float | None
+    chance: float
+
+    @property
+    def level(self) -> Level:
+        """Which level the cell is of."""
+        return "mode" if self.mode else "probe" if self.probe else "suite" if self.suite else "overall"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """How often one generator's clips of one probe could not be judged for one reason."""
+
+    generator: str
+    suite: str
+    probe: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Every number of a report.
+
+    cells: overall first, then suites, probes and modes; generators in the order of `generators`.
+    reasons: most frequent first.
+    """
+
+    cells: tuple[Cell, ...]
+    reasons: tuple[Reason, ...]
+
+    def __post_init__(self) -> None:
+        """Index the cells once; a report looks each up several times."""
+        index = {(c.generator, c.suite, c.probe, c.mode): c for c in self.cells}
+        object.__setattr__(self, "_index", index)
+
+    def get(self, generator: str, suite: str = "", probe: str = "", mode: str = "") -> Cell | None:
+        """Return the cell at these coordinates, None when the generator has no clip there."""
+        index: dict[tuple[str, str, str, str], Cell] = getattr(self, "_index")  # noqa: B009 - set on a frozen dataclass
+        return index.get((generator, suite, probe, mode))
+
+    @property
+    def generators(self) -> tuple[str, ...]:
+        """Names, models first (best first), then the oracle, controls and violations."""
+        return tuple(c.generator for c in self.cells if c.level == "overall")
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """Suite names, sorted."""
+        return tuple(sorted({c.suite for c in self.cells if c.suite}))
+
+    def probes(self, suite: str) -> tuple[str, ...]:
+        """Return the names of a suite's probes, sorted."""
+        return tuple(sorted({c.probe for c in self.cells if c.suite == suite and c.probe}))
+
+    def modes(self, suite: str, probe: str) -> tuple[str, ...]:
+        """Return the modes that a probe was run in, in the order of `MODES`."""
+        found = {c.mode for c in self.cells if (c.suite, c.probe) == (suite, probe) and c.mode}
+        return tuple(m for m in MODES if m in found)
+
+    def kind(self, generator: str) -> str:
+        """Return the kind of a generator of this run."""
+        cell = self.get(generator)
+        return cell.kind if cell else ""
+
+    def of_kind(self, *kinds: str) -> tuple[str, ...]:
+        """Return the generators of the given kinds."""
+        return tuple(g for g in self.generators if self.kind(g) in kinds)
+
+    def ceiling(self, suite: str = "", probe: str = "") -> Cell | None:
+        """Return what the oracle, whose videos are right by construction, scores here."""
+        return next((c for g in self.of_kind("oracle") if (c := self.get(g, suite, probe))), None)
+
+    def floor(self, suite: str = "", probe: str = "") -> Cell | None:
+        """Return the best control here: a model has to beat it before its score means anything."""
+        cells = [c for g in self.of_kind("control") if (c := self.get(g, suite, probe))]
+        return max(cells, key=lambda c: c.score, default=None)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the cells as a table, one row per cell, with the column `level` in front."""
+        return pd.DataFrame([{"level": c.level, **asdict(c)} for c in self.cells])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values: one list per level, and the reasons."""
+        rows = [(c.level, {k: v for k, v in asdict(c).items() if v != ""}) for c in self.cells]
+        levels: tuple[Level, ...] = ("overall", "suite", "probe", "mode")
+        return {
+            "interval": {"level": LEVEL, "n_boot": N_BOOT, "seed": SEED, "method": "percentile bootstrap over clusters"},
+            **{level: [row for at, row in rows if at == level] for level in levels},
+            "reasons": [asdict(r) for r in self.reasons],
+        }
+
+
+def summarise(rows: Iterable[ScoreRow]) -> Summary:
+    """Return the means, intervals and counts of `rows`.
+
+    Mode and probe intervals resample clusters of cases; suite and overall intervals resample clusters within each probe
+    and average as the score does.
+    """
+    rows = list(rows)
+    by_generator = _group(rows, lambda r: r.generator)
+    columns = [_generator_cells(mine) for mine in by_generator.values()]
+    columns.sort(key=lambda cells: (_rank(cells[0].kind), -cells[0].score, cells[0].generator))
+    depth = {"overall": 0, "suite": 1, "probe": 2, "mode": 3}
+    cells = sorted((c for column in columns for c in column), key=lambda c: depth[c.level])
+    counts = Counter((r.generator, r.suite, r.probe, r.reason) for r in rows if r.value is None)
+    reasons = (Reason(*key, count) for key, count in counts.items())
+    return Summary(tuple(cells), tuple(sorted(reasons, key=lambda r: (-r.count, r.suite, r.probe, r.generator, r.reason))))
+
+
+def _rank(kind: str) -> int:
+    return KINDS.index(kind) if kind in KINDS else len(KINDS)
+
+
+def _group(rows: Iterable[ScoreRow], key: Callable[[ScoreRow], str]) -> dict[str, list[ScoreRow]]:
+    groups: dict[str, list[ScoreRow]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return dict(sorted(groups.items()))
+
+
+def _generator_cells(rows: list[ScoreRow]) -> list[Cell]:
+    """Return every cell of one generator, the overall one first."""
+    rng = np.random.default_rng(SEED)
+    suites: list[tuple[Cell, Floats]] = []
+    lower: list[Cell] = []
+    for suite_rows in _group(rows, lambda r: r.suite).values():
+        probes: list[tuple[Cell, Floats]] = []
+        for probe_rows in _group(suite_rows, lambda r: r.probe).values():
+            probe = _cell(probe_rows)
+            probes.append((probe, _replicates(probe_rows, rng)))
+            by_mode = _group(probe_rows, lambda r: r.mode)
+            lower += [probe, *(replace(_cell(by_mode[m]), mode=m) for m in MODES if m in by_mode)]
+        suites.append(_average(probes, suite=probes[0][0].suite))
+    overall, _ = _average(suites, suite="")
+    return [overall, *(cell for cell, _ in suites), *lower]
+
+
+def _cell(rows: Sequence[ScoreRow]) -> Cell:
+    """Return the cell of rows of one generator and one probe."""
+    first = rows[0]
+    judged = [r.value for r in rows if r.value is not None]
+    interval = cluster_bootstrap(
+        np.array([r.counted for r in rows]), [r.cluster for r in rows], n_boot=N_BOOT, seed=SEED, level=LEVEL
+    )
+    return Cell(
+        generator=first.generator,
+        kind=first.kind,
+        suite=first.suite,
+        probe=first.probe,
+        mode="",
+        n=len(rows),
+        judged=len(judged),
+        unjudgeable=len(rows) - len(judged),
+        probes=1,
+        score=float(interval.mean),
+        low=float(interval.low),
+        high=float(interval.high),
+        judged_mean=float(np.mean(judged)) if judged else None,
+        chance=float(np.mean([r.chance for r in rows])),
+    )
+
+
+def _average(parts: Sequence[tuple[Cell, Floats]], suite: str) -> tuple[Cell, Floats]:
+    """Return the cell above `parts`, each weighing the same, and its bootstrap replicates."""
+    cells = [cell for cell, _ in parts]
+    replicates: Floats = np.mean([values for _, values in parts], axis=0)
+    low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    judged = [c.judged_mean for c in cells if c.judged_mean is not None]
+    above = replace(
+        cells[0],
+        suite=suite,
+        probe="",
+        mode="",
+        n=sum(c.n for c in cells),
+        judged=sum(c.judged for c in cells),
+        unjudgeable=sum(c.unjudgeable for c in cells),
+        probes=sum(c.probes for c in cells),
+        score=float(np.mean([c.score for c in cells])),
+        low=float(low),
+        high=float(high),
+        judged_mean=float(np.mean(judged)) if judged else None,
+        chance=float(np.mean([c.chance for c in cells])),
+    )
+    return above, replicates
+
+
+def _replicates(rows: Sequence[ScoreRow], rng: np.random.Generator) -> Floats:
+    """Return [N_BOOT] means of the counted values, whole clusters drawn with replacement."""
+    _, cluster = np.unique([r.cluster for r in rows], return_inverse=True)
+    sums = np.bincount(cluster, weights=[r.counted for r in rows])
+    sizes = np.bincount(cluster).astype(np.float64)
+    draws = rng.integers(len(sums), size=(N_BOOT, len(sums)))
+    means: Floats = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
+    return means

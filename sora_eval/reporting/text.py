@@ -1,0 +1,117 @@
+"""The same tables as plain text for a terminal and as Markdown for a pull request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from sora_eval.reporting.summary import Cell, Summary, summarise
+from sora_eval.types import ScoreRow
+
+WIDTH = 100
+_NAME = 24
+_COLUMN = 17
+_GAP = "  "
+
+
+def score(cell: Cell | None) -> str:
+    """Return `0.62 [0.55, 0.69]`, a dash for nothing."""
+    return f"{cell.score:.2f} [{cell.low:.2f}, {cell.high:.2f}]" if cell else "-"
+
+
+def unjudgeable(cell: Cell | None) -> str:
+    """Return `3 of 120`."""
+    return f"{cell.unjudgeable} of {cell.n}" if cell else "-"
+
+
+def table(rows: Iterable[ScoreRow]) -> str:
+    """Return the headline table for a terminal: generators by suites, at most 100 columns wide.
+
+    Suites that do not fit beside each other go into a further block below.
+    """
+    return text_table(summarise(rows))
+
+
+def text_table(summary: Summary) -> str:
+    """Return `table` of a summary that is already there."""
+    headed = ("overall", *summary.suites) if len(summary.suites) > 1 else summary.suites
+    columns = [(head, "" if head == "overall" and i == 0 and len(headed) > 1 else head) for i, head in enumerate(headed)]
+    name = min(_NAME, max(len("generator"), *(len(g) for g in summary.generators)))
+    fit = (WIDTH - name - len(_GAP) - len("unjudged")) // (_COLUMN + len(_GAP))
+    blocks = [_block(summary, columns[i : i + fit], name) for i in range(0, len(columns), fit)]
+    note = "score [95% interval]; clips that could not be judged count as 0"
+    return "\n\n".join([*blocks, note])
+
+
+def _block(summary: Summary, columns: Sequence[tuple[str, str]], name: int) -> str:
+    heads = [_cut(head, _COLUMN).rjust(_COLUMN) for head, _ in columns]
+    lines = [_GAP.join(["generator".ljust(name), *heads, "unjudged"]).rstrip()]
+    for generator in summary.generators:
+        cells = [summary.get(generator, suite) for _, suite in columns]
+        there = [c for c in cells if c]
+        failed = f"{sum(c.unjudgeable for c in there if c.suite) or max((c.unjudgeable for c in there), default=0)}"
+        texts = [score(c).rjust(_COLUMN) for c in cells]
+        lines.append(_GAP.join([_cut(generator, name).ljust(name), *texts, failed.rjust(len("unjudged"))]))
+    return "\n".join([lines[0], "-" * max(len(line) for line in lines), *lines[1:]])
+
+
+def _cut(text: str, width: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def markdown(summary: Summary, title: str, command: str, problems: Sequence[str]) -> str:
+    """Return the tables of the report as Markdown, the command that made them above."""
+    parts = [f"# {escape(title)}", "Made by:", fence(command)]
+    if problems:
+        parts += ["## Problems", "\n".join(f"- {escape(p)}" for p in problems)]
+    suites = summary.suites
+    parts.append("## Scores")
+    parts.append(
+        "Score [95% interval]; a clip that could not be judged counts as 0. A suite is the mean over its probes, "
+        "overall is the mean over the suites."
+    )
+    rows = []
+    for g in summary.generators:
+        overall = summary.get(g)
+        rows.append(
+            [g, summary.kind(g), score(overall), *(score(summary.get(g, s)) for s in suites), unjudgeable(overall)]
+        )
+    parts.append(_pipe(["generator", "kind", "overall", *suites, "unjudged"], rows))
+    for suite in suites:
+        parts += [f"## {escape(suite)}", _pipe(*_suite(summary, suite))]
+    reasons = [[r.generator, r.suite, r.probe, r.reason, str(r.count)] for r in summary.reasons]
+    if reasons:
+        parts += ["## Why clips could not be judged", _pipe(["generator", "suite", "probe", "reason", "clips"], reasons)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _suite(summary: Summary, suite: str) -> tuple[list[str], list[list[str]]]:
+    head = ["probe", "mode", "generator", "score", "judged only", "chance", "unjudged"]
+    rows = []
+    for probe in summary.probes(suite):
+        for mode in ("", *summary.modes(suite, probe)):
+            for g in summary.generators:
+                cell = summary.get(g, suite, probe, mode)
+                if cell:
+                    judged = "-" if cell.judged_mean is None else f"{cell.judged_mean:.2f}"
+                    rows.append([probe, mode or "all", g, score(cell), judged, f"{cell.chance:.2f}", unjudgeable(cell)])
+    return head, rows
+
+
+def _pipe(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *([escape(c) for c in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def escape(text: str) -> str:
+    """Return text that Markdown shows as it is: no HTML, no table break, no emphasis or link."""
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", text)
+
+
+def fence(text: str) -> str:
+    """Return text as a code block whose fence it cannot close."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    marks = "`" * max(3, longest + 1)
+    return f"{marks}sh\n{text}\n{marks}"

@@ -1,0 +1,237 @@
+"""What flows through sora-eval: videos, cameras, tracks, cases and scores.
+
+Everything here is frozen. Arrays are NumPy; time comes before height and width, channels come last; `xy` is in
+pixels, x to the right and y down, with (0, 0) the centre of the top-left pixel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frames: TypeAlias = NDArray[np.uint8]
+Floats: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
+Mode: TypeAlias = Literal["t2v", "i2v", "v2v"]
+MODES: tuple[Mode, ...] = ("t2v", "i2v", "v2v")
+
+
+@dataclass(frozen=True)
+class Video:
+    """A clip in memory.
+
+    frames: uint8 [T, H, W, 3], RGB.
+    fps: frames per second.
+    """
+
+    frames: Frames
+    fps: float
+
+    def __post_init__(self) -> None:
+        """Reject anything that is not a clip of RGB frames."""
+        f = self.frames
+        if f.dtype != np.uint8 or f.ndim != 4 or f.shape[-1] != 3 or 0 in f.shape:
+            raise ValueError(f"frames must be uint8 [T, H, W, 3] and not empty, got {f.dtype} {f.shape}")
+        if not self.fps > 0:
+            raise ValueError(f"fps must be positive, got {self.fps}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.frames.shape[1], self.frames.shape[2]
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.frames)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera per frame, OpenCV axes (x right, y down, z forward).
+
+    K: [T, 3, 3] intrinsics in pixels.
+    R: [T, 3, 3] rotation from world to camera.
+    t: [T, 3] translation, metres; a world point X projects as K (R X + t).
+    """
+
+    K: Floats
+    R: Floats
+    t: Floats
+
+    def project(self, points: Floats) -> tuple[Floats, Floats]:
+        """Project world points [T, N, 3] (m) to pixels [T, N, 2] and z-depth [T, N] (m)."""
+        cam = np.einsum("tij,tnj->tni", self.R, points) + self.t[:, None]
+        depth = cam[..., 2]
+        safe = np.where(np.abs(depth) < 1e-9, 1e-9, depth)
+        pix = np.einsum("tij,tnj->tni", self.K, cam / safe[..., None])
+        return pix[..., :2], depth
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """N objects followed through T frames.
+
+    colour: N colour names of the world's palette ("" when unknown).
+    xy: [N, T, 2] centroid in pixels, NaN where not visible.
+    visible: [N, T] bool.
+    area: [N, T] visible area in pixels (soft, sub-pixel), 0 where not visible.
+    box: [N, T, 4] x0, y0, x1, y1 in pixels, NaN where not visible.
+    shape: {descriptor name: [N, T]}, silhouette descriptors, NaN where not visible.
+    size: (height, width) of the frames the tracks were made on.
+    fps: frames per second.
+    """
+
+    colour: tuple[str, ...]
+    xy: Floats
+    visible: Bools
+    area: Floats
+    box: Floats
+    size: tuple[int, int]
+    fps: float
+    shape: Mapping[str, Floats] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return the number of tracks."""
+        return len(self.colour)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return int(self.xy.shape[1])
+
+    def of(self, colour: str) -> list[int]:
+        """Return the indices of the tracks of one colour, the longest-visible first."""
+        found = [i for i, c in enumerate(self.colour) if c == colour]
+        return sorted(found, key=lambda i: -int(self.visible[i].sum()))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question to a generator whose right answer is known.
+
+    id: unique, file-name safe, for example `physics.two_drops.t2v.0003`.
+    suite, probe: what it belongs to; probe is the short name (`two_drops`).
+    mode: t2v (prompt only), i2v (first frame given) or v2v (first `given` frames given).
+    prompt: the words a generator gets.
+    size: (height, width) in pixels; fps: frames per second; frames: frame count.
+    given: number of conditioning frames (0, 1 or k).
+    seed: the generator's seed.
+    scene: {"family": name, "params": {...}}: what the world renders as the true answer; JSON values only.
+    expect: what must come true, in the probe's own terms; JSON values only.
+    cluster: cases of one cluster share a scene and are resampled together.
+    twin: id of the mirrored or matched case, "" when there is none.
+    """
+
+    id: str
+    suite: str
+    probe: str
+    mode: Mode
+    prompt: str
+    size: tuple[int, int]
+    fps: float
+    frames: int
+    given: int
+    seed: int
+    scene: Mapping[str, Any]
+    expect: Mapping[str, Any]
+    cluster: str
+    twin: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the case as JSON values."""
+        return {**asdict(self), "size": list(self.size)}
+
+    @staticmethod
+    def from_json(row: Mapping[str, Any]) -> Case:
+        """Return the case that `to_json` wrote."""
+        height, width = row["size"]
+        return Case(**{**row, "size": (int(height), int(width))})
+
+    @property
+    def hash(self) -> str:
+        """Hash of everything a generator's answer and its score depend on."""
+        return digest(self.to_json())
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no video."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a probe says of one clip: a value, or the reason why there is none.
+
+    value: in the probe's unit; None when the clip could not be judged.
+    reason: why there is no value, "" when there is one.
+    components: named parts of the verdict, for the reader.
+    """
+
+    value: float | None
+    reason: str = ""
+    components: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """A score has a value or a reason, never both or neither."""
+        if (self.value is None) == (self.reason == ""):
+            raise ValueError("a score has either a value or a reason")
+        if self.value is not None and not np.isfinite(self.value):
+            raise ValueError(f"a score must be finite, got {self.value}")
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One line of scores.jsonl: one clip of one generator judged by one probe.
+
+    case, suite, probe, mode, cluster, twin, prompt, seed: from the case.
+    generator: its name in this run; kind: "model", "oracle", "control" or "violation".
+    value: the score, null when unjudgeable; reason: why, "" when judged.
+    components: named parts of the verdict.
+    chance: the score that a blind guess reaches.
+    video: path of the lossless clip, relative to the run folder, "" when there is none.
+    tracks: path of the tracks (npz), relative to the run folder, "" when there are none.
+    """
+
+    case: str
+    suite: str
+    probe: str
+    mode: Mode
+    generator: str
+    kind: str
+    value: float | None
+    reason: str
+    components: Mapping[str, float]
+    chance: float
+    prompt: str
+    cluster: str
+    twin: str
+    seed: int
+    video: str
+    tracks: str
+
+    @property
+    def counted(self) -> float:
+        """The value with unjudgeable counted as failed (0)."""
+        return 0.0 if self.value is None else self.value
+
+
+def digest(value: Any, length: int = 16) -> str:
+    """Return the first `length` hex digits of the SHA-256 of a JSON value, keys sorted."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"no JSON for {type(value).__name__}")

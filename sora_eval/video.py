@@ -1,0 +1,433 @@
+"""Read and write clips: the only file that touches a codec.
+
+FFV1 in Matroska keeps every bit and goes into the store; H.264 in MP4 is for people and for models that read
+nothing else. Everything runs on one codec thread, so that the same clip gives the same bytes on any machine.
+
+What is decided here, once:
+
+* A clip that was cut off is an error, never a shorter clip: see `read_video`.
+* Frames are taken one by one in presentation order. A clip of variable frame rate is therefore read as if its
+  frames were evenly spaced at its average rate.
+* Transparent pixels are shown over black; grey becomes R = G = B.
+* YUV without a colour tag is BT.601, whatever its size: that is what FFmpeg, OpenCV and imageio write when nobody
+  asks. What is written here is BT.709 and says so.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+
+# OpenCV reads its log level once, when it is loaded.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace, ColorRange, Interpolation
+from av.video.stream import VideoStream
+from PIL import Image
+
+from sora_eval.errors import VideoError
+from sora_eval.types import Frames, Video
+
+av.logging.set_level(None)
+
+FALLBACK_FPS = 24.0
+"""Frames per second of a clip whose container doesn't say (a single image, a raw stream)."""
+
+# Demuxers that turn a text file into a "video" or follow links to other files.
+_REFUSED = {"tty", "hls", "dash", "concat", "imf", "vapoursynth", "avisynth"}
+_BT709 = 1  # AVCOL_SPC_BT709, AVCOL_PRI_BT709 and AVCOL_TRC_BT709
+_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
+_SCALER = (
+    Interpolation.BICUBIC
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.FULL_CHR_H_INP
+    | Interpolation.ACCURATE_RND
+    | Interpolation.BITEXACT
+)
+
+
+def read_video(path: str | Path, max_frames: int | None = None) -> Video:
+    """Read a clip of any container and codec that FFmpeg knows (mp4, webm, mkv, gif, avi, ...).
+
+    The first video stream is decoded and turned upright when the file carries a rotation. `fps` is the container's
+    average rate, or `FALLBACK_FPS` when it has none.
+
+    A file counts as cut off or corrupt when a packet or a frame can't be decoded, when fewer frames come out than
+    the container's index lists, or when the last frame ends more than a frame and a half before the container says.
+    A format that promises nothing (a raw stream, MPEG-TS, fragmented MP4) can lose whole frames at its end unseen.
+
+    Args:
+        path: the file.
+        max_frames: stop after so many frames (at least 1); whatever follows them is then not checked.
+
+    Returns:
+        The clip, uint8 [T, H, W, 3].
+
+    Raises:
+        VideoError: one line that names the file: it is missing, empty, no video, without frames, or cut off.
+
+    """
+    path = Path(path)
+    if max_frames is not None and max_frames < 1:
+        raise VideoError(f"{path}: max_frames must be at least 1, got {max_frames}")
+    if path.is_dir():
+        raise VideoError(f"{path}: a folder, not a video")
+    try:
+        size = path.stat().st_size
+    except OSError as err:
+        raise VideoError(f"{path}: {err.strerror or err}") from err
+    if size == 0:
+        raise VideoError(f"{path}: the file is empty (0 bytes)")
+    with _naming(path, "not a readable video"):
+        return _read(str(path), size, max_frames, str(path))
+
+
+def write_ffv1(path: str | Path, video: Video) -> None:
+    """Write a clip without loss as FFV1 in Matroska (.mkv), whole or not at all.
+
+    `read_video` returns the same uint8 frames. The same clip gives the same bytes.
+
+    Raises:
+        VideoError: the file can't be written.
+
+    """
+    path = Path(path)
+    with _naming(path, "can't be written"), _replacing(path) as part:
+        with open(part, "wb") as file:
+            _write_ffv1(file, video)
+
+
+def write_h264(path: str | Path, video: Video, crf: int = 18) -> None:
+    """Write `encode_h264(video, crf)` to a file (.mp4), whole or not at all.
+
+    Raises:
+        VideoError: the file can't be written.
+
+    """
+    path = Path(path)
+    _check_crf(crf)
+    with _naming(path, "can't be written"), _replacing(path) as part:
+        _write_h264(str(part), video, crf, {"movflags": "faststart"})
+
+
+def encode_h264(video: Video, crf: int = 18) -> bytes:
+    """Return the clip as an MP4 that every browser plays: H.264, yuv420p, BT.709, index in front.
+
+    4:2:0 needs an even height and width: an odd one grows by one row below or one column on the right, a copy of
+    the edge.
+
+    Args:
+        video: the clip.
+        crf: x264's quality, 0 (best) to 51 (worst).
+
+    Raises:
+        VideoError: the encoder refused the clip or `crf`.
+
+    """
+    _check_crf(crf)
+    # To move the index to the front, FFmpeg opens the file a second time; that takes a real one.
+    with _naming("H.264", "the clip can't be encoded"), TemporaryDirectory() as folder:
+        path = Path(folder, "clip.mp4")
+        _write_h264(str(path), video, crf, {"movflags": "faststart"})
+        return path.read_bytes()
+
+
+def compress(video: Video, crf: int) -> Video:
+    """Return the clip after a round trip through H.264 in memory, at its own size and rate.
+
+    Raises:
+        VideoError: see `encode_h264`.
+
+    """
+    _check_crf(crf)
+    with _naming("H.264", "the clip can't be encoded"):
+        file = BytesIO()
+        _write_h264(file, video, crf, {})
+        file.seek(0)
+        back = _read(file, len(file.getvalue()), None, "H.264")
+    height, width = video.size
+    return Video(np.ascontiguousarray(back.frames[:, :height, :width]), video.fps)
+
+
+def resample(video: Video, fps: float, frames: int | None = None) -> Video:
+    """Return the clip at another rate: frame i is the source frame nearest in time to i / fps, the earlier on a tie.
+
+    Args:
+        video: the clip.
+        fps: frames per second of the result.
+        frames: length of the result; past the clip's end its last frame is repeated. None keeps the duration, to
+            the nearest frame and at least one.
+
+    """
+    if not fps > 0:
+        raise ValueError(f"fps must be positive, got {fps}")
+    if frames is None:
+        frames = max(1, round(len(video) * fps / video.fps))
+    if frames < 1:
+        raise ValueError(f"frames must be at least 1, got {frames}")
+    # ceil(x - 1/2) rounds half down; the epsilon keeps 2.5000000001 a tie.
+    index = np.ceil(np.arange(frames) * (video.fps / fps) - 0.5 - 1e-9).astype(int)
+    return Video(video.frames[np.clip(index, 0, len(video) - 1)], fps)
+
+
+def resize(frames: Frames, size: tuple[int, int]) -> Frames:
+    """Return the frames at another size; the aspect ratio is not kept.
+
+    Area averaging when neither side grows (no aliasing), bicubic otherwise.
+
+    Args:
+        frames: uint8 [T, H, W, 3].
+        size: (height, width) in pixels.
+
+    """
+    height, width = size
+    if frames.shape[1:3] == (height, width):
+        return frames
+    shrinks = height <= frames.shape[1] and width <= frames.shape[2]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    out = np.empty((len(frames), height, width, 3), np.uint8)
+    for i, frame in enumerate(frames):
+        out[i] = cv2.resize(frame, (width, height), interpolation=how)
+    return out
+
+
+def contact_sheet(clips: Sequence[Frames], columns: int = 8, gap: int = 2) -> Frames:
+    """Return one picture with a row per clip, `columns` frames each, evenly spread from first to last.
+
+    A clip shorter than `columns` leaves the rest of its row white. Clips of other sizes are scaled to the first's.
+
+    Args:
+        clips: frames uint8 [T, H, W, 3] each.
+        columns: pictures per row.
+        gap: white pixels between pictures.
+
+    Returns:
+        uint8 [rows * (H + gap) - gap, columns * (W + gap) - gap, 3].
+
+    """
+    if not clips or columns < 1:
+        raise ValueError(f"a contact sheet needs a clip and a column, got {len(clips)} clips, {columns} columns")
+    height, width = clips[0].shape[1:3]
+    sheet = np.full((len(clips) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for row, clip in enumerate(clips):
+        shown = np.unique(np.linspace(0, len(clip) - 1, columns).round().astype(int))
+        for column, frame in enumerate(resize(clip[shown], (height, width))):
+            y, x = row * (height + gap), column * (width + gap)
+            sheet[y : y + height, x : x + width] = frame
+    return sheet
+
+
+def write_png(path: str | Path, image: Frames) -> None:
+    """Write a picture uint8 [H, W, 3] as PNG, whole or not at all.
+
+    Raises:
+        VideoError: the file can't be written.
+
+    """
+    path = Path(path)
+    with _naming(path, "can't be written"), _replacing(path) as part:
+        Image.fromarray(image).save(part, format="PNG")
+
+
+def save_gif(path: str | Path, video: Video) -> None:
+    """Write an endless GIF for a page or a README: 256 colours per frame, rate rounded to 1/100 s per frame.
+
+    Raises:
+        VideoError: the file can't be written.
+
+    """
+    path = Path(path)
+    pictures = [Image.fromarray(frame).quantize(256, dither=Image.Dither.NONE) for frame in video.frames]
+    # Browsers slow a GIF down whose frames last less than 2/100 s.
+    duration_ms = 10 * max(2, round(100 / video.fps))
+    with _naming(path, "can't be written"), _replacing(path) as part:
+        pictures[0].save(part, "GIF", save_all=True, append_images=pictures[1:], duration=duration_ms, loop=0)
+
+
+def _read(source: str | IO[bytes], size: int, max_frames: int | None, name: str) -> Video:
+    # A playlist must not make us open anything but the file that was named.
+    with av.open(source, mode="r", metadata_errors="ignore", options={"protocol_whitelist": "file"}) as container:
+        if container.format.name in _REFUSED:
+            raise VideoError(f"{name}: not a video ({container.format.long_name})")
+        streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+        if not streams:
+            raise VideoError(f"{name}: no video stream")
+        stream = streams[0]
+        stream.codec_context.thread_count = 1
+        # Otherwise decoders paint over what they could not read.
+        stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
+        promised = _promised_frames(container, stream)
+        if any(entry.pos + entry.size > size for entry in stream.index_entries):
+            raise VideoError(f"{name}: cut off: the index lists frames past the file's end at {size} bytes")
+        frames, packets, end_s = _decode(container, stream, max_frames, name)
+        if not frames:
+            raise VideoError(f"{name}: the video stream has no frames")
+        fps = _fps(stream)
+        if max_frames is None or len(frames) < max_frames:
+            if packets < promised:
+                raise VideoError(f"{name}: cut off: {packets} of {promised} frames are there")
+            promised_s = _promised_seconds(container, stream)
+            if promised_s - end_s > 1.5 / fps:
+                raise VideoError(f"{name}: cut off: it ends at {end_s:.2f} s of {promised_s:.2f} s")
+    if len({frame.shape for frame in frames}) > 1:
+        frames = [resize(frame[None], (frames[0].shape[0], frames[0].shape[1]))[0] for frame in frames]
+    return Video(np.stack(frames), fps)
+
+
+def _decode(
+    container: InputContainer, stream: VideoStream, max_frames: int | None, name: str
+) -> tuple[list[Frames], int, float]:
+    """Return the frames, the number of packets and the end of the last frame in seconds."""
+    frames: list[Frames] = []
+    packets, end_s = 0, 0.0
+    try:
+        for packet in container.demux(stream):
+            if packet.is_corrupt:
+                raise VideoError(f"{name}: cut off or corrupt after {len(frames)} frames")
+            if packet.pts is not None or packet.size:
+                packets += 1
+            if packet.pts is not None and packet.time_base is not None:
+                end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            for frame in packet.decode():
+                if frame.is_corrupt:
+                    raise VideoError(f"{name}: frame {len(frames)} is corrupt")
+                frames.append(_rgb(frame))
+                if len(frames) == max_frames:
+                    return frames, packets, end_s
+    except av.FFmpegError as err:
+        raise VideoError(f"{name}: cut off or corrupt after {len(frames)} frames ({err.strerror})") from err
+    return frames, packets, end_s
+
+
+def _promised_frames(container: InputContainer, stream: VideoStream) -> int:
+    if not stream.frames:
+        return 0
+    # An edit list (a clip trimmed on a phone) hides frames that MP4's own count still includes.
+    return len(stream.index_entries) if "mp4" in container.format.name else stream.frames
+
+
+def _promised_seconds(container: InputContainer, stream: VideoStream) -> float:
+    if "matroska" not in container.format.name:
+        return 0.0
+    written = stream.metadata.get("DURATION", "")
+    try:
+        hours, minutes, seconds = (float(part) for part in written.split(":"))
+    except ValueError:
+        # The container's duration is the video's only when nothing else, such as sound, runs longer.
+        alone = len(container.streams) == 1 and container.duration is not None
+        return float(container.duration or 0) / av.time_base if alone else 0.0
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def _fps(stream: VideoStream) -> float:
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate:
+            return float(rate)
+    return FALLBACK_FPS
+
+
+def _rgb(frame: VideoFrame) -> Frames:
+    """Return a decoded frame as uint8 [H, W, 3], upright, alpha over black."""
+    alpha = any(component.is_alpha for component in frame.format.components)
+    space = Colorspace.ITU601 if frame.colorspace == _UNSPECIFIED else None
+    converted = frame.reformat(format="rgba" if alpha else "rgb24", src_colorspace=space, interpolation=_SCALER)
+    image: Frames = np.asarray(converted.to_ndarray(), dtype=np.uint8)
+    if alpha:
+        image = ((image[..., :3].astype(np.uint16) * image[..., 3:] + 127) // 255).astype(np.uint8)
+    turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+
+def _write_ffv1(file: IO[bytes], video: Video) -> None:
+    height, width = video.size
+    # FFmpeg finds no way to cut some tiny pictures into its four slices.
+    slices = "4" if min(height, width) >= 8 else "1"
+    with av.open(file, mode="w", format="matroska") as container:
+        container.flags |= av.container.Flags.bitexact.value
+        stream = container.add_stream("ffv1", rate=_rate(video.fps), options={"level": "3", "slicecrc": "1", "slices": slices})
+        _configure(stream, width, height, "bgr0")
+        stream.codec_context.gop_size = 1
+        for frame in video.frames:
+            # bgr0 is RGB with its bytes in FFV1's order: nothing is computed, nothing can be lost.
+            container.mux(stream.encode(_frame(frame).reformat(format="bgr0")))
+        container.mux(stream.encode(None))
+
+
+def _write_h264(target: str | IO[bytes], video: Video, crf: int, options: dict[str, str]) -> None:
+    height, width = video.size
+    padding = ((0, height % 2), (0, width % 2), (0, 0))
+    with av.open(target, mode="w", format="mp4", options=options) as container:
+        container.flags |= av.container.Flags.bitexact.value
+        stream = container.add_stream("libx264", rate=_rate(video.fps), options={"crf": str(crf)})
+        _configure(stream, width + width % 2, height + height % 2, "yuv420p")
+        context = stream.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.color_range = ColorRange.MPEG
+        for frame in video.frames:
+            rgb = _frame(np.pad(frame, padding, mode="edge"))
+            yuv = rgb.reformat(
+                format="yuv420p",
+                dst_colorspace=Colorspace.ITU709,
+                dst_color_range=ColorRange.MPEG,
+                interpolation=_SCALER,
+            )
+            container.mux(stream.encode(yuv))
+        container.mux(stream.encode(None))
+
+
+def _check_crf(crf: int) -> None:
+    if not 0 <= crf <= 51:
+        raise VideoError(f"H.264: crf must be 0 to 51, got {crf}")
+
+
+def _configure(stream: VideoStream, width: int, height: int, pix_fmt: str) -> None:
+    stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+    stream.codec_context.thread_count = 1
+    stream.codec_context.flags |= av.codec.context.Flags.bitexact
+
+
+def _frame(image: Frames) -> VideoFrame:
+    return VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+
+
+def _rate(fps: float) -> Fraction:
+    # 1001 is the denominator of the NTSC rates (30000/1001).
+    rate = Fraction(fps).limit_denominator(1001)
+    if rate <= 0:
+        raise VideoError(f"fps must be at least 0.001, got {fps}")
+    return rate
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a new file beside `path` that takes its place when all went well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming(name: str | Path, what: str) -> Iterator[None]:
+    """Turn whatever a codec or the system raises into one line that names the file."""
+    try:
+        yield
+    except VideoError:
+        raise
+    except (av.FFmpegError, OSError, ValueError, MemoryError) as err:
+        raise VideoError(f"{name}: {what} ({getattr(err, 'strerror', None) or err})") from err

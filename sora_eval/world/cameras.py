@@ -1,0 +1,123 @@
+"""Camera paths: still, orbit, dolly, truck, crane, pan, tilt, zoom, look away and back, cut. Angles in degrees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_eval.types import Camera, Floats
+from sora_eval.world.scene import CameraPath, Vec3
+
+_KEYS = 65
+
+
+def _path(
+    duration_s: float,
+    pose: Callable[[float], tuple[NDArray[np.float64], NDArray[np.float64], float]],
+) -> CameraPath:
+    u = np.linspace(0.0, 1.0, _KEYS)
+    eye, target, fov = zip(*(pose(float(x)) for x in u), strict=True)
+    return CameraPath(u * duration_s, np.array(eye), np.array(target), np.array(fov, dtype=float))
+
+
+def still(duration_s: float, eye: Vec3, target: Vec3, fov: float = 40.0) -> CameraPath:
+    """Return a camera that stays where it is."""
+    return _path(duration_s, lambda u: (np.array(eye), np.array(target), fov))
+
+
+def orbit(duration_s: float, centre: Vec3, radius: float, height: float, degrees: float, fov: float = 40.0) -> CameraPath:
+    """Return a camera that circles `centre`; positive degrees move the camera to its own right."""
+
+    def pose(u: float) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        a = np.radians((u - 0.5) * degrees)
+        eye = np.array([centre[0] + radius * np.sin(a), centre[1] - radius * np.cos(a), height])
+        return eye, np.array(centre), fov
+
+    return _path(duration_s, pose)
+
+
+def move(duration_s: float, eye: Vec3, target: Vec3, shift: Vec3, fov: float = 40.0, *, about_middle: bool = True) -> CameraPath:
+    """Return a camera that moves by `shift` metres without turning: truck (x), dolly (y), crane (z)."""
+    start = -0.5 if about_middle else 0.0
+
+    def pose(u: float) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        d = (u + start) * np.array(shift)
+        return np.array(eye) + d, np.array(target) + d, fov
+
+    return _path(duration_s, pose)
+
+
+def turn(
+    duration_s: float, eye: Vec3, target: Vec3, pan: Callable[[float], float], tilt: Callable[[float], float], fov: float = 40.0
+) -> CameraPath:
+    """Return a camera that turns on the spot; pan to the right and tilt upwards are positive, as functions of u in [0, 1]."""
+    base = np.array(target, dtype=float) - np.array(eye, dtype=float)
+    length = float(np.linalg.norm(base))
+    yaw0, pitch0 = np.arctan2(base[0], base[1]), np.arcsin(base[2] / length)
+
+    def pose(u: float) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        yaw, pitch = yaw0 + np.radians(pan(u)), pitch0 + np.radians(tilt(u))
+        ray = np.array([np.sin(yaw) * np.cos(pitch), np.cos(yaw) * np.cos(pitch), np.sin(pitch)])
+        return np.array(eye, dtype=float), np.array(eye) + length * ray, fov
+
+    return _path(duration_s, pose)
+
+
+def zoom(duration_s: float, eye: Vec3, target: Vec3, fov_from: float, fov_to: float) -> CameraPath:
+    """Return a camera that only changes its field of view."""
+    return _path(duration_s, lambda u: (np.array(eye), np.array(target), fov_from + (fov_to - fov_from) * u))
+
+
+def cut(first: CameraPath, second: CameraPath, at_s: float) -> CameraPath:
+    """Return `first` until `at_s`, then `second`, with nothing in between."""
+    a, b = first.t_s < at_s, second.t_s >= at_s
+    edge = [at_s - 1e-6]
+    ends = [np.array([np.interp(at_s, first.t_s, first.eye[:, i]) for i in range(3)])]
+    targets = [np.array([np.interp(at_s, first.t_s, first.target[:, i]) for i in range(3)])]
+    fovs = [float(np.interp(at_s, first.t_s, first.fov))]
+    return CameraPath(
+        np.concatenate([first.t_s[a], edge, second.t_s[b]]),
+        np.concatenate([first.eye[a], ends, second.eye[b]]),
+        np.concatenate([first.target[a], targets, second.target[b]]),
+        np.concatenate([first.fov[a], fovs, second.fov[b]]),
+    )
+
+
+def away_and_back(peak: float) -> Callable[[float], float]:
+    """Return u -> angle that goes smoothly to `peak`, stays for a fifth of the time, comes back and then stays."""
+
+    def angle(u: float) -> float:
+        rise, fall = np.clip((u - 0.05) / 0.3, 0, 1), np.clip((u - 0.55) / 0.3, 0, 1)
+        return float(peak * (_smooth(rise) - _smooth(fall)))
+
+    return angle
+
+
+def _smooth(x: float) -> float:
+    return x * x * (3 - 2 * x)
+
+
+def at(path: CameraPath, t_s: Floats, size: tuple[int, int]) -> Camera:
+    """Return the cameras at times [T] for frames of (height, width) pixels."""
+    height, width = size
+
+    def along(values: Floats) -> Floats:
+        return np.interp(t_s, path.t_s, values)
+
+    eye = np.stack([along(path.eye[:, i]) for i in range(3)], axis=1)
+    target = np.stack([along(path.target[:, i]) for i in range(3)], axis=1)
+    fov = along(path.fov)
+    forward = target - eye
+    forward /= np.linalg.norm(forward, axis=1, keepdims=True)
+    right = np.cross(forward, np.array([0.0, 0.0, 1.0]))
+    right /= np.linalg.norm(right, axis=1, keepdims=True)
+    down = np.cross(forward, right)
+    R = np.stack([right, down, forward], axis=1)
+    t = -np.einsum("tij,tj->ti", R, eye)
+    focal = 0.5 * min(height, width) / np.tan(np.radians(fov) / 2)
+    K = np.zeros((len(t_s), 3, 3))
+    K[:, 0, 0] = K[:, 1, 1] = focal
+    K[:, 0, 2], K[:, 1, 2], K[:, 2, 2] = (width - 1) / 2, (height - 1) / 2, 1.0
+    return Camera(K, R, t)

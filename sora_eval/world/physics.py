@@ -1,0 +1,275 @@
+"""Scene -> states: where every body is at every frame. MuJoCo moves the free ones, key frames move the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_eval.types import Bools, Floats
+from sora_eval.world import palette, shapes
+from sora_eval.world.scene import Body, Event, Scene
+
+STEP_S = 5e-4
+_CHUNK = 4
+_STIFFNESS = 1e6
+# Damping of a direct-format contact by the restitution that a ball dropped from 1, 3 and 6 m shows on average.
+_RESTITUTION = np.array([0.30, 0.40, 0.50, 0.60, 0.70, 0.80, 0.90, 0.95])
+_DAMPING = np.array([862.1, 632.5, 473.2, 323.4, 225.3, 143.5, 66.5, 29.3])
+
+
+@dataclass(frozen=True)
+class States:
+    """What is where, frame by frame. N bodies in the order of the scene, T frames.
+
+    t_s: [T]; pos: [T, N, 3] m; quat: [T, N, 4] (w, x, y, z); scale: [T, N, 3] factors on the body's size;
+    shown: [T, N]; rgb: [T, N, 3] in 0..255; lamp: [T] factor on the lamp; velocity: [T, N, 3] m/s;
+    events: in order of time. noise: standard deviation of grey levels added to every frame, 0 in the true world.
+    """
+
+    t_s: Floats
+    pos: Floats
+    quat: Floats
+    scale: Floats
+    shown: Bools
+    rgb: Floats
+    lamp: Floats
+    velocity: Floats
+    events: tuple[Event, ...]
+    noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class Tweaks:
+    """Ways to break the law, for the violations: empty in the true world.
+
+    ignore: pairs of names that don't collide. boost: (body, other, factor on the speed when their contact ends).
+    """
+
+    ignore: tuple[tuple[str, str], ...] = ()
+    boost: tuple[tuple[str, str, float], ...] = ()
+
+
+def simulate(scene: Scene, t_s: Floats, tweaks: Tweaks = Tweaks()) -> States:
+    """Return the states at times `t_s` [T] (seconds, rising, from 0)."""
+    bodies, n, frames = scene.bodies, len(scene.bodies), len(t_s)
+    pos, quat = np.zeros((frames, n, 3)), np.zeros((frames, n, 4))
+    scale, shown = np.ones((frames, n, 3)), np.zeros((frames, n), dtype=bool)
+    for i, b in enumerate(bodies):
+        pos[:, i], quat[:, i], scale[:, i] = _scripted(b, t_s)
+        shown[:, i] = (t_s >= b.shown[0] - 1e-9) & (t_s < b.shown[1] - 1e-9)
+    events = list(scene.events)
+    if any(b.motion == "free" for b in bodies):
+        events += _rigid(scene, t_s, tweaks, pos, quat, shown)
+    velocity = np.gradient(pos, t_s, axis=0) if frames > 1 else np.zeros_like(pos)
+    rgb = np.broadcast_to(np.array([palette.rgb(b.colour) for b in bodies], dtype=float), (frames, n, 3)).copy()
+    keys = np.array(scene.dimming.keys or ((0.0, 1.0),))
+    step = np.clip(np.searchsorted(keys[:, 0], t_s + 1e-9, side="right") - 1, 0, None)
+    ordered = tuple(sorted(events, key=lambda e: e.t_s))
+    return States(t_s, pos, quat, scale, shown, rgb, keys[step, 1], velocity, ordered)
+
+
+def _scripted(b: Body, t_s: Floats) -> tuple[Floats, Floats, Floats]:
+    place = np.broadcast_to(np.array(b.pos), (len(t_s), 3))
+    if b.path:
+        keys = np.array(b.path)
+        place = np.stack([np.interp(t_s, keys[:, 0], keys[:, k]) for k in (1, 2, 3)], axis=1)
+    yaw, roll = np.full(len(t_s), b.yaw), np.full(len(t_s), b.roll)
+    if b.turns:
+        keys = np.array(b.turns)
+        yaw, roll = np.interp(t_s, keys[:, 0], keys[:, 1]), np.interp(t_s, keys[:, 0], keys[:, 2])
+    size = np.ones((len(t_s), 3))
+    if b.growth:
+        keys = np.array(b.growth)
+        size = np.stack([np.interp(t_s, keys[:, 0], keys[:, k]) for k in (1, 2, 3)], axis=1)
+    return place, orientation(yaw, roll), size
+
+
+def orientation(yaw: Floats, roll: Floats) -> Floats:
+    """Return quaternions [T, 4] of a turn by `yaw` about z and then by `roll` about the viewer's axis y (degrees, [T])."""
+    a, b = np.radians(yaw) / 2, np.radians(roll) / 2
+    return np.stack([np.cos(b) * np.cos(a), np.sin(b) * np.sin(a), np.sin(b) * np.cos(a), np.cos(b) * np.sin(a)], axis=1)
+
+
+def _rigid(scene: Scene, t_s: Floats, tweaks: Tweaks, pos: Floats, quat: Floats, shown: Bools) -> list[Event]:
+    """Run the free bodies; a body that breaks hands over to its pieces at its first contact."""
+    pieces = scene.fracture.pieces if scene.fracture else ()
+    whole = [b for b in scene.bodies if b.solid and b.name not in pieces]
+    index = {b.name: i for i, b in enumerate(scene.bodies)}
+    events: list[Event] = []
+    run = _Run(scene, whole, tweaks)
+    broken_at: float | None = None
+    for k, t in enumerate(t_s):
+        stop = scene.fracture.body if scene.fracture and broken_at is None else None
+        events += run.until(float(t), stop)
+        if stop and run.touched(stop):
+            assert scene.fracture is not None
+            broken_at = run.time
+            events.append(Event("shatter", (stop,), broken_at))
+            run = _Run(scene, _handed_over(scene, run), tweaks, start_s=broken_at)
+            events += run.until(float(t), None)
+        for name, (p, q) in run.poses().items():
+            pos[k, index[name]], quat[k, index[name]] = p, q
+    if scene.fracture:
+        when = np.inf if broken_at is None else broken_at
+        shown[:, index[scene.fracture.body]] &= t_s < when
+        for name in pieces:
+            shown[:, index[name]] &= t_s >= when
+    return events
+
+
+def _handed_over(scene: Scene, run: _Run) -> list[Body]:
+    """Return the solids after the break: pieces where the whole was, with its velocity and a kick outwards."""
+    assert scene.fracture is not None
+    whole = scene.body(scene.fracture.body)
+    centre, quat, velocity = run.state(whole.name)
+    turn = np.zeros(9)
+    mujoco.mju_quat2Mat(turn, quat)
+    bodies = []
+    for b in scene.bodies:
+        if not b.solid or b.name == whole.name:
+            continue
+        if b.name in scene.fracture.pieces:
+            # A piece's own position is where it sits in the unbroken body.
+            offset = turn.reshape(3, 3) @ np.array(b.pos)
+            out = offset / (np.linalg.norm(offset) + 1e-9)
+            speed = 0.15 * velocity + scene.fracture.kick * np.array([out[0], out[1], abs(out[2])])
+            place = centre + offset
+            bodies.append(replace(b, pos=_vec(place), velocity=_vec(speed), motion="free"))
+        elif b.motion == "free":
+            p, _, v = run.state(b.name)
+            bodies.append(replace(b, pos=_vec(p), velocity=_vec(v)))
+        else:
+            bodies.append(b)
+    return bodies
+
+
+def _vec(v: Floats) -> tuple[float, float, float]:
+    return float(v[0]), float(v[1]), float(v[2])
+
+
+class _Run:
+    """A MuJoCo run over some bodies, stepped to given times."""
+
+    def __init__(self, scene: Scene, bodies: Sequence[Body], tweaks: Tweaks, start_s: float = 0.0) -> None:
+        self.bodies = list(bodies)
+        self.model = mujoco.MjModel.from_xml_string(_physics_xml(scene, self.bodies, tweaks))
+        self.data = mujoco.MjData(self.model)
+        self.start_s = start_s
+        self.tweaks = tweaks
+        self.touching: dict[tuple[str, str], float] = {}
+        self.free = [b.name for b in self.bodies if b.motion == "free"]
+        names = {mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_GEOM, b.name): b.name for b in self.bodies}
+        self.names: dict[int, str] = {**names, mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_GEOM, "floor"): "floor"}
+        for b in self.bodies:
+            if b.motion == "free":
+                self.data.joint(b.name).qvel[:] = (*b.velocity, *b.spin)
+        mujoco.mj_forward(self.model, self.data)
+
+    @property
+    def time(self) -> float:
+        return float(self.start_s + self.data.time)
+
+    def until(self, t_s: float, stop_at: str | None) -> list[Event]:
+        """Step to `t_s` or to the first contact of `stop_at`; return the first touches on the way."""
+        events = []
+        while self.time < t_s - STEP_S / 2:
+            steps = min(_CHUNK, round((t_s - self.time) / STEP_S))
+            mujoco.mj_step(self.model, self.data, max(1, steps))
+            events += self._contacts()
+            if stop_at and self.touched(stop_at):
+                break
+        return events
+
+    def touched(self, name: str) -> bool:
+        return any(name in pair for pair in self.touching)
+
+    def _contacts(self) -> list[Event]:
+        new, now = [], set()
+        for c in self.data.contact[: self.data.ncon] if self.data.ncon else ():
+            a, b = sorted((self.names[int(c.geom1)], self.names[int(c.geom2)]))
+            now.add((a, b))
+        for pair in sorted(now):
+            # Bodies that rest on each other lose contact for a step now and then; that is no new touch.
+            if self.time - self.touching.get(pair, -1.0) > 0.05:
+                new.append(Event("contact", pair, self.time))
+            self.touching[pair] = self.time
+        for body, other, factor in self.tweaks.boost:
+            pair_ = (min(body, other), max(body, other))
+            if pair_ in self.touching and pair_ not in now and abs(self.time - self.touching[pair_] - _CHUNK * STEP_S) < STEP_S:
+                self.data.joint(body).qvel[:3] *= factor
+        return new
+
+    def poses(self) -> dict[str, tuple[Floats, Floats]]:
+        return {n: (self.data.body(n).xpos.copy(), self.data.body(n).xquat.copy()) for n in self.free}
+
+    def state(self, name: str) -> tuple[Floats, Floats, Floats]:
+        d = self.data
+        return d.body(name).xpos.copy(), d.body(name).xquat.copy(), d.joint(name).qvel[:3].copy()
+
+
+def geom_xml(b: Body) -> tuple[str, str]:
+    """Return (attributes of the geom, XML of its mesh asset or "") for a body."""
+    x, y, z = b.size
+    if b.shape in ("cone", "mesh"):
+        mesh = b.mesh if b.mesh is not None else shapes.cone(b.size)
+        # inertia="convex" tolerates thin shards; positions are given around the mesh's own origin.
+        asset = f'<mesh name="{b.name}" inertia="convex" vertex="{_numbers(mesh.vertices)}" face="{_numbers(mesh.faces)}"/>'
+        return f'type="mesh" mesh="{b.name}"', asset
+    if b.shape == "ball":
+        return f'type="sphere" size="{x / 2}"', ""
+    if b.shape == "cylinder":
+        return f'type="cylinder" size="{x / 2} {z / 2}"', ""
+    if b.shape == "capsule":
+        return f'type="capsule" size="{x / 2} {z / 2 - x / 2}"', ""
+    return f'type="box" size="{x / 2} {y / 2} {z / 2}"', ""
+
+
+def _numbers(values: NDArray[Any]) -> str:
+    return " ".join(f"{v:.6g}" for v in values.ravel())
+
+
+def _physics_xml(scene: Scene, bodies: Sequence[Body], tweaks: Tweaks) -> str:
+    assets, world, pairs = [], [], []
+    for b in bodies:
+        geom, asset = geom_xml(b)
+        assets.append(asset)
+        joint = f'<freejoint name="{b.name}"/>' if b.motion == "free" else ""
+        q = orientation(np.array([b.yaw]), np.array([b.roll]))[0]
+        world.append(
+            f'<body name="{b.name}" pos="{_numbers(np.array(b.pos))}" quat="{_numbers(q)}">{joint}'
+            f'<geom name="{b.name}" {geom} mass="{b.mass}" contype="0" conaffinity="0"/></body>'
+        )
+    names: list[Body | None] = [*bodies, None]
+    for i, a in enumerate(bodies):
+        for other in names[i + 1 :]:
+            if a.motion != "free" and (other is None or other.motion != "free"):
+                continue
+            pair = (a.name, other.name if other else "floor")
+            if pair in tweaks.ignore or pair[::-1] in tweaks.ignore:
+                continue
+            pairs.append(_pair_xml(a, other))
+    return (
+        f'<mujoco><option timestep="{STEP_S}" gravity="0 0 {-scene.gravity}" integrator="implicitfast"/>'
+        f"<asset>{''.join(assets)}</asset>"
+        '<worldbody><geom name="floor" type="plane" size="100 100 1" contype="0" conaffinity="0"/>'
+        f"{''.join(world)}</worldbody><contact>{''.join(pairs)}</contact></mujoco>"
+    )
+
+
+def _pair_xml(a: Body, b: Body | None) -> str:
+    bounce = [x.restitution for x in (a, b) if x is not None and x.restitution is not None]
+    slide = min(a.friction, b.friction) if b else a.friction
+    contact = f'solref="{-_STIFFNESS} {-damping(min(bounce))}" solimp="0.99 0.99 0.001"' if bounce else ""
+    # A small rolling friction lets balls come to rest instead of wandering for ever.
+    kind = 'condim="1"' if slide == 0 else f'condim="6" friction="{slide} {slide} 0.005 0.0005 0.0005"'
+    return f'<pair geom1="{a.name}" geom2="{b.name if b else "floor"}" {kind} {contact}/>'
+
+
+def damping(restitution: float) -> float:
+    """Return the contact damping (1/s) that gives a restitution between .3 and .95."""
+    return float(np.interp(restitution, _RESTITUTION, _DAMPING))

@@ -1,0 +1,271 @@
+"""States -> pixels and truth, by MuJoCo's ray caster and NumPy shading. No GL, no display; the same bytes on every run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_eval.types import Bools, Camera, Floats, Frames
+from sora_eval.world import cameras, palette
+from sora_eval.world.physics import States, geom_xml, orientation
+from sora_eval.world.scene import Scene
+
+# Casts of more rays than this are slower per ray: their buffers leave the cache.
+_BAND = 16_384
+_FAR_M = 60.0
+_SHADOW_BIAS_M = 0.01
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is exactly known of a clip. N bodies in the order of the scene.
+
+    camera: per frame. xy: [T, N, 2] projected centres in pixels; z: [T, N] their depth in metres.
+    ids: [T, H, W] index of the body seen, -1 for floor and backdrop, None unless asked for.
+    depth: [T, H, W] z-depth in metres, inf where nothing is hit, None unless asked for.
+    amodal: [T, N, H, W] silhouettes as if nothing were in front, None unless asked for.
+    visible: [T, N] share of the amodal silhouette that is seen, NaN where it is out of the frame; None unless asked for.
+    states: positions, velocities, events.
+    """
+
+    camera: Camera
+    xy: Floats
+    z: Floats
+    states: States
+    ids: NDArray[np.int16] | None = None
+    depth: NDArray[np.float32] | None = None
+    amodal: Bools | None = None
+    visible: Floats | None = None
+
+
+class Renderer:
+    """Renders the frames of one scene at one size.
+
+    size: (height, width) in pixels. supersample: rays per pixel along each side.
+    """
+
+    def __init__(self, scene: Scene, size: tuple[int, int], supersample: int = 2) -> None:
+        """Compile the scene's geometry."""
+        self.scene, self.size, self.ss = scene, size, supersample
+        self.model = mujoco.MjModel.from_xml_string(_xml(scene))
+        self.data = mujoco.MjData(self.model)
+        self.floor = mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_GEOM, "floor")
+        self.geom = np.array([mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_GEOM, b.name) for b in scene.bodies], dtype=int)
+        self.body_of = np.full(self.model.ngeom, -1)
+        self.body_of[self.geom] = np.arange(len(self.geom))
+        self.base_size = self.model.geom_size.copy()
+        self.base_aabb, self.base_bound = self.model.geom_aabb.copy(), self.model.geom_rbound.copy()
+        height, width = size
+        rows = (np.arange(height * supersample) + 0.5) / supersample - 0.5
+        cols = (np.arange(width * supersample) + 0.5) / supersample - 0.5
+        self.grid = np.stack(np.meshgrid(cols, rows), axis=-1).reshape(-1, 2)
+        lamp = scene.light
+        az, el = np.radians(lamp.azimuth), np.radians(lamp.elevation)
+        self.to_lamp = np.array([np.sin(az) * np.cos(el), -np.cos(az) * np.cos(el), np.sin(el)])
+        self.glow = np.array([b.glow for b in scene.bodies] + [0.0])
+        textures = {"plain": 0, "striped": 1, "dotted": 2, "glossy": 3}
+        self.texture = np.array([textures[b.texture] for b in scene.bodies] + [0])
+        self.extent = np.array([b.size for b in scene.bodies] + [(1.0, 1.0, 1.0)])
+        self.noise = np.random.default_rng(7)
+
+    def place(self, states: States, k: int) -> None:
+        """Put every body where it is at frame k."""
+        m, d = self.model, self.data
+        n = len(self.geom)
+        if n:
+            d.mocap_pos[:n], d.mocap_quat[:n] = states.pos[k], states.quat[k]
+            factor = states.scale[k]
+            m.geom_size[self.geom] = self.base_size[self.geom] * _per_axis(m.geom_type[self.geom], factor)
+            m.geom_aabb[self.geom, 3:] = self.base_aabb[self.geom, 3:] * factor
+            m.geom_rbound[self.geom] = self.base_bound[self.geom] * factor.max(axis=1)
+            m.geom_rgba[self.geom, 3] = states.shown[k]
+        mujoco.mj_kinematics(m, d)
+
+    def cast(self, origin: Floats, directions: Floats) -> tuple[NDArray[np.int32], Floats, Floats]:
+        """Return geom ids [R] (-1 for none), distances [R] (metres, -1 for none) and normals [R, 3] of rays [R, 3]."""
+        count = len(directions)
+        ids, dist = np.empty(count, np.int32), np.empty(count)
+        normal = np.zeros((count, 3))
+        for a in range(0, count, _BAND):
+            b = min(count, a + _BAND)
+            mujoco.mj_multiRay(
+                self.model, self.data, origin, directions[a:b].ravel(), None, True, -1,
+                ids[a:b], dist[a:b], normal[a:b].reshape(-1), b - a, 1e9,
+            )  # fmt: skip
+        return ids, dist, normal
+
+    def rays(self, camera: Camera, k: int) -> tuple[Floats, Floats]:
+        """Return the eye [3] and the unit directions [R, 3] of all rays of frame k."""
+        K, R = camera.K[k], camera.R[k]
+        cam = np.empty((len(self.grid), 3))
+        cam[:, 0] = (self.grid[:, 0] - K[0, 2]) / K[0, 0]
+        cam[:, 1] = (self.grid[:, 1] - K[1, 2]) / K[1, 1]
+        cam[:, 2] = 1.0
+        cam /= np.linalg.norm(cam, axis=1, keepdims=True)
+        return -R.T @ camera.t[k], cam @ R
+
+    def frame(self, states: States, camera: Camera, k: int) -> tuple[Frames, NDArray[np.int32], Floats]:
+        """Return frame k [H, W, 3], and per ray the geom ids and distances."""
+        self.place(states, k)
+        eye, rays = self.rays(camera, k)
+        ids, dist, normal = self.cast(eye, rays)
+        colour = self._shade(states, k, eye, rays, ids, dist, normal)
+        height, width = self.size
+        image = colour.reshape(height, self.ss, width, self.ss, 3).mean(axis=(1, 3))
+        if states.noise:
+            image = image + self.noise.normal(0.0, states.noise, image.shape)
+        return np.clip(np.rint(image), 0, 255).astype(np.uint8), ids, dist
+
+    def _shade(
+        self, states: States, k: int, eye: Floats, rays: Floats, ids: NDArray[np.int32], dist: Floats, normal: Floats
+    ) -> NDArray[np.float32]:
+        scene, lamp = self.scene, self.scene.light
+        out = self._backdrop(rays)
+        hit = np.flatnonzero((ids >= 0) & ((ids != self.floor) | (dist < _FAR_M)))
+        if not len(hit):
+            return out
+        points = eye + rays[hit] * dist[hit, None]
+        n = normal[hit]
+        n = np.where((np.einsum("ij,ij->i", n, rays[hit]) > 0)[:, None], -n, n)
+        body = self.body_of[ids[hit]]
+        base = states.rgb[k][body].astype(np.float32) if len(self.geom) else np.zeros((len(hit), 3), np.float32)
+        on_floor = ids[hit] == self.floor
+        base[on_floor] = self._floor(points[on_floor], dist[hit][on_floor])
+        gloss = np.zeros(len(hit), np.float32)
+        patterned = self.texture[body] > 0
+        if patterned.any():
+            base, gloss = self._textured(base, gloss, patterned & ~on_floor, body, points, states, k)
+        facing = np.clip(n @ self.to_lamp, 0, None)
+        lit = facing > 0
+        if lit.any():
+            facing[lit] *= self._unshadowed(points[lit], n[lit])
+        power = states.lamp[k]
+        light = lamp.ambient * (0.55 + 0.45 * power) + lamp.diffuse * power * facing
+        glow = np.where(on_floor, 0.0, self.glow[body])
+        light = (1 - glow) * light + glow * 1.08
+        value = base * light[:, None].astype(np.float32) * np.array(lamp.tint, np.float32)
+        if gloss.any():
+            half = self.to_lamp - rays[hit]
+            half /= np.linalg.norm(half, axis=1, keepdims=True)
+            spark = np.clip(np.einsum("ij,ij->i", n, half), 0, None) ** 40 * (facing > 0)
+            value += (gloss * 90 * spark)[:, None].astype(np.float32)
+        # The floor melts into the backdrop far away: no aliasing at the horizon.
+        fade = np.where(on_floor, np.clip((dist[hit] - 14) / 26, 0, 1), 0.0)[:, None].astype(np.float32)
+        out[hit] = (1 - fade) * value + fade * out[hit]
+        return np.clip(out, 0, 255)
+
+    def _unshadowed(self, points: Floats, normals: Floats) -> Floats:
+        # From one far point towards every hit: one origin per cast is what makes casts cheap.
+        origin = 40.0 * self.to_lamp
+        to = points + _SHADOW_BIAS_M * normals - origin
+        far = np.linalg.norm(to, axis=1)
+        _, dist, _ = self.cast(origin, to / far[:, None])
+        return ((dist < 0) | (dist > far - _SHADOW_BIAS_M)).astype(float)
+
+    def _backdrop(self, rays: Floats) -> NDArray[np.float32]:
+        base = np.array(palette.rgb(self.scene.backdrop), np.float32)
+        up = np.clip(rays[:, 2] * 1.6, -0.2, 1.0).astype(np.float32)[:, None]
+        return base * (0.98 - 0.12 * up)
+
+    def _floor(self, points: Floats, dist: Floats) -> NDArray[np.float32]:
+        base = np.array(palette.rgb(self.scene.floor), np.float32)
+        if self.scene.tile_m <= 0:
+            return np.broadcast_to(base, (len(points), 3)).copy()
+        odd = (np.floor(points[:, 0] / self.scene.tile_m) + np.floor(points[:, 1] / self.scene.tile_m)) % 2
+        contrast = 0.10 * np.clip(1 - (dist - 6) / 14, 0, 1)
+        return base * (1 + contrast * (2 * odd - 1))[:, None].astype(np.float32)
+
+    def _textured(
+        self, base: NDArray[np.float32], gloss: NDArray[np.float32], which: Bools, body: NDArray[np.int_], points: Floats,
+        states: States, k: int,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # fmt: skip
+        pick = np.flatnonzero(which)
+        b = body[pick]
+        turn = self.data.geom_xmat[self.geom[b]].reshape(-1, 3, 3)
+        local = np.einsum("nji,nj->ni", turn, points[pick] - self.data.geom_xpos[self.geom[b]])
+        local = local / (self.extent[b] * states.scale[k][b])
+        kind = self.texture[b]
+        # Patterns change the brightness, never the hue: the colour is the object's name.
+        stripe = 1 - 0.28 * (np.floor(local[:, 2] * 5 + 0.5) % 2)
+        cell = (local * 4) % 1 - 0.5
+        dot = 1 - 0.3 * ((cell**2).sum(axis=1) < 0.12)
+        base[pick] *= np.where(kind == 1, stripe, np.where(kind == 2, dot, 1.0))[:, None].astype(np.float32)
+        gloss[pick] = kind == 3
+        return base, gloss
+
+    def video(self, states: States, camera: Camera) -> Iterator[Frames]:
+        """Yield the frames [H, W, 3] one by one."""
+        for k in range(len(states.t_s)):
+            yield self.frame(states, camera, k)[0]
+
+    def truth(self, states: States, camera: Camera) -> tuple[Frames, Truth]:
+        """Return the frames [T, H, W, 3] and everything that is known of them."""
+        height, width = self.size
+        frames, ids, depths = [], [], []
+        amodal = np.zeros((len(states.t_s), len(self.geom), height, width), dtype=bool)
+        for k in range(len(states.t_s)):
+            image, geoms, dist = self.frame(states, camera, k)
+            frames.append(image)
+            _, rays = self.rays(camera, k)
+            seen = np.where(geoms >= 0, self.body_of[np.clip(geoms, 0, None)], -1).reshape(height, self.ss, width, self.ss)
+            # The ray nearest the pixel's centre decides: masks hold whole pixels.
+            ids.append(seen[:, self.ss // 2, :, self.ss // 2].astype(np.int16))
+            z = np.where(dist < 0, np.inf, dist * (rays @ camera.R[k][2])).reshape(height, self.ss, width, self.ss)
+            depths.append(z[:, self.ss // 2, :, self.ss // 2].astype(np.float32))
+            amodal[k] = self._amodal(states, camera, k)
+        found = np.array(ids)
+        area = amodal.sum(axis=(2, 3)).astype(float)
+        seen_area = np.stack([(found == i).sum(axis=(1, 2)) for i in range(len(self.geom))], axis=1).astype(float)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.where(area > 0, np.minimum(seen_area / area, 1.0), np.nan)
+        xy, depth = camera.project(states.pos)
+        return np.array(frames), Truth(camera, xy, depth, states, found, np.array(depths), amodal, share)
+
+    def _amodal(self, states: States, camera: Camera, k: int) -> Bools:
+        eye, rays = self.rays(camera, k)
+        height, width = self.size
+        pick = np.arange(len(rays)).reshape(height, self.ss, width, self.ss)[:, self.ss // 2, :, self.ss // 2].ravel()
+        out = np.zeros((len(self.geom), height, width), dtype=bool)
+        alpha = self.model.geom_rgba[:, 3].copy()
+        for i, g in enumerate(self.geom):
+            if states.shown[k, i]:
+                self.model.geom_rgba[:, 3] = 0
+                self.model.geom_rgba[g, 3] = 1
+                ids, _, _ = self.cast(eye, rays[pick])
+                out[i] = (ids == g).reshape(height, width)
+        self.model.geom_rgba[:, 3] = alpha
+        return out
+
+
+def _per_axis(kinds: NDArray[np.int32], factor: Floats) -> Floats:
+    """Return factors on MuJoCo's geom_size for factors [N, 3] along x, y, z."""
+    out = factor.copy()
+    long = np.isin(kinds, [int(mujoco.mjtGeom.mjGEOM_CYLINDER), int(mujoco.mjtGeom.mjGEOM_CAPSULE)])
+    out[long, 1] = factor[long, 2]
+    return out
+
+
+def camera_of(scene: Scene, t_s: Floats, size: tuple[int, int]) -> Camera:
+    """Return the scene's cameras at times [T] for frames of (height, width) pixels."""
+    return cameras.at(scene.camera, t_s, size)
+
+
+def _xml(scene: Scene) -> str:
+    assets, world = [], []
+    for b in scene.bodies:
+        geom, asset = geom_xml(b)
+        assets.append(asset)
+        q = " ".join(f"{v:.9g}" for v in orientation(np.array([b.yaw]), np.array([b.roll]))[0])
+        world.append(
+            f'<body name="{b.name}" mocap="true" pos="{b.pos[0]} {b.pos[1]} {b.pos[2]}" quat="{q}">'
+            f'<geom name="{b.name}" {geom} contype="0" conaffinity="0"/></body>'
+        )
+    return (
+        f'<mujoco><asset>{"".join(assets)}</asset><worldbody>'
+        '<geom name="floor" type="plane" size="0 0 1" contype="0" conaffinity="0"/>'
+        f"{''.join(world)}</worldbody></mujoco>"
+    )
