@@ -198,7 +198,7 @@ def _by_cluster(values: ArrayLike, clusters: Clusters) -> tuple[Floats, Floats]:
         raise ValueError("values must be finite: count a clip that could not be judged as a failure, or leave it out")
     number: dict[Hashable, int] = {}
     index = [number.setdefault(label, len(number)) for label in clusters]
-    return np.bincount(index, weights=x), np.bincount(index).astype(np.float64)
+    return np.bincount(index, weights=x).astype(np.float64), np.bincount(index).astype(np.float64)
 
 
 def _bootstrap_of_mean(sums: Floats, counts: Floats, n_boot: int, seed: int, level: float) -> tuple[float, float]:

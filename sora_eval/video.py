@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import IO
 
 # OpenCV reads its log level once, when it is loaded.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
@@ -33,7 +33,7 @@ import cv2
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, ColorRange, Interpolation
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 from PIL import Image
 
@@ -64,9 +64,10 @@ def read_video(path: str | Path, max_frames: int | None = None) -> Video:
     The first video stream is decoded and turned upright when the file carries a rotation. `fps` is the container's
     average rate, or `FALLBACK_FPS` when it has none.
 
-    A file counts as cut off or corrupt when a packet or a frame can't be decoded, when fewer frames come out than
-    the container's index lists, or when the last frame ends more than a frame and a half before the container says.
-    A format that promises nothing (a raw stream, MPEG-TS, fragmented MP4) can lose whole frames at its end unseen.
+    A file counts as cut off or corrupt when it is shorter than its container says (MP4, Matroska, AVI; a GIF has an
+    end mark), when a packet or a frame can't be decoded, when fewer frames come out than the container's header
+    counts, or when the last one ends more than a frame and a half too early. A format that promises nothing (a raw
+    stream, MPEG-TS) can lose whole frames at its end unseen.
 
     Args:
         path: the file.
@@ -91,7 +92,11 @@ def read_video(path: str | Path, max_frames: int | None = None) -> Video:
     if size == 0:
         raise VideoError(f"{path}: the file is empty (0 bytes)")
     with _naming(path, "not a readable video"):
-        return _read(str(path), size, max_frames, str(path))
+        with path.open("rb") as file:
+            end = _declared_end(file, size)
+        if end > size:
+            raise VideoError(f"{path}: cut off: {size} bytes are there, at least {end} belong to it")
+        return _read(str(path), max_frames, str(path))
 
 
 def write_ffv1(path: str | Path, video: Video) -> None:
@@ -104,9 +109,8 @@ def write_ffv1(path: str | Path, video: Video) -> None:
 
     """
     path = Path(path)
-    with _naming(path, "can't be written"), _replacing(path) as part:
-        with open(part, "wb") as file:
-            _write_ffv1(file, video)
+    with _naming(path, "can't be written"), replacing(path) as part:
+        _write_ffv1(part, video)
 
 
 def write_h264(path: str | Path, video: Video, crf: int = 18) -> None:
@@ -118,8 +122,8 @@ def write_h264(path: str | Path, video: Video, crf: int = 18) -> None:
     """
     path = Path(path)
     _check_crf(crf)
-    with _naming(path, "can't be written"), _replacing(path) as part:
-        _write_h264(str(part), video, crf, {"movflags": "faststart"})
+    with _naming(path, "can't be written"), replacing(path) as part:
+        _write_h264(str(part), video, crf, faststart=True)
 
 
 def encode_h264(video: Video, crf: int = 18) -> bytes:
@@ -140,7 +144,7 @@ def encode_h264(video: Video, crf: int = 18) -> bytes:
     # To move the index to the front, FFmpeg opens the file a second time; that takes a real one.
     with _naming("H.264", "the clip can't be encoded"), TemporaryDirectory() as folder:
         path = Path(folder, "clip.mp4")
-        _write_h264(str(path), video, crf, {"movflags": "faststart"})
+        _write_h264(str(path), video, crf, faststart=True)
         return path.read_bytes()
 
 
@@ -154,9 +158,9 @@ def compress(video: Video, crf: int) -> Video:
     _check_crf(crf)
     with _naming("H.264", "the clip can't be encoded"):
         file = BytesIO()
-        _write_h264(file, video, crf, {})
+        _write_h264(file, video, crf, faststart=False)
         file.seek(0)
-        back = _read(file, len(file.getvalue()), None, "H.264")
+        back = _read(file, None, "H.264")
     height, width = video.size
     return Video(np.ascontiguousarray(back.frames[:, :height, :width]), video.fps)
 
@@ -237,7 +241,7 @@ def write_png(path: str | Path, image: Frames) -> None:
 
     """
     path = Path(path)
-    with _naming(path, "can't be written"), _replacing(path) as part:
+    with _naming(path, "can't be written"), replacing(path) as part:
         Image.fromarray(image).save(part, format="PNG")
 
 
@@ -252,11 +256,11 @@ def save_gif(path: str | Path, video: Video) -> None:
     pictures = [Image.fromarray(frame).quantize(256, dither=Image.Dither.NONE) for frame in video.frames]
     # Browsers slow a GIF down whose frames last less than 2/100 s.
     duration_ms = 10 * max(2, round(100 / video.fps))
-    with _naming(path, "can't be written"), _replacing(path) as part:
+    with _naming(path, "can't be written"), replacing(path) as part:
         pictures[0].save(part, "GIF", save_all=True, append_images=pictures[1:], duration=duration_ms, loop=0)
 
 
-def _read(source: str | IO[bytes], size: int, max_frames: int | None, name: str) -> Video:
+def _read(source: str | IO[bytes], max_frames: int | None, name: str) -> Video:
     # A playlist must not make us open anything but the file that was named.
     with av.open(source, mode="r", metadata_errors="ignore", options={"protocol_whitelist": "file"}) as container:
         if container.format.name in _REFUSED:
@@ -265,16 +269,19 @@ def _read(source: str | IO[bytes], size: int, max_frames: int | None, name: str)
         if not streams:
             raise VideoError(f"{name}: no video stream")
         stream = streams[0]
+        # PyAV leaves the context out when FFmpeg has no decoder, whatever its type hints say.
+        if getattr(stream, "codec_context", None) is None:
+            raise VideoError(f"{name}: no decoder for its video stream")
         stream.codec_context.thread_count = 1
         # Otherwise decoders paint over what they could not read.
         stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
         promised = _promised_frames(container, stream)
-        if any(entry.pos + entry.size > size for entry in stream.index_entries):
-            raise VideoError(f"{name}: cut off: the index lists frames past the file's end at {size} bytes")
         frames, packets, end_s = _decode(container, stream, max_frames, name)
         if not frames:
             raise VideoError(f"{name}: the video stream has no frames")
-        fps = _fps(stream)
+        # GIF counts in 1/100 s, where FFmpeg's own estimate is off by a frame per second and more.
+        timed = container.format.name == "gif" and end_s > 0
+        fps = packets / end_s if timed else _fps(stream)
         if max_frames is None or len(frames) < max_frames:
             if packets < promised:
                 raise VideoError(f"{name}: cut off: {packets} of {promised} frames are there")
@@ -284,6 +291,49 @@ def _read(source: str | IO[bytes], size: int, max_frames: int | None, name: str)
     if len({frame.shape for frame in frames}) > 1:
         frames = [resize(frame[None], (frames[0].shape[0], frames[0].shape[1]))[0] for frame in frames]
     return Video(np.stack(frames), fps)
+
+
+def _declared_end(file: IO[bytes], size: int) -> int:
+    """Return where the container says that the file ends, `size` when it doesn't say."""
+    head = file.read(64)
+    if head[:4] == b"RIFF":
+        riff = int.from_bytes(head[4:8], "little")
+        # A recorder that was killed leaves 0 or all ones; an odd size may or may not count its padding byte.
+        return 8 + riff - riff % 2 if 0 < riff < 0xFFFFFFFF else size
+    if head[:4] == b"GIF8":
+        file.seek(max(0, size - 64))
+        return size if file.read().rstrip(b"\0").endswith(b";") else size + 1
+    if head[:4] == b"\x1a\x45\xdf\xa3":
+        body, length = _ebml_size(head, 4)
+        body, length = _ebml_size(head, body + (length or 0) + 4)
+        return size if length is None else body + length
+    if head[4:8] in {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp"}:
+        return _last_box_end(file, size)
+    return size
+
+
+def _ebml_size(head: bytes, at: int) -> tuple[int, int | None]:
+    """Return where an EBML element's body starts and its length, None when unknown (RFC 8794, section 4)."""
+    if at >= len(head) or head[at] == 0:
+        return at, None
+    width = 9 - head[at].bit_length()
+    value = int.from_bytes(head[at : at + width], "big") & ((1 << 7 * width) - 1)
+    return at + width, None if value == (1 << 7 * width) - 1 else value
+
+
+def _last_box_end(file: IO[bytes], size: int) -> int:
+    """Return the end of the last top-level box of an MP4 or MOV (ISO 14496-12, section 4.2)."""
+    at = 0
+    while at + 8 <= size:
+        file.seek(at)
+        head = file.read(16)
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:16], "big")
+        if length < 8:  # 0 means "to the end"; anything else isn't a box.
+            return size
+        at += length
+    return max(at, size)
 
 
 def _decode(
@@ -312,10 +362,8 @@ def _decode(
 
 
 def _promised_frames(container: InputContainer, stream: VideoStream) -> int:
-    if not stream.frames:
-        return 0
-    # An edit list (a clip trimmed on a phone) hides frames that MP4's own count still includes.
-    return len(stream.index_entries) if "mp4" in container.format.name else stream.frames
+    # MP4's count includes frames that an edit list hides (a clip trimmed on a phone); its boxes are checked instead.
+    return 0 if "mp4" in container.format.name else stream.frames
 
 
 def _promised_seconds(container: InputContainer, stream: VideoStream) -> float:
@@ -350,13 +398,14 @@ def _rgb(frame: VideoFrame) -> Frames:
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 
-def _write_ffv1(file: IO[bytes], video: Video) -> None:
+def _write_ffv1(path: Path, video: Video) -> None:
     height, width = video.size
     # FFmpeg finds no way to cut some tiny pictures into its four slices.
     slices = "4" if min(height, width) >= 8 else "1"
-    with av.open(file, mode="w", format="matroska") as container:
-        container.flags |= av.container.Flags.bitexact.value
-        stream = container.add_stream("ffv1", rate=_rate(video.fps), options={"level": "3", "slicecrc": "1", "slices": slices})
+    with av.open(str(path), mode="w", format="matroska", options={"fflags": "bitexact"}) as container:
+        stream = container.add_stream(
+            "ffv1", rate=_rate(video.fps), options={"level": "3", "slicecrc": "1", "slices": slices}
+        )
         _configure(stream, width, height, "bgr0")
         stream.codec_context.gop_size = 1
         for frame in video.frames:
@@ -365,12 +414,14 @@ def _write_ffv1(file: IO[bytes], video: Video) -> None:
         container.mux(stream.encode(None))
 
 
-def _write_h264(target: str | IO[bytes], video: Video, crf: int, options: dict[str, str]) -> None:
+def _write_h264(target: str | IO[bytes], video: Video, crf: int, faststart: bool) -> None:
     height, width = video.size
     padding = ((0, height % 2), (0, width % 2), (0, 0))
-    with av.open(target, mode="w", format="mp4", options=options) as container:
-        container.flags |= av.container.Flags.bitexact.value
-        stream = container.add_stream("libx264", rate=_rate(video.fps), options={"crf": str(crf)})
+    muxer = {"fflags": "bitexact", "movflags": "faststart" if faststart else "0"}
+    # x264's mbtree reads memory that it never wrote (build 165, AVX-512): the same clip gave other bytes each time.
+    options = {"crf": str(crf), "x264-params": "mbtree=0"}
+    with av.open(target, mode="w", format="mp4", options=muxer) as container:
+        stream = container.add_stream("libx264", rate=_rate(video.fps), options=options)
         _configure(stream, width + width % 2, height + height % 2, "yuv420p")
         context = stream.codec_context
         context.colorspace = context.color_primaries = context.color_trc = _BT709
@@ -395,7 +446,7 @@ def _check_crf(crf: int) -> None:
 def _configure(stream: VideoStream, width: int, height: int, pix_fmt: str) -> None:
     stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
     stream.codec_context.thread_count = 1
-    stream.codec_context.flags |= av.codec.context.Flags.bitexact
+    stream.codec_context.flags |= av.codec.context.Flags.bitexact.value
 
 
 def _frame(image: Frames) -> VideoFrame:
@@ -411,8 +462,8 @@ def _rate(fps: float) -> Fraction:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a new file beside `path` that takes its place when all went well."""
+def replacing(path: Path) -> Iterator[Path]:
+    """Give the path of a new file beside `path` that takes its place when all went well, and is removed otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:

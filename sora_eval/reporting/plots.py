@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,8 +20,8 @@ class Axis:
     high: float
 
     def at(self, value: float) -> float:
-        """Return where a value lies, in per cent."""
-        return round(100 * (value - self.low) / (self.high - self.low), 2)
+        """Return where a value lies, in per cent; an infinite end of an interval lies on the axis' own."""
+        return round(100 * (min(max(value, self.low), self.high) - self.low) / (self.high - self.low), 2)
 
     @property
     def ticks(self) -> tuple[tuple[float, str], ...]:
@@ -67,7 +68,7 @@ class Lane:
 
 def axis(cells: Sequence[Cell]) -> Axis:
     """Return the axis that holds every score and interval; 0 to 1 unless a probe's unit leaves it."""
-    ends = [v for c in cells for v in (c.low, c.high, c.score, c.chance)]
+    ends = [v for c in cells for v in (c.low, c.high, c.score, c.chance) if math.isfinite(v)]
     return Axis(min(0.0, *ends), max(1.0, *ends))
 
 

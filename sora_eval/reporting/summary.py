@@ -7,6 +7,7 @@ the suites, so that a probe with many cases does not drown its neighbours.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -133,7 +134,7 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values: one list per level, and the reasons."""
-        rows = [(c.level, {k: v for k, v in asdict(c).items() if v != ""}) for c in self.cells]
+        rows = [(c.level, {k: _json(v) for k, v in asdict(c).items() if v != ""}) for c in self.cells]
         levels: tuple[Level, ...] = ("overall", "suite", "probe", "mode")
         return {
             "interval": {"level": LEVEL, "n_boot": N_BOOT, "seed": SEED, "method": "percentile bootstrap over clusters"},
@@ -157,6 +158,11 @@ def summarise(rows: Iterable[ScoreRow]) -> Summary:
     counts = Counter((r.generator, r.suite, r.probe, r.reason) for r in rows if r.value is None)
     reasons = (Reason(*key, count) for key, count in counts.items())
     return Summary(tuple(cells), tuple(sorted(reasons, key=lambda r: (-r.count, r.suite, r.probe, r.generator, r.reason))))
+
+
+def _json(value: Any) -> Any:
+    # A probe of one scene whose values leave [0, 1] has no interval: infinity, which JSON lacks.
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _rank(kind: str) -> int:
@@ -216,7 +222,15 @@ def _average(parts: Sequence[tuple[Cell, Floats]], suite: str) -> tuple[Cell, Fl
     """Return the cell above `parts`, each weighing the same, and its bootstrap replicates."""
     cells = [cell for cell, _ in parts]
     replicates: Floats = np.mean([values for _, values in parts], axis=0)
-    low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    if len(parts) == 1:
+        low, high = cells[0].low, cells[0].high
+    elif not all(math.isfinite(c.low) and math.isfinite(c.high) for c in cells):
+        low, high = -math.inf, math.inf
+    else:
+        low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    # The posterior of a probe that never failed stays just below 1, its score does not.
+    score = float(np.mean([c.score for c in cells]))
+    low, high = min(low, score), max(high, score)
     judged = [c.judged_mean for c in cells if c.judged_mean is not None]
     above = replace(
         cells[0],
@@ -227,7 +241,7 @@ def _average(parts: Sequence[tuple[Cell, Floats]], suite: str) -> tuple[Cell, Fl
         judged=sum(c.judged for c in cells),
         unjudgeable=sum(c.unjudgeable for c in cells),
         probes=sum(c.probes for c in cells),
-        score=float(np.mean([c.score for c in cells])),
+        score=score,
         low=float(low),
         high=float(high),
         judged_mean=float(np.mean(judged)) if judged else None,
@@ -237,10 +251,22 @@ def _average(parts: Sequence[tuple[Cell, Floats]], suite: str) -> tuple[Cell, Fl
 
 
 def _replicates(rows: Sequence[ScoreRow], rng: np.random.Generator) -> Floats:
-    """Return [N_BOOT] means of the counted values, whole clusters drawn with replacement."""
+    """Return [N_BOOT] means of the counted values, whole clusters drawn with replacement.
+
+    Where resampling would lie (all 0, all 1, or a single cluster) the means come from Jeffreys' posterior of a rate, with
+    one trial per cluster: `cluster_bootstrap` falls back to Wilson's interval in the same cases, and a suite of probes
+    that all failed must not look more certain than each of them.
+    """
+    values = np.array([r.counted for r in rows])
     _, cluster = np.unique([r.cluster for r in rows], return_inverse=True)
-    sums = np.bincount(cluster, weights=[r.counted for r in rows])
+    sums = np.bincount(cluster, weights=values)
     sizes = np.bincount(cluster).astype(np.float64)
-    draws = rng.integers(len(sums), size=(N_BOOT, len(sums)))
-    means: Floats = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
+    n = len(sums)
+    mean = sums.sum() / sizes.sum()
+    means: Floats
+    if 0 <= values.min() and values.max() <= 1 and (n == 1 or mean in (0, 1)):
+        means = rng.beta(mean * n + 0.5, (1 - mean) * n + 0.5, size=N_BOOT)
+    else:
+        draws = rng.integers(n, size=(N_BOOT, n))
+        means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
     return means

@@ -34,8 +34,8 @@ def table(rows: Iterable[ScoreRow]) -> str:
 
 def text_table(summary: Summary) -> str:
     """Return `table` of a summary that is already there."""
-    headed = ("overall", *summary.suites) if len(summary.suites) > 1 else summary.suites
-    columns = [(head, "" if head == "overall" and i == 0 and len(headed) > 1 else head) for i, head in enumerate(headed)]
+    # With one suite the overall score repeats it.
+    columns = ("", *summary.suites) if len(summary.suites) > 1 else summary.suites
     name = min(_NAME, max(len("generator"), *(len(g) for g in summary.generators)))
     fit = (WIDTH - name - len(_GAP) - len("unjudged")) // (_COLUMN + len(_GAP))
     blocks = [_block(summary, columns[i : i + fit], name) for i in range(0, len(columns), fit)]
@@ -43,16 +43,15 @@ def text_table(summary: Summary) -> str:
     return "\n\n".join([*blocks, note])
 
 
-def _block(summary: Summary, columns: Sequence[tuple[str, str]], name: int) -> str:
-    heads = [_cut(head, _COLUMN).rjust(_COLUMN) for head, _ in columns]
-    lines = [_GAP.join(["generator".ljust(name), *heads, "unjudged"]).rstrip()]
+def _block(summary: Summary, suites: Sequence[str], name: int) -> str:
+    heads = [_cut(suite or "overall", _COLUMN).rjust(_COLUMN) for suite in suites]
+    lines = [_GAP.join(["generator".ljust(name), *heads, "unjudged"])]
     for generator in summary.generators:
-        cells = [summary.get(generator, suite) for _, suite in columns]
-        there = [c for c in cells if c]
-        failed = f"{sum(c.unjudgeable for c in there if c.suite) or max((c.unjudgeable for c in there), default=0)}"
-        texts = [score(c).rjust(_COLUMN) for c in cells]
-        lines.append(_GAP.join([_cut(generator, name).ljust(name), *texts, failed.rjust(len("unjudged"))]))
-    return "\n".join([lines[0], "-" * max(len(line) for line in lines), *lines[1:]])
+        overall = summary.get(generator)
+        texts = [score(summary.get(generator, suite)).rjust(_COLUMN) for suite in suites]
+        failed = str(overall.unjudgeable if overall else 0).rjust(len("unjudged"))
+        lines.append(_GAP.join([_cut(generator, name).ljust(name), *texts, failed]))
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
 def _cut(text: str, width: int) -> str:
@@ -100,7 +99,7 @@ def _suite(summary: Summary, suite: str) -> tuple[list[str], list[list[str]]]:
 
 
 def _pipe(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *([escape(c) for c in row] for row in rows)]
+    lines = [[escape(c) for c in head], ["---"] * len(head), *([escape(c) for c in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

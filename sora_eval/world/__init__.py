@@ -74,4 +74,4 @@ def conditioning(case: Case) -> Frames | None:
     states = physics.simulate(scene, frame_times(case.frames, case.fps)[: max(case.given, 2)])
     camera = render.camera_of(scene, states.t_s, case.size)
     renderer = Renderer(scene, case.size)
-    return np.array([renderer.frame(states, camera, k)[0] for k in range(case.given)])
+    return np.array([renderer.frame(states, camera, k) for k in range(case.given)])

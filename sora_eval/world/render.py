@@ -60,9 +60,7 @@ class Renderer:
         self.base_size = self.model.geom_size.copy()
         self.base_aabb, self.base_bound = self.model.geom_aabb.copy(), self.model.geom_rbound.copy()
         height, width = size
-        rows = (np.arange(height * supersample) + 0.5) / supersample - 0.5
-        cols = (np.arange(width * supersample) + 0.5) / supersample - 0.5
-        self.grid = np.stack(np.meshgrid(cols, rows), axis=-1).reshape(-1, 2)
+        self.grid, self.centres = _grid(size, supersample), _grid(size, 1)
         lamp = scene.light
         az, el = np.radians(lamp.azimuth), np.radians(lamp.elevation)
         self.to_lamp = np.array([np.sin(az) * np.cos(el), -np.cos(az) * np.cos(el), np.sin(el)])
@@ -98,27 +96,17 @@ class Renderer:
             )  # fmt: skip
         return ids, dist, normal
 
-    def rays(self, camera: Camera, k: int) -> tuple[Floats, Floats]:
-        """Return the eye [3] and the unit directions [R, 3] of all rays of frame k."""
-        K, R = camera.K[k], camera.R[k]
-        cam = np.empty((len(self.grid), 3))
-        cam[:, 0] = (self.grid[:, 0] - K[0, 2]) / K[0, 0]
-        cam[:, 1] = (self.grid[:, 1] - K[1, 2]) / K[1, 1]
-        cam[:, 2] = 1.0
-        cam /= np.linalg.norm(cam, axis=1, keepdims=True)
-        return -R.T @ camera.t[k], cam @ R
-
-    def frame(self, states: States, camera: Camera, k: int) -> tuple[Frames, NDArray[np.int32], Floats]:
-        """Return frame k [H, W, 3], and per ray the geom ids and distances."""
+    def frame(self, states: States, camera: Camera, k: int) -> Frames:
+        """Return frame k [H, W, 3]."""
         self.place(states, k)
-        eye, rays = self.rays(camera, k)
+        eye, rays = _rays(self.grid, camera, k)
         ids, dist, normal = self.cast(eye, rays)
         colour = self._shade(states, k, eye, rays, ids, dist, normal)
         height, width = self.size
         image = colour.reshape(height, self.ss, width, self.ss, 3).mean(axis=(1, 3))
         if states.noise:
             image = image + self.noise.normal(0.0, states.noise, image.shape)
-        return np.clip(np.rint(image), 0, 255).astype(np.uint8), ids, dist
+        return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
     def _shade(
         self, states: States, k: int, eye: Floats, rays: Floats, ids: NDArray[np.int32], dist: Floats, normal: Floats
@@ -200,7 +188,7 @@ class Renderer:
     def video(self, states: States, camera: Camera) -> Iterator[Frames]:
         """Yield the frames [H, W, 3] one by one."""
         for k in range(len(states.t_s)):
-            yield self.frame(states, camera, k)[0]
+            yield self.frame(states, camera, k)
 
     def truth(self, states: States, camera: Camera) -> tuple[Frames, Truth]:
         """Return the frames [T, H, W, 3] and everything that is known of them."""
@@ -208,15 +196,13 @@ class Renderer:
         frames, ids, depths = [], [], []
         amodal = np.zeros((len(states.t_s), len(self.geom), height, width), dtype=bool)
         for k in range(len(states.t_s)):
-            image, geoms, dist = self.frame(states, camera, k)
-            frames.append(image)
-            _, rays = self.rays(camera, k)
-            seen = np.where(geoms >= 0, self.body_of[np.clip(geoms, 0, None)], -1).reshape(height, self.ss, width, self.ss)
-            # The ray nearest the pixel's centre decides: masks hold whole pixels.
-            ids.append(seen[:, self.ss // 2, :, self.ss // 2].astype(np.int16))
-            z = np.where(dist < 0, np.inf, dist * (rays @ camera.R[k][2])).reshape(height, self.ss, width, self.ss)
-            depths.append(z[:, self.ss // 2, :, self.ss // 2].astype(np.float32))
-            amodal[k] = self._amodal(states, camera, k)
+            frames.append(self.frame(states, camera, k))
+            eye, rays = _rays(self.centres, camera, k)
+            geoms, dist, _ = self.cast(eye, rays)
+            ids.append(np.where(geoms >= 0, self.body_of[np.clip(geoms, 0, None)], -1).reshape(height, width).astype(np.int16))
+            z = np.where(dist < 0, np.inf, dist * (rays @ camera.R[k][2]))
+            depths.append(z.reshape(height, width).astype(np.float32))
+            amodal[k] = self._amodal(states, eye, rays, k)
         found = np.array(ids)
         area = amodal.sum(axis=(2, 3)).astype(float)
         seen_area = np.stack([(found == i).sum(axis=(1, 2)) for i in range(len(self.geom))], axis=1).astype(float)
@@ -225,20 +211,36 @@ class Renderer:
         xy, depth = camera.project(states.pos)
         return np.array(frames), Truth(camera, xy, depth, states, found, np.array(depths), amodal, share)
 
-    def _amodal(self, states: States, camera: Camera, k: int) -> Bools:
-        eye, rays = self.rays(camera, k)
+    def _amodal(self, states: States, eye: Floats, rays: Floats, k: int) -> Bools:
         height, width = self.size
-        pick = np.arange(len(rays)).reshape(height, self.ss, width, self.ss)[:, self.ss // 2, :, self.ss // 2].ravel()
         out = np.zeros((len(self.geom), height, width), dtype=bool)
         alpha = self.model.geom_rgba[:, 3].copy()
         for i, g in enumerate(self.geom):
             if states.shown[k, i]:
                 self.model.geom_rgba[:, 3] = 0
                 self.model.geom_rgba[g, 3] = 1
-                ids, _, _ = self.cast(eye, rays[pick])
+                ids, _, _ = self.cast(eye, rays)
                 out[i] = (ids == g).reshape(height, width)
         self.model.geom_rgba[:, 3] = alpha
         return out
+
+
+def _grid(size: tuple[int, int], supersample: int) -> Floats:
+    """Return the pixel positions (x, y) [R, 2] of all rays, row by row."""
+    rows = (np.arange(size[0] * supersample) + 0.5) / supersample - 0.5
+    cols = (np.arange(size[1] * supersample) + 0.5) / supersample - 0.5
+    return np.stack(np.meshgrid(cols, rows), axis=-1).reshape(-1, 2)
+
+
+def _rays(grid: Floats, camera: Camera, k: int) -> tuple[Floats, Floats]:
+    """Return the eye [3] and the unit directions [R, 3] of the rays through pixels [R, 2] in frame k."""
+    K, R = camera.K[k], camera.R[k]
+    cam = np.empty((len(grid), 3))
+    cam[:, 0] = (grid[:, 0] - K[0, 2]) / K[0, 0]
+    cam[:, 1] = (grid[:, 1] - K[1, 2]) / K[1, 1]
+    cam[:, 2] = 1.0
+    cam /= np.linalg.norm(cam, axis=1, keepdims=True)
+    return -R.T @ camera.t[k], cam @ R
 
 
 def _per_axis(kinds: NDArray[np.int32], factor: Floats) -> Floats:

@@ -46,7 +46,7 @@ def test_exit_through_the_top_comes_before_the_far_side() -> None:
 
 @pytest.mark.parametrize("velocity", [(0.0, 0.0), (0.0, 5.0), (5.0, 500.0)])
 def test_a_path_beside_the_wall_has_no_exit(velocity: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match="never leaves|does not cross"):
+    with pytest.raises(ValueError, match=r"never leaves|does not cross"):
         expected_exit(Motion(np.array([0.0, 10.0]), np.array(velocity), 0.0), (30, 0, 50, 20))
 
 

@@ -1,0 +1,145 @@
+"""The world as a generator: the true answer (oracle), controls that no metric may reward, and dialled violations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from sora_eval.errors import unknown
+from sora_eval.generator.base import Capabilities
+from sora_eval.types import Case, Failure, Frames, Video
+from sora_eval.world import clip, scene_of
+
+
+def true_video(case: Case) -> Video:
+    """Return the world's own answer to a case."""
+    scene = scene_of(case.scene, (case.frames - 1) / case.fps)
+    return clip(scene, case.size, case.fps, case.frames).video
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """Answers every case with the world's own clip."""
+
+    name: str = "oracle"
+    kind: Literal["oracle"] = "oracle"
+    capabilities: Capabilities = Capabilities()
+
+    def fingerprint(self, case: Case) -> str:
+        """Return a constant: the case says it all."""
+        return "oracle"
+
+    def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
+        """Yield the true clips."""
+        for case in cases:
+            yield true_video(case)
+
+
+def _shuffled(frames: Frames, rng: np.random.Generator) -> Frames:
+    while True:
+        order = rng.permutation(len(frames))
+        # A few swaps would be a mild fault; this control is to destroy time.
+        if len(frames) < 4 or np.abs(np.diff(order)).mean() > len(frames) / 4:
+            return frames[order]
+
+
+def _noise(frames: Frames, rng: np.random.Generator) -> Frames:
+    return rng.integers(0, 256, frames.shape, dtype=np.uint8)
+
+
+CONTROLS: dict[str, Callable[[Frames, np.random.Generator], Frames]] = {
+    "frozen": lambda f, rng: np.repeat(f[:1], len(f), axis=0),
+    "shuffled": _shuffled,
+    "reversed": lambda f, rng: f[::-1].copy(),
+    "mirrored": lambda f, rng: f[:, :, ::-1].copy(),
+    "noise": _noise,
+    "blank": lambda f, rng: np.full_like(f, 128),
+}
+OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Control:
+    """The true clip spoilt in one way: frozen, shuffled, reversed, mirrored, noise, blank; or another case's clip (other)."""
+
+    control: str
+    kind: Literal["control"] = "control"
+    capabilities: Capabilities = Capabilities()
+
+    def __post_init__(self) -> None:
+        """Reject an unknown control."""
+        if self.control not in CONTROLS and self.control != OTHER:
+            raise unknown("control", self.control, [*CONTROLS, OTHER])
+
+    @property
+    def name(self) -> str:
+        """The control's name."""
+        return self.control
+
+    def fingerprint(self, case: Case) -> str:
+        """Return the control's name."""
+        return f"control:{self.control}"
+
+    def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
+        """Yield the spoilt clips."""
+        for case in cases:
+            if self.control == OTHER:
+                yield true_video(another(case))
+                continue
+            video = true_video(case)
+            rng = np.random.default_rng([case.seed, 17])
+            yield Video(CONTROLS[self.control](video.frames, rng), video.fps)
+
+
+def another(case: Case) -> Case:
+    """Return a case of the same family with other objects: what a model gives that ignores the prompt."""
+    from dataclasses import replace
+
+    from sora_eval.world.families import FAMILIES
+
+    family = FAMILIES[case.scene["family"]]
+    rng = np.random.default_rng([case.seed, 23])
+    return replace(case, scene={**case.scene, "params": family.sample(rng)})
+
+
+@dataclass(frozen=True)
+class Violation:
+    """The true world with one law broken, by a severity in 0..1."""
+
+    violation: str
+    severity: float = 1.0
+    kind: Literal["violation"] = "violation"
+    capabilities: Capabilities = Capabilities()
+
+    def __post_init__(self) -> None:
+        """Reject an unknown violation or severity."""
+        from sora_eval.errors import ConfigError
+        from sora_eval.world.faults import FAULTS
+
+        if self.violation not in FAULTS:
+            raise unknown("violation", self.violation, FAULTS)
+        if not 0 <= self.severity <= 1:
+            raise ConfigError(f"severity must be between 0 and 1, got {self.severity}")
+
+    @property
+    def name(self) -> str:
+        """The violation's name, with its severity unless that is 1."""
+        return self.violation if self.severity == 1 else f"{self.violation}@{self.severity:g}"
+
+    def fingerprint(self, case: Case) -> str:
+        """Return name and severity."""
+        return f"violation:{self.violation}:{self.severity:g}"
+
+    def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
+        """Yield the broken clips; a case whose scene has nothing to break is a failure."""
+        from sora_eval.world.faults import render_broken
+
+        for case in cases:
+            scene = scene_of(case.scene, (case.frames - 1) / case.fps)
+            try:
+                yield render_broken(scene, self.violation, self.severity, case.size, case.fps, case.frames)
+            except (KeyError, ValueError) as error:
+                yield Failure(f"violation {self.violation} does not apply to this scene: {error}")

@@ -1,0 +1,73 @@
+"""What several probes ask of tracks: the one object of a colour, when it is seen, whether it moves smoothly."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sora_eval.probes.base import UnjudgeableError
+from sora_eval.types import Bools, Floats, Tracks
+
+
+def the(tracks: Tracks, colour: str, what: str, min_share: float = 0.2) -> int:
+    """Return the index of the longest-visible track of a colour.
+
+    Raises:
+        UnjudgeableError: none is seen for at least `min_share` of the frames.
+    """
+    found = tracks.of(colour)
+    if not found or tracks.visible[found[0]].mean() < min_share:
+        raise UnjudgeableError(f"no {colour} {what} was found")
+    return found[0]
+
+
+def times(tracks: Tracks) -> Floats:
+    """Return the times of the frames in seconds [T]."""
+    return np.arange(tracks.frames) / tracks.fps
+
+
+def spans(visible: Bools) -> list[tuple[int, int]]:
+    """Return the runs of true values as (first, last + 1)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], visible.astype(int), [0]])))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def credit(error: float, good: float, bad: float) -> float:
+    """Return 1 up to `good`, 0 from `bad` on, linear in between."""
+    return float(np.clip((bad - error) / (bad - good), 0, 1))
+
+
+def clear(tracks: Tracks, i: int, others: list[int], gap: float = 1.0) -> Bools:
+    """Return the frames [T] in which track i is whole: off the frame's edge and off the boxes of `others` by `gap` pixels."""
+    height, width = tracks.size
+    b = tracks.box[i]
+    with np.errstate(invalid="ignore"):
+        ok = tracks.visible[i] & (b[:, 0] > 0) & (b[:, 1] > 0) & (b[:, 2] < width - 1) & (b[:, 3] < height - 1)
+        for j in others:
+            o = tracks.box[j]
+            apart = (b[:, 2] + gap < o[:, 0]) | (o[:, 2] + gap < b[:, 0]) | (b[:, 3] + gap < o[:, 1]) | (o[:, 3] + gap < b[:, 1])
+            ok &= apart | ~tracks.visible[j]
+    return np.asarray(ok, dtype=bool)
+
+
+def extras(tracks: Tracks, asked: dict[str, int], least_area: float) -> float:
+    """Return the share of frames that show more objects than asked: a colour's count exceeded, or a colour nobody named."""
+    too_many = np.zeros(tracks.frames, dtype=bool)
+    for colour in set(tracks.colour):
+        shown = np.array([tracks.visible[i] & (tracks.area[i] >= least_area) for i in tracks.of(colour)])
+        too_many |= shown.sum(axis=0) > asked.get(colour, 0)
+    return float(too_many.mean())
+
+
+def same_look(tracks: Tracks, i: int, before: Bools, after: Bools) -> tuple[float, float]:
+    """Return how alike a track's silhouette is in two sets of frames: (shape, size), 1 alike, 0 not.
+
+    Shape compares aspect and extent, size the square root of the area; medians, so that single frames don't count.
+    """
+
+    def median(values: Floats, which: Bools) -> float:
+        return float(np.nanmedian(values[i][which]))
+
+    aspect = abs(np.log(median(tracks.shape["aspect"], after) / median(tracks.shape["aspect"], before)))
+    extent = abs(median(tracks.shape["extent"], after) - median(tracks.shape["extent"], before))
+    size = 0.5 * abs(np.log(median(tracks.area, after) / median(tracks.area, before)))
+    return credit(max(aspect, 2.5 * extent), 0.3, 0.6), credit(size, 0.2, 0.45)

@@ -1,0 +1,229 @@
+"""The world-tier tracker: finds and links saturated objects by hue, in clean, blurred, noisy and compressed clips alike.
+
+No weights and no knowledge of the scene: every pixel votes for one of the palette's eight hues with a soft weight, so that
+centroids and areas are sub-pixel even at 64 x 64. Objects of one colour are linked by SciPy's assignment, and found again after any
+gap. What is not in the palette is background.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from sora_eval.types import Floats, Frames, Tracks, Video
+from sora_eval.world.palette import COLOURS
+
+_WORK_SIDE = 160
+"""Frames whose shorter side is longer than this are shrunk for tracking; results are given in the original pixels."""
+_SATURATED = 0.24
+"""Below this saturation a pixel is background; floors, walls and skies of the world stay under .2."""
+_DARK = 24.0
+_THINNEST = 1.4
+_MIN_AREA_SHARE = 7e-4
+_DESCRIPTORS = ("extent", "aspect", "taper", "solidity", "spread", "shade", "edge")
+
+
+def _hues() -> Floats:
+    rgb = np.array([[c] for c in COLOURS.values()], dtype=np.float32) / 255
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)[:, 0, 0], dtype=float)
+
+
+def _full_saturation() -> Floats:
+    rgb = np.array(list(COLOURS.values()), dtype=float)
+    return (rgb.max(axis=1) - rgb.min(axis=1)) / rgb.max(axis=1)
+
+
+_NAMES = tuple(COLOURS)
+_HUE = _hues()
+_SAT = _full_saturation()
+
+
+@dataclass
+class _Blob:
+    """One connected piece of one colour in one frame, in working pixels."""
+
+    xy: tuple[float, float]
+    area: float
+    box: tuple[float, float, float, float]
+    shape: dict[str, float]
+
+
+@dataclass
+class _Track:
+    colour: int
+    blobs: dict[int, _Blob] = field(default_factory=dict)
+
+    def predict(self, frame: int) -> Floats:
+        """Return where it should be: constant velocity over at most three frames, then it waits."""
+        seen = sorted(self.blobs)
+        last = np.array(self.blobs[seen[-1]].xy)
+        if len(seen) < 2 or seen[-1] - seen[-2] > 1:
+            return last
+        step = last - np.array(self.blobs[seen[-2]].xy)
+        return last + step * min(frame - seen[-1], 3)
+
+
+def track(video: Video) -> Tracks:
+    """Return the tracks of all coloured objects of a clip; none when nothing coloured is in it."""
+    frames, scale = _working(video.frames)
+    blobs = [_detect(f) for f in frames]
+    blobs = _without_specks(blobs)
+    found: list[_Track] = []
+    for c in range(len(_NAMES)):
+        found += _link(c, [b[c] for b in blobs])
+    found = [t for t in found if len(t.blobs) >= min(2, len(frames))]
+    found.sort(key=lambda t: (-len(t.blobs), t.colour, min(t.blobs)))
+    return _pack(found, video, scale)
+
+
+def membership(frame: Frames) -> tuple[NDArray[np.int64], Floats]:
+    """Return the palette index [H, W] of the nearest hue, and the soft weight [H, W] in 0..1 with which a pixel has it."""
+    f = frame.astype(np.float32)
+    noise = _noise(f)
+    if noise > 3.0:
+        f = cv2.GaussianBlur(f, (0, 0), min(0.35 + noise / 18, 1.6))
+    hsv = cv2.cvtColor(np.ascontiguousarray(f / 255), cv2.COLOR_RGB2HSV)
+    gap = np.abs(hsv[..., 0, None] - _HUE)
+    index = np.minimum(gap, 360 - gap).argmin(axis=-1)
+    # Half of the colour's own saturation is half covered: a mixed edge pixel counts for its share.
+    weight = np.clip((hsv[..., 1] - 0.5 * _SATURATED) / (0.85 * _SAT[index] - 0.5 * _SATURATED), 0, 1)
+    weight[(hsv[..., 1] < _SATURATED) | (f.max(axis=-1) < _DARK)] = 0
+    return index, weight.astype(float)
+
+
+def _noise(f: NDArray[np.float32]) -> float:
+    """Return the standard deviation of pixel noise (Immerkaer 1996), by medians so that edges don't count."""
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+    return float(np.median(np.abs(cv2.filter2D(f.mean(axis=-1), -1, kernel))) / 0.6745 / 6 * np.sqrt(3))
+
+
+def _working(frames: Frames) -> tuple[Frames, float]:
+    height, width = frames.shape[1:3]
+    scale = min(1.0, _WORK_SIDE / min(height, width))
+    if scale == 1.0:
+        return frames, 1.0
+    size = (round(width * scale), round(height * scale))
+    return np.array([cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in frames]), scale
+
+
+def _detect(frame: Frames) -> list[list[_Blob]]:
+    index, weight = membership(frame)
+    value = frame.max(axis=-1).astype(float)
+    least = max(3.0, _MIN_AREA_SHARE * weight.size)
+    out: list[list[_Blob]] = []
+    for c in range(len(_NAMES)):
+        w = np.where(index == c, weight, 0.0)
+        core = (w > 0.4).astype(np.uint8)
+        found: list[_Blob] = []
+        if core.sum() >= least:
+            count, labels, stats, _ = cv2.connectedComponentsWithStats(core, connectivity=8)
+            for i in range(1, count):
+                if stats[i, cv2.CC_STAT_AREA] < least:
+                    continue
+                blob = _blob(labels == i, w, value, stats[i])
+                # The rim between two objects mixes to a third hue, in strips about one pixel wide.
+                if blob.area / max(blob.box[2] - blob.box[0], blob.box[3] - blob.box[1]) > _THINNEST:
+                    found.append(blob)
+        out.append(found)
+    return out
+
+
+def _blob(inside: NDArray[np.bool_], w: Floats, value: Floats, stats: NDArray[np.int32]) -> _Blob:
+    height, width = inside.shape
+    x, y, dx, dy = (int(v) for v in stats[:4])
+    # The soft rim of an object lies one pixel outside its core.
+    y0, y1, x0, x1 = max(0, y - 1), min(height, y + dy + 1), max(0, x - 1), min(width, x + dx + 1)
+    core = inside[y0:y1, x0:x1]
+    near = cv2.dilate(core.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    part = np.where(near, w[y0:y1, x0:x1], 0.0)
+    area = float(part.sum())
+    ys, xs = np.mgrid[y0:y1, x0:x1]
+    cx, cy = float((part * xs).sum() / area), float((part * ys).sum() / area)
+    rows, cols = part.sum(axis=1), part.sum(axis=0)
+    hull = cv2.convexHull(np.argwhere(core)[:, ::-1].astype(np.int32))
+    hull_area = cv2.contourArea(hull) + cv2.arcLength(hull, True) / 2 + 1
+    third = max(1, len(rows) // 3)
+    var_x = float((part * (xs - cx) ** 2).sum() / area)
+    var_y = float((part * (ys - cy) ** 2).sum() / area)
+    lit = value[y0:y1, x0:x1][core]
+    extent_w, extent_h = _soft_length(cols), _soft_length(rows)
+    shape = {
+        "extent": area / (extent_w * extent_h),
+        "aspect": extent_h / extent_w,
+        "taper": float(rows[:third].mean() / max(rows[-third:].mean(), 1e-6)),
+        "solidity": float(core.sum() / hull_area),
+        "spread": float(np.sqrt(var_x + var_y)),
+        "shade": float(lit.std() / max(lit.mean(), 1.0)),
+        "edge": float(x == 0 or y == 0 or x + dx == width or y + dy == height),
+    }
+    return _Blob((cx, cy), area, (x - 0.5, y - 0.5, x + dx - 0.5, y + dy - 0.5), shape)
+
+
+def _soft_length(profile: Floats) -> float:
+    """Return the length of a profile with its two ends counted by their share of the neighbour's weight."""
+    full = np.flatnonzero(profile > 0.5)
+    if len(full) == 0:
+        return 1.0
+    a, b = full[0], full[-1]
+    ends = 0.0
+    for i, inner in ((a - 1, a), (b + 1, b)):
+        if 0 <= i < len(profile):
+            ends += float(np.clip(profile[i] / max(profile[inner], 1e-6), 0, 1))
+    return float(b - a + 1) + ends
+
+
+def _without_specks(blobs: list[list[list[_Blob]]]) -> list[list[list[_Blob]]]:
+    """Drop pieces that are tiny beside their colour's usual size: rims between two objects take a third colour's hue."""
+    for c in range(len(_NAMES)):
+        largest = [max(b.area for b in f[c]) for f in blobs if f[c]]
+        if not largest:
+            continue
+        least = 0.05 * float(np.quantile(largest, 0.9))
+        for f in blobs:
+            f[c] = [b for b in f[c] if b.area >= least]
+    return blobs
+
+
+def _link(colour: int, frames: list[list[_Blob]]) -> list[_Track]:
+    tracks: list[_Track] = []
+    for k, blobs in enumerate(frames):
+        if not blobs:
+            continue
+        taken: set[int] = set()
+        if tracks:
+            guess = np.array([t.predict(k) for t in tracks])
+            there = np.array([b.xy for b in blobs])
+            cost = np.linalg.norm(guess[:, None] - there[None], axis=2)
+            last = np.array([t.blobs[max(t.blobs)].area for t in tracks])
+            area = np.array([b.area for b in blobs])
+            # A piece of very different size is a worse match than a whole object a little farther away.
+            cost += 0.5 * np.sqrt(last)[:, None] * np.abs(np.log(area[None] / last[:, None]))
+            # A track that was lost long ago waits behind one that was seen just now.
+            cost += np.array([min(k - max(t.blobs) - 1, 4) for t in tracks])[:, None]
+            for i, j in zip(*linear_sum_assignment(cost), strict=True):
+                tracks[i].blobs[k] = blobs[j]
+                taken.add(int(j))
+        tracks += [_Track(colour, {k: b}) for j, b in enumerate(blobs) if j not in taken]
+    return tracks
+
+
+def _pack(found: list[_Track], video: Video, scale: float) -> Tracks:
+    n, frames = len(found), len(video)
+    xy, box = np.full((n, frames, 2), np.nan), np.full((n, frames, 4), np.nan)
+    area, visible = np.zeros((n, frames)), np.zeros((n, frames), dtype=bool)
+    shape = {name: np.full((n, frames), np.nan) for name in _DESCRIPTORS}
+    half = 0.5 * (1 - scale) / scale
+    for i, t in enumerate(found):
+        for k, b in t.blobs.items():
+            # Pixel centres: the shrunk pixel 0 covers the original pixels 0 .. 1/scale - 1.
+            xy[i, k] = np.array(b.xy) / scale + half
+            box[i, k] = np.array(b.box) / scale + half
+            area[i, k], visible[i, k] = b.area / scale**2, True
+            for name in _DESCRIPTORS:
+                shape[name][i, k] = b.shape[name] / (scale if name == "spread" else 1)
+    colours = tuple(_NAMES[t.colour] for t in found)
+    return Tracks(colours, xy, visible, area, box, video.size, video.fps, shape)

@@ -1,0 +1,106 @@
+"""What the scene families share: style (floor, backdrop, light), stages, objects, and their words.
+
+A family is a module with four functions over one dictionary of JSON parameters:
+
+    sample(rng) -> params                       a random member, for training sets and probes
+    mirrored(params) -> params                  the same scene with left and right exchanged
+    build(duration_s, **params) -> Scene        the scene; key frames scale with the duration, physics does not
+    caption(params, rng, long=False) -> str     words that state what is to be seen, several phrasings
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sora_eval.world import cameras, palette
+from sora_eval.world.scene import Body, CameraPath, Light, Scene, Vec3
+
+Params = dict[str, Any]
+SHAPES: tuple[str, ...] = ("ball", "cube", "cylinder", "cone")
+TEXTURES: tuple[str, ...] = ("plain", "plain", "striped", "dotted", "glossy")
+SIZES: dict[str, float] = {"small": 0.9, "medium": 1.15, "large": 1.4}
+OPPOSITE = {"left": "right", "right": "left", "front": "front", "behind": "behind"}
+
+LIGHTS: dict[str, Light] = {
+    "noon": Light(azimuth=20, elevation=62, ambient=0.52, diffuse=0.52),
+    "left": Light(azimuth=-50, elevation=48, ambient=0.46, diffuse=0.58),
+    "right": Light(azimuth=50, elevation=48, ambient=0.46, diffuse=0.58),
+    "warm": Light(azimuth=35, elevation=38, ambient=0.46, diffuse=0.55, tint=(1.03, 0.99, 0.92)),
+    "cool": Light(azimuth=-30, elevation=55, ambient=0.5, diffuse=0.5, tint=(0.94, 0.99, 1.03)),
+    "dim": Light(azimuth=-20, elevation=60, ambient=0.36, diffuse=0.36),
+}
+LIGHT_WORDS: dict[str, str] = {
+    "noon": "bright light from above",
+    "left": "light from the left",
+    "right": "light from the right",
+    "warm": "warm low light",
+    "cool": "cool light",
+    "dim": "dim light",
+}
+_MIRRORED_LIGHT = {"left": "right", "right": "left"}
+SAMPLED_LIGHTS = ("noon", "left", "right", "warm", "cool")
+"""The lights that scenes are sampled from; "dim" is kept for looking at robustness."""
+
+
+def sample_style(rng: np.random.Generator) -> Params:
+    """Return floor, backdrop and light at random."""
+    return {
+        "floor": str(rng.choice(palette.FLOORS)),
+        "backdrop": str(rng.choice(palette.BACKDROPS)),
+        "light": str(rng.choice(SAMPLED_LIGHTS)),
+    }
+
+
+def mirrored_style(style: Mapping[str, Any]) -> Params:
+    """Return the style seen in a mirror."""
+    return {**style, "light": _MIRRORED_LIGHT.get(style["light"], style["light"])}
+
+
+def sample_colours(rng: np.random.Generator, count: int) -> list[str]:
+    """Return `count` different colours."""
+    return [str(c) for c in rng.permutation(list(palette.COLOURS))[:count]]
+
+
+def set_up(style: Mapping[str, Any], bodies: Sequence[Body], camera: CameraPath, duration_s: float, **more: Any) -> Scene:
+    """Return a scene in a style.
+
+    Raises:
+        KeyError: the style's light is unknown.
+    """
+    light = LIGHTS[style["light"]]
+    return Scene(tuple(bodies), camera, duration_s, light=light, floor=style["floor"], backdrop=style["backdrop"], **more)
+
+
+def front_view(duration_s: float, distance: float = 9.0, height: float = 2.2, look: Vec3 = (0.0, 0.0, 1.3), fov: float = 40.0) -> CameraPath:
+    """Return the camera most families use: still, in front, a little above the floor."""
+    return cameras.still(duration_s, (look[0], -distance, height), look, fov)
+
+
+def extents(shape: str, size_m: float) -> Vec3:
+    """Return the extents of a shape whose width is `size_m`."""
+    tall = {"cylinder": 1.35, "cone": 1.25}.get(shape, 1.0)
+    return size_m, size_m, size_m * tall
+
+
+def standing(name: str, shape: str, size_m: float, colour: str, x: float, y: float, **more: Any) -> Body:
+    """Return a body that stands on the floor at (x, y)."""
+    size = extents(shape, size_m)
+    return Body(name, shape, size, colour, (x, y, size[2] / 2), **more)  # type: ignore[arg-type]
+
+
+def article(words: str) -> str:
+    """Return the words with "a" or "an" before them."""
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
+def sentence(words: str) -> str:
+    """Return the words with a capital and a full stop."""
+    return words[0].upper() + words[1:] + ("" if words.endswith(".") else ".")
+
+
+def style_words(style: Mapping[str, Any]) -> str:
+    """Return a sentence about floor, backdrop and light."""
+    return sentence(f"the floor is {style['floor']} with tiles, the backdrop is {style['backdrop']}, with {LIGHT_WORDS[style['light']]}")
