@@ -15,10 +15,12 @@ class Capabilities:
 
     modes: the modes it supports.
     max_frames: the longest clip, None for no limit.
+    processes: whether copies of it may work in several processes; False for whatever holds large weights.
     """
 
     modes: tuple[Mode, ...] = MODES
     max_frames: int | None = None
+    processes: bool = False
 
     def refuses(self, case: Case) -> str:
         """Return why this case can't be asked, "" when it can."""

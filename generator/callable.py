@@ -104,7 +104,7 @@ class PythonCallable:
                 return answer
             # A copy: the function may fill the same buffer for the next case.
             answer = np.array(answer)
-        except Exception as err:
+        except Exception as err:  # noqa: BLE001 (the user's code may raise anything)
             return Failure(f"{self.target} raised {type(err).__name__}: {_one_line(err)}")
         if answer.dtype != np.uint8 or answer.ndim != 4 or answer.shape[-1] != 3 or 0 in answer.shape:
             shape = list(answer.shape)
@@ -116,7 +116,9 @@ class PythonCallable:
             return None
         if self._conditioning is None:
             # Late, because a generator that is only asked for text needs no simulator.
-            self._conditioning = import_module("sora_eval.world").conditioning
+            from sora_eval.world import conditioning
+
+            self._conditioning = conditioning
         frames = self._conditioning(case)
         return None if frames is None else frames.copy()
 

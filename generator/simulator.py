@@ -26,7 +26,7 @@ class Oracle:
 
     name: str = "oracle"
     kind: Literal["oracle"] = "oracle"
-    capabilities: Capabilities = Capabilities()
+    capabilities: Capabilities = Capabilities(processes=True)
 
     def fingerprint(self, case: Case) -> str:
         """Return a constant: the case says it all."""
@@ -67,7 +67,7 @@ class Control:
 
     control: str
     kind: Literal["control"] = "control"
-    capabilities: Capabilities = Capabilities()
+    capabilities: Capabilities = Capabilities(processes=True)
 
     def __post_init__(self) -> None:
         """Reject an unknown control."""
@@ -112,7 +112,7 @@ class Violation:
     violation: str
     severity: float = 1.0
     kind: Literal["violation"] = "violation"
-    capabilities: Capabilities = Capabilities()
+    capabilities: Capabilities = Capabilities(processes=True)
 
     def __post_init__(self) -> None:
         """Reject an unknown violation or severity."""

@@ -49,6 +49,7 @@ FALLBACK_FPS = 24.0
 _REFUSED = {"tty", "hls", "dash", "concat", "imf", "vapoursynth", "avisynth"}
 _BT709 = 1  # AVCOL_SPC_BT709, AVCOL_PRI_BT709 and AVCOL_TRC_BT709
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
+_LOG_LOCK = threading.Lock()
 _SCALER = (
     Interpolation.BICUBIC
     | Interpolation.FULL_CHR_H_INT
@@ -67,7 +68,7 @@ def read_video(path: str | Path, max_frames: int | None = None) -> Video:
     A file counts as cut off or corrupt when it is shorter than its container says (MP4, Matroska, AVI; a GIF has an
     end mark), when a packet or a frame can't be decoded, when fewer frames come out than the container's header
     counts, or when the last one ends more than a frame and a half too early. A format that promises nothing (a raw
-    stream, MPEG-TS) can lose whole frames at its end unseen.
+    stream, MPEG-TS) can lose frames at its end unseen, and fragmented MP4 whole fragments.
 
     Args:
         path: the file.
@@ -276,7 +277,10 @@ def _read(source: str | IO[bytes], max_frames: int | None, name: str) -> Video:
         # Otherwise decoders paint over what they could not read.
         stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
         promised = _promised_frames(container, stream)
-        frames, packets, end_s = _decode(container, stream, max_frames, name)
+        with _decoder_log(stream) as log:
+            frames, packets, end_s = _decode(container, stream, max_frames, name)
+        if any("CRC mismatch" in text for _, _, text in log):
+            raise VideoError(f"{name}: corrupt: a checksum doesn't match")
         if not frames:
             raise VideoError(f"{name}: the video stream has no frames")
         # GIF counts in 1/100 s, where FFmpeg's own estimate is off by a frame per second and more.
@@ -302,7 +306,7 @@ def _declared_end(file: IO[bytes], size: int) -> int:
         return 8 + riff - riff % 2 if 0 < riff < 0xFFFFFFFF else size
     if head[:4] == b"GIF8":
         file.seek(max(0, size - 64))
-        return size if file.read().rstrip(b"\0").endswith(b";") else size + 1
+        return size if file.read().rstrip(b"\0").endswith(b"\0;") else size + 1
     if head[:4] == b"\x1a\x45\xdf\xa3":
         body, length = _ebml_size(head, 4)
         body, length = _ebml_size(head, body + (length or 0) + 4)
@@ -333,7 +337,11 @@ def _last_box_end(file: IO[bytes], size: int) -> int:
         if length < 8:  # 0 means "to the end"; anything else isn't a box.
             return size
         at += length
-    return max(at, size)
+    if at < size:
+        file.seek(at)
+        # Zeros are padding; anything else is the beginning of a box.
+        return at + 8 if file.read().strip(b"\0") else size
+    return at
 
 
 def _decode(
@@ -359,6 +367,24 @@ def _decode(
     except av.FFmpegError as err:
         raise VideoError(f"{name}: cut off or corrupt after {len(frames)} frames ({err.strerror})") from err
     return frames, packets, end_s
+
+
+@contextmanager
+def _decoder_log(stream: VideoStream) -> Iterator[list[tuple[int, str, str]]]:
+    """Collect what the decoder of FFV1, the only codec here with checksums, complains of.
+
+    FFmpeg fills a slice whose checksum is wrong with the one before, and only its log says so. The log's level is
+    one for all threads, hence the lock.
+    """
+    if stream.codec_context.name != "ffv1":
+        yield []
+        return
+    with _LOG_LOCK, av.logging.Capture() as log:
+        av.logging.set_level(av.logging.ERROR)
+        try:
+            yield log
+        finally:
+            av.logging.set_level(None)
 
 
 def _promised_frames(container: InputContainer, stream: VideoStream) -> int:
@@ -457,7 +483,7 @@ def _rate(fps: float) -> Fraction:
     # 1001 is the denominator of the NTSC rates (30000/1001).
     rate = Fraction(fps).limit_denominator(1001)
     if rate <= 0:
-        raise VideoError(f"fps must be at least 0.001, got {fps}")
+        raise ValueError(f"fps must be at least 0.001, got {fps}")
     return rate
 
 

@@ -220,14 +220,14 @@ def fit_bounce(t_s: Floats, y: Floats) -> BounceFit:
     floor, g = _linear(_flight(t - contact, tau, e), z)
     rest = float(np.sqrt(np.mean(_bounce_rest(best[1], t, z) ** 2)))
     smooth = fit_parabola(t, z)
-    # A parabola has two parameters fewer and fits any bounce badly; a fair fit by it means that there was none.
-    if g <= 0 or smooth.residual < 2 * rest or smooth.residual < 0.01:
+    # Both residuals per degree of freedom left, or the two parameters more would find a bounce in noise.
+    if g <= 0 or smooth.residual < 2 * rest * np.sqrt(len(t) / (len(t) - 5)) or smooth.residual < 0.01:
         raise ValueError("no bounce found: one parabola explains the heights as well")
     contacts, flight = [contact], 2 * tau * e
     while contacts[-1] + flight <= t[-1] and flight > 0.05 * tau:
         contacts.append(contacts[-1] + flight)
         flight *= e
-    return BounceFit(g * height, e, tuple(contacts), rest * height, float(floor * height + y.min()))
+    return BounceFit(float(g * height), e, tuple(contacts), rest * height, float(floor * height + y.min()))
 
 
 _MAX_FLIGHTS = 24
@@ -269,7 +269,7 @@ def _allowed(parameters: Floats, t: Floats) -> bool:
     return bool(2 <= split <= len(t) - 2 and tau > 0 and 0 < e <= 1.5 and contact - t[0] <= 2 * tau)
 
 
-def _bounce_starts(t: Floats, z: Floats, keep: int = 8) -> list[Floats]:
+def _bounce_starts(t: Floats, z: Floats, keep: int = 5) -> list[Floats]:
     """Return the best grid points (contact, tau, e), no two of them neighbours."""
     span = float(np.ptp(t))
     contacts = np.linspace(t[1], t[-2], 6 * (len(t) - 3) + 1 if len(t) <= 16 else 80)

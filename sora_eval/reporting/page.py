@@ -112,6 +112,11 @@ class Page:
     n_boot: int = N_BOOT
     colours: int = plots.COLOURS
 
+    @property
+    def galleries(self) -> tuple[tuple[str, list[Player]], ...]:
+        """(suite, its players) of the suites that have any."""
+        return tuple((s.name, found) for s in self.suites if (found := [p for p in self.players if p.row.suite == s.name]))
+
     @staticmethod
     def shape(index: int) -> str:
         """Return the marker of a series."""
@@ -167,7 +172,7 @@ def _lead(run: Run, summary: Summary) -> str:
     by_kind = [f"{len(g)} {_GROUPS[k].lower().rstrip('s')}{'s' if len(g) > 1 else ''}" for k in KINDS if (g := summary.of_kind(k))]
     parts = [f"{len(run.rows)} clips of {cases} cases by {', '.join(by_kind)}; {failed} could not be judged."]
     told = [f"{name} {run.manifest[name]}" for name in ("profile", "seed", "created") if run.manifest.get(name) not in (None, "")]
-    return " ".join([*parts, *([f"{', '.join(told)}."] if told else [])])
+    return " ".join([*parts, *([f"Run: {', '.join(told)}."] if told else [])])
 
 
 def _facts(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,9 @@ from scipy.optimize import linear_sum_assignment
 from sora_eval.types import Floats, Frames, Tracks, Video
 from sora_eval.world.palette import COLOURS
 
+VERSION = 1
+"""Raised whenever tracks change."""
+
 _WORK_SIDE = 160
 """Frames whose shorter side is longer than this are shrunk for tracking; results are given in the original pixels."""
 _SATURATED = 0.24

@@ -15,6 +15,7 @@ from sora_eval.video import write_ffv1
 from sora_eval.world.palette import rgb
 
 EVIL = """<img src=x onerror="document.title='owned'"></script><script>document.title='owned'</script>'"&amp;{{ 7*7 }}"""
+EVIL_NAME = "model \"<b onclick=x>\" & 'co'"
 SIZE, FRAMES, FPS = 48, 24, 12.0
 PROBES: dict[str, tuple[str, tuple[Mode, ...], float]] = {
     "behind_wall": ("permanence", ("t2v", "i2v", "v2v"), 0.25),
@@ -96,7 +97,9 @@ def _rows(folder: Path, case: Case, models: tuple[str, ...], chance: float, rng:
         reason = ""
         if kind == "model":
             value = float(rng.uniform(0, 1) ** (1 + models.index(name)))
-            if rng.uniform() < 0.15:
+            if case.prompt == EVIL:
+                value = 0.0
+            elif rng.uniform() < 0.15:
                 value, reason = None, "no object was found in the first frame"
         row = ScoreRow(
             case=case.id,
@@ -147,7 +150,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """A run folder with its report written; read it, don't change it."""
     from sora_eval.reporting import write_report
 
-    made = make_run(tmp_path_factory.mktemp("reporting") / "run", models=("model-a", "model-b"))
+    made = make_run(tmp_path_factory.mktemp("reporting") / "run", models=("model-a", EVIL_NAME))
     write_report(made.path)
     return made
 

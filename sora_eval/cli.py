@@ -1,0 +1,118 @@
+"""The console script. Sub-commands that take a configuration are Hydra apps; heavy packages are imported where they are used."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from sora_eval.errors import SoraEvalError, unknown
+
+USAGE = """sora-eval tells whether a video generator simulates a world or merely draws one.
+
+usage: sora-eval COMMAND [ARGUMENTS]
+
+  run        ask a generator for the cases of a suite, score its videos, write a report
+               sora-eval run generator=oracle suite=smoke
+               sora-eval run generator=folder generator.path=my_videos suite=smoke
+  cases      export prompts, given frames and a manifest template, to run a model elsewhere
+               sora-eval cases suite=smoke out=my_videos
+  generate   answer the cases with a generator and keep only its videos (mp4 and manifest)
+               sora-eval generate generator=careless suite=smoke out=their_videos
+  report     write the report of a run folder again, and print its table
+               sora-eval report runs/oracle-smoke-small
+  render     write clips of the simulated world with their truth to a folder, in parallel
+               sora-eval render pass_behind count=8 out=clips
+  validate   show that every probe notices every control and violation
+               sora-eval validate suite=smoke
+  list       list generators, suites, profiles, probes or families
+               sora-eval list probes
+
+Add --help to a command for its options. Exit codes: 0 done, 1 done but something was wrong with the input, 2 not done."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the console script and return its exit code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if not args or args[0] in ("-h", "--help", "help"):
+        print(USAGE)
+        return 0 if args else 2
+    if args[0] in ("-V", "--version"):
+        from sora_eval import __version__
+
+        print(__version__)
+        return 0
+    try:
+        if args[0] not in COMMANDS:
+            raise unknown("command", args[0], COMMANDS)
+        return COMMANDS[args[0]](args[1:])
+    except SoraEvalError as error:
+        print(f"sora-eval: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("sora-eval: stopped; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def _hydra(name: str) -> Callable[[Sequence[str]], int]:
+    def command(args: Sequence[str]) -> int:
+        from sora_eval import app
+
+        return app.launch(name, list(args))
+
+    return command
+
+
+def _list(args: Sequence[str]) -> int:
+    from sora_eval import registry
+
+    parser = argparse.ArgumentParser(prog="sora-eval list", description="List what there is to run.")
+    parser.add_argument("what", nargs="?", default="probes", help="generators, suites, profiles, probes or families")
+    what = parser.parse_args(args).what
+    if what in registry.GROUPS:
+        rows = [(name, text) for name, text in registry.names(registry.GROUPS[what]).items()]
+    elif what == "probes":
+        rows = [(f"{suite}.{name}", text) for name, (suite, text) in registry.probe_names().items()]
+    elif what == "families":
+        from sora_eval.world.families import FAMILIES
+
+        rows = [(name, (module.__doc__ or "").split("\n")[0]) for name, module in sorted(FAMILIES.items())]
+    else:
+        raise unknown("list", what, [*registry.GROUPS, "probes", "families"])
+    width = max(len(name) for name, _ in rows)
+    for name, text in rows:
+        print(f"{name:{width}}  {text}")
+    return 0
+
+
+def _report(args: Sequence[str]) -> int:
+    from pathlib import Path
+
+    from sora_eval.reporting.report import write_report
+    from sora_eval.reporting.run import read_run
+    from sora_eval.reporting.text import table
+
+    parser = argparse.ArgumentParser(prog="sora-eval report", description="Write the report of a run folder again.")
+    parser.add_argument("run", type=Path, help="the run folder")
+    parser.add_argument("--players", type=int, default=3, help="clips shown per probe and model (3)")
+    found = parser.parse_args(args)
+    page = write_report(found.run, found.players)
+    print(table(read_run(found.run).rows))
+    print(f"report: {page}")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "run": _hydra("run"),
+    "cases": _hydra("cases"),
+    "generate": _hydra("generate"),
+    "render": _hydra("render"),
+    "validate": _hydra("validate"),
+    "report": _report,
+    "list": _list,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""The one loop: case -> video -> tracks -> score. Re-running it does only what is missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+
+from sora_eval.generator.base import Generator
+from sora_eval.probes.base import Probe
+from sora_eval.store import Store
+from sora_eval.tracking.world import VERSION as TRACKER_VERSION
+from sora_eval.tracking.world import track
+from sora_eval.types import Case, Failure, Score, ScoreRow, digest
+
+_CHUNK = 8
+
+
+def evaluate(
+    cases: Sequence[Case],
+    probes: Mapping[str, Probe],
+    generators: Sequence[Generator],
+    folder: Path,
+    workers: int = 1,
+    progress: bool = True,
+) -> tuple[list[ScoreRow], int]:
+    """Ask every generator for every case, track and score what comes back, and keep all of it in `folder`.
+
+    probes: by name, those that the cases name. workers: processes; generators that can't be copied run in this one.
+    Returns the rows, in the order of generators and cases, and how many of them had to be made.
+    """
+    from tqdm import tqdm
+
+    store = Store(folder)
+    missing = [(g, [c for c in cases if not _score_path(store, g, c, probes[c.probe]).exists()]) for g in generators]
+    total = sum(len(left) for _, left in missing)
+    # Nothing is printed for a run that is finished, and a bar only where somebody may wait.
+    with tqdm(total=total, unit="clip", disable=not (progress and total), smoothing=0.1) as bar:
+        shared = [(g, left) for g, left in missing if g.capabilities.processes and workers > 1 and len(left) > _CHUNK]
+        with _pool(workers if shared else 0) as pool:
+            jobs = []
+            for g, left in shared:
+                for chunk in _chunks(left):
+                    jobs.append(pool.submit(work, g, chunk, {c.probe: probes[c.probe] for c in chunk}, folder))
+            for job in as_completed(jobs):
+                bar.update(job.result())
+        for g, left in missing:
+            if not any(g is s for s, _ in shared):
+                for chunk in _chunks(left):
+                    bar.set_description(g.name)
+                    bar.update(work(g, chunk, probes, folder))
+    return [_row(store, g, c, probes[c.probe]) for g in generators for c in cases], total
+
+
+def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe], folder: Path) -> int:
+    """Generate, track and score some cases; return how many. What is stored already is read, not made again."""
+    store = Store(folder)
+    stored = {c.id: store.read_video(_video_path(store, generator, c)) for c in cases}
+    fresh = [c for c in cases if stored[c.id] is None]
+    answers = generator.generate(fresh)
+    for case in cases:
+        video = stored[case.id]
+        if video is None:
+            video = next(answers)
+            store.write_video(_video_path(store, generator, case), video)
+        probe = probes[case.probe]
+        if isinstance(video, Failure):
+            score = Score(None, video.reason)
+        else:
+            tracks = track(video)
+            store.write_tracks(_tracks_path(store, generator, case), tracks)
+            score = probe.score(case, video, tracks)
+        store.write_score(_score_path(store, generator, case, probe), score)
+    return len(cases)
+
+
+def _video_key(generator: Generator, case: Case) -> str:
+    return digest([case.hash, generator.fingerprint(case)])
+
+
+def _video_path(store: Store, generator: Generator, case: Case) -> Path:
+    return store.path("videos", generator.name, case, _video_key(generator, case), ".mkv")
+
+
+def _tracks_path(store: Store, generator: Generator, case: Case) -> Path:
+    return store.path("tracks", generator.name, case, digest([_video_key(generator, case), TRACKER_VERSION]), ".npz")
+
+
+def _score_path(store: Store, generator: Generator, case: Case, probe: Probe) -> Path:
+    key = digest([_video_key(generator, case), TRACKER_VERSION, probe.name, probe.version])
+    return store.path("scores", generator.name, case, key, ".json")
+
+
+def _row(store: Store, generator: Generator, case: Case, probe: Probe) -> ScoreRow:
+    score = store.read_score(_score_path(store, generator, case, probe))
+    assert score is not None
+    return ScoreRow(
+        case=case.id,
+        suite=case.suite,
+        probe=case.probe,
+        mode=case.mode,
+        generator=generator.name,
+        kind=generator.kind,
+        value=score.value,
+        reason=score.reason,
+        components=dict(score.components),
+        chance=probe.chance,
+        prompt=case.prompt,
+        cluster=case.cluster,
+        twin=case.twin,
+        seed=case.seed,
+        video=store.relative(_video_path(store, generator, case)),
+        tracks=store.relative(_tracks_path(store, generator, case)),
+    )
+
+
+def _chunks(cases: Sequence[Case]) -> Iterator[Sequence[Case]]:
+    for i in range(0, len(cases), _CHUNK):
+        yield cases[i : i + _CHUNK]
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    # One thread each: processes are the parallelism here. Spawned, because forking a process with threads can hang.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with ProcessPoolExecutor(max_workers=max(1, workers), mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        yield pool
+
+
+def _one_thread() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)

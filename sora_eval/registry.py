@@ -1,0 +1,76 @@
+"""Names -> generators, suites, probes and profiles. A YAML file in conf/ is the entry; this is the one place that follows `_target_`."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from sora_eval.errors import unknown
+
+if TYPE_CHECKING:
+    from sora_eval.generator.base import Generator
+    from sora_eval.probes.base import Probe
+
+GROUPS = {"generators": "generator", "suites": "suite", "profiles": "profile"}
+
+
+def names(group: str) -> dict[str, str]:
+    """Return the entries of a config group (`generator`, `suite`, `profile`) with the first line of their comment."""
+    folder = files("sora_eval.conf") / group
+    found = {}
+    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
+        if entry.name.endswith(".yaml"):
+            found[entry.name.removesuffix(".yaml")] = _comment(entry.read_text(encoding="utf-8"))
+    return found
+
+
+def probe_names() -> dict[str, tuple[str, str]]:
+    """Return {probe: (suite, claim)} in the order of the suites."""
+    found = {}
+    for suite in sorted((files("sora_eval.conf") / "probe").iterdir(), key=lambda e: e.name):
+        if suite.is_dir() and not suite.name.startswith("__"):
+            for name, claim in names(f"probe/{suite.name}").items():
+                found[name] = (suite.name, claim)
+    return found
+
+
+def probe(name: str) -> Probe:
+    """Return a probe by its name.
+
+    Raises:
+        ConfigError: there is no such probe.
+    """
+    known = probe_names()
+    if name not in known:
+        raise unknown("probe", name, known)
+    from omegaconf import OmegaConf
+
+    path = files("sora_eval.conf") / "probe" / known[name][0] / f"{name}.yaml"
+    made: Probe = instantiate(OmegaConf.create(path.read_text(encoding="utf-8")))
+    return made
+
+
+def generator(config: Any, **more: Any) -> Generator:
+    """Return the generator that a config node with a `_target_` describes; `more` are arguments it may take."""
+    made: Generator = instantiate(config, **more)
+    return made
+
+
+def instantiate(config: Any, **more: Any) -> Any:
+    """Build what a config node with a `_target_` describes; our own errors come out as they were raised."""
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate as build
+
+    from sora_eval.errors import ConfigError, SoraEvalError
+
+    try:
+        return build(config, **more)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, SoraEvalError):
+            raise error.__cause__ from None
+        raise ConfigError(str(error.__cause__ or error).splitlines()[0]) from error
+
+
+def _comment(text: str) -> str:
+    first = text.split("\n", 1)[0]
+    return first[1:].strip() if first.startswith("#") else ""

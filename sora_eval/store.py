@@ -1,0 +1,109 @@
+"""A run folder: clips, tracks and scores, each named by a hash of what it depends on, each appearing whole or not at all.
+
+    RUN/manifest.json    what was run, with which versions and seeds, on which machine
+    RUN/cases.jsonl      the cases
+    RUN/scores.jsonl     one line per clip, written at the end
+    RUN/videos/GENERATOR/CASE.HASH.mkv    FFV1, lossless
+    RUN/tracks/GENERATOR/CASE.HASH.npz
+    RUN/scores/GENERATOR/CASE.HASH.json
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sora_eval.errors import ConfigError
+from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video
+from sora_eval.video import read_video, replacing, write_ffv1
+
+
+class Store:
+    """The artefacts of one run folder. Paths it returns are relative to the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use a folder; it is made at the first write."""
+        self.folder = folder
+
+    def path(self, kind: str, generator: str, case: Case, key: str, suffix: str) -> Path:
+        """Return where an artefact is or will be."""
+        return self.folder / kind / generator / f"{case.id}.{key[:12]}{suffix}"
+
+    def relative(self, path: Path) -> str:
+        """Return a path relative to the run folder, with forward slashes; "" when there is no such file."""
+        return path.relative_to(self.folder).as_posix() if path.exists() else ""
+
+    def write_video(self, path: Path, video: Video | Failure) -> None:
+        """Store a clip, or why there is none."""
+        if isinstance(video, Video):
+            write_ffv1(path, video)
+        else:
+            write_json(path.with_suffix(".failed.json"), {"reason": video.reason})
+
+    def read_video(self, path: Path) -> Video | Failure | None:
+        """Return a stored clip, why there is none, or None when neither is stored."""
+        if path.exists():
+            return read_video(path)
+        failed = path.with_suffix(".failed.json")
+        return Failure(read_json(failed)["reason"]) if failed.exists() else None
+
+    def write_tracks(self, path: Path, tracks: Tracks) -> None:
+        """Store tracks."""
+        with replacing(path) as part, part.open("wb") as file:
+            np.savez_compressed(
+                file,
+                colour=np.array(tracks.colour, dtype="U16"),
+                xy=tracks.xy.astype(np.float32),
+                visible=tracks.visible,
+                area=tracks.area.astype(np.float32),
+                box=tracks.box.astype(np.float32),
+                size=np.array(tracks.size),
+                fps=np.array(tracks.fps),
+            )
+
+    def read_score(self, path: Path) -> Score | None:
+        """Return a stored score, None when there is none."""
+        if not path.exists():
+            return None
+        row = read_json(path)
+        return Score(row["value"], row["reason"], row["components"])
+
+    def write_score(self, path: Path, score: Score) -> None:
+        """Store a score."""
+        write_json(path, asdict(score))
+
+    def write_rows(self, rows: Iterable[ScoreRow]) -> None:
+        """Write scores.jsonl."""
+        write_lines(self.folder / "scores.jsonl", (asdict(r) for r in rows))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object from a file.
+
+    Raises:
+        ConfigError: the file is no JSON object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: not readable as JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: a JSON object was expected")
+    return value
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object, whole or not at all."""
+    with replacing(path) as part:
+        part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write JSON lines, whole or not at all."""
+    with replacing(path) as part:
+        part.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")

@@ -1,0 +1,310 @@
+"""A faulty row of a manifest costs its own case, says where it is, and leaves the others alone."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sora_eval.errors import ManifestError
+from sora_eval.generator.base import Generator
+from sora_eval.generator.folder import Folder
+from sora_eval.types import Case, Failure, Video
+from sora_eval.video import write_ffv1, write_h264
+
+CASE = Case(
+    id="a.0001",
+    suite="suite",
+    probe="probe",
+    mode="t2v",
+    prompt="a ball",
+    size=(32, 48),
+    fps=24.0,
+    frames=4,
+    given=0,
+    seed=7,
+    scene={},
+    expect={},
+    cluster="a",
+)
+
+
+def clip(value: int, frames: int = 4, size: tuple[int, int] = (32, 48), fps: float = 24.0) -> Video:
+    return Video(np.full((frames, *size, 3), value, np.uint8), fps)
+
+
+def folder_with(path: Path, manifest: str | bytes, name: str = "manifest.csv") -> Path:
+    """A folder with a.mkv (grey 10), b.mkv (grey 20) and the manifest."""
+    write_ffv1(path / "a.mkv", clip(10))
+    write_ffv1(path / "b.mkv", clip(20))
+    (path / name).write_bytes(manifest.encode() if isinstance(manifest, str) else manifest)
+    return path
+
+
+def answer(folder: Folder, case: Case = CASE) -> Video | Failure:
+    (found,) = folder.generate([case])
+    return found
+
+
+def grey(found: Video | Failure) -> int:
+    assert isinstance(found, Video), found
+    return int(found.frames[0, 0, 0, 0])
+
+
+def test_each_case_gets_its_video_in_order(tmp_path: Path) -> None:
+    folder = Folder(folder_with(tmp_path, "case_id,path\nb.0001,b.mkv\na.0001,a.mkv\n"), name="mine")
+    assert isinstance(folder, Generator)
+    assert (folder.name, folder.kind, folder.problems) == ("mine", "model", [])
+    found = folder.generate([CASE, replace(CASE, id="nobody"), replace(CASE, id="b.0001")])
+    first, second, third = found
+    assert (grey(first), grey(third)) == (10, 20)
+    assert second == Failure("no video for this case in manifest.csv")
+
+
+def test_the_default_name_is_a_file_name(tmp_path: Path) -> None:
+    place = tmp_path / "my model (v2)"
+    assert Folder(folder_with(place, "case_id,path\n")).name == "my-model-v2-"
+
+
+def test_nothing_is_written_to_the_folder(tmp_path: Path) -> None:
+    folder_with(tmp_path, "case_id,path\na.0001,a.mkv\nb.0001,nope.mkv\n")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    folder = Folder(tmp_path)
+    answer(folder)
+    folder.fingerprint(CASE)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_fingerprint_follows_the_bytes_and_the_rate(tmp_path: Path) -> None:
+    folder_with(tmp_path, "case_id,path\na.0001,a.mkv\n")
+    prints = [Folder(tmp_path).fingerprint(CASE), Folder(tmp_path, name="other").fingerprint(CASE)]
+    (tmp_path / "manifest.csv").write_text("case_id,path,fps\na.0001,a.mkv,12\n")
+    prints.append(Folder(tmp_path).fingerprint(CASE))
+    write_ffv1(tmp_path / "a.mkv", clip(11))
+    prints.append(Folder(tmp_path).fingerprint(CASE))
+    (tmp_path / "a.mkv").unlink()
+    prints.append(Folder(tmp_path).fingerprint(CASE))
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 4
+
+
+def test_the_manifest_s_rate_overrides_the_container_s(tmp_path: Path) -> None:
+    found = answer(Folder(folder_with(tmp_path, "case_id,path,fps\na.0001,a.mkv,12.5\n")))
+    assert isinstance(found, Video)
+    assert found.fps == 12.5
+
+
+def test_the_row_with_the_case_s_seed_is_taken(tmp_path: Path) -> None:
+    folder_with(tmp_path, "case_id,path,seed\na.0001,a.mkv,1\na.0001,b.mkv,7\n")
+    folder = Folder(tmp_path)
+    assert grey(answer(folder)) == 20
+    assert grey(answer(folder, replace(CASE, seed=1))) == 10
+    assert answer(folder, replace(CASE, seed=2)) == Failure("no video for seed 2 of this case in manifest.csv")
+    (tmp_path / "manifest.csv").write_text("case_id,path,seed\na.0001,a.mkv,1\n")
+    assert grey(answer(Folder(tmp_path))) == 10  # the only one
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        codecs.BOM_UTF8 + b"case_id,path\r\na.0001,a.mkv\r\n",
+        b"\r\ncase_id , path\r\n\r\n a.0001 , a.mkv \r\n",
+        b'path,note,case_id\n"a.mkv","one,\ntwo",a.0001',
+    ],
+)
+def test_what_spreadsheets_write_is_read(tmp_path: Path, manifest: bytes) -> None:
+    folder = Folder(folder_with(tmp_path, manifest))
+    assert grey(answer(folder)) == 10
+    assert folder.problems == []
+
+
+def test_jsonl_is_read_like_csv(tmp_path: Path) -> None:
+    text = '{"case_id": "a.0001", "path": "a.mkv", "seed": 7, "fps": 10}\n\n{"case_id": "a.0001", "path": "b.mkv"}\n'
+    found = answer(Folder(folder_with(tmp_path, codecs.BOM_UTF8 + text.encode(), "manifest.jsonl")))
+    assert grey(found) == 10
+    assert isinstance(found, Video)
+    assert found.fps == 10.0
+
+
+def test_a_manifest_from_elsewhere_has_paths_relative_to_the_folder(tmp_path: Path) -> None:
+    folder_with(tmp_path / "videos", "case_id,path\n")
+    (tmp_path / "other.csv").write_text("case_id,path\na.0001,b.mkv\n")
+    assert grey(answer(Folder(tmp_path / "videos", manifest=tmp_path / "other.csv"))) == 20
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("a.0001,nope.mkv,,", "no file 'nope.mkv'"),
+        ("a.0001,,,", "no path"),
+        ("a.0001,/etc/hostname,,", "the path '/etc/hostname' is absolute"),
+        ("a.0001,C:\\clips\\a.mkv,,", "is absolute"),
+        ("a.0001,../outside.mkv,,", "the path '../outside.mkv' leads out of the folder"),
+        ("a.0001,link.mkv,,", "the path 'link.mkv' leads out of the folder"),
+        ("a.0001,a.mkv,seven,", "the seed 'seven' is no whole number"),
+        ("a.0001,a.mkv,,fast", "the fps 'fast' is no number"),
+        ("a.0001,a.mkv,,0", "the fps '0' is not positive"),
+        ("a.0001,a.mkv,,-24", "the fps '-24' is not positive"),
+        ("a.0001,a.mkv,,nan", "the fps 'nan' is not positive"),
+    ],
+)
+def test_a_faulty_row_fails_its_case_and_no_other(tmp_path: Path, row: str, words: str) -> None:
+    write_ffv1(tmp_path / "outside.mkv", clip(99))
+    place = folder_with(tmp_path / "videos", f"case_id,path,seed,fps\nb.0001,b.mkv,,\n{row}\n")
+    (place / "link.mkv").symlink_to(tmp_path / "outside.mkv")
+    folder = Folder(place)
+    (problem,) = folder.problems
+    assert problem.startswith(f"{place / 'manifest.csv'}, row 3: ")
+    assert words in problem
+    assert "\n" not in problem
+    failure, other = folder.generate([CASE, replace(CASE, id="b.0001")])
+    assert isinstance(failure, Failure)
+    assert failure.reason.startswith("manifest.csv, row 3: ")
+    assert words in failure.reason
+    assert grey(other) == 20
+
+
+def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
+    folder_with(tmp_path, "case_id,path\na.0001,link.mkv\n")
+    (tmp_path / "link.mkv").symlink_to(tmp_path / "b.mkv")
+    folder = Folder(tmp_path)
+    assert grey(answer(folder)) == 20
+    assert folder.problems == []
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (b"a.0001,b.mkv", "'a.0001' is there already in row 2, which is used"),
+        (b",b.mkv", "no case_id; the row is left out"),
+        (b"b.0001,clips, final,b.mkv", "4 fields, the header has 2"),
+        (b"b.0001,caf\xe9.mkv", "not UTF-8 at byte 10; the row is left out"),
+    ],
+)
+def test_an_unusable_row_is_left_out_and_named(tmp_path: Path, row: bytes, words: str) -> None:
+    folder = Folder(folder_with(tmp_path, b"case_id,path\na.0001,a.mkv\n" + row + b"\nb.0001,b.mkv\n"))
+    (problem,) = folder.problems
+    assert problem.startswith(f"{tmp_path / 'manifest.csv'}, row 3: ")
+    assert words in problem
+    assert [grey(found) for found in folder.generate([CASE, replace(CASE, id="b.0001")])] == [10, 20]
+
+
+def test_a_repeated_seed_is_a_duplicate_and_another_seed_is_not(tmp_path: Path) -> None:
+    folder_with(tmp_path, "case_id,path,seed\na.0001,a.mkv,7\na.0001,b.mkv,8\na.0001,b.mkv,7\n")
+    folder = Folder(tmp_path)
+    assert folder.problems == [
+        f"{tmp_path / 'manifest.csv'}, row 4: 'a.0001' with seed 7 is there already in row 2, which is used"
+    ]
+    assert grey(answer(folder)) == 10
+
+
+def test_an_unknown_case_is_named_with_the_nearest_one(tmp_path: Path) -> None:
+    folder_with(tmp_path, "case_id,path\na.001,a.mkv\nzzz,b.mkv\n")
+    folder = Folder(tmp_path, cases=["a.0001", "b.0001"])
+    assert folder.problems == [
+        f"{tmp_path / 'manifest.csv'}, row 2: unknown case 'a.001'; did you mean 'a.0001'?",
+        f"{tmp_path / 'manifest.csv'}, row 3: unknown case 'zzz'",
+    ]
+    assert Folder(tmp_path).problems == []
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"case_id": "b.0001", "path": ', "not JSON ("),
+        ('["b.0001", "b.mkv"]', "a JSON object is needed, got list"),
+        ('{"case_id": "b.0001", "file": "b.mkv"}', "no path; the row is left out"),
+    ],
+)
+def test_a_broken_json_line_is_named(tmp_path: Path, line: str, words: str) -> None:
+    text = f'{line}\n{{"case_id": "a.0001", "path": "a.mkv"}}\n'
+    folder = Folder(folder_with(tmp_path, text, "manifest.jsonl"))
+    (problem,) = folder.problems
+    assert problem.startswith(f"{tmp_path / 'manifest.jsonl'}, row 1: ")
+    assert words in problem
+    assert grey(answer(folder)) == 10
+
+
+@pytest.mark.parametrize(
+    ("manifest", "words"),
+    [
+        (b"case,path\na.0001,a.mkv\n", "manifest.csv, row 1: no column case_id; the header has case, path"),
+        (b"id;file\n", "no column case_id and path"),
+        (b"", "manifest.csv: empty"),
+        (b'case_id,path\na.0001,"a.mkv\n', "manifest.csv, row 2: not CSV"),
+        (codecs.BOM_UTF16_LE + "case_id,path\n".encode("utf-16-le"), "manifest.csv: UTF-16; save it as UTF-8"),
+    ],
+)
+def test_a_manifest_that_is_none_is_fatal(tmp_path: Path, manifest: bytes, words: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        Folder(folder_with(tmp_path, manifest))
+    assert words in str(caught.value)
+
+
+def test_a_missing_folder_or_manifest_is_fatal(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="nowhere: no such folder"):
+        Folder(tmp_path / "nowhere")
+    with pytest.raises(ManifestError, match=r"no manifest\.csv or manifest\.jsonl"):
+        Folder(tmp_path)
+    with pytest.raises(ManifestError, match=r"mine\.csv: no such manifest"):
+        Folder(tmp_path, manifest=tmp_path / "mine.csv")
+    (tmp_path / "manifest.jsonl").write_text('{"id": "a.0001"}\n')
+    with pytest.raises(ManifestError, match=r"manifest\.jsonl: no row has both case_id and path"):
+        Folder(tmp_path)
+
+
+def test_of_two_manifests_the_csv_is_used_and_said_so(tmp_path: Path) -> None:
+    folder_with(tmp_path, "case_id,path\na.0001,a.mkv\n")
+    (tmp_path / "manifest.jsonl").write_text('{"case_id": "a.0001", "path": "b.mkv"}\n')
+    folder = Folder(tmp_path)
+    assert grey(answer(folder)) == 10
+    assert folder.problems == [f"{tmp_path}: both manifest.csv and manifest.jsonl are there; manifest.csv is used"]
+
+
+def test_a_video_that_can_t_be_read_fails_its_case_and_is_noted_once(tmp_path: Path) -> None:
+    folder_with(tmp_path, "case_id,path\na.0001,cut.mp4\nb.0001,empty.mp4\nc.0001,b.mkv\n")
+    write_h264(tmp_path / "whole.mp4", clip(10))
+    data = (tmp_path / "whole.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(data[: len(data) * 2 // 3])
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    folder = Folder(tmp_path)
+    cases = [CASE, replace(CASE, id="b.0001"), replace(CASE, id="c.0001")]
+    cut, empty, whole = folder.generate(cases)
+    assert isinstance(cut, Failure)
+    assert "cut.mp4: cut off" in cut.reason
+    assert isinstance(empty, Failure)
+    assert "empty.mp4: the file is empty" in empty.reason
+    assert grey(whole) == 20
+    list(folder.generate(cases))
+    manifest = tmp_path / "manifest.csv"
+    assert folder.problems == [f"{manifest}, row 2: {cut.reason}", f"{manifest}, row 3: {empty.reason}"]
+
+
+def test_one_frame_is_a_video_only_when_one_was_asked(tmp_path: Path) -> None:
+    folder_with(tmp_path, "case_id,path\na.0001,one.mkv\n")
+    write_ffv1(tmp_path / "one.mkv", clip(30, frames=1))
+    folder = Folder(tmp_path)
+    assert answer(folder) == Failure("'one.mkv' has 1 frame, 4 were asked")
+    assert folder.problems == [f"{tmp_path / 'manifest.csv'}, row 2: 'one.mkv' has 1 frame, 4 were asked"]
+    assert grey(answer(folder, replace(CASE, frames=1))) == 30
+
+
+def test_another_size_rate_and_length_is_taken_and_another_aspect_noted(tmp_path: Path) -> None:
+    folder_with(tmp_path, "case_id,path\na.0001,big.mkv\nb.0001,tall.mkv\n")
+    write_ffv1(tmp_path / "big.mkv", clip(1, frames=9, size=(64, 100), fps=10.0))  # 4% wider
+    write_ffv1(tmp_path / "tall.mkv", clip(2, size=(48, 32)))
+    folder = Folder(tmp_path)
+    big, tall = folder.generate([CASE, replace(CASE, id="b.0001")])
+    assert isinstance(big, Video)
+    assert (big.size, big.fps, len(big)) == ((64, 100), 10.0, 9)
+    assert grey(tall) == 2
+    (problem,) = folder.problems
+    assert problem.startswith(f"{tmp_path / 'manifest.csv'}, row 3: 'tall.mkv' is 32x48, 48x32 were asked: ")
+
+
+def test_a_mode_that_the_videos_were_not_made_for_is_refused(tmp_path: Path) -> None:
+    folder = Folder(folder_with(tmp_path, "case_id,path\na.0001,a.mkv\n"), modes=["t2v"])
+    assert answer(folder, replace(CASE, mode="i2v")) == Failure("the generator has no mode i2v")
