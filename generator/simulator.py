@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -95,14 +95,11 @@ class Control:
 
 
 def another(case: Case) -> Case:
-    """Return a case of the same family with other objects: what a model gives that ignores the prompt."""
-    from dataclasses import replace
+    """Return another case of the same probe: what a model gives that ignores the prompt."""
+    from sora_eval.registry import probe
 
-    from sora_eval.world.families import FAMILIES
-
-    family = FAMILIES[case.scene["family"]]
-    rng = np.random.default_rng([case.seed, 23])
-    return replace(case, scene={**case.scene, "params": family.sample(rng)})
+    draft = probe(case.probe).draft(np.random.default_rng([case.seed, 23]), flip=False)
+    return replace(case, scene={"family": draft.family, "params": dict(draft.params)})
 
 
 @dataclass(frozen=True)

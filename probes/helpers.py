@@ -71,3 +71,43 @@ def same_look(tracks: Tracks, i: int, before: Bools, after: Bools) -> tuple[floa
     extent = abs(median(tracks.shape["extent"], after) - median(tracks.shape["extent"], before))
     size = 0.5 * abs(np.log(median(tracks.area, after) / median(tracks.area, before)))
     return credit(max(aspect, 2.5 * extent), 0.3, 0.6), credit(size, 0.2, 0.45)
+
+
+def width(tracks: Tracks, i: int, which: Bools) -> float:
+    """Return the square root of a track's median area in some frames, pixels."""
+    return float(np.sqrt(np.median(tracks.area[i][which])))
+
+
+def shift(values: Floats, before: Bools, after: Bools) -> float:
+    """Return how far the median place [2] of positions [T, 2] lies from one set of frames to another, pixels."""
+    return float(np.linalg.norm(np.median(values[after], axis=0) - np.median(values[before], axis=0)))
+
+
+def longest_unseen(seen: Bools) -> tuple[int, int] | None:
+    """Return the longest run (first, last + 1) of unseen frames that starts after a seen one, None if there is none."""
+    runs = [s for s in spans(~seen) if s[0] > 0 and seen[: s[0]].any()]
+    return max(runs, key=lambda s: s[1] - s[0]) if runs else None
+
+
+def steady_across(t: Floats, x: Floats, before: Bools, after: Bools) -> tuple[float, float, float]:
+    """Fit x = a + v t + d [after] by least squares: one speed for both sides of the gap, and a jump d across it.
+
+    t: [T] seconds, x: [T] pixels. Returns speed v, jump d and the largest residual. The speed comes from both sides, because a few
+    frames on one of them don't give it well enough to foretell the other.
+    """
+    which = before | after
+    columns = np.stack([np.ones(int(which.sum())), t[which], after[which].astype(float)], axis=1)
+    found, *_ = np.linalg.lstsq(columns, x[which], rcond=None)
+    return float(found[1]), float(found[2]), float(np.abs(columns @ found - x[which]).max())
+
+
+def touching(boxes: Floats, home: Floats) -> Bools:
+    """Return the frames [T] in which boxes [T, 4] touch the box `home` [4]; both x0, y0, x1, y1 in pixels."""
+    with np.errstate(invalid="ignore"):
+        over = (
+            (boxes[:, 0] <= home[2] + 1)
+            & (boxes[:, 2] >= home[0] - 1)
+            & (boxes[:, 1] <= home[3] + 1)
+            & (boxes[:, 3] >= home[1] - 1)
+        )
+    return np.asarray(over, dtype=bool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,7 +213,7 @@ def id_switches_across_occlusion(truth: BoxTracks, predicted: BoxTracks, thresho
             [matches[frame][true_id] for frame in stretch if true_id in matches[frame]]
             for stretch in np.split(seen, np.flatnonzero(np.diff(seen) > 1) + 1)
         ]
-        for before, after in zip(stretches, stretches[1:], strict=False):
+        for before, after in pairwise(stretches):
             if not before or not after:
                 lost += 1
             elif before[-1] == after[0]:

@@ -223,6 +223,8 @@ def fit_bounce(t_s: Floats, y: Floats) -> BounceFit:
     # Both residuals per degree of freedom left, or the two parameters more would find a bounce in noise.
     if g <= 0 or smooth.residual < 2 * rest * np.sqrt(len(t) / (len(t) - 5)) or smooth.residual < 0.01:
         raise ValueError("no bounce found: one parabola explains the heights as well")
+    if rest > _MAX_REST:
+        raise ValueError(f"no bounce found: the best one leaves {rest:.0%} of the height unexplained")
     contacts, flight = [contact], 2 * tau * e
     while contacts[-1] + flight <= t[-1] and flight > 0.05 * tau:
         contacts.append(contacts[-1] + flight)
@@ -230,6 +232,8 @@ def fit_bounce(t_s: Floats, y: Floats) -> BounceFit:
     return BounceFit(float(g * height), e, tuple(contacts), rest * height, float(floor * height + y.min()))
 
 
+# With eight samples, a bounce fits a quarter of pure noise better than a parabola, but hardly any of it this well.
+_MAX_REST = 0.05
 _MAX_FLIGHTS = 24
 
 

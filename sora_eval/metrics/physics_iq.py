@@ -1,6 +1,8 @@
-"""Ground-truth continuation (Physics-IQ): does the motion happen where, when and how much it should?"""
+"""Ground-truth continuation (Physics-IQ): whether motion happens where, when and as much as it should."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -23,7 +25,7 @@ def motion_masks(frames: Frames, threshold: float = 10.0, blur_px: float = 1.0) 
     if frames.ndim != 4 or len(frames) < 2:
         raise ValueError(f"need uint8 frames [T, H, W, 3] with T >= 2 to see motion, got shape {frames.shape}")
     smooth = [cv2.GaussianBlur(frame, (0, 0), blur_px) if blur_px > 0 else frame for frame in frames]
-    masks = np.stack([cv2.absdiff(b, a).max(axis=-1) > threshold for a, b in zip(smooth, smooth[1:], strict=False)])
+    masks = np.stack([cv2.absdiff(b, a).max(axis=-1) > threshold for a, b in pairwise(smooth)])
     if min(frames.shape[1:3]) < 128:
         return masks
     kernel = np.ones((3, 3), np.uint8)

@@ -54,7 +54,8 @@ class Clip:
     """A clip for a page.
 
     id: its name in the page's store; mp4: H.264; poster: JPEG of the first frame, base64.
-    size: (height, width) of the source; fps, frames: of the source, as far as it is shown.
+    size: (height, width) of the source; shown_size: of the MP4.
+    fps, frames: of the source, as far as it is shown.
     note: what the reader has to know about how it is shown, "" when nothing.
     """
 
@@ -62,6 +63,7 @@ class Clip:
     mp4: bytes
     poster: str
     size: tuple[int, int]
+    shown_size: tuple[int, int]
     fps: float
     frames: int
     note: str = ""
@@ -83,8 +85,9 @@ def make_clip(path: Path, name: str) -> Clip:
         video = replace(video, frames=video.frames[:limit])
         note = f"first {limit} frames"
     frames = fit(video.frames)
-    mp4 = encode_h264(Video(frames, video.fps), crf=CRF)
-    return Clip(name, mp4, _poster(frames[0]), (height, width), video.fps, len(video), note)
+    shown = Video(frames, video.fps)
+    mp4 = encode_h264(shown, crf=CRF)
+    return Clip(name, mp4, _poster(frames[0]), (height, width), shown.size, video.fps, len(video), note)
 
 
 def fit(frames: Frames) -> Frames:

@@ -15,7 +15,7 @@ from sora_eval.reporting.run import Run
 from sora_eval.reporting.summary import KINDS, N_BOOT, Cell, Reason, Summary
 
 TOP_REASONS = 8
-TILES = 6
+TILES = 4
 _GROUPS = {"model": "Models", "oracle": "Oracle", "control": "Controls", "violation": "Violations"}
 
 
@@ -108,6 +108,7 @@ class Page:
     references: tuple[Player, ...]
     player_probes: tuple[str, ...]
     rows: int
+    model_clips: int
     version: str = __version__
     n_boot: int = N_BOOT
     colours: int = plots.COLOURS
@@ -115,7 +116,9 @@ class Page:
     @property
     def galleries(self) -> tuple[tuple[str, list[Player]], ...]:
         """(suite, its players) of the suites that have any."""
-        return tuple((s.name, found) for s in self.suites if (found := [p for p in self.players if p.row.suite == s.name]))
+        return tuple(
+            (s.name, found) for s in self.suites if (found := [p for p in self.players if p.row.suite == s.name])
+        )
 
     @staticmethod
     def shape(index: int) -> str:
@@ -128,7 +131,7 @@ def make_page(run: Run, summary: Summary, players: Sequence[Player], references:
     scale = plots.axis(summary.cells)
     heads = _heads(summary)
     order = {(s, p): i for i, (s, p) in enumerate((s, p) for s in summary.suites for p in summary.probes(s))}
-    shown = sorted(players, key=lambda p: (order[p.row.suite, p.row.probe], p.row.generator))
+    shown = sorted(players, key=lambda p: (order[p.row.suite, p.row.probe], p.row.counted))
     return Page(
         title=title(summary),
         lead=_lead(run, summary),
@@ -148,6 +151,7 @@ def make_page(run: Run, summary: Summary, players: Sequence[Player], references:
         references=tuple(references),
         player_probes=tuple(dict.fromkeys(f"{p.row.suite}/{p.row.probe}" for p in shown)),
         rows=len(run.rows),
+        model_clips=sum(r.kind == "model" for r in run.rows),
     )
 
 
@@ -169,9 +173,17 @@ def _several(names: Sequence[str], what: str) -> str:
 def _lead(run: Run, summary: Summary) -> str:
     cases = len({r.case for r in run.rows})
     failed = sum(r.value is None for r in run.rows)
-    by_kind = [f"{len(g)} {_GROUPS[k].lower().rstrip('s')}{'s' if len(g) > 1 else ''}" for k in KINDS if (g := summary.of_kind(k))]
+    by_kind = [
+        f"{len(g)} {_GROUPS[k].lower().rstrip('s')}{'s' if len(g) > 1 else ''}"
+        for k in KINDS
+        if (g := summary.of_kind(k))
+    ]
     parts = [f"{len(run.rows)} clips of {cases} cases by {', '.join(by_kind)}; {failed} could not be judged."]
-    told = [f"{name} {run.manifest[name]}" for name in ("profile", "seed", "created") if run.manifest.get(name) not in (None, "")]
+    told = [
+        f"{name} {run.manifest[name]}"
+        for name in ("profile", "seed", "created")
+        if run.manifest.get(name) not in (None, "")
+    ]
     return " ".join([*parts, *([f"Run: {', '.join(told)}."] if told else [])])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +13,12 @@ from sora_eval.types import ScoreRow
 MAX_PLAYERS = 90
 MAX_BYTES = 24_000_000
 """Bytes of H.264 in one page; base64 adds a third."""
-MAX_PIXELS = 1_500_000_000
-"""Pixels decoded for one page: about 10,000 clips of 64 frames of 48x48, ten of 72 frames of 1920x1080."""
+MAX_SHOWN = 200_000_000
+"""Pixels encoded for one page, which is what a report's time goes into: 64 clips of 48 frames at 256x256."""
+MAX_DECODED = 1_500_000_000
+"""Pixels decoded for one page: ten clips of 72 frames at 1920x1080."""
+MODELS_SHARE = 0.85
+"""What models may use of these, so that the oracle and the controls can still be looked at."""
 REFERENCE_PLAYERS = 2
 
 
@@ -41,19 +45,25 @@ class Player:
     sides: tuple[Side, ...]
 
     @property
-    def width(self) -> int:
-        """The larger width of its clips in source pixels, 0 without clips."""
-        return max((s.clip.size[1] for s in self.sides if s.clip), default=0)
+    def playable(self) -> bool:
+        """Whether any of its sides has a clip."""
+        return any(side.clip for side in self.sides)
 
 
 @dataclass
 class _Store:
-    """Encodes each file once and stops at the page's budgets."""
+    """Encodes each file once and counts what the page's budgets limit."""
 
     folder: Path
     clips: dict[str, Clip | str] = field(default_factory=dict)
     bytes: int = 0
-    pixels: int = 0
+    shown: int = 0
+    decoded: int = 0
+
+    def full(self, share: float) -> bool:
+        """Whether a share of the budgets is used up."""
+        used = max(self.bytes / MAX_BYTES, self.shown / MAX_SHOWN, self.decoded / MAX_DECODED)
+        return used >= share
 
     def clip(self, relative: str) -> Clip | str:
         """Return the clip, or the reason why there is none."""
@@ -65,15 +75,14 @@ class _Store:
         path = self.folder / relative
         if not path.is_file():
             return "no clip: the file is missing"
-        if self.bytes > MAX_BYTES or self.pixels > MAX_PIXELS:
-            return "no clip: the page is full; open the file itself"
         try:
             clip = make_clip(path, f"clip{len(self.clips)}")
         except (SoraEvalError, OSError, ValueError) as error:
-            # The message starts with the path, which the player already shows.
+            # The message starts with the whole path; the player names the file.
             return f"no clip: {str(error).removeprefix(f'{path}: ')}"
         self.bytes += len(clip.mp4)
-        self.pixels += clip.frames * clip.size[0] * clip.size[1]
+        self.shown += clip.frames * clip.shown_size[0] * clip.shown_size[1]
+        self.decoded += clip.frames * clip.size[0] * clip.size[1]
         return clip
 
     def overlay(self, relative: str) -> Overlay | None:
@@ -101,19 +110,32 @@ def choose(rows: Sequence[ScoreRow], per_probe: int, limit: int = MAX_PLAYERS) -
 
 def choose_references(rows: Sequence[ScoreRow], per_generator: int = REFERENCE_PLAYERS) -> list[ScoreRow]:
     """Return a couple of rows per oracle, control and violation, of different probes where there are several."""
-    chosen: list[ScoreRow] = []
+    ranked: list[tuple[int, ScoreRow]] = []
     for generator in dict.fromkeys(r.generator for r in rows if r.kind != "model"):
-        mine = [r for r in rows if r.generator == generator]
-        first = {(r.suite, r.probe): r for r in reversed(worst_first(mine))}
-        chosen += worst_first(first.values())[:per_generator]
-    return chosen
+        first = {(r.suite, r.probe): r for r in reversed(worst_first(r for r in rows if r.generator == generator))}
+        ranked += enumerate(worst_first(first.values())[:per_generator])
+    return [row for _, row in sorted(ranked, key=lambda item: item[0])]
 
 
-def make_players(folder: Path, shown: Sequence[ScoreRow], rows: Sequence[ScoreRow]) -> list[Player]:
-    """Return a player per row of `shown`, in that order; truths are looked up in `rows`."""
+def make_players(
+    folder: Path, shown: Sequence[ScoreRow], references: Sequence[ScoreRow], rows: Sequence[ScoreRow]
+) -> tuple[list[Player], list[Player]]:
+    """Return players of `shown` and of `references`, in that order, until the page is full.
+
+    rows: where the truths are looked up.
+    """
     truths = {r.case: r for r in rows if r.kind == "oracle"}
     store = _Store(folder)
-    return [_player(store, row, truths.get(row.case)) for row in shown]
+    return _fill(store, shown, truths, MODELS_SHARE), _fill(store, references, truths, 1.0)
+
+
+def _fill(store: _Store, shown: Sequence[ScoreRow], truths: Mapping[str, ScoreRow], share: float) -> list[Player]:
+    players: list[Player] = []
+    for row in shown:
+        if store.full(share):
+            break
+        players.append(_player(store, row, truths.get(row.case)))
+    return players
 
 
 def clips_of(players: Iterable[Player]) -> dict[str, Clip]:

@@ -93,8 +93,8 @@ def series(summary: Summary) -> tuple[str, ...]:
 
 
 def shape(index: int) -> str:
-    """Return the marker of a series: with `COLOURS` colours and four shapes neither alone has to tell them apart."""
-    return SHAPES[index % len(SHAPES)]
+    """Return the marker of a series; colour and shape together repeat only after 32."""
+    return SHAPES[(index + index // COLOURS) % len(SHAPES)]
 
 
 def lanes(summary: Summary, suite: str, scale: Axis) -> tuple[Lane, ...]:

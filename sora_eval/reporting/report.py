@@ -25,8 +25,8 @@ def write_report(run: Path, players_per_probe: int = 3) -> Path:
     """Write summary.json, report.md and report.html into a run folder and return the path of the HTML page.
 
     run: the folder, with manifest.json, cases.jsonl and scores.jsonl.
-    players_per_probe: clips shown of each model and probe, the worst ones; the page shows at most
-    `sora_eval.reporting.players.MAX_PLAYERS`.
+    players_per_probe: clips shown of each model and probe, the worst ones; fewer when the page is full (the limits are in
+    `sora_eval.reporting.players`), and then the page says so.
 
     Raises ConfigError for a broken run folder, naming the file and the line. A missing or broken video is no error: its
     player says that there is no clip.
@@ -36,11 +36,11 @@ def write_report(run: Path, players_per_probe: int = 3) -> Path:
     run = Path(run)
     found = read_run(run)
     summary = summarise(found.rows)
-    shown = choose(found.rows, players_per_probe)
+    wanted = choose(found.rows, players_per_probe)
     references = choose_references(found.rows) if players_per_probe else []
-    players = make_players(run, [*shown, *references], found.rows)
-    page = make_page(found, summary, players[: len(shown)], players[len(shown) :])
-    clips = {name: clip.base64 for name, clip in clips_of(players).items()}
+    players = make_players(run, wanted, references, found.rows)
+    page = make_page(found, summary, *players)
+    clips = {name: clip.base64 for name, clip in clips_of([*players[0], *players[1]]).items()}
     _write(run / "summary.json", json.dumps(summary.to_json(), indent=1, allow_nan=False) + "\n")
     _write(run / "report.md", markdown(summary, title(summary), command(found.manifest), found.problems))
     _write(run / "report.html", render(page, clips))

@@ -144,5 +144,7 @@ def _unscored(cases: tuple[Case, ...], rows: tuple[ScoreRow, ...]) -> list[str]:
     for generator, done in sorted(scored.items()):
         missing = sorted(known - done)
         if missing:
-            problems.append(f"{generator}: {len(missing)} of {len(known)} cases have no score, the first is {missing[0]}")
+            problems.append(
+                f"{generator}: {len(missing)} of {len(known)} cases have no score, the first is {missing[0]}"
+            )
     return problems

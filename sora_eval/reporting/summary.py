@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -81,15 +82,13 @@ class Summary:
     cells: tuple[Cell, ...]
     reasons: tuple[Reason, ...]
 
-    def __post_init__(self) -> None:
-        """Index the cells once; a report looks each up several times."""
-        index = {(c.generator, c.suite, c.probe, c.mode): c for c in self.cells}
-        object.__setattr__(self, "_index", index)
+    @cached_property
+    def _index(self) -> dict[tuple[str, str, str, str], Cell]:
+        return {(c.generator, c.suite, c.probe, c.mode): c for c in self.cells}
 
     def get(self, generator: str, suite: str = "", probe: str = "", mode: str = "") -> Cell | None:
         """Return the cell at these coordinates, None when the generator has no clip there."""
-        index: dict[tuple[str, str, str, str], Cell] = getattr(self, "_index")  # noqa: B009 - set on a frozen dataclass
-        return index.get((generator, suite, probe, mode))
+        return self._index.get((generator, suite, probe, mode))
 
     @property
     def generators(self) -> tuple[str, ...]:
@@ -137,7 +136,12 @@ class Summary:
         rows = [(c.level, {k: _json(v) for k, v in asdict(c).items() if v != ""}) for c in self.cells]
         levels: tuple[Level, ...] = ("overall", "suite", "probe", "mode")
         return {
-            "interval": {"level": LEVEL, "n_boot": N_BOOT, "seed": SEED, "method": "percentile bootstrap over clusters"},
+            "interval": {
+                "level": LEVEL,
+                "n_boot": N_BOOT,
+                "seed": SEED,
+                "method": "percentile bootstrap over clusters",
+            },
             **{level: [row for at, row in rows if at == level] for level in levels},
             "reasons": [asdict(r) for r in self.reasons],
         }
@@ -157,7 +161,9 @@ def summarise(rows: Iterable[ScoreRow]) -> Summary:
     cells = sorted((c for column in columns for c in column), key=lambda c: depth[c.level])
     counts = Counter((r.generator, r.suite, r.probe, r.reason) for r in rows if r.value is None)
     reasons = (Reason(*key, count) for key, count in counts.items())
-    return Summary(tuple(cells), tuple(sorted(reasons, key=lambda r: (-r.count, r.suite, r.probe, r.generator, r.reason))))
+    return Summary(
+        tuple(cells), tuple(sorted(reasons, key=lambda r: (-r.count, r.suite, r.probe, r.generator, r.reason)))
+    )
 
 
 def _json(value: Any) -> Any:

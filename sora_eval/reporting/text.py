@@ -81,7 +81,10 @@ def markdown(summary: Summary, title: str, command: str, problems: Sequence[str]
         parts += [f"## {escape(suite)}", _pipe(*_suite(summary, suite))]
     reasons = [[r.generator, r.suite, r.probe, r.reason, str(r.count)] for r in summary.reasons]
     if reasons:
-        parts += ["## Why clips could not be judged", _pipe(["generator", "suite", "probe", "reason", "clips"], reasons)]
+        parts += [
+            "## Why clips could not be judged",
+            _pipe(["generator", "suite", "probe", "reason", "clips"], reasons),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -106,7 +109,8 @@ def _pipe(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def escape(text: str) -> str:
     """Return text that Markdown shows as it is: no HTML, no table break, no emphasis or link."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", text)
+    # Brackets alone are harmless (no text of ours can define a reference), and intervals need them.
+    return re.sub(r"([\\`*_|~#]|(?<=\])\()", r"\\\1", text)
 
 
 def fence(text: str) -> str:

@@ -72,25 +72,26 @@ def zoom(duration_s: float, eye: Vec3, target: Vec3, fov_from: float, fov_to: fl
 
 def cut(first: CameraPath, second: CameraPath, at_s: float) -> CameraPath:
     """Return `first` until `at_s`, then `second`, with nothing in between."""
-    a, b = first.t_s < at_s, second.t_s >= at_s
-    edge = [at_s - 1e-6]
-    ends = [np.array([np.interp(at_s, first.t_s, first.eye[:, i]) for i in range(3)])]
-    targets = [np.array([np.interp(at_s, first.t_s, first.target[:, i]) for i in range(3)])]
-    fovs = [float(np.interp(at_s, first.t_s, first.fov))]
-    return CameraPath(
-        np.concatenate([first.t_s[a], edge, second.t_s[b]]),
-        np.concatenate([first.eye[a], ends, second.eye[b]]),
-        np.concatenate([first.target[a], targets, second.target[b]]),
-        np.concatenate([first.fov[a], fovs, second.fov[b]]),
-    )
+    a, b = first.t_s < at_s, second.t_s > at_s
+    # Both sides get a key at the cut, or the path would glide from one to the other until its next key.
+    t_s = [first.t_s[a], [at_s - 1e-6, at_s], second.t_s[b]]
+
+    def joined(one: NDArray[np.float64], two: NDArray[np.float64]) -> NDArray[np.float64]:
+        ends = [[np.interp(at_s, path.t_s, v) for v in values.T] for path, values in ((first, one), (second, two))]
+        return np.concatenate([one[a], ends, two[b]])
+
+    fov = joined(first.fov[:, None], second.fov[:, None])[:, 0]
+    return CameraPath(np.concatenate(t_s), joined(first.eye, second.eye), joined(first.target, second.target), fov)
 
 
-def away_and_back(peak: float) -> Callable[[float], float]:
-    """Return u -> angle that goes smoothly to `peak`, stays for a fifth of the time, comes back and then stays."""
+def away_and_back(
+    peak: float, out: tuple[float, float] = (0.05, 0.35), back: tuple[float, float] = (0.55, 0.85), rest: float = 0.0
+) -> Callable[[float], float]:
+    """Return u -> angle that goes smoothly to `peak` while u is in `out`, stays, goes to `rest` in `back` and stays there."""
 
     def angle(u: float) -> float:
-        rise, fall = np.clip((u - 0.05) / 0.3, 0, 1), np.clip((u - 0.55) / 0.3, 0, 1)
-        return float(peak * (_smooth(rise) - _smooth(fall)))
+        rise, fall = (_smooth(float(np.clip((u - a) / (b - a), 0, 1))) for a, b in (out, back))
+        return peak * rise + (rest - peak) * fall
 
     return angle
 

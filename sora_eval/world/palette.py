@@ -26,6 +26,11 @@ NEUTRALS: dict[str, tuple[int, int, int]] = {
     "slate": (128, 136, 146),
     "cream": (232, 226, 212),
     "mist": (190, 198, 206),
+    "moss": (158, 172, 146),
+    "fern": (147, 161, 136),
+    "earth": (144, 132, 122),
+    "bark": (108, 98, 90),
+    "leaf": (112, 128, 108),
 }
 
 FLOORS: tuple[str, ...] = ("light grey", "grey", "sand", "slate")

@@ -28,7 +28,8 @@ class States:
 
     t_s: [T]; pos: [T, N, 3] m; quat: [T, N, 4] (w, x, y, z); scale: [T, N, 3] factors on the body's size;
     shown: [T, N]; rgb: [T, N, 3] in 0..255; lamp: [T] factor on the lamp; velocity: [T, N, 3] m/s;
-    events: in order of time. noise: standard deviation of grey levels added to every frame, 0 in the true world.
+    events: in order of time. slide: [T, 2] metres by which the floor's tiles are shifted, None in the true world.
+    noise: standard deviation of grey levels added to every frame, 0 in the true world.
     """
 
     t_s: Floats
@@ -41,6 +42,7 @@ class States:
     velocity: Floats
     events: tuple[Event, ...]
     noise: float = 0.0
+    slide: Floats | None = None
 
 
 @dataclass(frozen=True)

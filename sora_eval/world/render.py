@@ -65,7 +65,7 @@ class Renderer:
         az, el = np.radians(lamp.azimuth), np.radians(lamp.elevation)
         self.to_lamp = np.array([np.sin(az) * np.cos(el), -np.cos(az) * np.cos(el), np.sin(el)])
         self.glow = np.array([b.glow for b in scene.bodies] + [0.0])
-        textures = {"plain": 0, "striped": 1, "dotted": 2, "glossy": 3}
+        textures = {"plain": 0, "striped": 1, "dotted": 2, "glossy": 3, "tiled": 4}
         self.texture = np.array([textures[b.texture] for b in scene.bodies] + [0])
         self.extent = np.array([b.size for b in scene.bodies] + [(1.0, 1.0, 1.0)])
         self.noise = np.random.default_rng(7)
@@ -122,7 +122,8 @@ class Renderer:
         body = self.body_of[ids[hit]]
         base = states.rgb[k][body].astype(np.float32) if len(self.geom) else np.zeros((len(hit), 3), np.float32)
         on_floor = ids[hit] == self.floor
-        base[on_floor] = self._floor(points[on_floor], dist[hit][on_floor])
+        shift = np.zeros(2) if states.slide is None else states.slide[k]
+        base[on_floor] = self._floor(points[on_floor, :2] - shift, dist[hit][on_floor])
         gloss = np.zeros(len(hit), np.float32)
         patterned = self.texture[body] > 0
         if patterned.any():
@@ -181,7 +182,10 @@ class Renderer:
         stripe = 1 - 0.28 * (np.floor(local[:, 2] * 5 + 0.5) % 2)
         cell = (local * 4) % 1 - 0.5
         dot = 1 - 0.3 * ((cell**2).sum(axis=1) < 0.12)
-        base[pick] *= np.where(kind == 1, stripe, np.where(kind == 2, dot, 1.0))[:, None].astype(np.float32)
+        # A little inside the cell that a face belongs to: faces lie on whole metres.
+        block = 1 - 0.09 * (np.floor(points[pick] - 0.01).sum(axis=1) % 2)
+        pattern = np.where(kind == 1, stripe, np.where(kind == 2, dot, np.where(kind == 4, block, 1.0)))
+        base[pick] *= pattern[:, None].astype(np.float32)
         gloss[pick] = kind == 3
         return base, gloss
 

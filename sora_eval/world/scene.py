@@ -30,7 +30,7 @@ class Body:
 
     name: unique in the scene.
     shape: what it is; size: full extents (x, y, z) in metres.
-    colour: a palette name; texture: "plain", "striped", "dotted" or "glossy".
+    colour: a palette name; texture: "plain", "striped", "dotted", "glossy" or "tiled" (blocks of one metre, fixed in the world).
     pos: centre at t = 0; yaw: turn about z in degrees; roll: turn about y in degrees, applied after the yaw.
     motion: "fixed", "free" (physics decides) or "path" (key frames decide).
     path: key frames (t_s, x, y, z), linear in between and held outside; used by "path".

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from sora_eval.reporting import write_report
 from sora_eval.types import Case, Floats, Mode, ScoreRow, Video
 from sora_eval.video import write_ffv1
 from sora_eval.world.palette import rgb
 
-EVIL = """<img src=x onerror="document.title='owned'"></script><script>document.title='owned'</script>'"&amp;{{ 7*7 }}"""
+EVIL = (
+    """<img src=x onerror="document.title='owned'"></script><script>document.title='owned'</script>'"&amp;{{ 7*7 }}"""
+)
 EVIL_NAME = "model \"<b onclick=x>\" & 'co'"
 SIZE, FRAMES, FPS = 48, 24, 12.0
 PROBES: dict[str, tuple[str, tuple[Mode, ...], float]] = {
@@ -22,14 +25,6 @@ PROBES: dict[str, tuple[str, tuple[Mode, ...], float]] = {
     "count": ("permanence", ("t2v",), 0.0),
     "two_drops": ("physics", ("t2v", "v2v"), 0.0),
 }
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A run folder and the rows that were written to it."""
-
-    path: Path
-    rows: tuple[ScoreRow, ...]
 
 
 def square(colour: str, xy: Floats, size: int = SIZE) -> Video:
@@ -46,7 +41,7 @@ def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def make_run(folder: Path, models: tuple[str, ...] = ("model-a",), per_mode: int = 6, seed: int = 0) -> Folder:
+def make_run(folder: Path, models: tuple[str, ...] = ("model-a",), per_mode: int = 6, seed: int = 0) -> Path:
     """Write a run folder; every model fails more often than the one before it."""
     rng = np.random.default_rng(seed)
     cases: list[Case] = []
@@ -57,7 +52,19 @@ def make_run(folder: Path, models: tuple[str, ...] = ("model-a",), per_mode: int
                 prompt = EVIL if (probe, mode, number) == ("two_drops", "t2v", 0) else f"a red square, number {number}"
                 name = f"{suite}.{probe}.{mode}.{number:04d}"
                 case = Case(
-                    name, suite, probe, mode, prompt, (SIZE, SIZE), FPS, FRAMES, 0, number, {}, {}, f"scene{number // 2}"
+                    name,
+                    suite,
+                    probe,
+                    mode,
+                    prompt,
+                    (SIZE, SIZE),
+                    FPS,
+                    FRAMES,
+                    0,
+                    number,
+                    {},
+                    {},
+                    f"scene{number // 2}",
                 )
                 cases.append(case)
                 rows += _rows(folder, case, models, chance, rng)
@@ -80,7 +87,7 @@ def make_run(folder: Path, models: tuple[str, ...] = ("model-a",), per_mode: int
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     write_jsonl(folder / "cases.jsonl", [c.to_json() for c in cases])
     write_jsonl(folder / "scores.jsonl", [asdict(r) for r in rows])
-    return Folder(folder, tuple(rows))
+    return folder
 
 
 def _rows(folder: Path, case: Case, models: tuple[str, ...], chance: float, rng: np.random.Generator) -> list[ScoreRow]:
@@ -92,7 +99,11 @@ def _rows(folder: Path, case: Case, models: tuple[str, ...], chance: float, rng:
     late[8:] = np.nan
     still = np.repeat(truth[:1], FRAMES, axis=0)
     found = []
-    for name, kind, xy in [("oracle", "oracle", truth), ("frozen", "control", still), *((m, "model", late) for m in models)]:
+    for name, kind, xy in [
+        ("oracle", "oracle", truth),
+        ("frozen", "control", still),
+        *((m, "model", late) for m in models),
+    ]:
         value: float | None = {"oracle": 1.0, "control": 0.1}.get(kind)
         reason = ""
         if kind == "model":
@@ -120,7 +131,9 @@ def _rows(folder: Path, case: Case, models: tuple[str, ...], chance: float, rng:
             tracks=f"tracks/{name}/{case.id}.npz",
         )
         if kind == "model" and case.seed == 1:
-            row = replace(row, value=None, reason="the generator returned <nothing>", components={}, video="", tracks="")
+            row = replace(
+                row, value=None, reason="the generator returned <nothing>", components={}, video="", tracks=""
+            )
         found.append(row)
         if row.video:
             _artefacts(folder, row, colour, xy)
@@ -146,16 +159,14 @@ def _artefacts(folder: Path, row: ScoreRow, colour: str, xy: Floats) -> None:
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with its report written; read it, don't change it."""
-    from sora_eval.reporting import write_report
-
-    made = make_run(tmp_path_factory.mktemp("reporting") / "run", models=("model-a", EVIL_NAME))
-    write_report(made.path)
-    return made
+    run = make_run(tmp_path_factory.mktemp("reporting") / "run", models=("model-a", EVIL_NAME), per_mode=4)
+    write_report(run)
+    return run
 
 
 @pytest.fixture
-def small_run(tmp_path: Path) -> Folder:
+def small_run(tmp_path: Path) -> Path:
     """A small run folder to break."""
     return make_run(tmp_path / "run", per_mode=2)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from sora_eval.world import cameras
-from sora_eval.world.families import common
+from sora_eval.world.families import common, things
 from sora_eval.world.families.common import Params
 from sora_eval.world.scene import Scene
 
 _AZIMUTHS = (-24.0, -8.0, 8.0, 24.0)
-_EYE = (0.0, -8.5, 2.2)
+_EYE = (0.0, -6.8, 1.9)
 _PAN_DEG = 15.0
 
 
@@ -21,8 +21,8 @@ def sample(rng: np.random.Generator) -> Params:
     """Return a random member; `row` is given from left to right."""
     colours = common.sample_colours(rng, len(_AZIMUTHS))
     return {
-        "row": [common.sample_thing(rng, c) for c in colours],
-        "away": [round(float(v), 2) for v in rng.uniform(8.0, 9.5, len(_AZIMUTHS))],
+        "row": [things.sample_thing(rng, c) for c in colours],
+        "away": [round(float(v), 2) for v in rng.uniform(6.2, 7.4, len(_AZIMUTHS))],
         "to": str(rng.choice(["left", "right"])),
         "style": common.sample_style(rng),
     }
@@ -47,12 +47,12 @@ def build(
     bodies = []
     for i, (words, far, angle) in enumerate(zip(row, away, np.radians(_AZIMUTHS), strict=True)):
         x, y = far * np.sin(angle), _EYE[1] + far * np.cos(angle)
-        bodies.append(common.thing(f"thing{i}", words, float(x), float(y)))
+        bodies.append(things.stand(f"thing{i}", words, float(x), float(y)))
 
     def pan(u: float) -> float:
         return way * _PAN_DEG * (2 * u - 1)
 
-    view = cameras.turn(duration_s, _EYE, (0.0, 0.0, 1.1), pan, lambda u: 0.0)
+    view = cameras.turn(duration_s, _EYE, (0.0, 0.0, 0.85), pan, lambda u: 0.0)
     facts = {"hero": [b.name for b in bodies], "sided": []}
     return common.set_up(style, bodies, view, duration_s, facts=facts)
 
@@ -60,8 +60,8 @@ def build(
 def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = False) -> str:
     """Return words for the scene; the order of the row is not told, so that only the pan has a side."""
     to, start = params["to"], common.OPPOSITE[params["to"]]
-    names = sorted(common.article(common.thing_words(t)) for t in params["row"])
-    row = f"{', '.join(names[:-1])} and {names[-1]}"
+    names = sorted(things.words(t) for t in params["row"])
+    row = things.listed(names)
     short = [
         f"the camera pans to the {to} over {row}, which stand in a row",
         f"{row} stand in a row; the camera pans from {start} to {to}",
@@ -69,6 +69,6 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:
-        sizes = " ".join(common.size_words(t) for t in sorted(params["row"], key=lambda t: str(t["colour"])))
+        sizes = " ".join(things.look_words(t) for t in sorted(params["row"], key=lambda t: str(t["colour"])))
         words += f" {sizes} Nothing but the camera moves. {common.style_words(params['style'])}"
     return words

@@ -104,3 +104,13 @@ def sentence(words: str) -> str:
 def style_words(style: Mapping[str, Any]) -> str:
     """Return a sentence about floor, backdrop and light."""
     return sentence(f"the floor is {style['floor']} with tiles, the backdrop is {style['backdrop']}, with {LIGHT_WORDS[style['light']]}")
+
+
+def level_view(duration_s: float, distance: float = 15.0, height: float = 4.2, fov: float = 40.0) -> CameraPath:
+    """Return a still, level camera at right angles to the plane y = 0: motion in that plane keeps its proportions."""
+    return front_view(duration_s, distance, height, (0.0, 0.0, height), fov)
+
+
+def metres(length: float) -> str:
+    """Return a length in words, such as "1.5 metres"."""
+    return f"{length:g} metres"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sora_eval.world import cameras
-from sora_eval.world.families import common
+from sora_eval.world.families import common, things
 from sora_eval.world.families.common import Params
 from sora_eval.world.scene import Body, Scene
 
@@ -20,7 +20,7 @@ def sample(rng: np.random.Generator) -> Params:
     """Return a random member; `pillars` are the colours from left to right."""
     colours = common.sample_colours(rng, 3)
     return {
-        "hero": common.sample_thing(rng, colours[0]),
+        "hero": things.sample_thing(rng, colours[0]),
         "pillars": colours[1:],
         "to": str(rng.choice(["left", "right"])),
         "camera": str(rng.choice(["still", "follows"])),
@@ -49,7 +49,7 @@ def build(
 ) -> Scene:
     """Return the scene; the way is walked once in the clip's duration."""
     way = 1.0 if to == "right" else -1.0
-    mover = common.sliding("hero", hero, way, _REACH_M, -1.0, duration_s)
+    mover = things.cross("hero", hero, way, _REACH_M, -1.0, duration_s)
     posts = [
         Body(f"pillar{i}", "box", (0.8, 0.8, 2.5), c, (x, 1.6, 1.25))
         for i, (c, x) in enumerate(zip(pillars, (-1.25, 1.25), strict=True))
@@ -63,17 +63,17 @@ def build(
 def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = False) -> str:
     """Return words for the scene."""
     to, start = params["to"], common.OPPOSITE[params["to"]]
-    hero, verb = common.thing_words(params["hero"]), common.moves(params["hero"])
-    posts = " and ".join(common.article(f"{c} pillar") for c in sorted(params["pillars"]))
+    hero, verb = things.words(params["hero"]), things.verb(params["hero"])
+    posts = things.listed([common.article(f"{c} pillar") for c in sorted(params["pillars"])])
     follows = params["camera"] == "follows"
     short = [
-        f"{common.article(hero)} {verb} to the {to} past {posts}",
-        f"{common.article(hero)} {verb} from {start} to {to} in front of {posts}",
-        f"{posts} stand still while {common.article(hero)} {verb} past them to the {to}",
+        f"{hero} {verb} to the {to} past {posts}",
+        f"{hero} {verb} from {start} to {to} in front of {posts}",
+        f"{posts} stand still while {hero} {verb} past them to the {to}",
     ]
     words = short[int(rng.integers(len(short)))]
     words = common.sentence(f"{words}, and the camera follows it at a slower pace" if follows else words)
     if long:
         still = "" if follows else " The camera does not move."
-        words += f" {common.size_words(params['hero'])} {common.style_words(params['style'])}{still}"
+        words += f" {things.look_words(params['hero'])} {common.style_words(params['style'])}{still}"
     return words

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sora_eval.world.families import common
+from sora_eval.world.families import common, things
 from sora_eval.world.families.common import Params
 from sora_eval.world.scene import Body, Scene
 
@@ -19,8 +19,8 @@ def sample(rng: np.random.Generator) -> Params:
     """Return a random member; `a` moves to the side `to`, `b` to the other."""
     colours = common.sample_colours(rng, 3)
     return {
-        "a": common.sample_thing(rng, colours[0]),
-        "b": common.sample_thing(rng, colours[1]),
+        "a": things.sample_thing(rng, colours[0]),
+        "b": things.sample_thing(rng, colours[1]),
         "pillar": colours[2],
         "to": str(rng.choice(["left", "right"])),
         "lane": str(rng.choice(list(_LANES_M))),
@@ -46,8 +46,8 @@ def build(
     """Return the scene; `a` runs in its `lane`, `b` in the other, and both cross the picture in the clip's duration."""
     way = 1.0 if to == "right" else -1.0
     other = "far" if lane == "near" else "near"
-    first = common.sliding("a", a, way, _REACH_M, _LANES_M[lane], duration_s)
-    second = common.sliding("b", b, -way, _REACH_M, _LANES_M[other], duration_s)
+    first = things.cross("a", a, way, _REACH_M, _LANES_M[lane], duration_s)
+    second = things.cross("b", b, -way, _REACH_M, _LANES_M[other], duration_s)
     post = Body("pillar", "box", (0.8, 0.8, 2.9), pillar, (0.0, 2.4, 1.45))
     view = common.front_view(duration_s, 9.2, 3.0, (0.0, 0.0, 1.15))
     facts = {"hero": ["a", "b"], "sided": ["a", "b"]}
@@ -57,8 +57,8 @@ def build(
 def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = False) -> str:
     """Return words for the scene; either of the two comes first."""
     to, other = params["to"], common.OPPOSITE[params["to"]]
-    a, b = (common.article(common.thing_words(params[k])) for k in ("a", "b"))
-    does, also = common.moves(params["a"]), common.moves(params["b"])
+    a, b = (things.words(params[k]) for k in ("a", "b"))
+    does, also = things.verb(params["a"]), things.verb(params["b"])
     post = common.article(f"{params['pillar']} pillar")
     short = [
         f"{a} {does} to the {to} while {b} {also} to the {other}, past {post}",
@@ -67,6 +67,6 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:
-        words += f" {common.size_words(params['a'])} {common.size_words(params['b'])}"
+        words += f" {things.look_words(params['a'])} {things.look_words(params['b'])}"
         words += f" {common.style_words(params['style'])} The camera does not move."
     return words

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 
 from sora_eval.world import cameras
-from sora_eval.world.families import common
+from sora_eval.world.families import common, things
 from sora_eval.world.families.common import Params
 from sora_eval.world.scene import Scene
 
-_CLOSER_M = 1.8
-_DISTANCE_M = 9.4
+_CLOSER_M = 1.7
+_DISTANCE_M = 8.6
 
 
 def sample(rng: np.random.Generator) -> Params:
     """Return a random member; `a` stands on `side` of `b`."""
     colours = common.sample_colours(rng, 2)
     return {
-        "a": common.sample_thing(rng, colours[0]),
-        "b": common.sample_thing(rng, colours[1]),
+        "a": things.sample_thing(rng, colours[0]),
+        "b": things.sample_thing(rng, colours[1]),
         "side": str(rng.choice(["left", "right"])),
         "apart": round(float(rng.uniform(2.2, 2.8)), 2),
         "shift": round(float(rng.uniform(-0.25, 0.25)), 2),
@@ -53,10 +53,10 @@ def build(
 ) -> Scene:
     """Return the scene: centres `apart` metres from each other, their middle `shift` metres to the right of the frame's."""
     way = 1.0 if side == "right" else -1.0
-    first = common.thing("a", a, shift + way * apart / 2, depth / 2)
-    second = common.thing("b", b, shift - way * apart / 2, -depth / 2)
+    first = things.stand("a", a, shift + way * apart / 2, depth / 2)
+    second = things.stand("b", b, shift - way * apart / 2, -depth / 2)
     camera = cameras.move(
-        duration_s, (0.0, -_DISTANCE_M, 2.3), (0.0, 0.0, 1.0), (0.0, _CLOSER_M, -0.25), about_middle=False
+        duration_s, (0.0, -_DISTANCE_M, 2.3), (0.0, 0.0, 0.9), (0.0, _CLOSER_M, -0.25), about_middle=False
     )
     return common.set_up(style, (first, second), camera, duration_s, facts={"hero": ["a", "b"], "sided": ["a", "b"]})
 
@@ -64,7 +64,7 @@ def build(
 def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = False) -> str:
     """Return words for the scene; the side is told of `a`, of `b` or of both."""
     side, other = params["side"], common.OPPOSITE[params["side"]]
-    a, b = (common.article(common.thing_words(params[k])) for k in ("a", "b"))
+    a, b = (things.words(params[k]) for k in ("a", "b"))
     short = [
         f"{a} stands to the {side} of {b}, and the camera moves slowly closer",
         f"{b} is to the {other} of {a} while the camera slowly moves in",
@@ -73,6 +73,6 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:
-        words += f" {common.size_words(params['a'])} {common.size_words(params['b'])} They don't move."
+        words += f" {things.look_words(params['a'])} {things.look_words(params['b'])} They don't move."
         words += f" {common.style_words(params['style'])}"
     return words

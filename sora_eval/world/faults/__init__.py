@@ -10,13 +10,19 @@ from collections.abc import Callable
 
 from sora_eval.errors import unknown
 from sora_eval.types import Video
-from sora_eval.world import from_states, frame_times, physics
-from sora_eval.world.faults import permanence
+from sora_eval.world import from_states, frame_times
+from sora_eval.world.faults import consistency, left_right, permanence, physics, state_changes
 from sora_eval.world.faults.base import Broken, Fault
+from sora_eval.world.physics import simulate
+from sora_eval.world.physics import simulate
 from sora_eval.world.scene import Scene
 
 FAULTS: dict[str, Fault] = {
+    **consistency.FAULTS,
     **permanence.FAULTS,
+    **physics.FAULTS,
+    **left_right.FAULTS,
+    **state_changes.FAULTS,
 }
 
 
@@ -29,7 +35,7 @@ def render_broken(scene: Scene, fault: str, severity: float, size: tuple[int, in
     if fault not in FAULTS:
         raise unknown("violation", fault, FAULTS)
     broken = FAULTS[fault](scene, severity)
-    states = physics.simulate(broken.scene, frame_times(frames, fps), broken.tweaks)
+    states = simulate(broken.scene, frame_times(frames, fps), broken.tweaks)
     return from_states(broken.scene, broken.edit(states), size, fps).video
 
 

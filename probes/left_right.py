@@ -1,0 +1,338 @@
+"""Left and right: does the picture show the side that the words name? Sides are the viewer's, but for a figure's own hands.
+
+Every case has a mirrored twin, and no credit is given for the wrong side: a clip scores 1 or 0, and a blind guess is right in half
+of the cases. What cannot be decided is unjudgeable. GenEval (Ghosh et al. 2023) gives the geometry of boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from sora_eval.probes import helpers
+from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict, family_draft
+from sora_eval.tracking.world import membership
+from sora_eval.types import Bools, Case, Floats, Frames, Tracks, Video
+from sora_eval.world.families import camera_pan, hands, motion, opposite_motion, relation
+from sora_eval.world.palette import COLOURS
+
+WAY = {"left": -1, "right": 1}
+SIDE = {-1: "left", 1: "right"}
+_AGREE = 0.8
+_LEAST_WAY = 0.15
+_LEAST_STEP = 0.01
+
+
+def box_sides(a: Floats, b: Floats) -> Floats:
+    """Return [T] the side of `b` on which `a` is: -1 left, 1 right, 0 neither; boxes [T, 4] are x0, y0, x1, y1.
+
+    GenEval, section 3.2: `o = c_a - c_b`, `r = max(|o| - 0.1 (dim_a + dim_b), 0) sign(o)`; left when `r_x / |o| < -0.5`.
+    """
+    o = (a[:, :2] + a[:, 2:] - b[:, :2] - b[:, 2:]) / 2
+    dims = a[:, 2:] - a[:, :2] + b[:, 2:] - b[:, :2]
+    r = np.maximum(np.abs(o) - 0.1 * dims, 0) * np.sign(o)
+    share = r[:, 0] / np.maximum(np.linalg.norm(o, axis=1), 1e-9)
+    return np.where(np.abs(share) > 0.5, np.sign(share), 0.0)
+
+
+def agreed(votes: Floats, what: str) -> tuple[int, float]:
+    """Return (side, share of the votes for it), side -1 or 1, of votes [K] in -1, 0, 1.
+
+    Raises:
+        UnjudgeableError: fewer than three votes, or less than 80% of them agree.
+    """
+    if len(votes) < 3:
+        raise UnjudgeableError(f"{what} was seen for too short a time")
+    side = 1 if votes.sum() > 0 else -1
+    share = float((votes == side).mean())
+    if share < _AGREE:
+        raise UnjudgeableError(f"{what} does not keep to one side")
+    return side, share
+
+
+def the_only(tracks: Tracks, thing: Mapping[str, str], min_share: float = 0.6) -> int:
+    """Return the track of a thing {colour, shape} of which the clip may show no second one.
+
+    Raises:
+        UnjudgeableError: it was not found, or there are two.
+    """
+    i = helpers.the(tracks, thing["colour"], thing["shape"], min_share)
+    least = 0.35 * float(np.median(tracks.area[i][tracks.visible[i]]))
+    others = [j for j in tracks.of(thing["colour"]) if j != i]
+    doubled = np.any([tracks.visible[j] & (tracks.area[j] > least) for j in others] or [np.zeros(tracks.frames, bool)], axis=0)
+    if (doubled & tracks.visible[i]).mean() > 0.25:
+        raise UnjudgeableError(f"there is more than one {thing['colour']} {thing['shape']}")
+    return i
+
+
+def in_frame(tracks: Tracks, i: int) -> Bools:
+    """Return the frames [T] in which a track is seen and not cut by the frame's left or right edge."""
+    with np.errstate(invalid="ignore"):
+        inside = (tracks.box[i, :, 0] > 0) & (tracks.box[i, :, 2] < tracks.size[1] - 1)
+    return np.asarray(tracks.visible[i] & inside)
+
+
+def windows(frames: Sequence[int], total: int) -> list[tuple[int, int]]:
+    """Return pairs of frames about an eighth of the clip apart, both out of `frames` (rising)."""
+    gap = max(1, round(total / 8))
+    out = []
+    for n, k in enumerate(frames):
+        later = [j for j in frames[n + 1 :] if j >= k + gap]
+        if later:
+            out.append((k, later[0]))
+    return out
+
+
+def shift_of(tracks: Tracks, marks: Sequence[int], whole: Bools, k: int, j: int) -> Floats:
+    """Return how far each usable landmark moves in x between frames k and j, in pixels; whole [N, T] marks the good frames."""
+    usable = [m for m in marks if whole[m, k] and whole[m, j]]
+    return np.array([tracks.xy[m, j, 0] - tracks.xy[m, k, 0] for m in usable], dtype=float)
+
+
+def direction(tracks: Tracks, i: int, marks: Sequence[int], others: Sequence[int], what: str) -> tuple[int, float]:
+    """Return (side to which a track moves against the landmarks, share of the time that says so).
+
+    Raises:
+        UnjudgeableError: it does not move by 15% of the frame's width, or not steadily to one side.
+    """
+    whole = np.array([in_frame(tracks, n) for n in range(len(tracks))])
+    apart = helpers.clear(tracks, i, list(others)) if others else whole[i]
+    judged = np.flatnonzero(apart if apart.sum() >= 4 else whole[i])
+    off = np.array([helpers.clear(tracks, n, [i, *others]) if n in marks else whole[n] for n in range(len(tracks))])
+    rates = []
+    for k, j in windows([int(f) for f in judged], tracks.frames):
+        # A landmark that something passes in front of seems to move; it serves only where no other is whole.
+        moved = shift_of(tracks, marks, off, k, j)
+        moved = moved if len(moved) else shift_of(tracks, marks, whole, k, j)
+        if len(moved):
+            rates.append((tracks.xy[i, j, 0] - tracks.xy[i, k, 0] - float(np.median(moved))) / (j - k))
+    return _way(np.array(rates), tracks, what)
+
+
+def _way(rates: Floats, tracks: Tracks, what: str) -> tuple[int, float]:
+    """Return what `agreed` says of displacements [K] in pixels per frame."""
+    width, frames = tracks.size[1], tracks.frames
+    if len(rates) < 3:
+        raise UnjudgeableError(f"{what} was seen for too short a time")
+    moving = rates[np.abs(rates) * max(1, round(frames / 8)) > _LEAST_STEP * width]
+    if len(moving) < 3 or np.abs(rates).mean() * (frames - 1) < _LEAST_WAY * width:
+        raise UnjudgeableError(f"{what} hardly moved")
+    side, share = agreed(np.sign(moving), f"the motion of {what}")
+    if abs(rates.mean()) * (frames - 1) < _LEAST_WAY * width:
+        raise UnjudgeableError(f"{what} hardly moved")
+    return side, share
+
+
+class _Sided(Probe):
+    """A probe whose answer is a side; no partial credit."""
+
+    suite = "left_right"
+    unit = "right side, 0 or 1"
+    chance = 0.5
+    violations = ("swapped_sides",)
+    family: Any
+
+    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
+        """Return a member of the family, or its mirrored twin."""
+        return family_draft(self.name, self.family.sample(rng), rng, flip)
+
+
+def _verdict(side: int, asked: str, **components: float) -> Verdict:
+    right = side == WAY[asked]
+    return Verdict(float(right), {"side": 1.0 if right else -1.0, **components})
+
+
+class Relation(_Sided):
+    """One thing stands to the left or right of another, while the camera comes closer."""
+
+    name = "relation"
+    claim = "a thing that is to be on the left of another is on its left"
+    source = "GenEval's box geometry, Ghosh et al. 2023; VISOR, Gokhale et al. 2022"
+    family = relation
+
+    def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
+        """Judge the side of the first thing; the camera must come a little closer, which tells a clip from a still."""
+        p = case.scene["params"]
+        a, b = the_only(tracks, p["a"]), the_only(tracks, p["b"])
+        both = tracks.visible[a] & tracks.visible[b]
+        if both.mean() < 0.6:
+            raise UnjudgeableError("the two things were not seen together")
+        grown = _growth(tracks, a, b)
+        side, share = agreed(box_sides(tracks.box[a][both], tracks.box[b][both]), f"the {p['a']['colour']} {p['a']['shape']}")
+        return _verdict(side, p["side"], agreement=share, growth=grown)
+
+
+def _growth(tracks: Tracks, a: int, b: int) -> float:
+    """Return by what share the layout of two things grows: their distance and both their sizes, fitted over time.
+
+    Raises:
+        UnjudgeableError: it does not grow by 4% or not steadily.
+    """
+    ok = helpers.clear(tracks, a, []) & helpers.clear(tracks, b, [])
+    if ok.sum() < 4:
+        raise UnjudgeableError("the two things were cut by the frame's edge")
+    apart = np.linalg.norm(tracks.xy[a] - tracks.xy[b], axis=1)[ok]
+    t = helpers.times(tracks)[ok]
+    log = (np.log(np.maximum(apart, 1.0)) + 0.5 * np.log(tracks.area[a][ok]) + 0.5 * np.log(tracks.area[b][ok])) / 3
+    rate = float(np.polyfit(t, log, 1)[0])
+    spread = float(log.std())
+    steady = float(np.corrcoef(t, log)[0, 1]) if spread > 1e-9 else 0.0
+    grown = float(np.expm1(np.clip(rate * (tracks.frames - 1) / tracks.fps, -5, 5)))
+    if grown < 0.04 or steady < 0.85:
+        raise UnjudgeableError("the camera did not move closer")
+    return grown
+
+
+class Motion(_Sided):
+    """A thing moves to the left or right, judged against what stands still: the camera may follow it."""
+
+    name = "motion"
+    claim = "a thing that is to move to the left moves to the left of what stands still"
+    source = "object minus background displacement, as T2V-CompBench's motion binding (Sun et al. 2024)"
+    family = motion
+
+    def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
+        """Judge the thing's motion against the pillars."""
+        p = case.scene["params"]
+        hero = the_only(tracks, p["hero"], 0.5)
+        marks = [helpers.the(tracks, c, "pillar") for c in p["pillars"]]
+        side, share = direction(tracks, hero, marks, [], f"the {p['hero']['shape']}")
+        return _verdict(side, p["to"], agreement=share)
+
+
+class OppositeMotion(_Sided):
+    """Two things move to opposite sides: which goes where?"""
+
+    name = "opposite_motion"
+    claim = "of two things that move apart, each goes to the side that was said of it"
+    source = "object minus background displacement, as T2V-CompBench's motion binding (Sun et al. 2024)"
+    family = opposite_motion
+
+    def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
+        """Judge both motions against the pillar."""
+        p = case.scene["params"]
+        a, b = the_only(tracks, p["a"], 0.5), the_only(tracks, p["b"], 0.5)
+        mark = helpers.the(tracks, p["pillar"], "pillar")
+        side, share = direction(tracks, a, [mark], [b], f"the {p['a']['colour']} {p['a']['shape']}")
+        other, also = direction(tracks, b, [mark], [a], f"the {p['b']['colour']} {p['b']['shape']}")
+        if side == other:
+            raise UnjudgeableError(f"both things moved to the {SIDE[side]}")
+        return _verdict(side, p["to"], agreement=min(share, also))
+
+
+class CameraPan(_Sided):
+    """The camera pans to the left or right: what stands in front of it goes the other way."""
+
+    name = "camera_pan"
+    claim = "when the camera pans to the left, the world moves to the right"
+    source = "VBench++ camera motion (Huang et al. 2024), on the tracks of landmarks"
+    family = camera_pan
+
+    def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
+        """Judge the common motion of the landmarks."""
+        p = case.scene["params"]
+        marks = [helpers.the(tracks, t["colour"], t["shape"], 0.1) for t in p["row"]]
+        whole = np.array([in_frame(tracks, n) for n in range(len(tracks))])
+        rates, common = [], []
+        for k, j in windows(range(tracks.frames), tracks.frames):
+            moved = shift_of(tracks, marks, whole, k, j)
+            if len(moved):
+                middle = float(np.median(moved))
+                rates.append(middle / (j - k))
+                common.append(float(np.abs(moved - middle).max()) <= 0.4 * abs(middle) + 0.015 * tracks.size[1])
+        side, share = _way(-np.array(rates), tracks, "the camera")
+        if np.mean(common) < _AGREE:
+            raise UnjudgeableError("the things moved against each other, not the camera")
+        return _verdict(side, p["to"], agreement=share)
+
+
+class Hands(_Sided):
+    """A figure raises its own left or right hand, facing us or turned away: its left is our right when it faces us."""
+
+    name = "hands"
+    claim = "a figure raises the hand that was named, and its left is our right when it faces us"
+    source = "sora-eval; perspective taking as in spatial cognition tests"
+    family = hands
+
+    def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
+        """Judge which hand rises in the picture; the figure must face as asked."""
+        p = case.scene["params"]
+        hair = helpers.the(tracks, p["hair"], "hair", 0.6)
+        shirt = helpers.the(tracks, p["shirt"], "shirt", 0.6)
+        shown = _facing(video.frames, tracks, hair, shirt, (p["hair"], p["shirt"]))
+        if shown != p["facing"]:
+            raise UnjudgeableError(f"the figure is {hands.FACING_WORDS[shown]}")
+        side, share = _raised(tracks, p["gloves"])
+        return _verdict(side, hands.picture_side(p["hand"], p["facing"]), agreement=share)
+
+
+def _facing(frames: Frames, tracks: Tracks, hair: int, shirt: int, colours: tuple[str, str]) -> str:
+    """Return "us" or "away": hair covers the whole head from behind, only its upper part from the front.
+
+    `colours` are those of hair and shirt. The head is what lies between the hair's top and the collar, in its middle columns.
+
+    Raises:
+        UnjudgeableError: neither is clear for 80% of the time.
+    """
+    of_hair, of_shirt = (list(COLOURS).index(c) for c in colours)
+    votes = []
+    for k in np.flatnonzero(tracks.visible[hair] & tracks.visible[shirt]):
+        x0, y0, x1, _ = tracks.box[hair, k]
+        middle, half = (x0 + x1) / 2, (x1 - x0) / 4
+        left, right = max(0, round(middle - half)), round(middle + half) + 1
+        part = frames[k, max(0, round(y0 + 0.5)) : max(0, round(tracks.box[shirt, k, 3])), left:right]
+        if part.shape[0] < 3 or part.shape[1] < 2:
+            continue
+        side = (min(part.shape[1], 24), min(part.shape[0], 96))
+        index, weight = membership(cv2.resize(part, side, interpolation=cv2.INTER_AREA).astype(np.uint8))
+        collar = np.flatnonzero(((index == of_shirt) & (weight > 0.4)).mean(axis=1) > 0.5)
+        if len(collar) and collar[0] > 0:
+            share = float(((index == of_hair) & (weight > 0.4))[: collar[0]].mean())
+            votes.append(1.0 if share > 0.75 else -1.0 if share < 0.65 else 0.0)
+    away, us = (float(np.mean(np.array(votes) == v)) if len(votes) >= 3 else 0.0 for v in (1, -1))
+    if max(away, us) < _AGREE:
+        raise UnjudgeableError("it can't be told which way the figure faces")
+    return "away" if away > us else "us"
+
+
+def _raised(tracks: Tracks, colour: str) -> tuple[int, float]:
+    """Return (side of the picture on which a hand is raised, share of the time with a hand up that says so).
+
+    Raises:
+        UnjudgeableError: two hands are not seen, don't start level, or none goes up and stays up.
+    """
+    hand, frames = tracks.of(colour), tracks.frames
+    areas = tracks.area[hand] if hand else np.zeros((1, frames))
+    least = 0.3 * float(np.median(areas.max(axis=0)))
+    found: list[tuple[int, float, float, float, float]] = []
+    for k in range(frames):
+        big = sorted((i for i in hand if tracks.visible[i, k] and tracks.area[i, k] > least), key=lambda i: -tracks.area[i, k])
+        if len(big) == 2:
+            (xl, yl), (xr, yr) = sorted((float(tracks.xy[i, k, 0]), float(tracks.xy[i, k, 1])) for i in big)
+            found.append((k, xl, yl, xr, yr))
+    if len(found) < max(4, 0.6 * frames):
+        raise UnjudgeableError(f"two hands in {colour} gloves were not seen")
+    when, xl, yl, xr, yr = np.array(found).T
+    early, late = when <= 0.2 * (frames - 1), when >= 0.8 * (frames - 1)
+    if not early.any() or not late.any():
+        raise UnjudgeableError(f"two hands in {colour} gloves were not seen at both ends of the clip")
+    span = max(1.0, float(np.median((xr - xl)[early])))
+    higher = (yl - yr) / span
+    if np.abs(np.median(higher[early])) > 0.25:
+        raise UnjudgeableError("the hands are not level at the start")
+    up = np.abs(higher) > 0.4
+    if up[late].mean() < _AGREE:
+        raise UnjudgeableError("no hand is raised at the end")
+    side, share = agreed(np.sign(higher[up]), "the raised hand")
+    lifted, still = (yr, yl) if side > 0 else (yl, yr)
+    rise = float(np.median(lifted[early]) - np.median(lifted[late])) / span
+    sway = abs(float(np.median(still[early]) - np.median(still[late]))) / span
+    if rise < 0.35 or sway > 0.5 * rise:
+        raise UnjudgeableError("no single hand goes up")
+    fallen = np.maximum.accumulate(side * higher) - side * higher
+    if (fallen > 0.3).mean() > 0.1:
+        raise UnjudgeableError("the raised hand does not stay up")
+    return side, share

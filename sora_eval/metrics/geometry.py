@@ -1,0 +1,148 @@
+"""3D consistency: epipolar errors that unrelated frames cannot pass, and reprojection with true cameras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from sora_eval.types import Bools, Camera, Floats, Frames
+
+MIN_PARALLAX_PX = 1.0
+"""Below this, any F fits: a frozen clip or a pure rotation would score like a perfect scene."""
+
+
+@dataclass(frozen=True)
+class TwoView:
+    """How far two frames are views of one rigid scene.
+
+    median_sampson_px: over all matches, inliers and not; support: matches below the inlier limit per feature, [0, 1].
+    parallax_px: what no homography explains, see `parallax`.
+    judgeable: parallax is large enough for the other two to mean anything.
+    """
+
+    median_sampson_px: float
+    support: float
+    parallax_px: float
+    judgeable: bool
+
+
+def sampson_distance(f: Floats, a: Floats, b: Floats) -> Floats:
+    """Return `|b^T F a| / sqrt((F a)_1^2 + (F a)_2^2 + (F^T b)_1^2 + (F^T b)_2^2)` in pixels, [n].
+
+    To first order the distance that a match has to move, in both frames together, to obey F.
+    f: [3, 3]; a, b: [n, 2] pixels. Raises ValueError for other shapes.
+
+    Source: Sampson 1982; Hartley and Zisserman 2004, section 11.4.3.
+    """
+    if np.shape(f) != (3, 3) or np.shape(a) != np.shape(b) or np.ndim(a) != 2 or np.shape(a)[1] != 2:
+        raise ValueError(f"need F [3, 3] and points [n, 2], got {np.shape(f)}, {np.shape(a)}, {np.shape(b)}")
+    one = np.ones((len(a), 1))
+    ha, hb = np.hstack([a, one]), np.hstack([b, one])
+    line_b, line_a = ha @ f.T, hb @ f
+    product = np.abs((hb * line_b).sum(axis=1))
+    slope = np.sqrt((line_b[:, :2] ** 2).sum(axis=1) + (line_a[:, :2] ** 2).sum(axis=1))
+    return np.asarray(np.divide(product, slope, out=np.full(len(product), np.inf), where=slope > 0))
+
+
+def parallax(f: Floats, a: Floats, b: Floats, inlier_px: float = 1.0) -> float:
+    """Return the 80th percentile of the distance (px) from the best homography, over matches that obey F.
+
+    A frozen clip, a zoom, a pure rotation and a flat picture panned all obey a homography and give about 0, and F is
+    then arbitrary. Only matches that obey F count, so that false matches do not pass for parallax; 0 for fewer than 8.
+    """
+    good = sampson_distance(f, a, b) < inlier_px
+    if good.sum() < 8:
+        return 0.0
+    try:
+        h, _ = cv2.findHomography(a[good], b[good], cv2.USAC_MAGSAC, 2.0)
+    except cv2.error:
+        return 0.0
+    if h is None:
+        return 0.0
+    mapped = cv2.perspectiveTransform(np.asarray(a[good], dtype=np.float64)[None], h)[0]
+    return float(np.percentile(np.linalg.norm(mapped - b[good], axis=1), 80))
+
+
+def two_view_consistency(f: Floats | None, a: Floats, b: Floats, features: int, inlier_px: float = 1.0) -> TwoView:
+    """Return the epipolar scores of one pair of frames.
+
+    The published practice, errors over RANSAC's own inliers, scores unrelated frames like perfect ones. Here the
+    median runs over all ratio-test matches, and support is the verified share of all features.
+
+    f: from `tracking.twoview.fundamental_matrix`, None when there was none: an infinite median and no support.
+    a, b: [n, 2] pixels, all ratio-test matches; features: features in the frame with fewer of them.
+    `judgeable` is False only for lack of parallax. Without F it is True: two frames of which nothing matches are
+    inconsistent, not unknown, unless `features` is below 8, where there was nothing to match.
+    Raises ValueError for fewer features than matches.
+    """
+    if features < 0 or len(a) > features * 2:
+        raise ValueError(f"{len(a)} matches cannot come from {features} features")
+    if f is None:
+        return TwoView(float("inf"), 0.0, 0.0, features >= 8)
+    error = sampson_distance(f, a, b)
+    apart = parallax(f, a, b, inlier_px)
+    support = min(1.0, int((error < inlier_px).sum()) / max(features, 1))
+    return TwoView(float(np.median(error)), support, apart, apart >= MIN_PARALLAX_PX)
+
+
+def reproject(depth: Floats, camera: Camera, frame: int, source: int = 0) -> tuple[Floats, Floats]:
+    """Return where each pixel of frame `source` lies in frame `frame`, for a scene that does not move.
+
+    depth: [H, W] z-depth (m) of frame `source`, not finite or <= 0 where there is nothing.
+    Returns xy [H, W, 2] in pixels, NaN where there is nothing or it is behind the camera, and z-depth [H, W] (m).
+    """
+    height, width = depth.shape
+    x, y = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
+    rays = np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3) @ np.linalg.inv(camera.K[source]).T
+    flat = np.where(np.isfinite(depth) & (depth > 0), depth, np.nan).reshape(-1, 1)
+    world = (rays * flat - camera.t[source]) @ camera.R[source]
+    seen = world @ camera.R[frame].T + camera.t[frame]
+    z = np.where(seen[:, 2] > 1e-9, seen[:, 2], np.nan)
+    pixel = (seen / z[:, None]) @ camera.K[frame].T
+    return pixel[:, :2].reshape(height, width, 2), z.reshape(height, width)
+
+
+def reprojection_difference(
+    frames: Frames, depth: Floats, camera: Camera, frame: int, depth_then: Floats | None = None, source: int = 0
+) -> tuple[float, float]:
+    """Return the mean absolute colour difference in [0, 1] of frame `source` moved into frame `frame`, and the share
+    of its pixels that could be compared.
+
+    Each pixel of the source with depth is looked up (bilinear) where true geometry says that it must be now.
+    frames: uint8 [T, H, W, 3]; depth: [H, W] true z-depth (m) of the source. depth_then: [H, W] of `frame`; with it,
+    pixels that something nearer hides by now (2% tolerance) are left out, and without it they count as differences.
+    Raises ValueError when no pixel of the source is in view.
+    """
+    xy, z = reproject(depth, camera, frame, source)
+    height, width = depth.shape
+    inside = (xy[..., 0] >= 0) & (xy[..., 0] <= width - 1) & (xy[..., 1] >= 0) & (xy[..., 1] <= height - 1)
+    place = np.where(inside[..., None], xy, -1).astype(np.float32)
+    if depth_then is not None:
+        nearest = cv2.remap(depth_then.astype(np.float32), place[..., 0], place[..., 1], cv2.INTER_NEAREST)
+        inside = inside & (z <= nearest * 1.02)
+    if not inside.any():
+        raise ValueError(f"no pixel of frame {source} is in view in frame {frame}")
+    now = cv2.remap(frames[frame].astype(np.float32), place[..., 0], place[..., 1], cv2.INTER_LINEAR)
+    gap = np.abs(now - frames[source].astype(np.float32)).mean(axis=-1)
+    return float(gap[inside].mean()) / 255.0, float(inside.mean())
+
+
+def match_reprojection_error(
+    a: Floats, b: Floats, depth: Floats, camera: Camera, frame: int, source: int = 0
+) -> tuple[Floats, Bools]:
+    """Return how far (px) each match b in `frame` is from where true geometry puts a, [n], and where that is defined.
+
+    a, b: [n, 2] pixels, a match each; depth: [H, W] true z-depth (m) of `source`, taken at the nearest pixel to a.
+    The distance is infinite where the depth is missing or the point is behind the camera.
+    """
+    xy, _ = reproject(depth, camera, frame, source)
+    height, width = depth.shape
+    column = np.clip(np.rint(a[:, 0]).astype(int), 0, width - 1)
+    row = np.clip(np.rint(a[:, 1]).astype(int), 0, height - 1)
+    # The part of a that rounding took away moves along, to first order.
+    rounding = a - np.stack([column, row], axis=1)
+    distance = np.linalg.norm(xy[row, column] + rounding - b, axis=1)
+    known = np.isfinite(distance)
+    return np.where(known, distance, np.inf), known

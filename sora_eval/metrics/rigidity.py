@@ -1,0 +1,93 @@
+"""Does one rigid scene explain what a moving camera shows? Bundle adjustment over a handful of landmarks.
+
+Source: Triggs et al. 2000, "Bundle adjustment: a modern synthesis". Every landmark has one fixed place; the camera's six degrees of
+freedom are cubics in time, because a smooth move is what is asked for and a camera that is free in every frame can sway so as to
+explain a floor that slides; the focal length is free under a weak prior. What is left over no rigid scene explains.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import least_squares
+from scipy.spatial.transform import Rotation
+
+from sora_eval.types import Bools, Floats
+
+_DEGREE = 3
+
+
+@dataclass(frozen=True)
+class RigidFit:
+    """The best rigid explanation.
+
+    residual: [N, T] distance in pixels between seen and explained, NaN where not seen. depth: [N, T] z of each landmark, in units of
+    the first guess. moved: [3] translation of the camera from the first to the last frame, in the axes of the first (x right, y down,
+    z forward), in units of the landmarks' mean depth. turned: [3] rotation vector of the camera in degrees, likewise.
+    """
+
+    residual: Floats
+    depth: Floats
+    moved: Floats
+    turned: Floats
+
+
+def fit_rigid(xy: Floats, seen: Bools, size: tuple[int, int], guess: Floats, fov: float = 40.0) -> RigidFit:
+    """Fit one rigid scene and a smoothly moving pinhole camera to tracks by least squares.
+
+    xy: [N, T, 2] pixels; seen: [N, T]; size: (height, width); guess: [N, 3] rough places in the axes of the first camera (x right,
+    y down, z forward, any unit); fov: degrees across the shorter side, the start for the focal length.
+
+    Raises:
+        ValueError: fewer than 4 landmarks, or hardly more observations than unknowns.
+    """
+    n, frames = seen.shape
+    if n < 4 or 2 * seen.sum() < 1.5 * (3 * n + 6 * _DEGREE):
+        raise ValueError("too few landmarks are seen long enough")
+    centre = np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
+    focal = 0.5 * min(size) / np.tan(np.radians(fov) / 2)
+    target = np.where(seen[..., None], (xy - centre) / focal, 0.0)
+    unit = float(np.mean(guess[:, 2]))
+    u = np.linspace(0, 1, frames)
+    basis = np.stack([u ** (d + 1) for d in range(_DEGREE)], axis=1)
+
+    def unpack(x: Floats) -> tuple[Floats, Floats, Floats, float]:
+        points = x[: 3 * n].reshape(n, 3)
+        path = basis @ x[3 * n : -1].reshape(_DEGREE, 6)
+        return points, Rotation.from_rotvec(path[:, :3]).as_matrix(), path[:, 3:], float(np.exp(x[-1]))
+
+    def error(x: Floats) -> Floats:
+        points, R, t, zoom = unpack(x)
+        cam = np.einsum("tij,nj->nti", R, points) + t[None]
+        uv = zoom * cam[..., :2] / np.maximum(cam[..., 2:], 1e-2)
+        # Weak priors hold what pictures leave free: overall scale, and the focal length.
+        prior = np.concatenate([1e-3 * (points - guess / unit).ravel(), [3e-3 * x[-1]]])
+        return np.concatenate([((uv - target) * seen[..., None]).ravel(), prior])
+
+    start = np.concatenate([(guess / unit).ravel(), np.zeros(6 * _DEGREE + 1)])
+    x = least_squares(error, start, method="trf", x_scale="jac", max_nfev=60, ftol=1e-6, xtol=1e-7).x
+    points, R, t, zoom = unpack(x)
+    cam = np.einsum("tij,nj->nti", R, points) + t[None]
+    uv = zoom * cam[..., :2] / np.maximum(cam[..., 2:], 1e-2)
+    residual = np.linalg.norm(uv - target, axis=-1) * focal
+    mean = float(points[:, 2].mean())
+    moved = -R[-1].T @ t[-1] / mean
+    turned = np.degrees(Rotation.from_matrix(R[-1].T).as_rotvec())
+    return RigidFit(np.where(seen, residual, np.nan), cam[..., 2] * unit, moved, turned)
+
+
+def floor_guess(
+    xy: Floats, size: tuple[int, int], heights: Floats, eye_m: float, pitch: float, fov: float = 40.0
+) -> Floats:
+    """Return rough places [N, 3] of things that stand on a floor, from where they are seen in one frame.
+
+    xy: [N, 2] pixels; heights: [N] of the seen point over the floor (m); eye_m: height of the eye (m); pitch: of the view downwards
+    (degrees). Lower in the picture is nearer; depths are kept between 2 and 40 m.
+    """
+    focal = 0.5 * min(size) / np.tan(np.radians(fov) / 2)
+    rays = np.concatenate([(xy - [(size[1] - 1) / 2, (size[0] - 1) / 2]) / focal, np.ones((len(xy), 1))], axis=1)
+    a = np.radians(pitch)
+    sink = rays[:, 1] * np.cos(a) + rays[:, 2] * np.sin(a)
+    depth = (eye_m - heights) / np.maximum(sink, 0.02)
+    return np.asarray(rays * np.clip(depth, 2, 40)[:, None])

@@ -1,0 +1,221 @@
+"""Point tracks for any natural video, without learned weights."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from sora_eval.tracking.twoview import enlarge
+from sora_eval.types import Bools, Floats, Frames
+
+WORKING_SIDE = 256
+"""Frames are enlarged to at least this many pixels on the shorter side; all pixel limits below are at that size."""
+
+_RADIUS = 8
+_HOLD = 0.6
+_REGAIN = 0.75
+_MAYBE = 0.55
+_ALONE = 0.92
+_MODELS = 6
+_SEARCHED = 16
+_FLAT = 4.0
+_SHIFTS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
+_Model = tuple[Floats, Bools]
+
+
+def track_points(frames: Frames, queries: Floats) -> tuple[Floats, Bools]:
+    """Follow points through a clip, through occlusion too, forwards and backwards from their query frames.
+
+    Frame to frame: pyramidal Lucas-Kanade, kept if following back ends within a pixel. Points of one query frame that
+    moved alike are gathered by sequential RANSAC into similarities (query frame to now). A point is visible while its
+    patch, moved by its own similarity, still correlates with the patch at the query. A lost point is looked for where
+    each similarity puts it; when a whole object was hidden and no similarity is left, by correlating its patches with
+    the whole frame and asking at least three neighbours to agree on one similarity, or one to be unmistakable.
+
+    A patch is compared with the one at the query only: a point whose look changes for good is given up.
+
+    frames: uint8 [T, H, W, 3]; queries: [N, 3], (frame, x, y), x and y in pixels.
+    Returns xy [N, T, 2] in pixels, held at the last place while not visible, and visible [N, T].
+    Raises ValueError for queries of another shape or outside the clip.
+
+    Source: Bouguet 2001 (pyramidal Lucas-Kanade); Kalal et al. 2010 (forward-backward check); Kalal et al. 2012
+    (tracking with re-detection).
+    """
+    queries = np.asarray(queries, dtype=np.float64)
+    if queries.ndim != 2 or queries.shape[1] != 3 or not np.isfinite(queries).all():
+        raise ValueError(f"queries must be finite [N, 3] (frame, x, y), got shape {queries.shape}")
+    length, height, width = frames.shape[:3]
+    outside = (queries < 0) | (queries > (length - 1, width - 1, height - 1))
+    if outside.any():
+        raise ValueError(f"query {int(outside.any(axis=1).argmax())} lies outside the clip of {length} frames")
+    factor = enlarge(frames[0], WORKING_SIDE)[1]
+    large = [enlarge(frame, WORKING_SIDE)[0] for frame in frames]
+    xy = np.repeat(queries[:, None, 1:], length, axis=1)
+    visible = np.zeros((len(queries), length), dtype=bool)
+    for start in np.unique(queries[:, 0].astype(int)):
+        mine = np.flatnonzero(queries[:, 0].astype(int) == start)
+        place = (queries[mine, 1:] + 0.5) * factor - 0.5
+        for order in (list(range(start, length)), list(range(start, -1, -1))):
+            found, seen = _follow([large[t] for t in order], place)
+            xy[mine[:, None], order] = (found + 0.5) / factor - 0.5
+            visible[mine[:, None], order] = seen
+    return xy, visible
+
+
+def _follow(frames: list[Frames], start: Floats) -> tuple[Floats, Bools]:
+    """Follow points [n, 2] from the first frame on; returns [n, T, 2] and [n, T]."""
+    n = len(start)
+    height, width = frames[0].shape[:2]
+    still = np.eye(3)[:2]
+    looks = _patches(frames[0], start, np.repeat(still[None], n, axis=0))
+    grey = [np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8) for frame in frames]
+    xy, visible = [start], [np.ones(n, dtype=bool)]
+    place, alive = start.copy(), np.ones(n, dtype=bool)
+    pose = np.repeat(np.eye(2)[None], n, axis=0)
+    for t in range(1, len(frames)):
+        moved, followed = _lucas_kanade(grey[t - 1], grey[t], place, alive)
+        models = _similarities(start, moved, followed)
+        warp, grouped = np.repeat(still[None], n, axis=0), np.zeros(n, dtype=bool)
+        for matrix, members in models:
+            warp[members], grouped = matrix, grouped | members
+        warp[:, :, 2] = moved - np.einsum("nij,nj->ni", warp[:, :, :2], start)
+        likeness = _likeness(looks, _patches(frames[t], start, warp))
+        alive = followed & (likeness > np.where(grouped, _HOLD, _REGAIN))
+        place = np.where(alive[:, None], moved, place)
+        pose = np.where((alive & grouped)[:, None, None], warp[:, :, :2], pose)
+
+        if not alive.all():
+            place, alive = _regain(frames[t], start, looks, models, place, alive)
+        if (~alive).any():
+            models = _search(grey[0], grey[t], start, place, pose, ~alive, t)
+            place, alive = _regain(frames[t], start, looks, models, place, alive)
+        alive &= ((place >= 0) & (place <= (width - 1, height - 1))).all(axis=1)
+        xy.append(place.copy())
+        visible.append(alive.copy())
+    return np.stack(xy, axis=1), np.stack(visible, axis=1)
+
+
+def _lucas_kanade(a: Frames, b: Frames, place: Floats, alive: Bools) -> tuple[Floats, Bools]:
+    moved, good = place.copy(), np.zeros(len(place), dtype=bool)
+    if not alive.any():
+        return moved, good
+    begin = place[alive].astype(np.float32)[:, None]
+    end, there, _ = cv2.calcOpticalFlowPyrLK(a, b, begin, None, winSize=(15, 15), maxLevel=3)  # type: ignore[call-overload]
+    back, again, _ = cv2.calcOpticalFlowPyrLK(b, a, end, None, winSize=(15, 15), maxLevel=3)  # type: ignore[call-overload]
+    moved[alive] = end[:, 0]
+    good[alive] = (there.ravel() == 1) & (again.ravel() == 1) & (np.linalg.norm(back - begin, axis=2).ravel() < 1)
+    return moved, good
+
+
+def _similarities(start: Floats, end: Floats, use: Bools, fewest: int = 4) -> list[_Model]:
+    """Return similarities [2, 3] from start to end, the most common first, with the points [n] that obey each."""
+    models: list[_Model] = []
+    left = use.copy()
+    while len(models) < _MODELS and left.sum() >= fewest:
+        index = np.flatnonzero(left)
+        matrix, inside = cv2.estimateAffinePartial2D(
+            start[index], end[index], method=cv2.RANSAC, ransacReprojThreshold=2.0, maxIters=500
+        )
+        if matrix is None or inside is None or inside.sum() < fewest:
+            break
+        members = np.zeros_like(use)
+        members[index[inside.ravel() == 1]] = True
+        if not 0.4 < np.linalg.norm(matrix[:, 0]) < 2.5:
+            break
+        models.append((np.asarray(matrix, dtype=np.float64), members))
+        left &= ~members
+    return models
+
+
+def _regain(
+    frame: Frames, start: Floats, looks: Floats, models: list[_Model], place: Floats, alive: Bools
+) -> tuple[Floats, Bools]:
+    """Bring lost points back where a similarity puts them and the picture looks as it did at the query."""
+    place, alive = place.copy(), alive.copy()
+    lost = np.flatnonzero(~alive)
+    best = np.full(len(lost), _REGAIN)
+    for matrix, _ in models:
+        fair = np.arange(len(lost))
+        # A similarity found by whole-pixel correlation is off by up to a pixel: near misses may move that far.
+        for shift in _SHIFTS:
+            moved = np.repeat(matrix[None], len(fair), axis=0)
+            moved[:, :, 2] += shift
+            points = lost[fair]
+            likeness = _likeness(looks[points], _patches(frame, start[points], moved))
+            better = likeness > best[fair]
+            best[fair[better]] = likeness[better]
+            place[points[better]] = start[points[better]] @ matrix[:, :2].T + matrix[:, 2] + shift
+            alive[points[better]] = True
+            if shift == (0, 0):
+                fair = fair[likeness > _MAYBE]
+    return place, alive
+
+
+def _search(
+    first: Frames, now: Frames, start: Floats, place: Floats, pose: Floats, lost: Bools, t: int
+) -> list[_Model]:
+    """Return similarities on which lost points agree, each looked for in the whole frame by correlation.
+
+    A patch is looked for as it was turned and scaled (pose [n, 2, 2]) when last seen. Only a few neighbours are looked
+    for per frame, around another lost point each time, to bound the cost.
+    """
+    textured = [i for i in np.flatnonzero(lost) if _posed(first, start[i], np.eye(2)).std() > _FLAT]
+    if not textured:
+        return []
+    seed = textured[(t * 7919) % len(textured)]
+    near = sorted(textured, key=lambda i: float(np.linalg.norm(start[i] - start[seed])))[:_SEARCHED]
+    found, scores = {}, {}
+    for i in near:
+        response = cv2.matchTemplate(now, _posed(first, start[i], pose[i]), cv2.TM_CCOEFF_NORMED)
+        _, peak, _, (x, y) = cv2.minMaxLoc(response)
+        # Agreement of several and the check in _regain decide, so a weak peak may still have its say.
+        if peak < _MAYBE:
+            continue
+        found[i] = np.array([x, y], dtype=np.float64) + _RADIUS
+        response[max(0, y - 4) : y + 5, max(0, x - 4) : x + 5] = -1
+        scores[i] = (peak, cv2.minMaxLoc(response)[1])
+    if not found:
+        return []
+    index = np.array(list(found))
+    use, end = np.zeros(len(start), dtype=bool), place.copy()
+    use[index], end[index] = True, np.array(list(found.values()))
+    models = _similarities(start, end, use, fewest=3)
+    for i, (peak, second) in scores.items():
+        if peak > _ALONE and second < 0.8 * peak and not any(members[i] for _, members in models):
+            shift = np.hstack([pose[i], (end[i] - pose[i] @ start[i])[:, None]])
+            models.append((shift, np.arange(len(start)) == i))
+    return models
+
+
+def _posed(frame: Frames, centre: Floats, pose: Floats) -> Frames:
+    """Return the patch [S, S] around centre [2], turned and scaled by pose [2, 2]."""
+    step = np.arange(-_RADIUS, _RADIUS + 1, dtype=np.float64)
+    places = centre + np.stack(np.meshgrid(step, step), axis=-1) @ np.linalg.inv(pose).T
+    x, y = places[..., 0].astype(np.float32), places[..., 1].astype(np.float32)
+    patch = cv2.remap(frame, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(patch, dtype=np.uint8)
+
+
+def _patches(frame: Frames, centre: Floats, warp: Floats) -> Floats:
+    """Return patches [n, S * S, 3] around centre [n, 2] as each warp [n, 2, 3] moves them into the frame."""
+    step = np.arange(-_RADIUS, _RADIUS + 1, dtype=np.float64)
+    offset = np.stack(np.meshgrid(step, step), axis=-1).reshape(-1, 2)
+    places = np.einsum("nij,nsj->nsi", warp[:, :, :2], centre[:, None] + offset) + warp[:, None, :, 2]
+    if len(centre) == 0:
+        return np.zeros((0, len(offset), 3))
+    flat = places.reshape(-1, len(offset), 2).astype(np.float32)
+    out = []
+    # remap takes at most 32767 rows.
+    for part in np.array_split(flat, len(flat) // 30000 + 1):
+        out.append(cv2.remap(frame, part[..., 0], part[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    return np.concatenate(out).astype(np.float64)
+
+
+def _likeness(a: Floats, b: Floats) -> Floats:
+    """Return the normalised correlation of patches [n, S * S, 3]; for flat ones, how close their colours are."""
+    x, y = (p - p.mean(axis=1, keepdims=True) for p in (a, b))
+    flat = np.sqrt((x**2).mean(axis=(1, 2))) < _FLAT
+    scale = np.sqrt((x**2).sum(axis=(1, 2)) * (y**2).sum(axis=(1, 2)))
+    correlation = (x * y).sum(axis=(1, 2)) / np.maximum(scale, 1e-9)
+    closeness = 1 - np.abs(a - b).mean(axis=(1, 2)) / 25.0
+    return np.asarray(np.where(flat, closeness, correlation))

@@ -1,0 +1,107 @@
+"""Every permanence probe: the truth passes, what breaks the law doesn't, and nothing makes it fall over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sora_eval.generator.simulator import Control, Violation, true_video
+from sora_eval.probes.base import PROFILES, Probe
+from sora_eval.probes.object_permanence import Count, Covered, EvolvesUnseen, LeaveAndReturn, PassBehind, TwoShots
+from sora_eval.tracking.world import track
+from sora_eval.types import Case, Score, Video
+
+PROBES: list[Probe] = [PassBehind(), Covered(), LeaveAndReturn(), EvolvesUnseen(), Count(), TwoShots()]
+SMALL = PROFILES["small"]
+each = pytest.mark.parametrize("probe", PROBES, ids=lambda p: p.name)
+
+
+def scored(probe: Probe, case: Case, video: Video) -> Score:
+    return probe.score(case, video, track(video))
+
+
+def broken(probe: Probe, case: Case, fault: str, severity: float = 1.0) -> Score:
+    (video,) = Violation(fault, severity).generate([case])
+    assert isinstance(video, Video)
+    return scored(probe, case, video)
+
+
+@each
+def test_the_truth_scores_one_on_a_pair_of_twins(probe: Probe) -> None:
+    for case in probe.cases(2, SMALL, "t2v"):
+        found = scored(probe, case, true_video(case))
+        assert found.value is not None and found.value >= 0.97, (case.prompt, found)
+
+
+@each
+def test_a_mirrored_clip_answers_the_twin_and_not_the_case(probe: Probe) -> None:
+    case, twin = probe.cases(2, SMALL, "t2v")
+    (video,) = Control("mirrored").generate([case])
+    assert isinstance(video, Video)
+    assert (scored(probe, twin, video).value or 0) >= 0.97
+    assert (scored(probe, case, video).value or 0) == 0
+
+
+@each
+def test_the_hero_gone_scores_near_zero(probe: Probe) -> None:
+    found = broken(probe, probe.cases(1, SMALL, "t2v")[0], "vanishes")
+    assert found.value is not None and found.value < 0.1
+
+
+@pytest.mark.parametrize("fault", ["vanishes", "duplicates"])
+@each
+def test_the_worse_the_fault_the_lower_the_score(probe: Probe, fault: str) -> None:
+    case = probe.cases(1, SMALL, "t2v")[0]
+    values = [broken(probe, case, fault, s).value or 0 for s in (0.0, 0.5, 1.0)]
+    assert values[0] >= 0.97 and values[1] < 0.9
+    assert values[0] >= values[1] >= values[2]
+
+
+@each
+def test_broken_clips_are_judged_or_refused_but_never_an_error(probe: Probe) -> None:
+    case = probe.cases(1, SMALL, "t2v")[0]
+    true = true_video(case)
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, true.frames.shape, dtype=np.uint8)
+    for frames in (noise, true.frames[:5], true.frames[:1], true.frames[-6:], np.full_like(true.frames, 255)):
+        assert (scored(probe, case, Video(frames, true.fps)).value or 0) < 0.5
+    # Half of the objects are never found.
+    found = track(true)
+    for i in range(len(found)):
+        unseen = found.visible.copy()
+        unseen[i] = False
+        assert (probe.score(case, true, replace(found, visible=unseen)).value or 0) < 0.97
+
+
+def test_a_ball_that_waits_while_nobody_looks_comes_late() -> None:
+    probe = EvolvesUnseen()
+    case = probe.cases(1, SMALL, "t2v")[0]
+    found = broken(probe, case, "stopped")
+    assert found.components["gone_on"] < 0.1 and found.components["same_shape"] == 1
+
+
+def test_one_more_or_one_less_is_no_partial_credit() -> None:
+    probe = Count()
+    case = probe.cases(1, SMALL, "t2v")[0]
+    for fault in ("vanishes", "duplicates"):
+        assert broken(probe, case, fault).components["number"] < 0.5
+
+
+def test_a_zoom_is_no_cut() -> None:
+    probe = TwoShots()
+    case = probe.cases(1, SMALL, "t2v")[0]
+    frames = true_video(case).frames
+    first, last = frames[0].astype(float), frames[-1].astype(float)
+    blend = np.array([(1 - u) * first + u * last for u in np.linspace(0, 1, len(frames))])
+    assert scored(probe, case, Video(blend.astype(np.uint8), case.fps)).value is None
+
+
+def test_a_case_says_in_words_what_its_judge_asks_for() -> None:
+    for probe in PROBES:
+        for case in probe.cases(6, SMALL, "t2v"):
+            p = case.scene["params"]
+            asked = [str(v) for k, v in p.items() if k in ("colour", "landmark", "wall", "screen", "body", "head", "companion", "shape")]
+            asked += [p[k] for k in ("to", "start", "side") if k in p]
+            assert all(word in case.prompt.lower() for word in asked), (case.prompt, asked)

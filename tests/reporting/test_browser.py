@@ -1,0 +1,148 @@
+"""The page in a real browser, from file://, wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from sora_eval.reporting.run import read_run
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright (the dev extra) is not installed")
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@dataclass
+class Opened:
+    """An open page and what went wrong on it."""
+
+    page: sync_api.Page
+    trouble: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    """Chromium, once for this file."""
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=[(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")], ids=lambda p: f"{p[0]}-{p[1]}")
+def opened(request: pytest.FixtureRequest, browser: sync_api.Browser, finished_run: Path) -> Iterator[Opened]:
+    """The report of a finished run at one size and in one scheme."""
+    width, scheme = request.param
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    found = Opened(context.new_page())
+    found.page.on("console", lambda message: found.trouble.append(message.text))
+    found.page.on("pageerror", lambda error: found.trouble.append(str(error)))
+    found.page.on("requestfailed", lambda asked: found.trouble.append(asked.url[:200]))
+    found.page.on(
+        "request",
+        lambda asked: asked.url.startswith(("file:", "data:", "blob:")) or found.trouble.append(asked.url[:200]),
+    )
+    found.page.goto((finished_run / "report.html").as_uri())
+    yield found
+    context.close()
+
+
+def test_page_fits_and_stays_quiet(opened: Opened) -> None:
+    page = opened.page
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    page.wait_for_function("[...document.querySelectorAll('video')].some((v) => v.readyState >= 2)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("window.innerWidth")
+    assert opened.trouble == []
+
+
+def test_clips_play_in_step(opened: Opened) -> None:
+    page = opened.page
+    player = page.locator(".player:visible").filter(has=page.locator("video + svg")).first
+    player.scroll_into_view_if_needed()
+    player.get_by_role("button", name="Play").focus()
+    page.keyboard.press("Enter")
+    root = player.element_handle()
+    ready = "(p) => [...p.querySelectorAll('video')].every((v) => v.readyState >= 2 && v.currentTime > 0.3)"
+    page.wait_for_function(ready, arg=root)
+    page.keyboard.press("Enter")
+    times = player.evaluate("(p) => [...p.querySelectorAll('video')].map((v) => v.currentTime)")
+    rate = float(player.locator("video").first.get_attribute("data-fps") or 0)
+    assert max(times) - min(times) <= 1 / rate
+    assert opened.trouble == []
+
+
+def test_scrubber_moves_every_clip_and_its_marks(opened: Opened) -> None:
+    page = opened.page
+    player = page.locator(".player:visible").filter(has=page.locator(".now")).first
+    player.scroll_into_view_if_needed()
+    player.get_by_role("slider").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    fps = float(player.locator("video").first.get_attribute("data-fps") or 0)
+    times = player.evaluate("(p) => [...p.querySelectorAll('video')].map((v) => v.currentTime)")
+    assert times == pytest.approx([3.5 / fps] * len(times), abs=1e-3)
+    for mark in player.locator(".now").all():
+        point = (mark.get_attribute("data-points") or "").split(";")[3]
+        assert mark.get_attribute("transform") == f"translate({' '.join(f'{float(v):g}' for v in point.split(','))})"
+
+
+def test_filter_leaves_only_what_was_asked_for(opened: Opened) -> None:
+    page = opened.page
+    page.locator("#by-generator").select_option("model-a")
+    page.locator("#by-probe").select_option("physics/two_drops")
+    shown = page.locator(".gallery:not(#references) .player:visible")
+    assert shown.count() == 3
+    assert {p.get_attribute("data-generator") for p in shown.all()} == {"model-a"}
+    assert {p.get_attribute("data-probe") for p in shown.all()} == {"physics/two_drops"}
+    assert page.locator("#shown").inner_text() == "3 shown"
+
+
+def test_hostile_prompt_is_read_not_run(opened: Opened, finished_run: Path) -> None:
+    prompt = next(r.prompt for r in read_run(finished_run).rows if "onerror" in r.prompt)
+    assert prompt in opened.page.locator(".prompt").all_text_contents()
+    assert opened.page.locator("img, main b").count() == 0
+    assert opened.page.title() != "owned"
+
+
+def test_tables_read_without_javascript(browser: sync_api.Browser, finished_run: Path) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto((finished_run / "report.html").as_uri())
+    assert page.locator("table").count() >= 3
+    assert all(table.is_visible() for table in page.locator("table").all())
+    assert page.locator(".needs-js:visible").count() == 0
+    context.close()
+
+
+def test_text_has_enough_contrast(opened: Opened) -> None:
+    """WCAG AA: 4.5 between every text colour and the surface it stands on."""
+    ratios = opened.page.evaluate(
+        """() => {
+          const style = getComputedStyle(document.documentElement);
+          const probe = document.body.appendChild(document.createElement('i'));
+          const light = (name) => {
+            probe.style.color = style.getPropertyValue(name);
+            const rgb = getComputedStyle(probe).color.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255);
+            const [r, g, b] = rgb.map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+          };
+          const ratio = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
+          const pairs = ['--page', '--card', '--fill'].flatMap((s) => ['--ink', '--soft'].map((t) => [t, s]));
+          pairs.push(['--accent', '--page'], ['--bad', '--card'], ['--warn-ink', '--warn']);
+          return Object.fromEntries(pairs.map(([t, s]) => [`${t} on ${s}`, ratio(t, s)]));
+        }"""
+    )
+    assert min(ratios.values()) >= 4.5, ratios
