@@ -55,7 +55,7 @@ class PassBehind(Probe):
         # What is seen before the wall must be a steady motion the right way.
         speed, start = np.polyfit(t[before], x[before], 1)
         uneven = float(np.abs(start + speed * t[before] - x[before]).max())
-        if speed * way * (t[-1] - t[0]) < 0.3 * tracks.size[1] or uneven > 0.05 * tracks.size[1]:
+        if speed * way * (t[-1] - t[0]) < 0.3 * min(tracks.size) or uneven > 0.05 * min(tracks.size):
             raise UnjudgeableError(f"the {p['shape']} did not move steadily to the {p['to']}")
         if not (~seen[np.flatnonzero(before)[0] :]).any():
             raise UnjudgeableError(f"the {p['shape']} was never hidden by the wall")
@@ -326,9 +326,8 @@ class Count(Probe):
         ids = np.array(tracks.of(p["colour"]))
         x = tracks.xy[screen, :, 0]
         passed = x[tracks.visible[screen]]
-        if (passed[-1] - passed[0]) * way < 0.4 * tracks.size[1] or (
-            np.diff(passed) * way < -0.05 * tracks.size[1]
-        ).any():
+        short = min(tracks.size)
+        if (passed[-1] - passed[0]) * way < 0.4 * short or (np.diff(passed) * way).min() < -0.05 * short:
             raise UnjudgeableError(f"the screen did not pass to the {p['to']}")
         width = float(np.sqrt(np.median(tracks.area[ids][tracks.visible[ids]])))
         there = tracks.visible[ids] & (tracks.area[ids] > 0.35 * width**2)

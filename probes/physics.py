@@ -216,7 +216,7 @@ class Collision(Probe):
             "at_rest_before": helpers.credit(abs(s.before) / h.before, 0.12, 0.4),
             "steady": helpers.credit(max(h.residual, s.residual), 0.06, 0.25),
         }
-        return Verdict(_product(parts), {**parts, "momentum_error": error, "restitution_found": bounce})
+        return Verdict(_product(parts), {**parts, "momentum_error": error, "restitution_found": bounce, "D_early": early, "D_pen": -float(np.min(gap[both])), "D_res": max(h.residual, s.residual), "D_rest": abs(s.before)/h.before})
 
 
 class Ramp(Probe):
@@ -261,7 +261,7 @@ class Ramp(Probe):
             "steady": helpers.credit(fit.residual, 0.06, 0.2),
             "on_the_ramp": helpers.credit(float(np.abs(off - _RIDES_AT).max()), 0.2, 0.5),
         }
-        return Verdict(_product(parts), {**parts, "a_m_per_s2": a, "a_expected": expected})
+        return Verdict(_product(parts), {**parts, "a_m_per_s2": a, "a_expected": expected, "D_off": float(np.abs(off - _RIDES_AT).max()), "D_res": fit.residual})
 
 
 class Topple(Probe):
@@ -314,7 +314,7 @@ class Topple(Probe):
             "on_the_floor": helpers.credit(abs(float(np.median(box[late, 3]) - np.median(box[start, 3]))) / height, 0.08, 0.2),
             "never_hangs": _never_hangs(t[seen], shift[seen], down[seen]),
         }
-        return Verdict(_product(parts), {"falls": 1.0, **parts})
+        return Verdict(_product(parts), {"falls": 1.0, **parts, "D_lead": lead, "D_shift": float(np.median(shift[late])), "D_tall": float(np.median(tall[late])) / height, "D_floor": abs(float(np.median(box[late, 3]) - np.median(box[start, 3]))) / height})
 
 
 @dataclass(frozen=True)

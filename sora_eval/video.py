@@ -23,7 +23,7 @@ from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
+from typing import Any, IO
 
 # OpenCV reads its log level once, when it is loaded.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
@@ -33,7 +33,7 @@ import cv2
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image
 
@@ -50,6 +50,7 @@ _REFUSED = {"tty", "hls", "dash", "concat", "imf", "vapoursynth", "avisynth"}
 _BT709 = 1  # AVCOL_SPC_BT709, AVCOL_PRI_BT709 and AVCOL_TRC_BT709
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _LOG_LOCK = threading.Lock()
+_LOCAL = threading.local()
 _SCALER = (
     Interpolation.BICUBIC
     | Interpolation.FULL_CHR_H_INT
@@ -416,7 +417,7 @@ def _rgb(frame: VideoFrame) -> Frames:
     """Return a decoded frame as uint8 [H, W, 3], upright, alpha over black."""
     alpha = any(component.is_alpha for component in frame.format.components)
     space = Colorspace.ITU601 if frame.colorspace == _UNSPECIFIED else None
-    converted = frame.reformat(format="rgba" if alpha else "rgb24", src_colorspace=space, interpolation=_SCALER)
+    converted = _reformat(frame, format="rgba" if alpha else "rgb24", src_colorspace=space, interpolation=_SCALER)
     image: Frames = np.asarray(converted.to_ndarray(), dtype=np.uint8)
     if alpha:
         image = ((image[..., :3].astype(np.uint16) * image[..., 3:] + 127) // 255).astype(np.uint8)
@@ -436,7 +437,7 @@ def _write_ffv1(path: Path, video: Video) -> None:
         stream.codec_context.gop_size = 1
         for frame in video.frames:
             # bgr0 is RGB with its bytes in FFV1's order: nothing is computed, nothing can be lost.
-            container.mux(stream.encode(_frame(frame).reformat(format="bgr0")))
+            container.mux(stream.encode(_reformat(_frame(frame), format="bgr0")))
         container.mux(stream.encode(None))
 
 
@@ -454,7 +455,8 @@ def _write_h264(target: str | IO[bytes], video: Video, crf: int, faststart: bool
         context.color_range = ColorRange.MPEG
         for frame in video.frames:
             rgb = _frame(np.pad(frame, padding, mode="edge"))
-            yuv = rgb.reformat(
+            yuv = _reformat(
+                rgb,
                 format="yuv420p",
                 dst_colorspace=Colorspace.ITU709,
                 dst_color_range=ColorRange.MPEG,
@@ -473,6 +475,14 @@ def _configure(stream: VideoStream, width: int, height: int, pix_fmt: str) -> No
     stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
     stream.codec_context.thread_count = 1
     stream.codec_context.flags |= av.codec.context.Flags.bitexact.value
+
+
+def _reformat(frame: VideoFrame, **options: Any) -> VideoFrame:
+    # A frame's own reformat() builds a scaler with threads for every frame: 2 to 5 ms instead of 0.1 ms.
+    if not hasattr(_LOCAL, "reformatter"):
+        _LOCAL.reformatter = VideoReformatter()
+    converted: VideoFrame = _LOCAL.reformatter.reformat(frame, threads=1, **options)
+    return converted
 
 
 def _frame(image: Frames) -> VideoFrame:

@@ -7,9 +7,10 @@ is a few large boxes whose texture shows the blocks, and blocks that change are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,14 @@ _BACK = 9
 _STEPS = 6
 _LIGHTS = ("noon", "left", "right", "cool")
 """Warm light would push the brown of earth over the saturation at which the tracker starts to see objects."""
-_PHRASES = {"turn left": "turns left", "turn right": "turns right", "break": "breaks a block", "place": "places a block"}
-_COUNTS = ("", "", "two steps ", "three steps ", "four steps ", "five steps ", "six steps ")
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
+_PHRASES: dict[str, Callable[[int], str]] = {
+    "forward": lambda n: "walks forward" if n == 1 else f"walks {_NUMBERS[n]} steps forward",
+    "turn left": lambda n: "turns left" if n == 1 else "turns left twice" if n == 2 else f"turns left {_NUMBERS[n]} times",
+    "turn right": lambda n: "turns right" if n == 1 else "turns right twice" if n == 2 else f"turns right {_NUMBERS[n]} times",
+    "break": lambda n: "breaks a block" if n == 1 else f"breaks {_NUMBERS[n]} blocks",
+    "place": lambda n: "places a block" if n == 1 else f"places {_NUMBERS[n]} blocks",
+}
 Cell = tuple[int, int, int]
 
 
@@ -167,7 +174,7 @@ def _policy(world: _World, rng: np.random.Generator) -> list[str]:
         useless = {"break": ("place",), "place": ("break",)}.get(last, ())
         turned = last.startswith("turn")
         choice = [a for a in ACTIONS if world.can(a) and a not in useless and not (turned and a.startswith("turn"))]
-        choice = choice or ["turn left"]
+        choice = choice or [last if turned else "turn left"]
         weights = np.array([liking[a] for a in choice])
         actions.append(choice[int(rng.choice(len(choice), p=weights / weights.sum()))])
         world.act(actions[-1], slot)
@@ -243,7 +250,7 @@ def _follow(way: NDArray[np.float64], duration_s: float) -> CameraPath:
     near = np.exp(-0.5 * ((t[:, None] - t[None]) / (0.16 * duration_s)) ** 2)
     calm = (near / near.sum(axis=1, keepdims=True)) @ place
     target = calm + (0.0, 0.4, 0.6)
-    return CameraPath(t, target + (0.0, -7.8, 7.2), target, np.full(len(t), 44.0))
+    return CameraPath(t, target + (0.0, -7.8, 7.2), target, np.full(len(t), 39.0))
 
 
 def _figure(way: NDArray[np.float64], colour: str) -> list[Body]:
@@ -335,17 +342,8 @@ def _rectangles(there: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
 
 
 def _told(actions: Sequence[str]) -> list[str]:
-    """Return the actions in words, steps forward counted."""
-    out: list[str] = []
-    k = 0
-    while k < len(actions):
-        run = 1
-        while actions[k] == "forward" and k + run < len(actions) and actions[k + run] == "forward":
-            run += 1
-        steps = _COUNTS[min(run, len(_COUNTS) - 1)]
-        out.append(f"walks {steps}forward" if actions[k] == "forward" else _PHRASES[actions[k]])
-        k += run
-    return out
+    """Return the actions in words, runs of the same action counted."""
+    return [_PHRASES[action](len(list(run))) for action, run in groupby(actions)]
 
 
 def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = False) -> str:

@@ -104,18 +104,18 @@ def effect_precedes_cause(scene: Scene, severity: float) -> Broken:
 
 
 def falls_against_push(scene: Scene, severity: float) -> Broken:
-    """The struck thing answers in the wrong direction, mirrored; below severity 1 it also moves `severity` of the way only."""
+    """The struck thing answers in the wrong direction: turned away from the push by 180 degrees times the severity."""
+    turn = np.pi * severity
 
     def edit(states: States) -> States:
         i = index(scene, scene.facts["pair"][1])
-        touch_s = _touch_s(scene, states)
-        # Below full severity the lawful answer comes first and is reversed sooner the higher the severity.
-        turned_s = touch_s + (1 - severity) * (float(states.t_s[-1]) - touch_s)
         pos, quat = states.pos.copy(), states.quat.copy()
-        late = after(states, turned_s)
-        if severity > 0:
-            pos[late, i, 0] = 2 * pos[0, i, 0] - pos[late, i, 0]
-            quat[late, i, 2:] *= -1
+        dx, dy = (states.pos[:, i, k] - states.pos[0, i, k] for k in (0, 1))
+        pos[:, i, 0] = states.pos[0, i, 0] + np.cos(turn) * dx - np.sin(turn) * dy
+        pos[:, i, 1] = states.pos[0, i, 1] + np.sin(turn) * dx + np.cos(turn) * dy
+        # The same rotation about an axis that is turned about the vertical: it starts as it stood, and tips another way.
+        x, y = states.quat[:, i, 1], states.quat[:, i, 2]
+        quat[:, i, 1], quat[:, i, 2] = np.cos(turn) * x - np.sin(turn) * y, np.sin(turn) * x + np.cos(turn) * y
         return replace(states, pos=pos, quat=quat)
 
     return Broken(scene, edit=edit)

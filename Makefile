@@ -1,0 +1,49 @@
+# Two commands do it all on a fresh Debian with Python 3.11: make demo, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help demo test lint format bench validate tables clean
+
+help:
+	@echo "make demo      install and run the main job: the four suites on an oracle, three controls and a folder of mp4 files"
+	@echo "make test      install and run the tests"
+	@echo "make lint      ruff (format and lint) and mypy --strict"
+	@echo "make bench     timings, as tables"
+	@echo "make validate  the table of what every probe notices, into reports/"
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/sora-eval generate generator=careless suite=smoke out=runs/demo/their_videos
+	$(BIN)/sora-eval run generator=folder generator.path=runs/demo/their_videos suite=smoke out=runs/demo/report
+
+# The report is looked at in a real browser; where none is and apt-get may install one, it does.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } || echo "no chromium: the browser tests will be skipped"
+
+test: $(VENV)/installed browser
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/python tests/mypy_merged.py
+
+format: $(VENV)/installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/installed
+	$(BIN)/python -m sora_eval.bench
+
+validate: $(VENV)/installed
+	$(BIN)/sora-eval validate
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info runs

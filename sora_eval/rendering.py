@@ -1,0 +1,114 @@
+"""Sets of world clips on disk: frames, captions and truth, rendered in parallel processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from sora_eval.errors import ConfigError, unknown
+from sora_eval.probes.base import Profile
+from sora_eval.store import write_json, write_lines
+from sora_eval.types import Floats
+from sora_eval.video import replacing, write_ffv1
+from sora_eval.world import Clip, clip, scene_of
+from sora_eval.world.families import FAMILIES
+
+Level = Literal["none", "states", "full"]
+LEVELS: tuple[Level, ...] = ("none", "states", "full")
+
+
+def render_set(family: str, count: int, profile: Profile, out: Path, seed: int, truth: str, workers: int) -> int:
+    """Write `count` clips of a family, or of every family ("all"), and an index; return how many clips there are.
+
+    out/FAMILY/000000.mkv holds the frames, .json captions, parameters and events, .npz the truth. A clip that is there is not made
+    again, so a set that was stopped goes on.
+
+    Raises:
+        ConfigError: the family or the level of truth is unknown.
+    """
+    if family != "all" and family not in FAMILIES:
+        raise unknown("scene family", family, [*FAMILIES, "all"])
+    if truth not in LEVELS:
+        raise unknown("level of truth", truth, LEVELS)
+    if count < 1:
+        raise ConfigError(f"count must be at least 1, got {count}")
+    jobs = [(f, i) for f in (FAMILIES if family == "all" else [family]) for i in range(count)]
+    rows = list(_progress(_rendered(jobs, profile, out, seed, truth, workers), len(jobs)))
+    write_lines(out / "index.jsonl", sorted(rows, key=lambda r: str(r["video"])))
+    return len(rows)
+
+
+def _rendered(
+    jobs: list[tuple[str, int]], profile: Profile, out: Path, seed: int, truth: str, workers: int
+) -> Iterator[dict[str, Any]]:
+    if workers <= 1 or len(jobs) < 4:
+        yield from (render_one(f, i, profile, out, seed, truth) for f, i in jobs)
+        return
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(render_one, f, i, profile, out, seed, truth) for f, i in jobs]
+        for job in waiting:
+            yield job.result()
+
+
+def _progress(rows: Iterator[dict[str, Any]], total: int) -> Iterator[dict[str, Any]]:
+    from tqdm import tqdm
+
+    yield from tqdm(rows, total=total, unit="clip")
+
+
+def render_one(family: str, number: int, profile: Profile, out: Path, seed: int, truth: str) -> dict[str, Any]:
+    """Render clip `number` of a family, unless it is there, and return its line of the index."""
+    rng = np.random.default_rng([seed, *b"training", *family.encode(), number])
+    params = FAMILIES[family].sample(rng)
+    short, long = FAMILIES[family].caption(params, rng), FAMILIES[family].caption(params, rng, long=True)
+    path = out / family / f"{number:06d}.mkv"
+    row = {"video": f"{family}/{number:06d}.mkv", "family": family, "caption": short, "long_caption": long}
+    if path.exists():
+        return row
+    scene = scene_of({"family": family, "params": params}, profile.duration_s)
+    made = clip(scene, (profile.height, profile.width), profile.fps, profile.frames, full_truth=truth == "full")
+    if truth != "none":
+        with replacing(path.with_suffix(".npz")) as part, part.open("wb") as file:
+            np.savez_compressed(file, **arrays(made))
+    events = [asdict(e) for e in made.truth.states.events]
+    bodies = [{"name": b.name, "shape": b.shape, "colour": b.colour, "size": b.size} for b in scene.bodies]
+    write_json(path.with_suffix(".json"), {**row, "params": params, "bodies": bodies, "events": events, "facts": _plain(scene.facts)})
+    # The clip comes last: its presence says that the rest is there.
+    write_ffv1(path, made.video)
+    return row
+
+
+def arrays(made: Clip) -> dict[str, Any]:
+    """Return the truth of a clip as named arrays; masks and depth only where they were asked for."""
+    truth, states = made.truth, made.truth.states
+    found: dict[str, Floats | Any] = {
+        "K": truth.camera.K,
+        "R": truth.camera.R,
+        "t": truth.camera.t,
+        "xy": truth.xy,
+        "z": truth.z,
+        "t_s": states.t_s,
+        "pos": states.pos,
+        "quat": states.quat,
+        "velocity": states.velocity,
+        "shown": states.shown,
+    }
+    masks = {"ids": truth.ids, "depth": truth.depth, "amodal": truth.amodal, "visible": truth.visible}
+    return {**found, **{name: values for name, values in masks.items() if values is not None}}
+
+
+def _plain(facts: Any) -> dict[str, Any]:
+    import json
+
+    from sora_eval.types import _plain as plain
+
+    found: dict[str, Any] = json.loads(json.dumps(dict(facts), default=plain))
+    return found
