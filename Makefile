@@ -33,7 +33,9 @@ test: $(VENV)/installed browser
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/python tests/mypy_merged.py
+	@# mypy does not follow setuptools' package-dir: it gets a copy of the tree as it is installed.
+	@rm -rf build/typed && mkdir -p build/typed && cp -r sora_eval build/typed/ && cp -r generator probes conf build/typed/sora_eval/
+	MYPYPATH=build/typed $(BIN)/mypy --strict --cache-dir .mypy_cache -p sora_eval
 
 format: $(VENV)/installed
 	$(BIN)/ruff format .

@@ -92,8 +92,8 @@ def longest_unseen(seen: Bools) -> tuple[int, int] | None:
 def steady_across(t: Floats, x: Floats, before: Bools, after: Bools) -> tuple[float, float, float]:
     """Fit x = a + v t + d [after] by least squares: one speed for both sides of the gap, and a jump d across it.
 
-    t: [T] seconds, x: [T] pixels. Returns speed v, jump d and the largest residual. The speed comes from both sides, because a few
-    frames on one of them don't give it well enough to foretell the other.
+    t: [T] seconds, x: [T] pixels. Returns speed v, jump d and the largest residual. The speed comes from both sides,
+    because a few frames on one of them don't give it well enough to foretell the other.
     """
     which = before | after
     columns = np.stack([np.ones(int(which.sum())), t[which], after[which].astype(float)], axis=1)

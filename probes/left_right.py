@@ -1,7 +1,8 @@
-"""Left and right: does the picture show the side that the words name? Sides are the viewer's, but for a figure's own hands.
+"""Left and right: the side that the words name is the side that the picture must show.
 
-Every case has a mirrored twin, and no credit is given for the wrong side: a clip scores 1 or 0, and a blind guess is right in half
-of the cases. What cannot be decided is unjudgeable. GenEval (Ghosh et al. 2023) gives the geometry of boxes.
+Sides are the viewer's, but for a figure's own hands. Every case has a mirrored twin, and no credit is given for the
+wrong side: a clip scores 1 or 0, and a blind guess is right in half of the cases. What cannot be decided is
+unjudgeable. GenEval (Ghosh et al. 2023) gives the geometry of boxes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict, family_draft
+from sora_eval.tracking.background import background_motion
 from sora_eval.tracking.world import membership
 from sora_eval.types import Bools, Case, Floats, Frames, Tracks, Video
 from sora_eval.world.families import camera_pan, hands, motion, opposite_motion, relation
@@ -29,7 +31,8 @@ _LEAST_STEP = 0.01
 def box_sides(a: Floats, b: Floats) -> Floats:
     """Return [T] the side of `b` on which `a` is: -1 left, 1 right, 0 neither; boxes [T, 4] are x0, y0, x1, y1.
 
-    GenEval, section 3.2: `o = c_a - c_b`, `r = max(|o| - 0.1 (dim_a + dim_b), 0) sign(o)`; left when `r_x / |o| < -0.5`.
+    GenEval, section 3.2: `o = c_a - c_b`, `r = max(|o| - 0.1 (dim_a + dim_b), 0) sign(o)`; left when
+    `r_x / |o| < -0.5`.
     """
     o = (a[:, :2] + a[:, 2:] - b[:, :2] - b[:, 2:]) / 2
     dims = a[:, 2:] - a[:, :2] + b[:, 2:] - b[:, :2]
@@ -62,7 +65,9 @@ def the_only(tracks: Tracks, thing: Mapping[str, str], min_share: float = 0.6) -
     i = helpers.the(tracks, thing["colour"], thing["shape"], min_share)
     least = 0.35 * float(np.median(tracks.area[i][tracks.visible[i]]))
     others = [j for j in tracks.of(thing["colour"]) if j != i]
-    doubled = np.any([tracks.visible[j] & (tracks.area[j] > least) for j in others] or [np.zeros(tracks.frames, bool)], axis=0)
+    doubled = np.any(
+        [tracks.visible[j] & (tracks.area[j] > least) for j in others] or [np.zeros(tracks.frames, bool)], axis=0
+    )
     if (doubled & tracks.visible[i]).mean() > 0.25:
         raise UnjudgeableError(f"there is more than one {thing['colour']} {thing['shape']}")
     return i
@@ -87,7 +92,7 @@ def windows(frames: Sequence[int], total: int) -> list[tuple[int, int]]:
 
 
 def shift_of(tracks: Tracks, marks: Sequence[int], whole: Bools, k: int, j: int) -> Floats:
-    """Return how far each usable landmark moves in x between frames k and j, in pixels; whole [N, T] marks the good frames."""
+    """Return how far each landmark moves in x from frame k to j, in pixels, where `whole` [N, T] holds in both."""
     usable = [m for m in marks if whole[m, k] and whole[m, j]]
     return np.array([tracks.xy[m, j, 0] - tracks.xy[m, k, 0] for m in usable], dtype=float)
 
@@ -161,7 +166,9 @@ class Relation(_Sided):
         if both.mean() < 0.6:
             raise UnjudgeableError("the two things were not seen together")
         grown = _growth(tracks, a, b)
-        side, share = agreed(box_sides(tracks.box[a][both], tracks.box[b][both]), f"the {p['a']['colour']} {p['a']['shape']}")
+        side, share = agreed(
+            box_sides(tracks.box[a][both], tracks.box[b][both]), f"the {p['a']['colour']} {p['a']['shape']}"
+        )
         return _verdict(side, p["side"], agreement=share, growth=grown)
 
 
@@ -204,7 +211,7 @@ class Motion(_Sided):
 
 
 class OppositeMotion(_Sided):
-    """Two things move to opposite sides: which goes where?"""
+    """Two things move to opposite sides, each to the one that was said of it."""
 
     name = "opposite_motion"
     claim = "of two things that move apart, each goes to the side that was said of it"
@@ -236,15 +243,20 @@ class CameraPan(_Sided):
         p = case.scene["params"]
         marks = [helpers.the(tracks, t["colour"], t["shape"], 0.1) for t in p["row"]]
         whole = np.array([in_frame(tracks, n) for n in range(len(tracks))])
-        rates, common = [], []
+        rates, alike = [], []
         for k, j in windows(range(tracks.frames), tracks.frames):
             moved = shift_of(tracks, marks, whole, k, j)
             if len(moved):
                 middle = float(np.median(moved))
                 rates.append(middle / (j - k))
-                common.append(float(np.abs(moved - middle).max()) <= 0.4 * abs(middle) + 0.015 * tracks.size[1])
+                spread = float(np.abs(moved - middle).max())
+                alike.append(spread <= 0.4 * abs(middle) + 0.015 * tracks.size[1])
+        if len(rates) < 3:
+            # Landmarks that are never whole in the frame still move with everything behind them.
+            seen = background_motion(video.frames)
+            rates, alike = list(seen.displacement[seen.inliers >= 0.4, 0]), []
         side, share = _way(-np.array(rates), tracks, "the camera")
-        if np.mean(common) < _AGREE:
+        if alike and np.mean(alike) < _AGREE:
             raise UnjudgeableError("the things moved against each other, not the camera")
         return _verdict(side, p["to"], agreement=share)
 
@@ -272,7 +284,8 @@ class Hands(_Sided):
 def _facing(frames: Frames, tracks: Tracks, hair: int, shirt: int, colours: tuple[str, str]) -> str:
     """Return "us" or "away": hair covers the whole head from behind, only its upper part from the front.
 
-    `colours` are those of hair and shirt. The head is what lies between the hair's top and the collar, in its middle columns.
+    `colours` are those of hair and shirt. The head is what lies between the hair's top and the
+    collar, in its middle columns.
 
     Raises:
         UnjudgeableError: neither is clear for 80% of the time.
@@ -309,7 +322,9 @@ def _raised(tracks: Tracks, colour: str) -> tuple[int, float]:
     least = 0.3 * float(np.median(areas.max(axis=0)))
     found: list[tuple[int, float, float, float, float]] = []
     for k in range(frames):
-        big = sorted((i for i in hand if tracks.visible[i, k] and tracks.area[i, k] > least), key=lambda i: -tracks.area[i, k])
+        big = sorted(
+            (i for i in hand if tracks.visible[i, k] and tracks.area[i, k] > least), key=lambda i: -tracks.area[i, k]
+        )
         if len(big) == 2:
             (xl, yl), (xr, yr) = sorted((float(tracks.xy[i, k, 0]), float(tracks.xy[i, k, 1])) for i in big)
             found.append((k, xl, yl, xr, yr))

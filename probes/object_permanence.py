@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,20 @@ def _product(parts: Mapping[str, float]) -> Verdict:
     return Verdict(float(np.prod(list(parts.values()))), parts)
 
 
-def _alone(tracks: Tracks, asked: dict[str, int], width: float) -> float:
-    """Return 1 when nothing but what was asked is seen, 0 when more is seen for a third of the clip."""
-    return 1 - min(1.0, 3 * helpers.extras(tracks, asked, 0.3 * width**2))
+def _alone(tracks: Tracks, asked: dict[str, int], width: float, since: int) -> float:
+    """Return 1 when nothing but what was asked is seen, 0 when more is seen for long.
+
+    Long is a third of the clip, or two thirds of the time from frame `since`.
+    """
+    late = replace(
+        tracks,
+        xy=tracks.xy[:, since:],
+        visible=tracks.visible[:, since:],
+        area=tracks.area[:, since:],
+        box=tracks.box[:, since:],
+    )
+    least = 0.3 * width**2
+    return 1 - min(1.0, max(3 * helpers.extras(tracks, asked, least), 1.5 * helpers.extras(late, asked, least)))
 
 
 class PassBehind(Probe):
@@ -72,11 +84,11 @@ class PassBehind(Probe):
         due = (t >= t[first]) & (ahead > 0) & (ahead < tracks.size[1] - 1)
         return _product({
             "returns": 1.0,
-            "place": helpers.credit(float(np.hypot(jump, lift)) / width, 0.2, 0.7),
+            "place": helpers.credit(float(np.hypot(jump, lift)) / width, 0.15, 0.6),
             "steady": helpers.credit(bent / width, 0.2, 0.8),
             "same_shape": shape,
             "same_size": size,
-            "alone": _alone(tracks, {p["colour"]: 1, p["wall"]: 1}, width),
+            "alone": _alone(tracks, {p["colour"]: 1, p["wall"]: 1}, width, first),
             "kept": float(seen[due].mean()),
         })  # fmt: skip
 
@@ -117,8 +129,8 @@ class Covered(Probe):
         if not before.any() or not free.any():
             raise UnjudgeableError(f"the {p['shape']} was not seen both before and after it was covered")
         width = helpers.width(tracks, hero, before)
-        came = float(np.nanmedian(place[: runs[0][0], 0])) * side
-        if not came > 0.5 * width:
+        came = place[(frame < runs[0][0]) & tracks.visible[screen], 0]
+        if not len(came) or np.median(came) * side < 0.5 * width:
             raise UnjudgeableError(f"the screen did not come from the {p['start']}")
         left = place[free & tracks.visible[screen]]
         goes = left[-1] if len(left) else np.array([0.0, -np.inf])
@@ -133,7 +145,7 @@ class Covered(Probe):
             "place": helpers.credit(helpers.shift(tracks.xy[hero], before, after) / width, 0.15, 0.6),
             "same_shape": shape,
             "same_size": size,
-            "alone": _alone(tracks, {p["colour"]: 1, p["screen"]: 1}, width),
+            "alone": _alone(tracks, {p["colour"]: 1, p["screen"]: 1}, width, runs[0][1]),
             "kept": float(tracks.visible[hero][free].mean()),
         })  # fmt: skip
 
@@ -194,7 +206,7 @@ def _by_motion(p: Mapping[str, Any], tracks: Tracks, hero: int, mark: int, way: 
         "place": helpers.credit(abs(float(lift)) / width, 0.15, 0.5),
         "same_shape": shape,
         "same_size": size,
-        "alone": _alone(tracks, {p["colour"]: 1, p["landmark"]: 1}, width),
+        "alone": _alone(tracks, {p["colour"]: 1, p["landmark"]: 1}, width, run[1]),
         "kept": float(seen[run[1] :].mean()),
     })  # fmt: skip
 
@@ -226,7 +238,7 @@ def _by_camera(p: Mapping[str, Any], tracks: Tracks, hero: int, mark: int, way: 
         "place": helpers.credit(helpers.shift(tracks.xy[hero] - tracks.xy[mark], start, after) / width, 0.2, 0.7),
         "same_shape": shape,
         "same_size": size,
-        "alone": _alone(tracks, {p["colour"]: 1, p["landmark"]: 1, p["other"]: 1}, width),
+        "alone": _alone(tracks, {p["colour"]: 1, p["landmark"]: 1, p["other"]: 1}, width, int(np.flatnonzero(end)[0])),
         "kept": float(tracks.visible[hero][end].mean()),
     })  # fmt: skip
 
@@ -285,7 +297,7 @@ class EvolvesUnseen(Probe):
             "steady": helpers.credit(bent / width, 0.2, 0.8),
             "same_shape": shape,
             "same_size": size,
-            "alone": _alone(tracks, {p["colour"]: 1, p["landmark"]: 1}, width),
+            "alone": _alone(tracks, {p["colour"]: 1, p["landmark"]: 1}, width, run[1]),
             "kept": float(tracks.visible[ball][level & (frame >= run[1])].mean()),
         })  # fmt: skip
 
@@ -345,7 +357,7 @@ class Count(Probe):
             "number": float((found[after] == number).mean()),
             "never_more": float((found <= number).mean()),
             "before": float((found[before] == number).mean()),
-            "alone": _alone(tracks, {p["colour"]: number, p["screen"]: 1}, width),
+            "alone": _alone(tracks, {p["colour"]: number, p["screen"]: 1}, width, runs[0][1]),
         }
         before, after = before & (found == number), after & (found == number)
         if not before.any() or not after.any():
@@ -363,7 +375,7 @@ class Count(Probe):
 
 
 def _row(tracks: Tracks, ids: np.ndarray[Any, np.dtype[np.int64]], there: Bools, which: Bools) -> dict[str, Floats]:
-    """Return medians over some frames of place [n, 2], area [n] and aspect [n] of the n objects there, from left to right."""
+    """Return medians over some frames of place [n, 2], area [n] and aspect [n] of n objects, from left to right."""
     rows: dict[str, list[Floats]] = {"xy": [], "area": [], "aspect": []}
     for k in np.flatnonzero(which):
         i = ids[there[:, k]]
@@ -410,6 +422,7 @@ class TwoShots(Probe):
             if p["second"] == "closer"
             else helpers.width(tracks, head, second & h)
         )
+        cut = int(np.flatnonzero(second)[0])
         near = np.log(np.median(beside[second & m, 0] * side).clip(0.01) / np.median(beside[first & m, 0] * side))
         return _product({
             "returns": 1.0,
@@ -418,7 +431,7 @@ class TwoShots(Probe):
             "same_shape": shape,
             "proportion": helpers.credit(_grown(tracks, head, body, first & h, second & h), 0.08, 0.3),
             "companion_size": helpers.credit(_grown(tracks, mate, body, first & m, second & m), 0.2, 0.5),
-            "alone": _alone(tracks, {p["body"]: 1, p["head"]: 1, p["companion"]: 1}, width),
+            "alone": _alone(tracks, {p["body"]: 1, p["head"]: 1, p["companion"]: 1}, width, cut),
             "kept": float((h & m)[second].mean()),
         })  # fmt: skip
 
@@ -441,7 +454,8 @@ def _shots(tracks: Tracks, body: int, closer: float) -> tuple[Bools, Bools]:
     if jump * closer < 0:
         raise UnjudgeableError("the second shot is not from the distance that was asked for")
     frame = np.arange(tracks.frames)
-    return frame < seen[cut], frame >= seen[cut]
+    there = tracks.visible[body]
+    return there & (frame < seen[cut]), there & (frame >= seen[cut])
 
 
 def _grown(tracks: Tracks, i: int, body: int, first: Bools, second: Bools) -> float:

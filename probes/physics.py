@@ -1,58 +1,22 @@
 """Physics: things fall, bounce, fly, collide, roll and tip over as the laws of mechanics say.
 
-Scale comes from the prompt: it states the diameter of the ball in metres and real time, so an acceleration measured in diameters per
-second squared is one in metres. Heights are upwards positive, in the ball's diameters unless said otherwise.
+Scale comes from the prompt: it states the diameter of the ball in metres and real time, so an acceleration measured in
+diameters per second squared is one in metres.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from sora_eval.metrics import physics as laws
-from sora_eval.probes import helpers
+from sora_eval.probes import helpers, trajectories
 from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict, family_draft
-from sora_eval.tracking.world import membership
-from sora_eval.types import Bools, Case, Floats, Tracks, Video
+from sora_eval.types import Case, Tracks, Video
 from sora_eval.world.families import collision, free_fall_bounce, projectile, ramp, topple, two_drops
-from sora_eval.world.palette import COLOURS
 
 _G = 9.81
-_MIN_SAMPLES = 5
 _RIDES_AT = 0.43
-"""Height of a ball's centre over a ramp's visible edge, in diameters: half of one, less what is seen of the top behind the ball."""
-
-
-@dataclass(frozen=True)
-class _Fall:
-    """A ball let go that falls and bounces.
-
-    diameter: pixels. g: diameters / s^2. restitution: 0 when it did not bounce. top, floor: heights of the centre at the start and at
-    the contact, in pixels, upwards. contact_s, apex_s: first contact and where the parabola before it has its top. fit, dropped,
-    energy: credits for the path, the start at rest and no gain of height later.
-    """
-
-    diameter: float
-    g: float
-    restitution: float
-    top: float
-    floor: float
-    contact_s: float
-    apex_s: float
-    fit: float
-    dropped: float
-    energy: float
-
-    @property
-    def bounce(self) -> float:
-        """Credit for a bounce that is seen and returns no more than came in."""
-        return helpers.credit(self.restitution, 1.04, 1.16) * helpers.credit(-self.restitution, -0.25, -0.1)
-
-    @property
-    def height(self) -> float:
-        """What it fell, in pixels."""
-        return self.top - self.floor
+"""Height of a ball's centre over a ramp's visible edge, in diameters: half, less what shows of the top behind it."""
 
 
 class FreeFallBounce(Probe):
@@ -73,7 +37,7 @@ class FreeFallBounce(Probe):
         p = case.scene["params"]
         ball, block = helpers.the(tracks, p["ball"], "ball"), helpers.the(tracks, p["block"], "cube", 0.5)
         _require_side(tracks, ball, block, p["side"], "ball")
-        fall = _fall(tracks, ball)
+        fall = trajectories.fall(tracks, ball)
         # The block shows where the floor is.
         over = abs(fall.floor / fall.diameter - 0.5 + float(np.nanmedian(tracks.box[block, :, 3])) / fall.diameter)
         parts = {
@@ -93,7 +57,7 @@ class TwoDrops(Probe):
 
     suite = "physics"
     name = "two_drops"
-    claim = "of two balls released together, the squared times of fall are as the heights, whatever scale and speed of the clip"
+    claim = "the squared times of fall of two balls released together are as their heights, at any scale and speed"
     source = "Galilei: t1^2 / t2^2 = h1 / h2, free of scale and frame rate"
     violations = ("uneven_gravity", "hovering", "restitution_over_1")
 
@@ -106,7 +70,7 @@ class TwoDrops(Probe):
         p = case.scene["params"]
         high, low = helpers.the(tracks, p["high"], "ball"), helpers.the(tracks, p["low"], "ball")
         _require_side(tracks, low, high, p["side"], f"{p['low']} ball")
-        a, b = _fall(tracks, high), _fall(tracks, low)
+        a, b = trajectories.fall(tracks, high), trajectories.fall(tracks, low)
         if a.top - b.top < 0.2 * b.height:
             raise UnjudgeableError(f"the {p['high']} ball was not let go from higher up than the {p['low']} one")
         parts = {
@@ -146,8 +110,8 @@ class Projectile(Probe):
         """Judge direction, path and both accelerations, up to the landing."""
         p = case.scene["params"]
         way = _way(p["to"])
-        t, xy, whole, diameter = _ball(tracks, helpers.the(tracks, p["ball"], "ball"))
-        flight = _flight(xy / diameter, whole)
+        t, xy, whole, diameter = trajectories.ball(tracks, helpers.the(tracks, p["ball"], "ball"))
+        flight = trajectories.flight(xy / diameter, whole)
         across = way * float(xy[flight[-1], 0] - xy[flight[0], 0])
         if across < 0.25 * tracks.size[1]:
             raise UnjudgeableError(f"the ball did not fly to the {p['to']}")
@@ -169,7 +133,7 @@ class Collision(Probe):
 
     suite = "physics"
     name = "collision"
-    claim = "a heavy block that glides into a light one at rest pushes it off: momentum is kept, after contact and not before"
+    claim = "a heavy block that glides into a light one pushes it off: momentum is kept, after contact and not before"
     source = "conservation of momentum; Newton's restitution in 0..1"
     violations = ("lost_momentum", "passes_through", "effect_precedes_cause")
 
@@ -183,10 +147,10 @@ class Collision(Probe):
         way = _way(p["to"])
         heavy, light = (helpers.the(tracks, p[k], f"{k} block") for k in ("heavy", "light"))
         t = helpers.times(tracks)
-        height, width = tracks.size
+        width = tracks.size[1]
         on = [helpers.clear(tracks, i, []) for i in (heavy, light)]
         both = on[0] & on[1]
-        if both.sum() < _MIN_SAMPLES + 1:
+        if both.sum() < trajectories.MIN_SAMPLES + 1:
             raise UnjudgeableError("the two blocks were not seen together long enough")
         first = np.flatnonzero(both)[:2]
         long, short = (float(np.median(tracks.box[i][first, 2] - tracks.box[i][first, 0])) for i in (heavy, light))
@@ -194,8 +158,10 @@ class Collision(Probe):
         reach = (long / short + 1) / 2
         gap = xl - xh - reach
         if gap[first[0]] < 0.3:
-            raise UnjudgeableError(f"the {p['heavy']} block did not start on the {_other(p['to'])} of the {p['light']} one")
-        h, s = _hinge(t[both], xh[both]), _hinge(t[both], xl[both])
+            raise UnjudgeableError(
+                f"the {p['heavy']} block did not start on the {_other(p['to'])} of the {p['light']} one"
+            )
+        h, s = trajectories.hinge(t[both], xh[both]), trajectories.hinge(t[both], xl[both])
         if h.before * (t[-1] - t[0]) * short < 0.12 * width:
             raise UnjudgeableError(f"the {p['heavy']} block did not slide to the {p['to']}")
         if float(np.min(gap[both])) > 0.4:
@@ -211,12 +177,12 @@ class Collision(Probe):
         parts = {
             "momentum": helpers.credit(error, 0.12, 0.5),
             "restitution": helpers.credit(max(bounce - 1, -bounce), 0.1, 0.35),
-            "order": helpers.credit(early, 0.15, 0.45) if moved else 0.0,
-            "apart": helpers.credit(-float(np.min(gap[both])), 0.2, 0.6),
+            "order": helpers.credit(early, 0.1, 0.4) if moved else 0.0,
+            "apart": helpers.credit(-float(np.min(gap[both])), 0.17, 0.5),
             "at_rest_before": helpers.credit(abs(s.before) / h.before, 0.12, 0.4),
             "steady": helpers.credit(max(h.residual, s.residual), 0.06, 0.25),
         }
-        return Verdict(_product(parts), {**parts, "momentum_error": error, "restitution_found": bounce, "D_early": early, "D_pen": -float(np.min(gap[both])), "D_res": max(h.residual, s.residual), "D_rest": abs(s.before)/h.before})
+        return Verdict(_product(parts), {**parts, "momentum_error": error, "restitution_found": bounce})
 
 
 class Ramp(Probe):
@@ -237,17 +203,17 @@ class Ramp(Probe):
         p = case.scene["params"]
         way = _way(p["to"])
         helpers.the(tracks, p["ramp"], "ramp", 0.5)
-        t, xy, whole, diameter = _ball(tracks, helpers.the(tracks, p["ball"], "ball"))
-        edge, low_end = _upper_edge(video, p["ramp"], way)
+        t, xy, whole, diameter = trajectories.ball(tracks, helpers.the(tracks, p["ball"], "ball"))
+        edge, low_end = trajectories.upper_edge(video, p["ramp"], way)
         slope = float(np.arctan(edge[0]))
         if -way * slope < np.radians(5):
             raise UnjudgeableError(f"the ramp does not fall to the {p['to']}")
         # On the level floor beyond the ramp other laws hold.
         on = whole & (way * (low_end - xy[:, 0]) > 0.8 * diameter)
-        if on.sum() < _MIN_SAMPLES:
+        if on.sum() < trajectories.MIN_SAMPLES:
             raise UnjudgeableError("the ball was not seen on the ramp long enough")
-        on[: _released(xy / diameter, on)] = False
-        if on.sum() < _MIN_SAMPLES:
+        on[: trajectories.released(xy / diameter, on)] = False
+        if on.sum() < trajectories.MIN_SAMPLES:
             raise UnjudgeableError("the ball did not roll down the ramp")
         place = xy[on] - xy[on][0]
         along = way * (place @ np.array([np.cos(slope), np.sin(slope)])) / diameter
@@ -259,9 +225,9 @@ class Ramp(Probe):
         parts = {
             "acceleration": _strength(a, expected),
             "steady": helpers.credit(fit.residual, 0.06, 0.2),
-            "on_the_ramp": helpers.credit(float(np.abs(off - _RIDES_AT).max()), 0.2, 0.5),
+            "on_the_ramp": helpers.credit(float(np.abs(off - _RIDES_AT).max()), 0.12, 0.4),
         }
-        return Verdict(_product(parts), {**parts, "a_m_per_s2": a, "a_expected": expected, "D_off": float(np.abs(off - _RIDES_AT).max()), "D_res": fit.residual})
+        return Verdict(_product(parts), {**parts, "a_m_per_s2": a, "a_expected": expected})
 
 
 class Topple(Probe):
@@ -282,7 +248,7 @@ class Topple(Probe):
         p = case.scene["params"]
         way = _way(p["to"])
         block = helpers.the(tracks, p["block"], "block", 0.6)
-        t, xy, whole, diameter = _ball(tracks, helpers.the(tracks, p["ball"], "ball"), least=2)
+        t, xy, whole, diameter = trajectories.ball(tracks, helpers.the(tracks, p["ball"], "ball"), least=2)
         seen = np.flatnonzero(tracks.visible[block])
         box = tracks.box[block]
         tall, wide = box[:, 3] - box[:, 1], box[:, 2] - box[:, 0]
@@ -302,175 +268,22 @@ class Topple(Probe):
         shift = (x - np.median(x[start])) / height
         late = seen[-max(2, len(seen) // 8) :]
         down = (fallen - np.median(fallen[start])) / height
-        onset = _onset(t[seen], np.hypot(shift, down)[seen])
+        onset = trajectories.onset(t[seen], np.hypot(shift, down)[seen])
         lies = helpers.credit(float(np.median(tall[late])) / height, 0.45, 0.75)
         if onset is None:
             return Verdict(0.0, {"falls": 0.0})
         lead = (-origin / speed - onset) * -speed / diameter
         parts = {
-            "order": helpers.credit(lead, 0.35, 0.9),
+            # Neither may it wait: a ball that is halfway in has not pushed.
+            "order": helpers.credit(lead, 0.1, 0.7) * helpers.credit(-lead, 0.5, 1.1),
             "direction": helpers.credit(-float(np.median(shift[late])), -0.25, -0.05),
             "lies": lies,
-            "on_the_floor": helpers.credit(abs(float(np.median(box[late, 3]) - np.median(box[start, 3]))) / height, 0.08, 0.2),
-            "never_hangs": _never_hangs(t[seen], shift[seen], down[seen]),
+            "on_the_floor": helpers.credit(
+                abs(float(np.median(box[late, 3]) - np.median(box[start, 3]))) / height, 0.08, 0.2
+            ),
+            "never_hangs": trajectories.never_hangs(t[seen], shift[seen], down[seen]),
         }
-        return Verdict(_product(parts), {"falls": 1.0, **parts, "D_lead": lead, "D_shift": float(np.median(shift[late])), "D_tall": float(np.median(tall[late])) / height, "D_floor": abs(float(np.median(box[late, 3]) - np.median(box[start, 3]))) / height})
-
-
-@dataclass(frozen=True)
-class _Hinge:
-    """Two straight lines that meet: place `origin` at time `at`, speeds before and after, rms residual."""
-
-    at: float
-    origin: float
-    before: float
-    after: float
-    residual: float
-
-    def at_time(self, t_s: float) -> float:
-        """Return where the first line is at a time."""
-        return self.origin + self.before * (t_s - self.at)
-
-
-def _hinge(t: Floats, x: Floats) -> _Hinge:
-    """Return the best two straight lines that meet, through samples x [n] at times t [n]; n >= 5."""
-    found: list[_Hinge] = []
-    for at in np.linspace(t[1], t[-2], 240):
-        design = np.stack([np.ones_like(t), np.minimum(t - at, 0), np.maximum(t - at, 0)], axis=1)
-        fit = np.linalg.lstsq(design, x, rcond=None)[0]
-        rest = float(np.sqrt(np.mean((x - design @ fit) ** 2)))
-        found.append(_Hinge(float(at), float(fit[0]), float(fit[1]), float(fit[2]), rest))
-    return min(found, key=lambda h: h.residual)
-
-
-def _ball(tracks: Tracks, i: int, least: int = _MIN_SAMPLES) -> tuple[Floats, Floats, Bools, float]:
-    """Return times [T], centres [T, 2] in pixels with y upwards, the frames in which the ball is whole, and its diameter in pixels."""
-    whole = helpers.clear(tracks, i, [])
-    if whole.sum() < least:
-        raise UnjudgeableError("the ball was not seen whole long enough")
-    diameter = float(np.median(np.sqrt(4 * tracks.area[i][whole] / np.pi)))
-    return helpers.times(tracks), tracks.xy[i] * np.array([1.0, -1.0]), whole, diameter
-
-
-def _released(xy: Floats, ok: Bools) -> int:
-    """Return the last of the `ok` frames before a thing at xy [T, 2] (diameters) has left its first place."""
-    seen = np.flatnonzero(ok)
-    gone = np.linalg.norm(xy[seen] - xy[seen[0]], axis=1) > 0.08
-    return int(seen[max(0, int(np.argmax(gone)) - 1)] if gone.any() else seen[-1])
-
-
-def _fall(tracks: Tracks, i: int) -> _Fall:
-    """Return how a ball falls and bounces.
-
-    Raises:
-        UnjudgeableError: it does not fall.
-    """
-    t, xy, whole, diameter = _ball(tracks, i)
-    y = xy[:, 1] / diameter
-    start = _released(xy / diameter, whole)
-    top = float(np.median(y[: start + 1][whole[: start + 1]]))
-    later = np.flatnonzero(whole & (np.arange(len(t)) >= start))
-    drop = top - float(y[later].min())
-    if len(later) < _MIN_SAMPLES or drop < 0.5:
-        raise UnjudgeableError(f"the {tracks.colour[i]} ball did not fall")
-    rough = later[int(np.argmax(y[later] < y[later].min() + 0.15 * drop))]
-    # The first bounce tells most; small errors of the others would add up.
-    until = t[start] + 2.6 * (t[rough] - t[start])
-    window = later[t[later] <= until]
-    try:
-        fit = laws.fit_bounce(t[window], y[window])
-    except ValueError:
-        falling, ends = later[later <= rough], (top * diameter, float(y[later].min()) * diameter)
-        if len(falling) < 4:
-            return _Fall(diameter, 0.0, 0.0, *ends, float(t[rough]), float(t[start]), 0.0, 1.0, 1.0)
-        parabola = laws.fit_parabola(t[falling], y[falling])
-        steady = helpers.credit(parabola.residual, 0.06, 0.2)
-        return _Fall(diameter, -parabola.acceleration, 0.0, *ends, float(t[rough]), float(t[start]), steady, 1.0, 1.0)
-    contact, height = fit.contact_s[0], top - fit.floor
-    taken = contact - t[start]
-    rise = (y[start] - fit.floor) / fit.g
-    apex = contact - (rise + taken**2 / 2) / taken if taken > 0 else contact
-    dropped = helpers.credit(abs(apex - t[start]) - 1 / tracks.fps, 0.12 * taken, 0.4 * taken) if taken > 0 else 0.0
-    after = y[later[t[later] > until]]
-    gained = (float(after.max()) - fit.floor) / height - fit.restitution**2 if len(after) and height > 0 else 0.0
-    return _Fall(
-        diameter, fit.g, fit.restitution, top * diameter, fit.floor * diameter, contact, apex,
-        helpers.credit(fit.residual, 0.06, 0.2), dropped, helpers.credit(gained, 0.06, 0.25),
-    )  # fmt: skip
-
-
-def _flight(xy: Floats, ok: Bools) -> list[int]:
-    """Return the frames of a free flight: from the throw to just before the landing; xy [T, 2] in diameters.
-
-    Raises:
-        UnjudgeableError: there are too few of them.
-    """
-    seen = [k for k in np.flatnonzero(ok) if k >= _released(xy, ok)]
-    y = xy[seen, 1]
-    # The last frame of a clip may show the rebound already.
-    end = len(seen) - int(y[-1] <= y[0] + 0.3)
-    for k in range(int(np.argmax(y)) + 1, len(seen) - 1):
-        # A landing is the first turning point as low as the throw; a halt high up in the air is none.
-        if y[k] <= y[k - 1] and y[k] <= y[k + 1] and y[k] <= y[0] + 0.3:
-            end = k
-            break
-    if end < _MIN_SAMPLES:
-        raise UnjudgeableError("the ball did not fly long enough")
-    return [int(k) for k in seen[:end]]
-
-
-def _upper_edge(video: Video, colour: str, way: float) -> tuple[Floats, float]:
-    """Return the line (slope, offset; y upwards) along a ramp's upper edge, and the x of its lower end, in pixels.
-
-    Raises:
-        UnjudgeableError: there is no such edge.
-    """
-    name = list(COLOURS).index(colour)
-    tops = []
-    for k in sorted({0, len(video) // 2, len(video) - 1}):
-        index, weight = membership(video.frames[k])
-        soft = np.where(index == name, weight, 0.0)
-        core = soft > 0.5
-        row = core.argmax(axis=0)
-        above = soft[np.maximum(row - 1, 0), np.arange(soft.shape[1])] * (row > 0)
-        tops.append(np.where(core.any(axis=0), row - 0.5 - above, np.nan))
-    with np.errstate(invalid="ignore"):
-        # The ball hides a part of the edge in every frame, another one in each.
-        top = np.fmin.reduce(np.array(tops))
-    x = np.flatnonzero(np.isfinite(top)).astype(float)
-    if len(x) < 0.25 * video.size[1]:
-        raise UnjudgeableError("no ramp was found")
-    y = -top[np.isfinite(top)]
-    low_end = float(x.max() if way > 0 else x.min())
-    for _ in range(3):
-        line = np.polyfit(x, y, 1)
-        off = np.abs(np.polyval(line, x) - y)
-        keep = off <= max(2.5 * float(np.median(off)), 0.5)
-        x, y = x[keep], y[keep]
-    return np.asarray(line), low_end
-
-
-def _onset(t: Floats, moved: Floats) -> float | None:
-    """Return when a thing begins to move, from its distance [n] from its first place (in its heights), or None."""
-    gone = np.flatnonzero(moved > 0.05)
-    if not len(gone) or gone[0] == 0:
-        return None
-    k = int(gone[0])
-    if k + 1 >= len(t) or moved[k + 1] <= moved[k]:
-        return float(t[k])
-    back = moved[k] * (t[k + 1] - t[k]) / (moved[k + 1] - moved[k])
-    return float(np.clip(t[k] - back, t[k - 1], t[k]))
-
-
-def _never_hangs(t: Floats, shift: Floats, down: Floats) -> float:
-    """Return credit for a fall without a halt: shift and down [n] are the block's centre, in its heights."""
-    full = float(np.median(down[-2:]))
-    if len(t) < 4 or full < 0.1:
-        return 0.0
-    share = (down[1:] + down[:-1]) / 2 / full
-    speed = np.hypot(np.diff(shift), np.diff(down)) / np.diff(t)
-    halted = (share > 0.08) & (share < 0.92) & (speed < 0.12)
-    return helpers.credit(float(np.diff(t)[halted].sum()), 0.07, 0.4)
+        return Verdict(_product(parts), {"falls": 1.0, **parts})
 
 
 def _require_side(tracks: Tracks, i: int, j: int, side: str, what: str) -> None:

@@ -19,11 +19,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from tqdm import tqdm
 
 from sora_eval import __version__, registry
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
 from sora_eval.probes.base import Probe, Profile
-from sora_eval.types import Case
+from sora_eval.types import MODES, Case
 
 PACKAGES = ("numpy", "scipy", "opencv-python-headless", "mujoco-core", "av", "hydra-core")
 
@@ -110,15 +111,16 @@ def chosen_probes(config: DictConfig) -> dict[str, Probe]:
 def chosen_cases(config: DictConfig, probes: Mapping[str, Probe]) -> list[Case]:
     """Return the cases of a run: every probe, every mode that it supports, `count` each."""
     profile = chosen_profile(config)
-    if config.suite.count < 1:
-        raise ConfigError(f"suite.count must be at least 1, got {config.suite.count}")
-    from sora_eval.types import MODES
-
+    count = config.suite.count
+    if not isinstance(count, int) or count < 1:
+        raise ConfigError(f"suite.count must be a whole number of at least 1, got {count}")
+    if not isinstance(config.seed, int) or config.seed < 0:
+        raise ConfigError(f"seed must be a whole number of at least 0, got {config.seed}")
     for mode in config.suite.modes:
         if mode not in MODES:
             raise unknown("mode", mode, MODES)
     modes = [m for m in MODES if m in config.suite.modes]
-    return [c for p in probes.values() for m in modes if m in p.modes for c in p.cases(config.suite.count, profile, m, config.seed)]
+    return [c for p in probes.values() for m in modes if m in p.modes for c in p.cases(count, profile, m, config.seed)]
 
 
 def chosen_profile(config: DictConfig) -> Profile:
@@ -217,8 +219,6 @@ def _generate(config: DictConfig) -> int:
     import csv
     import io
 
-    from tqdm import tqdm
-
     from sora_eval.types import Video
     from sora_eval.video import replacing, write_h264
 
@@ -255,10 +255,19 @@ def _render(config: DictConfig) -> int:
 
 
 def _validate(config: DictConfig) -> int:
+    from sora_eval.reporting.validity import write_validity
     from sora_eval.validity import validate
 
-    probes = chosen_probes(config)
-    return validate(probes, chosen_profile(config), list(config.suite.modes), config.suite.count, config.seed, Path(config.out), config.workers)
+    probes = list(chosen_probes(config).values())
+    jobs = sum(m in p.modes for p in probes for m in config.suite.modes) + len(probes) * ("t2v" in config.suite.modes)
+    done = validate(probes, chosen_profile(config), config.suite.modes, config.suite.count, config.seed, config.workers or os.cpu_count() or 1)
+    rows = [row for some in tqdm(done, total=jobs, unit="probe and mode") for row in some]
+    command = shlex.join(["sora-eval", "validate", *HydraConfig.get().overrides.task])
+    page, missed = write_validity(rows, [p.name for p in probes], Path(config.out), command, config.suite.count, config.profile.name)
+    for row in missed:
+        print(f"missed: {row.probe} {row.mode} {row.what}: lowest {row.lowest:.2f}, AUC {row.auc:.2f}")
+    print(f"table: {page}")
+    return 1 if missed else 0
 
 
 _COMMANDS: dict[str, Callable[[DictConfig], int]] = {

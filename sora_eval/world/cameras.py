@@ -74,20 +74,20 @@ def cut(first: CameraPath, second: CameraPath, at_s: float) -> CameraPath:
     """Return `first` until `at_s`, then `second`, with nothing in between."""
     a, b = first.t_s < at_s, second.t_s > at_s
     # Both sides get a key at the cut, or the path would glide from one to the other until its next key.
-    t_s = [first.t_s[a], [at_s - 1e-6, at_s], second.t_s[b]]
-
     def joined(one: NDArray[np.float64], two: NDArray[np.float64]) -> NDArray[np.float64]:
-        ends = [[np.interp(at_s, path.t_s, v) for v in values.T] for path, values in ((first, one), (second, two))]
-        return np.concatenate([one[a], ends, two[b]])
+        before = [np.interp(at_s, first.t_s, v) for v in one.T]
+        after = [np.interp(at_s, second.t_s, v) for v in two.T]
+        return np.concatenate([one[a], np.array([before, after]), two[b]])
 
+    t_s = np.concatenate([first.t_s[a], np.array([at_s - 1e-6, at_s]), second.t_s[b]])
     fov = joined(first.fov[:, None], second.fov[:, None])[:, 0]
-    return CameraPath(np.concatenate(t_s), joined(first.eye, second.eye), joined(first.target, second.target), fov)
+    return CameraPath(t_s, joined(first.eye, second.eye), joined(first.target, second.target), fov)
 
 
 def away_and_back(
     peak: float, out: tuple[float, float] = (0.05, 0.35), back: tuple[float, float] = (0.55, 0.85), rest: float = 0.0
 ) -> Callable[[float], float]:
-    """Return u -> angle that goes smoothly to `peak` while u is in `out`, stays, goes to `rest` in `back` and stays there."""
+    """Return u -> angle that goes to `peak` while u is in `out`, stays, goes to `rest` in `back` and stays; smoothly."""
 
     def angle(u: float) -> float:
         rise, fall = (_smooth(float(np.clip((u - a) / (b - a), 0, 1))) for a, b in (out, back))

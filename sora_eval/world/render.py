@@ -164,7 +164,9 @@ class Renderer:
         base = np.array(palette.rgb(self.scene.floor), np.float32)
         if self.scene.tile_m <= 0:
             return np.broadcast_to(base, (len(points), 3)).copy()
-        odd = (np.floor(points[:, 0] / self.scene.tile_m) + np.floor(points[:, 1] / self.scene.tile_m)) % 2
+        # A tile is centred on x = 0, so that a mirrored scene has a mirrored floor.
+        tile = np.floor(points / self.scene.tile_m + (0.5, 0.0))
+        odd = tile.sum(axis=1) % 2
         contrast = 0.10 * np.clip(1 - (dist - 6) / 14, 0, 1)
         return base * (1 + contrast * (2 * odd - 1))[:, None].astype(np.float32)
 

@@ -35,6 +35,11 @@ def ball(radius: float, at: Vec3) -> Manifold:
     return Manifold.sphere(radius, 2 * SEGMENTS).translate(at)
 
 
+def ellipsoid(size: Vec3) -> Mesh:
+    """Return an ellipsoid of extents `size` around its centre."""
+    return to_mesh(Manifold.sphere(0.5, 2 * SEGMENTS).scale(size))
+
+
 def to_mesh(solid: Manifold) -> Mesh:
     """Return the triangle mesh of a solid."""
     m = solid.to_mesh()

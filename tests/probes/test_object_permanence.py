@@ -32,7 +32,7 @@ def broken(probe: Probe, case: Case, fault: str, severity: float = 1.0) -> Score
 def test_the_truth_scores_one_on_a_pair_of_twins(probe: Probe) -> None:
     for case in probe.cases(2, SMALL, "t2v"):
         found = scored(probe, case, true_video(case))
-        assert found.value is not None and found.value >= 0.97, (case.prompt, found)
+        assert (found.value or 0) >= 0.97, (case.prompt, found)
 
 
 @each
@@ -47,7 +47,8 @@ def test_a_mirrored_clip_answers_the_twin_and_not_the_case(probe: Probe) -> None
 @each
 def test_the_hero_gone_scores_near_zero(probe: Probe) -> None:
     found = broken(probe, probe.cases(1, SMALL, "t2v")[0], "vanishes")
-    assert found.value is not None and found.value < 0.1
+    assert found.value is not None
+    assert found.value < 0.1
 
 
 @pytest.mark.parametrize("fault", ["vanishes", "duplicates"])
@@ -55,7 +56,8 @@ def test_the_hero_gone_scores_near_zero(probe: Probe) -> None:
 def test_the_worse_the_fault_the_lower_the_score(probe: Probe, fault: str) -> None:
     case = probe.cases(1, SMALL, "t2v")[0]
     values = [broken(probe, case, fault, s).value or 0 for s in (0.0, 0.5, 1.0)]
-    assert values[0] >= 0.97 and values[1] < 0.9
+    assert values[0] >= 0.97
+    assert values[1] < 0.9
     assert values[0] >= values[1] >= values[2]
 
 
@@ -67,19 +69,27 @@ def test_broken_clips_are_judged_or_refused_but_never_an_error(probe: Probe) -> 
     noise = rng.integers(0, 256, true.frames.shape, dtype=np.uint8)
     for frames in (noise, true.frames[:5], true.frames[:1], true.frames[-6:], np.full_like(true.frames, 255)):
         assert (scored(probe, case, Video(frames, true.fps)).value or 0) < 0.5
-    # Half of the objects are never found.
     found = track(true)
-    for i in range(len(found)):
-        unseen = found.visible.copy()
-        unseen[i] = False
-        assert (probe.score(case, true, replace(found, visible=unseen)).value or 0) < 0.97
+    for share in np.linspace(0, 1, 25):
+        gone = rng.random(found.visible.shape) < share
+        gone[rng.integers(len(found))] = True
+        partial = replace(
+            found,
+            visible=found.visible & ~gone,
+            xy=np.where(gone[..., None], np.nan, found.xy),
+            box=np.where(gone[..., None], np.nan, found.box),
+            area=np.where(gone, 0.0, found.area),
+            shape={k: np.where(gone, np.nan, v) for k, v in found.shape.items()},
+        )
+        assert (probe.score(case, true, partial).value or 0) < 0.5
 
 
 def test_a_ball_that_waits_while_nobody_looks_comes_late() -> None:
     probe = EvolvesUnseen()
     case = probe.cases(1, SMALL, "t2v")[0]
     found = broken(probe, case, "stopped")
-    assert found.components["gone_on"] < 0.1 and found.components["same_shape"] == 1
+    assert found.components["gone_on"] < 0.1
+    assert found.components["same_size"] == 1
 
 
 def test_one_more_or_one_less_is_no_partial_credit() -> None:
@@ -102,6 +112,7 @@ def test_a_case_says_in_words_what_its_judge_asks_for() -> None:
     for probe in PROBES:
         for case in probe.cases(6, SMALL, "t2v"):
             p = case.scene["params"]
-            asked = [str(v) for k, v in p.items() if k in ("colour", "landmark", "wall", "screen", "body", "head", "companion", "shape")]
+            named = ("colour", "landmark", "wall", "screen", "body", "head", "companion", "shape")
+            asked = [p[k] for k in named if k in p]
             asked += [p[k] for k in ("to", "start", "side") if k in p]
             assert all(word in case.prompt.lower() for word in asked), (case.prompt, asked)

@@ -48,7 +48,9 @@ def test_words_swap_sides_and_keep_their_article(name: str) -> None:
             other = family.caption(family.mirrored(p), np.random.default_rng(seed), long)
             swapped = words.replace("left", "\0").replace("right", "left").replace("\0", "right")
             assert other == swapped.replace("blight", "bright").replace("bleft", "bright")
-            assert " a orange" not in words and " an red" not in words and words[0].isupper() and words.endswith(".")
+            assert " a orange" not in words.lower()
+            assert words[0].isupper()
+            assert words.endswith(".")
 
 
 @each
@@ -60,7 +62,7 @@ def test_the_hero_is_seen_first_and_last_and_hidden_when_it_is_said_to_be(name: 
     assert full.ids is not None
     i = [b.name for b in scene.bodies].index(scene.facts["hero"])
     seen = (full.ids == i).sum(axis=(1, 2))
-    assert seen[0] > 4 and seen[-1] > 4
+    assert min(seen[0], seen[-1]) > 4
     a, b = scene.facts["hidden_s"]
     t = full.states.t_s
     inside = (t > a + 1e-6) & (t < b - 1e-6)

@@ -39,7 +39,7 @@ def mirrored(params: Mapping[str, Any]) -> Params:
 
 
 def bitten(size: Vec3, tool_m: float, at: Vec3) -> Mesh:
-    """Return a standing disc of extents `size` less a ball of diameter `tool_m` at `at`, seen from the disc's centre."""
+    """Return a standing disc of extents `size` less a ball of diameter `tool_m`, `at` from the disc's centre."""
     return shapes.to_mesh(shapes.disc(size) - shapes.ball(tool_m / 2, at))
 
 
@@ -49,10 +49,12 @@ def _mouth(way: float) -> Mesh:
     reach = 2 * BITER_M
     wedge = CrossSection([np.array([[0.0, 0.0], [reach, -0.55 * reach], [reach, 0.55 * reach]])])
     prism = Manifold.extrude(wedge, reach).translate((0.06, 0.0, -reach / 2)).rotate((90.0, 0.0, 0.0))
-    return shapes.to_mesh(shapes.ball(BITER_M / 2, (0.0, 0.0, 0.0)) - (prism if way > 0 else prism.rotate((0.0, 0.0, 180.0))))
+    return shapes.to_mesh(Manifold.sphere(BITER_M / 2, 32) - (prism if way > 0 else prism.rotate((0.0, 0.0, 180.0))))
 
 
-def build(duration_s: float, *, cookie: str, biter: str, side: str, depth: float, chips: int, style: Mapping[str, Any]) -> Scene:
+def build(
+    duration_s: float, *, cookie: str, biter: str, side: str, depth: float, chips: int, style: Mapping[str, Any]
+) -> Scene:
     """Return the scene; the creature's way takes four fifths of the clip's duration."""
     way = 1.0 if side == "left" else -1.0
     place: Vec3 = (0.5 * way, 0.0, COOKIE[2] / 2)
@@ -76,9 +78,30 @@ def build(duration_s: float, *, cookie: str, biter: str, side: str, depth: float
     body = Body("biter", "ball", (BITER_M,) * 3, biter, start, motion="path", path=walk(0, 0, 0), shown=(bite_s, 1e9))
     bodies += [
         body,
-        Body("mouth", "mesh", body.size, biter, start, motion="path", path=body.path, shown=(-1e9, bite_s), mesh=_mouth(way)),
-        Body("eye", "ball", (0.22,) * 3, "white", start, motion="path", path=walk(0.02 * way, -0.36, 0.24), tracked=False),
-        Body("pupil", "ball", (0.12,) * 3, "dark grey", start, motion="path", path=walk(0.05 * way, -0.45, 0.25), tracked=False),
+        Body(
+            "mouth",
+            "mesh",
+            body.size,
+            biter,
+            start,
+            motion="path",
+            path=body.path,
+            shown=(-1e9, bite_s),
+            mesh=_mouth(way),
+        ),
+        Body(
+            "eye", "ball", (0.22,) * 3, "white", start, motion="path", path=walk(0.02 * way, -0.36, 0.24), tracked=False
+        ),
+        Body(
+            "pupil",
+            "ball",
+            (0.12,) * 3,
+            "dark grey",
+            start,
+            motion="path",
+            path=walk(0.05 * way, -0.45, 0.25),
+            tracked=False,
+        ),
     ]
     facts = {
         "hero": "bitten",
@@ -108,14 +131,18 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     side = params["side"]
     cookie, biter = f"round {params['cookie']} cookie", f"{params['biter']} ball-shaped creature"
     short = [
-        f"{common.article(biter)} comes from the {side}, bites a piece out of the {side} edge of a {cookie} and goes away again",
-        f"a {cookie} stands facing us; {common.article(biter)} comes from the {side}, takes a bite out of its {side} side and leaves",
-        f"from the {side} {common.article(biter)} comes up to a {cookie}, takes a big bite out of its {side} edge and goes back to the {side}",
+        f"{common.article(biter)} comes from the {side}, bites a piece out of the {side} edge of a {cookie} and"
+        " goes away again",
+        f"a {cookie} stands facing us; {common.article(biter)} comes from the {side}, takes a bite out of its"
+        f" {side} side and leaves",
+        f"from the {side} {common.article(biter)} comes up to a {cookie}, takes a big bite out of its {side} edge"
+        f" and goes back to the {side}",
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:
         words += (
-            f" The cookie has dark chips, does not move and is half as wide again as the creature. {common.style_words(params['style'])}"
+            " The cookie has dark chips, does not move and is half as wide again as the creature."
+            f" {common.style_words(params['style'])}"
             " The camera is close and does not move."
         )
     return words

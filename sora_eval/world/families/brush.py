@@ -9,7 +9,7 @@ import numpy as np
 
 from sora_eval.world.families import common
 from sora_eval.world.families.common import Params
-from sora_eval.world.scene import Body, Event, Scene, Vec3
+from sora_eval.world.scene import Body, Event, Scene, Shape, Vec3
 
 WIDTHS_M: dict[str, float] = {"broad": 0.46, "medium": 0.36}
 CANVAS: Vec3 = (3.3, 0.1, 2.15)
@@ -37,7 +37,9 @@ def mirrored(params: Mapping[str, Any]) -> Params:
     return {**params, "to": common.OPPOSITE[params["to"]], "style": common.mirrored_style(params["style"])}
 
 
-def build(duration_s: float, *, handle: str, paint: str, to: str, width: str, height: float, style: Mapping[str, Any]) -> Scene:
+def build(
+    duration_s: float, *, handle: str, paint: str, to: str, width: str, height: float, style: Mapping[str, Any]
+) -> Scene:
     """Return the scene; the stroke takes three fifths of the clip's duration."""
     way = 1.0 if to == "right" else -1.0
     wide, z = WIDTHS_M[width], height
@@ -47,10 +49,21 @@ def build(duration_s: float, *, handle: str, paint: str, to: str, width: str, he
     grown = ((from_s, 0.001, 1.0, 1.0), (to_s, 1.0, 1.0, 1.0))
     run = ((from_s, -way * _HALF_M, front, z), (to_s, 0.0, front, z))
     bodies = [
-        Body("frame", "box", (CANVAS[0] + 0.16, 0.1, CANVAS[2] + 0.16), "dark grey", (0.0, 0.04, middle), tracked=False),
+        Body(
+            "frame", "box", (CANVAS[0] + 0.16, 0.1, CANVAS[2] + 0.16), "dark grey", (0.0, 0.04, middle), tracked=False
+        ),
         Body("canvas", "box", CANVAS, "white", (0.0, 0.0, middle), tracked=False),
         Body(
-            "stroke", "box", (2 * _HALF_M, 0.03, wide), paint, run[0][1:], motion="path", path=run, growth=grown, shown=(from_s, 1e9), solid=False
+            "stroke",
+            "box",
+            (2 * _HALF_M, 0.03, wide),
+            paint,
+            run[0][1:],
+            motion="path",
+            path=run,
+            growth=grown,
+            shown=(from_s, 1e9),
+            solid=False,
         ),
     ]
     # The brush leans back from its way; its parts sit along its axis, measured from where it touches the canvas.
@@ -58,10 +71,21 @@ def build(duration_s: float, *, handle: str, paint: str, to: str, width: str, he
     axis = (-way * np.sin(lean), np.cos(lean))
     keys = ((from_s, -1.0, 0.0), (to_s, 1.0, 0.0), (lift_s, 1.0, 0.0), (up_s, 1.0, 0.55))
 
-    def part(name: str, shape: str, size: Vec3, colour: str, along: float, *, tracked: bool = True) -> Body:
-        path = tuple((t, way * _HALF_M * x + along * axis[0], front - 0.15, z + up + along * axis[1]) for t, x, up in keys)
+    def part(name: str, shape: Shape, size: Vec3, colour: str, along: float, *, tracked: bool = True) -> Body:
+        path = tuple(
+            (t, way * _HALF_M * x + along * axis[0], front - 0.15, z + up + along * axis[1]) for t, x, up in keys
+        )
         return Body(
-            name, shape, size, colour, path[0][1:], roll=-way * _LEAN, motion="path", path=path, solid=False, tracked=tracked  # type: ignore[arg-type]
+            name,
+            shape,
+            size,
+            colour,
+            path[0][1:],
+            roll=-way * _LEAN,
+            motion="path",
+            path=path,
+            solid=False,
+            tracked=tracked,
         )
 
     bodies += [
@@ -86,8 +110,10 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     brush, stroke = f"brush with {common.article(params['handle'])} handle", f"{params['paint']} stroke"
     short = [
         f"a {brush} paints {common.article(stroke)} from {start} to {to} across a white canvas and then lifts off",
-        f"on a white canvas a {brush} paints {common.article(stroke)} from the {start} to the {to}; the stroke follows the brush and stays",
-        f"a {brush} moves from {start} to {to} over a white canvas and leaves {common.article(stroke)} of paint behind it, then it is lifted",
+        f"on a white canvas a {brush} paints {common.article(stroke)} from the {start} to the {to}; the stroke"
+        " follows the brush and stays",
+        f"a {brush} moves from {start} to {to} over a white canvas and leaves {common.article(stroke)} of paint"
+        " behind it, then it is lifted",
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:

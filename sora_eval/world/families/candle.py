@@ -19,7 +19,7 @@ FLAME: Vec3 = (0.56, 0.56, 0.86)
 TALL: dict[str, float] = {"short": 0.95, "tall": 1.25}
 _PUFF = ((0.0, 0.0, 0.62), (-0.30, 0.10, 0.46), (-0.24, -0.16, 0.40))
 """The balls of the puff: offset along its way, offset upwards and diameter, metres."""
-_WAIT, _THROUGH = 0.06, 0.88
+_WAIT, _THROUGH = 0.08, 0.88
 _DIMMED = 0.35
 
 
@@ -45,20 +45,22 @@ def mirrored(params: Mapping[str, Any]) -> Params:
 def _drop() -> Mesh:
     """Return a flame: a ball drawn out to a tip, centred on its box."""
     radius = FLAME[0] / 2
-    low = shapes.ball(radius, (0.0, 0.0, radius - FLAME[2] / 2))
+    low = Manifold.sphere(radius, 28).translate((0.0, 0.0, radius - FLAME[2] / 2))
     tip = Manifold.sphere(0.02, 8).translate((0.0, 0.0, FLAME[2] / 2 - 0.02))
     return shapes.to_mesh(Manifold.batch_hull([low, tip]))
 
 
-def build(duration_s: float, *, candle: str, flame: str, puff: str, side: str, height: str, style: Mapping[str, Any]) -> Scene:
+def build(
+    duration_s: float, *, candle: str, flame: str, puff: str, side: str, height: str, style: Mapping[str, Any]
+) -> Scene:
     """Return the scene; the puff crosses it once in the clip's duration."""
     way = 1.0 if side == "left" else -1.0
     tall = TALL[height]
     z = tall + 0.05 + FLAME[2] / 2
-    reach = 1.38
+    near, far = -1.22, 1.36
     set_off, through = _WAIT * duration_s, _THROUGH * duration_s
-    # The flame goes out when the puff's front is half way into it.
-    out_s = set_off + (through - set_off) * (reach - _PUFF[0][2] / 2 - 0.05) / (2 * reach)
+    # The flame goes out as the puff's front touches it.
+    out_s = set_off + (through - set_off) * (0.02 - near - (_PUFF[0][2] + FLAME[0]) / 2) / (far - near)
     bodies = [
         Body("candle", "cylinder", (0.72, 0.72, tall), candle, (0.0, 0.0, tall / 2)),
         Body("wick", "cylinder", (0.07, 0.07, 0.2), "dark grey", (0.0, 0.0, tall + 0.1), tracked=False),
@@ -66,13 +68,27 @@ def build(duration_s: float, *, candle: str, flame: str, puff: str, side: str, h
         Body("room", "box", (12.0, 0.2, 7.0), style["backdrop"], (0.0, 1.6, 3.4), tracked=False),
     ]
     for k, (back, up, wide) in enumerate(_PUFF):
-        keys = tuple((t, x + way * back, -0.1, z + up) for t, x in ((set_off, -way * reach), (through, way * reach)))
+        keys = tuple((t, x + way * back, -0.1, z + up) for t, x in ((set_off, way * near), (through, way * far)))
         bodies.append(Body(f"puff{k}", "ball", (wide,) * 3, puff, keys[0][1:], motion="path", path=keys, solid=False))
     for k in range(3):
         from_s = out_s + 0.04 * k * duration_s
-        keys = tuple((t, 0.06 * (k - 1), 0.0, h) for t, h in ((from_s, tall + 0.3), (duration_s, tall + 1.15 - 0.28 * k)))
+        keys = tuple(
+            (t, 0.06 * (k - 1), 0.0, h) for t, h in ((from_s, tall + 0.3), (duration_s, tall + 1.15 - 0.28 * k))
+        )
         size = (0.13 + 0.04 * (2 - k),) * 3
-        bodies.append(Body(f"smoke{k}", "ball", size, "grey", keys[0][1:], motion="path", path=keys, shown=(from_s, 1e9), tracked=False))
+        bodies.append(
+            Body(
+                f"smoke{k}",
+                "ball",
+                size,
+                "grey",
+                keys[0][1:],
+                motion="path",
+                path=keys,
+                shown=(from_s, 1e9),
+                tracked=False,
+            )
+        )
     effect = ["flame", "smoke0", "smoke1", "smoke2"]
     facts = {
         "hero": "flame",
@@ -89,10 +105,13 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     side, far = params["side"], common.OPPOSITE[params["side"]]
     candle, flame, puff = f"{params['candle']} candle", f"{params['flame']} flame", f"{params['puff']} puff of air"
     short = [
-        f"a {candle} burns with {common.article(flame)}; a {puff} comes from the {side}, blows it out and drifts on to the {far},"
+        f"a {candle} burns with {common.article(flame)}; a {puff} comes from the {side}, blows it out and drifts"
+        f" on to the {far},"
         " and the room gets darker",
-        f"a {puff} drifts from {side} to {far} past a burning {candle}; its {flame} goes out as the puff arrives, and the room darkens",
-        f"{common.article(flame)} burns on a {candle} until a {puff} from the {side} blows it out; the light goes with it, and the puff moves"
+        f"a {puff} drifts from {side} to {far} past a burning {candle}; its {flame} goes out as the puff arrives,"
+        " and the room darkens",
+        f"{common.article(flame)} burns on a {candle} until a {puff} from the {side} blows it out; the light goes"
+        " with it, and the puff moves"
         f" on to the {far}",
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])

@@ -37,7 +37,15 @@ def mirrored(params: Mapping[str, Any]) -> Params:
 
 
 def build(
-    duration_s: float, *, heavy: str, light: str, to: str, ratio: int, restitution: float, texture: str, style: Mapping[str, Any]
+    duration_s: float,
+    *,
+    heavy: str,
+    light: str,
+    to: str,
+    ratio: int,
+    restitution: float,
+    texture: str,
+    style: Mapping[str, Any],
 ) -> Scene:
     """Return the scene; the speed is such that all that happens in two seconds stays in the picture."""
     way = 1.0 if to == "right" else -1.0

@@ -11,8 +11,9 @@ from sora_eval.world.families import common
 from sora_eval.world.families.common import Params
 from sora_eval.world.scene import Body, Scene
 
-NUMBERS = {2: "two", 3: "three", 4: "four"}
-_DISTANCE, _NEARER, _REACH, _STEP = 10.5, 1.2, 3.8, 1.5
+NUMBERS = {3: "three", 4: "four"}
+_DISTANCE, _NEARER, _REACH = 10.5, 1.2, 3.85
+_STEP = {3: 1.5, 4: 1.42}
 _SCREEN = (1.8, 0.12, 2.0)
 
 
@@ -50,9 +51,9 @@ def build(
     texture: str,
     style: Mapping[str, Any],
 ) -> Scene:
-    """Return the scene; `odd` is the one that the faults concern, counted from the left, of no meaning in the true world."""
+    """Return the scene; `odd` is the one that the faults concern, from the left; the true world doesn't know it."""
     way = 1.0 if to == "right" else -1.0
-    places = [(i - (number - 1) / 2) * _STEP for i in range(number)]
+    places = [(i - (number - 1) / 2) * _STEP[number] for i in range(number)]
     row = [
         common.standing(f"one_{i}", shape, 1.0, colour, x, 0.0, texture=texture, solid=False)
         for i, x in enumerate(places)
@@ -85,9 +86,11 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     short = [
         f"{row} stand still in a row; {screen} slides from {start} to {to} in front of them and out of the way again",
         f"{screen} passes from the {start} to the {to} in front of a row of {row} that do not move",
-        f"a row of {row}; {screen} slides past them from {start} to {to}, hides some of them for a moment and then none",
+        f"a row of {row}; {screen} slides past them from {start} to {to}, hides some of them for a moment and "
+        f"then none",
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:
-        words += f" All {number} are alike and {params['texture']}. {common.style_words(params['style'])} The camera does not move."
+        words += f" All {number} are alike and {params['texture']}. "
+        words += f"{common.style_words(params['style'])} The camera does not move."
     return words

@@ -82,10 +82,12 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     goes = f"slides on to the {common.OPPOSITE[start]}" if params["then"] == "on" else "is lifted up and away"
     short = [
         f"{hero} stands still on the floor; {screen} slides in front of it from the {start}, covers it and {goes}",
-        f"{screen} comes from the {start}, hides {hero} completely, then {goes}, and the {params['shape']} is still there",
+        f"{screen} comes from the {start}, hides {hero} completely, then {goes}, and the {params['shape']} is "
+        f"still there",
         f"{screen} slides from the {start} over {hero} that does not move; then it {goes}",
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:
-        words += f" The {params['shape']} is {params['size']} and {params['texture']}. {common.style_words(params['style'])} The camera does not move."
+        words += f" The {params['shape']} is {params['size']} and {params['texture']}. "
+        words += f"{common.style_words(params['style'])} The camera does not move."
     return words

@@ -86,11 +86,15 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     ball, mark = common.article(f"{params['colour']} ball"), common.article(name)
     looks = "tilts up" if params["away"] == "up" else f"pans away to the {params['away']}"
     short = [
-        f"{ball} rolls at a steady speed from {start} to {to} past {mark}; meanwhile the camera {looks} until both are out of sight, and back",
-        f"{ball} rolls steadily towards {mark} from the {start}; the camera {looks} and comes back; by then the ball is on the {to} of the {name}",
-        f"the camera {looks} and back again while {ball}, first on the {start} of {mark}, rolls past it to the {to} at a steady speed",
+        f"{ball} rolls at a steady speed from {start} to {to} past {mark}; meanwhile the camera {looks} until "
+        f"both are out of sight, and back",
+        f"{ball} rolls steadily towards {mark} from the {start}; the camera {looks} and comes back; by then "
+        f"the ball is on the {to} of the {name}",
+        f"the camera {looks} and back again while {ball}, first on the {start} of {mark}, rolls past it to "
+        f"the {to} at a steady speed",
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:
-        words += f" The ball is {params['texture']}, the {params['landmark_shape']} stands still. {common.style_words(params['style'])}"
+        words += f" The ball is {params['texture']}, the {params['landmark_shape']} stands still. "
+        words += f"{common.style_words(params['style'])}"
     return words

@@ -47,9 +47,7 @@ def build(
     """Return the scene; `height_m` is from the floor to the ball's lowest point at the start."""
     way = 1.0 if side == "right" else -1.0
     start = (way * 1.5, 0.0, height_m + diameter_m / 2)
-    hero = Body(
-        "ball", "ball", (diameter_m,) * 3, ball, start, texture=texture, motion="free", restitution=restitution
-    )
+    hero = Body("ball", "ball", (diameter_m,) * 3, ball, start, texture=texture, motion="free", restitution=restitution)
     stand = common.standing("block", "cube", 1.6, block, -way * 2.2, 0.0)
     fall_s = float(np.sqrt(2 * height_m / 9.81))
     facts = {
@@ -68,7 +66,8 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     short = [
         f"{ball} {wide} wide is dropped from a height of {height} to the {side} of {block} and bounces, in real time",
         f"in real time, {ball} {wide} across falls {height} to the floor and bounces; {block} stands on its {other}",
-        f"{block} stands still; to its {side}, {ball} {wide} wide is let go {height} above the floor, falls and bounces at its natural speed",
+        f"{block} stands still; to its {side}, {ball} {wide} wide is let go {height} above the floor,"
+        " falls and bounces at its natural speed",
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:

@@ -116,9 +116,7 @@ def _hair_mesh() -> Mesh:
     return shapes.to_mesh(whole - face)
 
 
-def _arm(
-    side: str, way: float, x: float, shirt: str, gloves: str, duration_s: float, *, rises: bool
-) -> list[Body]:
+def _arm(side: str, way: float, x: float, shirt: str, gloves: str, duration_s: float, *, rises: bool) -> list[Body]:
     """Return an arm and its hand; angles are measured from upright, outwards."""
     u = np.linspace(0.0, 1.0, _KEYS)
     smooth = u * u * (3 - 2 * u)
@@ -149,6 +147,8 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:
         face = "Its face is pale." if params["facing"] == "us" else "We see the back of its head."
-        words += f" Both hands hang down at first. {face} The other hand stays down. {common.style_words(params['style'])}"
+        words += (
+            f" Both hands hang down at first. {face} The other hand stays down. {common.style_words(params['style'])}"
+        )
         words += " The camera does not move."
     return words

@@ -41,8 +41,8 @@ def mirrored(params: Mapping[str, Any]) -> Params:
 
 
 def build(
-    duration_s: float, *, by: str, shape: str, colour: str, landmark: str, landmark_shape: str, other: str, side: str, size: str,
-    texture: str, style: Mapping[str, Any],
+    duration_s: float, *, by: str, shape: str, colour: str, landmark: str, landmark_shape: str, other: str, side: str,
+    size: str, texture: str, style: Mapping[str, Any],
 ) -> Scene:  # fmt: skip
     """Return the scene; `side` is where the object leaves the picture and comes in again."""
     way = 1.0 if side == "right" else -1.0
@@ -78,7 +78,7 @@ def build(
 def _travelling(hero: Body, way: float, duration_s: float) -> Body:
     """Return the hero on its way out and back, farther than it came from: the way back is not the way out reversed."""
     # Far enough out for a frame twice as wide as high.
-    keys = ((0.06, 0.7), (0.36, 6.8), (0.54, 6.8), (0.94, -0.6))
+    keys = ((0.06, 0.7), (0.36, 7.4), (0.54, 7.4), (0.94, -0.6))
     path = tuple((u * duration_s, way * x, 0.0, hero.pos[2]) for u, x in keys)
     rolled = [np.degrees(way * (x - keys[0][1]) * 2 / hero.size[0]) for _, x in keys]
     turns = (
@@ -97,9 +97,12 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     if params["by"] == "motion":
         verb = "rolls" if shape == "ball" else "slides"
         short = [
-            f"{hero} {verb} out of the picture on the {side}, comes back the same way and stops beside {a_mark} that stands on the {start}",
-            f"{a_mark} stands on the {start}; {hero} leaves the picture to the {side}, returns from there and comes up close to the {mark}",
-            f"{hero} {verb} away to the {side} until it is out of sight, then {verb} back in the same way, up to {a_mark} on the {start}",
+            f"{hero} {verb} out of the picture on the {side}, comes back the same way and stops beside {a_mark} "
+            f"that stands on the {start}",
+            f"{a_mark} stands on the {start}; {hero} leaves the picture to the {side}, returns from there and "
+            f"comes up close to the {mark}",
+            f"{hero} {verb} away to the {side} until it is out of sight, then {verb} back in the same way, up to "
+            f"{a_mark} on the {start}",
         ]
         ending = "The camera does not move."
     else:
@@ -107,9 +110,12 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
         back = f"back to the {side} until they are on the {start} of the picture"
         pair = f"{a_mark} stands on the {start} of {hero}"
         short = [
-            f"{pair} in the middle of the picture; the camera pans to the {start} to {away} until they are out of sight, then pans {back}",
-            f"{pair}, both in the middle and still; the camera turns to the {start}, loses them, sees {away}, and turns {back}",
-            f"in the middle {pair}; the camera pans {start} until only {away} is in view and then {back}; nothing else moves",
+            f"{pair} in the middle of the picture; the camera pans to the {start} to {away} until they are out of "
+            f"sight, then pans {back}",
+            f"{pair}, both in the middle and still; the camera turns to the {start}, loses them, sees {away}, and "
+            f"turns {back}",
+            f"in the middle {pair}; the camera pans {start} until only {away} is in view and then {back}; nothing "
+            f"else moves",
         ]
         ending = "The camera only turns."
     words = common.sentence(short[int(rng.integers(len(short)))])

@@ -1,4 +1,4 @@
-"""One thing moves to the left or right past two standing pillars; the camera stands still or follows it at a slower pace."""
+"""One thing moves to the left or right past two pillars; the camera stands still or follows it at a slower pace."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def build(
 def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = False) -> str:
     """Return words for the scene."""
     start = common.OPPOSITE[params["to"]]
-    verb = "rolls" if params["shape"] == "ball" else "slides"
+    verb = "rolls steadily" if params["shape"] == "ball" else "slides steadily"
     hero, wall = common.article(f"{params['colour']} {params['shape']}"), common.article(f"{params['wall']} wall")
     short = [
         f"{hero} {verb} from {start} to {params['to']}, passes behind {wall} and comes out on the other side",
@@ -75,5 +75,6 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:
-        words += f" The {params['shape']} is {params['size']} and {params['texture']}. {common.style_words(params['style'])} The camera does not move."
+        words += f" The {params['shape']} is {params['size']} and {params['texture']}. "
+        words += f"{common.style_words(params['style'])} The camera does not move."
     return words

@@ -33,7 +33,15 @@ def mirrored(params: Mapping[str, Any]) -> Params:
 
 
 def build(
-    duration_s: float, *, ball: str, to: str, diameter_m: float, across: float, up: float, texture: str, style: Mapping[str, Any]
+    duration_s: float,
+    *,
+    ball: str,
+    to: str,
+    diameter_m: float,
+    across: float,
+    up: float,
+    texture: str,
+    style: Mapping[str, Any],
 ) -> Scene:
     """Return the scene; `across` and `up` are the speeds of the throw in m/s."""
     way = 1.0 if to == "right" else -1.0
@@ -63,7 +71,8 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     short = [
         f"{ball} {wide} wide is thrown and flies through the air in a high arc from {start} to {to}, in real time",
         f"in real time, {ball} {wide} across flies in an arc from the {start} to the {to}",
-        f"thrown upwards on the {start}, {ball} {wide} wide sails through the air and comes down on the {to}, at its natural speed",
+        f"thrown upwards on the {start}, {ball} {wide} wide sails through the air"
+        f" and comes down on the {to}, at its natural speed",
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:

@@ -36,14 +36,24 @@ def mirrored(params: Mapping[str, Any]) -> Params:
 
 
 def build(
-    duration_s: float, *, ball: str, ramp: str, to: str, diameter_m: float, angle: int, texture: str, style: Mapping[str, Any]
+    duration_s: float,
+    *,
+    ball: str,
+    ramp: str,
+    to: str,
+    diameter_m: float,
+    angle: int,
+    texture: str,
+    style: Mapping[str, Any],
 ) -> Scene:
     """Return the scene; the ball starts at rest near the upper end and stays on the ramp for two seconds."""
     way = 1.0 if to == "right" else -1.0
     slope = float(np.radians(angle))
     rise = _LENGTH_M * float(np.tan(slope))
     half = _LENGTH_M / 2
-    corners = [(way * x, y, z) for x, z in ((-half, 0.0), (half, 0.0), (-half, rise)) for y in (-_DEPTH_M / 2, _DEPTH_M / 2)]
+    corners = [
+        (way * x, y, z) for x, z in ((-half, 0.0), (half, 0.0), (-half, rise)) for y in (-_DEPTH_M / 2, _DEPTH_M / 2)
+    ]
     wedge = shapes.to_mesh(Manifold.hull_points(np.array(corners, dtype=np.float32)))
     body = Body("ramp", "mesh", (_LENGTH_M, _DEPTH_M, rise), ramp, (0.0, 0.0, 0.0), mesh=wedge)
     normal = np.array([way * np.sin(slope), 0.0, np.cos(slope)])
@@ -77,13 +87,16 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     wide, angle = common.metres(params["diameter_m"]), f"{params['angle']} degrees"
     short = [
         f"{ball} {wide} wide rolls down {ramp} from {start} to {to}, faster and faster, in real time",
-        f"in real time, {ball} {wide} across starts at rest at the top of {ramp} that slopes down to the {to} at {angle} and rolls down",
-        f"{ramp} falls from the {start} to the {to} at {angle}; {ball} {wide} wide is let go at its top and rolls down at its natural speed",
+        f"in real time, {ball} {wide} across starts at rest at the top of {ramp}"
+        f" that slopes down to the {to} at {angle} and rolls down",
+        f"{ramp} falls from the {start} to the {to} at {angle}; {ball} {wide} wide is let go at its top"
+        " and rolls down at its natural speed",
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:
         words += (
-            f" The ball is {params['texture']} and solid, the ramp slopes at {angle}. {common.style_words(params['style'])}"
+            f" The ball is {params['texture']} and solid, the ramp slopes at {angle}."
+            f" {common.style_words(params['style'])}"
             " The camera looks from the side, level, and does not move."
         )
     return words

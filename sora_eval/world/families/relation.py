@@ -51,7 +51,7 @@ def build(
     depth: float,
     style: Mapping[str, Any],
 ) -> Scene:
-    """Return the scene: centres `apart` metres from each other, their middle `shift` metres to the right of the frame's."""
+    """Return the scene: centres `apart` metres from each other, their middle `shift` metres right of the frame's."""
     way = 1.0 if side == "right" else -1.0
     first = things.stand("a", a, shift + way * apart / 2, depth / 2)
     second = things.stand("b", b, shift - way * apart / 2, -depth / 2)

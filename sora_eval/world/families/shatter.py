@@ -34,7 +34,7 @@ def sample(rng: np.random.Generator) -> Params:
 
 
 def mirrored(params: Mapping[str, Any]) -> Params:
-    """Return the same scene with left and right exchanged; the cracks are others, for no one names them."""
+    """Return the same scene with left and right exchanged, cracks included."""
     return {
         **params,
         "side": common.OPPOSITE[params["side"]],
@@ -53,7 +53,15 @@ def _pieces(cracks: int, flip: bool) -> tuple[tuple[Vec3, Mesh], ...]:
 
 
 def build(
-    duration_s: float, *, glass: str, block: str, side: str, drop: str, tilt: float, cracks: int, style: Mapping[str, Any]
+    duration_s: float,
+    *,
+    glass: str,
+    block: str,
+    side: str,
+    drop: str,
+    tilt: float,
+    cracks: int,
+    style: Mapping[str, Any],
 ) -> Scene:
     """Return the scene; the fall takes half a second and more, whatever the clip's duration."""
     way = 1.0 if side == "right" else -1.0
@@ -67,7 +75,9 @@ def build(
     for k, (at, mesh) in enumerate(_pieces(cracks, way < 0)):
         low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
         size: Vec3 = tuple(float(v) for v in high - low)  # type: ignore[assignment]
-        bodies.append(Body(f"piece{k}", "mesh", size, glass, at, motion="free", mass=0.4 / _PIECES, friction=0.8, mesh=mesh))
+        bodies.append(
+            Body(f"piece{k}", "mesh", size, glass, at, motion="free", mass=0.4 / _PIECES, friction=0.8, mesh=mesh)
+        )
         names.append(f"piece{k}")
     facts = {"hero": "glass", "drop_m": DROPS_M[drop], "pieces": names}
     camera = common.front_view(duration_s, distance=5.4, height=2.9, look=(0.0, 0.0, 1.2))
@@ -80,10 +90,13 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     side = params["side"]
     glass, block = f"{params['glass']} glass", f"{params['block']} block"
     short = [
-        f"{common.article(glass)} falls onto the floor and shatters into many pieces; {common.article(block)} stands on the {side} of it",
-        f"{common.article(glass)} drops from above, hits the floor to the {common.OPPOSITE[side]} of {common.article(block)} and breaks into pieces,"
+        f"{common.article(glass)} falls onto the floor and shatters into many pieces; {common.article(block)}"
+        f" stands on the {side} of it",
+        f"{common.article(glass)} drops from above, hits the floor to the {common.OPPOSITE[side]} of"
+        f" {common.article(block)} and breaks into pieces,"
         " which stay where they come to rest",
-        f"beside {common.article(block)} on the {side}, {common.article(glass)} falls, hits the floor and bursts into shards",
+        f"beside {common.article(block)} on the {side}, {common.article(glass)} falls, hits the floor and bursts"
+        " into shards",
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:

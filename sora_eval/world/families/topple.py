@@ -35,7 +35,15 @@ def mirrored(params: Mapping[str, Any]) -> Params:
 
 
 def build(
-    duration_s: float, *, ball: str, block: str, to: str, diameter_m: float, height_m: float, texture: str, style: Mapping[str, Any]
+    duration_s: float,
+    *,
+    ball: str,
+    block: str,
+    to: str,
+    diameter_m: float,
+    height_m: float,
+    texture: str,
+    style: Mapping[str, Any],
 ) -> Scene:
     """Return the scene; the ball hits the upper part, at the height from which it was thrown."""
     way = 1.0 if to == "right" else -1.0
@@ -79,9 +87,12 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     ball, block = common.article(f"{params['ball']} ball"), f"tall {params['block']} block"
     to, start = params["to"], common.OPPOSITE[params["to"]]
     short = [
-        f"{ball} flies in from the {start} and hits the top of a {block}, which tips over to the {to} and lies flat on the floor",
-        f"a {block} stands upright; {ball} thrown from the {start} strikes it and it topples over to the {to} onto the floor",
-        f"{ball} is thrown from {start} to {to} against a {block}; the block falls over to the {to} and stays lying on the floor",
+        f"{ball} flies in from the {start} and hits the top of a {block},"
+        f" which tips over to the {to} and lies flat on the floor",
+        f"a {block} stands upright; {ball} thrown from the {start} strikes it"
+        f" and it topples over to the {to} onto the floor",
+        f"{ball} is thrown from {start} to {to} against a {block}; the block falls over to the {to}"
+        " and stays lying on the floor",
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:

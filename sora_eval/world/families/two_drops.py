@@ -70,9 +70,12 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     side, other = params["side"], common.OPPOSITE[params["side"]]
     up, down = common.metres(params["high_m"]), common.metres(params["low_m"])
     short = [
-        f"{high} {up} up on the {other} and {low} {down} up on the {side} are dropped at the same moment; both fall and bounce",
-        f"two balls of the same size are let go together: on the {other} {high} from {up}, on the {side} {low} from {down}; they fall and bounce",
-        f"at the same instant {high} falls from {up} on the {other} and {low} falls from {down} on the {side}, and both bounce off the floor",
+        f"{high} {up} up on the {other} and {low} {down} up on the {side} are dropped at the same moment;"
+        " both fall and bounce",
+        f"two balls of the same size are let go together: on the {other} {high} from {up}, on the {side} {low} from"
+        f" {down}; they fall and bounce",
+        f"at the same instant {high} falls from {up} on the {other} and {low} falls from {down} on the {side},"
+        " and both bounce off the floor",
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:

@@ -10,7 +10,7 @@ import numpy as np
 from sora_eval.world import cameras
 from sora_eval.world.families import common
 from sora_eval.world.families.common import Params
-from sora_eval.world.scene import Body, Scene
+from sora_eval.world.scene import Body, CameraPath, Scene
 
 CUT = 0.48
 """The share of the clip at which the cut comes."""
@@ -43,8 +43,8 @@ def mirrored(params: Mapping[str, Any]) -> Params:
 
 
 def build(
-    duration_s: float, *, body: str, body_shape: str, head: str, companion: str, companion_shape: str, side: str, second: str, swing: str,
-    texture: str, style: Mapping[str, Any],
+    duration_s: float, *, body: str, body_shape: str, head: str, companion: str, companion_shape: str, side: str,
+    second: str, swing: str, texture: str, style: Mapping[str, Any],
 ) -> Scene:  # fmt: skip
     """Return the scene; `side` is where the companion stands, `swing` the side from which the second shot is taken."""
     way = 1.0 if side == "right" else -1.0
@@ -63,7 +63,7 @@ def build(
     first_m, second_m = (_FAR, _NEAR) if second == "closer" else (_NEAR, _FAR)
     turned = np.radians(32.0 if swing == "right" else -32.0)
 
-    def shot(distance: float, angle: float) -> cameras.CameraPath:
+    def shot(distance: float, angle: float) -> CameraPath:
         eye = (look[0] + distance * float(np.sin(angle)), -distance * float(np.cos(angle)), look[2] + 0.12 * distance)
         return cameras.still(duration_s, eye, look)
 
@@ -81,16 +81,21 @@ def build(
 
 def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = False) -> str:
     """Return words for the scene."""
-    who = f"{common.article(params['body'])} {params['body_shape']}-shaped figure with {common.article(params['head'])} ball for a head"
+    figure = common.article(f"{params['body']} {params['body_shape']}-shaped figure")
+    who = f"{figure} with {common.article(params['head'])} ball for a head"
     mate = common.article(f"{params['companion']} {params['companion_shape']}")
     side, swing = params["side"], params["swing"]
     first, second = ("from afar", "from close by") if params["second"] == "closer" else ("from close by", "from afar")
     short = [
-        f"two shots of {who}, {mate} on its {side}: first from the front {first}, then, after a hard cut, {second} and more from the {swing}",
-        f"{who} stands still with {mate} to the {side} of it, filmed {first}; cut to the same two {second}, from farther {swing}",
-        f"{who} and, to the {side} of it, {mate}, neither moving, {first}; then a hard cut to the same scene {second}, more from the {swing}",
+        f"two shots of {who}, {mate} on its {side}: first from the front {first}, then, after a hard cut, "
+        f"{second} and more from the {swing}",
+        f"{who} stands still with {mate} to the {side} of it, filmed {first}; cut to the same two {second}, "
+        f"from farther {swing}",
+        f"{who} and, to the {side} of it, {mate}, neither moving, {first}; then a hard cut to the same scene "
+        f"{second}, more from the {swing}",
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:
-        words += f" The figure is {params['texture']}. {common.style_words(params['style'])} The camera does not move within a shot."
+        words += f" The figure is {params['texture']}. "
+        words += f"{common.style_words(params['style'])} The camera does not move within a shot."
     return words

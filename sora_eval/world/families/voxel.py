@@ -1,8 +1,9 @@
 """A small island of blocks on which a figure walks, turns, breaks blocks and places them, driven by a list of actions.
 
-No probe asks about it: it trains generators that take actions. `scene.facts["actions"]` is the truth, [(t_s, action)]. Left and right in
-turns are the figure's own. Blocks are cubes of one metre. Rays are slow on meshes and quick on boxes: each level of the ground
-is a few large boxes whose texture shows the blocks, and blocks that change are bodies of their own.
+No probe asks about it: it trains generators that take actions. `scene.facts["actions"]` is the truth, [(t_s, action)].
+Left and right in turns are the figure's own. Blocks are cubes of one metre. Rays are slow on meshes and quick on boxes:
+each level of the ground is a few large boxes whose texture shows the blocks, and blocks that change are bodies of
+their own.
 """
 
 from __future__ import annotations
@@ -35,8 +36,12 @@ _LIGHTS = ("noon", "left", "right", "cool")
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 _PHRASES: dict[str, Callable[[int], str]] = {
     "forward": lambda n: "walks forward" if n == 1 else f"walks {_NUMBERS[n]} steps forward",
-    "turn left": lambda n: "turns left" if n == 1 else "turns left twice" if n == 2 else f"turns left {_NUMBERS[n]} times",
-    "turn right": lambda n: "turns right" if n == 1 else "turns right twice" if n == 2 else f"turns right {_NUMBERS[n]} times",
+    "turn left": lambda n: (
+        "turns left" if n == 1 else "turns left twice" if n == 2 else f"turns left {_NUMBERS[n]} times"
+    ),
+    "turn right": lambda n: (
+        "turns right" if n == 1 else "turns right twice" if n == 2 else f"turns right {_NUMBERS[n]} times"
+    ),
     "break": lambda n: "breaks a block" if n == 1 else f"breaks {_NUMBERS[n]} blocks",
     "place": lambda n: "places a block" if n == 1 else f"places {_NUMBERS[n]} blocks",
 }
@@ -80,7 +85,7 @@ class _World:
         if action == "forward":
             return bool(abs(step) <= 1)
         if action == "break":
-            return bool(self.heights[front] >= 2 and 0 <= step <= 2)
+            return bool(self.heights[front] >= 2 and -1 <= step <= 2)
         return bool(-1 <= step <= 1)
 
     def act(self, action: str, slot: int) -> None:
@@ -208,7 +213,7 @@ def build(
     heights, trees = _land(seed, mirror)
     world = _World(heights.copy(), trees, (start[0], start[1]), HEADINGS.index(heading))
     slot_s = duration_s / max(1, len(actions))
-    keys = [(0.0, *_top(world), -90.0 * world.heading)]
+    keys: list[tuple[float, ...]] = [(0.0, *_top(world), -90.0 * world.heading)]
     for slot, action in enumerate(actions):
         before = keys[-1]
         was = world.heading
@@ -239,7 +244,7 @@ def _moved(
     hop = 0.25 * float(np.abs(b - a).max() > 0) + 0.3 * abs(float(b[2] - a[2]))
     for u in np.linspace(0.0, 1.0, 7):
         smooth = u * u * (3 - 2 * u)
-        place = a + smooth * (b - a) + (0.0, 0.0, hop * np.sin(np.pi * u))
+        place = a + smooth * (b - a) + np.array([0.0, 0.0, hop * np.sin(np.pi * u)])
         yield (start_s + slot_s * (0.05 + 0.85 * float(u)), *(float(v) for v in place), before[4] + smooth * turn)
 
 
@@ -249,8 +254,8 @@ def _follow(way: NDArray[np.float64], duration_s: float) -> CameraPath:
     place = np.stack([np.interp(t, way[:, 0], way[:, k]) for k in (1, 2, 3)], axis=1)
     near = np.exp(-0.5 * ((t[:, None] - t[None]) / (0.16 * duration_s)) ** 2)
     calm = (near / near.sum(axis=1, keepdims=True)) @ place
-    target = calm + (0.0, 0.4, 0.6)
-    return CameraPath(t, target + (0.0, -7.8, 7.2), target, np.full(len(t), 39.0))
+    target = calm + np.array([0.0, 0.4, 0.6])
+    return CameraPath(t, target + np.array([0.0, -7.8, 7.2]), target, np.full(len(t), 39.0))
 
 
 def _figure(way: NDArray[np.float64], colour: str) -> list[Body]:
@@ -268,9 +273,17 @@ def _figure(way: NDArray[np.float64], colour: str) -> list[Body]:
     for name, size, paint, (dx, dy, dz) in parts:
         yaw = np.radians(way[:, 4])
         x, y = way[:, 1] + np.cos(yaw) * dx - np.sin(yaw) * dy, way[:, 2] + np.sin(yaw) * dx + np.cos(yaw) * dy
-        path = tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in zip(way[:, 0], x, y, way[:, 3] + dz, strict=True))
+        path = tuple(
+            (float(a), float(b), float(c), float(d)) for a, b, c, d in zip(way[:, 0], x, y, way[:, 3] + dz, strict=True)
+        )
         turns = tuple((float(a), float(b), 0.0) for a, b in way[:, (0, 4)])
-        more: dict[str, Any] = {"motion": "path", "path": path, "turns": turns, "solid": False, "tracked": name == "torso"}
+        more: dict[str, Any] = {
+            "motion": "path",
+            "path": path,
+            "turns": turns,
+            "solid": False,
+            "tracked": name == "torso",
+        }
         bodies.append(Body(name, "box", size, paint, path[0][1:], **more))
     return bodies
 
@@ -289,7 +302,13 @@ def _changing(changes: Sequence[_Change], slot_s: float) -> list[Body]:
             keys += [((c.until + 0.25) * slot_s, 1.0), (last, 0.1)]
         growth = tuple((t, s, s, s) for t, s in keys)
         pos = (*_corner(c.cell[0] + 0.5, c.cell[1] + 0.5), c.cell[2] + 0.5)
-        more: dict[str, Any] = {"shown": (first, last), "growth": growth, "texture": "tiled", "solid": False, "tracked": False}
+        more: dict[str, Any] = {
+            "shown": (first, last),
+            "growth": growth,
+            "texture": "tiled",
+            "solid": False,
+            "tracked": False,
+        }
         bodies.append(Body(f"block{n}", "cube", (1.0, 1.0, 1.0), c.colour, pos, **more))
     return bodies
 
@@ -357,6 +376,9 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:
         light = common.LIGHT_WORDS[params["style"]["light"]]
-        words += f" Trees stand on the island, and pale water lies around it. At first the figure looks {params['heading']},"
-        words += f" where north is away from us. {common.sentence(light)} The camera glides after the figure without turning."
+        words += (
+            f" Trees stand on the island, and pale water lies around it. At first the figure looks {params['heading']},"
+        )
+        words += f" where north is away from us. {common.sentence(light)}"
+        words += " The camera glides after the figure without turning."
     return words

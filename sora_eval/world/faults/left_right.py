@@ -14,7 +14,8 @@ from sora_eval.world.scene import Scene
 def swapped_sides(scene: Scene, severity: float) -> Broken:
     """The sided bodies and the camera change over to where a mirror shows them: halfway at severity .5, fully at 1.
 
-    `scene.facts["partner"]` says which body takes whose place (by default its own), `["axis_x"]` where the mirror stands (m).
+    `scene.facts["partner"]` says which body takes whose place (by default its own), `["axis_x"]` where the mirror
+    stands (m).
 
     Raises:
         KeyError: the scene does not say what has a side.

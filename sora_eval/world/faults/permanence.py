@@ -1,8 +1,8 @@
 """Faults of object permanence: what a thing does wrong while nobody sees it.
 
-They read from `scene.facts`: "hidden_s", when the hero is out of sight (seconds, from and to), and where there is room for what should
-not be: "elsewhere", the way (x, y, z in metres) by which a teleported hero is off; "spare", where its double stands, seen from it; and
-"stranger", where a new object stands (x, y, and the height of its underside).
+They read from `scene.facts`: "hidden_s", when the hero is out of sight (seconds, from and to), and where there is room
+for what should not be: "elsewhere", the way (x, y, z in metres) by which a teleported hero is off; "spare", where its
+double stands, seen from it; and "stranger", where a new object stands (x, y, and the height of its underside).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from manifold3d import Manifold
 
 from sora_eval.types import Bools
 from sora_eval.world import palette, shapes
@@ -91,22 +90,21 @@ def _free(scene: Scene) -> list[str]:
 
 
 def changes_shape(scene: Scene, severity: float) -> Broken:
-    """The hero comes back flattened: at severity 1 as 1.6 times as wide and 0.45 times as high."""
+    """The hero comes back flattened: at severity 1 as 1.7 times as wide and 0.4 times as high."""
     if severity == 0:
         return Broken(scene)
     name = heroes(scene)[0]
     hero = scene.body(name)
     x, y, z = hero.size
-    size = (x * (1 + 0.6 * severity), y * (1 + 0.6 * severity), z * (1 - 0.55 * severity))
+    size = (x * (1 + 0.7 * severity), y, z * (1 - 0.6 * severity))
     flat = replace(hero, name="flat", size=size, motion="fixed", path=(), turns=(), solid=False)
     if hero.shape == "ball":
-        solid = Manifold.sphere(0.5, 2 * shapes.SEGMENTS).scale(size)
-        flat = replace(flat, shape="mesh", mesh=shapes.to_mesh(solid))
+        flat = replace(flat, shape="mesh", mesh=shapes.ellipsoid(size))
 
     def edit(states: States) -> States:
         i, j = index(scene, name), len(scene.bodies)
         pos, quat, shown = states.pos.copy(), states.quat.copy(), states.shown.copy()
-        # It keeps standing on whatever it stood on, and doesn't roll: a flat thing that turns over would change shape by itself.
+        # It stays on its ground, and doesn't roll: a flat thing that turns over would change shape by itself.
         pos[:, j] = pos[:, i] - np.array([0.0, 0.0, (z - size[2]) / 2])
         quat[:, j] = orientation(np.array([hero.yaw]), np.array([0.0]))[0]
         late = after(states, _middle(scene))

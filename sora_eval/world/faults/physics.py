@@ -1,7 +1,7 @@
 """Faults of mechanics: what falls, flies, bounces, collides or tips over breaks a law of motion.
 
-Read from `scene.facts`: `stops` ((body, from_s), ...), `bounces` ((body, other, restitution), ...), `pair` (mover, struck), `late`
-(metres by which the struck thing gives way too late at severity 1), `hero`, `way` (1 to the right, -1 to the left).
+Read from `scene.facts`: `stops` ((body, from_s), ...), `bounces` ((body, other, restitution), ...), `pair` (mover,
+struck), `late` (metres [3] by which the struck thing gives way too late at severity 1), `hero`, `way` (1 to the right).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def hovering(scene: Scene, severity: float) -> Broken:
 
 
 def restitution_over_1(scene: Scene, severity: float) -> Broken:
-    """Every bounce returns more speed than came in: 1 + 0.4 times the severity, and the law's own share at severity 0."""
+    """Every bounce returns 1 + 0.4 times the severity of the speed that came in; at severity 0 the lawful share."""
     if severity == 0:
         return Broken(scene)
     boost = tuple((body, other, (1 + _OVER * severity) / e) for body, other, e in scene.facts["bounces"])
@@ -77,7 +77,7 @@ def lost_momentum(scene: Scene, severity: float) -> Broken:
 
 
 def passes_through(scene: Scene, severity: float) -> Broken:
-    """One thing enters the other before they react, by `severity` of the struck one's extent; at severity 1 they never do."""
+    """One thing enters the other before they react, by `severity` of its extent; at severity 1 they never do."""
     mover, struck = scene.facts["pair"]
     if severity >= 1:
         return Broken(scene, Tweaks(ignore=((mover, struck),)))
@@ -113,7 +113,7 @@ def falls_against_push(scene: Scene, severity: float) -> Broken:
         dx, dy = (states.pos[:, i, k] - states.pos[0, i, k] for k in (0, 1))
         pos[:, i, 0] = states.pos[0, i, 0] + np.cos(turn) * dx - np.sin(turn) * dy
         pos[:, i, 1] = states.pos[0, i, 1] + np.sin(turn) * dx + np.cos(turn) * dy
-        # The same rotation about an axis that is turned about the vertical: it starts as it stood, and tips another way.
+        # Only the axis of its rotation is turned about the vertical: it starts as it stood and tips another way.
         x, y = states.quat[:, i, 1], states.quat[:, i, 2]
         quat[:, i, 1], quat[:, i, 2] = np.cos(turn) * x - np.sin(turn) * y, np.sin(turn) * x + np.cos(turn) * y
         return replace(states, pos=pos, quat=quat)

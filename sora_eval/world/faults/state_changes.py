@@ -1,8 +1,8 @@
 """Faults of state changes: undone, come too early, come too late or not at all.
 
-`scene.facts["change"]` says what a scripted change is: `effect`, the bodies that show it; `cause_s`, when its cause comes; `lead_s`, how
-far before that it may come at most; `done_s`, when the scene has seen it; `lamp`, whether the lamp goes with it. A scene with a fracture
-needs no such entry: physics breaks it.
+`scene.facts["change"]` says what a scripted change is: `effect`, the bodies that show it; `cause_s`, when its cause
+comes; `lead_s`, how far before that it may come at most; `done_s`, when the scene has seen it; `lamp`, whether the lamp
+goes with it. A scene with a fracture needs no such entry: physics breaks it.
 """
 
 from __future__ import annotations
@@ -12,26 +12,25 @@ from dataclasses import replace
 
 import numpy as np
 
-from sora_eval.types import Bools, Floats
+from sora_eval.types import Floats
 from sora_eval.world import palette, physics
-from sora_eval.world.faults.base import Broken, Fault, after, index, with_body
 from sora_eval.world.families import bite
+from sora_eval.world.faults.base import Broken, Fault, after, index, with_body
 from sora_eval.world.physics import States, Tweaks
-from sora_eval.world.scene import Body, Fracture, Mesh, Scene
+from sora_eval.world.scene import Body, Fracture, Mesh, Scene, Vec3
 
 _STAGES = 8
 _SOONEST = 0.85
 _PLATE = "plate"
 
 
-def _from(target: States, source: States, columns: Sequence[int], rows: Bools | None = None) -> States:
-    """Return `target` with some bodies (columns) as they are in `source`, in all frames or in some (rows)."""
-    which = np.ones(len(target.t_s), dtype=bool) if rows is None else rows
+def _from(target: States, source: States, columns: Sequence[int]) -> States:
+    """Return `target` with some bodies (columns) as they are in `source`."""
     changed = {}
     for name in ("pos", "quat", "scale", "shown", "rgb"):
         value = getattr(target, name).copy()
         for c in columns:
-            value[which, c] = getattr(source, name)[which, c]
+            value[:, c] = getattr(source, name)[:, c]
         changed[name] = value
     return replace(target, **changed)
 
@@ -51,7 +50,7 @@ def _shifted(scene: Scene, shift_s: float) -> Broken:
 
 
 def effect_before_cause(scene: Scene, severity: float) -> Broken:
-    """The change is seen before its cause comes; a falling body breaks in the air, at severity 1 right where it begins."""
+    """The change is seen before its cause comes; a falling body breaks in the air, at 1 near where it begins."""
     if scene.fracture is None:
         return _shifted(scene, -severity * _SOONEST * scene.facts["change"]["lead_s"])
     body = scene.body(scene.fracture.body)
@@ -59,7 +58,9 @@ def effect_before_cause(scene: Scene, severity: float) -> Broken:
     if height < 0.02:
         return Broken(scene)
     # What it breaks on is never seen, and only the whole body can touch it.
-    plate = Body(_PLATE, "box", (9.0, 9.0, 0.02), body.colour, (0.0, 0.0, height - 0.01), shown=(1e9, 1e9), tracked=False)
+    plate = Body(
+        _PLATE, "box", (9.0, 9.0, 0.02), body.colour, (0.0, 0.0, height - 0.01), shown=(1e9, 1e9), tracked=False
+    )
     others = [b.name for b in scene.bodies if b.name != body.name]
     ignore = tuple((name, _PLATE) for name in others)
     return Broken(replace(scene, bodies=(*scene.bodies, plate)), Tweaks(ignore=ignore))
@@ -86,7 +87,9 @@ def _breaks_late(scene: Scene, fracture: Fracture, severity: float) -> Broken:
         unbroken = physics.simulate(replace(scene, bodies=kept, fracture=None), states.t_s)
         delay = severity * (float(states.t_s[-1]) - when)
         waits = states.t_s < when + delay if severity < 1 else np.ones(len(states.t_s), dtype=bool)
-        late = physics.simulate(scene, np.maximum.accumulate(np.maximum(states.t_s - delay, 1e-4 * np.arange(len(states.t_s)))))
+        late = physics.simulate(
+            scene, np.maximum.accumulate(np.maximum(states.t_s - delay, 1e-4 * np.arange(len(states.t_s))))
+        )
         pos, quat, shown = late.pos.copy(), late.quat.copy(), late.shown.copy()
         for here, there in enumerate(columns):
             pos[waits, there], quat[waits, there], shown[waits, there] = (
@@ -131,14 +134,15 @@ def bite_heals(scene: Scene, severity: float) -> Broken:
 
 
 def candle_relights(scene: Scene, severity: float) -> Broken:
-    """A flame and its light come back when half of the time since it went out is over; severity is the new flame's size."""
+    """A flame and its light come back half way from then to the end; severity is the new flame's area."""
     change, old = scene.facts["change"], scene.body(scene.facts["hero"])
     if severity == 0 or old.mesh is None:
         return Broken(scene)
     x, y, z = old.pos
-    size = tuple(severity * v for v in old.size)
+    share = float(np.sqrt(severity))
+    size: Vec3 = (share * old.size[0], share * old.size[1], share * old.size[2])
     back_s = (change["cause_s"] + scene.duration_s) / 2
-    mesh = Mesh(old.mesh.vertices * severity, old.mesh.faces)
+    mesh = Mesh(old.mesh.vertices * share, old.mesh.faces)
     foot = z - old.size[2] / 2
     relit = replace(old, name="relit", size=size, pos=(x, y, foot + size[2] / 2), shown=(back_s, 1e9), mesh=mesh)
 
@@ -164,7 +168,7 @@ def shards_rejoin(scene: Scene, severity: float) -> Broken:
         pos, quat = states.pos.copy(), states.quat.copy()
         for name in names:
             i = index(scene, name)
-            home = np.array(scene.body(name).pos) + (whole.pos[0], whole.pos[1], whole.size[2] / 2)
+            home = np.array(scene.body(name).pos) + np.array([whole.pos[0], whole.pos[1], whole.size[2] / 2])
             pos[:, i] = (1 - u)[:, None] * pos[:, i] + u[:, None] * home
             quat[:, i] = _towards_upright(quat[:, i], u)
         return replace(states, pos=pos, quat=quat)

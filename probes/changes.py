@@ -1,0 +1,256 @@
+"""How changes of state are read from a clip: what is where, what arrives, what is done and what is undone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from sora_eval.probes import helpers
+from sora_eval.probes.base import UnjudgeableError
+from sora_eval.tracking.world import membership
+from sora_eval.types import Bools, Floats, Tracks, Video
+from sora_eval.world.palette import COLOURS
+
+_SIDE = 96
+"""Frames whose shorter side is longer than this are shrunk before their pixels are read."""
+WAY = {"left": 1.0, "right": -1.0}
+"""The sign, along x, of the way of something that comes from a side."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The clip's pixels by colour.
+
+    weight: {colour: [T, h, w]} soft weights in 0..1. neutral: [T] mean brightness of what has no colour, 0..255.
+    scale: pixels here per pixel of the clip.
+    """
+
+    weight: dict[str, Floats]
+    neutral: Floats
+    scale: float
+
+
+def pixels(video: Video, *colours: str) -> Pixels:
+    """Return where each of some colours is, frame by frame."""
+    height, width = video.size
+    scale = min(1.0, _SIDE / min(height, width))
+    size = (round(width * scale), round(height * scale))
+    names = list(COLOURS)
+    weight: dict[str, list[Floats]] = {c: [] for c in colours}
+    neutral = []
+    for frame in video.frames:
+        small = frame if scale == 1.0 else cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+        index, w = membership(np.asarray(small, dtype=np.uint8))
+        for c in colours:
+            weight[c].append(np.where(index == names.index(c), w, 0.0))
+        plain = small[w == 0]
+        neutral.append(float(plain.mean()) if len(plain) else 0.0)
+    return Pixels({c: np.array(w) for c, w in weight.items()}, np.array(neutral), scale)
+
+
+def uncovered(weight: Floats) -> Bools:
+    """Return where a colour [T, h, w] is not, by a pixel at least."""
+    return np.array([cv2.dilate((w > 0.2).astype(np.uint8), np.ones((3, 3), np.uint8)) == 0 for w in weight])
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a change went: 1 right, 0 wrong.
+
+    happened: it came at all. ordered: not before its cause. prompt: soon after it. kept: it was never undone.
+    """
+
+    happened: float
+    ordered: float
+    prompt: float
+    kept: float
+
+    @property
+    def value(self) -> float:
+        """The product: one part missing is no change of state."""
+        return self.happened * self.ordered * self.prompt * self.kept
+
+
+def read_change(done: Floats, clear: Bools, cause: int, fps: float, slack_s: float = 0.0) -> Change:
+    """Read a change from how far it is done in every frame.
+
+    Source: order of cause and effect, and monotone fraction without reversal, as in METRICS.md, "State change".
+
+    done: [T] 0 not at all, 1 fully; read where it is clear to see (clear [T]).
+    cause: the first frame in which the cause is there.
+    slack_s: seconds that the change may take of itself.
+    """
+    frames = np.arange(len(done))
+    after, before = frames[clear & (frames >= cause)], frames[clear & (frames < cause)]
+    if len(after) < 2 or len(before) < 1:
+        raise UnjudgeableError("the change is not to be seen clearly both before and after its cause")
+    level = done[after]
+    peak = float(np.quantile(level, 0.8))
+    happened = 1 - helpers.credit(peak, 0.2, 0.6)
+    early = before[done[before] >= 0.5]
+    lead = float(cause - early[0]) if len(early) else 0.0
+    most = 1.25 + 0.03 * len(done)
+    on = after[level >= 0.5 * max(peak, 0.2)]
+    if not len(on):
+        return Change(0.0, helpers.credit(lead, 0.5, most), 0.0, 0.0)
+    # The delay counts from the first frame in which the change could have been seen.
+    lag = float(on[0] - after[0]) - (slack_s + 0.05) * fps
+    since = done[after[after >= on[0]]] / max(peak, 1e-6)
+    undone = max(1 - float(np.minimum(since, 1).mean()), 0.5 * (1 - float(np.median(since[-2:]))))
+    return Change(
+        happened, helpers.credit(lead, 0.5, most), helpers.credit(lag, 0.5, most), helpers.credit(undone, 0.06, 0.3)
+    )
+
+
+def steady(tracks: Tracks, i: int, which: Bools) -> float:
+    """Return 1 when a track's place and size are the same in all of some frames [T], 0 when they are not at all."""
+    if which.sum() < 2:
+        return 0.0
+    width = float(np.sqrt(np.median(tracks.area[i][which])))
+    place = tracks.xy[i][which]
+    moved = float(np.quantile(np.linalg.norm(place - np.median(place, axis=0), axis=1), 0.9)) / width
+    grown = float(np.quantile(np.abs(np.log(tracks.area[i][which] / width**2)), 0.9))
+    return helpers.credit(moved, 0.15, 0.6) * helpers.credit(grown, 0.25, 0.7)
+
+
+def near(box: Floats, place: Floats, gap: float) -> Bools:
+    """Return the frames [T] in which boxes [T, 4] come within `gap` pixels of one place [4] (x0, y0, x1, y1)."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(
+            (box[:, 2] + gap >= place[0])
+            & (box[:, 0] - gap <= place[2])
+            & (box[:, 3] + gap >= place[1])
+            & (box[:, 1] - gap <= place[3])
+        )
+
+
+def arrival(tracks: Tracks, i: int, touch: Bools, place: Floats, side: str, what: str) -> int:
+    """Return the first frame in which a track touches a place [4], having come from the named side.
+
+    Raises:
+        UnjudgeableError: it never touches the place, is there from the start, or comes from elsewhere.
+    """
+    if not touch.any():
+        raise UnjudgeableError(f"the {what} never arrived")
+    first = int(np.flatnonzero(touch)[0])
+    seen = np.flatnonzero(tracks.visible[i][:first])
+    if not len(seen):
+        raise UnjudgeableError(f"the {what} was not seen on its way")
+    middle = float(place[0] + place[2]) / 2
+    x = tracks.xy[i, :, 0]
+    if (middle - x[seen[0]]) * WAY[side] < 0.25 * float(place[2] - place[0]):
+        raise UnjudgeableError(f"the {what} did not come from the {side}")
+    return first
+
+
+def registered(whole: Floats, other: Floats) -> Floats:
+    """Return a map [h, w] shifted by whole pixels to lie over `whole` best: a nudged thing is still the same."""
+    reach = 4
+    padded = cv2.copyMakeBorder(other.astype(np.float32), reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
+    fit = cv2.matchTemplate(padded, whole.astype(np.float32), cv2.TM_CCORR)
+    fit[reach, reach] *= 1.001
+    _, _, _, (x, y) = cv2.minMaxLoc(fit)
+    height, width = whole.shape
+    return np.asarray(padded[y : y + height, x : x + width], dtype=float)
+
+
+def largest(mask: Bools) -> Bools:
+    """Return the largest connected part of a mask."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count < 2:
+        return np.zeros_like(mask)
+    return np.asarray(labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()))
+
+
+def centroid(weight: Floats) -> Floats:
+    """Return the centre (x, y) of a map [h, w]."""
+    ys, xs = np.mgrid[: weight.shape[0], : weight.shape[1]]
+    return np.array([(weight * xs).sum(), (weight * ys).sum()]) / weight.sum()
+
+
+@dataclass(frozen=True)
+class Heap:
+    """All of one colour, frame by frame [T], in working pixels.
+
+    seen: whether there is any; x: middle; low: lowest row; height: extent; spread: root of the variance along x and y;
+    area: soft;
+    fill: share of its convex hull that it covers.
+    """
+
+    seen: Bools
+    x: Floats
+    low: Floats
+    height: Floats
+    spread: Floats
+    area: Floats
+    fill: Floats
+
+
+def heap_of(maps: Floats) -> Heap:
+    """Return what maps [T, h, w] show, frame by frame."""
+    area = maps.sum(axis=(1, 2))
+    seen = area > 8
+    safe = np.where(seen, area, 1.0)
+    cols, rows = maps.sum(axis=1), maps.sum(axis=2)
+    xs, ys = np.arange(maps.shape[2]), np.arange(maps.shape[1])
+    x = (cols * xs).sum(axis=1) / safe
+    y = (rows * ys).sum(axis=1) / safe
+    spread = np.sqrt(((cols * (xs - x[:, None]) ** 2).sum(axis=1) + (rows * (ys - y[:, None]) ** 2).sum(axis=1)) / safe)
+    share = np.cumsum(rows, axis=1) / safe[:, None]
+    low = np.array([float(np.interp(0.97, s, ys)) for s in share])
+    high = np.array([float(np.interp(0.03, s, ys)) for s in share])
+    fill = np.array([_fill(m) for m in maps])
+    return Heap(seen, x, low, low - high, spread, area, fill)
+
+
+def _fill(weight: Floats) -> float:
+    core = np.argwhere(weight > 0.4)[:, ::-1].astype(np.int32)
+    if len(core) < 3:
+        return 0.0
+    hull = cv2.convexHull(core)
+    # Pixels have an extent: the hull of their centres is half a pixel short all around.
+    return float(len(core) / (cv2.contourArea(hull) + cv2.arcLength(hull, True) / 2 + 1))
+
+
+def foot_of(weight: Floats) -> Floats:
+    """Return the middle along x of the lowest quarter of a colour [T], NaN where there is none."""
+    rows = weight.sum(axis=2)
+    below = np.cumsum(rows[:, ::-1], axis=1)[:, ::-1]
+    total = np.maximum(below[:, :1], 1e-6)
+    low = weight * (below <= 0.25 * total)[:, :, None]
+    mass = low.sum(axis=(1, 2))
+    x = (low.sum(axis=1) * np.arange(weight.shape[2])).sum(axis=1) / np.maximum(mass, 1e-6)
+    return np.asarray(np.where(mass > 0.5, x, np.nan))
+
+
+def stroke_parts(columns: Floats, way: float, foot: Floats, first: int, arrive: int, travel: float) -> dict[str, float]:
+    """Return how a stroke grows and lasts.
+
+    columns: [T, w] how far each column is painted, 0..1. foot: [T] the brush along its way (x times `way`), pixels.
+    first, arrive: frames between which the brush is on its way; travel: how far it goes, pixels.
+    """
+    xs = way * np.arange(columns.shape[1])
+    painted = columns > 0.45
+    front = np.array([float(xs[c].max()) if c.any() else np.nan for c in painted])
+    busy = np.arange(first, arrive + 1)
+    # The paint meets the canvas a little off the handle's lower end: where the stroke ends tells by how much.
+    offset = float(np.clip(np.nan_to_num(front[arrive] - foot[arrive]), -0.1 * travel, 0.15 * travel))
+    ahead = np.nan_to_num((front - foot)[busy] - offset, nan=0.0) / travel
+    way_gone = foot[busy] - foot[first]
+    gaps = []
+    for k in busy[way_gone > 0.3 * travel]:
+        behind = (xs >= foot[first] + offset) & (xs <= foot[k] + offset)
+        gaps.append(1 - float(painted[k][behind].mean()) if behind.any() else 1.0)
+    mass = columns.sum(axis=1)
+    since = mass[arrive:]
+    peak = max(float(np.quantile(since, 0.8)), 1e-6)
+    length = float(np.quantile(painted[arrive:].sum(axis=1), 0.8)) / travel
+    lost = max(1 - float(np.median(since[-2:])) / peak, 2 * (1 - float(np.minimum(since / peak, 1).mean())))
+    return {
+        "happened": 1 - helpers.credit(length, 0.4, 0.75),
+        "not_ahead": helpers.credit(float(np.quantile(ahead, 0.9)), 0.1, 0.35),
+        "follows": helpers.credit(float(np.median(gaps)) if gaps else 1.0, 0.2, 0.6),
+        "kept": helpers.credit(lost, 0.12, 0.4),
+    }

@@ -1,0 +1,215 @@
+"""What the physics probes measure on tracks: falls, flights, lines that meet, the edge of a ramp, first motion.
+
+Heights are upwards positive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sora_eval.metrics import physics as laws
+from sora_eval.probes import helpers
+from sora_eval.probes.base import UnjudgeableError
+from sora_eval.tracking.world import membership
+from sora_eval.types import Bools, Floats, Tracks, Video
+from sora_eval.world.palette import COLOURS
+
+MIN_SAMPLES = 5
+_STIRS = 0.05
+"""Diameters that a ball has to move to count as moving: three times what compression lets a still one wander."""
+
+
+@dataclass(frozen=True)
+class Fall:
+    """A ball let go that falls and bounces.
+
+    diameter: pixels. g: diameters / s^2. restitution: 0 when it did not bounce. top, floor: heights of the centre at
+    the start and at the contact, in pixels, upwards. contact_s, apex_s: first contact and where the parabola before it
+    has its top. fit, dropped, energy: credits for the path, the start at rest and no gain of height later.
+    """
+
+    diameter: float
+    g: float
+    restitution: float
+    top: float
+    floor: float
+    contact_s: float
+    apex_s: float
+    fit: float
+    dropped: float
+    energy: float
+
+    @property
+    def bounce(self) -> float:
+        """Credit for a bounce that is seen and returns no more than came in."""
+        return helpers.credit(self.restitution, 1.04, 1.16) * helpers.credit(-self.restitution, -0.25, -0.1)
+
+    @property
+    def height(self) -> float:
+        """What it fell, in pixels."""
+        return self.top - self.floor
+
+
+@dataclass(frozen=True)
+class Hinge:
+    """Two straight lines that meet: place `origin` at time `at`, speeds before and after, rms residual."""
+
+    at: float
+    origin: float
+    before: float
+    after: float
+    residual: float
+
+    def at_time(self, t_s: float) -> float:
+        """Return where the first line is at a time."""
+        return self.origin + self.before * (t_s - self.at)
+
+
+def hinge(t: Floats, x: Floats) -> Hinge:
+    """Return the best two straight lines that meet, through samples x [n] at times t [n]; n >= 5."""
+    found: list[Hinge] = []
+    for at in np.linspace(t[1], t[-2], 240):
+        design = np.stack([np.ones_like(t), np.minimum(t - at, 0), np.maximum(t - at, 0)], axis=1)
+        fit = np.linalg.lstsq(design, x, rcond=None)[0]
+        rest = float(np.sqrt(np.mean((x - design @ fit) ** 2)))
+        found.append(Hinge(float(at), float(fit[0]), float(fit[1]), float(fit[2]), rest))
+    return min(found, key=lambda h: h.residual)
+
+
+def ball(tracks: Tracks, i: int, least: int = MIN_SAMPLES) -> tuple[Floats, Floats, Bools, float]:
+    """Return times [T], centres [T, 2] (pixels, y upwards), the frames in which the ball is whole, its diameter.
+
+    Raises:
+        UnjudgeableError: it is whole in fewer than `least` frames.
+    """
+    whole = helpers.clear(tracks, i, [])
+    if whole.sum() < least:
+        raise UnjudgeableError("the ball was not seen whole long enough")
+    diameter = float(np.median(np.sqrt(4 * tracks.area[i][whole] / np.pi)))
+    return helpers.times(tracks), tracks.xy[i] * np.array([1.0, -1.0]), whole, diameter
+
+
+def released(xy: Floats, ok: Bools) -> int:
+    """Return the last of the `ok` frames before a thing at xy [T, 2] (diameters) has left its first place."""
+    seen = np.flatnonzero(ok)
+    gone = np.linalg.norm(xy[seen] - xy[seen[0]], axis=1) > _STIRS
+    return int(seen[max(0, int(np.argmax(gone)) - 1)] if gone.any() else seen[-1])
+
+
+def fall(tracks: Tracks, i: int) -> Fall:
+    """Return how a ball falls and bounces.
+
+    Raises:
+        UnjudgeableError: it does not fall.
+    """
+    t, xy, whole, diameter = ball(tracks, i)
+    y = xy[:, 1] / diameter
+    start = released(xy / diameter, whole)
+    top = float(np.median(y[: start + 1][whole[: start + 1]]))
+    later = np.flatnonzero(whole & (np.arange(len(t)) >= start))
+    drop = top - float(y[later].min())
+    if len(later) < MIN_SAMPLES or drop < 0.5:
+        raise UnjudgeableError(f"the {tracks.colour[i]} ball did not fall")
+    rough = later[int(np.argmax(y[later] < y[later].min() + 0.15 * drop))]
+    # The first bounce tells most; small errors of the others would add up.
+    until = t[start] + 2.6 * (t[rough] - t[start])
+    window = later[t[later] <= until]
+    try:
+        fit = laws.fit_bounce(t[window], y[window])
+    except ValueError:
+        falling, ends = later[later <= rough], (top * diameter, float(y[later].min()) * diameter)
+        if len(falling) < 4:
+            return Fall(diameter, 0.0, 0.0, *ends, float(t[rough]), float(t[start]), 0.0, 1.0, 1.0)
+        parabola = laws.fit_parabola(t[falling], y[falling])
+        steady = helpers.credit(parabola.residual, 0.06, 0.2)
+        return Fall(diameter, -parabola.acceleration, 0.0, *ends, float(t[rough]), float(t[start]), steady, 1.0, 1.0)
+    contact, height = fit.contact_s[0], top - fit.floor
+    taken = contact - t[start]
+    rise = (y[start] - fit.floor) / fit.g
+    apex = contact - (rise + taken**2 / 2) / taken if taken > 0 else contact
+    # When it was let go is known to a frame, or to the time that a fall takes to be noticed.
+    unsure = max(1 / tracks.fps, float(np.sqrt(2 * _STIRS / fit.g)))
+    dropped = helpers.credit(abs(apex - t[start]) - unsure, 0.12 * taken, 0.4 * taken) if taken > 0 else 0.0
+    after = y[later[t[later] > until]]
+    gained = (float(after.max()) - fit.floor) / height - fit.restitution**2 if len(after) and height > 0 else 0.0
+    return Fall(
+        diameter, fit.g, fit.restitution, top * diameter, fit.floor * diameter, contact, apex,
+        helpers.credit(fit.residual, 0.06, 0.2), dropped, helpers.credit(gained, 0.06, 0.25),
+    )  # fmt: skip
+
+
+def flight(xy: Floats, ok: Bools) -> list[int]:
+    """Return the frames of a free flight: from the throw to just before the landing; xy [T, 2] in diameters.
+
+    Raises:
+        UnjudgeableError: there are too few of them.
+    """
+    seen = [k for k in np.flatnonzero(ok) if k >= released(xy, ok)]
+    y = xy[seen, 1]
+    # The last frame of a clip may show the rebound already.
+    end = len(seen) - int(y[-1] <= y[0] + 0.3)
+    for k in range(int(np.argmax(y)) + 1, len(seen) - 1):
+        # A landing is the first turning point as low as the throw; a halt high up in the air is none.
+        if y[k] <= y[k - 1] and y[k] <= y[k + 1] and y[k] <= y[0] + 0.3:
+            end = k
+            break
+    if end < MIN_SAMPLES:
+        raise UnjudgeableError("the ball did not fly long enough")
+    return [int(k) for k in seen[:end]]
+
+
+def upper_edge(video: Video, colour: str, way: float) -> tuple[Floats, float]:
+    """Return the line (slope, offset; y upwards) along a ramp's upper edge, and the x of its lower end, in pixels.
+
+    Raises:
+        UnjudgeableError: there is no such edge.
+    """
+    name = list(COLOURS).index(colour)
+    tops = []
+    for k in sorted({0, len(video) // 2, len(video) - 1}):
+        index, weight = membership(video.frames[k])
+        soft = np.where(index == name, weight, 0.0)
+        core = soft > 0.5
+        row = core.argmax(axis=0)
+        above = soft[np.maximum(row - 1, 0), np.arange(soft.shape[1])] * (row > 0)
+        tops.append(np.where(core.any(axis=0), row - 0.5 - above, np.nan))
+    with np.errstate(invalid="ignore"):
+        # The ball hides a part of the edge in every frame, another one in each.
+        top = np.fmin.reduce(np.array(tops))
+    x = np.flatnonzero(np.isfinite(top)).astype(float)
+    if len(x) < 0.25 * video.size[1]:
+        raise UnjudgeableError("no ramp was found")
+    y = -top[np.isfinite(top)]
+    low_end = float(x.max() if way > 0 else x.min())
+    for _ in range(3):
+        line = np.polyfit(x, y, 1)
+        off = np.abs(np.polyval(line, x) - y)
+        keep = off <= max(2.5 * float(np.median(off)), 0.5)
+        x, y = x[keep], y[keep]
+    return np.asarray(line), low_end
+
+
+def onset(t: Floats, moved: Floats) -> float | None:
+    """Return when a thing begins to move, from its distance [n] from its first place (in its heights), or None."""
+    gone = np.flatnonzero(moved > 0.05)
+    if not len(gone) or gone[0] == 0:
+        return None
+    k = int(gone[0])
+    if k + 1 >= len(t) or moved[k + 1] <= moved[k]:
+        return float(t[k])
+    back = moved[k] * (t[k + 1] - t[k]) / (moved[k + 1] - moved[k])
+    return float(np.clip(t[k] - back, t[k - 1], t[k]))
+
+
+def never_hangs(t: Floats, shift: Floats, down: Floats) -> float:
+    """Return credit for a fall without a halt: shift and down [n] are the block's centre, in its heights."""
+    full = float(np.median(down[-2:]))
+    if len(t) < 4 or full < 0.1:
+        return 0.0
+    tipped = np.abs(shift[1:] + shift[:-1]) / 2 / max(float(np.abs(shift).max()), 0.1)
+    lying = (down[1:] + down[:-1]) / 2 / full
+    speed = np.hypot(np.diff(shift), np.diff(down)) / np.diff(t)
+    halted = (tipped > 0.08) & (lying < 0.85) & (speed < 0.12)
+    return helpers.credit(float(np.diff(t)[halted].sum()), 0.05, 0.4)

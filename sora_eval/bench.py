@@ -1,0 +1,84 @@
+"""`make bench`: how fast the world, the tracker and the probes are, as Markdown tables. One thread, one process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from sora_eval import registry
+from sora_eval.generator.simulator import true_video
+from sora_eval.probes.base import Profile
+from sora_eval.tracking.world import track
+from sora_eval.world import clip, frame_times, physics, scene_of
+from sora_eval.world.families import FAMILIES
+
+
+def seconds(work: Callable[[], object], repeats: int = 3) -> float:
+    """Return the least time of several runs, in seconds; the first run only warms up."""
+    work()
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def render_table() -> str:
+    """Return clips per second at 64 x 64 x 16 for every family, 2 x 2 rays per pixel, physics included."""
+    lines = ["| family | clips / s | physics, share |", "|---|---:|---:|"]
+    every = []
+    for name in sorted(FAMILIES):
+        scene = scene_of({"family": name, "params": FAMILIES[name].sample(np.random.default_rng(0))}, 15 / 8)
+        whole = seconds(lambda s=scene: clip(s, (64, 64), 8, 16))  # type: ignore[misc]
+        moved = seconds(lambda s=scene: physics.simulate(s, frame_times(16, 8)))  # type: ignore[misc]
+        every.append(whole)
+        lines.append(f"| {name} | {1 / whole:.1f} | {moved / whole:.0%} |")
+    lines.append(f"| **all, one each** | **{len(every) / sum(every):.1f}** | |")
+    return "\n".join(lines)
+
+
+def size_table() -> str:
+    """Return frames per second by frame size, for one scene."""
+    scene = scene_of({"family": "pass_behind", "params": FAMILIES["pass_behind"].sample(np.random.default_rng(0))}, 1.0)
+    lines = ["| size | 2 x 2 rays a pixel, frames / s | 1 ray a pixel, frames / s |", "|---|---:|---:|"]
+    for side, frames in ((64, 16), (128, 8), (256, 4), (512, 2)):
+        rates = [
+            frames / seconds(lambda n=side, f=frames, k=ss: clip(scene, (n, n), 8, f, supersample=k), 2)  # type: ignore[misc]
+            for ss in (2, 1)
+        ]
+        lines.append(f"| {side} x {side} | {rates[0]:.1f} | {rates[1]:.1f} |")
+    return "\n".join(lines)
+
+
+def probe_table() -> str:
+    """Return the time of making, tracking and scoring one small clip, in milliseconds, for one probe of each suite."""
+    small = Profile("small", 64, 64, 17, 8, 5)
+    lines = ["| probe | render, ms | track, ms | score, ms |", "|---|---:|---:|---:|"]
+    for name in ("orbit", "pass_behind", "free_fall_bounce", "motion"):
+        probe = registry.probe(name)
+        case = probe.cases(1, small, "t2v")[0]
+        video = true_video(case)
+        tracks = track(video)
+        scene = scene_of(case.scene, small.duration_s)
+        made = seconds(lambda s=scene: clip(s, (64, 64), 8, 17))  # type: ignore[misc]
+        tracked = seconds(lambda v=video: track(v))  # type: ignore[misc]
+        scored = seconds(lambda p=probe, c=case, v=video, t=tracks: p.score(c, v, t))  # type: ignore[misc]
+        lines.append(f"| {name} | {1e3 * made:.0f} | {1e3 * tracked:.0f} | {1e3 * scored:.0f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print all tables."""
+    print("## World: clips per second and core, 64 x 64 x 16\n")
+    print(render_table())
+    print("\n## World: frames per second and core by size\n")
+    print(size_table())
+    print("\n## One clip from case to score\n")
+    print(probe_table())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from sora_eval.generator.simulator import Control, Violation, true_video
+from sora_eval.probes.base import Profile
+from sora_eval.probes.consistency_3d import Dolly, Orbit, Revisit, Truck, flicker
+from sora_eval.tracking.world import track
+from sora_eval.types import Video
+
+SMALL = Profile("small", 64, 64, 17, 8, 5)
+PROBES = [Orbit(), Dolly(), Truck(), Revisit()]
+
+
+def _score(probe, case, video):
+    return probe.score(case, video, track(video))
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=lambda p: p.name)
+def test_the_truth_scores_full_in_both_directions(probe):
+    for case in probe.cases(2, SMALL, "t2v", seed=1):
+        assert _score(probe, case, true_video(case)).value >= 0.97
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=lambda p: p.name)
+def test_a_frozen_clip_earns_nothing_and_says_why(probe):
+    case = probe.cases(1, SMALL, "t2v", seed=1)[0]
+    score = _score(probe, case, next(Control("frozen").generate([case])))
+    assert score.value is None
+    assert "camera did not" in score.reason
+
+
+@pytest.mark.parametrize("fault", Orbit.violations)
+def test_scores_fall_as_the_fault_grows(fault):
+    case = Orbit().cases(1, SMALL, "t2v", seed=2)[0]
+    found = [_score(Orbit(), case, next(Violation(fault, s).generate([case]))).value or 0.0 for s in (0.0, 0.5, 1.0)]
+    assert found[0] >= 0.97
+    assert found[0] > found[1] >= found[2]
+    assert found[2] < 0.7
+
+
+@pytest.mark.parametrize("probe", [Orbit(), Truck(), Revisit()], ids=lambda p: p.name)
+def test_the_mirrored_clip_answers_the_twin(probe):
+    case, twin = probe.cases(2, SMALL, "t2v", seed=3)
+    video = true_video(case)
+    flipped = Video(video.frames[:, :, ::-1].copy(), video.fps)
+    assert _score(probe, case, flipped).value is None
+    assert _score(probe, twin, flipped).value >= 0.97
+
+
+def test_a_pan_is_no_truck():
+    from sora_eval.world import clip, scene_of
+
+    case = Truck().cases(1, SMALL, "t2v", seed=1)[0]
+    params = {**case.scene["params"], "move": "pan"}
+    video = clip(scene_of({"family": "room", "params": params}, 2.0), (64, 64), 8, 17).video
+    assert _score(Truck(), case, video).value is None
+
+
+def test_another_models_layout_is_as_good():
+    # The camera of another model stands elsewhere and sees under another angle: only the move is asked for.
+    from dataclasses import replace
+
+    from sora_eval.world import clip, scene_of
+
+    case = Orbit().cases(1, SMALL, "t2v", seed=4)[0]
+    scene = scene_of(case.scene, 2.0)
+    path = scene.camera
+    other = replace(scene, camera=replace(path, eye=path.eye * [1.12, 1.12, 1.3], fov=path.fov * 1.05))
+    assert _score(Orbit(), case, clip(other, (64, 64), 8, 17).video).value >= 0.9
+
+
+def test_flicker_is_the_noise_and_no_motion():
+    case = Truck().cases(1, SMALL, "t2v", seed=1)[0]
+    video = true_video(case)
+    rng = np.random.default_rng(0)
+    noisy = Video(np.clip(video.frames + rng.normal(0, 12, video.frames.shape), 0, 255).astype(np.uint8), 8)
+    assert flicker(video) < 0.5
+    # Three independent channels average to 1/sqrt(3); the median of a normal's absolute value is 0.6745 of its deviation.
+    assert flicker(noisy) == pytest.approx(0.6745 * 12 / np.sqrt(3), rel=0.15)

@@ -1,0 +1,95 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sora_eval import registry
+from sora_eval.cli import main
+from sora_eval.evaluate import evaluate
+from sora_eval.generator.simulator import Control, Oracle
+from sora_eval.probes.base import Profile
+from sora_eval.types import Failure
+from sora_eval.video import read_video
+
+SMALL = Profile("small", 64, 64, 17, 8, 5)
+
+
+def _cases(count=2, probe="relation", mode="t2v"):
+    return registry.probe(probe).cases(count, SMALL, mode)
+
+
+class Counting(Oracle):
+    """An oracle that counts its clips and fails on one case."""
+
+    made = 0
+
+    def generate(self, cases):
+        for case, video in zip(cases, super().generate(cases), strict=True):
+            Counting.made += 1
+            yield Failure("out of memory") if case.id.endswith("0001") else video
+
+
+def test_missing_clips_stay_in_the_denominator_with_their_reason(tmp_path):
+    rows, _ = evaluate(_cases(), {"relation": registry.probe("relation")}, [Counting()], tmp_path, progress=False)
+    assert [r.value for r in rows] == [1.0, None]
+    assert rows[1].reason == "out of memory"
+    assert np.mean([r.counted for r in rows]) == 0.5
+    assert rows[1].video == ""
+
+
+def test_a_second_run_makes_nothing_and_gives_the_same_rows(tmp_path):
+    probes = {"relation": registry.probe("relation")}
+    Counting.made = 0
+    first, made = evaluate(_cases(), probes, [Counting()], tmp_path, progress=False)
+    again, made_again = evaluate(_cases(), probes, [Counting()], tmp_path, progress=False)
+    assert (made, made_again, Counting.made) == (2, 0, 2)
+    assert first == again
+
+
+def test_a_lost_score_is_made_from_the_stored_clip(tmp_path):
+    probes = {"relation": registry.probe("relation")}
+    evaluate(_cases(), probes, [Counting()], tmp_path, progress=False)
+    Counting.made = 0
+    for score in (tmp_path / "scores").rglob("*.json"):
+        score.unlink()
+    _, made = evaluate(_cases(), probes, [Counting()], tmp_path, progress=False)
+    assert (made, Counting.made) == (2, 0)
+
+
+def test_stored_clips_are_lossless(tmp_path):
+    cases = _cases(1)
+    rows, _ = evaluate(cases, {"relation": registry.probe("relation")}, [Oracle()], tmp_path, progress=False)
+    assert np.array_equal(read_video(tmp_path / rows[0].video).frames, next(Oracle().generate(cases)).frames)
+
+
+def test_two_processes_give_the_rows_of_one(tmp_path):
+    cases = _cases(10)
+    probes = {"relation": registry.probe("relation")}
+    one, _ = evaluate(cases, probes, [Oracle(), Control("mirrored")], tmp_path / "one", workers=1, progress=False)
+    two, _ = evaluate(cases, probes, [Oracle(), Control("mirrored")], tmp_path / "two", workers=2, progress=False)
+    assert one == two
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.json*") if "manifest" not in p.name}
+
+
+@pytest.mark.parametrize("pause_s", [2.0, 4.0, 6.0])
+def test_a_killed_run_is_completed_by_the_same_command(tmp_path, pause_s):
+    words = ["run", "generator=oracle", "suite.probes=[relation,motion]", "suite.modes=[t2v]", "references=[frozen]", "workers=1"]
+    assert main([*words, f"out={tmp_path / 'whole'}"]) == 0
+    command = [sys.executable, "-m", "sora_eval.cli", *words, f"out={tmp_path / 'killed'}"]
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # The moment of the kill is arbitrary on purpose: whatever it hits, the outcome must be the same.
+    time.sleep(pause_s)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert main([*words, f"out={tmp_path / 'killed'}"]) == 0
+    assert _files(tmp_path / "killed") == _files(tmp_path / "whole")
+    assert json.loads((tmp_path / "killed" / "summary.json").read_text())
