@@ -45,7 +45,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m sora_eval.bench
 
 validate: $(VENV)/installed
-	$(BIN)/sora-eval validate
+	$(BIN)/sora-eval validate readme=README.md
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info runs

@@ -36,7 +36,12 @@ class Careless:
             rng = np.random.default_rng([case.seed, 99, *case.id.encode()])
             height, width = case.size
             # Given frames stay what they are: size changes, content and moments don't.
-            mine = replace(case, size=(height * 3 // 2, width * 3 // 2), fps=12.0, frames=round((case.frames - 1) / case.fps * 12) + 1)
+            mine = replace(
+                case,
+                size=(height * 3 // 2, width * 3 // 2),
+                fps=12.0,
+                frames=round((case.frames - 1) / case.fps * 12) + 1,
+            )
             yield self._answer(mine, rng)
 
     def _answer(self, case: Case, rng: np.random.Generator) -> Video | Failure:

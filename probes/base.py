@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,8 +12,10 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
-from sora_eval.types import MODES, Case, Frames, Mode, Score, Tracks, Video
-from sora_eval.world import conditioning
+from sora_eval.metrics import physics_iq
+from sora_eval.types import MODES, Case, Floats, Frames, Mode, Score, Tracks, Video
+from sora_eval.video import resample, resize
+from sora_eval.world import clip, conditioning, scene_of
 from sora_eval.world.families import FAMILIES
 
 
@@ -69,6 +72,7 @@ class Probe(ABC):
     unit: of the score. higher_is_better: always true for probes of 0..1. source: where the measure comes from.
     modes: the modes it supports. chance: the score of a blind guess. violations: faults that it must notice.
     blind_to: controls and violations that it can't tell from the truth by design, with the reason.
+    continued: whether given frames decide the rest, so that a v2v clip can be laid over the true one (components only).
     """
 
     suite: ClassVar[str]
@@ -82,6 +86,7 @@ class Probe(ABC):
     chance: ClassVar[float] = 0.0
     violations: ClassVar[tuple[str, ...]] = ()
     blind_to: ClassVar[Mapping[str, str]] = {}
+    continued: ClassVar[bool] = False
 
     @abstractmethod
     def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
@@ -133,7 +138,10 @@ class Probe(ABC):
             verdict = self.judge(case, video, tracks)
         except UnjudgeableError as reason:
             return Score(None, str(reason))
-        return Score(float(np.clip(verdict.value, 0, 1)), components={k: float(v) for k, v in verdict.components.items()})
+        parts = {k: float(v) for k, v in verdict.components.items()}
+        if self.continued and case.mode == "v2v":
+            parts |= continuation(case, video)
+        return Score(float(np.clip(verdict.value, 0, 1)), components=parts)
 
 
 def family_draft(family: str, params: Mapping[str, Any], rng: np.random.Generator, flip: bool, **expect: Any) -> Draft:
@@ -143,10 +151,36 @@ def family_draft(family: str, params: Mapping[str, Any], rng: np.random.Generato
     return Draft(family, chosen, module.caption(chosen, rng), expect)
 
 
+def continuation(case: Case, video: Video) -> dict[str, float]:
+    """Return the four Physics-IQ measures of what follows the given frames against the true clip.
+
+    They are components for the reader and no part of the score: they pay a clip for standing still where the truth is calm.
+    Source: Motamed et al. 2025; empty when nothing moves in either clip.
+    """
+    true = _true_frames(json.dumps(case.to_json()))[case.given :]
+    mine = resize(resample(video, case.fps, case.frames).frames, case.size)[case.given :]
+    if len(mine) != len(true):
+        return {}
+    a, b = physics_iq.motion_masks(true), physics_iq.motion_masks(mine)
+    if not (a | b).any():
+        return {}
+    return {
+        "iq_spatial_iou": physics_iq.spatial_iou(a, b),
+        "iq_spatiotemporal_iou": physics_iq.spatiotemporal_iou(a, b),
+        "iq_weighted_spatial_iou": physics_iq.weighted_spatial_iou(a, b),
+        "iq_mse": physics_iq.mean_squared_error(true, mine),
+    }
+
+
+@lru_cache(maxsize=16)
+def _true_frames(case_json: str) -> Frames:
+    case = Case.from_json(json.loads(case_json))
+    scene = scene_of(case.scene, (case.frames - 1) / case.fps)
+    return clip(scene, case.size, case.fps, case.frames).video.frames
+
+
 @lru_cache(maxsize=512)
 def _given(case_json: str) -> Frames:
-    import json
-
     frames = conditioning(Case.from_json(json.loads(case_json)))
     assert frames is not None
     return frames
@@ -156,8 +190,6 @@ def _given_kept(case: Case, video: Video) -> None:
     """Check that the frames that were given stand at the clip's beginning."""
     if not case.given:
         return
-    import json
-
     given = _given(json.dumps(case.to_json()))
     for k in {0, len(given) - 1}:
         # The clip may have another rate: compare what is shown at the same moment.
@@ -167,9 +199,15 @@ def _given_kept(case: Case, video: Video) -> None:
 
 
 def likeness(a: Frames, b: Frames) -> float:
-    """Return the correlation of two images [H, W, 3] at 32 x 32 pixels, colours included, -1 to 1."""
-    small = [cv2.resize(x, (32, 32), interpolation=cv2.INTER_AREA).astype(float) for x in (a, b)]
-    # Every channel against its own mean: a common background would make any two clips alike.
-    x, y = ((s - s.mean(axis=(0, 1))).ravel() for s in small)
+    """Return how alike two images [H, W, 3] are at 32 x 32 pixels, -1 to 1: the correlation of their colours and shades.
+
+    Each row's mean is taken off first: a common floor and sky would make any two scenes alike.
+    """
+    x, y = (_deviation(image) for image in (a, b))
     norm = float(np.linalg.norm(x) * np.linalg.norm(y))
-    return float(x @ y) / norm if norm > 1e-9 else float(np.array_equal(small[0], small[1]))
+    return float(x @ y) / norm if norm > 1e-6 else float(np.allclose(x, y))
+
+
+def _deviation(image: Frames) -> Floats:
+    small = cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA).astype(float)
+    return np.asarray((small - small.mean(axis=1, keepdims=True)).ravel())

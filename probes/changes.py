@@ -167,7 +167,7 @@ def largest(mask: Bools) -> Bools:
 def centroid(weight: Floats) -> Floats:
     """Return the centre (x, y) of a map [h, w]."""
     ys, xs = np.mgrid[: weight.shape[0], : weight.shape[1]]
-    return np.array([(weight * xs).sum(), (weight * ys).sum()]) / weight.sum()
+    return np.asarray(np.array([(weight * xs).sum(), (weight * ys).sum()]) / weight.sum())
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,9 @@ def landmarks(case: Case, tracks: Tracks, share: float = 0.6) -> list[int]:
     found = [i for i in found if tracks.visible[i].mean() > share]
     if len(found) < 5:
         raise UnjudgeableError(f"only {len(found)} of {len(asked)} things asked for were found")
-    kind = {s["colour"]: 0 for s in p["spots"]} | {o["colour"]: 1 if o["shape"] in ("ball", "cube") else 2 for o in p["objects"]}
+    kind = {s["colour"]: 0 for s in p["spots"]} | {
+        o["colour"]: 1 if o["shape"] in ("ball", "cube") else 2 for o in p["objects"]
+    }
     # Flat spots, things as high as wide, tall things: what can be told of a shape even at 64 pixels.
     seen = [int(np.digitize(np.nanmedian(tracks.shape["aspect"][i]), (0.68, 1.17))) for i in found]
     if np.mean([k == kind[tracks.colour[i]] for k, i in zip(seen, found, strict=True)]) < 0.75:
@@ -47,7 +49,10 @@ def whole(tracks: Tracks, i: int, others: list[int]) -> Bools:
     usual = apart if apart.sum() >= 3 else inside
     alike = inside.copy()
     if usual.any():
-        for values, slack in ((np.log(np.maximum(tracks.area[i], 1e-3)), 0.22), (np.log(tracks.shape["aspect"][i]), 0.15)):
+        for values, slack in (
+            (np.log(np.maximum(tracks.area[i], 1e-3)), 0.22),
+            (np.log(tracks.shape["aspect"][i]), 0.15),
+        ):
             with np.errstate(invalid="ignore"):
                 alike &= np.abs(values - np.nanmedian(values[usual])) < slack
     return np.asarray(apart | alike, dtype=bool)
@@ -105,7 +110,12 @@ class CameraMove(Probe):
         seen = np.array([whole(tracks, i, [j for j in found if j != i]) for i in found])[:, ::step]
         xy = tracks.xy[found][:, ::step]
         try:
-            fit = fit_rigid(xy, seen, tracks.size, floor_guess(_first(xy, seen), tracks.size, np.full(len(found), _HEIGHT_M), _EYE_M, _PITCH))
+            fit = fit_rigid(
+                xy,
+                seen,
+                tracks.size,
+                floor_guess(_first(xy, seen), tracks.size, np.full(len(found), _HEIGHT_M), _EYE_M, _PITCH),
+            )
         except ValueError as error:
             raise UnjudgeableError(str(error)) from None
         to = case.scene["params"]["to"]
@@ -113,14 +123,28 @@ class CameraMove(Probe):
             raise UnjudgeableError(f"the camera did not {self.name} {to}")
         error = float(np.sqrt(np.nanmean(fit.residual**2))) / min(tracks.size)
         rigid = helpers.credit(float(np.log(max(error, 1e-9))), float(np.log(0.004)), float(np.log(0.03)))
-        thinned = Tracks(tracks.colour, tracks.xy[:, ::step], tracks.visible[:, ::step], tracks.area[:, ::step], tracks.box[:, ::step], tracks.size, tracks.fps / step)
+        thinned = Tracks(
+            tracks.colour,
+            tracks.xy[:, ::step],
+            tracks.visible[:, ::step],
+            tracks.area[:, ::step],
+            tracks.box[:, ::step],
+            tracks.size,
+            tracks.fps / step,
+        )
         steady = helpers.credit(swelling(thinned, found, seen, fit), 0.03, 0.12)
         calm = helpers.credit(flicker(video), 2.5, 9.0)
         there = float(tracks.visible[found].mean())
         kept = helpers.credit(there, 0.97, 0.6) if there < 1 else 1.0
         return Verdict(
             rigid * steady * calm * kept,
-            {"rigid": rigid, "size_steady": steady, "no_boiling": calm, "things_stay": kept, "residual_percent": 100 * error},
+            {
+                "rigid": rigid,
+                "size_steady": steady,
+                "no_boiling": calm,
+                "things_stay": kept,
+                "residual_percent": 100 * error,
+            },
         )
 
 
@@ -232,14 +256,18 @@ def _compared(tracks: Tracks, found: list[int], before: Floats, after: Floats, v
             continue
         moved, factor = _similarity(a, b)
         errors.append(float(np.sqrt(np.mean(np.sum((moved - b) ** 2, axis=1)))) / min(tracks.size))
-        growths.append(float(np.abs(0.5 * np.log(tracks.area[pick, last] / tracks.area[pick, first]) - np.log(factor)).max()))
+        growths.append(
+            float(np.abs(0.5 * np.log(tracks.area[pick, last] / tracks.area[pick, first]) - np.log(factor)).max())
+        )
     if not errors:
         raise UnjudgeableError("the camera did not come back to the same view")
     place = helpers.credit(max(errors), 0.012, 0.06)
     size = helpers.credit(max(growths), 0.1, 0.3)
     back = float(tracks.visible[found][:, after[-1]].mean())
     calm = helpers.credit(flicker(video), 2.5, 9.0)
-    return Verdict(place * size * back * calm, {"same_places": place, "same_sizes": size, "all_back": back, "no_boiling": calm})
+    return Verdict(
+        place * size * back * calm, {"same_places": place, "same_sizes": size, "all_back": back, "no_boiling": calm}
+    )
 
 
 def _similarity(a: Floats, b: Floats) -> tuple[Floats, float]:

@@ -44,7 +44,12 @@ def clear(tracks: Tracks, i: int, others: list[int], gap: float = 1.0) -> Bools:
         ok = tracks.visible[i] & (b[:, 0] > 0) & (b[:, 1] > 0) & (b[:, 2] < width - 1) & (b[:, 3] < height - 1)
         for j in others:
             o = tracks.box[j]
-            apart = (b[:, 2] + gap < o[:, 0]) | (o[:, 2] + gap < b[:, 0]) | (b[:, 3] + gap < o[:, 1]) | (o[:, 3] + gap < b[:, 1])
+            apart = (
+                (b[:, 2] + gap < o[:, 0])
+                | (o[:, 2] + gap < b[:, 0])
+                | (b[:, 3] + gap < o[:, 1])
+                | (o[:, 3] + gap < b[:, 1])
+            )
             ok &= apart | ~tracks.visible[j]
     return np.asarray(ok, dtype=bool)
 

@@ -23,6 +23,7 @@ class FreeFallBounce(Probe):
     """A ball is dropped: it must fall along a parabola at 9.81 m/s^2 and bounce back, not higher than it fell."""
 
     suite = "physics"
+    continued = True
     name = "free_fall_bounce"
     claim = "a dropped ball falls at 9.81 m/s^2 along a parabola and bounces back no higher than it fell"
     source = "closed form of free fall; restitution e = sqrt(h2 / h1)"
@@ -56,6 +57,7 @@ class TwoDrops(Probe):
     """Two balls are released together from different heights: times of fall squared must be as the heights."""
 
     suite = "physics"
+    continued = True
     name = "two_drops"
     claim = "the squared times of fall of two balls released together are as their heights, at any scale and speed"
     source = "Galilei: t1^2 / t2^2 = h1 / h2, free of scale and frame rate"
@@ -97,6 +99,7 @@ class Projectile(Probe):
     """A thrown ball must fly along a parabola, at 9.81 m/s^2 downwards and without any acceleration sideways."""
 
     suite = "physics"
+    continued = True
     name = "projectile"
     claim = "a thrown ball flies along a parabola at 9.81 m/s^2 downwards and at a constant speed sideways"
     source = "closed form of projectile motion"
@@ -132,6 +135,7 @@ class Collision(Probe):
     """A heavy block slides into a light one at rest: momentum is kept, and nothing moves unless it is hit."""
 
     suite = "physics"
+    continued = True
     name = "collision"
     claim = "a heavy block that glides into a light one pushes it off: momentum is kept, after contact and not before"
     source = "conservation of momentum; Newton's restitution in 0..1"
@@ -189,6 +193,7 @@ class Ramp(Probe):
     """A ball rolls down a ramp: it must stay on it and speed up at five sevenths of g times the sine of the slope."""
 
     suite = "physics"
+    continued = True
     name = "ramp"
     claim = "a ball let go on a ramp stays on it and speeds up steadily, at 5/7 g sin(slope)"
     source = "closed form of a solid ball rolling without slipping"
@@ -234,6 +239,7 @@ class Topple(Probe):
     """A ball hits a tall block: it must tip over the way it was pushed, after the hit, and come to lie on the floor."""
 
     suite = "physics"
+    continued = True
     name = "topple"
     claim = "a tall block that a ball hits tips over in the direction of the push, after the hit, and lies on the floor"
     source = "order of cause and effect; support: nothing hangs in the air"

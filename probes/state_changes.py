@@ -30,6 +30,7 @@ class Bite(Probe):
     """A creature bites into a cookie: the notch must be where it bit, from then on and to the end, and nowhere else."""
 
     suite = "physics"
+    continued = True
     name = "bite"
     claim = "a bite leaves a notch where and when it was taken, and the notch stays"
     source = "bite marks that persist: Brooks et al. 2024; state change read as order, place, permanence and isolation"
@@ -96,6 +97,7 @@ class Candle(Probe):
     """A puff of air reaches a flame: the flame goes out then, its light with it, and both stay gone."""
 
     suite = "physics"
+    continued = True
     name = "candle"
     claim = "a flame goes out when the puff arrives, takes its light along and stays out"
     source = "state change read as order, place, permanence and isolation; brightness of the neutral background"
@@ -174,6 +176,7 @@ class Shatter(Probe):
     """A glass falls and breaks: when it meets the floor and not before, into pieces that spread and stay in pieces."""
 
     suite = "physics"
+    continued = True
     name = "shatter"
     claim = "a falling glass breaks when it hits the floor, and its pieces spread and stay pieces"
     source = (
@@ -195,7 +198,7 @@ class Shatter(Probe):
         if not heap.seen[0]:
             raise UnjudgeableError("no glass is to be seen at the beginning")
         floor = float(np.nanmedian(tracks.box[block][:, 3])) * view.scale
-        tall = heap.height[0]
+        tall = max(float(heap.height[0]), 1.0)
         beside = float(np.nanmedian(tracks.xy[block, :, 0])) - heap.x[0] / view.scale
         if beside * -WAY[p["side"]] < 0:
             raise UnjudgeableError(f"the block does not stand on the {p['side']} of the glass")
@@ -232,6 +235,7 @@ class Brush(Probe):
     """A brush moves over a canvas: the stroke must follow it, never run ahead of it, and stay."""
 
     suite = "physics"
+    continued = True
     name = "brush"
     claim = "a stroke of paint follows the brush, never runs ahead of it, and stays on the canvas"
     source = (

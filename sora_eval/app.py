@@ -153,7 +153,10 @@ def _run(config: DictConfig) -> int:
     problems = list(model.problems) if isinstance(model, Folder) else []
     if made or not report.exists() or not (folder / "scores.jsonl").exists():
         Store(folder).write_rows(rows)
-        write_json(folder / "manifest.json", _manifest(config, model, generators, cases, probes, problems, time.perf_counter() - start))
+        write_json(
+            folder / "manifest.json",
+            _manifest(config, model, generators, cases, probes, problems, time.perf_counter() - start),
+        )
         write_report(folder, config.players)
     else:
         print(f"nothing to do: all {len(rows)} clips are scored")
@@ -162,7 +165,9 @@ def _run(config: DictConfig) -> int:
         print(f"problem: {problem}", file=sys.stderr)
     unjudged = sum(r.value is None for r in rows if r.generator == model.name)
     if unjudged:
-        print(f"{unjudged} of {len(cases)} clips of {model.name} could not be judged and count as failed; the report says why")
+        print(
+            f"{unjudged} of {len(cases)} clips of {model.name} could not be judged and count as failed; the report says why"
+        )
     print(f"report: {report}")
     return 1 if problems else 0
 
@@ -170,12 +175,22 @@ def _run(config: DictConfig) -> int:
 def _generator(config: DictConfig, cases: list[Case]) -> Any:
     from sora_eval.generator.folder import Folder
 
-    more = {"cases": [c.id for c in cases]} if config.generator._target_ == f"{Folder.__module__}.{Folder.__name__}" else {}
+    more = (
+        {"cases": [c.id for c in cases]}
+        if config.generator._target_ == f"{Folder.__module__}.{Folder.__name__}"
+        else {}
+    )
     return registry.generator(config.generator, **more)
 
 
 def _manifest(
-    config: DictConfig, model: Any, generators: list[Any], cases: list[Case], probes: Mapping[str, Probe], problems: list[str], seconds: float
+    config: DictConfig,
+    model: Any,
+    generators: list[Any],
+    cases: list[Case],
+    probes: Mapping[str, Probe],
+    problems: list[str],
+    seconds: float,
 ) -> dict[str, Any]:
     from sora_eval.types import digest
 
@@ -189,7 +204,10 @@ def _manifest(
         "suite": config.suite.name,
         "profile": config.profile.name,
         "seed": config.seed,
-        "generators": [{"name": g.name, "kind": g.kind, "fingerprint": digest([g.fingerprint(c) for c in cases])} for g in generators],
+        "generators": [
+            {"name": g.name, "kind": g.kind, "fingerprint": digest([g.fingerprint(c) for c in cases])}
+            for g in generators
+        ],
         "hashes": {"cases": digest([c.hash for c in cases]), "probes": {n: p.version for n, p in probes.items()}},
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
         "machine": {"system": platform.platform(terse=True), "processor": platform.machine(), "cores": os.cpu_count()},
@@ -241,7 +259,9 @@ def _generate(config: DictConfig) -> int:
         manifest.writerow([case.id, f"videos/{case.id}.mp4"])
     with replacing(folder / "manifest.csv") as part:
         part.write_text(text.getvalue(), encoding="utf-8")
-    print(f"{len(cases) - failures} videos are in {folder}; score them: sora-eval run generator=folder generator.path={folder}")
+    print(
+        f"{len(cases) - failures} videos are in {folder}; score them: sora-eval run generator=folder generator.path={folder}"
+    )
     return 1 if failures else 0
 
 
@@ -249,21 +269,40 @@ def _render(config: DictConfig) -> int:
     from sora_eval.rendering import render_set
 
     profile = chosen_profile(config)
-    written = render_set(config.family, config.count, profile, Path(config.out), config.seed, config.truth, config.workers or os.cpu_count() or 1)
+    written = render_set(
+        config.family,
+        config.count,
+        profile,
+        Path(config.out),
+        config.seed,
+        config.truth,
+        config.workers or os.cpu_count() or 1,
+    )
     print(f"{written} clips are in {config.out}")
     return 0
 
 
 def _validate(config: DictConfig) -> int:
-    from sora_eval.reporting.validity import write_validity
-    from sora_eval.validity import validate
+    from sora_eval.reporting.validity import put_summary, write_validity
+    from sora_eval.validity import FOLLOWED, tracker_cards, validate
 
     probes = list(chosen_probes(config).values())
     jobs = sum(m in p.modes for p in probes for m in config.suite.modes) + len(probes) * ("t2v" in config.suite.modes)
-    done = validate(probes, chosen_profile(config), config.suite.modes, config.suite.count, config.seed, config.workers or os.cpu_count() or 1)
+    done = validate(
+        probes,
+        chosen_profile(config),
+        config.suite.modes,
+        config.suite.count,
+        config.seed,
+        config.workers or os.cpu_count() or 1,
+    )
     rows = [row for some in tqdm(done, total=jobs, unit="probe and mode") for row in some]
     command = shlex.join(["sora-eval", "validate", *HydraConfig.get().overrides.task])
-    page, missed = write_validity(rows, [p.name for p in probes], Path(config.out), command, config.suite.count, config.profile.name)
+    followed = [c for p in probes if p.name in FOLLOWED for c in p.cases(4, chosen_profile(config), "t2v", config.seed)]
+    about = f"{config.suite.count} cases per probe and mode, profile {config.profile.name}"
+    page, missed = write_validity(rows, tracker_cards(followed) if followed else [], [p.name for p in probes], Path(config.out), command, about)
+    if config.readme:
+        put_summary(Path(config.readme), rows, [p.name for p in probes], command)
     for row in missed:
         print(f"missed: {row.probe} {row.mode} {row.what}: lowest {row.lowest:.2f}, AUC {row.auc:.2f}")
     print(f"table: {page}")

@@ -126,7 +126,9 @@ def _chunks(cases: Sequence[Case]) -> Iterator[Sequence[Case]]:
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     # One thread each: processes are the parallelism here. Spawned, because forking a process with threads can hang.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with ProcessPoolExecutor(max_workers=max(1, workers), mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(
+        max_workers=max(1, workers), mp_context=get_context("spawn"), initializer=_one_thread
+    ) as pool:
         yield pool
 
 

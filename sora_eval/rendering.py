@@ -80,7 +80,10 @@ def render_one(family: str, number: int, profile: Profile, out: Path, seed: int,
             np.savez_compressed(file, **arrays(made))
     events = [asdict(e) for e in made.truth.states.events]
     bodies = [{"name": b.name, "shape": b.shape, "colour": b.colour, "size": b.size} for b in scene.bodies]
-    write_json(path.with_suffix(".json"), {**row, "params": params, "bodies": bodies, "events": events, "facts": _plain(scene.facts)})
+    write_json(
+        path.with_suffix(".json"),
+        {**row, "params": params, "bodies": bodies, "events": events, "facts": _plain(scene.facts)},
+    )
     # The clip comes last: its presence says that the rest is there.
     write_ffv1(path, made.video)
     return row

@@ -1,11 +1,11 @@
 """A run folder: clips, tracks and scores, each named by a hash of what it depends on, each appearing whole or not at all.
 
-    RUN/manifest.json    what was run, with which versions and seeds, on which machine
-    RUN/cases.jsonl      the cases
-    RUN/scores.jsonl     one line per clip, written at the end
-    RUN/videos/GENERATOR/CASE.HASH.mkv    FFV1, lossless
-    RUN/tracks/GENERATOR/CASE.HASH.npz
-    RUN/scores/GENERATOR/CASE.HASH.json
+RUN/manifest.json    what was run, with which versions and seeds, on which machine
+RUN/cases.jsonl      the cases
+RUN/scores.jsonl     one line per clip, written at the end
+RUN/videos/GENERATOR/CASE.HASH.mkv    FFV1, lossless
+RUN/tracks/GENERATOR/CASE.HASH.npz
+RUN/scores/GENERATOR/CASE.HASH.json
 """
 
 from __future__ import annotations

@@ -23,7 +23,10 @@ from sora_eval.cli import COMMANDS, main
         (["run", "generator=folder", "generator.pth=x"], "did you mean generator.path"),
         (["run", "generator=folder"], "generator.path is missing: say generator.path=..."),
         (["run", "generator=folder", "generator.path=/no/such/folder"], "/no/such/folder: no such folder"),
-        (["run", "generator=violation", "generator.violation=vanish"], "unknown violation 'vanish': did you mean vanishes"),
+        (
+            ["run", "generator=violation", "generator.violation=vanish"],
+            "unknown violation 'vanish': did you mean vanishes",
+        ),
         (["run", "generator=control", "generator.control=frosen"], "unknown control 'frosen': did you mean frozen"),
         (["run", "suite.count=0"], "suite.count must be a whole number of at least 1, got 0"),
         (["run", "suite.count=two"], "suite.count must be a whole number of at least 1, got two"),
@@ -118,5 +121,17 @@ def test_exported_cases_can_be_filled_and_scored(tmp_path, capsys):
     lines = (tmp_path / "prompts.csv").read_text().splitlines()
     assert len(lines) == 1 + 2 * 3
     assert (tmp_path / "conditioning").is_dir()
-    assert main(["run", "generator=folder", f"generator.path={tmp_path}", *small, "references=[]", f"out={tmp_path / 'run'}"]) == 1
+    assert (
+        main(
+            [
+                "run",
+                "generator=folder",
+                f"generator.path={tmp_path}",
+                *small,
+                "references=[]",
+                f"out={tmp_path / 'run'}",
+            ]
+        )
+        == 1
+    )
     assert "6 of 6 clips" in capsys.readouterr().out

@@ -77,12 +77,21 @@ def test_two_processes_give_the_rows_of_one(tmp_path):
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.json*") if "manifest" not in p.name}
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.json*") if "manifest" not in p.name
+    }
 
 
 @pytest.mark.parametrize("pause_s", [2.0, 4.0, 6.0])
 def test_a_killed_run_is_completed_by_the_same_command(tmp_path, pause_s):
-    words = ["run", "generator=oracle", "suite.probes=[relation,motion]", "suite.modes=[t2v]", "references=[frozen]", "workers=1"]
+    words = [
+        "run",
+        "generator=oracle",
+        "suite.probes=[relation,motion]",
+        "suite.modes=[t2v]",
+        "references=[frozen]",
+        "workers=1",
+    ]
     assert main([*words, f"out={tmp_path / 'whole'}"]) == 0
     command = [sys.executable, "-m", "sora_eval.cli", *words, f"out={tmp_path / 'killed'}"]
     process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

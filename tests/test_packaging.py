@@ -5,7 +5,12 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-ROOMS = {"sora_eval": "sora_eval", "generator": "sora_eval.generator", "probes": "sora_eval.probes", "conf": "sora_eval.conf"}
+ROOMS = {
+    "sora_eval": "sora_eval",
+    "generator": "sora_eval.generator",
+    "probes": "sora_eval.probes",
+    "conf": "sora_eval.conf",
+}
 
 
 def test_packages_are_the_folders_on_disk():

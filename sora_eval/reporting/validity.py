@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from sora_eval.validity import AUC_LEAST, LOOK_LEAST, ORACLE_LEAST, Told
+from sora_eval.errors import ConfigError
+from sora_eval.validity import AUC_LEAST, LOOK_LEAST, ORACLE_LEAST, Told, TrackerCard
 from sora_eval.video import replacing
 
 
 def write_validity(
-    rows: Sequence[Told], probes: Sequence[str], out: Path, command: str, count: int, profile: str
+    rows: Sequence[Told], cards: Sequence[TrackerCard], probes: Sequence[str], out: Path, command: str, about: str
 ) -> tuple[Path, list[Told]]:
     """Write validity.md and validity.json into `out`; return the page and the rows that fall short and are not so by design."""
     order = {name: i for i, name in enumerate(probes)}
@@ -21,7 +22,7 @@ def write_validity(
     text = "\n".join([
         "# What the probes notice",
         "",
-        f"Made by `{command}`: {count} cases per probe and mode, profile {profile}.",
+        f"Made by `{command}`: {about}.",
         "",
         *_lead(),
         "",
@@ -39,15 +40,39 @@ def write_validity(
         "",
         _looks(rows, probes),
         "",
+        "## The tracker against the truth",
+        "",
+        *_tracker(cards),
+        "",
         "## Not noticed",
         "",
         *_unnoticed(rows),
     ])  # fmt: skip
     page = out / "validity.md"
-    for path, content in ((page, text + "\n"), (out / "validity.json", json.dumps([asdict(r) for r in rows], indent=1) + "\n")):
+    for path, content in (
+        (page, text + "\n"),
+        (out / "validity.json", json.dumps([asdict(r) for r in rows], indent=1) + "\n"),
+    ):
         with replacing(path) as part:
             part.write_text(content, encoding="utf-8")
     return page, missed
+
+
+def put_summary(page: Path, rows: Sequence[Told], probes: Sequence[str], command: str) -> None:
+    """Replace what stands between the two validity comments of a Markdown page by the summary.
+
+    Raises:
+        ConfigError: the page has no such comments.
+    """
+    text = page.read_text(encoding="utf-8")
+    head, start, rest = text.partition("<!-- validity: make validate writes this -->\n")
+    _, end, tail = rest.partition("<!-- /validity -->")
+    if not start or not end:
+        raise ConfigError(
+            f"{page}: the comments <!-- validity: make validate writes this --> and <!-- /validity --> are missing"
+        )
+    with replacing(page) as part:
+        part.write_text(f"{head}{start}\n`{command}`\n\n{summary(rows, probes)}\n\n{end}{tail}", encoding="utf-8")
 
 
 def summary(rows: Sequence[Told], probes: Sequence[str]) -> str:
@@ -126,8 +151,19 @@ def _looks(rows: Sequence[Told], probes: Sequence[str]) -> str:
     lines = [f"| probe | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
     for probe in probes:
         mine = {r.what: r for r in rows if r.kind == "look" and r.probe == probe}
-        lines.append(f"| {probe} | {' | '.join(_marked(mine[n].lowest, LOOK_LEAST) if n in mine else '' for n in names)} |")
+        lines.append(
+            f"| {probe} | {' | '.join(_marked(mine[n].lowest, LOOK_LEAST) if n in mine else '' for n in names)} |"
+        )
     return "\n".join(lines)
+
+
+def _tracker(cards: Sequence[TrackerCard]) -> Iterable[str]:
+    yield "All coloured bodies of at least 8 visible pixels, intersection over union of boxes; means over clips."
+    yield ""
+    yield "| clips | HOTA | MOTA | IDF1 | identity switches |"
+    yield "|---|---:|---:|---:|---:|"
+    for c in cards:
+        yield f"| {c.clips}, {c.spoilt} | {c.hota:.2f} | {c.mota:.2f} | {c.idf1:.2f} | {c.switches} |"
 
 
 def _unnoticed(rows: Sequence[Told]) -> Iterable[str]:

@@ -46,14 +46,23 @@ def scene_of(spec: Mapping[str, Any], duration_s: float) -> Scene:
 
 
 def clip(
-    scene: Scene, size: tuple[int, int], fps: float, frames: int, *, tweaks: Tweaks = Tweaks(), full_truth: bool = False, supersample: int = 2
+    scene: Scene,
+    size: tuple[int, int],
+    fps: float,
+    frames: int,
+    *,
+    tweaks: Tweaks = Tweaks(),
+    full_truth: bool = False,
+    supersample: int = 2,
 ) -> Clip:
     """Render a scene. `full_truth` adds masks, depth, amodal masks and visibility, which cost one more cast per body."""
     states = physics.simulate(scene, frame_times(frames, fps), tweaks)
     return from_states(scene, states, size, fps, full_truth=full_truth, supersample=supersample)
 
 
-def from_states(scene: Scene, states: States, size: tuple[int, int], fps: float, *, full_truth: bool = False, supersample: int = 2) -> Clip:
+def from_states(
+    scene: Scene, states: States, size: tuple[int, int], fps: float, *, full_truth: bool = False, supersample: int = 2
+) -> Clip:
     """Render given states of a scene: the true ones, or ones that a fault has changed."""
     camera = render.camera_of(scene, states.t_s, size)
     renderer = Renderer(scene, size, supersample)

@@ -27,7 +27,9 @@ def still(duration_s: float, eye: Vec3, target: Vec3, fov: float = 40.0) -> Came
     return _path(duration_s, lambda u: (np.array(eye), np.array(target), fov))
 
 
-def orbit(duration_s: float, centre: Vec3, radius: float, height: float, degrees: float, fov: float = 40.0) -> CameraPath:
+def orbit(
+    duration_s: float, centre: Vec3, radius: float, height: float, degrees: float, fov: float = 40.0
+) -> CameraPath:
     """Return a camera that circles `centre`; positive degrees move the camera to its own right."""
 
     def pose(u: float) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
@@ -38,7 +40,9 @@ def orbit(duration_s: float, centre: Vec3, radius: float, height: float, degrees
     return _path(duration_s, pose)
 
 
-def move(duration_s: float, eye: Vec3, target: Vec3, shift: Vec3, fov: float = 40.0, *, about_middle: bool = True) -> CameraPath:
+def move(
+    duration_s: float, eye: Vec3, target: Vec3, shift: Vec3, fov: float = 40.0, *, about_middle: bool = True
+) -> CameraPath:
     """Return a camera that moves by `shift` metres without turning: truck (x), dolly (y), crane (z)."""
     start = -0.5 if about_middle else 0.0
 
@@ -50,7 +54,12 @@ def move(duration_s: float, eye: Vec3, target: Vec3, shift: Vec3, fov: float = 4
 
 
 def turn(
-    duration_s: float, eye: Vec3, target: Vec3, pan: Callable[[float], float], tilt: Callable[[float], float], fov: float = 40.0
+    duration_s: float,
+    eye: Vec3,
+    target: Vec3,
+    pan: Callable[[float], float],
+    tilt: Callable[[float], float],
+    fov: float = 40.0,
 ) -> CameraPath:
     """Return a camera that turns on the spot; pan to the right and tilt upwards are positive, as functions of u in [0, 1]."""
     base = np.array(target, dtype=float) - np.array(eye, dtype=float)
@@ -73,6 +82,7 @@ def zoom(duration_s: float, eye: Vec3, target: Vec3, fov_from: float, fov_to: fl
 def cut(first: CameraPath, second: CameraPath, at_s: float) -> CameraPath:
     """Return `first` until `at_s`, then `second`, with nothing in between."""
     a, b = first.t_s < at_s, second.t_s > at_s
+
     # Both sides get a key at the cut, or the path would glide from one to the other until its next key.
     def joined(one: NDArray[np.float64], two: NDArray[np.float64]) -> NDArray[np.float64]:
         before = [np.interp(at_s, first.t_s, v) for v in one.T]

@@ -94,7 +94,9 @@ def _scripted(b: Body, t_s: Floats) -> tuple[Floats, Floats, Floats]:
 def orientation(yaw: Floats, roll: Floats) -> Floats:
     """Return quaternions [T, 4] of a turn by `yaw` about z and then by `roll` about the viewer's axis y (degrees, [T])."""
     a, b = np.radians(yaw) / 2, np.radians(roll) / 2
-    return np.stack([np.cos(b) * np.cos(a), np.sin(b) * np.sin(a), np.sin(b) * np.cos(a), np.cos(b) * np.sin(a)], axis=1)
+    return np.stack(
+        [np.cos(b) * np.cos(a), np.sin(b) * np.sin(a), np.sin(b) * np.cos(a), np.cos(b) * np.sin(a)], axis=1
+    )
 
 
 def _rigid(scene: Scene, t_s: Floats, tweaks: Tweaks, pos: Floats, quat: Floats, shown: Bools) -> list[Event]:
@@ -166,7 +168,10 @@ class _Run:
         self.touching: dict[tuple[str, str], float] = {}
         self.free = [b.name for b in self.bodies if b.motion == "free"]
         names = {mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_GEOM, b.name): b.name for b in self.bodies}
-        self.names: dict[int, str] = {**names, mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_GEOM, "floor"): "floor"}
+        self.names: dict[int, str] = {
+            **names,
+            mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_GEOM, "floor"): "floor",
+        }
         for b in self.bodies:
             if b.motion == "free":
                 self.data.joint(b.name).qvel[:] = (*b.velocity, *b.spin)
@@ -202,7 +207,11 @@ class _Run:
             self.touching[pair] = self.time
         for body, other, factor in self.tweaks.boost:
             pair_ = (min(body, other), max(body, other))
-            if pair_ in self.touching and pair_ not in now and abs(self.time - self.touching[pair_] - _CHUNK * STEP_S) < STEP_S:
+            if (
+                pair_ in self.touching
+                and pair_ not in now
+                and abs(self.time - self.touching[pair_] - _CHUNK * STEP_S) < STEP_S
+            ):
                 self.data.joint(body).qvel[:3] *= factor
         return new
 
@@ -220,7 +229,9 @@ def geom_xml(b: Body) -> tuple[str, str]:
     if b.shape in ("cone", "mesh"):
         mesh = b.mesh if b.mesh is not None else shapes.cone(b.size)
         # inertia="convex" tolerates thin shards; positions are given around the mesh's own origin.
-        asset = f'<mesh name="{b.name}" inertia="convex" vertex="{_numbers(mesh.vertices)}" face="{_numbers(mesh.faces)}"/>'
+        asset = (
+            f'<mesh name="{b.name}" inertia="convex" vertex="{_numbers(mesh.vertices)}" face="{_numbers(mesh.faces)}"/>'
+        )
         return f'type="mesh" mesh="{b.name}"', asset
     if b.shape == "ball":
         return f'type="sphere" size="{x / 2}"', ""

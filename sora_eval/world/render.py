@@ -54,7 +54,9 @@ class Renderer:
         self.model = mujoco.MjModel.from_xml_string(_xml(scene))
         self.data = mujoco.MjData(self.model)
         self.floor = mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_GEOM, "floor")
-        self.geom = np.array([mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_GEOM, b.name) for b in scene.bodies], dtype=int)
+        self.geom = np.array(
+            [mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_GEOM, b.name) for b in scene.bodies], dtype=int
+        )
         self.body_of = np.full(self.model.ngeom, -1)
         self.body_of[self.geom] = np.arange(len(self.geom))
         self.base_size = self.model.geom_size.copy()
@@ -205,7 +207,9 @@ class Renderer:
             frames.append(self.frame(states, camera, k))
             eye, rays = _rays(self.centres, camera, k)
             geoms, dist, _ = self.cast(eye, rays)
-            ids.append(np.where(geoms >= 0, self.body_of[np.clip(geoms, 0, None)], -1).reshape(height, width).astype(np.int16))
+            ids.append(
+                np.where(geoms >= 0, self.body_of[np.clip(geoms, 0, None)], -1).reshape(height, width).astype(np.int16)
+            )
             z = np.where(dist < 0, np.inf, dist * (rays @ camera.R[k][2]))
             depths.append(z.reshape(height, width).astype(np.float32))
             amodal[k] = self._amodal(states, eye, rays, k)
@@ -273,7 +277,7 @@ def _xml(scene: Scene) -> str:
             f'<geom name="{b.name}" {geom} contype="0" conaffinity="0"/></body>'
         )
     return (
-        f'<mujoco><asset>{"".join(assets)}</asset><worldbody>'
+        f"<mujoco><asset>{''.join(assets)}</asset><worldbody>"
         '<geom name="floor" type="plane" size="0 0 1" contype="0" conaffinity="0"/>'
         f"{''.join(world)}</worldbody></mujoco>"
     )

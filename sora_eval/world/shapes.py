@@ -69,7 +69,9 @@ def voronoi_pieces(solid: Manifold, count: int, seed: int) -> list[tuple[Vec3, M
             continue
         mesh = to_mesh(piece)
         centre = mesh.vertices.mean(axis=0)
-        pieces.append(((float(centre[0]), float(centre[1]), float(centre[2])), Mesh(mesh.vertices - centre, mesh.faces)))
+        pieces.append(
+            ((float(centre[0]), float(centre[1]), float(centre[2])), Mesh(mesh.vertices - centre, mesh.faces))
+        )
     return pieces
 
 

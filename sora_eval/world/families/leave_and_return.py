@@ -70,7 +70,7 @@ def build(
         "hidden_s": (0.34 * duration_s, 0.58 * duration_s),
         "elsewhere": (way * 1.3, 0.0, 0.0),
         "spare": (way * 1.4 * width, 0.0, 0.0),
-        "stranger": (0.0, 2.5, 0.0),
+        "stranger": (way * 2.6, 0.3, 0.0),
     }
     return common.set_up(style, (hero, mark, away), view, duration_s, facts=facts)
 
