@@ -104,7 +104,7 @@ class PythonCallable:
                 return answer
             # A copy: the function may fill the same buffer for the next case.
             answer = np.array(answer)
-        except Exception as err:  # noqa: BLE001 (the user's code may raise anything)
+        except Exception as err:
             return Failure(f"{self.target} raised {type(err).__name__}: {_one_line(err)}")
         if answer.dtype != np.uint8 or answer.ndim != 4 or answer.shape[-1] != 3 or 0 in answer.shape:
             shape = list(answer.shape)

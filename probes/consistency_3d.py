@@ -116,8 +116,8 @@ class CameraMove(Probe):
                 tracks.size,
                 floor_guess(_first(xy, seen), tracks.size, np.full(len(found), _HEIGHT_M), _EYE_M, _PITCH),
             )
-        except ValueError as error:
-            raise UnjudgeableError(str(error)) from None
+        except ValueError as refusal:
+            raise UnjudgeableError(str(refusal)) from None
         to = case.scene["params"]["to"]
         if not self.as_asked(fit, to):
             raise UnjudgeableError(f"the camera did not {self.name} {to}")
@@ -171,7 +171,7 @@ class Dolly(CameraMove):
 
     name = "dolly"
     claim = "travelling towards things or away from them makes near ones grow faster than far ones"
-    blind_to = {"mirrored": "nothing in the prompt has a side, so a mirrored room is as good a room"}
+    blind_to: ClassVar[dict[str, str]] = {"mirrored": "nothing in the prompt has a side, so a mirrored room is as good a room"}
 
     def as_asked(self, fit: RigidFit, to: str) -> bool:
         """Return whether the camera moved along its view."""

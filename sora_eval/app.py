@@ -59,7 +59,7 @@ def _compose(name: str, overrides: list[str]) -> DictConfig:
         with initialize_config_module("sora_eval.conf", version_base="1.3", job_name=name):
             config = compose(name, overrides, return_hydra_config=True)
             HydraConfig.instance().set_config(config)
-            config = OmegaConf.masked_copy(config, [k for k in config if k != "hydra"])
+            config = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
             OmegaConf.resolve(config)
             if missing := sorted(OmegaConf.missing_keys(config)):
                 raise ConfigError(f"{missing[0]} is missing: say {missing[0]}=...")
@@ -300,7 +300,9 @@ def _validate(config: DictConfig) -> int:
     command = shlex.join(["sora-eval", "validate", *HydraConfig.get().overrides.task])
     followed = [c for p in probes if p.name in FOLLOWED for c in p.cases(4, chosen_profile(config), "t2v", config.seed)]
     about = f"{config.suite.count} cases per probe and mode, profile {config.profile.name}"
-    page, missed = write_validity(rows, tracker_cards(followed) if followed else [], [p.name for p in probes], Path(config.out), command, about)
+    page, missed = write_validity(
+        rows, tracker_cards(followed) if followed else [], [p.name for p in probes], Path(config.out), command, about
+    )
     if config.readme:
         put_summary(Path(config.readme), rows, [p.name for p in probes], command)
     for row in missed:

@@ -130,7 +130,18 @@ def _blurred(video: Video) -> Video:
     return Video(np.array([cv2.GaussianBlur(f, (0, 0), 0.8) for f in video.frames]), video.fps)
 
 
-FOLLOWED = ("dolly", "orbit", "truck", "motion", "opposite_motion", "relation", "count", "covered", "leave_and_return", "pass_behind")
+FOLLOWED = (
+    "dolly",
+    "orbit",
+    "truck",
+    "motion",
+    "opposite_motion",
+    "relation",
+    "count",
+    "covered",
+    "leave_and_return",
+    "pass_behind",
+)
 """Probes for the tracker's own card: in their scenes every body is a thing of its own, no figure with arms, no pieces."""
 
 SPOILT: dict[str, Callable[[Video], Video]] = {
@@ -175,7 +186,9 @@ def _true_boxes(made: Clip, least_px: int) -> BoxTracks:
         seen = [(i, np.nonzero(frame == i)) for i in things]
         whole = [(i, ys, xs) for i, (ys, xs) in seen if len(xs) >= least_px]
         ids.append(np.array([i for i, _, _ in whole], dtype=int))
-        boxes.append(np.array([[x.min() - 0.5, y.min() - 0.5, x.max() + 0.5, y.max() + 0.5] for _, y, x in whole]).reshape(-1, 4))
+        boxes.append(
+            np.array([[x.min() - 0.5, y.min() - 0.5, x.max() + 0.5, y.max() + 0.5] for _, y, x in whole]).reshape(-1, 4)
+        )
     return BoxTracks(ids, boxes)
 
 

@@ -23,7 +23,7 @@ from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, IO
+from typing import IO, Any
 
 # OpenCV reads its log level once, when it is loaded.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")

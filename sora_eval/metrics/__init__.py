@@ -1,0 +1,1 @@
+"""Pure functions from arrays to numbers: tracking, permanence, physics, geometry, distances."""

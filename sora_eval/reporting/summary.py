@@ -270,7 +270,7 @@ def _replicates(rows: Sequence[ScoreRow], rng: np.random.Generator) -> Floats:
     n = len(sums)
     mean = sums.sum() / sizes.sum()
     means: Floats
-    if 0 <= values.min() and values.max() <= 1 and (n == 1 or mean in (0, 1)):
+    if values.min() >= 0 and values.max() <= 1 and (n == 1 or mean in (0, 1)):
         means = rng.beta(mean * n + 0.5, (1 - mean) * n + 0.5, size=N_BOOT)
     else:
         draws = rng.integers(n, size=(N_BOOT, n))

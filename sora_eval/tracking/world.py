@@ -37,7 +37,7 @@ def _hues() -> Floats:
 
 def _full_saturation() -> Floats:
     rgb = np.array(list(COLOURS.values()), dtype=float)
-    return (rgb.max(axis=1) - rgb.min(axis=1)) / rgb.max(axis=1)
+    return np.asarray((rgb.max(axis=1) - rgb.min(axis=1)) / rgb.max(axis=1))
 
 
 _NAMES = tuple(COLOURS)
@@ -67,7 +67,7 @@ class _Track:
         if len(seen) < 2 or seen[-1] - seen[-2] > 1:
             return last
         step = last - np.array(self.blobs[seen[-2]].xy)
-        return last + step * min(frame - seen[-1], 3)
+        return np.asarray(last + step * min(frame - seen[-1], 3))
 
 
 def track(video: Video) -> Tracks:
@@ -85,10 +85,10 @@ def track(video: Video) -> Tracks:
 
 def membership(frame: Frames) -> tuple[NDArray[np.int64], Floats]:
     """Return the palette index [H, W] of the nearest hue, and the soft weight [H, W] in 0..1 with which a pixel has it."""
-    f = frame.astype(np.float32)
+    f: NDArray[np.float32] = frame.astype(np.float32)
     noise = _noise(f)
     if noise > 3.0:
-        f = cv2.GaussianBlur(f, (0, 0), min(0.35 + noise / 18, 1.6))
+        f = np.asarray(cv2.GaussianBlur(f, (0, 0), min(0.35 + noise / 18, 1.6)), np.float32)
     hsv = cv2.cvtColor(np.ascontiguousarray(f / 255), cv2.COLOR_RGB2HSV)
     gap = np.abs(hsv[..., 0, None] - _HUE)
     index = np.minimum(gap, 360 - gap).argmin(axis=-1)

@@ -67,7 +67,7 @@ def simulate(scene: Scene, t_s: Floats, tweaks: Tweaks = Tweaks()) -> States:
     events = list(scene.events)
     if any(b.motion == "free" for b in bodies):
         events += _rigid(scene, t_s, tweaks, pos, quat, shown)
-    velocity = np.gradient(pos, t_s, axis=0) if frames > 1 else np.zeros_like(pos)
+    velocity = np.asarray(np.gradient(pos, t_s, axis=0)) if frames > 1 else np.zeros_like(pos)
     rgb = np.broadcast_to(np.array([palette.rgb(b.colour) for b in bodies], dtype=float), (frames, n, 3)).copy()
     keys = np.array(scene.dimming.keys or ((0.0, 1.0),))
     step = np.clip(np.searchsorted(keys[:, 0], t_s + 1e-9, side="right") - 1, 0, None)

@@ -61,7 +61,6 @@ class Renderer:
         self.body_of[self.geom] = np.arange(len(self.geom))
         self.base_size = self.model.geom_size.copy()
         self.base_aabb, self.base_bound = self.model.geom_aabb.copy(), self.model.geom_rbound.copy()
-        height, width = size
         self.grid, self.centres = _grid(size, supersample), _grid(size, 1)
         lamp = scene.light
         az, el = np.radians(lamp.azimuth), np.radians(lamp.elevation)
@@ -108,12 +107,12 @@ class Renderer:
         image = colour.reshape(height, self.ss, width, self.ss, 3).mean(axis=(1, 3))
         if states.noise:
             image = image + self.noise.normal(0.0, states.noise, image.shape)
-        return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(np.rint(image), 0, 255), np.uint8)
 
     def _shade(
         self, states: States, k: int, eye: Floats, rays: Floats, ids: NDArray[np.int32], dist: Floats, normal: Floats
     ) -> NDArray[np.float32]:
-        scene, lamp = self.scene, self.scene.light
+        lamp = self.scene.light
         out = self._backdrop(rays)
         hit = np.flatnonzero((ids >= 0) & ((ids != self.floor) | (dist < _FAR_M)))
         if not len(hit):
@@ -155,12 +154,12 @@ class Renderer:
         to = points + _SHADOW_BIAS_M * normals - origin
         far = np.linalg.norm(to, axis=1)
         _, dist, _ = self.cast(origin, to / far[:, None])
-        return ((dist < 0) | (dist > far - _SHADOW_BIAS_M)).astype(float)
+        return np.asarray((dist < 0) | (dist > far - _SHADOW_BIAS_M), float)
 
     def _backdrop(self, rays: Floats) -> NDArray[np.float32]:
         base = np.array(palette.rgb(self.scene.backdrop), np.float32)
         up = np.clip(rays[:, 2] * 1.6, -0.2, 1.0).astype(np.float32)[:, None]
-        return base * (0.98 - 0.12 * up)
+        return np.asarray(base * (0.98 - 0.12 * up), np.float32)
 
     def _floor(self, points: Floats, dist: Floats) -> NDArray[np.float32]:
         base = np.array(palette.rgb(self.scene.floor), np.float32)
@@ -170,7 +169,7 @@ class Renderer:
         tile = np.floor(points / self.scene.tile_m + (0.5, 0.0))
         odd = tile.sum(axis=1) % 2
         contrast = 0.10 * np.clip(1 - (dist - 6) / 14, 0, 1)
-        return base * (1 + contrast * (2 * odd - 1))[:, None].astype(np.float32)
+        return np.asarray(base * (1 + contrast * (2 * odd - 1))[:, None], np.float32)
 
     def _textured(
         self, base: NDArray[np.float32], gloss: NDArray[np.float32], which: Bools, body: NDArray[np.int_], points: Floats,

@@ -53,7 +53,13 @@ def test_the_shrunk_frame_gives_places_in_original_pixels():
     for i, body in enumerate(made.scene.bodies):
         ys, xs = np.nonzero(made.truth.ids[0] == i)
         if made.truth.visible[0, i] == 1:
-            assert np.hypot(xs.mean() - tracks.xy[tracks.of(body.colour)[0], 0, 0], ys.mean() - tracks.xy[tracks.of(body.colour)[0], 0, 1]) < 1.2
+            assert (
+                np.hypot(
+                    xs.mean() - tracks.xy[tracks.of(body.colour)[0], 0, 0],
+                    ys.mean() - tracks.xy[tracks.of(body.colour)[0], 0, 1],
+                )
+                < 1.2
+            )
 
 
 def test_an_object_is_the_same_one_after_the_wall():
@@ -66,7 +72,9 @@ def test_an_object_is_the_same_one_after_the_wall():
         ys, xs = np.nonzero(made.truth.ids[k] == index)
         seen = len(xs) >= 6
         truth_ids.append(np.array([0] if seen else [], dtype=int))
-        truth_boxes.append(np.array([[xs.min() - 0.5, ys.min() - 0.5, xs.max() + 0.5, ys.max() + 0.5]] if seen else np.zeros((0, 4))))
+        truth_boxes.append(
+            np.array([[xs.min() - 0.5, ys.min() - 0.5, xs.max() + 0.5, ys.max() + 0.5]] if seen else np.zeros((0, 4)))
+        )
         mine = [i for i in tracks.of(hero.colour) if tracks.visible[i, k]]
         ids.append(np.array(mine, dtype=int))
         boxes.append(np.array([tracks.box[i, k] for i in mine]).reshape(-1, 4))

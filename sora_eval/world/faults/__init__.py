@@ -10,10 +10,9 @@ from collections.abc import Callable
 
 from sora_eval.errors import unknown
 from sora_eval.types import Video
-from sora_eval.world import from_states, frame_times
+from sora_eval.world import frame_times, from_states
 from sora_eval.world.faults import consistency, left_right, permanence, physics, state_changes
 from sora_eval.world.faults.base import Broken, Fault
-from sora_eval.world.physics import simulate
 from sora_eval.world.physics import simulate
 from sora_eval.world.scene import Scene
 
