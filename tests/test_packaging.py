@@ -40,7 +40,14 @@ def test_the_bare_names_are_not_importable(tmp_path):
 
 
 def test_lower_layers_do_not_import_higher_ones():
-    layers = [["types", "errors", "video"], ["world", "tracking", "metrics", "stats"], ["generator", "probes", "registry"], ["store", "evaluate", "validity", "export", "rendering"], ["reporting"], ["app", "cli", "bench"]]  # fmt: skip
+    layers = [
+        ["types", "errors", "video"],
+        ["world", "tracking", "metrics", "stats"],
+        ["generator", "probes", "registry"],
+        ["store", "evaluate", "validity", "export", "rendering"],
+        ["reporting"],
+        ["app", "cli", "bench"],
+    ]
     rank = {name: i for i, names in enumerate(layers) for name in names}
     for path in [*ROOT.glob("sora_eval/**/*.py"), *ROOT.glob("generator/**/*.py"), *ROOT.glob("probes/**/*.py")]:
         parts = path.relative_to(ROOT).with_suffix("").parts

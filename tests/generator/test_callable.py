@@ -148,7 +148,7 @@ def test_what_it_can_t_do_is_not_asked(module: str) -> None:
 
 def test_a_bad_target_is_a_configuration_error(module: str, tmp_path: Path) -> None:
     for target in ("module.function", "module:", ":f", "module:a-b"):
-        with pytest.raises(ConfigError, match="write package.module:function"):
+        with pytest.raises(ConfigError, match=r"write package.module:function"):
             PythonCallable(target)
     (tmp_path / f"{module}_broken.py").write_text("raise OSError('no GPU')")
     for target, words in {
