@@ -171,7 +171,9 @@ class Dolly(CameraMove):
 
     name = "dolly"
     claim = "travelling towards things or away from them makes near ones grow faster than far ones"
-    blind_to: ClassVar[dict[str, str]] = {"mirrored": "nothing in the prompt has a side, so a mirrored room is as good a room"}
+    blind_to: ClassVar[dict[str, str]] = {
+        "mirrored": "nothing in the prompt has a side, so a mirrored room is as good a room"
+    }
 
     def as_asked(self, fit: RigidFit, to: str) -> bool:
         """Return whether the camera moved along its view."""

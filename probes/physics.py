@@ -182,7 +182,7 @@ class Collision(Probe):
             "momentum": helpers.credit(error, 0.12, 0.5),
             "restitution": helpers.credit(max(bounce - 1, -bounce), 0.1, 0.35),
             "order": helpers.credit(early, 0.1, 0.4) if moved else 0.0,
-            "apart": helpers.credit(-float(np.min(gap[both])), 0.17, 0.5),
+            "apart": helpers.credit(-float(np.min(gap[both])), 0.22, 0.5),
             "at_rest_before": helpers.credit(abs(s.before) / h.before, 0.12, 0.4),
             "steady": helpers.credit(max(h.residual, s.residual), 0.06, 0.25),
         }

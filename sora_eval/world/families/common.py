@@ -64,17 +64,23 @@ def sample_colours(rng: np.random.Generator, count: int) -> list[str]:
     return [str(c) for c in rng.permutation(list(palette.COLOURS))[:count]]
 
 
-def set_up(style: Mapping[str, Any], bodies: Sequence[Body], camera: CameraPath, duration_s: float, **more: Any) -> Scene:
+def set_up(
+    style: Mapping[str, Any], bodies: Sequence[Body], camera: CameraPath, duration_s: float, **more: Any
+) -> Scene:
     """Return a scene in a style.
 
     Raises:
         KeyError: the style's light is unknown.
     """
     light = LIGHTS[style["light"]]
-    return Scene(tuple(bodies), camera, duration_s, light=light, floor=style["floor"], backdrop=style["backdrop"], **more)
+    return Scene(
+        tuple(bodies), camera, duration_s, light=light, floor=style["floor"], backdrop=style["backdrop"], **more
+    )
 
 
-def front_view(duration_s: float, distance: float = 9.0, height: float = 2.2, look: Vec3 = (0.0, 0.0, 1.3), fov: float = 40.0) -> CameraPath:
+def front_view(
+    duration_s: float, distance: float = 9.0, height: float = 2.2, look: Vec3 = (0.0, 0.0, 1.3), fov: float = 40.0
+) -> CameraPath:
     """Return the camera most families use: still, in front, a little above the floor."""
     return cameras.still(duration_s, (look[0], -distance, height), look, fov)
 
@@ -103,7 +109,9 @@ def sentence(words: str) -> str:
 
 def style_words(style: Mapping[str, Any]) -> str:
     """Return a sentence about floor, backdrop and light."""
-    return sentence(f"the floor is {style['floor']} with tiles, the backdrop is {style['backdrop']}, with {LIGHT_WORDS[style['light']]}")
+    return sentence(
+        f"the floor is {style['floor']} with tiles, the backdrop is {style['backdrop']}, with {LIGHT_WORDS[style['light']]}"
+    )
 
 
 def level_view(duration_s: float, distance: float = 15.0, height: float = 4.2, fov: float = 40.0) -> CameraPath:

@@ -26,9 +26,18 @@ MOVES: dict[str, tuple[str, ...]] = {
 _CENTRE = (0.0, 0.0, 0.6)
 _EYE = (0.0, -10.2, 3.9)
 _WORDS: dict[str, tuple[str, ...]] = {
-    "orbit": ("the camera circles to the {to} around {things}", "the camera moves around {things} towards the {to}, always facing them"),
-    "dolly": ("the camera moves straight {inward} {things}", "{things} stand still while the camera travels {inward} them"),
-    "truck": ("the camera slides sideways to the {to} past {things}", "{things} stand still while the camera travels to the {to} without turning"),
+    "orbit": (
+        "the camera circles to the {to} around {things}",
+        "the camera moves around {things} towards the {to}, always facing them",
+    ),
+    "dolly": (
+        "the camera moves straight {inward} {things}",
+        "{things} stand still while the camera travels {inward} them",
+    ),
+    "truck": (
+        "the camera slides sideways to the {to} past {things}",
+        "{things} stand still while the camera travels to the {to} without turning",
+    ),
     "crane": ("the camera rises {to} and looks at {things}", "the camera moves {to} in front of {things}"),
     "pan": ("the camera turns to the {to} on the spot; {things} are in view", "the camera pans {to} across {things}"),
     "tilt": ("the camera tilts {to}; {things} are in view", "{things} stand still while the camera tilts {to}"),
@@ -59,7 +68,11 @@ def sample(rng: np.random.Generator, move: str | None = None) -> Params:
         for i in range(4)
     ]
     spots = [
-        {"colour": colours[4 + i], "x": round(float(x + rng.uniform(-0.15, 0.15)), 2), "y": round(float(rng.uniform(-2.4, -1.9)), 2)}
+        {
+            "colour": colours[4 + i],
+            "x": round(float(x + rng.uniform(-0.15, 0.15)), 2),
+            "y": round(float(rng.uniform(-2.4, -1.9)), 2),
+        }
         for i, x in enumerate((-1.45, 0.0, 1.45))
     ]
     return {
@@ -114,10 +127,15 @@ def build(
 ) -> Scene:
     """Return the scene."""
     bodies = [
-        common.standing(f"object{i}", o["shape"], o["size"], o["colour"], o["x"], o["y"], yaw=o["yaw"], texture=o["texture"])
+        common.standing(
+            f"object{i}", o["shape"], o["size"], o["colour"], o["x"], o["y"], yaw=o["yaw"], texture=o["texture"]
+        )
         for i, o in enumerate(objects)
     ]
-    bodies += [Body(f"spot{i}", "cylinder", (1.0, 1.0, 0.02), s["colour"], (s["x"], s["y"], 0.01), solid=False) for i, s in enumerate(spots)]
+    bodies += [
+        Body(f"spot{i}", "cylinder", (1.0, 1.0, 0.02), s["colour"], (s["x"], s["y"], 0.01), solid=False)
+        for i, s in enumerate(spots)
+    ]
     facts: Params = {
         "hero": [f"object{i}" for i in range(len(objects))],
         "spots": [f"spot{i}" for i in range(len(spots))],
@@ -132,10 +150,14 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     listed = f"{', '.join(things[:-1])} and {things[-1]}"
     patterns = _WORDS[params["move"]]
     inward = "towards" if params["to"] == "in" else "away from"
-    words = common.sentence(patterns[int(rng.integers(len(patterns)))].format(to=params["to"], inward=inward, things=listed))
+    words = common.sentence(
+        patterns[int(rng.integers(len(patterns)))].format(to=params["to"], inward=inward, things=listed)
+    )
     spots = [s["colour"] for s in sorted(params["spots"], key=lambda s: s["x"])]
     words += f" {common.sentence(f'round spots in {spots[0]}, {spots[1]} and {spots[2]} are painted on the floor before them')}"
     if long:
-        order = ", ".join(f"the {o['colour']} {o['shape']} is {o['texture']}" for o in params["objects"])
-        words += f" From left to right the objects are in this order; {order}. {common.style_words(params['style'])} Nothing but the camera moves."
+        order = ", ".join(
+            f"{o['texture']} {o['colour']} {o['shape']}" for o in sorted(params["objects"], key=lambda o: o["x"])
+        )
+        words += f" From left to right: {order}. {common.style_words(params['style'])} Nothing but the camera moves."
     return words
