@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sora_eval.errors import ConfigError
-from sora_eval.validity import AUC_LEAST, LOOK_LEAST, ORACLE_LEAST, Told, TrackerCard
+from sora_eval.validity import ALL_LOOKS, AUC_LEAST, LOOK_CASES, LOOK_LEAST, ORACLE_LEAST, Told, TrackerCard
 from sora_eval.video import replacing
 
 
@@ -36,7 +36,8 @@ def write_validity(
         "",
         "## Other looks at the truth",
         "",
-        "The oracle's lowest score when the same scenes are rendered, lit, compressed or sampled otherwise.",
+        f"The oracle's lowest score over {LOOK_CASES} prompt-only cases that are rendered, lit, compressed or sampled otherwise; "
+        f"*{ALL_LOOKS}* is 256 px under three lights by turns, compressed, at half the rate.",
         "",
         _looks(rows, probes),
         "",
