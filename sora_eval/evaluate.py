@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from pathlib import Path
 
 from sora_eval.generator.base import Generator
 from sora_eval.probes.base import Probe
+from sora_eval.processes import pool
 from sora_eval.store import Store
 from sora_eval.tracking.world import VERSION as TRACKER_VERSION
 from sora_eval.tracking.world import track
@@ -40,11 +38,11 @@ def evaluate(
     # Nothing is printed for a run that is finished, and a bar only where somebody may wait.
     with tqdm(total=total, unit="clip", disable=not (progress and total), smoothing=0.1) as bar:
         shared = [(g, left) for g, left in missing if g.capabilities.processes and workers > 1 and len(left) > _CHUNK]
-        with _pool(workers if shared else 0) as pool:
+        with pool(workers) as executor:
             jobs = []
             for g, left in shared:
                 for chunk in _chunks(left):
-                    jobs.append(pool.submit(work, g, chunk, {c.probe: probes[c.probe] for c in chunk}, folder))
+                    jobs.append(executor.submit(work, g, chunk, {c.probe: probes[c.probe] for c in chunk}, folder))
             for job in as_completed(jobs):
                 bar.update(job.result())
         for g, left in missing:
@@ -120,19 +118,3 @@ def _row(store: Store, generator: Generator, case: Case, probe: Probe) -> ScoreR
 def _chunks(cases: Sequence[Case]) -> Iterator[Sequence[Case]]:
     for i in range(0, len(cases), _CHUNK):
         yield cases[i : i + _CHUNK]
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    # One thread each: processes are the parallelism here. Spawned, because forking a process with threads can hang.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with ProcessPoolExecutor(
-        max_workers=max(1, workers), mp_context=get_context("spawn"), initializer=_one_thread
-    ) as pool:
-        yield pool
-
-
-def _one_thread() -> None:
-    import cv2
-
-    cv2.setNumThreads(1)

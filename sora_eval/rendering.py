@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +11,7 @@ import numpy as np
 
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.probes.base import Profile
+from sora_eval.processes import pool
 from sora_eval.store import write_json, write_lines
 from sora_eval.types import Floats
 from sora_eval.video import replacing, write_ffv1
@@ -51,9 +49,8 @@ def _rendered(
     if workers <= 1 or len(jobs) < 4:
         yield from (render_one(f, i, profile, out, seed, truth) for f, i in jobs)
         return
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(render_one, f, i, profile, out, seed, truth) for f, i in jobs]
+    with pool(workers) as executor:
+        waiting = [executor.submit(render_one, f, i, profile, out, seed, truth) for f, i in jobs]
         for job in waiting:
             yield job.result()
 

@@ -56,7 +56,12 @@ def wilson(k: float, n: float, level: float = 0.95) -> Interval:
 
 
 def cluster_bootstrap(
-    values: ArrayLike, clusters: Clusters, n_boot: int = 2000, seed: int = 0, level: float = 0.95
+    values: ArrayLike,
+    clusters: Clusters,
+    n_boot: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+    bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Interval:
     """Return the mean of values with a percentile interval from resampling whole clusters.
 
@@ -64,11 +69,11 @@ def cluster_bootstrap(
     that share a scene do not pass for independent evidence. Percentile intervals are somewhat too narrow below about
     ten clusters.
 
-    Two cases in which resampling would lie: when all values are 0 or all are 1, every resample is the same, and the
-    interval is Wilson's with one trial per cluster; a single cluster says nothing of the spread, so Wilson with n = 1
-    stands in for values within [0, 1], and (-inf, inf) for others.
+    Two cases in which resampling would lie: when all values are equal, every resample is the same; and a single cluster
+    says nothing of the spread. There the interval is Wilson's with one trial per cluster, stretched over `bounds`, and
+    (-inf, inf) for values outside of them.
 
-    values: [n]; clusters: [n] labels; level: coverage, in (0, 1).
+    values: [n]; clusters: [n] labels; level: coverage, in (0, 1); bounds: the least and the greatest value there can be.
     Raises ValueError for no values, NaN or infinity, or unequal lengths.
 
     Source: Efron and Tibshirani 1993, ch. 13; Davison and Hinkley 1997, section 3.8 (clusters).
@@ -76,11 +81,11 @@ def cluster_bootstrap(
     sums, counts = _by_cluster(values, clusters)
     mean, n = float(sums.sum() / counts.sum()), len(sums)
     x = np.asarray(values, dtype=np.float64)
-    bounded = bool((x >= 0).all() and (x <= 1).all())
-    if (x == 0).all() or (x == 1).all() or (n == 1 and bounded):
-        bound = wilson(mean * n, n, level)
-        return Interval(mean, bound.low, bound.high)
-    if n == 1:
+    least, span = bounds[0], bounds[1] - bounds[0]
+    if n == 1 or (x == x[0]).all():
+        if least <= x.min() and x.max() <= bounds[1]:
+            bound = wilson((mean - least) / span * n, n, level)
+            return Interval(mean, least + span * bound.low, least + span * bound.high)
         return Interval(mean, -np.inf, np.inf)
     low, high = _bootstrap_of_mean(sums, counts, n_boot, seed, level)
     return Interval(mean, low, high)

@@ -195,7 +195,7 @@ class ScoreRow:
     generator: its name in this run; kind: "model", "oracle", "control" or "violation".
     value: the score, null when unjudgeable; reason: why, "" when judged.
     components: named parts of the verdict.
-    chance: the score that a blind guess reaches.
+    chance: the mean value that a blind guess reaches, below 1.
     video: path of the lossless clip, relative to the run folder, "" when there is none.
     tracks: path of the tracks (npz), relative to the run folder, "" when there are none.
     """
@@ -219,8 +219,11 @@ class ScoreRow:
 
     @property
     def counted(self) -> float:
-        """The value with unjudgeable counted as failed (0)."""
-        return 0.0 if self.value is None else self.value
+        """The value corrected for chance, with unjudgeable counted as failed (0).
+
+        1 is right, 0 is what a blind guess reaches on average, and with a chance of one half -1 is always wrong.
+        """
+        return 0.0 if self.value is None else (self.value - self.chance) / (1 - self.chance)
 
 
 def digest(value: Any, length: int = 16) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 
 import cv2
 import numpy as np
@@ -15,6 +13,7 @@ import numpy as np
 from sora_eval.generator.simulator import CONTROLS, OTHER, Control, Oracle, Violation, true_video
 from sora_eval.metrics.mot import BoxTracks, clear_mot, hota, identity_f1
 from sora_eval.probes.base import Probe, Profile
+from sora_eval.processes import pool
 from sora_eval.stats import auc
 from sora_eval.tracking.world import track
 from sora_eval.types import Case, Failure, Mode, Score, Tracks, Video
@@ -207,9 +206,8 @@ def validate(
     """Yield the rows of every probe and mode, the looks once per probe, as they are done."""
     jobs = [(told_apart, p, m) for p in probes for m in modes if m in p.modes]
     jobs += [(looked_at, p, "t2v") for p in probes if "t2v" in modes]
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with ProcessPoolExecutor(max(1, workers), mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(_listed, f, p, profile, m, count, seed) for f, p, m in jobs]
+    with pool(workers) as executor:
+        waiting = [executor.submit(_listed, f, p, profile, m, count, seed) for f, p, m in jobs]
         for job in as_completed(waiting):
             yield job.result()
 

@@ -102,3 +102,26 @@ def test_a_killed_run_is_completed_by_the_same_command(tmp_path, pause_s):
     assert main([*words, f"out={tmp_path / 'killed'}"]) == 0
     assert _files(tmp_path / "killed") == _files(tmp_path / "whole")
     assert json.loads((tmp_path / "killed" / "summary.json").read_text())
+
+
+def test_workers_end_with_the_process_that_started_them():
+    script = (
+        "import os, time\n"
+        "from sora_eval.processes import pool\n"
+        "def main():\n"
+        "    with pool(1) as executor:\n"
+        "        print(executor.submit(os.getpid).result(), flush=True)\n"
+        "        time.sleep(60)\n"
+        "main() if __name__ == '__main__' else None\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    worker = int(parent.stdout.readline())
+    parent.kill()
+    parent.communicate()
+    for _ in range(100):
+        state = Path(f"/proc/{worker}/stat")
+        # A zombie that nobody reaps has ended as well.
+        if not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            return
+        time.sleep(0.1)
+    pytest.fail("the worker lives on")

@@ -234,7 +234,7 @@ def _tile(summary: Summary, generator: str, scale: plots.Axis) -> Tile:
     probes = [c for c in summary.cells if c.generator == generator and c.level == "probe"]
     overall = next(c for c in summary.cells if c.generator == generator and c.level == "overall")
     weakest = min(probes, key=lambda c: (c.score, c.suite, c.probe))
-    return Tile(overall, plots.bar(summary, overall, scale), weakest, sum(c.low > c.chance for c in probes))
+    return Tile(overall, plots.bar(summary, overall, scale), weakest, sum(c.low > 0 for c in probes))
 
 
 def _suite(summary: Summary, name: str, scale: plots.Axis) -> Suite:

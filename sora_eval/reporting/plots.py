@@ -68,7 +68,7 @@ class Lane:
 
 def axis(cells: Sequence[Cell]) -> Axis:
     """Return the axis that holds every score and interval; 0 to 1 unless a probe's unit leaves it."""
-    ends = [v for c in cells for v in (c.low, c.high, c.score, c.chance) if math.isfinite(v)]
+    ends = [v for c in cells for v in (c.low, c.high, c.score) if math.isfinite(v)]
     return Axis(min(0.0, *ends), max(1.0, *ends))
 
 
@@ -81,7 +81,7 @@ def bar(summary: Summary, cell: Cell, scale: Axis) -> Bar:
         width=round(right - left, 2),
         low=scale.at(cell.low),
         high=scale.at(cell.high),
-        chance=scale.at(cell.chance),
+        chance=scale.at(0.0),
         ceiling=scale.at(ceiling.score) if ceiling else None,
         floor=scale.at(floor.score) if floor else None,
     )
@@ -110,7 +110,7 @@ def lanes(summary: Summary, suite: str, scale: Axis) -> tuple[Lane, ...]:
             Lane(
                 probe,
                 tuple(dots),
-                scale.at(cells[0][1].chance),
+                scale.at(0.0),
                 scale.at(ceiling.score) if ceiling else None,
                 scale.at(floor.score) if floor else None,
             )

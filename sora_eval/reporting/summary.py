@@ -34,9 +34,9 @@ class Cell:
     suite, probe, mode: "" where the cell covers all of them.
     n, judged, unjudgeable: numbers of clips; n = judged + unjudgeable.
     probes: how many probes the cell covers.
-    score: unjudgeable counted as 0; low, high: its 95% interval.
+    score: corrected for chance, unjudgeable counted as 0; low, high: its 95% interval.
     judged_mean: the same mean over judged clips only, None when no clip (or, above a probe, no probe) was judged.
-    chance: what a blind guess scores.
+    chance: what a blind guess reaches before the correction; after it, 0.
     """
 
     generator: str
@@ -202,10 +202,10 @@ def _generator_cells(rows: list[ScoreRow]) -> list[Cell]:
 def _cell(rows: Sequence[ScoreRow]) -> Cell:
     """Return the cell of rows of one generator and one probe."""
     first = rows[0]
-    judged = [r.value for r in rows if r.value is not None]
-    interval = cluster_bootstrap(
-        np.array([r.counted for r in rows]), [r.cluster for r in rows], n_boot=N_BOOT, seed=SEED, level=LEVEL
-    )
+    judged = [r.counted for r in rows if r.value is not None]
+    values, clusters = np.array([r.counted for r in rows]), [r.cluster for r in rows]
+    bounds = (_least(rows), 1.0)
+    interval = cluster_bootstrap(values, clusters, n_boot=N_BOOT, seed=SEED, level=LEVEL, bounds=bounds)
     return Cell(
         generator=first.generator,
         kind=first.kind,
@@ -259,20 +259,26 @@ def _average(parts: Sequence[tuple[Cell, Floats]], suite: str) -> tuple[Cell, Fl
 def _replicates(rows: Sequence[ScoreRow], rng: np.random.Generator) -> Floats:
     """Return [N_BOOT] means of the counted values, whole clusters drawn with replacement.
 
-    Where resampling would lie (all 0, all 1, or a single cluster) the means come from Jeffreys' posterior of a rate, with
+    Where resampling would lie (all equal, or a single cluster) the means come from Jeffreys' posterior of a rate, with
     one trial per cluster: `cluster_bootstrap` falls back to Wilson's interval in the same cases, and a suite of probes
     that all failed must not look more certain than each of them.
     """
-    values = np.array([r.counted for r in rows])
+    least = _least(rows)
+    values = (np.array([r.counted for r in rows]) - least) / (1 - least)
     _, cluster = np.unique([r.cluster for r in rows], return_inverse=True)
     sums = np.bincount(cluster, weights=values)
     sizes = np.bincount(cluster).astype(np.float64)
     n = len(sums)
     mean = sums.sum() / sizes.sum()
     means: Floats
-    if values.min() >= 0 and values.max() <= 1 and (n == 1 or mean in (0, 1)):
+    if values.min() >= 0 and values.max() <= 1 and (n == 1 or np.ptp(values) == 0):
         means = rng.beta(mean * n + 0.5, (1 - mean) * n + 0.5, size=N_BOOT)
     else:
         draws = rng.integers(n, size=(N_BOOT, n))
         means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
-    return means
+    return least + (1 - least) * means
+
+
+def _least(rows: Sequence[ScoreRow]) -> float:
+    """Return the lowest counted value that rows of one probe can have: below 0 where a guess earns something."""
+    return min(-r.chance / (1 - r.chance) for r in rows)

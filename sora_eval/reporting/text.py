@@ -39,7 +39,7 @@ def text_table(summary: Summary) -> str:
     name = min(_NAME, max(len("generator"), *(len(g) for g in summary.generators)))
     fit = (WIDTH - name - len(_GAP) - len("unjudged")) // (_COLUMN + len(_GAP))
     blocks = [_block(summary, columns[i : i + fit], name) for i in range(0, len(columns), fit)]
-    note = "score [95% interval]; clips that could not be judged count as 0"
+    note = "score [95% interval], 0 is a blind guess; clips that could not be judged count as 0"
     return "\n\n".join([*blocks, note])
 
 
@@ -89,7 +89,7 @@ def markdown(summary: Summary, title: str, command: str, problems: Sequence[str]
 
 
 def _suite(summary: Summary, suite: str) -> tuple[list[str], list[list[str]]]:
-    head = ["probe", "mode", "generator", "score", "judged only", "chance", "unjudged"]
+    head = ["probe", "mode", "generator", "score", "judged only", "blind guess", "unjudged"]
     rows = []
     for probe in summary.probes(suite):
         for mode in ("", *summary.modes(suite, probe)):
