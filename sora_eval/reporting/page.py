@@ -239,7 +239,9 @@ def _tile(summary: Summary, generator: str, scale: plots.Axis) -> Tile:
 
 def _suite(summary: Summary, name: str, scale: plots.Axis) -> Suite:
     cells = [c for g in summary.generators if (c := summary.get(g, name))]
-    reasons = [r for r in summary.reasons if r.suite == name]
+    # A reader wants to know what is wrong with the model; controls are meant to be wrong.
+    asked = summary.of_kind("model") or summary.generators
+    reasons = [r for r in summary.reasons if r.suite == name and r.generator in asked]
     return Suite(
         name=name,
         probes=len(summary.probes(name)),
