@@ -88,9 +88,12 @@ class Probe(ABC):
     blind_to: ClassVar[Mapping[str, str]] = {}
     continued: ClassVar[bool] = False
 
-    @abstractmethod
     def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a case; with `flip` its mirrored twin, which draws the same numbers from `rng`."""
+        """Return a case; with `flip` its mirrored twin, which draws the same numbers from `rng`.
+
+        Here it is a random member of the scene family that has the probe's name.
+        """
+        return family_draft(self.name, FAMILIES[self.name].sample(rng), rng, flip)
 
     @abstractmethod
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:

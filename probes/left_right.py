@@ -8,17 +8,16 @@ unjudgeable. GenEval (Ghosh et al. 2023) gives the geometry of boxes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import cv2
 import numpy as np
 
 from sora_eval.probes import helpers
-from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict, family_draft
+from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.tracking.background import background_motion
 from sora_eval.tracking.world import membership
 from sora_eval.types import Bools, Case, Floats, Frames, Tracks, Video
-from sora_eval.world.families import camera_pan, hands, motion, opposite_motion, relation
+from sora_eval.world.families import hands
 from sora_eval.world.palette import COLOURS
 
 WAY = {"left": -1, "right": 1}
@@ -138,11 +137,6 @@ class _Sided(Probe):
     unit = "right side, 0 or 1"
     chance = 0.5
     violations = ("swapped_sides",)
-    family: Any
-
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a member of the family, or its mirrored twin."""
-        return family_draft(self.name, self.family.sample(rng), rng, flip)
 
 
 def _verdict(side: int, asked: str, **components: float) -> Verdict:
@@ -156,7 +150,6 @@ class Relation(_Sided):
     name = "relation"
     claim = "a thing that is to be on the left of another is on its left"
     source = "GenEval's box geometry, Ghosh et al. 2023; VISOR, Gokhale et al. 2022"
-    family = relation
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the side of the first thing; the camera must come a little closer, which tells a clip from a still."""
@@ -199,7 +192,6 @@ class Motion(_Sided):
     name = "motion"
     claim = "a thing that is to move to the left moves to the left of what stands still"
     source = "object minus background displacement, as T2V-CompBench's motion binding (Sun et al. 2024)"
-    family = motion
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the thing's motion against the pillars."""
@@ -216,7 +208,6 @@ class OppositeMotion(_Sided):
     name = "opposite_motion"
     claim = "of two things that move apart, each goes to the side that was said of it"
     source = "object minus background displacement, as T2V-CompBench's motion binding (Sun et al. 2024)"
-    family = opposite_motion
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge both motions against the pillar."""
@@ -236,7 +227,6 @@ class CameraPan(_Sided):
     name = "camera_pan"
     claim = "when the camera pans to the left, the world moves to the right"
     source = "VBench++ camera motion (Huang et al. 2024), on the tracks of landmarks"
-    family = camera_pan
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the common motion of the landmarks."""
@@ -267,7 +257,6 @@ class Hands(_Sided):
     name = "hands"
     claim = "a figure raises the hand that was named, and its left is our right when it faces us"
     source = "sora-eval; perspective taking as in spatial cognition tests"
-    family = hands
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge which hand rises in the picture; the figure must face as asked."""

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from sora_eval.probes import helpers
-from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict, family_draft
+from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.types import Bools, Case, Floats, Tracks, Video
-from sora_eval.world.families import count, covered, evolves_unseen, leave_and_return, pass_behind, two_shots
 
 _GONE = Verdict(0.0, {"returns": 0.0})
 
@@ -47,10 +46,6 @@ class PassBehind(Probe):
     violations = (
         "stopped", "vanishes", "teleports", "changes_colour", "changes_shape", "duplicates", "appears_from_nowhere",
     )  # fmt: skip
-
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a passage to the left or right."""
-        return family_draft("pass_behind", pass_behind.sample(rng), rng, flip)
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge return, place in time, look and company."""
@@ -101,10 +96,6 @@ class Covered(Probe):
     claim = "an object that a screen covers for a while is still there afterwards, in its place and unchanged"
     source = "violation of expectation, Baillargeon 1987 and Piloto et al. 2022"
     violations = ("vanishes", "teleports", "changes_colour", "changes_shape", "duplicates", "appears_from_nowhere")
-
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a screen from the left or right."""
-        return family_draft("covered", covered.sample(rng), rng, flip)
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge return, place, look and company."""
@@ -158,11 +149,6 @@ class LeaveAndReturn(Probe):
     claim = "an object that leaves the picture and returns is the same one, where it must be"
     source = "object permanence outside the frame, as in revisit tests of world models"
     violations = ("vanishes", "teleports", "changes_colour", "changes_shape", "duplicates", "appears_from_nowhere")
-
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a way out and back of the object or of the camera, in turn."""
-        params = leave_and_return.sample(rng)
-        return family_draft("leave_and_return", params, rng, flip)
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge by what the prompt says moved."""
@@ -254,10 +240,6 @@ class EvolvesUnseen(Probe):
         "stopped", "vanishes", "teleports", "changes_colour", "changes_shape", "duplicates", "appears_from_nowhere",
     )  # fmt: skip
 
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a ball to the left or right and a look to the left, right or up."""
-        return family_draft("evolves_unseen", evolves_unseen.sample(rng), rng, flip)
-
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the ball's place beside the landmark, before and after."""
         p = case.scene["params"]
@@ -325,10 +307,6 @@ class Count(Probe):
     source = "counting by violation of expectation, Wynn 1992"
     violations = ("vanishes", "teleports", "changes_colour", "changes_shape", "duplicates", "appears_from_nowhere")
 
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return three or four look-alikes and a screen to the left or right."""
-        return family_draft("count", count.sample(rng), rng, flip)
-
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge number, places, looks and company before and after the screen."""
         p = case.scene["params"]
@@ -393,10 +371,6 @@ class TwoShots(Probe):
     claim = "a character is the same after a hard cut: colours, arrangement, proportions"
     source = "character consistency across shots, as claimed for Sora (OpenAI 2024)"
     violations = ("vanishes", "teleports", "changes_colour", "changes_shape", "duplicates", "appears_from_nowhere")
-
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a cut to closer by or farther away."""
-        return family_draft("two_shots", two_shots.sample(rng), rng, flip)
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the cut, then head, body and companion on both sides of it."""

@@ -10,9 +10,8 @@ import numpy as np
 
 from sora_eval.metrics import physics as laws
 from sora_eval.probes import helpers, trajectories
-from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict, family_draft
+from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.types import Case, Tracks, Video
-from sora_eval.world.families import collision, free_fall_bounce, projectile, ramp, topple, two_drops
 
 _G = 9.81
 _RIDES_AT = 0.43
@@ -28,10 +27,6 @@ class FreeFallBounce(Probe):
     claim = "a dropped ball falls at 9.81 m/s^2 along a parabola and bounces back no higher than it fell"
     source = "closed form of free fall; restitution e = sqrt(h2 / h1)"
     violations = ("gravity", "hovering", "restitution_over_1")
-
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a drop to the left or right of a block."""
-        return family_draft("free_fall_bounce", free_fall_bounce.sample(rng), rng, flip)
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the parabola, its acceleration, the start at rest and the bounce."""
@@ -62,10 +57,6 @@ class TwoDrops(Probe):
     claim = "the squared times of fall of two balls released together are as their heights, at any scale and speed"
     source = "Galilei: t1^2 / t2^2 = h1 / h2, free of scale and frame rate"
     violations = ("uneven_gravity", "hovering", "restitution_over_1")
-
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return two drops, the lower one on the left or right."""
-        return family_draft("two_drops", two_drops.sample(rng), rng, flip)
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge times against heights, the common release, both paths and both bounces."""
@@ -105,10 +96,6 @@ class Projectile(Probe):
     source = "closed form of projectile motion"
     violations = ("gravity", "hovering", "swerves")
 
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a throw to the left or right."""
-        return family_draft("projectile", projectile.sample(rng), rng, flip)
-
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge direction, path and both accelerations, up to the landing."""
         p = case.scene["params"]
@@ -140,10 +127,6 @@ class Collision(Probe):
     claim = "a heavy block that glides into a light one pushes it off: momentum is kept, after contact and not before"
     source = "conservation of momentum; Newton's restitution in 0..1"
     violations = ("lost_momentum", "passes_through", "effect_precedes_cause")
-
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a push to the left or right."""
-        return family_draft("collision", collision.sample(rng), rng, flip)
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge momentum, restitution, order of cause and effect, and that the blocks stay outside each other."""
@@ -199,10 +182,6 @@ class Ramp(Probe):
     source = "closed form of a solid ball rolling without slipping"
     violations = ("gravity", "hovering", "passes_through")
 
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a ramp that falls to the left or right."""
-        return family_draft("ramp", ramp.sample(rng), rng, flip)
-
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge direction, contact with the ramp, and the acceleration along it."""
         p = case.scene["params"]
@@ -244,10 +223,6 @@ class Topple(Probe):
     claim = "a tall block that a ball hits tips over in the direction of the push, after the hit, and lies on the floor"
     source = "order of cause and effect; support: nothing hangs in the air"
     violations = ("hovering", "passes_through", "effect_precedes_cause", "falls_against_push")
-
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a hit to the left or right."""
-        return family_draft("topple", topple.sample(rng), rng, flip)
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge order, direction, an uninterrupted fall, and rest on the floor."""

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from sora_eval.probes import helpers
-from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict, family_draft
+from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.probes.changes import (
     WAY,
     arrival,
@@ -23,7 +23,6 @@ from sora_eval.probes.changes import (
     uncovered,
 )
 from sora_eval.types import Bools, Case, Floats, Tracks, Video
-from sora_eval.world.families import bite, brush, candle, shatter
 
 
 class Bite(Probe):
@@ -35,10 +34,6 @@ class Bite(Probe):
     claim = "a bite leaves a notch where and when it was taken, and the notch stays"
     source = "bite marks that persist: Brooks et al. 2024; state change read as order, place, permanence and isolation"
     violations = ("bite_heals", "effect_before_cause", "never_happens")
-
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a bite from the left or right."""
-        return family_draft("bite", bite.sample(rng), rng, flip)
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the notch's place, moment and permanence, and the rest of the cookie."""
@@ -102,10 +97,6 @@ class Candle(Probe):
     claim = "a flame goes out when the puff arrives, takes its light along and stays out"
     source = "state change read as order, place, permanence and isolation; brightness of the neutral background"
     violations = ("candle_relights", "effect_before_cause", "never_happens")
-
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a puff from the left or right."""
-        return family_draft("candle", candle.sample(rng), rng, flip)
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge flame, light and candle."""
@@ -184,10 +175,6 @@ class Shatter(Probe):
     )
     violations = ("shards_rejoin", "effect_before_cause", "never_happens")
 
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a glass with a block on its left or right."""
-        return family_draft("shatter", shatter.sample(rng), rng, flip)
-
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge fall, break, spread and permanence, and the block."""
         p = case.scene["params"]
@@ -242,10 +229,6 @@ class Brush(Probe):
         "brush strokes that persist: Brooks et al. 2024; state change read as order, place, permanence and isolation"
     )
     violations = ("stroke_fades", "effect_before_cause", "never_happens")
-
-    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a stroke to the left or right."""
-        return family_draft("brush", brush.sample(rng), rng, flip)
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the stroke's front against the brush, frame by frame, and what is left of it."""
