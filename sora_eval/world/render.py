@@ -111,7 +111,7 @@ class Renderer:
             image[edges] = fine.reshape(-1, self.ss**2, 3).mean(axis=1)
         image = image.reshape(*self.size, 3)
         if states.noise:
-            image = image + self.noise.normal(0.0, states.noise, image.shape)
+            image = image + self.noise.normal(0.0, states.noise, image.shape).astype(np.float32)
         return np.asarray(np.clip(np.rint(image), 0, 255), np.uint8)
 
     def _sampled(
