@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -124,6 +126,9 @@ class PythonCallable:
 
     def _load(self) -> Callable[..., Any]:
         if self._loaded is None:
+            # As `python -m` does it, which a console script doesn't: a module in the folder one works in is found.
+            if os.getcwd() not in sys.path:
+                sys.path.insert(0, os.getcwd())
             try:
                 found = getattr(import_module(self._module), self._function)
             except Exception as err:  # importing runs the user's code

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from sora_eval.generator.base import Capabilities
-from sora_eval.generator.simulator import Control, Violation, true_video
+from sora_eval.generator.simulator import WORLD, Control, Violation, true_video
 from sora_eval.registry import probe
 from sora_eval.types import Case, Failure, Video
 
@@ -27,8 +27,8 @@ class Careless:
     capabilities: Capabilities = Capabilities(processes=True)
 
     def fingerprint(self, case: Case) -> str:
-        """Return the rate."""
-        return f"careless:{self.rate:g}"
+        """Return the rate and the world's version."""
+        return f"careless:{self.rate:g}:{WORLD}"
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield the clips: half as large again as asked, at 12 fps."""

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from sora_eval.errors import ManifestError, VideoError
+from sora_eval.errors import ManifestError, VideoError, unknown
 from sora_eval.generator.base import Capabilities
 from sora_eval.types import MODES, Case, Failure, Mode, Video, digest
 from sora_eval.video import read_video
@@ -22,6 +22,10 @@ from sora_eval.video import read_video
 MANIFESTS = ("manifest.csv", "manifest.jsonl")
 MAX_ASPECT_ERROR = 0.1
 """A video whose width / height is further off than this share is noted in `Folder.problems`."""
+
+_BY_SEED = ("seed",)
+_BY_PROFILE = ("size", "fps", "frames", "given")
+_BY_VERSION = ("prompt", "scene")
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class Folder:
         manifest: str | Path | None = None,
         cases: Iterable[str] | None = None,
         modes: Sequence[Mode] = MODES,
+        asked: Sequence[Case] | None = None,
     ) -> None:
         """Read the manifest; videos are read when they are asked for.
 
@@ -77,43 +82,109 @@ class Folder:
             manifest: another place for the manifest; its paths are still relative to the folder.
             cases: all case ids that exist, to find misspelt ones; None when they aren't known.
             modes: the modes that the videos were made for.
+            asked: the cases that will be asked; rows of others that exist are nobody's problem. None means any.
 
         Raises:
-            ManifestError: there is no folder or manifest, it isn't UTF-8 or CSV, or it lacks a column.
+            ManifestError: there is no folder or manifest, it isn't UTF-8 or CSV, or it lacks a column; or the folder's
+                `cases.jsonl` says that the videos were made for other cases than `asked`.
+            ConfigError: a mode is unknown.
 
         """
         self.path = Path(path)
-        self.name = name or re.sub(r"[^\w.-]+", "-", self.path.resolve().name) or "folder"
-        self.capabilities = Capabilities(modes=tuple(modes))
+        self.name = name or re.sub(r"[^\w.-]+", "-", self.path.resolve().name).lstrip(".-") or "folder"
+        for mode in modes:
+            if mode not in MODES:
+                raise unknown("mode", str(mode), MODES)
+        self.capabilities = Capabilities(modes=tuple(modes), processes=True)
         self.problems: list[str] = []
         """One line per fault found so far, naming the manifest and the row."""
         if not self.path.is_dir():
             raise ManifestError(f"{self.path}: no such folder")
         self.manifest = self._find(manifest)
+        made_for = self._made_for()
+        self._known = None if cases is None else {*cases, *made_for}
+        self._asked = None if asked is None else {case.id for case in asked}
+        self._check_asked(made_for, asked or ())
+        self._hashes: dict[tuple[str, int, int], str] = {}
         self._rows: dict[str, list[Row]] = {}
         for number, values in self._read():
             self._add(number, values)
-        if cases is not None:
-            self._check_known(set(cases))
+        if self._known is not None:
+            self._check_known(self._known)
 
     def fingerprint(self, case: Case) -> str:
         """Return a hash of the video's bytes and of the rate that the manifest gives it."""
         row = self._row(case)
         if isinstance(row, Failure):
             return digest(["no video", row.reason])
-        sha = hashlib.sha256()
         try:
-            with (self.path / row.path).open("rb") as file:
-                while block := file.read(1 << 20):
-                    sha.update(block)
+            return digest([self._sha(self.path / row.path), row.fps])
         except OSError as err:
             return digest(["no video", err.strerror])
-        return digest([sha.hexdigest(), row.fps])
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield each case's video, or why there is none."""
         for case in cases:
             yield self._video(case)
+
+    def problem_of(self, case: Case, reason: str) -> str:
+        """Return the line of `problems` for a case that got no video for that reason, "" when the manifest's reading gave it."""
+        rows = self._rows.get(case.id, [])
+        if any(row.fault for row in rows):
+            return ""
+        row = self._row(case)
+        place = f"{self.manifest}" if isinstance(row, Failure) else f"{self.manifest}, row {row.number}"
+        return f"{place}: {reason}" + (f" ({case.id})" if isinstance(row, Failure) else "")
+
+    def aspect_problem(self, case: Case, size: tuple[int, int]) -> str:
+        """Return the line of `problems` for a case whose video, `size` (height, width), has another shape than asked, or ""."""
+        row = self._row(case)
+        (height, width), (asked_height, asked_width) = size, case.size
+        ratio = (width * asked_height) / (height * asked_width)
+        if isinstance(row, Failure) or max(ratio, 1 / ratio) <= 1 + MAX_ASPECT_ERROR:
+            return ""
+        return (
+            f"{self.manifest}, row {row.number}: {row.path!r} is {width}x{height}, {asked_width}x{asked_height} were asked: "
+            "another aspect ratio; it is scored as it is"
+        )
+
+    def _sha(self, path: Path) -> str:
+        """Return a file's hash; the bytes are read once as long as size and time stay."""
+        stat = path.stat()
+        key = (str(path), stat.st_size, stat.st_mtime_ns)
+        if key not in self._hashes:
+            with path.open("rb") as file:
+                self._hashes[key] = hashlib.file_digest(file, "sha256").hexdigest()
+        return self._hashes[key]
+
+    def _made_for(self) -> dict[str, Mapping[str, Any]]:
+        """Return the cases that the folder says its videos were made for, by id."""
+        path = self.path / "cases.jsonl"
+        if not path.is_file():
+            return {}
+        try:
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+            return {str(row["id"]): row for row in rows}
+        except (OSError, ValueError, KeyError, TypeError) as err:
+            raise ManifestError(f"{path}: not readable ({err}); remove it, or export the cases again") from err
+
+    def _check_asked(self, made_for: Mapping[str, Mapping[str, Any]], asked: Sequence[Case]) -> None:
+        for case in asked:
+            there, here = made_for.get(case.id), json.loads(json.dumps(case.to_json()))
+            if there is None:
+                continue
+            # Not the hash: what a probe expects and how many twins there are says nothing about the video.
+            if fields := [name for name in (*_BY_SEED, *_BY_PROFILE, *_BY_VERSION) if there.get(name) != here[name]]:
+                told = ", ".join(f"{n} {there.get(n)} there and {here[n]} here" for n in fields if n not in _BY_VERSION)
+                remedy = (
+                    "run with the same seed=" * ("seed" in fields)
+                    or "run with the same profile=" * any(name in _BY_PROFILE for name in fields)
+                    or "another version of sora-eval wrote them; export the cases again"
+                )
+                raise ManifestError(
+                    f"{self.path / 'cases.jsonl'}: the videos were made for other cases: {case.id} has "
+                    f"{told or 'another ' + ' and '.join(fields)}; {remedy}"
+                )
 
     def _video(self, case: Case) -> Video | Failure:
         if refusal := self.capabilities.refuses(case):
@@ -132,14 +203,9 @@ class Folder:
             reason = f"{row.path!r} has 1 frame, {case.frames} were asked"
             self._note(row.number, reason)
             return Failure(reason)
-        (height, width), (asked_height, asked_width) = video.size, case.size
-        ratio = (width * asked_height) / (height * asked_width)
-        if max(ratio, 1 / ratio) > 1 + MAX_ASPECT_ERROR:
-            self._note(
-                row.number,
-                f"{row.path!r} is {width}x{height}, {asked_width}x{asked_height} were asked: another aspect ratio; "
-                "it is scored as it is",
-            )
+        line = self.aspect_problem(case, video.size)
+        if line and line not in self.problems:
+            self.problems.append(line)
         return video
 
     def _row(self, case: Case) -> Row | Failure:
@@ -237,7 +303,8 @@ class Folder:
         seed, seed_fault = _seed(values.get("seed"))
         fps, fps_fault = _fps(values.get("fps"))
         fault = seed_fault or fps_fault or self._path_fault(path)
-        if fault:
+        elsewhere = self._asked is not None and case_id not in self._asked and case_id in (self._known or ())
+        if fault and not elsewhere:
             self._note(number, f"{fault} (case {case_id!r})")
         rows = self._rows.setdefault(case_id, [])
         if first := next((row for row in rows if row.seed == seed), None):

@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
+import mujoco
 import numpy as np
 
 from sora_eval.errors import unknown
 from sora_eval.generator.base import Capabilities
 from sora_eval.types import Case, Failure, Frames, Video
-from sora_eval.world import clip, scene_of
+from sora_eval.world import VERSION, clip, scene_of
+
+WORLD = f"world {VERSION}, MuJoCo {mujoco.__version__}"
+"""What every clip of the world depends on besides its case."""
 
 
 def true_video(case: Case) -> Video:
@@ -36,8 +40,8 @@ class Oracle:
     capabilities: Capabilities = Capabilities(processes=True)
 
     def fingerprint(self, case: Case) -> str:
-        """Return a constant: the case says it all."""
-        return "oracle"
+        """Return the world's version: the case says the rest."""
+        return f"oracle:{WORLD}"
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield the true clips."""
@@ -87,8 +91,8 @@ class Control:
         return self.control
 
     def fingerprint(self, case: Case) -> str:
-        """Return the control's name."""
-        return f"control:{self.control}"
+        """Return the control's name and the world's version."""
+        return f"control:{self.control}:{WORLD}"
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield the spoilt clips."""
@@ -134,8 +138,8 @@ class Violation:
         return self.violation if self.severity == 1 else f"{self.violation}@{self.severity:g}"
 
     def fingerprint(self, case: Case) -> str:
-        """Return name and severity."""
-        return f"violation:{self.violation}:{self.severity:g}"
+        """Return name, severity and the world's version."""
+        return f"violation:{self.violation}:{self.severity:g}:{WORLD}"
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield the broken clips; a case whose scene has nothing to break is a failure."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
+from sora_eval.errors import ConfigError
 from sora_eval.metrics import physics_iq
 from sora_eval.types import MODES, Case, Floats, Frames, Mode, Score, Tracks, Video
 from sora_eval.video import resample, resize
@@ -30,17 +32,21 @@ class Profile:
     fps: float
     given: int
 
+    def __post_init__(self) -> None:
+        """Reject what no generator can be asked for."""
+        for key, least in (("height", 8), ("width", 8), ("frames", 2), ("given", 1)):
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigError(f"profile.{key} must be a whole number of at least {least}, got {value}")
+        if isinstance(self.fps, bool) or not isinstance(self.fps, int | float) or not 0 < self.fps < math.inf:
+            raise ConfigError(f"profile.fps must be a number above 0, got {self.fps}")
+        if self.given > self.frames:
+            raise ConfigError(f"profile.given must be at most profile.frames={self.frames}, got {self.given}")
+
     @property
     def duration_s(self) -> float:
         """Time from the first to the last frame."""
         return (self.frames - 1) / self.fps
-
-
-PROFILES: dict[str, Profile] = {
-    "small": Profile("small", 64, 64, 17, 8, 5),
-    "medium": Profile("medium", 256, 256, 33, 12, 9),
-    "large": Profile("large", 480, 832, 81, 16, 17),
-}
 
 
 class UnjudgeableError(Exception):
@@ -73,6 +79,7 @@ class Probe(ABC):
     modes: the modes it supports. chance: the score of a blind guess. violations: faults that it must notice.
     blind_to: controls and violations that it can't tell from the truth by design, with the reason.
     continued: whether given frames decide the rest, so that a v2v clip can be laid over the true one (components only).
+    setting: a last sentence of every prompt, for what is taken for granted in judging.
     """
 
     suite: ClassVar[str]
@@ -87,6 +94,7 @@ class Probe(ABC):
     violations: ClassVar[tuple[str, ...]] = ()
     blind_to: ClassVar[Mapping[str, str]] = {}
     continued: ClassVar[bool] = False
+    setting: ClassVar[str] = "The floor and the backdrop are plain and pale."
 
     def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
         """Return a case; with `flip` its mirrored twin, which draws the same numbers from `rng`.
@@ -118,7 +126,7 @@ class Probe(ABC):
                 suite=self.suite,
                 probe=self.name,
                 mode=mode,
-                prompt=d.prompt,
+                prompt=f"{d.prompt} {self.setting}",
                 size=(profile.height, profile.width),
                 fps=profile.fps,
                 frames=profile.frames,
@@ -198,7 +206,7 @@ def _given_kept(case: Case, video: Video) -> None:
         # The clip may have another rate: compare what is shown at the same moment.
         mine = video.frames[min(round(k / case.fps * video.fps), len(video) - 1)]
         if likeness(given[k], mine) < 0.8:
-            raise UnjudgeableError("the given frames were not kept")
+            raise UnjudgeableError("the given frames were not kept: a clip must begin with them")
 
 
 def likeness(a: Frames, b: Frames) -> float:

@@ -15,8 +15,6 @@ from sora_eval.world.palette import COLOURS
 
 _SIDE = 96
 """Frames whose shorter side is longer than this are shrunk before their pixels are read."""
-WAY = {"left": 1.0, "right": -1.0}
-"""The sign, along x, of the way of something that comes from a side."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +138,7 @@ def arrival(tracks: Tracks, i: int, touch: Bools, place: Floats, side: str, what
         raise UnjudgeableError(f"the {what} was not seen on its way")
     middle = float(place[0] + place[2]) / 2
     x = tracks.xy[i, :, 0]
-    if (middle - x[seen[0]]) * WAY[side] < 0.25 * float(place[2] - place[0]):
+    if (x[seen[0]] - middle) * helpers.SIGN[side] < 0.25 * float(place[2] - place[0]):
         raise UnjudgeableError(f"the {what} did not come from the {side}")
     return first
 

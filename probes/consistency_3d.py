@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import cv2
 import numpy as np
 
-from sora_eval.metrics.rigidity import RigidFit, fit_rigid, floor_guess
+from sora_eval.metrics.rigidity import RigidFit, fit_rigid, flat_residual, floor_guess, similarity
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict, family_draft
 from sora_eval.types import Bools, Case, Floats, Tracks, Video
@@ -15,6 +16,8 @@ from sora_eval.world.families import room
 # Where the world's own camera stands; only the first guess of the fit, which then finds its own.
 _EYE_M, _PITCH, _HEIGHT_M = 3.9, 18.0, 0.3
 _MAX_FRAMES = 33
+# Shares of the shorter side: a residual that is as good as none, and the least depth that must show.
+_GOOD, _LEAST_DEPTH = 0.004, 0.002
 
 
 def landmarks(case: Case, tracks: Tracks, share: float = 0.6) -> list[int]:
@@ -24,17 +27,21 @@ def landmarks(case: Case, tracks: Tracks, share: float = 0.6) -> list[int]:
         UnjudgeableError: fewer than five of the seven are seen in this share of the frames, or they are other things.
     """
     p = case.scene["params"]
-    asked = [o["colour"] for o in p["objects"]] + [s["colour"] for s in p["spots"]]
+    asked = asked_colours(case)
     found = [tracks.of(c)[0] for c in asked if tracks.of(c)]
     found = [i for i in found if tracks.visible[i].mean() > share]
     if len(found) < 5:
         raise UnjudgeableError(f"only {len(found)} of {len(asked)} things asked for were found")
-    kind = {s["colour"]: 0 for s in p["spots"]} | {
-        o["colour"]: 1 if o["shape"] in ("ball", "cube") else 2 for o in p["objects"]
-    }
-    # Flat spots, things as high as wide, tall things: what can be told of a shape even at 64 pixels.
-    seen = [int(np.digitize(np.nanmedian(tracks.shape["aspect"][i]), (0.68, 1.17))) for i in found]
-    if np.mean([k == kind[tracks.colour[i]] for k, i in zip(seen, found, strict=True)]) < 0.75:
+    # Flat spots, things as high as wide, tall things: what can be told of a shape even at 64 pixels, with a doubtful zone between.
+    aspects = {s["colour"]: (0.0, 0.75) for s in p["spots"]}
+    aspects |= {o["colour"]: (0.68, 1.3) if o["shape"] in ("ball", "cube") else (1.05, np.inf) for o in p["objects"]}
+    right = []
+    for i in found:
+        clear = whole(tracks, i, [j for j in found if j != i])
+        if clear.any():
+            least, most = aspects[tracks.colour[i]]
+            right.append(least < np.median(tracks.shape["aspect"][i][clear]) < most)
+    if not right or np.mean(right) < 0.75:
         raise UnjudgeableError("the things are not those asked for: shapes and colours don't match")
     return found
 
@@ -93,59 +100,129 @@ class CameraMove(Probe):
 
     suite = "consistency_3d"
     source = "bundle adjustment residual, Triggs et al. 2000; parallax gate against frozen clips"
-    violations = ("drift", "texture_swims", "pulse", "boiling", "jumps")
+    violations = (
+        "drift",
+        "texture_swims",
+        "pulse",
+        "boiling",
+        "jumps",
+        "vanishes",
+        "changes_colour",
+        "appears_from_nowhere",
+    )
 
     def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
         """Return a room with this probe's camera move."""
         return family_draft("room", room.sample(rng, self.name), rng, flip)
 
-    def as_asked(self, fit: RigidFit, to: str) -> bool:
-        """Return whether the fitted camera made the move."""
+    def as_asked(self, fit: RigidFit, near: float, far: float, to: str) -> bool:
+        """Return whether the fitted camera made the move; near, far: ways of near and far things in x, in frame widths."""
         raise NotImplementedError
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the camera's move and what is left over of a rigid fit."""
+        start, end = moving_part(video)
+        video, tracks = Video(video.frames[start:end], video.fps), _cut(tracks, start, end, 1)
         found = landmarks(case, tracks)
-        step = max(1, tracks.frames // _MAX_FRAMES)
-        seen = np.array([whole(tracks, i, [j for j in found if j != i]) for i in found])[:, ::step]
-        xy = tracks.xy[found][:, ::step]
+        thin = _cut(tracks, 0, tracks.frames, max(1, tracks.frames // _MAX_FRAMES))
+        seen = np.array([whole(thin, i, [j for j in found if j != i]) for i in found])
+        xy = thin.xy[found]
+        guess = floor_guess(_first(xy, seen), thin.size, np.full(len(found), _HEIGHT_M), _EYE_M, _PITCH)
         try:
-            fit = fit_rigid(
-                xy,
-                seen,
-                tracks.size,
-                floor_guess(_first(xy, seen), tracks.size, np.full(len(found), _HEIGHT_M), _EYE_M, _PITCH),
-            )
+            fit = fit_rigid(xy, seen, thin.size, guess)
         except ValueError as refusal:
             raise UnjudgeableError(str(refusal)) from None
+        error, flat = (
+            float(np.sqrt(np.nanmean(r**2))) / min(thin.size) for r in (fit.residual, flat_residual(xy, seen))
+        )
         to = case.scene["params"]["to"]
-        if not self.as_asked(fit, to):
+        if not self.as_asked(fit, *_ways(xy, seen, thin.size[1]), to):
             raise UnjudgeableError(f"the camera did not {self.name} {to}")
-        error = float(np.sqrt(np.nanmean(fit.residual**2))) / min(tracks.size)
-        rigid = helpers.credit(float(np.log(max(error, 1e-9))), float(np.log(0.004)), float(np.log(0.03)))
-        thinned = Tracks(
-            tracks.colour,
-            tracks.xy[:, ::step],
-            tracks.visible[:, ::step],
-            tracks.area[:, ::step],
-            tracks.box[:, ::step],
-            tracks.size,
-            tracks.fps / step,
-        )
-        steady = helpers.credit(swelling(thinned, found, seen, fit), 0.03, 0.12)
+        # A slide or a zoom of one flat picture is rigid as well: there must be depth in what is seen.
+        if flat < max(_LEAST_DEPTH, 1.5 * min(error, _GOOD)):
+            raise UnjudgeableError("the picture is flat: near and far things move alike")
+        rigid = helpers.credit(float(np.log(max(error, 1e-9))), float(np.log(_GOOD)), float(np.log(0.03)))
+        steady = helpers.credit(swelling(thin, found, seen, fit), 0.03, 0.12)
         calm = helpers.credit(flicker(video), 2.5, 9.0)
-        there = float(tracks.visible[found].mean())
-        kept = helpers.credit(there, 0.97, 0.6) if there < 1 else 1.0
-        return Verdict(
-            rigid * steady * calm * kept,
-            {
-                "rigid": rigid,
-                "size_steady": steady,
-                "no_boiling": calm,
-                "things_stay": kept,
-                "residual_percent": 100 * error,
-            },
+        stay = staying(case, tracks)
+        alone = 1 - min(
+            1.0, 3 * helpers.extras(tracks, dict.fromkeys(asked_colours(case), 1), _least_area(tracks, found))
         )
+        parts = {"rigid": rigid, "size_steady": steady, "no_boiling": calm, "things_stay": stay, "alone": alone}
+        shares = {"residual_percent": 100 * error, "flat_percent": 100 * flat}
+        return Verdict(rigid * steady * calm * stay * alone, {**parts, **shares})
+
+
+def asked_colours(case: Case) -> list[str]:
+    """Return the colours of the objects and of the spots that the prompt names."""
+    p = case.scene["params"]
+    return [o["colour"] for o in p["objects"]] + [s["colour"] for s in p["spots"]]
+
+
+def _least_area(tracks: Tracks, found: list[int]) -> float:
+    """Return the area from which something counts as one more thing: a third of a typical one."""
+    return 0.33 * float(np.median([np.median(tracks.area[i][tracks.visible[i]]) for i in found]))
+
+
+def moving_part(video: Video) -> tuple[int, int]:
+    """Return the first frame and the end of the part of a clip in which anything moves; all of it when little else is left.
+
+    A clip may rest before and after the move that was asked for; how long it takes was not said.
+    """
+    small = np.array([cv2.resize(f, (32, 32), interpolation=cv2.INTER_AREA) for f in video.frames]).astype(float)
+    change = np.abs(np.diff(small, axis=0)).mean(axis=(1, 2, 3))
+    live = np.flatnonzero(change > max(0.25 * float(np.quantile(change, 0.9)), 0.05))
+    if not len(live) or live[-1] - live[0] < 6:
+        return 0, len(video)
+    return int(live[0]), int(live[-1]) + 2
+
+
+def staying(case: Case, tracks: Tracks) -> float:
+    """Return the share of the things seen in the first frames that are seen in the last as well, as a credit.
+
+    Things at the frame's edge may leave it as the camera moves.
+    """
+    early, late = slice(0, max(2, tracks.frames // 5)), slice(-max(2, tracks.frames // 5), None)
+    kept = []
+    for colour in asked_colours(case):
+        mine = tracks.of(colour)
+        if not mine or not tracks.visible[mine, early].any():
+            continue
+        last = max(mine, key=lambda i: int(np.flatnonzero(tracks.visible[i])[-1]))
+        frame = int(np.flatnonzero(tracks.visible[last])[-1])
+        kept.append(bool(tracks.visible[mine, late].any() or tracks.shape["edge"][last, frame] > 0))
+    return helpers.credit(1 - float(np.mean(kept)), 0.0, 0.25) if kept else 0.0
+
+
+def _cut(tracks: Tracks, start: int, end: int, step: int) -> Tracks:
+    part = slice(start, end, step)
+    return Tracks(
+        tracks.colour,
+        tracks.xy[:, part],
+        tracks.visible[:, part],
+        tracks.area[:, part],
+        tracks.box[:, part],
+        tracks.size,
+        tracks.fps / step,
+        {name: values[:, part] for name, values in tracks.shape.items()},
+    )
+
+
+def _ways(xy: Floats, seen: Bools, width: int) -> tuple[float, float]:
+    """Return how far near (lower) and far (higher) things go in x from the first to the last quarter, in frame widths."""
+    quarter = max(2, xy.shape[1] // 4)
+    ways, heights = [], []
+    for path, there in zip(xy, seen, strict=True):
+        a, b = path[:quarter][there[:quarter]], path[-quarter:][there[-quarter:]]
+        if len(a) and len(b):
+            ways.append(float(b[:, 0].mean() - a[:, 0].mean()) / width)
+            heights.append(float(np.concatenate([a, b])[:, 1].mean()))
+    if len(ways) < 2:
+        return 0.0, 0.0
+    low = np.array(heights) > np.median(heights)
+    if low.all() or not low.any():
+        return float(np.mean(ways)), float(np.mean(ways))
+    return float(np.mean(np.array(ways)[low])), float(np.mean(np.array(ways)[~low]))
 
 
 def _first(xy: Floats, seen: Bools) -> Floats:
@@ -160,10 +237,10 @@ class Orbit(CameraMove):
     name = "orbit"
     claim = "circling round things shows one rigid scene from several sides"
 
-    def as_asked(self, fit: RigidFit, to: str) -> bool:
-        """Return whether the camera moved to the side and turned back towards the things."""
+    def as_asked(self, fit: RigidFit, near: float, far: float, to: str) -> bool:
+        """Return whether the camera turned back towards the things while near ones went against its way and far ones with it."""
         sign = 1.0 if to == "right" else -1.0
-        return bool(fit.moved[0] * sign > 0.15 and fit.turned[1] * sign < -8)
+        return bool(fit.turned[1] * sign < -8 and (far - near) * sign > 0.05)
 
 
 class Dolly(CameraMove):
@@ -175,7 +252,7 @@ class Dolly(CameraMove):
         "mirrored": "nothing in the prompt has a side, so a mirrored room is as good a room"
     }
 
-    def as_asked(self, fit: RigidFit, to: str) -> bool:
+    def as_asked(self, fit: RigidFit, near: float, far: float, to: str) -> bool:
         """Return whether the camera moved along its view."""
         return bool(fit.moved[2] * (1.0 if to == "in" else -1.0) > 0.1)
 
@@ -186,10 +263,10 @@ class Truck(CameraMove):
     name = "truck"
     claim = "travelling sideways shifts near things more than far ones"
 
-    def as_asked(self, fit: RigidFit, to: str) -> bool:
-        """Return whether the camera moved to the side without turning far."""
+    def as_asked(self, fit: RigidFit, near: float, far: float, to: str) -> bool:
+        """Return whether everything went the other way, near things farther than far ones, without much turning."""
         sign = 1.0 if to == "right" else -1.0
-        return bool(fit.moved[0] * sign > 0.05 and abs(fit.turned[1]) < 20)
+        return bool(near * sign < -0.06 and far * sign < -0.04 and near / far > 1.1 and abs(fit.turned[1]) < 25)
 
 
 class Revisit(Probe):
@@ -256,7 +333,8 @@ def _compared(tracks: Tracks, found: list[int], before: Floats, after: Floats, v
         # While it still turns, perspective shifts things; only the views that look the same way can be compared.
         if np.abs((b - a).mean(axis=0)).max() > 0.06 * tracks.size[1]:
             continue
-        moved, factor = _similarity(a, b)
+        moved, _ = similarity(a, b)
+        factor = np.linalg.norm(moved - moved.mean(axis=0)) / max(float(np.linalg.norm(a - a.mean(axis=0))), 1e-9)
         errors.append(float(np.sqrt(np.mean(np.sum((moved - b) ** 2, axis=1)))) / min(tracks.size))
         growths.append(
             float(np.abs(0.5 * np.log(tracks.area[pick, last] / tracks.area[pick, first]) - np.log(factor)).max())
@@ -270,12 +348,3 @@ def _compared(tracks: Tracks, found: list[int], before: Floats, after: Floats, v
     return Verdict(
         place * size * back * calm, {"same_places": place, "same_sizes": size, "all_back": back, "no_boiling": calm}
     )
-
-
-def _similarity(a: Floats, b: Floats) -> tuple[Floats, float]:
-    """Return points a [N, 2] moved onto b by the best shift, turn and scale (Umeyama 1991), and the scale."""
-    ca, cb = a.mean(axis=0), b.mean(axis=0)
-    z, w = (a - ca) @ np.array([1, 1j]), (b - cb) @ np.array([1, 1j])
-    k = np.vdot(z, w) / max(float(np.vdot(z, z).real), 1e-9)
-    out = k * z
-    return np.stack([out.real, out.imag], axis=1) + cb, float(abs(k))

@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from sora_eval.probes.base import UnjudgeableError
 from sora_eval.types import Bools, Floats, Tracks
+
+SIGN = {"left": -1.0, "right": 1.0}
+"""Which way along x a side lies."""
+_LEAST_PIXELS = 30.0
+"""Below this area the shape of a silhouette can't be told."""
+_POINTED = (1.18, 1.25)
+"""Taper plus extent: below the first for sure a cone, above the second for sure none (cones: up to 1.1, others: from 1.3)."""
+_TALL = (1.2, 1.25)
+"""Aspect: below the first for sure no cylinder, above the second for sure neither ball nor cube."""
 
 
 def the(tracks: Tracks, colour: str, what: str, min_share: float = 0.2) -> int:
     """Return the index of the longest-visible track of a colour.
 
     Raises:
-        UnjudgeableError: none is seen for at least `min_share` of the frames.
+        UnjudgeableError: none is seen for at least `min_share` of the frames, or `what` names a shape that it doesn't have.
     """
     found = tracks.of(colour)
     if not found or tracks.visible[found[0]].mean() < min_share:
         raise UnjudgeableError(f"no {colour} {what} was found")
+    if not may_be(tracks, found[0], what):
+        raise UnjudgeableError(f"the {colour} thing is no {what}")
     return found[0]
+
+
+def may_be(tracks: Tracks, i: int, shape: str) -> bool:
+    """Return whether a track may be a "cone", "cylinder", "ball" or "cube" at first; other words and unclear views pass.
+
+    Three classes can be told apart at 64 px: pointed, tall, and neither. Only the beginning of the first time in which it is
+    seen counts, so that a thing that changes its shape later is judged for that.
+    """
+    if shape not in ("cone", "cylinder", "ball", "cube"):
+        return True
+    others = [j for j in range(len(tracks)) if j != i]
+    whole = np.flatnonzero(clear(tracks, i, others) & (tracks.area[i] >= _LEAST_PIXELS))
+    if not len(whole):
+        return True
+    end = next(b for a, b in spans(tracks.visible[i]) if a <= whole[0] < b)
+    first = whole[whole < end][: max(3, tracks.frames // 3)]
+    if len(first) < 2:
+        return True
+    pointed, aspect = (
+        float(np.median(v[i][first])) for v in (tracks.shape["taper"] + tracks.shape["extent"], tracks.shape["aspect"])
+    )
+    if shape == "cone":
+        return pointed < _POINTED[1]
+    return pointed > _POINTED[0] and (aspect > _TALL[0] if shape == "cylinder" else aspect < _TALL[1])
 
 
 def times(tracks: Tracks) -> Floats:
@@ -34,6 +71,11 @@ def spans(visible: Bools) -> list[tuple[int, int]]:
 def credit(error: float, good: float, bad: float) -> float:
     """Return 1 up to `good`, 0 from `bad` on, linear in between."""
     return float(np.clip((bad - error) / (bad - good), 0, 1))
+
+
+def product(parts: Mapping[str, float]) -> float:
+    """Return the product of the parts: one broken part breaks the claim."""
+    return float(np.prod(list(parts.values())))
 
 
 def clear(tracks: Tracks, i: int, others: list[int], gap: float = 1.0) -> Bools:

@@ -20,7 +20,6 @@ from sora_eval.types import Bools, Case, Floats, Frames, Tracks, Video
 from sora_eval.world.families import hands
 from sora_eval.world.palette import COLOURS
 
-WAY = {"left": -1, "right": 1}
 SIDE = {-1: "left", 1: "right"}
 _AGREE = 0.8
 _LEAST_WAY = 0.15
@@ -140,7 +139,7 @@ class _Sided(Probe):
 
 
 def _verdict(side: int, asked: str, **components: float) -> Verdict:
-    right = side == WAY[asked]
+    right = side == helpers.SIGN[asked]
     return Verdict(float(right), {"side": 1.0 if right else -1.0, **components})
 
 

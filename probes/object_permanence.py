@@ -17,7 +17,7 @@ _GONE = Verdict(0.0, {"returns": 0.0})
 
 def _product(parts: Mapping[str, float]) -> Verdict:
     """Return the product of the parts: one broken part breaks the claim."""
-    return Verdict(float(np.prod(list(parts.values()))), parts)
+    return Verdict(helpers.product(parts), parts)
 
 
 def _alone(tracks: Tracks, asked: dict[str, int], width: float, since: int) -> float:
@@ -52,7 +52,7 @@ class PassBehind(Probe):
         p = case.scene["params"]
         wall = helpers.the(tracks, p["wall"], "wall", 0.5)
         hero = helpers.the(tracks, p["colour"], p["shape"])
-        way = 1.0 if p["to"] == "right" else -1.0
+        way = helpers.SIGN[p["to"]]
         t, x, seen = helpers.times(tracks), tracks.xy[hero, :, 0], tracks.visible[hero]
         whole = helpers.clear(tracks, hero, [wall])
         middle = np.nanmedian(tracks.xy[wall, :, 0])
@@ -102,7 +102,7 @@ class Covered(Probe):
         p = case.scene["params"]
         screen = helpers.the(tracks, p["screen"], "screen", 0.4)
         hero = helpers.the(tracks, p["colour"], p["shape"])
-        side = 1.0 if p["start"] == "right" else -1.0
+        side = helpers.SIGN[p["start"]]
         whole = helpers.clear(tracks, hero, [screen])
         if not whole.any():
             raise UnjudgeableError(f"the {p['shape']} was never seen as a whole")
@@ -155,7 +155,7 @@ class LeaveAndReturn(Probe):
         p = case.scene["params"]
         mark = helpers.the(tracks, p["landmark"], p["landmark_shape"])
         hero = helpers.the(tracks, p["colour"], p["shape"])
-        way = 1.0 if p["side"] == "right" else -1.0
+        way = helpers.SIGN[p["side"]]
         return (_by_motion if p["by"] == "motion" else _by_camera)(p, tracks, hero, mark, way)
 
 
@@ -245,7 +245,7 @@ class EvolvesUnseen(Probe):
         p = case.scene["params"]
         mark = helpers.the(tracks, p["landmark"], p["landmark_shape"])
         ball = helpers.the(tracks, p["colour"], "ball")
-        way, short = (1.0 if p["to"] == "right" else -1.0), min(tracks.size)
+        way, short = helpers.SIGN[p["to"]], min(tracks.size)
         t, frame = helpers.times(tracks), np.arange(tracks.frames)
         run = helpers.longest_unseen(tracks.visible[mark])
         if run is None or run[1] == tracks.frames or not (~tracks.visible[ball][run[0] : run[1]]).any():
@@ -310,7 +310,7 @@ class Count(Probe):
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge number, places, looks and company before and after the screen."""
         p = case.scene["params"]
-        number, way = int(p["number"]), (1.0 if p["to"] == "right" else -1.0)
+        number, way = int(p["number"]), helpers.SIGN[p["to"]]
         screen = helpers.the(tracks, p["screen"], "screen", 0.5)
         helpers.the(tracks, p["colour"], p["shape"])
         ids = np.array(tracks.of(p["colour"]))
@@ -378,7 +378,7 @@ class TwoShots(Probe):
         body = helpers.the(tracks, p["body"], "figure", 0.8)
         head = helpers.the(tracks, p["head"], "head")
         mate = helpers.the(tracks, p["companion"], p["companion_shape"])
-        side = 1.0 if p["side"] == "right" else -1.0
+        side = helpers.SIGN[p["side"]]
         first, second = _shots(tracks, body, 1.0 if p["second"] == "closer" else -1.0)
         h, m = tracks.visible[head], tracks.visible[mate]
         if not (first & h).any() or not (first & m).any():

@@ -14,6 +14,11 @@ from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.types import Case, Tracks, Video
 
 _G = 9.81
+_FACTOR = 1.3
+"""By how much a stated height may be missed, either way: less than from one stated height to another kind of scene."""
+_DEGREES = 6.0
+_TREMBLES = 3.0
+"""Pixels that a still thing may seem to move in a picture that trembles by one, against its mean place at the start."""
 _RIDES_AT = 0.43
 """Height of a ball's centre over a ramp's visible edge, in diameters: half, less what shows of the top behind it."""
 
@@ -35,7 +40,10 @@ class FreeFallBounce(Probe):
         _require_side(tracks, ball, block, p["side"], "ball")
         fall = trajectories.fall(tracks, ball)
         # The block shows where the floor is.
-        over = abs(fall.floor / fall.diameter - 0.5 + float(np.nanmedian(tracks.box[block, :, 3])) / fall.diameter)
+        foot = -float(np.nanmedian(tracks.box[block, :, 3])) / fall.diameter
+        over = abs(fall.floor / fall.diameter - 0.5 - foot)
+        # From the floor, not from the first contact: a ball that stops in the air is wrong, not unjudgeable.
+        _require_height(fall.top / fall.diameter - 0.5 - foot, p["height_m"] / p["diameter_m"], "ball", "diameters")
         parts = {
             "g": _strength(fall.g * p["diameter_m"], _G),
             "parabola": fall.fit,
@@ -43,6 +51,7 @@ class FreeFallBounce(Probe):
             "bounce": fall.bounce,
             "energy": fall.energy,
             "on_the_floor": helpers.credit(over, 0.4, 0.9),
+            "alone": _alone(tracks, [ball, block]),
         }
         measured = {"g_m_per_s2": fall.g * p["diameter_m"], "restitution": fall.restitution}
         return Verdict(_product(parts), {**parts, **measured})
@@ -66,12 +75,17 @@ class TwoDrops(Probe):
         a, b = trajectories.fall(tracks, high), trajectories.fall(tracks, low)
         if a.top - b.top < 0.2 * b.height:
             raise UnjudgeableError(f"the {p['high']} ball was not let go from higher up than the {p['low']} one")
+        # Either ball may hang in the air: the one that came lower shows where the floor is.
+        floor = min(a.floor, b.floor)
+        times_low = f"times the height of the {p['low']} one"
+        _require_height((a.top - floor) / (b.top - floor), p["high_m"] / p["low_m"], f"{p['high']} ball", times_low)
         parts = {
             "parabola": min(a.fit, b.fit),
             "dropped": min(a.dropped, b.dropped),
             "bounce": min(a.bounce, b.bounce),
             "energy": min(a.energy, b.energy),
             "one_floor": helpers.credit(abs(a.floor - b.floor) / b.diameter, 0.3, 0.8),
+            "alone": _alone(tracks, [high, low]),
             "ratio": 0.0,
             "together": 0.0,
         }
@@ -100,7 +114,8 @@ class Projectile(Probe):
         """Judge direction, path and both accelerations, up to the landing."""
         p = case.scene["params"]
         way = _way(p["to"])
-        t, xy, whole, diameter = trajectories.ball(tracks, helpers.the(tracks, p["ball"], "ball"))
+        ball = helpers.the(tracks, p["ball"], "ball")
+        t, xy, whole, diameter = trajectories.ball(tracks, ball)
         flight = trajectories.flight(xy / diameter, whole)
         across = way * float(xy[flight[-1], 0] - xy[flight[0], 0])
         if across < 0.25 * tracks.size[1]:
@@ -112,8 +127,10 @@ class Projectile(Probe):
         g = -fit.y.acceleration * p["diameter_m"]
         parts = {
             "g": _strength(g, _G),
-            "parabola": helpers.credit(fit.residual_per_diameter, 0.06, 0.2),
+            # Off in two directions, hence the root of two.
+            "parabola": trajectories.smooth(fit.residual_per_diameter, diameter / 2**0.5),
             "no_force_sideways": helpers.credit(fit.sideways, 0.1, 0.4),
+            "alone": _alone(tracks, [ball]),
         }
         return Verdict(_product(parts), {**parts, "g_m_per_s2": g})
 
@@ -168,6 +185,7 @@ class Collision(Probe):
             "apart": helpers.credit(-float(np.min(gap[both])), 0.22, 0.5),
             "at_rest_before": helpers.credit(abs(s.before) / h.before, 0.12, 0.4),
             "steady": helpers.credit(max(h.residual, s.residual), 0.06, 0.25),
+            "alone": _alone(tracks, [heavy, light]),
         }
         return Verdict(_product(parts), {**parts, "momentum_error": error, "restitution_found": bounce})
 
@@ -186,12 +204,17 @@ class Ramp(Probe):
         """Judge direction, contact with the ramp, and the acceleration along it."""
         p = case.scene["params"]
         way = _way(p["to"])
-        helpers.the(tracks, p["ramp"], "ramp", 0.5)
-        t, xy, whole, diameter = trajectories.ball(tracks, helpers.the(tracks, p["ball"], "ball"))
+        ramp, ball = helpers.the(tracks, p["ramp"], "ramp", 0.5), helpers.the(tracks, p["ball"], "ball")
+        t, xy, whole, diameter = trajectories.ball(tracks, ball)
         edge, low_end = trajectories.upper_edge(video, p["ramp"], way)
         slope = float(np.arctan(edge[0]))
         if -way * slope < np.radians(5):
             raise UnjudgeableError(f"the ramp does not fall to the {p['to']}")
+        # Some phrasings leave the angle open.
+        if "degrees" in case.prompt and abs(-way * np.degrees(slope) - p["angle"]) > _DEGREES:
+            raise UnjudgeableError(
+                f"the ramp falls at {abs(np.degrees(slope)):.0f} degrees, not at {p['angle']} as the prompt says"
+            )
         # On the level floor beyond the ramp other laws hold.
         on = whole & (way * (low_end - xy[:, 0]) > 0.8 * diameter)
         if on.sum() < trajectories.MIN_SAMPLES:
@@ -208,8 +231,9 @@ class Ramp(Probe):
         a, expected = fit.acceleration * p["diameter_m"], 5 / 7 * _G * float(np.sin(abs(slope)))
         parts = {
             "acceleration": _strength(a, expected),
-            "steady": helpers.credit(fit.residual, 0.06, 0.2),
-            "on_the_ramp": helpers.credit(float(np.abs(off - _RIDES_AT).max()), 0.12, 0.4),
+            "steady": trajectories.smooth(fit.residual, diameter),
+            "on_the_ramp": helpers.credit(trajectories.farthest(off - _RIDES_AT), max(0.12, 1 / diameter), 0.4),
+            "alone": _alone(tracks, [ball, ramp]),
         }
         return Verdict(_product(parts), {**parts, "a_m_per_s2": a, "a_expected": expected})
 
@@ -229,7 +253,8 @@ class Topple(Probe):
         p = case.scene["params"]
         way = _way(p["to"])
         block = helpers.the(tracks, p["block"], "block", 0.6)
-        t, xy, whole, diameter = trajectories.ball(tracks, helpers.the(tracks, p["ball"], "ball"), least=2)
+        ball = helpers.the(tracks, p["ball"], "ball")
+        t, xy, whole, diameter = trajectories.ball(tracks, ball, least=2)
         seen = np.flatnonzero(tracks.visible[block])
         box = tracks.box[block]
         tall, wide = box[:, 3] - box[:, 1], box[:, 2] - box[:, 0]
@@ -249,7 +274,13 @@ class Topple(Probe):
         shift = (x - np.median(x[start])) / height
         late = seen[-max(2, len(seen) // 8) :]
         down = (fallen - np.median(fallen[start])) / height
-        onset = trajectories.onset(t[seen], np.hypot(shift, down)[seen])
+        # What tips grows wide by twice what its centre moves, and a picture that trembles makes nothing wider.
+        wider = (wide - np.median(wide[start])) / 2 / height
+        moved = np.hypot(shift, down)
+        # Compression may widen what stands, but not move it as well.
+        away = np.fmin(wider, moved) > max(0.03, 0.8 / height)
+        away |= moved > max(0.05, _TREMBLES / height)
+        onset = trajectories.onset(t[seen], ((wider + moved) / 2)[seen], away[seen])
         lies = helpers.credit(float(np.median(tall[late])) / height, 0.45, 0.75)
         if onset is None:
             return Verdict(0.0, {"falls": 0.0})
@@ -263,6 +294,7 @@ class Topple(Probe):
                 abs(float(np.median(box[late, 3]) - np.median(box[start, 3]))) / height, 0.08, 0.2
             ),
             "never_hangs": trajectories.never_hangs(t[seen], shift[seen], down[seen]),
+            "alone": _alone(tracks, [ball, block]),
         }
         return Verdict(_product(parts), {"falls": 1.0, **parts})
 
@@ -272,6 +304,20 @@ def _require_side(tracks: Tracks, i: int, j: int, side: str, what: str) -> None:
     apart = _way(side) * (tracks.xy[i, :, 0] - tracks.xy[j, :, 0])[both]
     if not both.any() or float((apart > 0).mean()) < 0.8:
         raise UnjudgeableError(f"the {what} was not on the {side}")
+
+
+def _require_height(found: float, stated: float, what: str, unit: str) -> None:
+    if not stated / _FACTOR <= found <= stated * _FACTOR:
+        raise UnjudgeableError(
+            f"the {what} started {found:.1f} {unit} above the floor, not {stated:.1f} as the prompt says"
+        )
+
+
+def _alone(tracks: Tracks, asked: list[int]) -> float:
+    """Return 1 when nothing but the asked tracks is seen, 0 when more is seen for a third of the clip."""
+    smallest = min(float(np.median(tracks.area[i][tracks.visible[i]])) for i in asked)
+    more = helpers.extras(tracks, {tracks.colour[i]: 1 for i in asked}, 0.3 * smallest)
+    return helpers.credit(more, 0.07, 0.33)
 
 
 def _strength(found: float, expected: float) -> float:

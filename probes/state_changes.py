@@ -8,7 +8,6 @@ import numpy as np
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.probes.changes import (
-    WAY,
     arrival,
     centroid,
     foot_of,
@@ -77,7 +76,7 @@ class Bite(Probe):
         towards = tracks.xy[biter, deepest] * (maps.shape[2] / tracks.size[1]) - centre
         cosine = float(offset @ towards / max(np.linalg.norm(offset) * np.linalg.norm(towards), 1e-6))
         angle = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
-        side = helpers.credit(float(offset[0]) * WAY[p["side"]], -0.35, -0.1)
+        side = helpers.credit(float(offset[0]) * -helpers.SIGN[p["side"]], -0.35, -0.1)
         spot = side * helpers.credit(angle, 25, 60)
         around = cv2.dilate(notch.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
         elsewhere = np.abs(maps[free] - whole)[:, ~around].sum(axis=1) / full
@@ -110,7 +109,7 @@ class Candle(Probe):
         touch = near(tracks.box[puff], place, 0.05 * wide) & tracks.visible[puff]
         cause = arrival(tracks, puff, touch, place, p["side"], "puff")
         seen = np.flatnonzero(tracks.visible[puff])
-        if (tracks.xy[puff, seen[-1], 0] - tracks.xy[puff, seen[0], 0]) * WAY[p["side"]] < wide:
+        if (tracks.xy[puff, seen[-1], 0] - tracks.xy[puff, seen[0], 0]) * -helpers.SIGN[p["side"]] < wide:
             raise UnjudgeableError(f"the puff did not move on to the {'right' if p['side'] == 'left' else 'left'}")
         view = pixels(video, p["flame"], p["puff"])
         x0, y0, x1, y1 = (max(0, round(float(v) * view.scale)) for v in place + np.array([-0.1, -0.2, 0.1, 0.1]) * wide)
@@ -187,7 +186,7 @@ class Shatter(Probe):
         floor = float(np.nanmedian(tracks.box[block][:, 3])) * view.scale
         tall = max(float(heap.height[0]), 1.0)
         beside = float(np.nanmedian(tracks.xy[block, :, 0])) - heap.x[0] / view.scale
-        if beside * -WAY[p["side"]] < 0:
+        if beside * helpers.SIGN[p["side"]] < 0:
             raise UnjudgeableError(f"the block does not stand on the {p['side']} of the glass")
         if floor - heap.low[0] < 0.4 * tall or heap.fill[0] < 0.75:
             raise UnjudgeableError("the glass does not begin whole and above the floor")
@@ -215,7 +214,7 @@ class Shatter(Probe):
         )
         parts = {"happened": change.happened, "order": order * change.ordered, "prompt": change.prompt, "kept": kept}
         parts |= {"remains": remains, "block_stands": stands}
-        return Verdict(float(np.prod(list(parts.values()))), parts)
+        return Verdict(helpers.product(parts), parts)
 
 
 class Brush(Probe):
@@ -233,7 +232,7 @@ class Brush(Probe):
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the stroke's front against the brush, frame by frame, and what is left of it."""
         p = case.scene["params"]
-        way = 1.0 if p["to"] == "right" else -1.0
+        way = helpers.SIGN[p["to"]]
         view = pixels(video, p["handle"], p["paint"])
         width = view.weight[p["paint"]].shape[2]
         grip = helpers.the(tracks, p["handle"], "handle", 0.4)
@@ -261,4 +260,4 @@ class Brush(Probe):
         bottom = float(np.nanmedian(tracks.box[grip][first : arrive + 1, 3])) * view.scale
         parts["place"] = helpers.credit(abs(float(band.mean()) - bottom) / paint.shape[1], 0.3, 0.45)
         parts["one_way"] = helpers.credit(back, 0.05, 0.3)
-        return Verdict(float(np.prod(list(parts.values()))), parts)
+        return Verdict(helpers.product(parts), parts)

@@ -91,6 +91,21 @@ def ball(tracks: Tracks, i: int, least: int = MIN_SAMPLES) -> tuple[Floats, Floa
     return helpers.times(tracks), tracks.xy[i] * np.array([1.0, -1.0]), whole, diameter
 
 
+def smooth(residual: float, diameter: float) -> float:
+    """Return credit for the rms residual of a path, in diameters, of a thing `diameter` pixels wide.
+
+    A picture that trembles by a pixel is no broken law, however coarse it is.
+    """
+    good = max(0.06, 1 / diameter)
+    return helpers.credit(residual, good, good + 0.14)
+
+
+def farthest(off: Floats) -> float:
+    """Return the largest distance [n] from zero that is no single frame's: a running median of three."""
+    middle = np.median(np.stack([off[:-2], off[1:-1], off[2:]]), axis=0) if len(off) > 2 else off
+    return float(np.abs(middle).max())
+
+
 def released(xy: Floats, ok: Bools) -> int:
     """Return the last of the `ok` frames before a thing at xy [T, 2] (diameters) has left its first place."""
     seen = np.flatnonzero(ok)
@@ -123,7 +138,7 @@ def fall(tracks: Tracks, i: int) -> Fall:
         if len(falling) < 4:
             return Fall(diameter, 0.0, 0.0, *ends, float(t[rough]), float(t[start]), 0.0, 1.0, 1.0)
         parabola = laws.fit_parabola(t[falling], y[falling])
-        steady = helpers.credit(parabola.residual, 0.06, 0.2)
+        steady = smooth(parabola.residual, diameter)
         return Fall(diameter, -parabola.acceleration, 0.0, *ends, float(t[rough]), float(t[start]), steady, 1.0, 1.0)
     contact, height = fit.contact_s[0], top - fit.floor
     taken = contact - t[start]
@@ -136,7 +151,7 @@ def fall(tracks: Tracks, i: int) -> Fall:
     gained = (float(after.max()) - fit.floor) / height - fit.restitution**2 if len(after) and height > 0 else 0.0
     return Fall(
         diameter, fit.g, fit.restitution, top * diameter, fit.floor * diameter, contact, apex,
-        helpers.credit(fit.residual, 0.06, 0.2), dropped, helpers.credit(gained, 0.06, 0.25),
+        smooth(fit.residual, diameter), dropped, helpers.credit(gained, 0.06, 0.25),
     )  # fmt: skip
 
 
@@ -168,20 +183,18 @@ def upper_edge(video: Video, colour: str, way: float) -> tuple[Floats, float]:
     """
     name = list(COLOURS).index(colour)
     tops = []
-    for k in sorted({0, len(video) // 2, len(video) - 1}):
+    for k in sorted({round(u * (len(video) - 1)) for u in (0, 0.25, 0.5, 0.75, 1)}):
         index, weight = membership(video.frames[k])
         soft = np.where(index == name, weight, 0.0)
         core = soft > 0.5
         row = core.argmax(axis=0)
         above = soft[np.maximum(row - 1, 0), np.arange(soft.shape[1])] * (row > 0)
         tops.append(np.where(core.any(axis=0), row - 0.5 - above, np.nan))
-    with np.errstate(invalid="ignore"):
-        # The ball hides a part of the edge in every frame, another one in each.
-        top = np.fmin.reduce(np.array(tops))
-    x = np.flatnonzero(np.isfinite(top)).astype(float)
-    if len(x) < 0.25 * video.size[1]:
+    columns = np.flatnonzero(np.isfinite(tops).any(axis=0))
+    if len(columns) < 0.25 * video.size[1]:
         raise UnjudgeableError("no ramp was found")
-    y = -top[np.isfinite(top)]
+    # The ball hides a part of the edge in every frame, another one in each; the median doesn't tremble with the picture.
+    x, y = columns.astype(float), -np.nanmedian(np.array(tops)[:, columns], axis=0)
     low_end = float(x.max() if way > 0 else x.min())
     for _ in range(3):
         line = np.polyfit(x, y, 1)
@@ -191,9 +204,12 @@ def upper_edge(video: Video, colour: str, way: float) -> tuple[Floats, float]:
     return np.asarray(line), low_end
 
 
-def onset(t: Floats, moved: Floats) -> float | None:
-    """Return when a thing begins to move, from its distance [n] from its first place (in its heights), or None."""
-    gone = np.flatnonzero(moved > 0.05)
+def onset(t: Floats, moved: Floats, away: Bools) -> float | None:
+    """Return when a thing begins to move, from how far it has moved [n] and whether that is surely so [n], or None.
+
+    Two samples in a row must be sure: one alone is a picture that trembles.
+    """
+    gone = np.flatnonzero(away & np.append(away[1:], True))
     if not len(gone) or gone[0] == 0:
         return None
     k = int(gone[0])

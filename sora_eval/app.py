@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
 from sora_eval import __version__, registry
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
 from sora_eval.probes.base import Probe, Profile
-from sora_eval.types import MODES, Case
+from sora_eval.types import MODES, Case, Mode, ScoreRow
 
 PACKAGES = ("numpy", "scipy", "opencv-python-headless", "mujoco-core", "av", "hydra-core")
+_GROUPS = ("generator", "suite", "profile")
+_OWN_CONFIG = ("--config", "-cd", "-cp", "-cn")
+_PRINTED = 10
 
 
 def launch(name: str, args: list[str]) -> int:
@@ -35,6 +42,8 @@ def launch(name: str, args: list[str]) -> int:
     if name == "render" and args and "=" not in args[0] and not args[0].startswith("-"):
         args = [f"family={args[0]}", *args[1:]]
     if any(a.startswith("-") for a in args):
+        if not any(a.startswith(_OWN_CONFIG) for a in args):
+            _check_words(name, [a for a in args if "=" in a and not a.startswith("-")])
         return _hydra_main(name, args)
     return _COMMANDS[name](_compose(name, args))
 
@@ -46,7 +55,12 @@ def _hydra_main(name: str, args: list[str]) -> int:
     codes: list[int] = []
 
     def task(config: DictConfig) -> None:
-        codes.append(_COMMANDS[name](config))
+        # Hydra would print a traceback for what the other way is one line.
+        try:
+            codes.append(_COMMANDS[name](_complete(config)))
+        except (SoraEvalError, OSError, OmegaConfBaseException) as error:
+            print(f"sora-eval: {str(error).splitlines()[0]}", file=sys.stderr)
+            codes.append(2)
 
     sys.argv = [f"sora-eval {name}", *args]
     hydra.main(version_base="1.3", config_path="pkg://sora_eval.conf", config_name=name)(task)()
@@ -60,28 +74,46 @@ def _compose(name: str, overrides: list[str]) -> DictConfig:
             config = compose(name, overrides, return_hydra_config=True)
             HydraConfig.instance().set_config(config)
             config = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
-            OmegaConf.resolve(config)
-            if missing := sorted(OmegaConf.missing_keys(config)):
-                raise ConfigError(f"{missing[0]} is missing: say {missing[0]}=...")
-        return config
+            return _complete(config)
     except (HydraException, OmegaConfBaseException) as error:
-        raise _explained(name, overrides, error) from error
+        _check_words(name, overrides)
+        text = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ConfigError(text) from error
 
 
-def _explained(name: str, overrides: list[str], error: Exception) -> ConfigError:
-    """Return the nearest names for an option that Hydra refused, in one line."""
-    groups = ("generator", "suite", "profile")
-    texts = [o.lstrip("+~").partition("=") for o in overrides]
-    for key, _, value in texts:
-        if key in groups and value not in registry.names(key):
-            return unknown(key, value, registry.names(key))
-    with initialize_config_module("sora_eval.conf", version_base="1.3"):
-        base = compose(name, [o for o, (key, _, _) in zip(overrides, texts, strict=True) if key in groups])
-    known = list(_dotted(OmegaConf.to_container(base, resolve=False)))
+def _complete(config: DictConfig) -> DictConfig:
+    """Return the configuration with its references resolved; a value that must be said is missing no longer."""
+    OmegaConf.resolve(config)
+    if missing := sorted(OmegaConf.missing_keys(config)):
+        raise ConfigError(f"{missing[0]} is missing: say {missing[0]}=...")
+    return config
+
+
+def _check_words(name: str, overrides: list[str]) -> None:
+    """Refuse an unknown group entry or option with the nearest names; values may be comma lists, as --multirun takes them.
+
+    Raises:
+        ConfigError: a word is unknown.
+    """
+    texts = [o.partition("=") for o in overrides]
+    chosen = {key: value.split(",") for key, _, value in texts if key in _GROUPS}
+    for key, values in chosen.items():
+        for value in values:
+            if value not in registry.names(key):
+                raise unknown(key, value, registry.names(key))
+    known: set[str] = set()
+    for picked in product(*chosen.values()):
+        GlobalHydra.instance().clear()
+        with initialize_config_module("sora_eval.conf", version_base="1.3"):
+            try:
+                base = compose(name, [f"{key}={value}" for key, value in zip(chosen, picked, strict=True)])
+            except HydraException:  # the command has no such group
+                base = compose(name)
+        known |= set(_dotted(OmegaConf.to_container(base, resolve=False)))
     for key, _, _ in texts:
-        if key not in (*known, *groups):
-            return unknown("option", key, known)
-    return ConfigError(next((line for line in str(error).splitlines() if line.strip()), type(error).__name__))
+        # What is added (+), removed (~) or Hydra's own is Hydra's to judge.
+        if not key.startswith(("+", "~", "hydra")) and key not in known:
+            raise unknown("option", key, known)
 
 
 def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
@@ -97,8 +129,8 @@ def chosen_probes(config: DictConfig) -> dict[str, Probe]:
         ConfigError: a name is unknown, or nothing is left.
     """
     known = registry.probe_names()
-    suites = list(config.suite.suites or [])
-    names = list(config.suite.probes or [])
+    suites = _names(config, "suite.suites", "left_right") if config.suite.suites is not None else []
+    names = _names(config, "suite.probes", "relation") if config.suite.probes is not None else []
     for suite in suites:
         if suite not in {s for s, _ in known.values()}:
             raise unknown("suite", suite, {s for s, _ in known.values()})
@@ -110,17 +142,23 @@ def chosen_probes(config: DictConfig) -> dict[str, Probe]:
 
 def chosen_cases(config: DictConfig, probes: Mapping[str, Probe]) -> list[Case]:
     """Return the cases of a run: every probe, every mode that it supports, `count` each."""
-    profile = chosen_profile(config)
-    count = config.suite.count
-    if not isinstance(count, int) or count < 1:
-        raise ConfigError(f"suite.count must be a whole number of at least 1, got {count}")
-    if not isinstance(config.seed, int) or config.seed < 0:
-        raise ConfigError(f"seed must be a whole number of at least 0, got {config.seed}")
-    for mode in config.suite.modes:
+    profile, modes = chosen_profile(config), chosen_modes(config)
+    count, seed = _whole(config, "suite.count", 1), _whole(config, "seed", 0)
+    found = [c for p in probes.values() for m in modes if m in p.modes for c in p.cases(count, profile, m, seed)]
+    if not found:
+        raise ConfigError(f"no chosen probe has a mode of suite.modes={modes}")
+    return found
+
+
+def chosen_modes(config: DictConfig) -> list[Mode]:
+    """Return the modes of a suite, in the order of `MODES`."""
+    names = _names(config, "suite.modes", "t2v")
+    for mode in names:
         if mode not in MODES:
             raise unknown("mode", mode, MODES)
-    modes = [m for m in MODES if m in config.suite.modes]
-    return [c for p in probes.values() for m in modes if m in p.modes for c in p.cases(count, profile, m, config.seed)]
+    if not names:
+        raise ConfigError(f"suite.modes is empty: choose from {', '.join(MODES)}")
+    return [m for m in MODES if m in names]
 
 
 def chosen_profile(config: DictConfig) -> Profile:
@@ -132,37 +170,78 @@ def chosen_profile(config: DictConfig) -> Profile:
         raise ConfigError(f"profile: {error}") from error
 
 
+def _whole(config: DictConfig, key: str, least: int, most: int | None = None) -> int:
+    value = OmegaConf.select(config, key)
+    if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
+        span = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ConfigError(f"{key} must be a whole number {span}, got {value}")
+    return value
+
+
+def _workers(config: DictConfig) -> int:
+    return (os.cpu_count() or 1) if config.workers is None else _whole(config, "workers", 1)
+
+
+def _names(config: DictConfig, key: str, example: str) -> list[str]:
+    value = OmegaConf.select(config, key)
+    if not isinstance(value, ListConfig) or not all(isinstance(name, str) for name in value):
+        raise ConfigError(f"{key} must be a list of names, write {key}=[{example}], got {value}")
+    return list(dict.fromkeys(value))
+
+
+def _out(config: DictConfig) -> Path:
+    """Return the folder to write to, made and writable: nobody wants to learn at the end that it isn't."""
+    if config.out is None or not str(config.out).strip():
+        raise ConfigError("out is empty: name a folder with out=...")
+    folder = Path(str(config.out))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"out={folder} can't be a folder ({error.strerror}): name another one") from error
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"out={folder} can't be written to: name another folder")
+    return folder
+
+
 def _run(config: DictConfig) -> int:
     from sora_eval.evaluate import evaluate
-    from sora_eval.generator.folder import Folder
     from sora_eval.generator.simulator import Control, Oracle
     from sora_eval.reporting.report import write_report
     from sora_eval.reporting.text import table
     from sora_eval.store import Store, write_json, write_lines
+    from sora_eval.types import digest
 
     start = time.perf_counter()
     probes = chosen_probes(config)
     cases = chosen_cases(config, probes)
+    workers, shown = _workers(config), _whole(config, "players", 0)
+    names = _names(config, "references", "frozen")
+    references = [Oracle() if r == "oracle" else Control(r) for r in names]
     model = _generator(config, cases)
-    references = [Oracle() if r == "oracle" else Control(r) for r in config.references]
     generators = [model, *(r for r in references if r.name != model.name)]
-    folder = Path(config.out)
+    folder = _out(config)
     write_lines(folder / "cases.jsonl", (c.to_json() for c in cases))
-    rows, made = evaluate(cases, probes, generators, folder, config.workers or os.cpu_count() or 1)
+    rows, made = evaluate(cases, probes, generators, folder, workers)
     report = folder / "report.html"
-    problems = list(model.problems) if isinstance(model, Folder) else []
-    if made or not report.exists() or not (folder / "scores.jsonl").exists():
+    problems = _problems(folder, model, cases, rows)
+    settings = {str(k): v for k, v in _plain(config).items() if k not in ("out", "workers")}
+    key = digest([[asdict(r) for r in rows], settings, problems, __version__])
+    if made or _report_key(folder) != key:
+        # The page comes last: its presence says that the rest is there and of this run.
+        report.unlink(missing_ok=True)
         Store(folder).write_rows(rows)
-        write_json(
-            folder / "manifest.json",
-            _manifest(config, model, generators, cases, probes, problems, time.perf_counter() - start),
-        )
-        write_report(folder, config.players)
+        about = _manifest(config, model, generators, cases, probes, problems, time.perf_counter() - start)
+        about["hashes"]["report"] = key
+        write_json(folder / "manifest.json", about)
+        print(f"writing the report of {len(rows)} clips")
+        write_report(folder, shown)
     else:
         print(f"nothing to do: all {len(rows)} clips are scored")
     print(table(rows))
-    for problem in problems:
+    for problem in problems[:_PRINTED]:
         print(f"problem: {problem}", file=sys.stderr)
+    if len(problems) > _PRINTED:
+        print(f"problem: {len(problems) - _PRINTED} more, listed in {folder / 'manifest.json'}", file=sys.stderr)
     unjudged = sum(r.value is None for r in rows if r.generator == model.name)
     if unjudged:
         print(
@@ -172,15 +251,63 @@ def _run(config: DictConfig) -> int:
     return 1 if problems else 0
 
 
-def _generator(config: DictConfig, cases: list[Case]) -> Any:
+def _report_key(folder: Path) -> str:
+    """Return what the report in a run folder was made of, "" when it isn't whole."""
+    from sora_eval.store import read_json
+
+    parts = ("manifest.json", "scores.jsonl", "summary.json", "report.md", "report.html")
+    if not all((folder / name).exists() for name in parts):
+        return ""
+    try:
+        return str(read_json(folder / "manifest.json")["hashes"]["report"])
+    except (SoraEvalError, KeyError, TypeError):
+        return ""
+
+
+def _problems(folder: Path, model: Any, cases: list[Case], rows: list[ScoreRow]) -> list[str]:
+    """Return a line for all that was wrong with the input, from what is stored: the same in a first run and a later one."""
+    from sora_eval.evaluate import INTERNAL
     from sora_eval.generator.folder import Folder
 
-    more = (
-        {"cases": [c.id for c in cases]}
-        if config.generator._target_ == f"{Folder.__module__}.{Folder.__name__}"
-        else {}
-    )
-    return registry.generator(config.generator, **more)
+    found = list(model.problems) if isinstance(model, Folder) else []
+    by_id = {c.id: c for c in cases}
+    for row in rows:
+        case = by_id[row.case]
+        if row.reason.startswith(INTERNAL):
+            found.append(f"{row.generator} on {row.case}: {row.reason}")
+        elif row.generator != model.name or model.kind != "model" or model.capabilities.refuses(case):
+            continue
+        elif not row.video:
+            found.append(
+                model.problem_of(case, row.reason) if isinstance(model, Folder) else f"{row.case}: {row.reason}"
+            )
+        elif isinstance(model, Folder) and row.tracks:
+            found.append(model.aspect_problem(case, _size(folder / row.tracks)))
+    return [line for line in dict.fromkeys(found) if line]
+
+
+def _size(tracks: Path) -> tuple[int, int]:
+    with np.load(tracks) as arrays:
+        height, width = arrays["size"]
+    return int(height), int(width)
+
+
+def _generator(config: DictConfig, cases: list[Case]) -> Any:
+    from sora_eval.generator.folder import Folder
+    from sora_eval.generator.simulator import CONTROLS, OTHER
+
+    more: dict[str, Any] = {}
+    if config.generator.get("_target_") == f"{Folder.__module__}.{Folder.__name__}":
+        count = _whole(config, "suite.count", 1)
+        every = [(suite, name, mode) for name, (suite, _) in registry.probe_names().items() for mode in MODES]
+        ids = [f"{suite}.{name}.{mode}.{i:04d}" for suite, name, mode in every for i in range(count)]
+        more = {"cases": ids, "asked": cases}
+    made = registry.generator(config.generator, **more)
+    if not re.fullmatch(r"\w[\w.@+-]*", made.name):
+        raise ConfigError(f"generator.name='{made.name}' is no file name: use letters, digits, and . _ + -")
+    if made.kind == "model" and made.name in ("oracle", OTHER, *CONTROLS):
+        raise ConfigError(f"'{made.name}' is the name of a reference: say generator.name=...")
+    return made
 
 
 def _manifest(
@@ -192,15 +319,17 @@ def _manifest(
     problems: list[str],
     seconds: float,
 ) -> dict[str, Any]:
-    from sora_eval.types import digest
+    import av
 
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
+    from sora_eval.tracking.world import VERSION as TRACKER_VERSION
+    from sora_eval.types import digest
+    from sora_eval.world import VERSION as WORLD_VERSION
+
     return {
         "tool_version": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["sora-eval", "run", *HydraConfig.get().overrides.task]),
-        "config": plain,
+        "config": _plain(config),
         "suite": config.suite.name,
         "profile": config.profile.name,
         "seed": config.seed,
@@ -209,11 +338,33 @@ def _manifest(
             for g in generators
         ],
         "hashes": {"cases": digest([c.hash for c in cases]), "probes": {n: p.version for n, p in probes.items()}},
-        "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
-        "machine": {"system": platform.platform(terse=True), "processor": platform.machine(), "cores": os.cpu_count()},
+        "versions": {
+            "python": platform.python_version(),
+            **{p: _version(p) for p in PACKAGES},
+            "tracker": str(TRACKER_VERSION),
+            "world": str(WORLD_VERSION),
+            **{name: ".".join(map(str, number)) for name, number in sorted(av.library_versions.items())},
+        },
+        "machine": {"system": platform.platform(terse=True), "processor": _processor(), "cores": os.cpu_count()},
         "timings": {"seconds": round(seconds, 1)},
         "problems": problems,
     }
+
+
+def _plain(config: DictConfig) -> dict[Any, Any]:
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _processor() -> str:
+    """Return the processor's model where the system tells it, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return f"{platform.machine()}, {model}" if model else platform.machine()
 
 
 def _version(package: str) -> str:
@@ -228,7 +379,7 @@ def _cases(config: DictConfig) -> int:
     from sora_eval.world import conditioning
 
     cases = chosen_cases(config, chosen_probes(config))
-    folder = export_cases(cases, Path(config.out), conditioning)
+    folder = export_cases(cases, _out(config), conditioning, progress=True)
     print(f"{len(cases)} cases are in {folder}; README.txt there says how to go on")
     return 0
 
@@ -237,12 +388,26 @@ def _generate(config: DictConfig) -> int:
     import csv
     import io
 
-    from sora_eval.types import Video
+    from sora_eval.export import write_cases
+    from sora_eval.store import read_json, write_json
+    from sora_eval.types import Video, digest
     from sora_eval.video import replacing, write_h264
 
     cases = chosen_cases(config, chosen_probes(config))
+    crf = _whole(config, "crf", 0, 51)
     model = _generator(config, cases)
-    folder = Path(config.out)
+    folder = _out(config)
+    made_by = folder / "generate.json"
+    if not made_by.exists() and any(folder.glob("videos/*")):
+        raise ConfigError(f"{folder / 'videos'} holds clips that sora-eval generate didn't make: name another folder")
+    keys = {c.id: digest([c.hash, model.name, model.fingerprint(c), crf]) for c in cases}
+    before = read_json(made_by) if made_by.exists() else {}
+    for case in cases:
+        if before.get(case.id) != keys[case.id]:
+            (folder / "videos" / f"{case.id}.mp4").unlink(missing_ok=True)
+    # Before the clips: one that is there from now on is of this generator and these cases.
+    write_json(made_by, {**before, **keys})
+    write_cases(folder, cases)
     text = io.StringIO()
     manifest = csv.writer(text, lineterminator="\n")
     manifest.writerow(["case_id", "path"])
@@ -255,29 +420,23 @@ def _generate(config: DictConfig) -> int:
                 print(f"{case.id}: {video.reason}", file=sys.stderr)
                 failures += 1
                 continue
-            write_h264(path, video, config.crf)
+            write_h264(path, video, crf)
         manifest.writerow([case.id, f"videos/{case.id}.mp4"])
     with replacing(folder / "manifest.csv") as part:
         part.write_text(text.getvalue(), encoding="utf-8")
     print(
         f"{len(cases) - failures} videos are in {folder}; score them: sora-eval run generator=folder generator.path={folder}"
     )
-    return 1 if failures else 0
+    return 1 if failures == len(cases) else 0
 
 
 def _render(config: DictConfig) -> int:
-    from sora_eval.rendering import render_set
+    from sora_eval.rendering import check_names, render_set
 
-    profile = chosen_profile(config)
-    written = render_set(
-        config.family,
-        config.count,
-        profile,
-        Path(config.out),
-        config.seed,
-        config.truth,
-        config.workers or os.cpu_count() or 1,
-    )
+    profile, workers = chosen_profile(config), _workers(config)
+    count, seed = _whole(config, "count", 1), _whole(config, "seed", 0)
+    check_names(str(config.family), str(config.truth))
+    written = render_set(config.family, count, profile, _out(config), seed, config.truth, workers)
     print(f"{written} clips are in {config.out}")
     return 0
 
@@ -287,21 +446,17 @@ def _validate(config: DictConfig) -> int:
     from sora_eval.validity import FOLLOWED, tracker_cards, validate
 
     probes = list(chosen_probes(config).values())
-    jobs = sum(m in p.modes for p in probes for m in config.suite.modes) + len(probes) * ("t2v" in config.suite.modes)
-    done = validate(
-        probes,
-        chosen_profile(config),
-        config.suite.modes,
-        config.suite.count,
-        config.seed,
-        config.workers or os.cpu_count() or 1,
-    )
+    profile, modes, workers = chosen_profile(config), chosen_modes(config), _workers(config)
+    count, seed = _whole(config, "suite.count", 1), _whole(config, "seed", 0)
+    folder = _out(config)
+    jobs = sum(m in p.modes for p in probes for m in modes) + len(probes) * ("t2v" in modes)
+    done = validate(probes, profile, modes, count, seed, workers)
     rows = [row for some in tqdm(done, total=jobs, unit="probe and mode") for row in some]
     command = shlex.join(["sora-eval", "validate", *HydraConfig.get().overrides.task])
-    followed = [c for p in probes if p.name in FOLLOWED for c in p.cases(4, chosen_profile(config), "t2v", config.seed)]
-    about = f"{config.suite.count} cases per probe and mode, profile {config.profile.name}"
+    followed = [c for p in probes if p.name in FOLLOWED for c in p.cases(4, profile, "t2v", seed)]
+    about = f"{count} cases per probe and mode, profile {config.profile.name}"
     page, missed = write_validity(
-        rows, tracker_cards(followed) if followed else [], [p.name for p in probes], Path(config.out), command, about
+        rows, tracker_cards(followed) if followed else [], [p.name for p in probes], folder, command, about
     )
     if config.readme:
         put_summary(Path(config.readme), rows, [p.name for p in probes], command)

@@ -20,7 +20,7 @@ usage: sora-eval COMMAND [ARGUMENTS]
   generate   answer the cases with a generator and keep only its videos (mp4 and manifest)
                sora-eval generate generator=careless suite=smoke out=their_videos
   report     write the report of a run folder again, and print its table
-               sora-eval report runs/oracle-smoke-small
+               sora-eval report runs/oracle-smoke-small-0
   render     write clips of the simulated world with their truth to a folder, in parallel
                sora-eval render pass_behind count=8 out=clips
   validate   show that every probe notices every control and violation
@@ -54,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        print(f"sora-eval: {error}", file=sys.stderr)
+        return 2
 
 
 def _hydra(name: str) -> Callable[[Sequence[str]], int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from pathlib import Path
 
+from sora_eval.errors import SoraEvalError
 from sora_eval.generator.base import Generator
 from sora_eval.probes.base import Probe
 from sora_eval.processes import pool
@@ -15,6 +16,8 @@ from sora_eval.tracking.world import track
 from sora_eval.types import Case, Failure, Score, ScoreRow, digest
 
 _CHUNK = 8
+INTERNAL = "internal error: "
+"""How the reason begins when judging a clip raised what nobody foresaw; the next run tries such a clip again."""
 
 
 def evaluate(
@@ -33,7 +36,7 @@ def evaluate(
     from tqdm import tqdm
 
     store = Store(folder)
-    missing = [(g, [c for c in cases if not _score_path(store, g, c, probes[c.probe]).exists()]) for g in generators]
+    missing = [(g, [c for c in cases if not _scored(store, g, c, probes[c.probe])]) for g in generators]
     total = sum(len(left) for _, left in missing)
     # Nothing is printed for a run that is finished, and a bar only where somebody may wait.
     with tqdm(total=total, unit="clip", disable=not (progress and total), smoothing=0.1) as bar:
@@ -54,7 +57,10 @@ def evaluate(
 
 
 def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe], folder: Path) -> int:
-    """Generate, track and score some cases; return how many. What is stored already is read, not made again."""
+    """Generate, track and score some cases; return how many.
+
+    What is stored already is read, not made again, unless it is damaged. A fault of ours in judging one clip costs that clip.
+    """
     store = Store(folder)
     stored = {c.id: store.read_video(_video_path(store, generator, c)) for c in cases}
     fresh = [c for c in cases if stored[c.id] is None]
@@ -62,17 +68,27 @@ def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe
     for case in cases:
         video = stored[case.id]
         if video is None:
-            video = next(answers)
+            video = next(answers, Failure("the generator gave no answer"))
             store.write_video(_video_path(store, generator, case), video)
         probe = probes[case.probe]
         if isinstance(video, Failure):
             score = Score(None, video.reason)
         else:
-            tracks = track(video)
-            store.write_tracks(_tracks_path(store, generator, case), tracks)
-            score = probe.score(case, video, tracks)
+            try:
+                tracks = track(video)
+                store.write_tracks(_tracks_path(store, generator, case), tracks)
+                score = probe.score(case, video, tracks)
+            except (OSError, SoraEvalError):
+                raise
+            except Exception as error:
+                score = Score(None, f"{INTERNAL}{type(error).__name__}: {' '.join(str(error).split())}")
         store.write_score(_score_path(store, generator, case, probe), score)
     return len(cases)
+
+
+def _scored(store: Store, generator: Generator, case: Case, probe: Probe) -> bool:
+    score = store.read_score(_score_path(store, generator, case, probe))
+    return score is not None and not score.reason.startswith(INTERNAL)
 
 
 def _video_key(generator: Generator, case: Case) -> str:

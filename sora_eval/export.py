@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
 
+from tqdm import tqdm
+
 from sora_eval.errors import ConfigError
 from sora_eval.types import Case, Frames, Video
 from sora_eval.video import replacing, write_ffv1, write_h264, write_png
@@ -19,18 +21,21 @@ _README = """\
 1. Make one video per row of prompts.csv: that many frames, at that size (pixels), rate (fps) and seed.
 2. `conditioning` is the first frame (.png) or the first `given` frames (.mkv, lossless; an .mp4 lies beside it).
 3. Save each video as videos/<case_id>.mp4, or put its path below this folder into manifest.csv.
+   For a case with given frames the video begins with them: a model that returns only the continuation needs them put in front.
 4. Leave out the row of a video that can't be made: it is counted as failed, and the others are scored.
 5. Give this folder to sora-eval as the generator `folder`; nothing in it will be changed.
 """
 
 
-def export_cases(cases: Sequence[Case], folder: Path, conditioning: Callable[[Case], Frames | None]) -> Path:
+def export_cases(
+    cases: Sequence[Case], folder: Path, conditioning: Callable[[Case], Frames | None], progress: bool = False
+) -> Path:
     """Write all that somebody needs to answer the cases with a model of their own.
 
     - `prompts.csv`: a row per case, columns `PROMPT_COLUMNS`; `conditioning` is a path in the folder, or empty.
     - `conditioning/<case_id>.png` (one frame) or `.mkv` without loss and `.mp4` (several frames).
     - `manifest.csv`: case_id and `videos/<case_id>.mp4`. One that is already there is kept: it may be filled in.
-    - `cases.jsonl`: the cases themselves, to score the videos later.
+    - `cases.jsonl`: the cases themselves; `generator.folder` refuses to score the videos against other ones.
     - `README.txt`: how to go on.
 
     The same cases give the same bytes. Every file is written whole or not at all, `prompts.csv` last.
@@ -39,6 +44,7 @@ def export_cases(cases: Sequence[Case], folder: Path, conditioning: Callable[[Ca
         cases: what to ask; ids are unique.
         folder: where to write; it is made.
         conditioning: gives a case's frames uint8 [k, H, W, 3], None for a case without.
+        progress: whether to show a bar.
 
     Returns:
         The folder.
@@ -52,19 +58,24 @@ def export_cases(cases: Sequence[Case], folder: Path, conditioning: Callable[[Ca
     _check_ids(cases)
     (folder / "videos").mkdir(parents=True, exist_ok=True)
     prompts: list[tuple[object, ...]] = []
-    for case in cases:
+    for case in tqdm(cases, unit="case", disable=not progress):
         given = _write_conditioning(case, folder, conditioning(case) if case.given else None)
         height, width = case.size
         prompts.append(
             (case.id, case.prompt, case.mode, height, width, case.fps, case.frames, case.seed, case.given, given)
         )
-    lines = (json.dumps(case.to_json(), sort_keys=True, ensure_ascii=False) for case in cases)
-    _write(folder / "cases.jsonl", "".join(f"{line}\n" for line in lines))
+    write_cases(folder, cases)
     _write(folder / "README.txt", _README)
     if not (folder / "manifest.csv").exists():
         _write(folder / "manifest.csv", _table(("case_id", "path"), [(c.id, f"videos/{c.id}.mp4") for c in cases]))
     _write(folder / "prompts.csv", _table(PROMPT_COLUMNS, prompts))
     return folder
+
+
+def write_cases(folder: Path, cases: Sequence[Case]) -> None:
+    """Write cases.jsonl, which says what the videos in a folder were made for."""
+    lines = (json.dumps(case.to_json(), sort_keys=True, ensure_ascii=False) for case in cases)
+    _write(folder / "cases.jsonl", "".join(f"{line}\n" for line in lines))
 
 
 def _check_ids(cases: Sequence[Case]) -> None:

@@ -9,7 +9,7 @@ from sora_eval.errors import unknown
 
 if TYPE_CHECKING:
     from sora_eval.generator.base import Generator
-    from sora_eval.probes.base import Probe
+    from sora_eval.probes.base import Probe, Profile
 
 GROUPS = {"generators": "generator", "suites": "suite", "profiles": "profile"}
 
@@ -50,6 +50,22 @@ def probe(name: str) -> Probe:
     return made
 
 
+def profile(name: str) -> Profile:
+    """Return a profile by its name.
+
+    Raises:
+        ConfigError: there is no such profile.
+    """
+    if name not in names("profile"):
+        raise unknown("profile", name, names("profile"))
+    from omegaconf import OmegaConf
+
+    from sora_eval.probes.base import Profile
+
+    values = OmegaConf.create((files("sora_eval.conf") / "profile" / f"{name}.yaml").read_text(encoding="utf-8"))
+    return Profile(**{str(key): value for key, value in values.items()})
+
+
 def generator(config: Any, **more: Any) -> Generator:
     """Return the generator that a config node with a `_target_` describes; `more` are arguments it may take."""
     made: Generator = instantiate(config, **more)
@@ -58,17 +74,18 @@ def generator(config: Any, **more: Any) -> Generator:
 
 def instantiate(config: Any, **more: Any) -> Any:
     """Build what a config node with a `_target_` describes; our own errors come out as they were raised."""
-    from hydra.errors import InstantiationException
     from hydra.utils import instantiate as build
 
     from sora_eval.errors import ConfigError, SoraEvalError
 
     try:
-        return build(config, **more)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, SoraEvalError):
-            raise error.__cause__ from None
-        raise ConfigError(str(error.__cause__ or error).splitlines()[0]) from error
+        # Partial, because Hydra would copy every item of `more` into nodes of its own.
+        return build(config, _partial_=True)(**more)
+    except SoraEvalError:
+        raise
+    except Exception as error:
+        lines = str(error.__cause__ or error).splitlines() or [type(error).__name__]
+        raise ConfigError(lines[0]) from error
 
 
 def _comment(text: str) -> str:

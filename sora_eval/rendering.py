@@ -12,10 +12,10 @@ import numpy as np
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.probes.base import Profile
 from sora_eval.processes import pool
-from sora_eval.store import write_json, write_lines
+from sora_eval.store import read_json, write_json, write_lines
 from sora_eval.types import Floats
 from sora_eval.video import replacing, write_ffv1
-from sora_eval.world import Clip, clip, scene_of
+from sora_eval.world import VERSION, Clip, clip, scene_of
 from sora_eval.world.families import FAMILIES
 
 Level = Literal["none", "states", "full"]
@@ -26,21 +26,44 @@ def render_set(family: str, count: int, profile: Profile, out: Path, seed: int, 
     """Write `count` clips of a family, or of every family ("all"), and an index; return how many clips there are.
 
     out/FAMILY/000000.mkv holds the frames, .json captions, parameters and events, .npz the truth. A clip that is there is not made
-    again, so a set that was stopped goes on.
+    again, so a set that was stopped goes on; settings.json says what the set is made with. An event's `frame` is the nearest one.
 
     Raises:
-        ConfigError: the family or the level of truth is unknown.
+        ConfigError: the family or the level of truth is unknown, or the folder holds clips that were made with other settings.
+    """
+    check_names(family, truth)
+    if count < 1:
+        raise ConfigError(f"count must be at least 1, got {count}")
+    _same_settings(out, profile, seed, truth)
+    jobs = [(f, i) for f in (FAMILIES if family == "all" else [family]) for i in range(count)]
+    rows = list(_progress(_rendered(jobs, profile, out, seed, truth, workers), len(jobs)))
+    write_lines(out / "index.jsonl", sorted(rows, key=lambda r: str(r["video"])))
+    return len(rows)
+
+
+def check_names(family: str, truth: str) -> None:
+    """Refuse an unknown family or level of truth.
+
+    Raises:
+        ConfigError: with the nearest known names.
     """
     if family != "all" and family not in FAMILIES:
         raise unknown("scene family", family, [*FAMILIES, "all"])
     if truth not in LEVELS:
         raise unknown("level of truth", truth, LEVELS)
-    if count < 1:
-        raise ConfigError(f"count must be at least 1, got {count}")
-    jobs = [(f, i) for f in (FAMILIES if family == "all" else [family]) for i in range(count)]
-    rows = list(_progress(_rendered(jobs, profile, out, seed, truth, workers), len(jobs)))
-    write_lines(out / "index.jsonl", sorted(rows, key=lambda r: str(r["video"])))
-    return len(rows)
+
+
+def _same_settings(out: Path, profile: Profile, seed: int, truth: str) -> None:
+    """Note what a set is made with; a clip that is there is kept, so it must be one of this set."""
+    path = out / "settings.json"
+    sizes = {f"profile.{key}": value for key, value in asdict(profile).items() if key not in ("name", "given")}
+    asked = {**sizes, "seed": seed, "truth": truth, "world": VERSION}
+    if path.exists():
+        found = read_json(path)
+        if differing := [key for key in asked if found.get(key) != asked[key]]:
+            told = ", ".join(f"{key}={found.get(key)} (asked: {asked[key]})" for key in differing)
+            raise ConfigError(f"{out} holds clips made with {told}; name another folder with out=...")
+    write_json(path, asked)
 
 
 def _rendered(
@@ -75,7 +98,8 @@ def render_one(family: str, number: int, profile: Profile, out: Path, seed: int,
     if truth != "none":
         with replacing(path.with_suffix(".npz")) as part, part.open("wb") as file:
             np.savez_compressed(file, **arrays(made))
-    events = [asdict(e) for e in made.truth.states.events]
+    last = profile.frames - 1
+    events = [{**asdict(e), "frame": min(round(e.t_s * profile.fps), last)} for e in made.truth.states.events]
     bodies = [{"name": b.name, "shape": b.shape, "colour": b.colour, "size": b.size} for b in scene.bodies]
     write_json(
         path.with_suffix(".json"),

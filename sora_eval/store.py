@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from sora_eval.errors import ConfigError
+from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video
 from sora_eval.video import read_video, replacing, write_ffv1
 
@@ -46,11 +46,15 @@ class Store:
             write_json(path.with_suffix(".failed.json"), {"reason": video.reason})
 
     def read_video(self, path: Path) -> Video | Failure | None:
-        """Return a stored clip, why there is none, or None when neither is stored."""
-        if path.exists():
-            return read_video(path)
-        failed = path.with_suffix(".failed.json")
-        return Failure(read_json(failed)["reason"]) if failed.exists() else None
+        """Return a stored clip, why there is none, or None when neither is stored in a readable form."""
+        try:
+            if path.exists():
+                return read_video(path)
+            failed = path.with_suffix(".failed.json")
+            reason = str(read_json(failed)["reason"]) if failed.exists() else ""
+            return Failure(reason) if reason else None
+        except (SoraEvalError, KeyError):
+            return None
 
     def write_tracks(self, path: Path, tracks: Tracks) -> None:
         """Store tracks."""
@@ -67,11 +71,14 @@ class Store:
             )
 
     def read_score(self, path: Path) -> Score | None:
-        """Return a stored score, None when there is none."""
+        """Return a stored score, None when there is none in a readable form."""
         if not path.exists():
             return None
-        row = read_json(path)
-        return Score(row["value"], row["reason"], row["components"])
+        try:
+            row = read_json(path)
+            return Score(row["value"], row["reason"], row["components"])
+        except (SoraEvalError, KeyError, TypeError, ValueError):
+            return None
 
     def write_score(self, path: Path, score: Score) -> None:
         """Store a score."""

@@ -78,7 +78,8 @@ def test_every_file_says_what_the_case_says(tmp_path: Path) -> None:
     assert [row["conditioning"] for row in prompts[:2]] == ["", "conditioning/a.i2v.0001.png"]
     lines = (folder / "cases.jsonl").read_text(encoding="utf-8").splitlines()
     assert [Case.from_json(json.loads(line)) for line in lines] == CASES
-    assert len((folder / "README.txt").read_text().splitlines()) == 5
+    assert len((folder / "README.txt").read_text().splitlines()) == 6
+    assert "a model that returns only the continuation needs them put in front" in (folder / "README.txt").read_text()
 
 
 def test_the_conditioning_is_lossless(tmp_path: Path) -> None:

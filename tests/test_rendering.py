@@ -62,3 +62,27 @@ def test_training_clips_are_no_probe_clips():
             rng = np.random.default_rng([0, *b"training", *family.encode(), number])
             spec = {"family": family, "params": module.sample(rng)}
             assert json.dumps(spec, sort_keys=True) not in asked, (family, number)
+
+
+@pytest.mark.parametrize(
+    ("profile", "seed", "truth", "said"),
+    [
+        (Profile("tiny", 24, 48, 5, 4, 1), 0, "none", r"profile.width=32 \(asked: 48\)"),
+        (TINY, 1, "none", r"seed=0 \(asked: 1\)"),
+        (TINY, 0, "full", r"truth=none \(asked: full\)"),
+    ],
+)
+def test_clips_of_other_settings_are_not_mixed(tmp_path, profile, seed, truth, said):
+    render_set("motion", 1, TINY, tmp_path, 0, "none", 1)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    with pytest.raises(ConfigError, match=said):
+        render_set("motion", 1, profile, tmp_path, seed, truth, 1)
+    assert before == {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+
+
+def test_events_name_the_nearest_frame(tmp_path):
+    profile = Profile("tiny", 24, 32, 17, 8, 1)
+    render_set("free_fall_bounce", 1, profile, tmp_path, 0, "none", 1)
+    events = json.loads((tmp_path / "free_fall_bounce/000000.json").read_text())["events"]
+    assert events
+    assert all(abs(e["frame"] - e["t_s"] * 8) <= 0.5 for e in events if e["t_s"] <= 2)

@@ -7,6 +7,8 @@ explain a floor that slides; the focal length is free under a weak prior. What i
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,11 +72,54 @@ def fit_rigid(xy: Floats, seen: Bools, size: tuple[int, int], guess: Floats, fov
     points, R, t, zoom = unpack(x)
     cam = np.einsum("tij,nj->nti", R, points) + t[None]
     uv = zoom * cam[..., :2] / np.maximum(cam[..., 2:], 1e-2)
-    residual = np.linalg.norm(uv - target, axis=-1) * focal
+    off = (uv - target) * focal
+    # A camera that shakes turns the whole view: that is no fault of the scene.
+    off = off - np.nanmedian(np.where(seen[..., None], off, np.nan), axis=0, keepdims=True)
+    residual = np.linalg.norm(off, axis=-1)
     mean = float(points[:, 2].mean())
     moved = -R[-1].T @ t[-1] / mean
     turned = np.degrees(Rotation.from_matrix(R[-1].T).as_rotvec())
     return RigidFit(np.where(seen, residual, np.nan), cam[..., 2] * unit, moved, turned)
+
+
+def flat_residual(xy: Floats, seen: Bools) -> Floats:
+    """Return what the best shift, turn and scale of a flat picture leaves over, [N, T] pixels, NaN where not seen.
+
+    xy: [N, T, 2] pixels; seen: [N, T]. Each frame is explained by one similarity of one flat layout, which starts as the first
+    frame with most landmarks and is refined once. A slide, a pan over little depth and a zoom leave nothing; parallax does.
+    """
+    n, frames = seen.shape
+    layout = np.full((n, 2), np.nan)
+    base = int(np.argmax(seen.sum(axis=0)))
+    layout[seen[:, base]] = xy[seen[:, base], base]
+    out = np.full((n, frames), np.nan)
+    for _ in range(2):
+        back = np.full((n, frames, 2), np.nan)
+        for k in range(frames):
+            both = seen[:, k] & ~np.isnan(layout[:, 0])
+            if both.sum() < 3:
+                continue
+            moved, inverse = similarity(layout[both], xy[both, k])
+            out[both, k] = np.linalg.norm(moved - xy[both, k], axis=1)
+            back[seen[:, k], k] = inverse(xy[seen[:, k], k])
+        with np.errstate(invalid="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            layout = np.nanmean(back, axis=1)
+    return out
+
+
+def similarity(a: Floats, b: Floats) -> tuple[Floats, Callable[[Floats], Floats]]:
+    """Return points a [N, 2] moved onto b by the best shift, turn and scale, and the way back (Umeyama 1991)."""
+    ca, cb = a.mean(axis=0), b.mean(axis=0)
+    z, w = (a - ca) @ np.array([1, 1j]), (b - cb) @ np.array([1, 1j])
+    k = complex(np.vdot(z, w) / max(float(np.vdot(z, z).real), 1e-9))
+    out = k * z
+
+    def back(points: Floats) -> Floats:
+        there = (points - cb) @ np.array([1, 1j]) / (k if abs(k) > 1e-9 else 1.0)
+        return np.stack([there.real, there.imag], axis=1) + ca
+
+    return np.stack([out.real, out.imag], axis=1) + cb, back
 
 
 def floor_guess(

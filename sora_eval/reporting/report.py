@@ -19,6 +19,7 @@ from sora_eval.reporting.players import choose, choose_references, clips_of, mak
 from sora_eval.reporting.run import read_run
 from sora_eval.reporting.summary import summarise
 from sora_eval.reporting.text import markdown
+from sora_eval.video import replacing
 
 
 def write_report(run: Path, players_per_probe: int = 3) -> Path:
@@ -58,7 +59,8 @@ def render(page: Page, clips: dict[str, str]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _source(name: str) -> str:

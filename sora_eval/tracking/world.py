@@ -2,7 +2,7 @@
 
 No weights and no knowledge of the scene: every pixel votes for one of the palette's eight hues with a soft weight, so that
 centroids and areas are sub-pixel even at 64 x 64. Objects of one colour are linked by SciPy's assignment, and found again after any
-gap. What is not in the palette is background.
+gap. What is not in the palette is background, and so is what has a colour but lies all along the frame: a blue sky, a wooden floor.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy.optimize import linear_sum_assignment
 from sora_eval.types import Floats, Frames, Tracks, Video
 from sora_eval.world.palette import COLOURS
 
-VERSION = 1
+VERSION = 2
 """Raised whenever tracks change."""
 
 _WORK_SIDE = 160
@@ -27,6 +27,10 @@ _SATURATED = 0.24
 _DARK = 24.0
 _THINNEST = 1.4
 _MIN_AREA_SHARE = 7e-4
+_PALE = 0.8
+"""Weight below which a pixel has not the full colour of an object."""
+_STRIP_SHARE, _GROUND_SHARE = 0.06, 0.12
+"""From these shares of the frame on, a blob from the left to the right border, or at two borders or more, is background."""
 _DESCRIPTORS = ("extent", "aspect", "taper", "solidity", "spread", "shade", "edge")
 
 
@@ -115,6 +119,7 @@ def _working(frames: Frames) -> tuple[Frames, float]:
 
 def _detect(frame: Frames) -> list[list[_Blob]]:
     index, weight = membership(frame)
+    weight = _without_pale_ground(index, weight)
     value = frame.max(axis=-1).astype(float)
     least = max(3.0, _MIN_AREA_SHARE * weight.size)
     out: list[list[_Blob]] = []
@@ -129,10 +134,36 @@ def _detect(frame: Frames) -> list[list[_Blob]]:
                     continue
                 blob = _blob(labels == i, w, value, stats[i])
                 # The rim between two objects mixes to a third hue, in strips about one pixel wide.
-                if blob.area / max(blob.box[2] - blob.box[0], blob.box[3] - blob.box[1]) > _THINNEST:
+                thick = blob.area / max(blob.box[2] - blob.box[0], blob.box[3] - blob.box[1]) > _THINNEST
+                if thick and not _is_background(stats[i], core.shape):
                     found.append(blob)
         out.append(found)
     return out
+
+
+def _without_pale_ground(index: NDArray[np.int64], weight: Floats) -> Floats:
+    """Return the weights [H, W] less those of a pale sky or floor; its hue may lie between two of the palette's.
+
+    Only what is paler than an object is taken, so that an object of a like hue before it stays.
+    """
+    pale = (weight > 0) & (weight < _PALE)
+    for c in range(len(_NAMES)):
+        pair = pale & ((index == c) | (index == (c + 1) % len(_NAMES)))
+        if pair.sum() <= _STRIP_SHARE * weight.size:
+            continue
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(pair.astype(np.uint8), connectivity=8)
+        ground = [i for i in range(1, count) if _is_background(stats[i], weight.shape)]
+        weight = np.where(np.isin(labels, ground), 0.0, weight)
+    return weight
+
+
+def _is_background(stats: NDArray[np.int32], size: tuple[int, ...]) -> bool:
+    """Return whether a piece is a coloured sky, floor or wall of the room: large, and cut off by the frame on several sides."""
+    x, y, dx, dy, area = (int(v) for v in stats)
+    height, width = size
+    share = area / (height * width)
+    left, right, top, bottom = x == 0, x + dx == width, y == 0, y + dy == height
+    return (left and right and share > _STRIP_SHARE) or (left + right + top + bottom >= 2 and share > _GROUND_SHARE)
 
 
 def _blob(inside: NDArray[np.bool_], w: Floats, value: Floats, stats: NDArray[np.int32]) -> _Blob:

@@ -16,6 +16,9 @@ from sora_eval.world.scene import Scene
 
 __all__ = ["Clip", "States", "Truth", "clip", "conditioning", "frame_times", "scene_of"]
 
+VERSION = 1
+"""Raised whenever the same scene gives other pixels: stored clips of the world are then made again."""
+
 
 @dataclass(frozen=True)
 class Clip:

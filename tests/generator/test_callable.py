@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,3 +176,11 @@ def test_the_fingerprint_follows_target_version_and_source(module: str, tmp_path
     prints.append(PythonCallable(f"{module}:echo").fingerprint(CASE))
     assert prints[0] == prints[1]
     assert len(set(prints)) == 4
+
+
+def test_a_module_in_the_working_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_model_here.py").write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", list(sys.path))
+    (video,) = PythonCallable("my_model_here:video", conditioning=given_frames).generate([CASE])
+    assert isinstance(video, Video)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sora_eval.errors import ManifestError
+from sora_eval.errors import ConfigError, ManifestError
 from sora_eval.generator.base import Generator
 from sora_eval.generator.folder import Folder
 from sora_eval.types import Case, Failure, Video
@@ -308,3 +310,70 @@ def test_another_size_rate_and_length_is_taken_and_another_aspect_noted(tmp_path
 def test_a_mode_that_the_videos_were_not_made_for_is_refused(tmp_path: Path) -> None:
     folder = Folder(folder_with(tmp_path, "case_id,path\na.0001,a.mkv\n"), modes=["t2v"])
     assert answer(folder, replace(CASE, mode="i2v")) == Failure("the generator has no mode i2v")
+
+
+def _made_for(folder: Path, *cases: Case) -> None:
+    (folder / "cases.jsonl").write_text("".join(json.dumps(case.to_json()) + "\n" for case in cases))
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        (replace(CASE, seed=100_000), "a.0001 has seed 100000 there and 7 here; run with the same seed="),
+        (
+            replace(CASE, frames=9, fps=8.0),
+            "a.0001 has fps 8.0 there and 24.0 here, frames 9 there and 4 here; run with the same profile=",
+        ),
+        (replace(CASE, prompt="a cube"), "a.0001 has another prompt; another version of sora-eval wrote them"),
+    ],
+)
+def test_videos_of_other_cases_are_refused(tmp_path: Path, there: Case, words: str) -> None:
+    folder_with(tmp_path, "case_id,path\na.0001,a.mkv\n")
+    _made_for(tmp_path, there)
+    with pytest.raises(ManifestError) as caught:
+        Folder(tmp_path, asked=[CASE])
+    assert words in str(caught.value)
+    assert str(tmp_path / "cases.jsonl") in str(caught.value)
+
+
+def test_what_a_video_does_not_depend_on_may_differ(tmp_path: Path) -> None:
+    folder_with(tmp_path, "case_id,path\na.0001,a.mkv\n")
+    _made_for(tmp_path, replace(CASE, twin="a.0002", expect={"side": "left"}, cluster="b"))
+    asked = replace(CASE, scene={"at": (1, 2)})
+    _made_for(tmp_path, replace(asked, twin="a.0002"))
+    assert Folder(tmp_path, asked=[asked]).problems == []
+
+
+def test_cases_that_can_t_be_read_are_fatal(tmp_path: Path) -> None:
+    folder_with(tmp_path, "case_id,path\na.0001,a.mkv\n")
+    (tmp_path / "cases.jsonl").write_text('{"id": ')
+    with pytest.raises(ManifestError, match=r"cases\.jsonl: not readable"):
+        Folder(tmp_path, asked=[CASE])
+
+
+def test_rows_of_cases_that_are_not_asked_are_nobody_s_problem(tmp_path: Path) -> None:
+    folder_with(tmp_path, "case_id,path\na.0001,a.mkv\nb.0001,nope.mkv\nc.0001,nope.mkv\nd.0001,nope.mkv\n")
+    _made_for(tmp_path, CASE, replace(CASE, id="c.0001"))
+    problems = Folder(tmp_path, cases=["a.0001", "b.0001"], asked=[CASE]).problems
+    assert [p.partition(": ")[2] for p in problems] == [
+        "no file 'nope.mkv' (case 'd.0001')",
+        "unknown case 'd.0001'; did you mean 'c.0001'?",
+    ]
+
+
+def test_a_file_is_read_once_for_its_hash_in_copies_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Folder(folder_with(tmp_path, "case_id,path\na.0001,a.mkv\n"))
+    assert folder.capabilities.processes
+    first = folder.fingerprint(CASE)
+    copy = pickle.loads(pickle.dumps(folder))
+
+    def refuse(*args: object) -> None:
+        raise AssertionError("read again")
+
+    monkeypatch.setattr("hashlib.file_digest", refuse)
+    assert folder.fingerprint(CASE) == copy.fingerprint(CASE) == first
+
+
+def test_an_unknown_mode_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown mode 't2w': did you mean t2v"):
+        Folder(folder_with(tmp_path, "case_id,path\na.0001,a.mkv\n"), modes=["t2w"])  # type: ignore[list-item]

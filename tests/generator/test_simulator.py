@@ -1,3 +1,4 @@
+import mujoco
 import numpy as np
 import pytest
 
@@ -7,7 +8,7 @@ from sora_eval.generator.careless import Careless
 from sora_eval.generator.simulator import CONTROLS, Control, Oracle, Violation, another, true_video
 from sora_eval.probes.base import Profile
 from sora_eval.types import Failure, Video
-from sora_eval.world import conditioning
+from sora_eval.world import VERSION, conditioning
 from sora_eval.world.faults import FAULTS
 
 SMALL = Profile("small", 64, 64, 17, 8, 5)
@@ -77,3 +78,8 @@ def test_careless_repeats_itself():
     case = _case("pass_behind")
     a, b = (next(Careless().generate([case])).frames for _ in range(2))
     assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("made", [Oracle(), Control("frozen"), Violation("vanishes"), Careless()], ids=lambda g: g.kind)
+def test_fingerprints_follow_the_world_and_mujoco(made):
+    assert f"world {VERSION}, MuJoCo {mujoco.__version__}" in made.fingerprint(_case())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from sora_eval import registry
 from sora_eval.generator.simulator import Control, Violation, true_video
 from sora_eval.probes import left_right
-from sora_eval.probes.base import PROFILES, UnjudgeableError
+from sora_eval.probes.base import UnjudgeableError
 from sora_eval.tracking.world import track
 from sora_eval.types import Case, Score, Video
 
@@ -27,7 +30,7 @@ def scored(probe: left_right._Sided, case: Case, video: Video) -> Score:
 
 @each
 def test_mirroring_the_clip_flips_the_verdict_and_suits_the_twin(probe: left_right._Sided) -> None:
-    case, twin = probe.cases(2, PROFILES["small"], "t2v", seed=4)
+    case, twin = probe.cases(2, registry.profile("small"), "t2v", seed=4)
     video = true_video(case)
     flipped = Video(video.frames[:, :, ::-1].copy(), video.fps)
     assert scored(probe, case, video).value == 1.0
@@ -40,7 +43,7 @@ def test_mirroring_the_clip_flips_the_verdict_and_suits_the_twin(probe: left_rig
 @each
 @pytest.mark.parametrize("control", ["frozen", "shuffled"])
 def test_a_clip_without_its_time_is_not_judged(probe: left_right._Sided, control: str) -> None:
-    cases = probe.cases(2, PROFILES["small"], "t2v", seed=4)
+    cases = probe.cases(2, registry.profile("small"), "t2v", seed=4)
     for case, video in zip(cases, Control(control).generate(cases), strict=True):
         assert isinstance(video, Video)
         assert scored(probe, case, video).value is None
@@ -48,7 +51,7 @@ def test_a_clip_without_its_time_is_not_judged(probe: left_right._Sided, control
 
 @each
 def test_swapped_sides_score_nothing_and_halfway_is_undecided(probe: left_right._Sided) -> None:
-    cases = probe.cases(1, PROFILES["small"], "t2v", seed=4)
+    cases = probe.cases(1, registry.profile("small"), "t2v", seed=4)
     (wrong,) = Violation("swapped_sides", 1.0).generate(cases)
     (halfway,) = Violation("swapped_sides", 0.5).generate(cases)
     assert isinstance(wrong, Video)
@@ -60,14 +63,25 @@ def test_swapped_sides_score_nothing_and_halfway_is_undecided(probe: left_right.
 @each
 @pytest.mark.parametrize("frames", [5, 17])
 def test_noise_is_refused_without_an_exception(probe: left_right._Sided, frames: int) -> None:
-    case = probe.cases(1, PROFILES["small"], "t2v")[0]
+    case = probe.cases(1, registry.profile("small"), "t2v")[0]
     noise = np.random.default_rng(0).integers(0, 256, (frames, 64, 64, 3), dtype=np.uint8)
     assert scored(probe, case, Video(noise, 8.0)).value is None
 
 
+def test_a_thing_of_another_shape_is_not_what_was_asked() -> None:
+    case = left_right.Relation().cases(1, registry.profile("small"), "t2v", seed=4)[0]
+    params = case.scene["params"]
+    other = "cylinder" if params["a"]["shape"] == "cone" else "cone"
+    made = {**params, "a": {**params["a"], "shape": other}}
+    video = true_video(replace(case, scene={**case.scene, "params": made}))
+    score = scored(left_right.Relation(), case, video)
+    assert score.value is None
+    assert f"the {params['a']['colour']} thing is no {params['a']['shape']}" in score.reason
+
+
 def test_hands_turned_round_are_not_what_was_asked() -> None:
     probe = left_right.Hands()
-    case = probe.cases(1, PROFILES["small"], "t2v", seed=4)[0]
+    case = probe.cases(1, registry.profile("small"), "t2v", seed=4)[0]
     params = case.scene["params"]
     other = "away" if params["facing"] == "us" else "us"
     turned = Case(**{**case.__dict__, "scene": {**case.scene, "params": {**params, "facing": other}}})

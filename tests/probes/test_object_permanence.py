@@ -7,14 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sora_eval import registry
 from sora_eval.generator.simulator import Control, Violation, true_video
-from sora_eval.probes.base import PROFILES, Probe
+from sora_eval.probes.base import Probe
 from sora_eval.probes.object_permanence import Count, Covered, EvolvesUnseen, LeaveAndReturn, PassBehind, TwoShots
 from sora_eval.tracking.world import track
 from sora_eval.types import Case, Score, Video
 
 PROBES: list[Probe] = [PassBehind(), Covered(), LeaveAndReturn(), EvolvesUnseen(), Count(), TwoShots()]
-SMALL = PROFILES["small"]
+SMALL = registry.profile("small")
 each = pytest.mark.parametrize("probe", PROBES, ids=lambda p: p.name)
 
 
@@ -116,3 +117,29 @@ def test_a_case_says_in_words_what_its_judge_asks_for() -> None:
             asked = [p[k] for k in named if k in p]
             asked += [p[k] for k in ("to", "start", "side") if k in p]
             assert all(word in case.prompt.lower() for word in asked), (case.prompt, asked)
+
+
+CLASSES = {"cone": "pointed", "cylinder": "tall", "ball": "squat", "cube": "squat"}
+
+
+@pytest.mark.parametrize("made", sorted(CLASSES))
+@pytest.mark.parametrize("asked", sorted(CLASSES))
+@pytest.mark.parametrize("probe", [PassBehind(), Covered(), Count()], ids=lambda p: p.name)
+def test_another_shape_is_not_what_was_asked(probe: Probe, asked: str, made: str) -> None:
+    case = probe.cases(1, SMALL, "t2v")[0]
+    as_asked, as_made = (
+        replace(case, scene={**case.scene, "params": {**case.scene["params"], "shape": s}}) for s in (asked, made)
+    )
+    found = scored(probe, as_asked, true_video(as_made))
+    if CLASSES[asked] == CLASSES[made]:
+        assert (found.value or 0) >= 0.97
+    else:
+        assert found.value is None
+        assert found.reason.endswith(f"the {case.scene['params']['colour']} thing is no {asked}")
+
+
+def test_a_shape_that_changes_later_is_judged() -> None:
+    for probe in (PassBehind(), Covered()):
+        found = broken(probe, probe.cases(1, SMALL, "t2v")[0], "changes_shape")
+        assert found.value is not None
+        assert found.value < 0.1

@@ -5,16 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sora_eval import registry
 from sora_eval.generator.simulator import Control, Oracle, Violation, true_video
-from sora_eval.probes.base import PROFILES, Probe
+from sora_eval.probes.base import Probe
 from sora_eval.probes.physics import Collision, FreeFallBounce, Projectile, Ramp, Topple, TwoDrops
-from sora_eval.probes.trajectories import hinge
+from sora_eval.probes.trajectories import hinge, onset
 from sora_eval.tracking.world import track
-from sora_eval.types import Video
+from sora_eval.types import Score, Video
 from sora_eval.validity import scores
+from sora_eval.world import palette
 
 ALL: tuple[Probe, ...] = (FreeFallBounce(), TwoDrops(), Projectile(), Collision(), Ramp(), Topple())
-SMALL = PROFILES["small"]
+SMALL = registry.profile("small")
 by_name = pytest.mark.parametrize("probe", ALL, ids=lambda p: p.name)
 
 
@@ -87,3 +89,68 @@ def test_hinge_finds_the_bend() -> None:
     t = np.arange(9) / 4
     found = hinge(t, np.where(t < 0.9, 3 * t, 2.7 + 0.5 * (t - 0.9)))
     assert (found.at, found.before, found.after) == pytest.approx((0.9, 3, 0.5), abs=0.02)
+
+
+def _made_otherwise(probe: Probe, seed: int = 0, **params: object) -> Score:
+    """Return the score of a world that differs from what the prompt says in some parameters."""
+    case = probe.cases(1, SMALL, "t2v", seed)[0]
+    made = true_video(replace(case, scene={**case.scene, "params": {**case.scene["params"], **params}}))
+    return probe.score(case, made, track(made))
+
+
+@pytest.mark.parametrize(
+    ("probe", "params", "reason"),
+    [
+        (FreeFallBounce(), {"height_m": 2.0}, "diameters above the floor"),
+        (TwoDrops(), {"high_m": 3.0, "low_m": 2.0}, "times the height"),
+    ],
+)
+def test_another_height_than_the_prompt_says_is_unjudgeable(
+    probe: Probe, params: dict[str, object], reason: str
+) -> None:
+    score = _made_otherwise(probe, **params)
+    assert score.value is None
+    assert reason in score.reason
+
+
+def test_another_angle_than_the_prompt_says_is_unjudgeable() -> None:
+    seeds = [s for s in range(12) if "degrees" in Ramp().cases(1, SMALL, "t2v", s)[0].prompt]
+    score = _made_otherwise(Ramp(), seeds[0], angle=32)
+    assert score.value is None
+    assert "falls at 32 degrees" in score.reason
+
+
+@by_name
+def test_a_thing_that_pops_up_is_not_ignored(probe: Probe) -> None:
+    case = probe.cases(1, SMALL, "t2v")[0]
+    frames = true_video(case).frames.copy()
+    named = case.scene["params"].values()
+    rgb = next(palette.COLOURS[c] for c in palette.COLOURS if c not in named)
+    frames[5:, 2:13, 27:38] = rgb
+    spoilt = Video(frames, case.fps)
+    score = probe.score(case, spoilt, track(spoilt))
+    assert score.components["alone"] == 0
+    assert score.value == 0
+
+
+def _trembling(video: Video, seed: int) -> Video:
+    """Return the clip with every frame shifted by -1, 0 or 1 pixels in both directions."""
+    height, width = video.size
+    by = np.random.default_rng(seed).integers(0, 3, (len(video), 2))
+    wide = np.pad(video.frames, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    frames = [f[y : y + height, x : x + width] for f, (y, x) in zip(wide, by, strict=True)]
+    return Video(np.array(frames), video.fps)
+
+
+@pytest.mark.parametrize("probe", [FreeFallBounce(), Projectile(), Ramp(), Topple()], ids=lambda p: p.name)
+def test_a_trembling_picture_breaks_no_law(probe: Probe) -> None:
+    case = probe.cases(3, SMALL, "t2v")[2]
+    clips = [_trembling(true_video(case), seed) for seed in range(4)]
+    assert np.mean([probe.score(case, v, track(v)).value or 0 for v in clips]) > 0.8
+
+
+def test_onset_needs_two_samples_in_a_row() -> None:
+    t = np.arange(8) / 8
+    moved = np.array([0, 0.07, 0, 0.02, 0.06, 0.2, 0.4, 0.6])
+    assert onset(t, moved, moved > 0.05) == pytest.approx(t[4] - 0.06 / 0.14 / 8)
+    assert onset(t, moved, np.arange(8) % 2 == 0) is None

@@ -1,19 +1,20 @@
 import numpy as np
 import pytest
 
+from sora_eval import registry
 from sora_eval.generator.simulator import Control, Oracle, Violation
-from sora_eval.probes.base import PROFILES, UnjudgeableError
-from sora_eval.probes.changes import read_change
+from sora_eval.probes.base import UnjudgeableError
+from sora_eval.probes.changes import arrival, read_change
 from sora_eval.probes.state_changes import Bite, Brush, Candle, Shatter
 from sora_eval.tracking.world import track
-from sora_eval.types import Video
+from sora_eval.types import Tracks, Video
 
 PROBES = (Bite(), Candle(), Shatter(), Brush())
 UNDONE = {"bite": "bite_heals", "candle": "candle_relights", "shatter": "shards_rejoin", "brush": "stroke_fades"}
 
 
 def scored(probe, generator, count=1):
-    cases = probe.cases(count, PROFILES["small"], "t2v", seed=3)
+    cases = probe.cases(count, registry.profile("small"), "t2v", seed=3)
     videos = generator.generate(cases)
     return [probe.score(c, v, track(v)).value or 0.0 for c, v in zip(cases, videos, strict=True)]
 
@@ -41,7 +42,7 @@ def test_the_other_side_is_not_what_was_asked(probe):
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda p: p.name)
 def test_any_clip_gets_a_score_or_a_reason(probe):
-    case = probe.cases(1, PROFILES["small"], "t2v")[0]
+    case = probe.cases(1, registry.profile("small"), "t2v")[0]
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (5, 40, 56, 3), dtype=np.uint8)
     blank = np.full((5, 40, 56, 3), 128, dtype=np.uint8)
@@ -53,7 +54,7 @@ def test_any_clip_gets_a_score_or_a_reason(probe):
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda p: p.name)
 def test_twins_differ_by_left_and_right_only(probe):
-    one, two = probe.cases(2, PROFILES["small"], "t2v")
+    one, two = probe.cases(2, registry.profile("small"), "t2v")
     swap = {"left": "right", "right": "left"}
     mirrored = " ".join(swap.get(w.strip(",;."), w.strip(",;.")) for w in one.prompt.split())
     assert mirrored == " ".join(w.strip(",;.") for w in two.prompt.split())
@@ -86,6 +87,17 @@ def test_a_change_long_after_its_cause_is_not_prompt():
 
 def test_a_change_that_is_reversed_is_not_kept():
     assert read_change(step(5, to=9), CLEAR, 5, 8.0).kept == 0
+
+
+@pytest.mark.parametrize(("side", "xs"), [("left", [2.0, 12, 22, 32]), ("right", [62.0, 52, 42, 32])])
+def test_what_comes_from_a_side_starts_on_that_side(side, xs):
+    xy = np.array([[[x, 30.0] for x in xs]])
+    box = np.concatenate([xy - 3, xy + 3], axis=2)
+    tracks = Tracks(("red",), xy, np.ones((1, 4), bool), np.full((1, 4), 36.0), box, (64, 64), 8.0, {})
+    place, touch = np.array([27.0, 27, 37, 37]), np.array([False, False, False, True])
+    assert arrival(tracks, 0, touch, place, side, "puff") == 3
+    with pytest.raises(UnjudgeableError, match="did not come from"):
+        arrival(tracks, 0, touch, place, {"left": "right", "right": "left"}[side], "puff")
 
 
 def test_no_change_did_not_happen():

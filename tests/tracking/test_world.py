@@ -97,3 +97,39 @@ def test_mirrored_video_gives_mirrored_tracks():
         x, y = a.xy[a.of(colour)[0]], b.xy[b.of(colour)[0]]
         both = a.visible[a.of(colour)[0]] & b.visible[b.of(colour)[0]]
         assert np.allclose(x[both, 0], 63 - y[both, 0], atol=0.05)
+
+
+SKY, WOOD, VIVID = (110, 150, 184), (180, 140, 108), (60, 90, 220)
+
+
+def _coloured(made, tint, upper):
+    """The clip with its backdrop (or its floor) in a colour."""
+    rows = np.arange(made.video.frames.shape[1])[None, :, None]
+    bare = (made.truth.ids < 0) & ((rows < 29) if upper else (rows >= 29))
+    grey = made.video.frames.mean(axis=-1, keepdims=True) / max(tint) * np.array(tint)
+    return Video(np.where(bare[..., None], grey, made.video.frames).clip(0, 255).astype(np.uint8), made.video.fps)
+
+
+@pytest.mark.parametrize(("tint", "upper"), [(SKY, True), (VIVID, True), (WOOD, False)])
+def test_a_coloured_sky_or_floor_is_background(tint, upper):
+    made = _clip("pass_behind", 4, colour="red", wall="green")
+    tracks = track(_coloured(made, tint, upper))
+    assert sorted(tracks.colour) == ["green", "red"]
+    plain = track(made.video)
+    for colour in ("red", "green"):
+        a, b = plain.of(colour)[0], tracks.of(colour)[0]
+        both = plain.visible[a] & tracks.visible[b]
+        assert both.sum() >= 0.9 * plain.visible[a].sum()
+        assert np.abs(plain.xy[a][both] - tracks.xy[b][both]).max() < 1.0
+
+
+def test_an_object_before_a_pale_sky_of_its_own_hue_is_found():
+    made = _clip("pass_behind", 4, colour="cyan", wall="green")
+    tracks = track(_coloured(made, SKY, upper=True))
+    assert sorted(tracks.colour) == ["cyan", "green"]
+
+
+def test_a_large_object_at_one_border_is_none_of_the_background():
+    frame = np.full((64, 64, 3), 180, np.uint8)
+    frame[10:40, :30] = (222, 40, 38)
+    assert track(Video(np.array([frame] * 4), 8.0)).colour == ("red",)

@@ -105,7 +105,7 @@ def path(duration_s: float, move: str, to: str) -> CameraPath:
     if move == "orbit":
         return cameras.orbit(duration_s, _CENTRE, 10.2, 3.9, sign * 34)
     if move == "dolly":
-        return cameras.move(duration_s, _EYE, _CENTRE, (0.0, sign * 3.0, sign * -0.75))
+        return cameras.move(duration_s, _EYE, _CENTRE, (0.0, sign * 4.2, sign * -1.05))
     if move == "truck":
         return cameras.move(duration_s, _EYE, _CENTRE, (sign * 2.2, 0.0, 0.0))
     if move == "crane":
