@@ -94,7 +94,7 @@ class Probe(ABC):
     violations: ClassVar[tuple[str, ...]] = ()
     blind_to: ClassVar[Mapping[str, str]] = {}
     continued: ClassVar[bool] = False
-    setting: ClassVar[str] = "The floor and the backdrop are plain and pale."
+    setting: ClassVar[str] = "The floor and the backdrop are plain and pale; the camera does not move."
 
     def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
         """Return a case; with `flip` its mirrored twin, which draws the same numbers from `rng`.

@@ -99,6 +99,7 @@ class CameraMove(Probe):
     """What orbit, dolly and truck share: the move was made, and one rigid scene explains the picture."""
 
     suite = "consistency_3d"
+    setting = "The floor and the backdrop are plain and pale."
     source = "bundle adjustment residual, Triggs et al. 2000; parallax gate against frozen clips"
     violations = (
         "drift",
@@ -273,6 +274,7 @@ class Revisit(Probe):
     """The camera turns away until all is out of sight and comes back: everything must be where it was, as it was."""
 
     suite = "consistency_3d"
+    setting = "The floor and the backdrop are plain and pale."
     name = "revisit"
     claim = "after looking away and back the same things are at the same places"
     source = "revisit consistency: layout after pan-and-return against the first frames, up to a similarity"

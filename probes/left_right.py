@@ -147,6 +147,7 @@ class Relation(_Sided):
     """One thing stands to the left or right of another, while the camera comes closer."""
 
     name = "relation"
+    setting = "The floor and the backdrop are plain and pale."
     claim = "a thing that is to be on the left of another is on its left"
     source = "GenEval's box geometry, Ghosh et al. 2023; VISOR, Gokhale et al. 2022"
 
@@ -224,6 +225,7 @@ class CameraPan(_Sided):
     """The camera pans to the left or right: what stands in front of it goes the other way."""
 
     name = "camera_pan"
+    setting = "The floor and the backdrop are plain and pale."
     claim = "when the camera pans to the left, the world moves to the right"
     source = "VBench++ camera motion (Huang et al. 2024), on the tracks of landmarks"
 

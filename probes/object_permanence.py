@@ -57,6 +57,10 @@ class PassBehind(Probe):
         whole = helpers.clear(tracks, hero, [wall])
         middle = np.nanmedian(tracks.xy[wall, :, 0])
         before, after = whole & ((x - middle) * way < 0), whole & ((x - middle) * way > 0)
+        # Compression greys the seam between two colours: a thing that is half behind the wall seems to stand off it.
+        before, after = (
+            side & (tracks.area[hero] > 0.85 * tracks.area[hero][side].max(initial=0)) for side in (before, after)
+        )
         if before.sum() < 2:
             raise UnjudgeableError(f"the {p['shape']} was not seen on its way to the wall")
         # What is seen before the wall must be a steady motion the right way.
@@ -146,6 +150,7 @@ class LeaveAndReturn(Probe):
 
     suite = "object_permanence"
     name = "leave_and_return"
+    setting = "The floor and the backdrop are plain and pale."
     claim = "an object that leaves the picture and returns is the same one, where it must be"
     source = "object permanence outside the frame, as in revisit tests of world models"
     violations = ("vanishes", "teleports", "changes_colour", "changes_shape", "duplicates", "appears_from_nowhere")
@@ -234,6 +239,7 @@ class EvolvesUnseen(Probe):
 
     suite = "object_permanence"
     name = "evolves_unseen"
+    setting = "The floor and the backdrop are plain and pale."
     claim = "a ball that rolls at a steady speed goes on while the camera looks away"
     source = "constant velocity across the unseen gap; unobserved evolution, as in world-model revisit tests"
     violations = (
@@ -368,6 +374,7 @@ class TwoShots(Probe):
 
     suite = "object_permanence"
     name = "two_shots"
+    setting = "The floor and the backdrop are plain and pale."
     claim = "a character is the same after a hard cut: colours, arrangement, proportions"
     source = "character consistency across shots, as claimed for Sora (OpenAI 2024)"
     violations = ("vanishes", "teleports", "changes_colour", "changes_shape", "duplicates", "appears_from_nowhere")

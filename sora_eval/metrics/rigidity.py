@@ -117,7 +117,7 @@ def similarity(a: Floats, b: Floats) -> tuple[Floats, Callable[[Floats], Floats]
 
     def back(points: Floats) -> Floats:
         there = (points - cb) @ np.array([1, 1j]) / (k if abs(k) > 1e-9 else 1.0)
-        return np.stack([there.real, there.imag], axis=1) + ca
+        return np.asarray(np.stack([there.real, there.imag], axis=1) + ca)
 
     return np.stack([out.real, out.imag], axis=1) + cb, back
 
