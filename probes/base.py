@@ -77,7 +77,7 @@ class Probe(ABC):
     suite, name: where it belongs. version: raised whenever scores change. claim: what is tested, in one line.
     unit: of the score. higher_is_better: always true for probes of 0..1. source: where the measure comes from.
     modes: the modes it supports. chance: the score of a blind guess. violations: faults that it must notice.
-    blind_to: controls and violations that it can't tell from the truth by design, with the reason.
+    blind_to: controls and violations that it can't tell from the truth by design, with the reason; blind_modes: where so.
     continued: whether given frames decide the rest, so that a v2v clip can be laid over the true one (components only).
     setting: a last sentence of every prompt, for what is taken for granted in judging.
     """
@@ -93,6 +93,7 @@ class Probe(ABC):
     chance: ClassVar[float] = 0.0
     violations: ClassVar[tuple[str, ...]] = ()
     blind_to: ClassVar[Mapping[str, str]] = {}
+    blind_modes: ClassVar[tuple[Mode, ...]] = ("t2v",)
     continued: ClassVar[bool] = False
     setting: ClassVar[str] = "The floor and the backdrop are plain and pale; the camera does not move."
 

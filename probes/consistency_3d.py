@@ -280,6 +280,8 @@ class Revisit(Probe):
     source = "revisit consistency: layout after pan-and-return against the first frames, up to a similarity"
     violations: ClassVar[tuple[str, ...]] = ("drift", "texture_swims", "pulse", "boiling", "jumps")
     blind_to: ClassVar[dict[str, str]] = {"reversed": "looking away and back is the same thing backwards"}
+    # The first frame is the last one as well.
+    blind_modes = ("t2v", "i2v")
 
     def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
         """Return a room that the camera turns away from."""

@@ -103,7 +103,7 @@ def _row(probe: Probe, mode: Mode, kind: str, what: str, found: list[Score], tru
     v = [s.value or 0.0 for s in found]
     frequent = Counter(s.reason for s in found if s.reason).most_common(3)
     reasons = tuple(reason for reason, _ in frequent)
-    by_design = probe.blind_to.get(what, "") if mode == "t2v" else ""
+    by_design = probe.blind_to.get(what, "") if mode in probe.blind_modes else ""
     return Told(
         probe.suite, probe.name, mode, kind, what, float(np.mean(v)), min(v), auc(truth, v).mean, by_design, reasons
     )
