@@ -95,8 +95,10 @@ def read_change(done: Floats, clear: Bools, cause: int, fps: float, slack_s: flo
         return Change(0.0, helpers.credit(lead, 0.5, most), 0.0, 0.0)
     # The delay counts from the first frame in which the change could have been seen.
     lag = float(on[0] - after[0]) - (slack_s + 0.05) * fps
-    since = done[after[after >= on[0]]] / max(peak, 1e-6)
-    undone = max(1 - float(np.minimum(since, 1).mean()), 0.5 * (1 - float(np.median(since[-2:]))))
+    since = np.minimum(done[after[after >= on[0]]] / max(peak, 1e-6), 1)
+    # What still grows is not undone: only what falls back from where it had come to.
+    fallen = float((np.maximum.accumulate(since) - since).mean())
+    undone = max(fallen, 0.5 * (1 - float(np.median(since[-2:]))))
     return Change(
         happened, helpers.credit(lead, 0.5, most), helpers.credit(lag, 0.5, most), helpers.credit(undone, 0.06, 0.3)
     )

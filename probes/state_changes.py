@@ -205,7 +205,7 @@ class Shatter(Probe):
         order = helpers.credit(in_the_air, 0.22, 0.6)
         # Half way back together is half undone, however far apart the pieces still are.
         gone_back = 1 - float(np.median(ratio[-2:]) - 1) / max(float(np.quantile(ratio, 0.9)) - 1, 1e-6)
-        kept = min(change.kept, helpers.credit(gone_back, 0.36, 0.72)) if change.happened else 0.0
+        kept = min(change.kept, helpers.credit(gone_back, 0.3, 0.7)) if change.happened else 0.0
         # A shard may roll out of the frame or behind the block, the glass as a whole may not.
         left = float(np.median(heap.area[-3:]) / heap.area[0])
         remains = 1 - helpers.credit(left, 0.35, 0.6)
