@@ -12,6 +12,7 @@ from sora_eval.metrics import physics as laws
 from sora_eval.probes import helpers, trajectories
 from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.types import Case, Tracks, Video
+from sora_eval.world.families.common import OPPOSITE
 
 _G = 9.81
 _FACTOR = 1.3
@@ -57,7 +58,7 @@ class FreeFallBounce(Probe):
             "alone": _alone(tracks, [ball, block]),
         }
         measured = {"g_m_per_s2": fall.g * p["diameter_m"], "restitution": fall.restitution}
-        return Verdict(_product(parts), {**parts, **measured})
+        return Verdict(helpers.product(parts), {**parts, **measured})
 
 
 class TwoDrops(Probe):
@@ -102,7 +103,7 @@ class TwoDrops(Probe):
             ratio = laws.two_drop_ratio(t_a, a.height, t_b, b.height)
             parts["ratio"] = helpers.credit(abs(float(np.log(ratio))), 0.12, 0.5)
             parts["together"] = helpers.credit(abs(a.apex_s - b.apex_s) / t_b, 0.15, 0.5)
-            return Verdict(_product(parts), {**parts, "times_to_heights": ratio})
+            return Verdict(helpers.product(parts), {**parts, "times_to_heights": ratio})
         return Verdict(0.0, parts)
 
 
@@ -122,7 +123,7 @@ class Projectile(Probe):
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge direction, path and both accelerations, up to the landing."""
         p = case.scene["params"]
-        way = _way(p["to"])
+        way = helpers.SIGN[p["to"]]
         ball = helpers.the(tracks, p["ball"], "ball")
         t, xy, whole, diameter = trajectories.ball(tracks, ball)
         flight = trajectories.flight(xy / diameter, whole)
@@ -141,7 +142,7 @@ class Projectile(Probe):
             "no_force_sideways": helpers.credit(fit.sideways, 0.1, 0.4),
             "alone": _alone(tracks, [ball]),
         }
-        return Verdict(_product(parts), {**parts, "g_m_per_s2": g})
+        return Verdict(helpers.product(parts), {**parts, "g_m_per_s2": g})
 
 
 class Collision(Probe):
@@ -160,7 +161,7 @@ class Collision(Probe):
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge momentum, restitution, order of cause and effect, and that the blocks stay outside each other."""
         p = case.scene["params"]
-        way = _way(p["to"])
+        way = helpers.SIGN[p["to"]]
         heavy, light = (helpers.the(tracks, p[k], f"{k} block") for k in ("heavy", "light"))
         t = helpers.times(tracks)
         width = tracks.size[1]
@@ -175,7 +176,7 @@ class Collision(Probe):
         gap = xl - xh - reach
         if gap[first[0]] < 0.3:
             raise UnjudgeableError(
-                f"the {p['heavy']} block did not start on the {_other(p['to'])} of the {p['light']} one"
+                f"the {p['heavy']} block did not start on the {OPPOSITE[p['to']]} of the {p['light']} one"
             )
         h, s = trajectories.hinge(t[both], xh[both]), trajectories.hinge(t[both], xl[both])
         if h.before * (t[-1] - t[0]) * short < 0.12 * width:
@@ -199,7 +200,7 @@ class Collision(Probe):
             "steady": helpers.credit(max(h.residual, s.residual), 0.06, 0.25),
             "alone": _alone(tracks, [heavy, light]),
         }
-        return Verdict(_product(parts), {**parts, "momentum_error": error, "restitution_found": bounce})
+        return Verdict(helpers.product(parts), {**parts, "momentum_error": error, "restitution_found": bounce})
 
 
 class Ramp(Probe):
@@ -218,7 +219,7 @@ class Ramp(Probe):
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge direction, contact with the ramp, and the acceleration along it."""
         p = case.scene["params"]
-        way = _way(p["to"])
+        way = helpers.SIGN[p["to"]]
         ramp, ball = helpers.the(tracks, p["ramp"], "ramp", 0.5), helpers.the(tracks, p["ball"], "ball")
         t, xy, whole, diameter = trajectories.ball(tracks, ball)
         edge, low_end = trajectories.upper_edge(video, p["ramp"], way)
@@ -250,7 +251,7 @@ class Ramp(Probe):
             "on_the_ramp": helpers.credit(trajectories.farthest(off - _RIDES_AT), max(0.12, 1 / diameter), 0.4),
             "alone": _alone(tracks, [ball, ramp]),
         }
-        return Verdict(_product(parts), {**parts, "a_m_per_s2": a, "a_expected": expected})
+        return Verdict(helpers.product(parts), {**parts, "a_m_per_s2": a, "a_expected": expected})
 
 
 class Topple(Probe):
@@ -269,7 +270,7 @@ class Topple(Probe):
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge order, direction, an uninterrupted fall, and rest on the floor."""
         p = case.scene["params"]
-        way = _way(p["to"])
+        way = helpers.SIGN[p["to"]]
         block = helpers.the(tracks, p["block"], "block", 0.6)
         ball = helpers.the(tracks, p["ball"], "ball")
         t, xy, whole, diameter = trajectories.ball(tracks, ball, least=2)
@@ -284,7 +285,7 @@ class Topple(Probe):
         ahead = face - way * xy[:, 0]
         coming = whole & (ahead > 0.05 * diameter) & (np.cumsum(ahead <= 0.05 * diameter) == 0)
         if coming.sum() < 2 or ahead[coming][0] < 0.8 * diameter:
-            raise UnjudgeableError(f"the ball was not seen coming from the {_other(p['to'])}")
+            raise UnjudgeableError(f"the ball was not seen coming from the {OPPOSITE[p['to']]}")
         speed, origin = np.polyfit(t[coming], ahead[coming], 1)
         if -speed * (t[-1] - t[0]) < 0.8 * diameter or float(np.min(ahead[whole])) > 0.5 * diameter:
             raise UnjudgeableError("the ball never reached the block")
@@ -314,12 +315,12 @@ class Topple(Probe):
             "never_hangs": trajectories.never_hangs(t[seen], shift[seen], down[seen]),
             "alone": _alone(tracks, [ball, block]),
         }
-        return Verdict(_product(parts), {"falls": 1.0, **parts})
+        return Verdict(helpers.product(parts), {"falls": 1.0, **parts})
 
 
 def _require_side(tracks: Tracks, i: int, j: int, side: str, what: str) -> None:
     both = tracks.visible[i] & tracks.visible[j]
-    apart = _way(side) * (tracks.xy[i, :, 0] - tracks.xy[j, :, 0])[both]
+    apart = helpers.SIGN[side] * (tracks.xy[i, :, 0] - tracks.xy[j, :, 0])[both]
     if not both.any() or float((apart > 0).mean()) < 0.8:
         raise UnjudgeableError(f"the {what} was not on the {side}")
 
@@ -341,15 +342,3 @@ def _alone(tracks: Tracks, asked: list[int]) -> float:
 def _strength(found: float, expected: float) -> float:
     """Return credit for an acceleration: full within 12%, none from a factor of 1.7 on."""
     return helpers.credit(abs(float(np.log(found / expected))), 0.12, 0.55) if found > 0 else 0.0
-
-
-def _product(parts: dict[str, float]) -> float:
-    return float(np.prod(list(parts.values())))
-
-
-def _way(side: str) -> float:
-    return 1.0 if side == "right" else -1.0
-
-
-def _other(side: str) -> str:
-    return "left" if side == "right" else "right"

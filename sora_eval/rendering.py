@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ from sora_eval.errors import ConfigError, unknown
 from sora_eval.probes.base import Profile
 from sora_eval.processes import pool
 from sora_eval.store import read_json, write_json, write_lines
-from sora_eval.types import Floats
+from sora_eval.types import Floats, plain
 from sora_eval.video import replacing, write_ffv1
 from sora_eval.world import VERSION, Clip, clip, scene_of
 from sora_eval.world.families import FAMILIES
@@ -130,9 +131,5 @@ def arrays(made: Clip) -> dict[str, Any]:
 
 
 def _plain(facts: Any) -> dict[str, Any]:
-    import json
-
-    from sora_eval.types import _plain as plain
-
     found: dict[str, Any] = json.loads(json.dumps(dict(facts), default=plain))
     return found

@@ -228,11 +228,16 @@ class ScoreRow:
 
 def digest(value: Any, length: int = 16) -> str:
     """Return the first `length` hex digits of the SHA-256 of a JSON value, keys sorted."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=plain)
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a NumPy number or array as a JSON value: the `default` of json.dumps.
+
+    Raises:
+        TypeError: there is no JSON for it.
+    """
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

@@ -71,7 +71,6 @@ class CameraPath:
     """Where the camera is: key frames, linear in between.
 
     t_s: [K]; eye: [K, 3]; target: [K, 3] the point looked at; fov: [K] degrees, across the shorter side of the frame.
-    cut_s: moments at which the path jumps instead of moving.
     """
 
     t_s: NDArray[np.float64]
@@ -120,7 +119,6 @@ class Event:
 class Scene:
     """Everything that decides a clip, except its frame size.
 
-    contacts: pairs (body, body or "floor") between which physics reports the first touch as an event.
     events: those that are known from the script; physics adds its own.
     facts: words and numbers for the caption.
     """

@@ -6,8 +6,6 @@ who the hero is and when it is hidden.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from sora_eval.errors import unknown
 from sora_eval.types import Video
 from sora_eval.world import frame_times, from_states
@@ -38,4 +36,4 @@ def render_broken(scene: Scene, fault: str, severity: float, size: tuple[int, in
     return from_states(broken.scene, broken.edit(states), size, fps).video
 
 
-__all__ = ["FAULTS", "Broken", "Callable", "Fault", "render_broken"]
+__all__ = ["FAULTS", "Broken", "Fault", "render_broken"]
