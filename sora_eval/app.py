@@ -1,4 +1,4 @@
-"""The Hydra apps behind `sora-eval run`, `cases`, `generate`, `render` and `validate`."""
+"""The Hydra apps behind `sora-eval run`, `cases`, `generate`, `render`, `validate`, `train`, `sample` and `eval-tasks`."""
 
 from __future__ import annotations
 
@@ -466,12 +466,52 @@ def _validate(config: DictConfig) -> int:
     return 1 if missed else 0
 
 
+def _train(config: DictConfig) -> int:
+    from sora_eval.generator.reference.stages import plan_of, run
+
+    values = _plain(config)
+    stage = str(values.pop("stage"))
+    written = run(stage, plan_of({**values, "workers": _workers(config), "out": str(_out(config))}))
+    print(f"{stage}: {written}")
+    return 0
+
+
+def _sample(config: DictConfig) -> int:
+    from sora_eval.generator.reference.commands import request_of, sample
+
+    request = request_of(_plain(config))
+    for path in sample(_sampler(config), request):
+        print(path)
+    return 0
+
+
+def _eval_tasks(config: DictConfig) -> int:
+    from sora_eval.generator.reference.commands import evaluate, table
+
+    names, count = _names(config, "tasks", "text"), _whole(config, "count", 1)
+    rows = evaluate(_sampler(config), names, count, _out(config))
+    print(table(rows), end="")
+    print(f"table: {config.out}/tasks.md")
+    return 0
+
+
+def _sampler(config: DictConfig) -> Any:
+    from sora_eval.generator.reference.commands import sampler_of
+    from sora_eval.generator.reference.diffusion import Options
+
+    options = Options(_whole(config, "steps", 1), float(config.guidance), float(config.shift))
+    return sampler_of(str(config.checkpoint), options, bool(config.expanded))
+
+
 _COMMANDS: dict[str, Callable[[DictConfig], int]] = {
     "run": _run,
     "cases": _cases,
     "generate": _generate,
     "render": _render,
     "validate": _validate,
+    "train": _train,
+    "sample": _sample,
+    "eval-tasks": _eval_tasks,
 }
 
 __all__ = ["SoraEvalError", "chosen_cases", "chosen_probes", "launch"]

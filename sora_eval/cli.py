@@ -25,6 +25,12 @@ usage: sora-eval COMMAND [ARGUMENTS]
                sora-eval render pass_behind count=8 out=clips
   validate   show that every probe notices every control and violation
                sora-eval validate suite=smoke
+  train      train the bundled reference generator: data, autoencoder, latents, transformer
+               sora-eval train stage=all out=runs/reference
+  sample     make pictures and videos with the bundled reference generator
+               sora-eval sample prompt='A red ball rolls to the left.' out=ball.gif
+  eval-tasks measure everything that the reference generator can do
+               sora-eval eval-tasks checkpoint=32x
   list       list generators, suites, profiles, probes or families
                sora-eval list probes
 
@@ -113,6 +119,9 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "generate": _hydra("generate"),
     "render": _hydra("render"),
     "validate": _hydra("validate"),
+    "train": _hydra("train"),
+    "sample": _hydra("sample"),
+    "eval-tasks": _hydra("eval-tasks"),
     "report": _report,
     "list": _list,
 }

@@ -85,10 +85,18 @@ def _progress(rows: Iterator[dict[str, Any]], total: int) -> Iterator[dict[str, 
     yield from tqdm(rows, total=total, unit="clip")
 
 
+def draw(family: str, number: int, seed: int, stream: str = "training") -> tuple[dict[str, Any], np.random.Generator]:
+    """Return the parameters of member `number` of a family in a stream, and the generator that goes on with its words.
+
+    Streams ("training", "heldout") are disjoint, also from the probes', whose seeds begin with the word "probe".
+    """
+    rng = np.random.default_rng([seed, *stream.encode(), *family.encode(), number])
+    return FAMILIES[family].sample(rng), rng
+
+
 def render_one(family: str, number: int, profile: Profile, out: Path, seed: int, truth: str) -> dict[str, Any]:
     """Render clip `number` of a family, unless it is there, and return its line of the index."""
-    rng = np.random.default_rng([seed, *b"training", *family.encode(), number])
-    params = FAMILIES[family].sample(rng)
+    params, rng = draw(family, number, seed)
     short, long = FAMILIES[family].caption(params, rng), FAMILIES[family].caption(params, rng, long=True)
     path = out / family / f"{number:06d}.mkv"
     row = {"video": f"{family}/{number:06d}.mkv", "family": family, "caption": short, "long_caption": long}

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
@@ -125,7 +126,29 @@ def write_h264(path: str | Path, video: Video, crf: int = 18) -> None:
     path = Path(path)
     _check_crf(crf)
     with _naming(path, "can't be written"), replacing(path) as part:
-        _write_h264(str(part), video, crf, faststart=True)
+        _write_h264(str(part), video.frames, video.fps, crf, faststart=True)
+
+
+def write_h264_pieces(path: str | Path, pieces: Iterable[Frames], fps: float, crf: int = 18) -> int:
+    """Write a clip that comes in pieces [t, H, W, 3] as `write_h264` would, in constant memory; return how many frames it has.
+
+    Raises:
+        VideoError: the file can't be written.
+
+    """
+    path = Path(path)
+    _check_crf(crf)
+    count = 0
+
+    def frames() -> Iterator[Frames]:
+        nonlocal count
+        for piece in pieces:
+            count += len(piece)
+            yield from piece
+
+    with _naming(path, "can't be written"), replacing(path) as part:
+        _write_h264(str(part), frames(), fps, crf, faststart=True)
+    return count
 
 
 def encode_h264(video: Video, crf: int = 18) -> bytes:
@@ -146,7 +169,7 @@ def encode_h264(video: Video, crf: int = 18) -> bytes:
     # To move the index to the front, FFmpeg opens the file a second time; that takes a real one.
     with _naming("H.264", "the clip can't be encoded"), TemporaryDirectory() as folder:
         path = Path(folder, "clip.mp4")
-        _write_h264(str(path), video, crf, faststart=True)
+        _write_h264(str(path), video.frames, video.fps, crf, faststart=True)
         return path.read_bytes()
 
 
@@ -160,7 +183,7 @@ def compress(video: Video, crf: int) -> Video:
     _check_crf(crf)
     with _naming("H.264", "the clip can't be encoded"):
         file = BytesIO()
-        _write_h264(file, video, crf, faststart=False)
+        _write_h264(file, video.frames, video.fps, crf, faststart=False)
         file.seek(0)
         back = _read(file, None, "H.264")
     height, width = video.size
@@ -441,19 +464,21 @@ def _write_ffv1(path: Path, video: Video) -> None:
         container.mux(stream.encode(None))
 
 
-def _write_h264(target: str | IO[bytes], video: Video, crf: int, faststart: bool) -> None:
-    height, width = video.size
+def _write_h264(target: str | IO[bytes], frames: Iterable[Frames], fps: float, crf: int, faststart: bool) -> None:
+    waiting = iter(frames)
+    first = next(waiting)
+    height, width = first.shape[:2]
     padding = ((0, height % 2), (0, width % 2), (0, 0))
     muxer = {"fflags": "bitexact", "movflags": "faststart" if faststart else "0"}
     # x264's mbtree reads memory that it never wrote (build 165, AVX-512): the same clip gave other bytes each time.
     options = {"crf": str(crf), "x264-params": "mbtree=0"}
     with av.open(target, mode="w", format="mp4", options=muxer) as container:
-        stream = container.add_stream("libx264", rate=_rate(video.fps), options=options)
+        stream = container.add_stream("libx264", rate=_rate(fps), options=options)
         _configure(stream, width + width % 2, height + height % 2, "yuv420p")
         context = stream.codec_context
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = ColorRange.MPEG
-        for frame in video.frames:
+        for frame in chain([first], waiting):
             rgb = _frame(np.pad(frame, padding, mode="edge"))
             yuv = _reformat(
                 rgb,

@@ -24,6 +24,7 @@ from sora_eval.world.families import (
     relation,
     room,
     shatter,
+    single,
     topple,
     two_drops,
     two_shots,
@@ -31,6 +32,7 @@ from sora_eval.world.families import (
 )
 
 FAMILIES: dict[str, ModuleType] = {
+    "single": single,
     "room": room,
     "pass_behind": pass_behind,
     "covered": covered,

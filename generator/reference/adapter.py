@@ -1,0 +1,85 @@
+"""The reference generator as a generator of the suites."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+from sora_eval.errors import ConfigError
+from sora_eval.generator.base import Capabilities
+from sora_eval.generator.reference import model
+from sora_eval.generator.reference.data import FPS
+from sora_eval.generator.reference.diffusion import Options
+from sora_eval.generator.reference.tasks import GRID, PromptWarning, Sampler
+from sora_eval.types import Case, Failure, Frames, Video
+from sora_eval.video import resample, resize
+from sora_eval.world import conditioning
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Answers cases with a checkpoint of the reference generator, in all modes.
+
+    checkpoint: base, 4x, 32x, square or the path of a safetensors file. short_side: pixels of the shorter side of what is drawn, null for
+    the size that is asked; clips are made at 8 frames per second. steps, guidance, shift: of the sampler.
+    expanded: whether prompts are made descriptive first. Raises ConfigError for a checkpoint that can't be used.
+    """
+
+    checkpoint: str = "32x"
+    short_side: int | None = 64
+    steps: int = 16
+    guidance: float = 3.0
+    shift: float = 3.0
+    expanded: bool = True
+    kind: Literal["model"] = "model"
+    # Each process loads its own copy: it is small.
+    capabilities: Capabilities = field(default=Capabilities(processes=True))
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be sampled, before the first case."""
+        if self.steps < 1 or self.shift <= 0 or (self.short_side is not None and self.short_side < GRID):
+            raise ConfigError(f"steps must be at least 1, shift above 0 and short_side at least {GRID}")
+        _loaded(self.checkpoint)
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name."""
+        return f"reference-{_loaded(self.checkpoint).name}"
+
+    def fingerprint(self, case: Case) -> str:
+        """Return the weights' hash and the options."""
+        found = _loaded(self.checkpoint)
+        options = f"{self.short_side}:{self.steps}:{self.guidance:g}:{self.shift:g}:{self.expanded}"
+        return f"reference:{model.FORMAT}:{found.hash}:{options}"
+
+    def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
+        """Yield a clip per case; unknown words are the tester's, not the model's, so nothing warns of them here."""
+        sampler = Sampler(_loaded(self.checkpoint), Options(self.steps, self.guidance, self.shift), self.expanded)
+        for case in cases:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", PromptWarning)
+                yield self._answer(sampler, case)
+
+    def _answer(self, sampler: Sampler, case: Case) -> Video:
+        frames = round((case.frames - 1) / case.fps * FPS) + 1
+        size = self._size(case.size)
+        given = conditioning(case)
+        if given is None:
+            return sampler.text_to_video(case.prompt, frames, size, case.seed)
+        return sampler.continue_video(self._read(given, case, size), case.prompt, frames, case.seed)
+
+    def _read(self, given: Frames, case: Case, size: tuple[int, int]) -> Frames:
+        return resize(resample(Video(given, case.fps), FPS).frames if case.fps != FPS else given, size)
+
+    def _size(self, asked: tuple[int, int]) -> tuple[int, int]:
+        share = 1.0 if self.short_side is None else self.short_side / min(asked)
+        height, width = (max(GRID, round(side * share / GRID) * GRID) for side in asked)
+        return height, width
+
+
+@lru_cache(maxsize=4)
+def _loaded(checkpoint: str) -> model.Model:
+    return model.load(checkpoint)

@@ -1,0 +1,247 @@
+"""What is trained: the autoencoder on pixels, the transformer on latents."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sora_eval.generator.reference import diffusion, training
+from sora_eval.generator.reference.autoencoder import CHUNK, Autoencoder, to_chunks
+from sora_eval.generator.reference.data import ACTIONS, Item, Shard, read, to_tensor, to_uint8
+from sora_eval.generator.reference.muon import Muon
+from sora_eval.generator.reference.text import SETTINGS, Vocabulary
+from sora_eval.generator.reference.transformer import PATCH, Transformer
+from sora_eval.types import Frames
+from sora_eval.video import contact_sheet, write_png
+from sora_eval.world.families import common
+
+_WINDOW = 3
+_PIXELS = 12 * 64 * 64
+_LATENT_NOISE = 0.1
+_SATURATED = 3.0
+
+
+class AutoencoderJob:
+    """Reconstruct windows of three chunks: L1 and twice the squared error, saturated pixels counted more.
+
+    Saturated pixels are the objects. (Weights like these are harmless here and ruinous in the diffusion loss.) Latents get noise of
+    a tenth of their spread, so that the decoder forgives small errors of the transformer.
+    """
+
+    def __init__(self, network: Autoencoder, shards: Sequence[Shard], seed: int, rate: float) -> None:
+        self.network = network
+        self._shards, self._seed, self._rate = shards, seed, rate
+        self._device = next(network.parameters()).device
+
+    def optimisers(self) -> list[torch.optim.Optimizer]:
+        """Return Muon for the convolutions and AdamW for the rest: AdamW alone needs five times as many steps."""
+        kernels = [p for p in self.network.parameters() if p.ndim == 4]
+        rest = [p for p in self.network.parameters() if p.ndim != 4]
+        return [Muon(kernels, lr=self._rate), torch.optim.AdamW(rest, lr=1.5e-3, betas=(0.9, 0.95), weight_decay=0.0)]
+
+    def batch(self, step: int, rank: int = 0) -> Tensor:
+        """Return windows of chunks [B, 3, 12, H, W] of one size; images give windows of one."""
+        rng = np.random.default_rng([self._seed, *b"autoencoder", step, rank])
+        shard = self._shards[int(rng.integers(len(self._shards)))]
+        clips = shard.frames()
+        n, t, h, w, _ = clips.shape
+        size = max(1, round(_PIXELS / (h * w))) * (1 if t > 1 else _WINDOW)
+        chosen = rng.choice(n, size=min(n, size), replace=False)
+        parts = []
+        for i in chosen:
+            first = int(rng.integers(0, max(1, (t - 1) // CHUNK - _WINDOW + 2)))
+            # A window that begins with chunk 0 has frame 0 four times; the others begin after it.
+            chunks = to_chunks(to_tensor(clips[i])[None])[0] if first == 0 else None
+            if chunks is None:
+                begin = 1 + (first - 1) * CHUNK
+                part = to_tensor(clips[i, begin : begin + _WINDOW * CHUNK])
+                chunks = part.reshape(-1, 3 * CHUNK, h, w)
+            parts.append(chunks[:_WINDOW])
+        return torch.stack(parts).to(self._device)
+
+    def loss(self, step: int, rank: int = 0) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss of a step."""
+        chunks = self.batch(step, rank)
+        noise = training.noise_of(self._seed, step, f"autoencoder {rank}")
+        with training.autocast(self._device):
+            z = self.network.encode_chunks(chunks)
+            z = z + _LATENT_NOISE * torch.randn(z.shape, generator=noise).to(z)
+            out, _ = self.network.decoder(z)
+        error = out.float() - chunks
+        squared = error.square()
+        weights = 1 + _SATURATED * _saturation(chunks)
+        loss = (weights * (error.abs() + 2 * squared)).mean()
+        psnr = -10 * torch.log10(squared.detach().mean() / 4)
+        return loss, {"psnr": float(psnr), "clips": float(len(chunks))}
+
+    @torch.no_grad()
+    def preview(self, network: nn.Module, folder: Path, step: int) -> None:
+        """Write clips above their reconstructions."""
+        assert isinstance(network, Autoencoder)
+        network.eval()
+        clips = [s.frames()[0] for s in self._shards[:24] if s.frames().shape[1:3] == (17, 64)][:6]
+        rows: list[Frames] = []
+        for clip in clips:
+            made = to_uint8(network.decode(network.encode(to_tensor(clip)[None].to(self._device))))[0]
+            rows += [np.asarray(clip), made]
+        network.train()
+        write_png(folder / f"sheet-{step:07d}.png", contact_sheet(rows, columns=9))
+
+
+def _saturation(chunks: Tensor) -> Tensor:
+    """Return the saturation of each pixel in 0..1, [B, K, 12, H, W], the same for its three colours."""
+    b, k, c, h, w = chunks.shape
+    pixels = chunks.reshape(b, k, CHUNK, 3, h, w)
+    spread = (pixels.amax(dim=3, keepdim=True) - pixels.amin(dim=3, keepdim=True)) / 2
+    return spread.expand_as(pixels).reshape(b, k, c, h, w)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the transformer is shown.
+
+    tokens: patches per batch. seed: of all that is drawn. image_share: share of batches of single images, at the beginning and from step
+    `image_steps` on. dropped: share of captions left out, for guidance. square: crop every clip to its middle square (the ablation).
+    shares: how often some families are shown.
+    """
+
+    tokens: int = 1280
+    seed: int = 0
+    image_share: tuple[float, float] = (0.7, 0.15)
+    image_steps: int = 2000
+    dropped: float = 0.1
+    square: bool = False
+    shares: Mapping[str, float] = field(default_factory=lambda: {"single": 0.4, "relation": 0.12})
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """All clips of one size: latents [N, K, C, h, w], what is known of each, and how often each is shown."""
+
+    latents: NDArray[np.float16]
+    items: tuple[Item, ...]
+    chance: NDArray[np.float64]
+
+
+class DiffusionJob:
+    """Predict clean latents from noisy ones."""
+
+    def __init__(
+        self,
+        network: Transformer,
+        words: Vocabulary,
+        folder: Path,
+        latents: Path,
+        recipe: Recipe,
+        limit: int | None = None,
+    ) -> None:
+        self.network, self.words, self.recipe = network, words, recipe
+        self._device = next(network.parameters()).device
+        self._pools = _pools(read(folder)[:limit], latents, recipe)
+        sizes = np.array([pool.chance.sum() for pool in self._pools])
+        self._sizes = sizes / sizes.sum()
+        self.forward: Callable[..., Tensor] = network
+
+    def optimisers(self) -> list[torch.optim.Optimizer]:
+        """Return Muon for the matrices of the blocks (Jordan 2024) and AdamW for the rest."""
+        blocks = [p for n, p in self.network.named_parameters() if p.ndim == 2 and _in_block(n)]
+        rest = [p for n, p in self.network.named_parameters() if not (p.ndim == 2 and _in_block(n))]
+        return [
+            Muon(blocks, lr=0.02),
+            torch.optim.AdamW(rest, lr=1.5e-3, betas=(0.9, 0.95), weight_decay=0.0),
+        ]
+
+    def batch(self, step: int, rank: int = 0) -> tuple[Tensor, list[str], Tensor]:
+        """Return latents [B, K, C, h, w], captions, and actions [B, K, 4], 0 where none is told."""
+        r = self.recipe
+        rng = np.random.default_rng([r.seed, *b"diffusion", step, rank])
+        pool = self._pools[int(rng.choice(len(self._pools), p=self._sizes))]
+        n, k, _, h, w = pool.latents.shape
+        early, late = r.image_share
+        if rng.random() < late + (early - late) * max(0.0, 1 - step / r.image_steps):
+            k = 1
+        side = min(h, w)
+        across = (side, side) if r.square else (h, w)
+        size = max(1, round(r.tokens / (k * across[0] * across[1] / PATCH**2)))
+        chosen = rng.choice(n, size=min(n, size), replace=True, p=pool.chance / pool.chance.sum())
+        top, left = (h - across[0]) // 2, (w - across[1]) // 2
+        z = pool.latents[chosen, :k, :, top : top + across[0], left : left + across[1]].astype(np.float32)
+        items = [pool.items[i] for i in chosen]
+        told = [bool(i.actions) and rng.random() < 0.7 for i in items]
+        captions = [_caption(i, rng, r.dropped, t) for i, t in zip(items, told, strict=True)]
+        return torch.from_numpy(z).to(self._device), captions, _actions(items, told, k).to(self._device)
+
+    def loss(self, step: int, rank: int = 0) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss of a step."""
+        z, captions, actions = self.batch(step, rank)
+        noise = training.noise_of(self.recipe.seed, step, f"diffusion {rank}")
+        t, given = diffusion.levels(z.shape[0], z.shape[1], noise)
+        eps = torch.randn(z.shape, generator=noise).to(z)
+        t, given = t.to(z), given.to(z.device)
+        ids = self.words.encode(captions, self.network.config.text_length).to(z.device)
+        with training.autocast(self._device):
+            found = self.forward(diffusion.mix(z, eps, t), t, ids, actions)
+        loss = diffusion.velocity_loss(found, z, t, given)
+        return loss, {"clips": float(len(z)), f"loss{z.shape[1]}": float(loss.detach())}
+
+    def preview(self, network: nn.Module, folder: Path, step: int) -> None:
+        """Nothing: `sora-eval sample` draws sheets of the exported weights."""
+
+
+def _in_block(name: str) -> bool:
+    return ("blocks." in name or "layers." in name) and "table" not in name
+
+
+def _pools(shards: Sequence[Shard], latents: Path, recipe: Recipe) -> list[_Pool]:
+    """Group the clips by size; the shares of the recipe hold over the whole set."""
+    groups: dict[tuple[int, ...], list[Shard]] = {}
+    arrays = {s.name: np.load(latents / s.path.name) for s in shards}
+    for s in shards:
+        groups.setdefault(arrays[s.name].shape[1:], []).append(s)
+    counts = Counter(i.family for s in shards for i in s.items)
+    named = {f: share for f, share in recipe.shares.items() if f in counts}
+    rest = 1 - sum(named.values())
+    others = sum(n for f, n in counts.items() if f not in named)
+    return [
+        _Pool(
+            np.concatenate([arrays[s.name] for s in some]),
+            tuple(i for s in some for i in s.items),
+            np.array(
+                [
+                    named[i.family] / counts[i.family] if i.family in named else rest / others
+                    for s in some
+                    for i in s.items
+                ]
+            ),
+        )
+        for some in groups.values()
+    ]
+
+
+def _caption(item: Item, rng: np.random.Generator, dropped: float, acted: bool) -> str:
+    """Return a caption: long, short, or short with the sentence that ends a probe's prompt; "" to leave it out."""
+    if rng.random() < dropped:
+        return ""
+    if acted and rng.random() < 0.5:
+        return f"{common.article(str(item.params['colour']))} figure in a world made of blocks."
+    short, long = (words[int(rng.integers(len(words)))] for words in (item.short, item.long))
+    kind = rng.random()
+    if kind < 0.5:
+        return long
+    return short if kind < 0.75 else f"{short} {SETTINGS[int(rng.integers(len(SETTINGS)))]}"
+
+
+def _actions(items: Sequence[Item], told: Sequence[bool], k: int) -> Tensor:
+    rows = torch.zeros(len(items), k, CHUNK, dtype=torch.long)
+    for row, item, say in zip(rows, items, told, strict=True):
+        if say and k > 1:
+            row[1:] = torch.tensor(item.actions[1 : 1 + (k - 1) * CHUNK]).reshape(k - 1, CHUNK)
+    assert int(rows.max()) < len(ACTIONS)
+    return rows

@@ -1,0 +1,402 @@
+"""Measures of the reference generator on held-out members of the world: what `sora-eval eval-tasks` prints.
+
+Each measure looks at the model, at the world's own clip (oracle) and at its first frame held still (frozen). The tracker of the world
+judges; what a shape looks like to it is learnt from a few training clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from sora_eval.generator.reference.data import ACTIONS, FPS, actions_of, to_tensor, to_uint8
+from sora_eval.generator.reference.tasks import Sampler
+from sora_eval.rendering import draw
+from sora_eval.tracking.world import track
+from sora_eval.types import Floats, Frames, Tracks, Video
+from sora_eval.world import clip, scene_of
+from sora_eval.world.families import FAMILIES
+from sora_eval.world.families.common import SHAPES
+
+SIZE, FRAMES = (64, 64), 17
+HELD_OUT = "heldout"
+_ONE_M = 0.12
+"""A way, as a share of the frame, from which on a thing has moved; the slowest asked-for one is twice that."""
+_GROWN = 1.12
+_DESCRIPTORS = ("extent", "aspect", "taper")
+_CALIBRATION = 96
+_FIRST_SEED = 50_000
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure: of the model, of the world itself and of its frozen first frame; NaN where one has no answer."""
+
+    task: str
+    measure: str
+    model: float
+    oracle: float
+    frozen: float
+    goal: str = ""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A held-out member of a family: its parameters, its short caption and the true clip."""
+
+    family: str
+    params: Mapping[str, Any]
+    caption: str
+    frames: Frames
+    number: int
+
+    @property
+    def frozen(self) -> Frames:
+        """The first frame, held."""
+        return np.repeat(self.frames[:1], len(self.frames), axis=0)
+
+
+@lru_cache(maxsize=4096)
+def member(family: str, number: int, frames: int = FRAMES, stream: str = HELD_OUT) -> Member:
+    """Return a member of a family, 64 x 64 at 8 frames per second."""
+    params, rng = draw(family, number, 0, stream)
+    words = FAMILIES[family].caption(params, rng)
+    scene = scene_of({"family": family, "params": params}, (frames - 1) / FPS)
+    return Member(family, params, words, clip(scene, SIZE, FPS, frames).video.frames, number)
+
+
+def members(family: str, count: int, frames: int = FRAMES) -> list[Member]:
+    """Return held-out members, from a number on that held-out training shards do not reach."""
+    return [member(family, _FIRST_SEED + i, frames) for i in range(count)]
+
+
+@lru_cache(maxsize=1)
+def _shapes() -> dict[str, tuple[Floats, Floats]]:
+    """Return mean and spread of the tracker's descriptors for each shape, from training clips."""
+    seen: dict[str, list[Floats]] = {shape: [] for shape in SHAPES}
+    for i in range(_CALIBRATION):
+        true = member("single", i, FRAMES, "training")
+        tracks = track(Video(true.frames, FPS))
+        if len(tracks):
+            seen[true.params["hero"]["shape"]].append(_look(tracks, _main(tracks)))
+    return {shape: (np.mean(rows, axis=0), np.std(rows, axis=0) + 0.02) for shape, rows in seen.items()}
+
+
+def _look(tracks: Tracks, i: int) -> Floats:
+    return np.array([np.nanmedian(tracks.shape[d][i]) for d in _DESCRIPTORS])
+
+
+def _main(tracks: Tracks) -> int:
+    return int(np.argmax(np.where(tracks.visible, tracks.area, 0).sum(axis=1)))
+
+
+def shape_of(tracks: Tracks, i: int) -> str:
+    """Return the shape that a track looks most like: ball, cube, cylinder or cone."""
+    look = _look(tracks, i)
+    return min(SHAPES, key=lambda s: float((((look - _shapes()[s][0]) / _shapes()[s][1]) ** 2).sum()))
+
+
+def motion_of(tracks: Tracks, i: int) -> str:
+    """Return how a track moves: left, right, up, down, closer, away or still."""
+    at = np.flatnonzero(tracks.visible[i])
+    if len(at) < 4:
+        return ""
+    a, b = at[:3], at[-3:]
+    way = (tracks.xy[i][b].mean(axis=0) - tracks.xy[i][a].mean(axis=0)) / np.array(tracks.size[::-1])
+    grown = float(np.sqrt(tracks.area[i][b].mean() / tracks.area[i][a].mean()))
+    # Coming closer moves a thing down a little, and changes its size as nothing else does.
+    if grown > _GROWN or grown < 1 / _GROWN:
+        return "closer" if grown > 1 else "away"
+    if np.abs(way).max() < _ONE_M:
+        return "still"
+    if abs(way[0]) >= abs(way[1]):
+        return "right" if way[0] > 0 else "left"
+    return "down" if way[1] > 0 else "up"
+
+
+def single(frames: Frames, params: Mapping[str, Any]) -> dict[str, float]:
+    """Judge a clip of one thing: colour, exactly one object, motion, shape; 1 or 0 each."""
+    tracks = track(Video(frames, FPS))
+    if not len(tracks):
+        return {"colour": 0.0, "one object": 0.0, "direction": 0.0, "shape": 0.0}
+    i = _main(tracks)
+    hero = params["hero"]
+    largest = tracks.area[i][tracks.visible[i]].mean()
+    real = [tracks.visible[j] & (tracks.area[j] > 0.15 * largest) for j in range(len(tracks))]
+    alone = (np.sum(real, axis=0) == 1).mean() >= 0.8
+    return {
+        "colour": float(tracks.colour[i] == hero["colour"]),
+        "one object": float(alone),
+        "direction": float(motion_of(tracks, i) == params["motion"]),
+        "shape": float(shape_of(tracks, i) == hero["shape"]),
+    }
+
+
+def sided(frames: Frames, params: Mapping[str, Any]) -> dict[str, float]:
+    """Judge a clip of two things: whether a is on the side of b that was said, in most frames."""
+    tracks = track(Video(frames, FPS))
+    a, b = (tracks.of(params[k]["colour"]) for k in ("a", "b"))
+    if not a or not b:
+        return {"side": 0.0}
+    with np.errstate(invalid="ignore"):
+        right = tracks.xy[a[0], :, 0] > tracks.xy[b[0], :, 0]
+    both = tracks.visible[a[0]] & tracks.visible[b[0]]
+    wanted = right if params["side"] == "right" else ~right
+    return {"side": float(both.mean() > 0.5 and wanted[both].mean() > 0.5)}
+
+
+def psnr(a: Frames, b: Frames) -> float:
+    """Return the peak signal-to-noise ratio of 8-bit pictures in dB, at most 99."""
+    error = float(np.square(a.astype(np.float64) - b).mean())
+    return float(min(99.0, 10 * np.log10(255**2 / max(error, 1e-12))))
+
+
+def ssim(a: Frames, b: Frames) -> float:
+    """Return torchmetrics' structural similarity of clips, the mean over frames."""
+    from torchmetrics.functional.image import structural_similarity_index_measure as measure
+
+    x, y = (torch.from_numpy(np.array(v)).movedim(-1, 1).float() / 255 for v in (a, b))
+    found: Any = measure(x, y, data_range=1.0)
+    return float(found)
+
+
+def seam(before: Frames, after: Frames) -> float:
+    """Return the change from one clip to the next, over the ordinary change from frame to frame on both sides; 1 is no seam."""
+    joined = np.concatenate([before[-4:], after[:4]]).astype(np.float64)
+    change = np.abs(np.diff(joined, axis=0)).mean(axis=(1, 2, 3))
+    k = min(4, len(before)) - 1
+    ordinary = float(np.delete(change, k).mean())
+    return float(change[k] / max(ordinary, 0.05))
+
+
+def _rows(task: str, goals: Mapping[str, str], model: Any, oracle: Any, frozen: Any) -> Iterator[Row]:
+    def mean(values: Sequence[Mapping[str, float]], key: str) -> float:
+        found = [v[key] for v in values if key in v and np.isfinite(v[key])]
+        return float(np.mean(found)) if found else float("nan")
+
+    for key, goal in goals.items():
+        yield Row(task, key, mean(model, key), mean(oracle, key), mean(frozen, key), goal)
+
+
+def _autoencoder(s: Sampler, count: int) -> Iterator[Row]:
+    names = list(FAMILIES)
+    clips = [member(names[i % len(names)], _FIRST_SEED + i) for i in range(count)]
+    singles = members("single", count)
+    network = s.model.autoencoder
+
+    def pair(true: Member) -> dict[str, float]:
+        with torch.inference_mode():
+            made = to_uint8(network.decode(network.encode(to_tensor(true.frames[None]))))[0]
+            image = to_uint8(network.decode(network.encode(to_tensor(true.frames[None, :1]))))[0]
+        found = {"PSNR, videos (dB)": psnr(made, true.frames), "PSNR, images (dB)": psnr(image, true.frames[:1])}
+        return {**found, "SSIM, videos": ssim(made, true.frames), "SSIM, images": ssim(image, true.frames[:1])}
+
+    def shape(true: Member) -> dict[str, float]:
+        with torch.inference_mode():
+            made = to_uint8(network.decode(network.encode(to_tensor(true.frames[None]))))[0]
+        return {"shape, seen by the tracker": single(made, true.params)["shape"]}
+
+    goals = {"PSNR, videos (dB)": ">= 32", "PSNR, images (dB)": "", "SSIM, videos": "", "SSIM, images": ""}
+    frozen = [{"PSNR, videos (dB)": psnr(c.frozen, c.frames), "SSIM, videos": ssim(c.frozen, c.frames)} for c in clips]
+    yield from _rows("autoencoder", goals, [pair(c) for c in clips], [], frozen)
+    true = [{"shape, seen by the tracker": single(c.frames, c.params)["shape"]} for c in singles]
+    goal = {"shape, seen by the tracker": ">= .95"}
+    yield from _rows("autoencoder", goal, [shape(c) for c in singles], true, [])
+
+
+def _text(s: Sampler, count: int) -> Iterator[Row]:
+    goals = {"colour": ">= .95", "one object": ">= .9", "direction": ">= .8", "shape": ">= .7"}
+    some = members("single", count)
+    made = [single(s.text_to_video(m.caption, FRAMES, SIZE, m.number).frames, m.params) for m in some]
+    true, held = ([single(f, m.params) for f, m in zip(fs, some, strict=True)] for fs in _references(some))
+    yield from _rows("text to video", goals, made, true, held)
+    pairs = members("relation", count)
+    two = [sided(s.text_to_video(m.caption, FRAMES, SIZE, m.number).frames, m.params) for m in pairs]
+    true, held = ([sided(f, m.params) for f, m in zip(fs, pairs, strict=True)] for fs in _references(pairs))
+    yield from _rows("text to video, two things", {"side": ">= .75"}, two, true, held)
+    images = [single(np.repeat(s.text_to_image(m.caption, SIZE, m.number)[None], 5, 0), m.params) for m in some]
+    yield from _rows("text to image", {"colour": "", "one object": "", "shape": ""}, images, [], [])
+
+
+def _references(some: Sequence[Member]) -> tuple[list[Frames], list[Frames]]:
+    return [m.frames for m in some], [m.frozen for m in some]
+
+
+def _image(s: Sampler, count: int) -> Iterator[Row]:
+    def look(frames: Frames, m: Member) -> dict[str, float]:
+        return {"first frame (dB)": psnr(frames[0], m.frames[0]), "direction": single(frames, m.params)["direction"]}
+
+    some = members("single", count)
+    made = [look(s.continue_video(m.frames[:1], m.caption, FRAMES, m.number).frames, m) for m in some]
+    without = [look(s.continue_video(m.frames[:1], "", FRAMES, m.number).frames, m) for m in some]
+    true, held = ([look(f, m) for f, m in zip(fs, some, strict=True)] for fs in _references(some))
+    yield from _rows("image and text to video", {"first frame (dB)": ">= 28", "direction": ""}, made, true, held)
+    yield from _rows("image to video, no text", {"first frame (dB)": ">= 28"}, without, true, held)
+
+
+def _extend(s: Sampler, count: int) -> Iterator[Row]:
+    some = [m for m in members("single", 2 * count, 33) if m.params["motion"] in ("left", "right", "still")][:count]
+
+    def judged(whole: Frames, m: Member, cut: int) -> dict[str, float]:
+        found = single(whole, m.params)
+        return {
+            "seam": seam(whole[:cut], whole[cut:]),
+            "one object": found["one object"],
+            "direction": found["direction"],
+        }
+
+    goals = {"seam": "near 1", "one object": "", "direction": ""}
+    for backward in (False, True):
+        part = slice(16, 33) if backward else slice(0, 17)
+        cut = 16 if backward else 17
+        made = [s.extend(m.frames[part], m.caption, 16, m.number, backward).frames for m in some]
+        still = [_held(m.frames[part], 16, backward) for m in some]
+        trio = (
+            [judged(f, m, cut) for f, m in zip(fs, some, strict=True)] for fs in (made, [m.frames for m in some], still)
+        )
+        yield from _rows(f"extend {'backward' if backward else 'forward'}", goals, *trio)
+
+
+def _held(part: Frames, more: int, backward: bool) -> Frames:
+    edge = np.repeat(part[:1] if backward else part[-1:], more, axis=0)
+    return np.concatenate([edge, part] if backward else [part, edge])
+
+
+def _loop(s: Sampler, count: int) -> Iterator[Row]:
+    some = members("single", count)
+    made = [s.loop(m.frames, m.caption, m.number).frames for m in some]
+
+    def judged(frames: Frames, m: Member) -> dict[str, float]:
+        n = len(m.frames)
+        ends = [seam(frames[:n], frames[n:]) if len(frames) > n else 1.0, seam(frames, frames[:4])]
+        return {"seam": float(np.mean(ends)), "worst step": _worst(np.concatenate([frames, frames[:2]]))}
+
+    hard = [judged(m.frames, m) for m in some]
+    yield from _rows(
+        "loop (frozen: the clip repeated)",
+        {"seam": "near 1", "worst step": "low"},
+        [judged(f, m) for f, m in zip(made, some, strict=True)],
+        [],
+        hard,
+    )
+
+
+def _worst(frames: Frames) -> float:
+    """Return the largest change from frame to frame over the median one: a hard cut is far above a motion."""
+    change = np.abs(np.diff(frames.astype(np.float64), axis=0)).mean(axis=(1, 2, 3))
+    return float(change.max() / max(float(np.median(change)), 0.05))
+
+
+def _connect(s: Sampler, count: int) -> Iterator[Row]:
+    some = members("single", 2 * count)
+    pairs = list(zip(some[::2], some[1::2], strict=True))
+
+    def judged(middle: Frames, a: Member, b: Member) -> dict[str, float]:
+        whole = np.concatenate([a.frames, middle, b.frames])
+        ends = [seam(a.frames, middle), seam(middle, b.frames)] if len(middle) else [seam(a.frames, b.frames)]
+        return {"seam": float(np.mean(ends)), "worst step": _worst(whole)}
+
+    made = [judged(s.connect(a.frames, b.frames, "", a.number).frames[FRAMES:-FRAMES], a, b) for a, b in pairs]
+    cut = [judged(a.frames[:0], a, b) for a, b in pairs]
+    goals = {"seam": "near 1", "worst step": "low"}
+    yield from _rows("connect (frozen: a hard cut)", goals, made, [], cut)
+
+
+def _edit(s: Sampler, count: int) -> Iterator[Row]:
+    def judged(frames: Frames, m: Member, colour: str) -> dict[str, float]:
+        tracks, before = track(Video(frames, FPS)), track(Video(m.frames, FPS))
+        if not len(tracks) or not len(before):
+            return {"new colour": 0.0}
+        i, j = _main(tracks), _main(before)
+        both = tracks.visible[i] & before.visible[j]
+        apart = np.linalg.norm(tracks.xy[i] - before.xy[j], axis=-1)[both]
+        return {
+            "new colour": float(tracks.colour[i] == colour),
+            "place kept (px)": float(np.median(apart)) if both.any() else float("nan"),
+        }
+
+    some = members("single", count)
+    others = ["blue" if m.params["hero"]["colour"] in ("red", "orange", "yellow", "pink") else "red" for m in some]
+    texts = [m.caption.replace(m.params["hero"]["colour"], c) for m, c in zip(some, others, strict=True)]
+    texts = [t.replace("An red", "A red").replace("An blue", "A blue") for t in texts]
+    made = [s.edit(m.frames, t, 0.8, m.number).frames for m, t in zip(some, texts, strict=True)]
+    trio = [
+        [judged(f, m, c) for f, m, c in zip(fs, some, others, strict=True)]
+        for fs in (made, [_true_edit(m, c) for m, c in zip(some, others, strict=True)], [m.frozen for m in some])
+    ]
+    yield from _rows("edit (SDEdit, strength .8)", {"new colour": "", "place kept (px)": "low"}, *trio)
+
+
+def _true_edit(m: Member, colour: str) -> Frames:
+    params = {**m.params, "hero": {**m.params["hero"], "colour": colour}}
+    return clip(scene_of({"family": m.family, "params": params}, (FRAMES - 1) / FPS), SIZE, FPS, FRAMES).video.frames
+
+
+def _variations(s: Sampler, count: int) -> Iterator[Row]:
+    some = members("single", max(2, count // 4))
+
+    def spread(clips: Sequence[Frames]) -> dict[str, float]:
+        pairs = [(a, b) for i, a in enumerate(clips) for b in clips[:i]]
+        return {"PSNR between seeds (dB)": float(np.mean([psnr(a, b) for a, b in pairs]))}
+
+    made = [spread([s.text_to_video(m.caption, FRAMES, SIZE, k).frames for k in range(3)]) for m in some]
+    again = [spread([m.frames] * 2) for m in some]
+    yield from _rows("variations by seed", {"PSNR between seeds (dB)": "< 30"}, made, [], again)
+
+
+def _long(s: Sampler, count: int) -> Iterator[Row]:
+    frames = round(60 * FPS)
+    some = [m for m in members("single", 40) if m.params["motion"] == "still"][: max(1, count // 10)]
+
+    def judged(whole: Frames, m: Member) -> dict[str, float]:
+        last = whole[-FRAMES:]
+        found = single(last, m.params)
+        drift = np.abs(whole[:FRAMES].mean(axis=(0, 1, 2)) - last.mean(axis=(0, 1, 2))).mean()
+        return {
+            "colour in the last 2 s": found["colour"],
+            "one object in the last 2 s": found["one object"],
+            "mean colour drift (levels)": float(drift),
+        }
+
+    made = [judged(np.concatenate(list(s.long_video(m.caption, frames, SIZE, m.number))), m) for m in some]
+    held = [judged(np.repeat(m.frames[:1], frames, axis=0), m) for m in some]
+    goals = {"colour in the last 2 s": "", "one object in the last 2 s": "", "mean colour drift (levels)": "low"}
+    yield from _rows("one minute by extension", goals, made, held, held)
+
+
+def _actions(s: Sampler, count: int) -> Iterator[Row]:
+    some = members("voxel", count)
+
+    def judged(m: Member) -> dict[str, float]:
+        scene = scene_of({"family": "voxel", "params": m.params}, (FRAMES - 1) / FPS)
+        true = [ACTIONS[k] for k in actions_of(scene, FRAMES)][1:]
+        rng = np.random.default_rng([m.number, 5])
+        other = [str(rng.choice(ACTIONS[1:])) for _ in true]
+        right, wrong = (s.rollout(m.frames[0], acts, "", m.number).frames for acts in (true, other))
+        return {
+            "PSNR to the true clip (dB)": psnr(right, m.frames),
+            "better than other actions": float(psnr(right, m.frames) > psnr(wrong, m.frames)),
+        }
+
+    held = [{"PSNR to the true clip (dB)": psnr(m.frozen, m.frames), "better than other actions": 0.5} for m in some]
+    goals = {"PSNR to the true clip (dB)": "", "better than other actions": "> .5"}
+    yield from _rows("actions (walk, turn, break, place)", goals, [judged(m) for m in some], [], held)
+
+
+TASKS: dict[str, Callable[[Sampler, int], Iterator[Row]]] = {
+    "autoencoder": _autoencoder,
+    "text": _text,
+    "image": _image,
+    "extend": _extend,
+    "loop": _loop,
+    "connect": _connect,
+    "edit": _edit,
+    "variations": _variations,
+    "long": _long,
+    "actions": _actions,
+}

@@ -1,0 +1,225 @@
+"""The stages of training behind `sora-eval train`: data, autoencoder, latents, transformer. Each goes on where it stopped."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from sora_eval.errors import ConfigError, unknown
+from sora_eval.generator.reference import data, jobs, model, training
+from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
+from sora_eval.generator.reference.text import world_vocabulary
+from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
+
+STAGES: tuple[str, ...] = ("data", "autoencoder", "latents", "transformer")
+HELD_OUT = "heldout"
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """folder: of the set. shards of `size` clips for training, `heldout` more for measures."""
+
+    folder: str
+    shards: int = 280
+    size: int = 64
+    heldout: int = 12
+
+
+@dataclass(frozen=True)
+class AutoencoderPlan:
+    """steps, the last `decay` of them with a falling rate; rate: of Muon."""
+
+    steps: int = 3000
+    decay: int = 1000
+    rate: float = 0.008
+
+
+@dataclass(frozen=True)
+class TransformerPlan:
+    """What is trained, in units of compute of `unit` steps.
+
+    units: the run's whole compute; its last fifth is the decay. It branches off the undecayed `trunk` where that has one, so that
+    runs of 1, 4 and 32 units share their beginning. units 0 is the trunk itself, up to `trunk_units`.
+    """
+
+    name: str = "trunk"
+    units: int = 0
+    unit: int = 2000
+    trunk_units: int = 32
+    branches: tuple[int, ...] = (1, 4, 32)
+    tokens: int = 1280
+    square: bool = False
+    compiled: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All of a training."""
+
+    out: str
+    data: DataPlan
+    seed: int = 0
+    workers: int = 1
+    autoencoder: AutoencoderPlan = field(default_factory=AutoencoderPlan)
+    transformer: TransformerPlan = field(default_factory=TransformerPlan)
+    save_s: float = 120.0
+
+    @property
+    def folder(self) -> Path:
+        """Where states, curves and weights go."""
+        return Path(self.out)
+
+
+def plan_of(values: dict[str, Any]) -> Plan:
+    """Return the plan that a configuration describes.
+
+    Raises:
+        ConfigError: a value has the wrong type or is too small.
+    """
+    found = _build(Plan, values, "")
+    t = found.transformer
+    for key, value, least in (
+        ("workers", found.workers, 1),
+        ("data.shards", found.data.shards, 1),
+        ("data.size", found.data.size, 1),
+        ("autoencoder.steps", found.autoencoder.steps, 1),
+        ("transformer.unit", t.unit, 5),
+        ("transformer.units", t.units, 0),
+        ("transformer.tokens", t.tokens, 16),
+    ):
+        if value < least:
+            raise ConfigError(f"{key} must be at least {least}, got {value}")
+    return found
+
+
+def _build(kind: type[_T], values: dict[str, Any], prefix: str) -> _T:
+    made: dict[str, Any] = {}
+    hints = {"DataPlan": DataPlan, "AutoencoderPlan": AutoencoderPlan, "TransformerPlan": TransformerPlan}
+    simple: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+    for f in fields(kind):  # type: ignore[arg-type]
+        if f.name not in values:
+            continue
+        value, hint = values[f.name], str(f.type)
+        if hint in hints:
+            made[f.name] = _build(hints[hint], value, f"{prefix}{f.name}.")
+        elif hint.startswith("tuple"):
+            made[f.name] = tuple(value)
+        elif isinstance(value, bool) != (hint == "bool") or not isinstance(value, simple[hint]):
+            raise ConfigError(f"{prefix}{f.name} must be {hint}, got {value}")
+        else:
+            made[f.name] = value
+    return kind(**made)
+
+
+def run(stage: str, plan: Plan) -> Path:
+    """Carry out a stage, or all of them in order, and return what the last one wrote.
+
+    Raises:
+        ConfigError: the stage is unknown, or what it builds on is not there.
+    """
+    if stage not in (*STAGES, "all"):
+        raise unknown("stage", stage, [*STAGES, "all"])
+    for name in STAGES if stage == "all" else (stage,):
+        found = _DO[name](plan)
+    return found
+
+
+def _data(plan: Plan) -> Path:
+    folder, workers = Path(plan.data.folder), plan.workers
+    data.prepare(folder / HELD_OUT, plan.data.heldout, plan.data.size, plan.seed, workers, HELD_OUT)
+    data.prepare(folder / "training", plan.data.shards, plan.data.size, plan.seed, workers)
+    return folder
+
+
+def _autoencoder(plan: Plan) -> Path:
+    _train(_autoencoder_work, plan, plan.folder / "autoencoder")
+    network = Autoencoder(AutoencoderConfig())
+    network.load_state_dict(_weights(plan.folder / "autoencoder"))
+    path = plan.folder / f"{model.AUTOENCODER}.safetensors"
+    model.save_autoencoder(
+        path, network, {"plan": asdict(plan.autoencoder), **training.spent(plan.folder / "autoencoder")}
+    )
+    return path
+
+
+def _autoencoder_work(plan: Plan, folder: Path) -> None:
+    torch.manual_seed(plan.seed)
+    p = plan.autoencoder
+    network = Autoencoder(AutoencoderConfig()).to(training.device())
+    shards = data.read(Path(plan.data.folder) / "training")[: plan.data.shards]
+    schedule = training.Schedule(p.steps, warmup=30, decay=p.decay, ema=0.998, save_s=plan.save_s)
+    training.fit(jobs.AutoencoderJob(network, shards, plan.seed, p.rate), folder, schedule, {"autoencoder": asdict(p)})
+
+
+def _latents(plan: Plan) -> Path:
+    network, found = model.load_autoencoder(plan.folder / f"{model.AUTOENCODER}.safetensors")
+    where = training.device()
+    return data.encode(Path(plan.data.folder) / "training", network.to(where), found[:12], where)
+
+
+def _transformer(plan: Plan) -> Path:
+    p = plan.transformer
+    name = p.name if p.units else "trunk"
+    folder = plan.folder / name
+    _train(_transformer_work, plan, folder)
+    words = world_vocabulary()
+    network = Transformer(TransformerConfig(words=len(words)))
+    network.load_state_dict(_weights(folder))
+    _, pixels = model.load_autoencoder(plan.folder / f"{model.AUTOENCODER}.safetensors")
+    path = plan.folder / f"{name}.safetensors"
+    model.save_transformer(path, network, words, pixels, {"plan": asdict(p), **training.spent(folder)})
+    return path
+
+
+def _transformer_work(plan: Plan, folder: Path) -> None:
+    p, where = plan.transformer, training.device()
+    torch.manual_seed(plan.seed)
+    words = world_vocabulary()
+    network = Transformer(TransformerConfig(words=len(words))).to(where)
+    if p.compiled:
+        # Block by block: one compilation serves them all, and takes half a minute per shape instead of minutes.
+        torch._dynamo.config.recompile_limit = 64
+        for block in (*network.blocks, *network.text.layers):
+            block.compile(dynamic=False)
+    _, pixels = model.load_autoencoder(plan.folder / f"{model.AUTOENCODER}.safetensors")
+    source = Path(plan.data.folder) / "training"
+    recipe = jobs.Recipe(tokens=p.tokens, seed=plan.seed, image_steps=p.unit, square=p.square)
+    job = jobs.DiffusionJob(network, words, source, source / f"latents-{pixels[:12]}", recipe, plan.data.shards)
+    settings = {"tokens": p.tokens, "square": p.square, "unit": p.unit, "autoencoder": pixels}
+    trunk = plan.folder / "trunk"
+    if p.units:
+        steps = p.units * p.unit
+        start = trunk / f"kept-{_branch(p.units, p.unit):07d}.pt"
+        schedule = training.Schedule(steps, decay=steps // 5, save_s=plan.save_s)
+        training.fit(job, folder, schedule, settings, start if start.exists() and not p.square else None)
+        return
+    kept = tuple(_branch(u, p.unit) for u in p.branches)
+    schedule = training.Schedule(_branch(p.trunk_units, p.unit), save_s=plan.save_s, milestones=kept)
+    training.fit(job, folder, schedule, settings)
+
+
+def _branch(units: int, unit: int) -> int:
+    return units * unit - units * unit // 5
+
+
+def _train(work: Any, plan: Plan, folder: Path) -> None:
+    if plan.workers > 1 and not torch.cuda.is_available():
+        training.together(work, plan.workers, folder, plan, folder)
+    else:
+        torch.set_num_threads(os.cpu_count() or 1)
+        work(plan, folder)
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(folder / training.EMA)
+
+
+_DO = {"data": _data, "autoencoder": _autoencoder, "latents": _latents, "transformer": _transformer}
+assert all(is_dataclass(kind) for kind in (Plan, DataPlan, AutoencoderPlan, TransformerPlan))

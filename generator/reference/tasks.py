@@ -1,0 +1,284 @@
+"""What one set of weights does: text, image and video prompts, extension, loops, edits, transitions, long videos, actions.
+
+Every task is the same call: some chunks of a latent are given, the others are asked for. Clips are sampled one by one, each from
+noise of its own seed, so that an answer depends on nothing that is asked beside it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sora_eval.errors import ConfigError, unknown
+from sora_eval.generator.reference import diffusion
+from sora_eval.generator.reference.autoencoder import CHUNK, STRIDE, chunks_of, to_chunks
+from sora_eval.generator.reference.data import ACTIONS, FPS, to_tensor, to_uint8
+from sora_eval.generator.reference.diffusion import Options
+from sora_eval.generator.reference.model import Model
+from sora_eval.generator.reference.text import expand
+from sora_eval.generator.reference.transformer import PATCH
+from sora_eval.types import Frames, Video
+
+GRID = STRIDE * PATCH
+"""Pixels per patch: heights and widths are multiples of it."""
+_WINDOW = 5
+_CONTEXT = 2
+_BRIDGE = 9
+Size = tuple[int, int]
+
+
+class PromptWarning(UserWarning):
+    """Something that was asked was read otherwise: unknown words, a size off the grid."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A model with its options, and the tasks as methods. Clips are uint8 [T, H, W, 3] at 8 frames per second.
+
+    expanded: whether short prompts are made into descriptive captions before they are read.
+    """
+
+    model: Model
+    options: Options = field(default_factory=Options)
+    expanded: bool = True
+
+    def text_to_video(self, prompt: str, frames: int = 17, size: Size = (64, 64), seed: int = 0) -> Video:
+        """Return a clip of a prompt.
+
+        Raises:
+            ConfigError: the prompt is empty, or frames or size are below 1.
+        """
+        if not prompt.strip():
+            raise ConfigError("the prompt is empty: say what is to be seen")
+        return self._video(
+            self._fill(prompt, _Window.open(chunks_of(_at_least(frames)), grid_size(size)), seed), frames
+        )
+
+    def text_to_image(self, prompt: str, size: Size = (64, 64), seed: int = 0) -> Frames:
+        """Return an image [H, W, 3] of a prompt."""
+        return np.asarray(self.text_to_video(prompt, 1, size, seed).frames[0])
+
+    def continue_video(self, given: Frames, prompt: str = "", frames: int = 17, seed: int = 0) -> Video:
+        """Return a clip that begins with given frames [k, H, W, 3]: an image when k is 1. The given part is decoded like the rest.
+
+        Frames beyond 1 + 4n are not read: the chunk that they begin is asked for.
+        """
+        known = self._encode(given[: 1 + (len(given) - 1) // CHUNK * CHUNK])
+        chunks = max(chunks_of(_at_least(frames)), known.shape[0])
+        return self._video(self._fill(prompt, _Window.starting(known, chunks), seed), frames)
+
+    def extend(self, video: Frames, prompt: str = "", frames: int = 16, seed: int = 0, backward: bool = False) -> Video:
+        """Return the clip with `frames` more after it, or before it. The clip itself is kept as it is."""
+        video = fit(video)
+        if backward:
+            return Video(np.concatenate([self._before(video, prompt, _at_least(frames), seed), video]), FPS)
+        more = list(self._onward(video, prompt, frames, seed, None))
+        return Video(np.concatenate([video, *more])[: len(video) + frames], FPS)
+
+    def _before(self, video: Frames, prompt: str, frames: int, seed: int) -> Frames:
+        made: list[Frames] = []
+        head, done = video, 0
+        while done < frames:
+            known = self._groups(head[: _CONTEXT * CHUNK])
+            window = _Window.ending(known, _WINDOW)
+            clip = self._decode(self._fill(prompt, window, seed + len(made)))
+            new = clip[: len(clip) - CHUNK * len(known)]
+            made.insert(0, new)
+            head, done = np.concatenate([new, head]), done + len(new)
+        return np.concatenate(made)[-frames:]
+
+    def _onward(
+        self, video: Frames, prompt: str, frames: int, seed: int, actions: Sequence[int] | None
+    ) -> Iterator[Frames]:
+        """Yield `frames` frames or a few more, window by window; memory does not grow."""
+        done, number, tail = 0, 0, video[-(1 + (_CONTEXT - 1) * CHUNK) :]
+        while done < frames:
+            known = self._encode(tail[: 1 + (len(tail) - 1) // CHUNK * CHUNK])
+            given = 1 + (len(known) - 1) * CHUNK
+            window = _Window.starting(known, _WINDOW)
+            acted = None if actions is None else _actions(actions[done : done + CHUNK * _WINDOW], len(known), _WINDOW)
+            clip = self._decode(self._fill(prompt, window, seed * 1009 + number, acted))
+            new = clip[given:]
+            yield new
+            tail = np.concatenate([tail, new])[-(1 + (_CONTEXT - 1) * CHUNK) :]
+            done, number = done + len(new), number + 1
+
+    def long_video(self, prompt: str, frames: int, size: Size = (64, 64), seed: int = 0) -> Iterator[Frames]:
+        """Yield a video of any length piece by piece, by repeated extension in constant memory."""
+        first = self.text_to_video(prompt, min(frames, 1 + (_WINDOW - 1) * CHUNK), size, seed).frames
+        yield first
+        left = frames - len(first)
+        for piece in self._onward(first, prompt, left, seed, None):
+            yield piece[:left]
+            left -= len(piece)
+
+    def connect(self, a: Frames, b: Frames, prompt: str = "", seed: int = 0) -> Video:
+        """Return a, a transition of 20 frames, and b."""
+        a, b = fit(a), fit(b)
+        if a.shape[1:] != b.shape[1:]:
+            raise ConfigError(f"clips to connect must have one size, got {a.shape[1:3]} and {b.shape[1:3]}")
+        return Video(np.concatenate([a, self._between(a, b, prompt, seed), b]), FPS)
+
+    def loop(self, video: Frames, prompt: str = "", seed: int = 0) -> Video:
+        """Return the clip with a transition from its end to its beginning: played again and again, it has no seam."""
+        video = fit(video)
+        return Video(np.concatenate([video, self._between(video, video, prompt, seed)]), FPS)
+
+    def _between(self, a: Frames, b: Frames, prompt: str, seed: int) -> Frames:
+        start = self._encode(a[-(1 + (_CONTEXT - 1) * CHUNK) :][: 1 + (min(len(a), 5) - 1) // CHUNK * CHUNK])
+        end = self._groups(b[: _CONTEXT * CHUNK])
+        window = _Window.between(start, end, _BRIDGE)
+        clip = self._decode(self._fill(prompt, window, seed))
+        return clip[1 + (len(start) - 1) * CHUNK : len(clip) - CHUNK * len(end)]
+
+    def edit(self, video: Frames, prompt: str, strength: float = 0.75, seed: int = 0) -> Video:
+        """Return the clip redrawn by another text: 0 keeps it, 1 keeps nothing (SDEdit, arXiv:2108.01073)."""
+        if not 0 <= strength <= 1:
+            raise ConfigError(f"strength must be between 0 and 1, got {strength}")
+        known = self._encode(fit(video))
+        if strength == 0:
+            return self._video(known, len(video))
+        window = _Window(known, torch.zeros(len(known), dtype=torch.bool))
+        return self._video(self._fill(prompt, window, seed, start=1 - strength), len(video))
+
+    def rollout(self, image: Frames, actions: Sequence[str], prompt: str = "", seed: int = 0) -> Video:
+        """Return what follows an image [H, W, 3] of the world of blocks under one action per frame.
+
+        Raises:
+            ConfigError: an action is unknown.
+        """
+        for action in actions:
+            if action not in ACTIONS:
+                raise unknown("action", action, ACTIONS)
+        codes = [ACTIONS.index(a) for a in actions]
+        first = fit(image[None])
+        more = list(self._onward(first, prompt, len(codes), seed, codes))
+        return Video(np.concatenate([first, *more])[: 1 + len(codes)], FPS)
+
+    def _fill(
+        self, prompt: str, window: _Window, seed: int, actions: Tensor | None = None, start: float = 0.0
+    ) -> Tensor:
+        """Return the latent [K, C, h, w] with what was asked for filled in."""
+        m, o = self.model, self.options
+        text = self.read(prompt, seed)
+        noise = torch.Generator().manual_seed(seed & (2**63 - 1))
+        eps = torch.randn(window.known.shape, generator=noise)[None]
+        guided = bool(text) and o.guidance != 1
+        texts = [text, ""] if guided else [text]
+        with torch.inference_mode():
+            ids = m.words.encode(texts, m.transformer.config.text_length)
+            said = m.transformer.text(ids)
+            acts = torch.zeros(1, len(window.known), CHUNK, dtype=torch.long) if actions is None else actions[None]
+
+            def predict(z: Tensor, level: Tensor) -> Tensor:
+                n = len(texts)
+                found = m.transformer.denoise(
+                    z.expand(n, -1, -1, -1, -1), level.expand(n, -1), said, acts.expand(n, -1, -1)
+                )
+                return found[1:] + o.guidance * (found[:1] - found[1:]) if guided else found
+
+            return diffusion.sample(predict, eps, window.known[None], window.given[None], o, start)[0]
+
+    def read(self, prompt: str, seed: int = 0) -> str:
+        """Return the caption that the model gets for a prompt; words that it does not know are named in a warning."""
+        if not prompt.strip():
+            return ""
+        text = expand(prompt, seed) if self.expanded else prompt
+        if strange := self.model.words.unknown(text):
+            warnings.warn(f"words that the model does not know: {', '.join(strange)}", PromptWarning, stacklevel=3)
+        return text
+
+    def _encode(self, frames: Frames) -> Tensor:
+        with torch.inference_mode():
+            return self.model.autoencoder.encode(to_tensor(fit(frames))[None])[0]
+
+    def _groups(self, frames: Frames) -> Tensor:
+        """Encode frames [4n, H, W, 3] as chunks of four, none of them the image that begins a clip; less than four are held."""
+        frames = np.concatenate([frames, np.repeat(frames[-1:], max(0, CHUNK - len(frames)), axis=0)])
+        # The first chunk of a clip is its first frame four times: with one frame more, that one can be left out.
+        whole = frames[: len(frames) // CHUNK * CHUNK]
+        with torch.inference_mode():
+            chunks = to_chunks(to_tensor(np.concatenate([whole[:1], whole]))[None])
+            return self.model.autoencoder.encode_chunks(chunks[:, 1:])[0]
+
+    def _decode(self, z: Tensor) -> Frames:
+        with torch.inference_mode():
+            return np.concatenate([to_uint8(part[0]) for part in self.model.autoencoder.stream(z[None])])
+
+    def _video(self, z: Tensor, frames: int) -> Video:
+        return Video(self._decode(z)[:frames], FPS)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A latent [K, C, h, w] and which of its chunks are given [K]."""
+
+    known: Tensor
+    given: Tensor
+
+    @staticmethod
+    def open(chunks: int, size: Size, channels: int = 16) -> _Window:
+        h, w = size[0] // STRIDE, size[1] // STRIDE
+        return _Window(torch.zeros(chunks, channels, h, w), torch.zeros(chunks, dtype=torch.bool))
+
+    @staticmethod
+    def starting(known: Tensor, chunks: int) -> _Window:
+        return _Window.between(known, known[:0], chunks)
+
+    @staticmethod
+    def ending(known: Tensor, chunks: int) -> _Window:
+        return _Window.between(known[:0], known, chunks)
+
+    @staticmethod
+    def between(start: Tensor, end: Tensor, chunks: int) -> _Window:
+        asked = torch.zeros(chunks - len(start) - len(end), *start.shape[1:])
+        given = torch.tensor([True] * len(start) + [False] * len(asked) + [True] * len(end))
+        return _Window(torch.cat([start, asked, end]), given)
+
+
+def grid_size(size: Size) -> Size:
+    """Return the nearest (height, width) that the patches fill, at least one patch; says so when it is another."""
+    if min(size) < 1:
+        raise ConfigError(f"height and width must be at least 1, got {size[0]}x{size[1]}")
+    found = tuple(max(GRID, round(s / GRID) * GRID) for s in size)
+    if found != tuple(size):
+        told = f"{size[0]}x{size[1]} does not fit the grid of {GRID} pixels: {found[0]}x{found[1]} is made"
+        warnings.warn(told, PromptWarning, stacklevel=3)
+    return found[0], found[1]
+
+
+def fit(frames: Frames) -> Frames:
+    """Return frames [T, H, W, 3 or 4] as RGB at the nearest size that the patches fill; alpha is laid over white.
+
+    Raises:
+        ConfigError: the array is no clip.
+    """
+    if frames.ndim != 4 or frames.shape[-1] not in (3, 4) or 0 in frames.shape or frames.dtype != np.uint8:
+        raise ConfigError(f"a clip must be uint8 [T, H, W, 3], got {frames.dtype} {frames.shape}")
+    if frames.shape[-1] == 4:
+        alpha = frames[..., 3:].astype(np.float32) / 255
+        frames = (frames[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
+    size = grid_size((frames.shape[1], frames.shape[2]))
+    if size == frames.shape[1:3]:
+        return frames
+    from sora_eval.video import resize
+
+    return resize(frames, size)
+
+
+def _at_least(frames: int) -> int:
+    if frames < 1:
+        raise ConfigError(f"a clip has at least 1 frame, got {frames}")
+    return frames
+
+
+def _actions(codes: Sequence[int], known: int, chunks: int) -> Tensor:
+    """Return the actions of a window [K, 4]: none in the given chunks, then one per frame."""
+    asked = (chunks - known) * CHUNK
+    row = [*codes[:asked], *[0] * (asked - len(codes[:asked]))]
+    return torch.cat([torch.zeros(known, CHUNK, dtype=torch.long), torch.tensor(row).reshape(-1, CHUNK)])

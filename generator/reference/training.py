@@ -1,0 +1,277 @@
+"""The training loop that both networks share: resumable at any moment, atomic checkpoints, EMA weights, curves.
+
+A step depends on nothing but the state and its number: data and noise of step n are drawn from (seed, n). So a run that was killed goes
+on from its last checkpoint and comes to the same weights as one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
+
+from sora_eval.errors import ConfigError
+from sora_eval.types import digest
+from sora_eval.video import replacing
+
+STATE = "state.pt"
+LOG = "log.jsonl"
+EMA = "ema.safetensors"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast: the learning rate rises over `warmup` steps, stays, and falls to 0 over the last `decay` steps.
+
+    steps: the last one. milestones: steps whose whole state is kept, for decays that branch off.
+    """
+
+    steps: int
+    warmup: int = 200
+    decay: int = 0
+    ema: float = 0.999
+    clip: float = 1.0
+    save_s: float = 120.0
+    log_every: int = 50
+    milestones: tuple[int, ...] = ()
+
+    def factor(self, step: int) -> float:
+        """Return the learning rate of a step as a share of the full one."""
+        rise = min(1.0, (step + 1) / max(1, self.warmup))
+        left = (self.steps - step) / self.decay if self.decay else 1.0
+        return rise * min(1.0, max(0.0, left))
+
+
+class Job(Protocol):
+    """What is trained: the network, its optimisers, and the loss of a step."""
+
+    @property
+    def network(self) -> nn.Module:
+        """Return the network."""
+
+    def optimisers(self) -> list[torch.optim.Optimizer]:
+        """Return the optimisers, with their full learning rates."""
+
+    def loss(self, step: int, rank: int = 0) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss of step `step` and figures for the log; processes that train together draw different clips."""
+
+    def preview(self, network: nn.Module, folder: Path, step: int) -> None:
+        """Write a sheet of samples at fixed seeds and prompts."""
+
+
+@dataclass
+class _State:
+    step: int = 0
+    seconds: float = 0.0
+    clips: int = 0
+    ema: dict[str, Tensor] = field(default_factory=dict)
+
+
+def device() -> torch.device:
+    """Return the GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast(where: torch.device) -> AbstractContextManager[Any]:
+    """Return the context in which matrix products are in bfloat16, where the machine is fast at it."""
+    fast = where.type == "cuda" or torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return torch.autocast(where.type, torch.bfloat16) if fast else nullcontext()
+
+
+def fit(job: Job, folder: Path, schedule: Schedule, settings: Mapping[str, Any], start: Path | None = None) -> Path:
+    """Train until `schedule.steps` and return the file of the EMA weights; a run that is in the folder goes on.
+
+    start: a kept state of another run, from which a new run begins (a decay that branches off).
+
+    Raises:
+        ConfigError: the folder holds a run with other settings, or its state can't be read.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    network, optimisers = job.network, job.optimisers()
+    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    base = [[g["lr"] for g in o.param_groups] for o in optimisers]
+    state = _State(ema={k: v.detach().clone() for k, v in network.state_dict().items()})
+    found = folder / STATE
+    if found.exists() or start is not None:
+        _load(found if found.exists() else start, network, optimisers, state, settings)  # type: ignore[arg-type]
+    clock, saved = time.perf_counter(), time.perf_counter()
+    earlier, first = state.seconds, state.step
+    writer = _curves(folder) if rank == 0 else None
+    rows: list[dict[str, float]] = []
+    try:
+        while state.step < schedule.steps:
+            for optimiser, rates in zip(optimisers, base, strict=True):
+                for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                    group["lr"] = rate * schedule.factor(state.step)
+            loss, figures = job.loss(state.step, rank)
+            loss.backward()  # type: ignore[no-untyped-call]
+            _share(network, world)
+            norm = nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
+            if not torch.isfinite(norm):
+                raise FloatingPointError(f"step {state.step}: the gradient is not finite")
+            for optimiser in optimisers:
+                optimiser.step()
+                optimiser.zero_grad(set_to_none=True)
+            state.step += 1
+            if rank:
+                continue
+            _average(state.ema, network, min(schedule.ema, state.step / (9 + state.step)))
+            state.clips += int(figures.pop("clips", 0)) * world
+            state.seconds = earlier + time.perf_counter() - clock
+            rows.append({"loss": float(loss.detach()), "norm": float(norm), **figures})
+            if state.step % schedule.log_every == 0 or state.step == schedule.steps:
+                _log(folder, state, rows, schedule, (state.step - first) / (state.seconds - earlier + 1e-9), writer)
+                rows = []
+            milestone = state.step in schedule.milestones
+            if milestone or state.step == schedule.steps or time.perf_counter() - saved > schedule.save_s:
+                _save(found, network, optimisers, state, settings)
+                saved = time.perf_counter()
+            if milestone:
+                _save(folder / f"kept-{state.step:07d}.pt", network, optimisers, state, settings)
+    finally:
+        if writer is not None:
+            writer.close()
+    return export(folder, job, state) if rank == 0 else folder / EMA
+
+
+def together(work: Callable[..., None], workers: int, folder: Path, *args: Any) -> None:
+    """Call work(*args) in processes that train together, one thread each: on a CPU two of them beat one with two threads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    meeting = folder / "meeting"
+    meeting.unlink(missing_ok=True)
+    spawn(_begin, (work, workers, str(meeting.absolute()), args), nprocs=workers)  # type: ignore[no-untyped-call]
+    meeting.unlink(missing_ok=True)
+
+
+def _begin(rank: int, work: Callable[..., None], workers: int, meeting: str, args: Sequence[Any]) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=workers)
+    try:
+        work(*args)
+    finally:
+        dist.destroy_process_group()
+
+
+def _share(network: nn.Module, world: int) -> None:
+    """Average the gradients over the processes."""
+    if world == 1:
+        return
+    params = list(network.parameters())
+    flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in params])
+    dist.all_reduce(flat)
+    for p, part in zip(params, torch.split(flat / world, [p.numel() for p in params]), strict=True):
+        p.grad = part.reshape(p.shape)
+
+
+def export(folder: Path, job: Job, state: _State) -> Path:
+    """Write the EMA weights as they are now, with a sheet of samples."""
+    from safetensors.torch import save_file
+
+    live = {k: v.detach().clone() for k, v in job.network.state_dict().items()}
+    job.network.load_state_dict(state.ema)
+    job.preview(job.network, folder, state.step)
+    job.network.load_state_dict(live)
+    path = folder / EMA
+    with replacing(path) as part:
+        save_file({k: v.contiguous().cpu() for k, v in state.ema.items()}, part)
+    return path
+
+
+@torch.no_grad()
+def _average(ema: dict[str, Tensor], network: nn.Module, keep: float) -> None:
+    now = network.state_dict()
+    floats = [k for k, v in now.items() if v.is_floating_point()]
+    torch._foreach_lerp_([ema[k] for k in floats], [now[k] for k in floats], 1 - keep)
+    for k in now.keys() - set(floats):
+        ema[k].copy_(now[k])
+
+
+def _save(
+    path: Path,
+    network: nn.Module,
+    optimisers: Sequence[torch.optim.Optimizer],
+    state: _State,
+    settings: Mapping[str, Any],
+) -> None:
+    content = {
+        "network": network.state_dict(),
+        "optimisers": [o.state_dict() for o in optimisers],
+        "ema": state.ema,
+        "step": state.step,
+        "seconds": state.seconds,
+        "clips": state.clips,
+        "settings": json.dumps(settings, sort_keys=True),
+    }
+    with replacing(path) as part:
+        torch.save(content, part)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+
+
+def _load(
+    path: Path,
+    network: nn.Module,
+    optimisers: Sequence[torch.optim.Optimizer],
+    state: _State,
+    settings: Mapping[str, Any],
+) -> None:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ConfigError(f"{path} can't be read as a training state ({type(error).__name__})") from error
+    before = json.loads(content["settings"])
+    if differing := [k for k in settings if before.get(k) != settings[k]]:
+        told = ", ".join(f"{k}={before.get(k)} (asked: {settings[k]})" for k in differing)
+        raise ConfigError(f"{path} is the state of a run with {told}; name another folder with out=...")
+    network.load_state_dict(content["network"])
+    for optimiser, values in zip(optimisers, content["optimisers"], strict=True):
+        optimiser.load_state_dict(values)
+    where = next(network.parameters()).device
+    state.ema = {k: v.to(where) for k, v in content["ema"].items()}
+    state.step, state.seconds, state.clips = content["step"], content["seconds"], content["clips"]
+
+
+def _curves(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "curves"))
+
+
+def _log(
+    folder: Path, state: _State, rows: Sequence[Mapping[str, float]], schedule: Schedule, rate: float, writer: Any
+) -> None:
+    keys = {k for row in rows for k in row}
+    means = {k: math.fsum(r[k] for r in rows if k in r) / sum(k in r for r in rows) for k in sorted(keys)}
+    line = {"step": state.step, "seconds": round(state.seconds, 1), "clips": state.clips, **means}
+    with (folder / LOG).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    left = (schedule.steps - state.step) / max(rate, 1e-9)
+    told = " ".join(f"{k} {v:.4g}" for k, v in means.items())
+    print(f"step {state.step}/{schedule.steps} {told} | {rate:.2f} steps/s, {left / 60:.0f} min left", flush=True)
+    if writer is not None:
+        for k, v in means.items():
+            writer.add_scalar(k, v, state.step)
+
+
+def spent(folder: Path) -> dict[str, float]:
+    """Return what a run has cost so far: steps, clips and seconds of its processes' wall time."""
+    last = json.loads((folder / LOG).read_text(encoding="utf-8").splitlines()[-1])
+    return {key: last[key] for key in ("step", "clips", "seconds")}
+
+
+def noise_of(seed: int, step: int, what: str) -> torch.Generator:
+    """Return the noise of a step."""
+    return torch.Generator().manual_seed(int(digest([what, seed, step])[:15], 16))

@@ -1,0 +1,88 @@
+import json
+import pickle
+import shutil
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from sora_eval.errors import ConfigError
+from sora_eval.generator.reference import model
+
+
+def header(path):
+    with safe_open(path, "pt") as file:
+        return dict(file.metadata())
+
+
+@pytest.fixture
+def copy(checkpoint, tmp_path):
+    for path in checkpoint.parent.glob("*.safetensors"):
+        shutil.copy(path, tmp_path / path.name)
+    return tmp_path / checkpoint.name
+
+
+def test_what_was_saved_is_loaded(copy):
+    found = model.load(str(copy))
+    assert found.name == "tiny"
+    assert found.about == {"steps": 0}
+    assert len(found.words) > 300
+    half = load_file(copy)
+    assert all(v.dtype in (torch.float16, torch.int64) for v in half.values())
+    weights = found.transformer.state_dict()
+    assert all(torch.equal(weights[k], v.float()) for k, v in half.items())
+    assert found.hash == header(copy)["sha256"] == model.hash_of(half)
+
+
+def test_a_pickle_is_refused(tmp_path):
+    for name, write in {
+        "old.safetensors": lambda p: p.write_bytes(pickle.dumps({"a": 1})),
+        "new.safetensors": lambda p: torch.save({"a": 1}, p),
+    }.items():
+        path = tmp_path / name
+        write(path)
+        with pytest.raises(ConfigError, match="pickle"):
+            model.load(str(path))
+
+
+def test_a_file_that_was_cut_short_is_refused(copy):
+    whole = copy.read_bytes()
+    for size in (0, 5, 100, len(whole) // 2, len(whole) - 1):
+        copy.write_bytes(whole[:size])
+        with pytest.raises(ConfigError, match="damaged or cut short"):
+            model.load(str(copy))
+
+
+def test_a_changed_weight_is_noticed(copy):
+    raw = bytearray(copy.read_bytes())
+    raw[-100] ^= 1
+    copy.write_bytes(raw)
+    with pytest.raises(ConfigError, match="hash is wrong"):
+        model.load(str(copy))
+
+
+def test_another_version_kind_or_origin_is_refused(copy):
+    weights, about = load_file(copy), header(copy)
+    save_file(weights, copy, {**about, "format": "0"})
+    with pytest.raises(ConfigError, match="format 0"):
+        model.load(str(copy))
+    save_file(weights, copy)
+    with pytest.raises(ConfigError, match="no checkpoint of the reference generator"):
+        model.load(str(copy))
+    with pytest.raises(ConfigError, match="kind autoencoder"):
+        model.load(str(copy.parent / "autoencoder.safetensors"))
+
+
+def test_latents_of_another_autoencoder_are_refused(copy):
+    facts = json.loads(header(copy)["facts"])
+    save_file(load_file(copy), copy, {**header(copy), "facts": json.dumps({**facts, "autoencoder": "0" * 64})})
+    with pytest.raises(ConfigError, match="another autoencoder"):
+        model.load(str(copy))
+
+
+def test_names_and_paths(tmp_path):
+    with pytest.raises(ConfigError, match="32x"):
+        model.load("33x")
+    with pytest.raises(ConfigError, match="there is no checkpoint"):
+        model.load(str(tmp_path / "none.safetensors"))

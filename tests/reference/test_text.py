@@ -1,0 +1,88 @@
+import re
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sora_eval import registry
+from sora_eval.generator.reference.text import LENGTH, SETTINGS, TextEncoder, expand, words_of, world_vocabulary
+from sora_eval.world.families import FAMILIES, common
+from sora_eval.world.palette import COLOURS
+
+TURNED = {"left", "right", "up", "down", "closer", "away", "front", "behind", "above", "below", "forward", "towards"}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_word_of_the_world_is_known(name):
+    vocabulary, family = world_vocabulary(), FAMILIES[name]
+    for i in range(200):
+        rng = np.random.default_rng([i, 77])
+        params = family.sample(rng)
+        for long in (False, True):
+            assert vocabulary.unknown(family.caption(params, rng, long=long)) == []
+
+
+def test_the_settings_of_all_probes_are_known_and_in_training():
+    assert {registry.probe(n).setting for n in registry.probe_names()} <= set(SETTINGS)
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=st.sampled_from(sorted(FAMILIES)), number=st.integers(0, 10**6), seed=st.integers(0, 10**6))
+def test_the_expander_keeps_every_word_and_adds_no_other_meaning(name, number, seed):
+    rng = np.random.default_rng(number)
+    prompt = FAMILIES[name].caption(FAMILIES[name].sample(rng), rng)
+    text = expand(prompt, seed)
+    assert text.lower().startswith(prompt.lower().rstrip("."))
+    assert expand(prompt, seed) == text
+    added = words_of(text[len(prompt) :])
+    # What is added names no new colour of a thing, no number and no direction; the light's side is no direction of a thing.
+    assert set(added) & set(COLOURS) <= set(words_of(prompt)) & set(COLOURS)
+    assert not any(re.fullmatch(r"\d+(\.\d+)?", w) for w in added)
+    without_light = re.sub(r"light from (the left|the right|above)", "", text[len(prompt) :])
+    assert not set(words_of(without_light)) & TURNED
+
+
+def test_the_expander_adds_what_is_left_open_and_nothing_twice():
+    text = expand("a red ball rolls to the left", 3)
+    assert text.startswith("A red ball rolls to the left.")
+    assert "The red ball is" in text
+    assert "tiles" in text
+    assert text.count("camera") == 1
+    long = "A red ball rolls to the left. The red ball is small and plain. The camera does not move."
+    assert expand(long, 3).count("The red ball is") == 1
+    assert len({expand("a red ball stands still", s) for s in range(20)}) > 5
+
+
+def test_an_expanded_prompt_is_never_longer_than_what_is_read():
+    for name, family in FAMILIES.items():
+        rng = np.random.default_rng([5, *name.encode()])
+        for _ in range(30):
+            prompt = f"{family.caption(family.sample(rng), rng)} {SETTINGS[2]}"
+            assert len(words_of(expand(prompt))) <= max(LENGTH, len(words_of(prompt)))
+
+
+def test_an_empty_prompt_is_refused():
+    with pytest.raises(ValueError, match="empty"):
+        expand("  ")
+
+
+def test_unknown_words_are_named_once():
+    assert world_vocabulary().unknown("A red dinosaur eats a dinosaur.") == ["dinosaur", "eats"]
+
+
+def test_padding_has_no_influence():
+    torch.manual_seed(0)
+    encoder = TextEncoder(50, 16, 2, 2, 24, pooled=8)
+    ids = torch.randint(2, 50, (1, 9))
+    padded = torch.nn.functional.pad(ids, (0, 15))
+    (a, _, p), (b, known, q) = encoder(ids), encoder(padded)
+    assert torch.allclose(a, b[:, :9], atol=1e-5)
+    assert torch.allclose(p, q, atol=1e-5)
+    assert known.sum() == 9
+
+
+def test_the_lights_and_floors_that_are_added_are_the_worlds():
+    words = {w for s in range(40) for w in words_of(expand("a red ball stands still", s))}
+    assert {w for light in common.SAMPLED_LIGHTS for w in words_of(common.LIGHT_WORDS[light])} <= words
