@@ -42,6 +42,7 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/installed
+	@$(BIN)/python -c "import diffusers" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m sora_eval.bench
 
 validate: $(VENV)/installed

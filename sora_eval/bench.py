@@ -1,4 +1,4 @@
-"""`make bench`: how fast the world, the tracker and the probes are, as Markdown tables. One thread, one process."""
+"""`make bench`: how fast the world, the tracker and the probes are, as Markdown tables. The world: one thread, one process."""
 
 from __future__ import annotations
 
@@ -78,6 +78,20 @@ def main() -> None:
     print(size_table())
     print("\n## One clip from case to score\n")
     print(probe_table())
+    from sora_eval.generator.reference import bench, model
+    from sora_eval.generator.reference.tasks import Sampler
+
+    sampler = Sampler(model.load("32x"))
+    print("\n## Reference generator: sampling one clip of 64 x 64 x 17\n")
+    print(bench.sampling_table(sampler))
+    print("\n## Reference generator: quality by sampler steps\n")
+    print(bench.steps_table(sampler))
+    print("\n## Reference generator: time and memory by duration and size\n")
+    print(bench.growth_table(sampler))
+    print("\n## Reference generator: against the diffusers library, the same width, depth, tokens and text\n")
+    print(bench.block_table())
+    print("\n## Reference generator: training, one core\n")
+    print(bench.training_table())
 
 
 if __name__ == "__main__":

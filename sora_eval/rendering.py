@@ -17,7 +17,7 @@ from sora_eval.store import read_json, write_json, write_lines
 from sora_eval.types import Floats, plain
 from sora_eval.video import replacing, write_ffv1
 from sora_eval.world import VERSION, Clip, clip, scene_of
-from sora_eval.world.families import FAMILIES
+from sora_eval.world.families import FAMILIES, draw
 
 Level = Literal["none", "states", "full"]
 LEVELS: tuple[Level, ...] = ("none", "states", "full")
@@ -83,15 +83,6 @@ def _progress(rows: Iterator[dict[str, Any]], total: int) -> Iterator[dict[str, 
     from tqdm import tqdm
 
     yield from tqdm(rows, total=total, unit="clip")
-
-
-def draw(family: str, number: int, seed: int, stream: str = "training") -> tuple[dict[str, Any], np.random.Generator]:
-    """Return the parameters of member `number` of a family in a stream, and the generator that goes on with its words.
-
-    Streams ("training", "heldout") are disjoint, also from the probes', whose seeds begin with the word "probe".
-    """
-    rng = np.random.default_rng([seed, *stream.encode(), *family.encode(), number])
-    return FAMILIES[family].sample(rng), rng
 
 
 def render_one(family: str, number: int, profile: Profile, out: Path, seed: int, truth: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ RUN/scores/GENERATOR/CASE.HASH.json
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -114,3 +115,17 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write JSON lines, whole or not at all."""
     with replacing(path) as part:
         part.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+
+
+def put_between(page: Path, name: str, text: str) -> None:
+    """Replace what stands between the comments "<!-- NAME: ... -->" and "<!-- /NAME -->" of a Markdown page.
+
+    Raises:
+        ConfigError: the page has no such comments.
+    """
+    before = page.read_text(encoding="utf-8")
+    found = re.search(rf"(<!-- {re.escape(name)}: [^\n]*-->\n)(.*?)(<!-- /{re.escape(name)} -->)", before, re.DOTALL)
+    if found is None:
+        raise ConfigError(f"{page}: the comments <!-- {name}: ... --> and <!-- /{name} --> are missing")
+    with replacing(page) as part:
+        part.write_text(f"{before[: found.end(1)]}\n{text}\n\n{before[found.start(3) :]}", encoding="utf-8")

@@ -42,9 +42,9 @@ def test_the_bare_names_are_not_importable(tmp_path):
 def test_lower_layers_do_not_import_higher_ones():
     layers = [
         ["types", "errors", "video", "processes"],
-        ["world", "tracking", "metrics", "stats"],
+        ["world", "tracking", "metrics", "stats", "store"],
         ["generator", "probes", "registry"],
-        ["store", "evaluate", "validity", "export", "rendering"],
+        ["evaluate", "validity", "export", "rendering"],
         ["reporting"],
         ["app", "cli", "bench"],
     ]

@@ -19,12 +19,11 @@ from torch import Tensor
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference.autoencoder import Autoencoder
 from sora_eval.processes import pool
-from sora_eval.rendering import draw
 from sora_eval.store import read_json, write_json
 from sora_eval.types import Frames
 from sora_eval.video import replacing
 from sora_eval.world import clip, scene_of
-from sora_eval.world.families import FAMILIES
+from sora_eval.world.families import FAMILIES, draw
 from sora_eval.world.scene import Scene
 
 FPS = 8.0
@@ -32,6 +31,7 @@ FPS = 8.0
 ACTIONS: tuple[str, ...] = ("none", "forward", "turn left", "turn right", "break", "place")
 """What a figure can be told in the world of blocks; a frame's action is its index here."""
 _WORDINGS = 3
+_AT_ONCE = 16
 _IMAGE_SCENE_S = 2.0
 
 
@@ -202,10 +202,11 @@ def encode(folder: Path, network: Autoencoder, tag: str, where: torch.device) ->
         path = out / shard.path.name
         if path.exists():
             continue
-        with torch.no_grad():
-            parts = [network.encode(to_tensor(c[None]).to(where))[0].half().cpu().numpy() for c in shard.frames()]
+        with torch.no_grad(), torch.autocast(where.type, torch.bfloat16):
+            clips = np.array_split(shard.frames(), -(-len(shard.items) // _AT_ONCE))
+            parts = [network.encode(to_tensor(c).to(where), at_once=2).half().cpu().numpy() for c in clips]
         with replacing(path) as part, part.open("wb") as file:
-            np.save(file, np.stack(parts))
+            np.save(file, np.concatenate(parts))
     return out
 
 

@@ -24,15 +24,15 @@ from sora_eval.world.families import common
 
 _WINDOW = 3
 _PIXELS = 12 * 64 * 64
-_LATENT_NOISE = 0.1
-_SATURATED = 3.0
+_LATENT_NOISE = 0.05
+_SATURATED = 5.0
 
 
 class AutoencoderJob:
     """Reconstruct windows of three chunks: L1 and twice the squared error, saturated pixels counted more.
 
     Saturated pixels are the objects. (Weights like these are harmless here and ruinous in the diffusion loss.) Latents get noise of
-    a tenth of their spread, so that the decoder forgives small errors of the transformer.
+    a twentieth of their spread, so that the decoder forgives small errors of the transformer.
     """
 
     def __init__(self, network: Autoencoder, shards: Sequence[Shard], seed: int, rate: float) -> None:

@@ -16,11 +16,10 @@ import torch
 
 from sora_eval.generator.reference.data import ACTIONS, FPS, actions_of, to_tensor, to_uint8
 from sora_eval.generator.reference.tasks import Sampler
-from sora_eval.rendering import draw
 from sora_eval.tracking.world import track
 from sora_eval.types import Floats, Frames, Tracks, Video
 from sora_eval.world import clip, scene_of
-from sora_eval.world.families import FAMILIES
+from sora_eval.world.families import FAMILIES, draw
 from sora_eval.world.families.common import SHAPES
 
 SIZE, FRAMES = (64, 64), 17

@@ -141,10 +141,17 @@ def _autoencoder(plan: Plan) -> Path:
     network = Autoencoder(AutoencoderConfig())
     network.load_state_dict(_weights(plan.folder / "autoencoder"))
     path = plan.folder / f"{model.AUTOENCODER}.safetensors"
-    model.save_autoencoder(
-        path, network, {"plan": asdict(plan.autoencoder), **training.spent(plan.folder / "autoencoder")}
-    )
+    shards = data.read(Path(plan.data.folder) / "training")[: plan.data.shards]
+    about = _cost(plan, plan.folder / "autoencoder", jobs.AutoencoderJob(network, shards, plan.seed, 0.0))
+    model.save_autoencoder(path, network, {"plan": asdict(plan.autoencoder), **about})
     return path
+
+
+def _cost(plan: Plan, folder: Path, job: training.Job, trunk: Path | None = None) -> dict[str, Any]:
+    """Return what a run has cost; processes that train together do the same work each, on clips of their own."""
+    spent = training.spent(folder, trunk)
+    alike = 1 if torch.cuda.is_available() else plan.workers
+    return {**spent, "flops": alike * training.flops(job, int(spent["steps"])), "processes": alike}
 
 
 def _autoencoder_work(plan: Plan, folder: Path) -> None:
@@ -167,29 +174,35 @@ def _transformer(plan: Plan) -> Path:
     name = p.name if p.units else "trunk"
     folder = plan.folder / name
     _train(_transformer_work, plan, folder)
-    words = world_vocabulary()
-    network = Transformer(TransformerConfig(words=len(words)))
+    network = Transformer(TransformerConfig(words=len(world_vocabulary())))
     network.load_state_dict(_weights(folder))
-    _, pixels = model.load_autoencoder(plan.folder / f"{model.AUTOENCODER}.safetensors")
+    job, pixels = _diffusion(plan, network)
+    about = _cost(plan, folder, job, plan.folder / "trunk" if p.units and not p.square else None)
     path = plan.folder / f"{name}.safetensors"
-    model.save_transformer(path, network, words, pixels, {"plan": asdict(p), **training.spent(folder)})
+    model.save_transformer(path, network, job.words, pixels, {"plan": asdict(p), **about})
     return path
+
+
+def _diffusion(plan: Plan, network: Transformer) -> tuple[jobs.DiffusionJob, str]:
+    """Return the job of a transformer, and the hash of the autoencoder whose latents it learns."""
+    p = plan.transformer
+    _, pixels = model.load_autoencoder(plan.folder / f"{model.AUTOENCODER}.safetensors")
+    source = Path(plan.data.folder) / "training"
+    recipe = jobs.Recipe(tokens=p.tokens, seed=plan.seed, image_steps=p.unit, square=p.square)
+    latents = source / f"latents-{pixels[:12]}"
+    return jobs.DiffusionJob(network, world_vocabulary(), source, latents, recipe, plan.data.shards), pixels
 
 
 def _transformer_work(plan: Plan, folder: Path) -> None:
     p, where = plan.transformer, training.device()
     torch.manual_seed(plan.seed)
-    words = world_vocabulary()
-    network = Transformer(TransformerConfig(words=len(words))).to(where)
+    network = Transformer(TransformerConfig(words=len(world_vocabulary()))).to(where)
     if p.compiled:
         # Block by block: one compilation serves them all, and takes half a minute per shape instead of minutes.
         torch._dynamo.config.recompile_limit = 64
         for block in (*network.blocks, *network.text.layers):
             block.compile(dynamic=False)
-    _, pixels = model.load_autoencoder(plan.folder / f"{model.AUTOENCODER}.safetensors")
-    source = Path(plan.data.folder) / "training"
-    recipe = jobs.Recipe(tokens=p.tokens, seed=plan.seed, image_steps=p.unit, square=p.square)
-    job = jobs.DiffusionJob(network, words, source, source / f"latents-{pixels[:12]}", recipe, plan.data.shards)
+    job, pixels = _diffusion(plan, network)
     settings = {"tokens": p.tokens, "square": p.square, "unit": p.unit, "autoencoder": pixels}
     trunk = plan.folder / "trunk"
     if p.units:

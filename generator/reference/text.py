@@ -118,7 +118,7 @@ def expand(prompt: str, seed: int = 0) -> str:
 class TextEncoder(nn.Module):
     """Two small transformer layers over words; returns the words and a pooled vector."""
 
-    def __init__(self, words: int, width: int, depth: int, heads: int, length: int, pooled: int, queries: int = 8):
+    def __init__(self, words: int, width: int, depth: int, heads: int, length: int, pooled: int, queries: int = 2):
         super().__init__()
         self.length, self.heads = length, heads
         self.embed = nn.Embedding(words, width)

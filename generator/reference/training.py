@@ -266,10 +266,35 @@ def _log(
             writer.add_scalar(k, v, state.step)
 
 
-def spent(folder: Path) -> dict[str, float]:
-    """Return what a run has cost so far: steps, clips and seconds of its processes' wall time."""
-    last = json.loads((folder / LOG).read_text(encoding="utf-8").splitlines()[-1])
-    return {key: last[key] for key in ("step", "clips", "seconds")}
+def spent(folder: Path, trunk: Path | None = None) -> dict[str, Any]:
+    """Return what a run has cost so far, with the trunk that it branched off, and its curve.
+
+    steps, clips and seconds of wall time; curve: some 60 points (step, loss).
+    """
+    rows = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
+    last = rows[-1]
+    if trunk is not None and (trunk / LOG).exists():
+        before = [json.loads(line) for line in (trunk / LOG).read_text(encoding="utf-8").splitlines()]
+        rows = [row for row in before if row["step"] < rows[0]["step"]] + rows
+    # A run that was killed logs some steps twice: the later line is the one that counts.
+    curve = sorted({row["step"]: round(row["loss"], 4) for row in rows}.items())
+    thin = curve[:: max(1, len(curve) // 60)]
+    return {"steps": last["step"], "clips": last["clips"], "seconds": last["seconds"], "curve": thin}
+
+
+def flops(job: Job, steps: int, samples: int = 12) -> float:
+    """Return the floating-point operations of training for `steps` steps, from the forward passes of some of them.
+
+    Matrix products and convolutions are counted; backward costs twice the forward pass.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    total = 0
+    for step in range(0, steps, max(1, steps // samples)):
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            job.loss(step)
+        total += counter.get_total_flops()
+    return 3.0 * total / len(range(0, steps, max(1, steps // samples))) * steps
 
 
 def noise_of(seed: int, step: int, what: str) -> torch.Generator:

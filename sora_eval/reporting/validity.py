@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from sora_eval.errors import ConfigError
+from sora_eval.store import put_between
 from sora_eval.validity import ALL_LOOKS, AUC_LEAST, LOOK_CASES, LOOK_LEAST, ORACLE_LEAST, Told, TrackerCard
 from sora_eval.video import replacing
 
@@ -65,15 +65,7 @@ def put_summary(page: Path, rows: Sequence[Told], probes: Sequence[str], command
     Raises:
         ConfigError: the page has no such comments.
     """
-    text = page.read_text(encoding="utf-8")
-    head, start, rest = text.partition("<!-- validity: make validate writes this -->\n")
-    _, end, tail = rest.partition("<!-- /validity -->")
-    if not start or not end:
-        raise ConfigError(
-            f"{page}: the comments <!-- validity: make validate writes this --> and <!-- /validity --> are missing"
-        )
-    with replacing(page) as part:
-        part.write_text(f"{head}{start}\n`{command}`\n\n{summary(rows, probes)}\n\n{end}{tail}", encoding="utf-8")
+    put_between(page, "validity", f"`{command}`\n\n{summary(rows, probes)}")
 
 
 def summary(rows: Sequence[Told], probes: Sequence[str]) -> str:

@@ -5,10 +5,9 @@ from sora_eval import registry
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import data
 from sora_eval.generator.reference.data import ACTIONS, FPS
-from sora_eval.rendering import draw
 from sora_eval.types import digest
 from sora_eval.world import scene_of
-from sora_eval.world.families import FAMILIES
+from sora_eval.world.families import FAMILIES, draw
 
 
 @pytest.fixture
@@ -46,7 +45,9 @@ def test_training_heldout_and_probes_share_no_scene():
     # No stream begins like another. Families of words only (a candle: some 10^5 members) may meet by chance, others can't.
     for a, b in ((drawn["training"], drawn["heldout"]), (drawn["training"], probes), (drawn["heldout"], probes)):
         assert len(a & b) <= 2
-    single, relation = ({digest(draw(f, i, 0, s)[0]) for s in drawn for i in range(200)} for f in ("single", "relation"))
+    single, relation = (
+        {digest(draw(f, i, 0, s)[0]) for s in drawn for i in range(200)} for f in ("single", "relation")
+    )
     assert (len(single), len(relation)) == (400, 400)
     assert not relation & probes
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
+
+import numpy as np
 
 from sora_eval.world.families import (
     bite,
@@ -57,3 +60,12 @@ FAMILIES: dict[str, ModuleType] = {
     "topple": topple,
     "voxel": voxel,
 }
+
+
+def draw(family: str, number: int, seed: int, stream: str = "training") -> tuple[dict[str, Any], np.random.Generator]:
+    """Return the parameters of member `number` of a family in a stream, and the generator that goes on with its words.
+
+    Streams ("training", "heldout") are disjoint, also from the probes', whose seeds begin with the word "probe".
+    """
+    rng = np.random.default_rng([seed, *stream.encode(), *family.encode(), number])
+    return FAMILIES[family].sample(rng), rng

@@ -1,0 +1,196 @@
+"""Timings of the reference generator for `make bench`, each beside something it can be compared with in the same run."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from sora_eval.generator.reference import diffusion, training
+from sora_eval.generator.reference.autoencoder import STRIDE, Autoencoder, chunks_of
+from sora_eval.generator.reference.data import FPS
+from sora_eval.generator.reference.diffusion import Options
+from sora_eval.generator.reference.muon import Muon
+from sora_eval.generator.reference.tasks import Sampler
+from sora_eval.generator.reference.text import world_vocabulary
+from sora_eval.generator.reference.transformer import PATCH, Transformer, TransformerConfig
+
+PROMPT = "A red ball rolls to the left."
+_BATCH = 16
+
+
+def least(work: Callable[[], object], repeats: int = 3) -> float:
+    """Return the least time of several runs in seconds, after one that warms up."""
+    work()
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def peak(dtype: torch.dtype, side: int = 1536) -> float:
+    """Return this machine's operations per second in a large matrix product."""
+    a, b = (torch.randn(side, side).to(dtype) for _ in range(2))
+    return 2 * side**3 / least(lambda: a @ b, 5)
+
+
+def _operations(work: Callable[[], object]) -> float:
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return float(counter.get_total_flops())
+
+
+def sampling_table(sampler: Sampler) -> str:
+    """Return clips per second at 64 x 64 x 17, and the share of the machine's peak in matrix products, by steps."""
+    top = peak(torch.float32)
+    lines = [
+        f"Peak of a matrix product, float32, {torch.get_num_threads()} threads: {top / 1e9:.0f} GFLOP/s.\n",
+        "| steps | s / clip | clips / s | share of peak |",
+        "|---:|---:|---:|---:|",
+    ]
+    for steps in (4, 8, 16, 32):
+        s = Sampler(sampler.model, Options(steps=steps))
+        seconds = least(lambda s=s: s.text_to_video(PROMPT))  # type: ignore[misc]
+        done = _operations(lambda s=s: s.text_to_video(PROMPT))  # type: ignore[misc]
+        lines.append(f"| {steps} | {seconds:.2f} | {1 / seconds:.1f} | {done / seconds / top:.0%} |")
+    return "\n".join(lines)
+
+
+def growth_table(sampler: Sampler) -> str:
+    """Return time and memory as duration and size grow; clips of more than 4 s are made by extension, in constant memory."""
+    lines = ["| frames | size | tokens at once | s | peak memory of the process, MB |", "|---:|---|---:|---:|---:|"]
+    for frames, side in ((17, 64), (33, 64), (17, 128), (17, 256), (round(60 * FPS), 64), (round(60 * FPS), 256)):
+        start = time.perf_counter()
+        if frames <= 33:
+            sampler.text_to_video(PROMPT, frames, (side, side))
+        else:
+            for _ in sampler.long_video(PROMPT, frames, (side, side)):
+                pass
+        seconds = time.perf_counter() - start
+        tokens = min(chunks_of(frames), 5 if frames > 33 else 99) * (side // STRIDE // PATCH) ** 2
+        # Linux counts the peak in kilobytes; it never falls, so the rows go from small to large.
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        lines.append(f"| {frames} | {side} x {side} | {tokens} | {seconds:.1f} | {memory:.0f} |")
+    return "\n".join(lines)
+
+
+def block_table() -> str:
+    """Return our transformer against diffusers' Latte and CogVideoX blocks: same width, depth, heads, tokens, text; random weights."""
+    ours = Transformer(TransformerConfig(words=len(world_vocabulary()))).eval().requires_grad_(False)
+    c, tokens = ours.config, 80
+    lines = ["| network | parameters, M | ms per call, 2 x 80 tokens | ratio to ours |", "|---|---:|---:|---:|"]
+    z, t = torch.randn(2, 5, c.channels, 8, 8), torch.rand(2, 5)
+    ids = world_vocabulary().encode([PROMPT, PROMPT], c.text_length)
+    with torch.inference_mode():
+        text = ours.text(ids)
+        mine = least(lambda: ours.denoise(z, t, text), 20)
+        body = sum(p.numel() for p in ours.parameters()) - sum(p.numel() for p in ours.text.parameters())
+        lines.append(f"| ours | {body / 1e6:.1f} | {1e3 * mine:.1f} | 1.00 |")
+        for name, network, call in _others(c, tokens):
+            seconds = least(call, 20)
+            size = sum(p.numel() for p in network.parameters()) / 1e6
+            lines.append(f"| {name} | {size:.1f} | {1e3 * seconds:.1f} | {seconds / mine:.2f} |")
+    return "\n".join(lines)
+
+
+def _others(c: TransformerConfig, tokens: int) -> list[tuple[str, nn.Module, Callable[[], object]]]:
+    try:
+        library: Any = importlib.import_module("diffusers")
+    except ImportError:
+        return []
+    common = {"num_attention_heads": c.heads, "attention_head_dim": c.width // c.heads, "in_channels": c.channels}
+    latte = library.LatteTransformer3DModel(
+        **common,
+        num_layers=c.depth,
+        sample_size=8,
+        patch_size=PATCH,
+        out_channels=c.channels,
+        video_length=5,
+        caption_channels=c.text_width,
+        cross_attention_dim=c.width,
+        activation_fn="gelu-approximate",
+        norm_type="ada_norm_single",
+        norm_elementwise_affine=False,
+    ).eval()
+    cog = library.CogVideoXTransformer3DModel(
+        **common,
+        num_layers=c.depth,
+        sample_width=8,
+        sample_height=8,
+        sample_frames=17,
+        patch_size=PATCH,
+        out_channels=c.channels,
+        text_embed_dim=c.text_width,
+        max_text_seq_length=c.text_length,
+        time_embed_dim=c.width,
+    ).eval()
+    words, level = torch.randn(2, c.text_length, c.text_width), torch.tensor([500, 500])
+    z: Tensor = torch.randn(2, c.channels, 5, 8, 8)
+    return [
+        ("diffusers Latte", latte, lambda: latte(z, level, words, enable_temporal_attentions=True)),
+        ("diffusers CogVideoX", cog, lambda: cog(z.transpose(1, 2), words, level)),
+    ]
+
+
+def training_table() -> str:
+    """Return training clips per second and core, and the share of the machine's peak, without compilation."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    top = peak(torch.bfloat16)
+    network = Transformer(TransformerConfig(words=len(world_vocabulary())))
+    matrices = [p for n, p in network.named_parameters() if p.ndim == 2 and "blocks." in n and "table" not in n]
+    muon = Muon(matrices)
+    ids = world_vocabulary().encode([PROMPT] * _BATCH, network.config.text_length)
+    z = torch.randn(_BATCH, 5, 16, 8, 8)
+    t, given = diffusion.levels(_BATCH, 5, torch.Generator().manual_seed(0))
+
+    def step() -> None:
+        with training.autocast(torch.device("cpu")):
+            found = network(diffusion.mix(z, torch.randn_like(z), t), t, ids)
+        diffusion.velocity_loss(found, z, t, given).backward()  # type: ignore[no-untyped-call]
+        muon.step()
+        network.zero_grad()
+
+    eyes = Autoencoder()
+    chunks = torch.rand(4, 3, 12, 64, 64)
+
+    def see() -> None:
+        with training.autocast(torch.device("cpu")):
+            out, _ = eyes.decoder(eyes.encode_chunks(chunks))
+        (out - chunks).abs().mean().backward()
+        eyes.zero_grad()
+
+    lines = [
+        f"Peak of a matrix product, bfloat16, 1 thread of {os.cpu_count()}: {top / 1e9:.0f} GFLOP/s.\n",
+        "| network | clips / s | share of peak |",
+        "|---|---:|---:|",
+    ]
+    for name, work, clips in (("transformer, with Muon", step, _BATCH), ("autoencoder (3 chunks a clip)", see, 4)):
+        seconds, done = least(work), _operations(work)
+        lines.append(f"| {name} | {clips / seconds:.1f} | {done / seconds / top:.0%} |")
+    torch.set_num_threads(before)
+    return "\n".join(lines)
+
+
+def steps_table(sampler: Sampler, count: int = 24) -> str:
+    """Return what fewer steps cost in quality: single things that come out right, by steps."""
+    from sora_eval.generator.reference.measures import FRAMES, SIZE, members, single
+
+    some = members("single", count)
+    lines = ["| steps | colour | one object | direction | shape |", "|---:|---:|---:|---:|---:|"]
+    for steps in (2, 4, 8, 16, 32):
+        s = Sampler(sampler.model, Options(steps=steps))
+        found = [single(s.text_to_video(m.caption, FRAMES, SIZE, m.number).frames, m.params) for m in some]
+        cells = [f"{np.mean([f[k] for f in found]):.2f}" for k in ("colour", "one object", "direction", "shape")]
+        lines.append(f"| {steps} | {' | '.join(cells)} |")
+    return "\n".join(lines)

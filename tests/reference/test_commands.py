@@ -1,0 +1,139 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sora_eval import registry
+from sora_eval.cli import main
+from sora_eval.generator.reference import measures
+from sora_eval.generator.reference.adapter import Reference
+from sora_eval.types import Video
+from sora_eval.video import read_video
+
+QUICK = ["steps=1"]
+
+
+def run(*args):
+    return main([*args])
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pictures") / "first.png"
+    picture = np.full((40, 40, 4), 255, np.uint8)
+    picture[10:20, 10:20] = (255, 0, 0, 128)
+    Image.fromarray(picture).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory, checkpoint):
+    path = tmp_path_factory.mktemp("clips") / "clip.mkv"
+    assert run("sample", "prompt=A red ball stands still.", f"checkpoint={checkpoint}", f"out={path}", *QUICK) == 0
+    return path
+
+
+@pytest.mark.parametrize(
+    ("args", "frames"),
+    [
+        (["task=text_to_video", "prompt=A red ball rolls to the left.", "frames=9"], 9),
+        (["task=image_to_video", "input=IMAGE", "frames=5"], 5),
+        (["task=extend", "input=VIDEO", "frames=3", "backward=true"], 20),
+        (["task=loop", "input=VIDEO"], 37),
+        (["task=connect", "input=VIDEO", "second=VIDEO"], 54),
+        (["task=edit", "input=VIDEO", "prompt=A blue ball stands still."], 17),
+        (["task=long", "prompt=A red ball stands still.", "frames=40"], 40),
+        (["task=actions", "input=IMAGE", "actions=[forward,turn left,none]"], 4),
+    ],
+)
+def test_every_task_from_the_command_line(tmp_path, checkpoint, image, video, args, frames):
+    args = [a.replace("IMAGE", str(image)).replace("VIDEO", str(video)) for a in args]
+    out = tmp_path / "out.mp4"
+    assert run("sample", *args, f"checkpoint={checkpoint}", f"out={out}", *QUICK) == 0
+    assert len(read_video(out)) == frames
+
+
+def test_formats_and_variations(tmp_path, checkpoint, capsys):
+    base = ["sample", "prompt=A red ball stands still.", f"checkpoint={checkpoint}", *QUICK]
+    assert run(*base, f"out={tmp_path / 'a.gif'}", "frames=5") == 0
+    assert run(*base, f"out={tmp_path / 'a.png'}", "task=text_to_image", "count=2", "width=96") == 0
+    with Image.open(tmp_path / "a-1.png") as picture:
+        assert picture.size == (96, 64)
+    assert (tmp_path / "a.gif").exists()
+    capsys.readouterr()
+    assert run(*base[:1], "prompt=A red zebra.", *base[2:], f"out={tmp_path / 'b.png'}", "height=50") == 0
+    told = capsys.readouterr().out
+    assert "not know: zebra" in told
+    assert "50x64 does not fit" in told
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["prompt="], "prompt is empty"),
+        (["prompt=A red ball.", "out=a.avi"], "must end in"),
+        (["prompt=A red ball.", "task=dance"], "dance"),
+        (["task=extend"], "needs input=FILE"),
+        (["task=extend", "input=nothing.mp4"], "nothing.mp4 can't be read"),
+        (["prompt=A red ball.", "steps=0"], "steps"),
+        (["prompt=A red ball.", "frames=0"], "at least 1 frame"),
+        (["prompt=A red ball.", "frames=many"], "frames must be a whole number"),
+        (["prompt=A red ball.", "count=0"], "count must be at least 1"),
+    ],
+)
+def test_bad_input_is_one_line(checkpoint, capsys, args, told):
+    assert run("sample", *args, f"checkpoint={checkpoint}") == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_a_missing_checkpoint_is_one_line(capsys):
+    assert run("sample", "prompt=A red ball.", "checkpoint=64x") == 2
+    assert "did you mean 4x" in capsys.readouterr().err
+
+
+def test_all_measures_have_rows(tmp_path, checkpoint, capsys):
+    args = ["eval-tasks", f"checkpoint={checkpoint}", "count=2", "steps=1", f"out={tmp_path}"]
+    assert run(*args, "tasks=[autoencoder,text,image,connect,edit,variations]") == 0
+    assert "| text to video | colour |" in capsys.readouterr().out
+    found = json.loads((tmp_path / "tasks.json").read_text())
+    assert found["checkpoint"] == "tiny"
+    oracle = {(r["task"], r["measure"]): r["oracle"] for r in found["rows"]}
+    assert oracle[("text to video", "shape")] == 1
+    assert run(*args, "tasks=[nothing]") == 2
+
+
+def test_the_judges_of_single_things_believe_the_world_and_doubt_its_frozen_frame():
+    some = measures.members("single", 24)
+    true = [measures.single(m.frames, m.params) for m in some]
+    for key in ("colour", "one object", "shape"):
+        assert np.mean([t[key] for t in true]) == 1
+    assert np.mean([t["direction"] for t in true]) >= 0.95
+    moving = [m for m in some if m.params["motion"] != "still"]
+    assert np.mean([measures.single(m.frozen, m.params)["direction"] for m in moving]) == 0
+    wrong = [{**m.params, "hero": {**m.params["hero"], "colour": "none", "shape": "none"}} for m in some]
+    assert not any(measures.single(m.frames, w)["colour"] for m, w in zip(some, wrong, strict=True))
+    pairs = measures.members("relation", 8)
+    assert all(measures.sided(m.frames, m.params)["side"] for m in pairs)
+    assert not any(measures.sided(m.frames[:, :, ::-1], m.params)["side"] for m in pairs)
+
+
+def test_a_cut_has_a_seam_and_a_motion_none():
+    m = next(m for m in measures.members("single", 20, 33) if m.params["motion"] == "left")
+    other = measures.members("single", 1)[0]
+    assert measures.seam(m.frames[:16], m.frames[16:]) == pytest.approx(1, abs=0.3)
+    assert measures.seam(m.frames[:16], other.frames) > 3
+
+
+@pytest.mark.parametrize("mode", ["t2v", "i2v", "v2v"])
+def test_as_a_generator_of_the_suites(checkpoint, mode):
+    model = Reference(str(checkpoint), steps=1)
+    cases = registry.probe("relation").cases(2, registry.profile("small"), mode)
+    videos = list(model.generate(cases))
+    assert all(isinstance(v, Video) and v.frames.shape == (17, 64, 64, 3) for v in videos)
+    assert np.array_equal(videos[1].frames, next(iter(model.generate(cases[1:]))).frames)
+    assert model.fingerprint(cases[0]) != Reference(str(checkpoint), steps=2).fingerprint(cases[0])
+    wide = registry.probe("relation").cases(1, registry.profile("large"), mode)
+    assert next(iter(model.generate(wide))).size == (64, 112)
