@@ -30,6 +30,7 @@ FPS = 8.0
 """Frames per second of every training clip."""
 ACTIONS: tuple[str, ...] = ("none", "forward", "turn left", "turn right", "break", "place")
 """What a figure can be told in the world of blocks; a frame's action is its index here."""
+_TURNED = {"turn left": "turn right", "turn right": "turn left"}
 _WORDINGS = 3
 _AT_ONCE = 16
 _IMAGE_SCENE_S = 2.0
@@ -189,8 +190,25 @@ def actions_of(scene: Scene, frames: int) -> list[int]:
     return [0 if k < 0 else ACTIONS.index(script[k][1]) for k in at]
 
 
+def mirrored(item: Item, seed: int = 0) -> Item:
+    """Return what is known of a clip seen in a mirror: left and right exchanged in its parameters, captions and actions.
+
+    A lamp that is neither left nor right throws its shadows to the other side then; no caption tells that side.
+    """
+    family = FAMILIES[item.family]
+    params = family.mirrored(item.params)
+    rng = np.random.default_rng([seed, *b"mirrored", *item.family.encode(), item.number])
+    short = tuple(family.caption(params, rng) for _ in item.short)
+    long = tuple(family.caption(params, rng, long=True) for _ in item.long)
+    turned = {ACTIONS.index(a): ACTIONS.index(b) for a, b in _TURNED.items()}
+    return Item(item.family, item.number, params, short, long, tuple(turned.get(a, a) for a in item.actions))
+
+
 def encode(folder: Path, network: Autoencoder, tag: str, where: torch.device) -> Path:
-    """Write the latents of every shard, float16 [N, K, C, h, w], beside the set and return their folder; those there are kept.
+    """Write the latents of every shard, float16 [2, N, K, C, h, w], beside the set and return their folder; those there are kept.
+
+    The first half are the clips as they are, the second half the clips in a mirror: twice the set for no rendering, and as many ways to the
+    left as to the right.
 
     network: the autoencoder. tag: names its weights, so that latents of different ones are never mixed.
     """
@@ -204,9 +222,12 @@ def encode(folder: Path, network: Autoencoder, tag: str, where: torch.device) ->
             continue
         with torch.no_grad(), torch.autocast(where.type, torch.bfloat16):
             clips = np.array_split(shard.frames(), -(-len(shard.items) // _AT_ONCE))
-            parts = [network.encode(to_tensor(c).to(where), at_once=2).half().cpu().numpy() for c in clips]
+            halves = [
+                np.concatenate([network.encode(to_tensor(c).to(where), at_once=2).half().cpu().numpy() for c in some])
+                for some in (clips, [c[..., ::-1, :] for c in clips])
+            ]
         with replacing(path) as part, part.open("wb") as file:
-            np.save(file, np.concatenate(parts))
+            np.save(file, np.stack(halves))
     return out
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sora_eval.generator.reference import diffusion, training
 from sora_eval.generator.reference.autoencoder import CHUNK, Autoencoder, to_chunks
-from sora_eval.generator.reference.data import ACTIONS, Item, Shard, read, to_tensor, to_uint8
+from sora_eval.generator.reference.data import ACTIONS, Item, Shard, mirrored, read, to_tensor, to_uint8
 from sora_eval.generator.reference.muon import Muon
 from sora_eval.generator.reference.text import SETTINGS, Vocabulary
 from sora_eval.generator.reference.transformer import PATCH, Transformer
@@ -200,9 +200,10 @@ def _in_block(name: str) -> bool:
 
 
 def _pools(shards: Sequence[Shard], latents: Path, recipe: Recipe) -> list[_Pool]:
-    """Group the clips by size; the shares of the recipe hold over the whole set."""
+    """Group the clips and their mirror images by size; the shares of the recipe hold over the whole set."""
     groups: dict[tuple[int, ...], list[Shard]] = {}
-    arrays = {s.name: np.load(latents / s.path.name) for s in shards}
+    arrays = {s.name: np.concatenate(np.load(latents / s.path.name)) for s in shards}
+    shards = [replace(s, items=(*s.items, *(mirrored(i) for i in s.items))) for s in shards]
     for s in shards:
         groups.setdefault(arrays[s.name].shape[1:], []).append(s)
     counts = Counter(i.family for s in shards for i in s.items)

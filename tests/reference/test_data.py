@@ -78,3 +78,20 @@ def test_sizes_and_families_have_their_shares():
 def test_pixels_and_back():
     frames = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8, 3), dtype=np.uint8)
     assert np.array_equal(data.to_uint8(data.to_tensor(frames)), frames)
+
+
+@pytest.mark.parametrize("family", ["single", "relation", "voxel", "motion", "hands"])
+def test_a_mirrored_item_tells_what_the_mirrored_clip_shows(family):
+    params, rng = draw(family, 5, 0)
+    words = FAMILIES[family].caption
+    scene = scene_of({"family": family, "params": params}, 2.0)
+    item = data.Item(
+        family, 5, params, (words(params, rng),), (words(params, rng, long=True),), tuple(data.actions_of(scene, 17))
+    )
+    there = data.mirrored(item)
+    assert there.params == FAMILIES[family].mirrored(params)
+    other = scene_of({"family": family, "params": there.params}, 2.0)
+    assert there.actions == tuple(data.actions_of(other, 17))
+    back = data.mirrored(there)
+    assert back.params == params
+    assert back.actions == item.actions
