@@ -2,15 +2,17 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CHECKPOINTS ?= base
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint format bench validate tables clean
+.PHONY: help demo test lint format bench card validate tables clean
 
 help:
 	@echo "make demo      install and run the main job: the four suites on an oracle, three controls and a folder of mp4 files"
 	@echo "make test      install and run the tests"
 	@echo "make lint      ruff (format and lint) and mypy --strict"
 	@echo "make bench     timings, as tables"
+	@echo "make card      measures and pictures of the bundled checkpoints, into docs/"
 	@echo "make validate  the table of what every probe notices, into reports/"
 
 $(VENV)/installed: pyproject.toml
@@ -44,6 +46,12 @@ format: $(VENV)/installed
 bench: $(VENV)/installed
 	@$(BIN)/python -c "import diffusers" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python -m sora_eval.bench
+
+# Measures of the bundled checkpoints, into docs/model_card.md, and the pictures of the README.
+card: $(VENV)/installed
+	for c in $(CHECKPOINTS); do $(BIN)/sora-eval eval-tasks checkpoint=$$c || exit 1; done
+	$(BIN)/python -m sora_eval.generator.reference.card $(CHECKPOINTS:%=runs/tasks-%)
+	$(BIN)/python -m sora_eval.generator.reference.gallery $(lastword $(CHECKPOINTS)) docs
 
 validate: $(VENV)/installed
 	$(BIN)/sora-eval validate readme=README.md

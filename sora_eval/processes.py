@@ -32,11 +32,15 @@ def _begin() -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    # A parent that was killed tells nobody: without this its workers would wait for ever.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """End this process when the one that started it does: a parent that was killed tells nobody, and its workers would go on."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
     parent = parent_process()
     if parent is not None:
         parent.join()

@@ -203,7 +203,7 @@ def request_of(values: Mapping[str, Any]) -> Request:
 
 
 def evaluate(sampler: Sampler, names: list[str], count: int, out: Path) -> list[measures.Row]:
-    """Measure tasks, write them as a table (Markdown, JSON) with sheets to look at, and return the rows.
+    """Measure tasks, write them as a table (Markdown and JSON), and return the rows.
 
     Raises:
         ConfigError: a task is unknown.

@@ -10,19 +10,32 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from sora_eval.generator.reference import diffusion, training
 from sora_eval.generator.reference.autoencoder import CHUNK, Autoencoder, to_chunks
 from sora_eval.generator.reference.data import ACTIONS, Item, Shard, mirrored, read, to_tensor, to_uint8
+from sora_eval.generator.reference.model import Model
 from sora_eval.generator.reference.muon import Muon
+from sora_eval.generator.reference.tasks import Sampler
 from sora_eval.generator.reference.text import SETTINGS, Vocabulary
 from sora_eval.generator.reference.transformer import PATCH, Transformer
 from sora_eval.types import Frames
 from sora_eval.video import contact_sheet, write_png
 from sora_eval.world.families import common
 
+PREVIEWS: tuple[str, ...] = (
+    "A red ball rolls to the left.",
+    "A blue cube slides to the right.",
+    "A yellow cone floats up.",
+    "A green cylinder slides closer to us.",
+    "A cyan ball stands to the left of a purple cube, and the camera moves slowly closer.",
+    "A pink wall stands in the middle; an orange ball rolls steadily from left to right behind it and comes out again.",
+    "In a world made of blocks, a little figure in red walks forward, turns left, walks forward and places a block.",
+)
+"""What training draws again and again, with the seeds 0, 1, ..."""
 _WINDOW = 3
+_MOST = 32
 _PIXELS = 12 * 64 * 64
 _LATENT_NOISE = 0.05
 _SATURATED = 5.0
@@ -82,17 +95,16 @@ class AutoencoderJob:
         return loss, {"psnr": float(psnr), "clips": float(len(chunks))}
 
     @torch.no_grad()
-    def preview(self, network: nn.Module, folder: Path, step: int) -> None:
+    def preview(self, weights: Mapping[str, Tensor], path: Path) -> None:
         """Write clips above their reconstructions."""
-        assert isinstance(network, Autoencoder)
-        network.eval()
+        network = Autoencoder(self.network.config).to(self._device).eval()
+        network.load_state_dict(dict(weights))
         clips = [s.frames()[0] for s in self._shards[:24] if s.frames().shape[1:3] == (17, 64)][:6]
         rows: list[Frames] = []
         for clip in clips:
             made = to_uint8(network.decode(network.encode(to_tensor(clip)[None].to(self._device))))[0]
             rows += [np.asarray(clip), made]
-        network.train()
-        write_png(folder / f"sheet-{step:07d}.png", contact_sheet(rows, columns=9))
+        write_png(path, contact_sheet(rows, columns=9))
 
 
 def _saturation(chunks: Tensor) -> Tensor:
@@ -136,13 +148,14 @@ class DiffusionJob:
     def __init__(
         self,
         network: Transformer,
+        pixels: Autoencoder,
         words: Vocabulary,
         folder: Path,
         latents: Path,
         recipe: Recipe,
         limit: int | None = None,
     ) -> None:
-        self.network, self.words, self.recipe = network, words, recipe
+        self.network, self.pixels, self.words, self.recipe = network, pixels, words, recipe
         self._device = next(network.parameters()).device
         self._pools = _pools(read(folder)[:limit], latents, recipe)
         sizes = np.array([pool.chance.sum() for pool in self._pools])
@@ -170,6 +183,8 @@ class DiffusionJob:
         side = min(h, w)
         across = (side, side) if r.square else (h, w)
         size = max(1, round(r.tokens / (k * across[0] * across[1] / PATCH**2)))
+        # Captions cost too: without a limit, a batch of small images would take twice the time of one of clips.
+        size = min(size, _MOST)
         chosen = rng.choice(n, size=min(n, size), replace=True, p=pool.chance / pool.chance.sum())
         top, left = (h - across[0]) // 2, (w - across[1]) // 2
         z = pool.latents[chosen, :k, :, top : top + across[0], left : left + across[1]].astype(np.float32)
@@ -191,8 +206,16 @@ class DiffusionJob:
         loss = diffusion.velocity_loss(found, z, t, given)
         return loss, {"clips": float(len(z)), f"loss{z.shape[1]}": float(loss.detach())}
 
-    def preview(self, network: nn.Module, folder: Path, step: int) -> None:
-        """Nothing: `sora-eval sample` draws sheets of the exported weights."""
+    @torch.no_grad()
+    def preview(self, weights: Mapping[str, Tensor], path: Path) -> None:
+        """Write clips of fixed prompts and seeds."""
+        # A copy: the network in training may be compiled, for its own shapes only.
+        network = Transformer(self.network.config)
+        network.load_state_dict({k: v.cpu() for k, v in weights.items()})
+        found = Model(self.pixels, network.eval(), self.words, "preview", "", {})
+        sampler = Sampler(found, expanded=True)
+        clips = [sampler.text_to_video(prompt, 17, (64, 64), seed).frames for seed, prompt in enumerate(PREVIEWS)]
+        write_png(path, contact_sheet(clips, columns=9))
 
 
 def _in_block(name: str) -> bool:

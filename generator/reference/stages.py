@@ -186,11 +186,12 @@ def _transformer(plan: Plan) -> Path:
 def _diffusion(plan: Plan, network: Transformer) -> tuple[jobs.DiffusionJob, str]:
     """Return the job of a transformer, and the hash of the autoencoder whose latents it learns."""
     p = plan.transformer
-    _, pixels = model.load_autoencoder(plan.folder / f"{model.AUTOENCODER}.safetensors")
+    network_of_pixels, pixels = model.load_autoencoder(plan.folder / f"{model.AUTOENCODER}.safetensors")
     source = Path(plan.data.folder) / "training"
     recipe = jobs.Recipe(tokens=p.tokens, seed=plan.seed, image_steps=p.unit, square=p.square)
     latents = source / f"latents-{pixels[:12]}"
-    return jobs.DiffusionJob(network, world_vocabulary(), source, latents, recipe, plan.data.shards), pixels
+    words, limit = world_vocabulary(), plan.data.shards
+    return jobs.DiffusionJob(network, network_of_pixels, words, source, latents, recipe, limit), pixels
 
 
 def _transformer_work(plan: Plan, folder: Path) -> None:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 
 from sora_eval.errors import ConfigError
+from sora_eval.processes import end_with_parent
 from sora_eval.types import digest
 from sora_eval.video import replacing
 
@@ -44,6 +45,7 @@ class Schedule:
     clip: float = 1.0
     save_s: float = 120.0
     log_every: int = 50
+    sheet_every: int = 1000
     milestones: tuple[int, ...] = ()
 
     def factor(self, step: int) -> float:
@@ -66,8 +68,8 @@ class Job(Protocol):
     def loss(self, step: int, rank: int = 0) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of step `step` and figures for the log; processes that train together draw different clips."""
 
-    def preview(self, network: nn.Module, folder: Path, step: int) -> None:
-        """Write a sheet of samples at fixed seeds and prompts."""
+    def preview(self, weights: Mapping[str, Tensor], path: Path) -> None:
+        """Write a sheet of samples of these weights at fixed seeds and prompts (PNG)."""
 
 
 @dataclass
@@ -133,6 +135,8 @@ def fit(job: Job, folder: Path, schedule: Schedule, settings: Mapping[str, Any],
             if state.step % schedule.log_every == 0 or state.step == schedule.steps:
                 _log(folder, state, rows, schedule, (state.step - first) / (state.seconds - earlier + 1e-9), writer)
                 rows = []
+            if state.step % schedule.sheet_every == 0 and state.step < schedule.steps:
+                job.preview(state.ema, folder / f"sheet-{state.step:07d}.png")
             milestone = state.step in schedule.milestones
             if milestone or state.step == schedule.steps or time.perf_counter() - saved > schedule.save_s:
                 _save(found, network, optimisers, state, settings)
@@ -156,6 +160,7 @@ def together(work: Callable[..., None], workers: int, folder: Path, *args: Any) 
 
 def _begin(rank: int, work: Callable[..., None], workers: int, meeting: str, args: Sequence[Any]) -> None:
     torch.set_num_threads(1)
+    end_with_parent()
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=workers)
     try:
         work(*args)
@@ -178,10 +183,7 @@ def export(folder: Path, job: Job, state: _State) -> Path:
     """Write the EMA weights as they are now, with a sheet of samples."""
     from safetensors.torch import save_file
 
-    live = {k: v.detach().clone() for k, v in job.network.state_dict().items()}
-    job.network.load_state_dict(state.ema)
-    job.preview(job.network, folder, state.step)
-    job.network.load_state_dict(live)
+    job.preview(state.ema, folder / f"sheet-{state.step:07d}.png")
     path = folder / EMA
     with replacing(path) as part:
         save_file({k: v.contiguous().cpu() for k, v in state.ema.items()}, part)

@@ -1,0 +1,99 @@
+"""The pictures of the README: `python -m sora_eval.generator.reference.gallery CHECKPOINT docs`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from sora_eval.generator.reference import model
+from sora_eval.generator.reference.data import FPS
+from sora_eval.generator.reference.measures import members
+from sora_eval.generator.reference.tasks import Sampler
+from sora_eval.types import Frames, Video
+from sora_eval.video import save_gif, write_png
+
+PROMPTS: tuple[str, ...] = (
+    "A red ball rolls to the left.",
+    "A blue cube slides to the right.",
+    "A yellow cone floats up.",
+    "A green cylinder slides closer to us.",
+    "A cyan ball stands to the left of a purple cube, and the camera moves slowly closer.",
+    "A pink wall stands in the middle; an orange ball rolls steadily from left to right behind it and comes out again.",
+    "A purple ball rolls to the right past a green pillar and an orange pillar.",
+    "A blue figure on an island of blocks walks forward, turns left, walks forward and places a block.",
+)
+_SHOWN, _ZOOM, _GAP, _TEXT = 9, 2, 4, 24
+
+
+def moving(sampler: Sampler, seed: int = 1) -> Video:
+    """Return the clips of PROMPTS, four a row, as one video."""
+    clips = [sampler.text_to_video(p, 17, (64, 64), seed).frames for p in PROMPTS]
+    large = [c.repeat(_ZOOM, axis=1).repeat(_ZOOM, axis=2) for c in clips]
+    padded = [np.pad(c, ((0, 0), (0, _GAP), (0, _GAP), (0, 0)), constant_values=255) for c in large]
+    rows = [np.concatenate(padded[i : i + 4], axis=2) for i in range(0, len(padded), 4)]
+    return Video(np.concatenate(rows, axis=1), FPS)
+
+
+def tasks(sampler: Sampler) -> Image.Image:
+    """Return a row of frames for every task."""
+    some = members("single", 40)
+    left = next(m for m in some if m.params["motion"] == "left")
+    right = next(m for m in some if m.params["motion"] == "right")
+    near = next(m for m in some if m.params["motion"] == "closer")
+    island = members("voxel", 1)[0]
+    acts = ["forward"] * 4 + ["turn left"] * 4 + ["forward"] * 4 + ["place"] * 4
+    colour = "blue" if left.params["hero"]["colour"] != "blue" else "red"
+    other = left.caption.replace(left.params["hero"]["colour"], colour).replace("An ", "A ")
+    rows: list[tuple[str, Frames]] = [
+        (f"text to video, wide: {PROMPTS[0]}", sampler.text_to_video(PROMPTS[0], 17, (64, 96), 3).frames),
+        (f"text to video, tall: {PROMPTS[2]}", sampler.text_to_video(PROMPTS[2], 17, (96, 64), 3).frames),
+        (
+            f"variations by seed: {PROMPTS[1]}",
+            _firsts([sampler.text_to_video(PROMPTS[1], 9, (64, 64), s).frames for s in range(9)]),
+        ),
+        (f"image and text to video: {near.caption}", sampler.continue_video(near.frames[:1], near.caption).frames),
+        (f"extended forward: {right.caption}", sampler.extend(right.frames[:9], right.caption, 16).frames),
+        (
+            f"extended backward: {right.caption}",
+            sampler.extend(right.frames[8:], right.caption, 16, backward=True).frames,
+        ),
+        ("a loop", sampler.loop(left.frames, left.caption).frames),
+        ("two clips connected", sampler.connect(left.frames, right.frames).frames),
+        (f"edited: {other}", sampler.edit(left.frames, other, 0.8).frames),
+        ("actions: forward, turn left, forward, place", sampler.rollout(island.frames[0], acts).frames),
+    ]
+    return _sheet(rows)
+
+
+def _firsts(clips: Sequence[Frames]) -> Frames:
+    return np.stack([c[len(c) // 2] for c in clips])
+
+
+def _sheet(rows: Sequence[tuple[str, Frames]]) -> Image.Image:
+    heights = [_TEXT + _ZOOM * f.shape[1] + 2 * _GAP for _, f in rows]
+    width = max(_SHOWN * (_ZOOM * f.shape[2] + _GAP) for _, f in rows)
+    sheet = Image.new("RGB", (width, sum(heights)), "white")
+    draw = ImageDraw.Draw(sheet)
+    y = 0
+    for (words, frames), height in zip(rows, heights, strict=True):
+        draw.text((2, y + 2), words, "black", ImageFont.load_default(16))
+        for k, i in enumerate(np.linspace(0, len(frames) - 1, _SHOWN).round().astype(int)):
+            large = frames[i].repeat(_ZOOM, axis=0).repeat(_ZOOM, axis=1)
+            sheet.paste(Image.fromarray(large), (k * (large.shape[1] + _GAP), y + _TEXT))
+        y += height
+    return sheet
+
+
+def main(checkpoint: str, out: Path) -> None:
+    """Write reference.gif and reference_tasks.png."""
+    sampler = Sampler(model.load(checkpoint))
+    save_gif(out / "reference.gif", moving(sampler))
+    write_png(out / "reference_tasks.png", np.asarray(tasks(sampler)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
