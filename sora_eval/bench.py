@@ -81,7 +81,7 @@ def main() -> None:
     from sora_eval.generator.reference import bench, model
     from sora_eval.generator.reference.tasks import Sampler
 
-    sampler = Sampler(model.load("32x"))
+    sampler = Sampler(model.load("base"))
     print("\n## Reference generator: sampling one clip of 64 x 64 x 17\n")
     print(bench.sampling_table(sampler))
     print("\n## Reference generator: quality by sampler steps\n")

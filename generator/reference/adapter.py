@@ -28,7 +28,7 @@ class Reference:
     expanded: whether prompts are made descriptive first. Raises ConfigError for a checkpoint that can't be used.
     """
 
-    checkpoint: str = "32x"
+    checkpoint: str = "base"
     short_side: int | None = 64
     steps: int = 16
     guidance: float = 3.0

@@ -41,15 +41,22 @@ class Model:
 
 
 def save_autoencoder(path: Path, network: Autoencoder, about: Mapping[str, Any]) -> str:
-    """Write the autoencoder in half precision and return the hash of its weights."""
-    return _save(path, network.state_dict(), {"kind": "autoencoder", "config": asdict(network.config)}, about)
+    """Write the autoencoder in half precision and return the name of its latents."""
+    _save(path, network.state_dict(), {"kind": "autoencoder", "config": asdict(network.config)}, about)
+    return latents_of(network)
+
+
+def latents_of(network: Autoencoder) -> str:
+    """Return a hash of what decides an autoencoder's latents: another one with the same encoder may have learnt to decode better."""
+    weights = {k: v for k, v in network.state_dict().items() if not k.startswith("decoder.") and v.is_floating_point()}
+    return hash_of({k: v.half().cpu() for k, v in weights.items()})
 
 
 def save_transformer(
-    path: Path, network: Transformer, words: Vocabulary, autoencoder: str, about: Mapping[str, Any]
+    path: Path, network: Transformer, words: Vocabulary, latents: str, about: Mapping[str, Any]
 ) -> str:
-    """Write a transformer in half precision, with its vocabulary and the hash of its autoencoder; return the hash of its weights."""
-    facts = {"kind": "transformer", "config": asdict(network.config), "words": words.words, "autoencoder": autoencoder}
+    """Write a transformer in half precision, with its vocabulary and the name of its latents; return the hash of its weights."""
+    facts = {"kind": "transformer", "config": asdict(network.config), "words": words.words, "latents": latents}
     return _save(path, network.state_dict(), facts, about)
 
 
@@ -118,16 +125,16 @@ def find(checkpoint: str) -> Path:
 
 
 def load_autoencoder(path: Path | None = None) -> tuple[Autoencoder, str]:
-    """Return an autoencoder, the bundled one by default, and the hash of its weights.
+    """Return an autoencoder, the bundled one by default, and the name of its latents.
 
     Raises:
         ConfigError: the file can't be used.
     """
-    weights, facts, _, found = read(path or FOLDER / f"{AUTOENCODER}.safetensors", "autoencoder")
+    weights, facts, _, _ = read(path or FOLDER / f"{AUTOENCODER}.safetensors", "autoencoder")
     config: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()}
     network = Autoencoder(AutoencoderConfig(**config))
     network.load_state_dict(weights)
-    return network.eval().requires_grad_(False), found
+    return network.eval().requires_grad_(False), latents_of(network)
 
 
 def load(checkpoint: str, autoencoder: Path | None = None) -> Model:
@@ -141,8 +148,8 @@ def load(checkpoint: str, autoencoder: Path | None = None) -> Model:
     path = find(checkpoint)
     weights, facts, about, found = read(path, "transformer")
     beside = path.parent / f"{AUTOENCODER}.safetensors"
-    pixels, pixels_hash = load_autoencoder(autoencoder or (beside if beside.exists() else None))
-    if facts["autoencoder"] != pixels_hash:
+    pixels, latents = load_autoencoder(autoencoder or (beside if beside.exists() else None))
+    if facts["latents"] != latents:
         raise ConfigError(f"{path} was trained on the latents of another autoencoder: put that one beside it")
     network = Transformer(TransformerConfig(**facts["config"]))
     network.load_state_dict(weights)

@@ -176,22 +176,22 @@ def _transformer(plan: Plan) -> Path:
     _train(_transformer_work, plan, folder)
     network = Transformer(TransformerConfig(words=len(world_vocabulary())))
     network.load_state_dict(_weights(folder))
-    job, pixels = _diffusion(plan, network)
+    job, space = _diffusion(plan, network)
     about = _cost(plan, folder, job, plan.folder / "trunk" if p.units and not p.square else None)
     path = plan.folder / f"{name}.safetensors"
-    model.save_transformer(path, network, job.words, pixels, {"plan": asdict(p), **about})
+    model.save_transformer(path, network, job.words, space, {"plan": asdict(p), **about})
     return path
 
 
 def _diffusion(plan: Plan, network: Transformer) -> tuple[jobs.DiffusionJob, str]:
-    """Return the job of a transformer, and the hash of the autoencoder whose latents it learns."""
+    """Return the job of a transformer, and the name of the latents that it learns."""
     p = plan.transformer
-    network_of_pixels, pixels = model.load_autoencoder(plan.folder / f"{model.AUTOENCODER}.safetensors")
+    network_of_pixels, space = model.load_autoencoder(plan.folder / f"{model.AUTOENCODER}.safetensors")
     source = Path(plan.data.folder) / "training"
     recipe = jobs.Recipe(tokens=p.tokens, seed=plan.seed, image_steps=p.unit, square=p.square)
-    latents = source / f"latents-{pixels[:12]}"
+    latents = source / f"latents-{space[:12]}"
     words, limit = world_vocabulary(), plan.data.shards
-    return jobs.DiffusionJob(network, network_of_pixels, words, source, latents, recipe, limit), pixels
+    return jobs.DiffusionJob(network, network_of_pixels, words, source, latents, recipe, limit), space
 
 
 def _transformer_work(plan: Plan, folder: Path) -> None:
@@ -203,8 +203,8 @@ def _transformer_work(plan: Plan, folder: Path) -> None:
         torch._dynamo.config.recompile_limit = 64
         for block in (*network.blocks, *network.text.layers):
             block.compile(dynamic=False)
-    job, pixels = _diffusion(plan, network)
-    settings = {"tokens": p.tokens, "square": p.square, "unit": p.unit, "autoencoder": pixels}
+    job, space = _diffusion(plan, network)
+    settings = {"tokens": p.tokens, "square": p.square, "unit": p.unit, "latents": space}
     trunk = plan.folder / "trunk"
     if p.units:
         steps = p.units * p.unit

@@ -56,7 +56,8 @@ class Sampler:
         if not prompt.strip():
             raise ConfigError("the prompt is empty: say what is to be seen")
         return self._video(
-            self._fill(prompt, _Window.open(chunks_of(_at_least(frames)), grid_size(size)), seed), frames
+            self._fill(self.read(prompt, seed), _Window.open(chunks_of(_at_least(frames)), grid_size(size)), seed),
+            frames,
         )
 
     def text_to_image(self, prompt: str, size: Size = (64, 64), seed: int = 0) -> Frames:
@@ -70,30 +71,30 @@ class Sampler:
         """
         known = self._encode(given[: 1 + (len(given) - 1) // CHUNK * CHUNK])
         chunks = max(chunks_of(_at_least(frames)), known.shape[0])
-        return self._video(self._fill(prompt, _Window.starting(known, chunks), seed), frames)
+        return self._video(self._fill(self.read(prompt), _Window.starting(known, chunks), seed), frames)
 
     def extend(self, video: Frames, prompt: str = "", frames: int = 16, seed: int = 0, backward: bool = False) -> Video:
         """Return the clip with `frames` more after it, or before it. The clip itself is kept as it is."""
         video = fit(video)
         if backward:
-            return Video(np.concatenate([self._before(video, prompt, _at_least(frames), seed), video]), FPS)
-        more = list(self._onward(video, prompt, frames, seed, None))
+            return Video(np.concatenate([self._before(video, self.read(prompt), _at_least(frames), seed), video]), FPS)
+        more = list(self._onward(video, self.read(prompt), frames, seed, None))
         return Video(np.concatenate([video, *more])[: len(video) + frames], FPS)
 
-    def _before(self, video: Frames, prompt: str, frames: int, seed: int) -> Frames:
+    def _before(self, video: Frames, text: str, frames: int, seed: int) -> Frames:
         made: list[Frames] = []
         head, done = video, 0
         while done < frames:
             known = self._groups(head[: _CONTEXT * CHUNK])
             window = _Window.ending(known, _WINDOW)
-            clip = self._decode(self._fill(prompt, window, seed + len(made)))
+            clip = self._decode(self._fill(text, window, seed + len(made)))
             new = clip[: len(clip) - CHUNK * len(known)]
             made.insert(0, new)
             head, done = np.concatenate([new, head]), done + len(new)
         return np.concatenate(made)[-frames:]
 
     def _onward(
-        self, video: Frames, prompt: str, frames: int, seed: int, actions: Sequence[int] | None
+        self, video: Frames, text: str, frames: int, seed: int, actions: Sequence[int] | None
     ) -> Iterator[Frames]:
         """Yield `frames` frames or a few more, window by window; memory does not grow."""
         done, number, tail = 0, 0, video[-(1 + (_CONTEXT - 1) * CHUNK) :]
@@ -102,7 +103,7 @@ class Sampler:
             given = 1 + (len(known) - 1) * CHUNK
             window = _Window.starting(known, _WINDOW)
             acted = None if actions is None else _actions(actions[done : done + CHUNK * _WINDOW], len(known), _WINDOW)
-            clip = self._decode(self._fill(prompt, window, seed * 1009 + number, acted))
+            clip = self._decode(self._fill(text, window, seed * 1009 + number, acted))
             new = clip[given:]
             yield new
             tail = np.concatenate([tail, new])[-(1 + (_CONTEXT - 1) * CHUNK) :]
@@ -113,7 +114,8 @@ class Sampler:
         first = self.text_to_video(prompt, min(frames, 1 + (_WINDOW - 1) * CHUNK), size, seed).frames
         yield first
         left = frames - len(first)
-        for piece in self._onward(first, prompt, left, seed, None):
+        # The words of the first window go on: they describe what is to be seen all the time.
+        for piece in self._onward(first, self.read(prompt, seed), left, seed, None):
             yield piece[:left]
             left -= len(piece)
 
@@ -122,18 +124,18 @@ class Sampler:
         a, b = fit(a), fit(b)
         if a.shape[1:] != b.shape[1:]:
             raise ConfigError(f"clips to connect must have one size, got {a.shape[1:3]} and {b.shape[1:3]}")
-        return Video(np.concatenate([a, self._between(a, b, prompt, seed), b]), FPS)
+        return Video(np.concatenate([a, self._between(a, b, self.read(prompt), seed), b]), FPS)
 
     def loop(self, video: Frames, prompt: str = "", seed: int = 0) -> Video:
         """Return the clip with a transition from its end to its beginning: played again and again, it has no seam."""
         video = fit(video)
-        return Video(np.concatenate([video, self._between(video, video, prompt, seed)]), FPS)
+        return Video(np.concatenate([video, self._between(video, video, self.read(prompt), seed)]), FPS)
 
-    def _between(self, a: Frames, b: Frames, prompt: str, seed: int) -> Frames:
+    def _between(self, a: Frames, b: Frames, text: str, seed: int) -> Frames:
         start = self._encode(a[-(1 + (_CONTEXT - 1) * CHUNK) :][: 1 + (min(len(a), 5) - 1) // CHUNK * CHUNK])
         end = self._groups(b[: _CONTEXT * CHUNK])
         window = _Window.between(start, end, _BRIDGE)
-        clip = self._decode(self._fill(prompt, window, seed))
+        clip = self._decode(self._fill(text, window, seed))
         return clip[1 + (len(start) - 1) * CHUNK : len(clip) - CHUNK * len(end)]
 
     def edit(self, video: Frames, prompt: str, strength: float = 0.75, seed: int = 0) -> Video:
@@ -144,7 +146,7 @@ class Sampler:
         if strength == 0:
             return self._video(known, len(video))
         window = _Window(known, torch.zeros(len(known), dtype=torch.bool))
-        return self._video(self._fill(prompt, window, seed, start=1 - strength), len(video))
+        return self._video(self._fill(self.read(prompt), window, seed, start=1 - strength), len(video))
 
     def rollout(self, image: Frames, actions: Sequence[str], prompt: str = "", seed: int = 0) -> Video:
         """Return what follows an image [H, W, 3] of the world of blocks under one action per frame.
@@ -157,15 +159,12 @@ class Sampler:
                 raise unknown("action", action, ACTIONS)
         codes = [ACTIONS.index(a) for a in actions]
         first = fit(image[None])
-        more = list(self._onward(first, prompt, len(codes), seed, codes))
+        more = list(self._onward(first, self.read(prompt), len(codes), seed, codes))
         return Video(np.concatenate([first, *more])[: 1 + len(codes)], FPS)
 
-    def _fill(
-        self, prompt: str, window: _Window, seed: int, actions: Tensor | None = None, start: float = 0.0
-    ) -> Tensor:
-        """Return the latent [K, C, h, w] with what was asked for filled in."""
+    def _fill(self, text: str, window: _Window, seed: int, actions: Tensor | None = None, start: float = 0.0) -> Tensor:
+        """Return the latent [K, C, h, w] with what was asked for filled in; text is what `read` returned."""
         m, o = self.model, self.options
-        text = self.read(prompt, seed)
         noise = torch.Generator().manual_seed(seed & (2**63 - 1))
         eps = torch.randn(window.known.shape, generator=noise)[None]
         guided = bool(text) and o.guidance != 1
@@ -184,11 +183,14 @@ class Sampler:
 
             return diffusion.sample(predict, eps, window.known[None], window.given[None], o, start)[0]
 
-    def read(self, prompt: str, seed: int = 0) -> str:
-        """Return the caption that the model gets for a prompt; words that it does not know are named in a warning."""
+    def read(self, prompt: str, seed: int | None = None) -> str:
+        """Return the caption that the model gets for a prompt; words that it does not know are named in a warning.
+
+        seed: of the expander; None where a picture or a clip is given: what it shows must not be told otherwise.
+        """
         if not prompt.strip():
             return ""
-        text = expand(prompt, seed) if self.expanded else prompt
+        text = expand(prompt, seed) if self.expanded and seed is not None else prompt
         if strange := self.model.words.unknown(text):
             warnings.warn(f"words that the model does not know: {', '.join(strange)}", PromptWarning, stacklevel=3)
         return text

@@ -76,7 +76,7 @@ def test_another_version_kind_or_origin_is_refused(copy):
 
 def test_latents_of_another_autoencoder_are_refused(copy):
     facts = json.loads(header(copy)["facts"])
-    save_file(load_file(copy), copy, {**header(copy), "facts": json.dumps({**facts, "autoencoder": "0" * 64})})
+    save_file(load_file(copy), copy, {**header(copy), "facts": json.dumps({**facts, "latents": "0" * 64})})
     with pytest.raises(ConfigError, match="another autoencoder"):
         model.load(str(copy))
 
@@ -86,3 +86,17 @@ def test_names_and_paths(tmp_path):
         model.load("33x")
     with pytest.raises(ConfigError, match="there is no checkpoint"):
         model.load(str(tmp_path / "none.safetensors"))
+
+
+def test_a_decoder_that_learnt_on_keeps_its_transformers(copy):
+    from sora_eval.generator.reference.model import load_autoencoder, save_autoencoder
+
+    path = copy.parent / "autoencoder.safetensors"
+    network, before = load_autoencoder(path)
+    network.decoder.start.weight.data += 1
+    assert save_autoencoder(path, network, {}) == before
+    assert model.load(str(copy)).name == "tiny"
+    network.encoder.body[0].conv.weight.data += 1
+    assert save_autoencoder(path, network, {}) != before
+    with pytest.raises(ConfigError, match="another autoencoder"):
+        model.load(str(copy))
