@@ -9,9 +9,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sora_eval.errors import ConfigError, unknown
@@ -29,6 +31,8 @@ GRID = STRIDE * PATCH
 _WINDOW = 5
 _CONTEXT = 2
 _BRIDGE = 9
+_SAME = 10.0
+"""Levels of 0..255 by which a pixel may differ and still show the same."""
 Size = tuple[int, int]
 
 
@@ -88,7 +92,8 @@ class Sampler:
             known = self._groups(head[: _CONTEXT * CHUNK])
             window = _Window.ending(known, _WINDOW)
             clip = self._decode(self._fill(text, window, seed + len(made)))
-            new = clip[: len(clip) - CHUNK * len(known)]
+            new, shown = np.split(clip, [len(clip) - CHUNK * len(known)])
+            new = kept(new, shown[0], head[0])
             made.insert(0, new)
             head, done = np.concatenate([new, head]), done + len(new)
         return np.concatenate(made)[-frames:]
@@ -97,16 +102,16 @@ class Sampler:
         self, video: Frames, text: str, frames: int, seed: int, actions: Sequence[int] | None
     ) -> Iterator[Frames]:
         """Yield `frames` frames or a few more, window by window; memory does not grow."""
-        done, number, tail = 0, 0, video[-(1 + (_CONTEXT - 1) * CHUNK) :]
+        done, number, tail = 0, 0, _tail(video)
         while done < frames:
-            known = self._encode(tail[: 1 + (len(tail) - 1) // CHUNK * CHUNK])
-            given = 1 + (len(known) - 1) * CHUNK
+            known = self._encode(tail)
             window = _Window.starting(known, _WINDOW)
             acted = None if actions is None else _actions(actions[done : done + CHUNK * _WINDOW], len(known), _WINDOW)
             clip = self._decode(self._fill(text, window, seed * 1009 + number, acted))
-            new = clip[given:]
+            shown, new = np.split(clip, [len(tail)])
+            new = kept(new, shown[-1], tail[-1])
             yield new
-            tail = np.concatenate([tail, new])[-(1 + (_CONTEXT - 1) * CHUNK) :]
+            tail = _tail(np.concatenate([tail, new]))
             done, number = done + len(new), number + 1
 
     def long_video(self, prompt: str, frames: int, size: Size = (64, 64), seed: int = 0) -> Iterator[Frames]:
@@ -132,11 +137,13 @@ class Sampler:
         return Video(np.concatenate([video, self._between(video, video, self.read(prompt), seed)]), FPS)
 
     def _between(self, a: Frames, b: Frames, text: str, seed: int) -> Frames:
-        start = self._encode(a[-(1 + (_CONTEXT - 1) * CHUNK) :][: 1 + (min(len(a), 5) - 1) // CHUNK * CHUNK])
-        end = self._groups(b[: _CONTEXT * CHUNK])
+        tail = _tail(a)
+        start, end = self._encode(tail), self._groups(b[: _CONTEXT * CHUNK])
         window = _Window.between(start, end, _BRIDGE)
         clip = self._decode(self._fill(text, window, seed))
-        return clip[1 + (len(start) - 1) * CHUNK : len(clip) - CHUNK * len(end)]
+        before, new, after = np.split(clip, [len(tail), len(clip) - CHUNK * len(end)])
+        share = np.linspace(0, 1, len(new))[:, None, None, None]
+        return _rounded((1 - share) * kept(new, before[-1], tail[-1]) + share * kept(new, after[0], b[0]))
 
     def edit(self, video: Frames, prompt: str, strength: float = 0.75, seed: int = 0) -> Video:
         """Return the clip redrawn by another text: 0 keeps it, 1 keeps nothing (SDEdit, arXiv:2108.01073)."""
@@ -271,6 +278,27 @@ def fit(frames: Frames) -> Frames:
     from sora_eval.video import resize
 
     return resize(frames, size)
+
+
+def _tail(video: Frames) -> Frames:
+    """Return the last frames that are whole chunks: 1 + 4n of them, at most what a window looks back on."""
+    most = min(len(video), 1 + (_CONTEXT - 1) * CHUNK)
+    return video[-(1 + (most - 1) // CHUNK * CHUNK) :]
+
+
+def kept(new: Frames, shown: Frames, true: Frames) -> Frames:
+    """Return new frames [T, H, W, 3] with the detail of a given frame where they show the same.
+
+    shown: the given frame [H, W, 3] as the autoencoder shows it; true: as it is. What the autoencoder lost of what stands still would
+    otherwise be seen as a flicker where a clip is extended, and be lost again with every window of a long video.
+    """
+    apart = np.abs(new.astype(np.float32) - shown).max(axis=-1, keepdims=True)
+    same = np.exp(-np.square(apart / _SAME))
+    return _rounded(new + same * (true.astype(np.float32) - shown))
+
+
+def _rounded(values: NDArray[np.floating[Any]]) -> Frames:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
 def _at_least(frames: int) -> int:

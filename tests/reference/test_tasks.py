@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sora_eval.errors import ConfigError
-from sora_eval.generator.reference.tasks import PromptWarning, fit, grid_size
+from sora_eval.generator.reference.tasks import PromptWarning, fit, grid_size, kept
 
 WORDS = "A red ball rolls to the left."
 
@@ -134,3 +134,22 @@ def test_the_length_of_a_prompt_changes_nothing_for_its_neighbours(sampler):
     alone = sampler.text_to_video(WORDS, 5, (32, 32), 1).frames
     sampler.text_to_video("A purple cone, a red ball and a cyan cube stand still.", 5, (32, 32), 2)
     assert np.array_equal(sampler.text_to_video(WORDS, 5, (32, 32), 1).frames, alone)
+
+
+def test_what_stands_still_keeps_its_detail():
+    true = clip(1, seed=3)[0]
+    shown = np.clip(true.astype(int) + np.random.default_rng(0).integers(-9, 10, true.shape), 0, 255).astype(np.uint8)
+    assert np.abs(kept(shown[None], shown, true)[0].astype(int) - true).max() == 0
+    other = 255 - shown
+    changed = np.abs(other.astype(int) - shown).max(axis=-1) > 40
+    assert np.array_equal(kept(other[None], shown, true)[0][changed], other[changed])
+
+
+def test_an_extension_goes_on_from_the_last_frame(sampler, monkeypatch):
+    asked = []
+    encode = type(sampler)._encode
+    monkeypatch.setattr(type(sampler), "_encode", lambda self, frames: asked.append(frames) or encode(self, frames))
+    for frames in (1, 3, 5, 8, 17):
+        given = clip(frames)
+        sampler.extend(given, "", 4)
+        assert np.array_equal(asked[-1][-1], given[-1])
