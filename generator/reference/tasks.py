@@ -298,7 +298,8 @@ def kept(new: Frames, shown: Frames, true: Frames) -> Frames:
 
 
 def _rounded(values: NDArray[np.floating[Any]]) -> Frames:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    found: Frames = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return found
 
 
 def _at_least(frames: int) -> int:
