@@ -486,11 +486,12 @@ def _sample(config: DictConfig) -> int:
 
 
 def _eval_tasks(config: DictConfig) -> int:
-    from sora_eval.generator.reference.commands import evaluate, table
+    from sora_eval.generator.reference.commands import evaluate
+    from sora_eval.generator.reference.measures import table
 
     names, count = _names(config, "tasks", "text"), _whole(config, "count", 1)
     rows = evaluate(_sampler(config), names, count, _out(config))
-    print(table(rows), end="")
+    print(table(r.to_json() for r in rows))
     print(f"table: {config.out}/tasks.md")
     return 0
 

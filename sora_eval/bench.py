@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import numpy as np
 
 from sora_eval import registry
+from sora_eval.generator.reference import bench, model
+from sora_eval.generator.reference.bench import least
+from sora_eval.generator.reference.tasks import Sampler
 from sora_eval.generator.simulator import true_video
 from sora_eval.probes.base import Profile
 from sora_eval.tracking.world import track
 from sora_eval.world import clip, frame_times, physics, scene_of
 from sora_eval.world.families import FAMILIES
-
-
-def seconds(work: Callable[[], object], repeats: int = 3) -> float:
-    """Return the least time of several runs, in seconds; the first run only warms up."""
-    work()
-    found = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - start)
-    return min(found)
 
 
 def render_table() -> str:
@@ -32,8 +21,8 @@ def render_table() -> str:
     every = []
     for name in sorted(FAMILIES):
         scene = scene_of({"family": name, "params": FAMILIES[name].sample(np.random.default_rng(0))}, 15 / 8)
-        whole = seconds(lambda s=scene: clip(s, (64, 64), 8, 16))  # type: ignore[misc]
-        moved = seconds(lambda s=scene: physics.simulate(s, frame_times(16, 8)))  # type: ignore[misc]
+        whole = least(lambda s=scene: clip(s, (64, 64), 8, 16))  # type: ignore[misc]
+        moved = least(lambda s=scene: physics.simulate(s, frame_times(16, 8)))  # type: ignore[misc]
         every.append(whole)
         lines.append(f"| {name} | {1 / whole:.1f} | {moved / whole:.0%} |")
     lines.append(f"| **all, one each** | **{len(every) / sum(every):.1f}** | |")
@@ -46,7 +35,7 @@ def size_table() -> str:
     lines = ["| size | 2 x 2 rays a pixel, frames / s | 1 ray a pixel, frames / s |", "|---|---:|---:|"]
     for side, frames in ((64, 16), (128, 8), (256, 4), (512, 2)):
         rates = [
-            frames / seconds(lambda n=side, f=frames, k=ss: clip(scene, (n, n), 8, f, supersample=k), 2)  # type: ignore[misc]
+            frames / least(lambda n=side, f=frames, k=ss: clip(scene, (n, n), 8, f, supersample=k), 2)  # type: ignore[misc]
             for ss in (2, 1)
         ]
         lines.append(f"| {side} x {side} | {rates[0]:.1f} | {rates[1]:.1f} |")
@@ -63,9 +52,9 @@ def probe_table() -> str:
         video = true_video(case)
         tracks = track(video)
         scene = scene_of(case.scene, small.duration_s)
-        made = seconds(lambda s=scene: clip(s, (64, 64), 8, 17))  # type: ignore[misc]
-        tracked = seconds(lambda v=video: track(v))  # type: ignore[misc]
-        scored = seconds(lambda p=probe, c=case, v=video, t=tracks: p.score(c, v, t))  # type: ignore[misc]
+        made = least(lambda s=scene: clip(s, (64, 64), 8, 17))  # type: ignore[misc]
+        tracked = least(lambda v=video: track(v))  # type: ignore[misc]
+        scored = least(lambda p=probe, c=case, v=video, t=tracks: p.score(c, v, t))  # type: ignore[misc]
         lines.append(f"| {name} | {1e3 * made:.0f} | {1e3 * tracked:.0f} | {1e3 * scored:.0f} |")
     return "\n".join(lines)
 
@@ -78,9 +67,6 @@ def main() -> None:
     print(size_table())
     print("\n## One clip from case to score\n")
     print(probe_table())
-    from sora_eval.generator.reference import bench, model
-    from sora_eval.generator.reference.tasks import Sampler
-
     sampler = Sampler(model.load("base"))
     print("\n## Reference generator: sampling one clip of 64 x 64 x 17\n")
     print(bench.sampling_table(sampler))

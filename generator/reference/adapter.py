@@ -40,9 +40,13 @@ class Reference:
 
     def __post_init__(self) -> None:
         """Refuse what can't be sampled, before the first case."""
-        if self.steps < 1 or self.shift <= 0 or (self.short_side is not None and self.short_side < GRID):
-            raise ConfigError(f"steps must be at least 1, shift above 0 and short_side at least {GRID}")
+        if self.short_side is not None and self.short_side < GRID:
+            raise ConfigError(f"short_side must be at least {GRID}, got {self.short_side}")
+        self._options()
         _loaded(self.checkpoint)
+
+    def _options(self) -> Options:
+        return Options(self.steps, self.guidance, self.shift)
 
     @property
     def name(self) -> str:
@@ -57,7 +61,7 @@ class Reference:
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield a clip per case; unknown words are the tester's, not the model's, so nothing warns of them here."""
-        sampler = Sampler(_loaded(self.checkpoint), Options(self.steps, self.guidance, self.shift), self.expanded)
+        sampler = Sampler(_loaded(self.checkpoint), self._options(), self.expanded)
         for case in cases:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", PromptWarning)

@@ -16,6 +16,7 @@ import numpy as np
 
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model
+from sora_eval.generator.reference.measures import cell, table
 from sora_eval.store import put_between, read_json
 from sora_eval.video import replacing
 
@@ -86,22 +87,9 @@ def scaling_table(entries: Sequence[Entry]) -> str:
         rows = [e.rows.get(key) for e in entries]
         some = next((r for r in rows if r is not None), None)
         if some is not None:
-            cells = [_cell(r["model"]) if r is not None else "" for r in rows]
-            lines.append(f"| {', '.join(key)} | {' | '.join(cells)} | {_cell(some['oracle'])} | {some['goal']} |")
+            cells = [cell(r["model"]) if r is not None else "" for r in rows]
+            lines.append(f"| {', '.join(key)} | {' | '.join(cells)} | {cell(some['oracle'])} | {some['goal']} |")
     return "\n".join(lines)
-
-
-def task_table(entry: Entry) -> str:
-    """Return all measures of one checkpoint."""
-    lines = ["| task | measure | model | oracle | frozen | goal |", "|---|---|---:|---:|---:|---|"]
-    for (task, measure), r in entry.rows.items():
-        cells = " | ".join(_cell(r[k]) for k in ("model", "oracle", "frozen"))
-        lines.append(f"| {task} | {measure} | {cells} | {r['goal']} |")
-    return "\n".join(lines)
-
-
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
 
 
 def plot(entries: Sequence[Entry], path: Path) -> None:
@@ -138,7 +126,7 @@ def write(runs: Sequence[Path], card: Path) -> None:
     best = [e for e in entries if not e.about["plan"]["square"]][-1]
     put_between(card, "cost", f"`{command}`\n\n{cost_table(entries)}")
     put_between(card, "scaling", f"{best.count} held-out members per task.\n\n{scaling_table(entries)}")
-    put_between(card, "tasks", f"Checkpoint {best.name}.\n\n{task_table(best)}")
+    put_between(card, "tasks", f"Checkpoint {best.name}.\n\n{table(best.rows.values())}")
     plot(entries, card.with_name("model_card_curves.png"))
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +63,8 @@ def sampler_of(checkpoint: str, options: Options, expanded: bool) -> Sampler:
     """Return the sampler of a checkpoint.
 
     Raises:
-        ConfigError: the checkpoint or an option can't be used.
+        ConfigError: the checkpoint can't be used.
     """
-    if options.steps < 1 or options.shift <= 0:
-        raise ConfigError(f"steps must be at least 1 and shift above 0, got {options.steps} and {options.shift}")
     return Sampler(model.load(checkpoint), options, expanded)
 
 
@@ -221,28 +217,7 @@ def evaluate(sampler: Sampler, names: list[str], count: int, out: Path) -> list[
         print(f"{name}: {seconds[name]} s", flush=True)
     out.mkdir(parents=True, exist_ok=True)
     found = {"checkpoint": sampler.model.name, "hash": sampler.model.hash, "count": count, "seconds": seconds}
-    write_json(out / "tasks.json", {**found, "rows": [_plain(asdict(r)) for r in rows]})
+    write_json(out / "tasks.json", {**found, "rows": [r.to_json() for r in rows]})
     with replacing(out / "tasks.md") as part:
-        part.write_text(table(rows), encoding="utf-8")
+        part.write_text(measures.table([r.to_json() for r in rows]) + "\n", encoding="utf-8")
     return rows
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    # NaN is no JSON: what has no answer is null.
-    found: dict[str, Any] = json.loads(
-        json.dumps({k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()})
-    )
-    return found
-
-
-def table(rows: list[measures.Row]) -> str:
-    """Return the rows as a Markdown table."""
-
-    def cell(value: float) -> str:
-        return "" if math.isnan(value) else f"{value:.2f}"
-
-    head = ["| task | measure | model | oracle | frozen | goal |", "|---|---|---:|---:|---:|---|"]
-    body = [
-        f"| {r.task} | {r.measure} | {cell(r.model)} | {cell(r.oracle)} | {cell(r.frozen)} | {r.goal} |" for r in rows
-    ]
-    return "\n".join([*head, *body]) + "\n"

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sora_eval.errors import ConfigError
+
 _NEAREST = 0.05
 """Velocity divides by 1 - t; nearer to 1 than this it would only amplify rounding."""
 LEVEL_MEAN, LEVEL_SPREAD = -1.2, 1.2
@@ -26,6 +28,11 @@ class Options:
     steps: int = 16
     guidance: float = 3.0
     shift: float = 3.0
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be sampled with."""
+        if self.steps < 1 or self.shift <= 0:
+            raise ConfigError(f"steps must be at least 1 and shift above 0, got {self.steps} and {self.shift}")
 
 
 def levels(batch: int, chunks: int, noise: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -11,21 +11,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.data import FPS
+from sora_eval.generator.reference.jobs import PREVIEWS
 from sora_eval.generator.reference.measures import members
 from sora_eval.generator.reference.tasks import Sampler
 from sora_eval.types import Frames, Video
 from sora_eval.video import save_gif, write_png
 
-PROMPTS: tuple[str, ...] = (
-    "A red ball rolls to the left.",
-    "A blue cube slides to the right.",
-    "A yellow cone floats up.",
-    "A green cylinder slides closer to us.",
-    "A cyan ball stands to the left of a purple cube, and the camera moves slowly closer.",
-    "A pink wall stands in the middle; an orange ball rolls steadily from left to right behind it and comes out again.",
-    "A purple ball rolls to the right past a green pillar and an orange pillar.",
-    "A blue figure on an island of blocks walks forward, turns left, walks forward and places a block.",
-)
+PROMPTS = (*PREVIEWS, "A purple ball rolls to the right past a green pillar and an orange pillar.")
 _SHOWN, _ZOOM, _GAP, _TEXT = 9, 2, 4, 24
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -135,11 +135,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class _Pool:
-    """All clips of one size: latents [N, K, C, h, w], what is known of each, and how often each is shown."""
+    """All clips of one size: latents [N, K, C, h, w], what is known of each, its chance in a batch, and the share of batches."""
 
     latents: NDArray[np.float16]
     items: tuple[Item, ...]
     chance: NDArray[np.float64]
+    share: float
 
 
 class DiffusionJob:
@@ -158,18 +159,12 @@ class DiffusionJob:
         self.network, self.pixels, self.words, self.recipe = network, pixels, words, recipe
         self._device = next(network.parameters()).device
         self._pools = _pools(read(folder)[:limit], latents, recipe)
-        sizes = np.array([pool.chance.sum() for pool in self._pools])
+        sizes = np.array([pool.share for pool in self._pools])
         self._sizes = sizes / sizes.sum()
-        self.forward: Callable[..., Tensor] = network
 
     def optimisers(self) -> list[torch.optim.Optimizer]:
-        """Return Muon for the matrices of the blocks (Jordan 2024) and AdamW for the rest."""
-        blocks = [p for n, p in self.network.named_parameters() if p.ndim == 2 and _in_block(n)]
-        rest = [p for n, p in self.network.named_parameters() if not (p.ndim == 2 and _in_block(n))]
-        return [
-            Muon(blocks, lr=0.02),
-            torch.optim.AdamW(rest, lr=1.5e-3, betas=(0.9, 0.95), weight_decay=0.0),
-        ]
+        """Return Muon and AdamW."""
+        return optimisers_of(self.network)
 
     def batch(self, step: int, rank: int = 0) -> tuple[Tensor, list[str], Tensor]:
         """Return latents [B, K, C, h, w], captions, and actions [B, K, 4], 0 where none is told."""
@@ -185,7 +180,7 @@ class DiffusionJob:
         size = max(1, round(r.tokens / (k * across[0] * across[1] / PATCH**2)))
         # Captions cost too: without a limit, a batch of small images would take twice the time of one of clips.
         size = min(size, _MOST)
-        chosen = rng.choice(n, size=min(n, size), replace=True, p=pool.chance / pool.chance.sum())
+        chosen = rng.choice(n, size=min(n, size), replace=True, p=pool.chance)
         top, left = (h - across[0]) // 2, (w - across[1]) // 2
         z = pool.latents[chosen, :k, :, top : top + across[0], left : left + across[1]].astype(np.float32)
         items = [pool.items[i] for i in chosen]
@@ -202,7 +197,7 @@ class DiffusionJob:
         t, given = t.to(z), given.to(z.device)
         ids = self.words.encode(captions, self.network.config.text_length).to(z.device)
         with training.autocast(self._device):
-            found = self.forward(diffusion.mix(z, eps, t), t, ids, actions)
+            found = self.network(diffusion.mix(z, eps, t), t, ids, actions)
         loss = diffusion.velocity_loss(found, z, t, given)
         return loss, {"clips": float(len(z)), f"loss{z.shape[1]}": float(loss.detach())}
 
@@ -218,8 +213,14 @@ class DiffusionJob:
         write_png(path, contact_sheet(clips, columns=9))
 
 
-def _in_block(name: str) -> bool:
-    return ("blocks." in name or "layers." in name) and "table" not in name
+def optimisers_of(network: Transformer) -> list[torch.optim.Optimizer]:
+    """Return Muon for the matrices of the blocks (Jordan 2024) and AdamW for the rest."""
+    matrices: list[torch.nn.Parameter] = []
+    rest: list[torch.nn.Parameter] = []
+    for name, p in network.named_parameters():
+        inside = ("blocks." in name or "layers." in name) and "table" not in name
+        (matrices if p.ndim == 2 and inside else rest).append(p)
+    return [Muon(matrices, lr=0.02), torch.optim.AdamW(rest, lr=1.5e-3, betas=(0.9, 0.95), weight_decay=0.0)]
 
 
 def _pools(shards: Sequence[Shard], latents: Path, recipe: Recipe) -> list[_Pool]:
@@ -233,20 +234,14 @@ def _pools(shards: Sequence[Shard], latents: Path, recipe: Recipe) -> list[_Pool
     named = {f: share for f, share in recipe.shares.items() if f in counts}
     rest = 1 - sum(named.values())
     others = sum(n for f, n in counts.items() if f not in named)
-    return [
-        _Pool(
-            np.concatenate([arrays[s.name] for s in some]),
-            tuple(i for s in some for i in s.items),
-            np.array(
-                [
-                    named[i.family] / counts[i.family] if i.family in named else rest / others
-                    for s in some
-                    for i in s.items
-                ]
-            ),
-        )
-        for some in groups.values()
-    ]
+    shown = {f: named[f] / n if f in named else rest / others for f, n in counts.items()}
+    pools = []
+    for some in groups.values():
+        items = tuple(i for s in some for i in s.items)
+        often = np.array([shown[i.family] for i in items])
+        latent = np.concatenate([arrays[s.name] for s in some])
+        pools.append(_Pool(latent, items, often / often.sum(), float(often.sum())))
+    return pools
 
 
 def _caption(item: Item, rng: np.random.Generator, dropped: float, acted: bool) -> str:

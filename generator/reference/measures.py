@@ -6,8 +6,9 @@ judges; what a shape looks like to it is learnt from a few training clips.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +16,7 @@ import cv2
 import numpy as np
 import torch
 
-from sora_eval.generator.reference.data import ACTIONS, FPS, actions_of, to_tensor, to_uint8
+from sora_eval.generator.reference.data import ACTIONS, FPS, actions_of
 from sora_eval.generator.reference.tasks import Sampler
 from sora_eval.tracking.world import track
 from sora_eval.types import Floats, Frames, Tracks, Video
@@ -44,6 +45,10 @@ class Row:
     oracle: float
     frozen: float
     goal: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON values: what has no answer is null."""
+        return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -199,26 +204,22 @@ def _autoencoder(s: Sampler, count: int) -> Iterator[Row]:
     names = list(FAMILIES)
     clips = [member(names[i % len(names)], _FIRST_SEED + i) for i in range(count)]
     singles = members("single", count)
-    network = s.model.autoencoder
 
     def pair(true: Member) -> dict[str, float]:
-        with torch.inference_mode():
-            made = to_uint8(network.decode(network.encode(to_tensor(true.frames[None]))))[0]
-            image = to_uint8(network.decode(network.encode(to_tensor(true.frames[None, :1]))))[0]
+        made, image = s.reconstruct(true.frames), s.reconstruct(true.frames[:1])
         found = {"PSNR, videos (dB)": psnr(made, true.frames), "PSNR, images (dB)": psnr(image, true.frames[:1])}
         return {**found, "SSIM, videos": ssim(made, true.frames), "SSIM, images": ssim(image, true.frames[:1])}
 
-    def shape(true: Member) -> dict[str, float]:
-        with torch.inference_mode():
-            made = to_uint8(network.decode(network.encode(to_tensor(true.frames[None]))))[0]
-        return {"shape, seen by the tracker": single(made, true.params)["shape"]}
+    def shape(frames: Frames, true: Member) -> dict[str, float]:
+        return {"shape, seen by the tracker": single(frames, true.params)["shape"]}
 
     goals = {"PSNR, videos (dB)": ">= 32", "PSNR, images (dB)": "", "SSIM, videos": "", "SSIM, images": ""}
     frozen = [{"PSNR, videos (dB)": psnr(c.frozen, c.frames), "SSIM, videos": ssim(c.frozen, c.frames)} for c in clips]
     yield from _rows("autoencoder", goals, [pair(c) for c in clips], [], frozen)
-    true = [{"shape, seen by the tracker": single(c.frames, c.params)["shape"]} for c in singles]
+    made = [shape(s.reconstruct(c.frames), c) for c in singles]
+    true = [shape(c.frames, c) for c in singles]
     goal = {"shape, seen by the tracker": ">= .95"}
-    yield from _rows("autoencoder", goal, [shape(c) for c in singles], true, [])
+    yield from _rows("autoencoder", goal, made, true, [])
 
 
 def _text(s: Sampler, count: int) -> Iterator[Row]:
@@ -398,6 +399,20 @@ def _actions(s: Sampler, count: int) -> Iterator[Row]:
     held = [{"PSNR to the true clip (dB)": psnr(m.frozen, m.frames), "better than other actions": 0.5} for m in some]
     goals = {"PSNR to the true clip (dB)": "", "better than other actions": "> .5"}
     yield from _rows("actions (walk, turn, break, place)", goals, [judged(m) for m in some], [], held)
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return rows, as `Row.to_json` gives them, as a Markdown table."""
+    lines = ["| task | measure | model | oracle | frozen | goal |", "|---|---|---:|---:|---:|---|"]
+    for r in rows:
+        cells = " | ".join(cell(r[k]) for k in ("model", "oracle", "frozen"))
+        lines.append(f"| {r['task']} | {r['measure']} | {cells} | {r['goal']} |")
+    return "\n".join(lines)
+
+
+def cell(value: float | None) -> str:
+    """Return a figure as it stands in a table."""
+    return "" if value is None else f"{value:.2f}"
 
 
 TASKS: dict[str, Callable[[Sampler, int], Iterator[Row]]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -141,10 +141,14 @@ def _autoencoder(plan: Plan) -> Path:
     network = Autoencoder(AutoencoderConfig())
     network.load_state_dict(_weights(plan.folder / "autoencoder"))
     path = plan.folder / f"{model.AUTOENCODER}.safetensors"
-    shards = data.read(Path(plan.data.folder) / "training")[: plan.data.shards]
-    about = _cost(plan, plan.folder / "autoencoder", jobs.AutoencoderJob(network, shards, plan.seed, 0.0))
+    about = _cost(plan, plan.folder / "autoencoder", _pixels(plan, network))
     model.save_autoencoder(path, network, {"plan": asdict(plan.autoencoder), **about})
     return path
+
+
+def _pixels(plan: Plan, network: Autoencoder) -> jobs.AutoencoderJob:
+    shards = data.read(Path(plan.data.folder) / "training")[: plan.data.shards]
+    return jobs.AutoencoderJob(network, shards, plan.seed, plan.autoencoder.rate)
 
 
 def _cost(plan: Plan, folder: Path, job: training.Job, trunk: Path | None = None) -> dict[str, Any]:
@@ -158,9 +162,8 @@ def _autoencoder_work(plan: Plan, folder: Path) -> None:
     torch.manual_seed(plan.seed)
     p = plan.autoencoder
     network = Autoencoder(AutoencoderConfig()).to(training.device())
-    shards = data.read(Path(plan.data.folder) / "training")[: plan.data.shards]
     schedule = training.Schedule(p.steps, warmup=30, decay=p.decay, ema=0.998, save_s=plan.save_s)
-    training.fit(jobs.AutoencoderJob(network, shards, plan.seed, p.rate), folder, schedule, {"autoencoder": asdict(p)})
+    training.fit(_pixels(plan, network), folder, schedule, {"autoencoder": asdict(p)})
 
 
 def _latents(plan: Plan) -> Path:
@@ -236,4 +239,3 @@ def _weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 _DO = {"data": _data, "autoencoder": _autoencoder, "latents": _latents, "transformer": _transformer}
-assert all(is_dataclass(kind) for kind in (Plan, DataPlan, AutoencoderPlan, TransformerPlan))

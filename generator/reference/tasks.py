@@ -25,6 +25,7 @@ from sora_eval.generator.reference.model import Model
 from sora_eval.generator.reference.text import expand
 from sora_eval.generator.reference.transformer import PATCH
 from sora_eval.types import Frames, Video
+from sora_eval.video import resize
 
 GRID = STRIDE * PATCH
 """Pixels per patch: heights and widths are multiples of it."""
@@ -59,10 +60,9 @@ class Sampler:
         """
         if not prompt.strip():
             raise ConfigError("the prompt is empty: say what is to be seen")
-        return self._video(
-            self._fill(self.read(prompt, seed), _Window.open(chunks_of(_at_least(frames)), grid_size(size)), seed),
-            frames,
-        )
+        channels = self.model.transformer.config.channels
+        window = _Window.open(chunks_of(_at_least(frames)), grid_size(size), channels)
+        return self._video(self._fill(self.read(prompt, seed), window, seed), frames)
 
     def text_to_image(self, prompt: str, size: Size = (64, 64), seed: int = 0) -> Frames:
         """Return an image [H, W, 3] of a prompt."""
@@ -202,6 +202,10 @@ class Sampler:
             warnings.warn(f"words that the model does not know: {', '.join(strange)}", PromptWarning, stacklevel=3)
         return text
 
+    def reconstruct(self, video: Frames) -> Frames:
+        """Return the clip as the autoencoder shows it."""
+        return self._decode(self._encode(video))[: len(video)]
+
     def _encode(self, frames: Frames) -> Tensor:
         with torch.inference_mode():
             return self.model.autoencoder.encode(to_tensor(fit(frames))[None])[0]
@@ -231,7 +235,7 @@ class _Window:
     given: Tensor
 
     @staticmethod
-    def open(chunks: int, size: Size, channels: int = 16) -> _Window:
+    def open(chunks: int, size: Size, channels: int) -> _Window:
         h, w = size[0] // STRIDE, size[1] // STRIDE
         return _Window(torch.zeros(chunks, channels, h, w), torch.zeros(chunks, dtype=torch.bool))
 
@@ -275,8 +279,6 @@ def fit(frames: Frames) -> Frames:
     size = grid_size((frames.shape[1], frames.shape[2]))
     if size == frames.shape[1:3]:
         return frames
-    from sora_eval.video import resize
-
     return resize(frames, size)
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sora_eval.types import digest
 from sora_eval.world import palette
 from sora_eval.world.families import FAMILIES, common
 
@@ -95,8 +96,6 @@ def expand(prompt: str, seed: int = 0) -> str:
     text = prompt.strip()
     if not text:
         raise ValueError("the prompt is empty: say what is to be seen")
-    from sora_eval.types import digest
-
     rng = np.random.default_rng([seed, int(digest(text)[:8], 16)])
     text = common.sentence(text)
     said = set(words_of(text))

@@ -273,15 +273,18 @@ def spent(folder: Path, trunk: Path | None = None) -> dict[str, Any]:
 
     steps, clips and seconds of wall time; curve: some 60 points (step, loss).
     """
-    rows = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
+    rows = _rows(folder)
     last = rows[-1]
     if trunk is not None and (trunk / LOG).exists():
-        before = [json.loads(line) for line in (trunk / LOG).read_text(encoding="utf-8").splitlines()]
-        rows = [row for row in before if row["step"] < rows[0]["step"]] + rows
+        rows = [row for row in _rows(trunk) if row["step"] < rows[0]["step"]] + rows
     # A run that was killed logs some steps twice: the later line is the one that counts.
     curve = sorted({row["step"]: round(row["loss"], 4) for row in rows}.items())
     thin = curve[:: max(1, len(curve) // 60)]
     return {"steps": last["step"], "clips": last["clips"], "seconds": last["seconds"], "curve": thin}
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
 
 
 def flops(job: Job, steps: int, samples: int = 12) -> float:
@@ -291,12 +294,12 @@ def flops(job: Job, steps: int, samples: int = 12) -> float:
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    total = 0
-    for step in range(0, steps, max(1, steps // samples)):
+    total, some = 0, range(0, steps, max(1, steps // samples))
+    for step in some:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             job.loss(step)
         total += counter.get_total_flops()
-    return 3.0 * total / len(range(0, steps, max(1, steps // samples))) * steps
+    return 3.0 * total / len(some) * steps
 
 
 def noise_of(seed: int, step: int, what: str) -> torch.Generator:
