@@ -25,7 +25,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
-from sora_eval import __version__, registry
+from sora_eval import __version__, registry, sweeps
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
 from sora_eval.probes.base import Probe, Profile
 from sora_eval.types import MODES, Case, Mode, ScoreRow
@@ -53,17 +53,22 @@ def _hydra_main(name: str, args: list[str]) -> int:
     import hydra
 
     codes: list[int] = []
+    done: list[Path] = []
 
     def task(config: DictConfig) -> None:
         # Hydra would print a traceback for what the other way is one line.
         try:
             codes.append(_COMMANDS[name](_complete(config)))
+            if name == "run":
+                done.append(Path(config.out))
         except (SoraEvalError, OSError, OmegaConfBaseException) as error:
             print(f"sora-eval: {str(error).splitlines()[0]}", file=sys.stderr)
             codes.append(2)
 
     sys.argv = [f"sora-eval {name}", *args]
     hydra.main(version_base="1.3", config_path="pkg://sora_eval.conf", config_name=name)(task)()
+    for page in sweeps.curves(done, shlex.join(["sora-eval", name, *args])):
+        print(f"scores over compute: {page}")
     return max(codes, default=0)
 
 
@@ -333,10 +338,7 @@ def _manifest(
         "suite": config.suite.name,
         "profile": config.profile.name,
         "seed": config.seed,
-        "generators": [
-            {"name": g.name, "kind": g.kind, "fingerprint": digest([g.fingerprint(c) for c in cases])}
-            for g in generators
-        ],
+        "generators": [_about(g, cases) for g in generators],
         "hashes": {"cases": digest([c.hash for c in cases]), "probes": {n: p.version for n, p in probes.items()}},
         "versions": {
             "python": platform.python_version(),
@@ -349,6 +351,16 @@ def _manifest(
         "timings": {"seconds": round(seconds, 1)},
         "problems": problems,
     }
+
+
+def _about(generator: Any, cases: list[Case]) -> dict[str, Any]:
+    from sora_eval.types import digest
+
+    fingerprint = digest([generator.fingerprint(c) for c in cases])
+    found = {"name": generator.name, "kind": generator.kind, "fingerprint": fingerprint}
+    # What a checkpoint's training took, where it is known, is the axis of a sweep's curve.
+    compute = getattr(generator, "compute", None)
+    return found if compute is None else {**found, "compute": compute}
 
 
 def _plain(config: DictConfig) -> dict[Any, Any]:
@@ -503,6 +515,8 @@ def _sampler(config: DictConfig) -> Any:
     options = Options(_whole(config, "steps", 1), float(config.guidance), float(config.shift))
     return sampler_of(str(config.checkpoint), options, bool(config.expanded))
 
+
+OmegaConf.register_new_resolver("slug", sweeps.slug, replace=True)
 
 _COMMANDS: dict[str, Callable[[DictConfig], int]] = {
     "run": _run,

@@ -67,7 +67,7 @@ def main() -> None:
     print(size_table())
     print("\n## One clip from case to score\n")
     print(probe_table())
-    sampler = Sampler(model.load("base"))
+    sampler = Sampler(model.load(model.DEFAULT))
     print("\n## Reference generator: sampling one clip of 64 x 64 x 17\n")
     print(bench.sampling_table(sampler))
     print("\n## Reference generator: quality by sampler steps\n")

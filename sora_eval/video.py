@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from io import BytesIO
@@ -230,32 +230,6 @@ def resize(frames: Frames, size: tuple[int, int]) -> Frames:
     for i, frame in enumerate(frames):
         out[i] = cv2.resize(frame, (width, height), interpolation=how)
     return out
-
-
-def contact_sheet(clips: Sequence[Frames], columns: int = 8, gap: int = 2) -> Frames:
-    """Return one picture with a row per clip, `columns` frames each, evenly spread from first to last.
-
-    A clip shorter than `columns` leaves the rest of its row white. Clips of other sizes are scaled to the first's.
-
-    Args:
-        clips: frames uint8 [T, H, W, 3] each.
-        columns: pictures per row.
-        gap: white pixels between pictures.
-
-    Returns:
-        uint8 [rows * (H + gap) - gap, columns * (W + gap) - gap, 3].
-
-    """
-    if not clips or columns < 1:
-        raise ValueError(f"a contact sheet needs a clip and a column, got {len(clips)} clips, {columns} columns")
-    height, width = clips[0].shape[1:3]
-    sheet = np.full((len(clips) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
-    for row, clip in enumerate(clips):
-        shown = np.unique(np.linspace(0, len(clip) - 1, columns).round().astype(int))
-        for column, frame in enumerate(resize(clip[shown], (height, width))):
-            y, x = row * (height + gap), column * (width + gap)
-            sheet[y : y + height, x : x + width] = frame
-    return sheet
 
 
 def write_png(path: str | Path, image: Frames) -> None:

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sora_eval.errors import VideoError
+from sora_eval.pictures import contact_sheet
 from sora_eval.types import Frames, Video
 from sora_eval.video import (
     FALLBACK_FPS,
     compress,
-    contact_sheet,
     encode_h264,
     read_video,
     resample,

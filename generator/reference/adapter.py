@@ -28,7 +28,7 @@ class Reference:
     expanded: whether prompts are made descriptive first. Raises ConfigError for a checkpoint that can't be used.
     """
 
-    checkpoint: str = "base"
+    checkpoint: str = model.DEFAULT
     short_side: int | None = 64
     steps: int = 16
     guidance: float = 3.0
@@ -52,6 +52,11 @@ class Reference:
     def name(self) -> str:
         """The checkpoint's name."""
         return f"reference-{_loaded(self.checkpoint).name}"
+
+    @property
+    def compute(self) -> float | None:
+        """Operations that its training took."""
+        return _loaded(self.checkpoint).compute
 
     def fingerprint(self, case: Case) -> str:
         """Return the weights' hash and the options."""

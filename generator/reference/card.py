@@ -53,11 +53,11 @@ def read(runs: Sequence[Path]) -> list[Entry]:
     for run in runs:
         tasks = read_json(run / "tasks.json")
         path = model.find(tasks["checkpoint"])
-        _, _, about, weights = model.read(path, "transformer")
-        if weights != tasks["hash"]:
+        loaded = model.load(tasks["checkpoint"])
+        if loaded.hash != tasks["hash"]:
             raise ConfigError(f"{run} has measures of other weights than {path} holds: run eval-tasks again")
         rows = {(r["task"], r["measure"]): r for r in tasks["rows"]}
-        found.append(Entry(tasks["checkpoint"], path.stat().st_size, about, rows, int(tasks["count"])))
+        found.append(Entry(tasks["checkpoint"], path.stat().st_size, loaded.about, rows, int(tasks["count"])))
     return sorted(found, key=lambda e: (e.about["plan"]["square"], e.about["flops"]))
 
 
@@ -69,7 +69,10 @@ def cost_table(entries: Sequence[Entry]) -> str:
     ]
     path = model.FOLDER / f"{model.AUTOENCODER}.safetensors"
     _, _, about, _ = model.read(path, "autoencoder")
-    for name, size, a in [("autoencoder", path.stat().st_size, about), *((e.name, e.bytes, e.about) for e in entries)]:
+    networks = [("autoencoder", path.stat().st_size, about), *((e.name, e.bytes, e.about) for e in entries)]
+    if "decoder" in about:
+        networks.insert(1, ("its decoder alone, afterwards", 0, about["decoder"]))
+    for name, size, a in networks:
         hours = f"{a['seconds'] / 3600:.2f}"
         lines.append(
             f"| {name} | {size / 1e6:.1f} | {a['steps']:,} | {a['clips']:,} | {hours} | {a['processes']} | {a['flops']:.2g} |"

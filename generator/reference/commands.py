@@ -17,10 +17,10 @@ from sora_eval.generator.reference import measures, model
 from sora_eval.generator.reference.data import FPS
 from sora_eval.generator.reference.diffusion import Options
 from sora_eval.generator.reference.tasks import PromptWarning, Sampler, fit
+from sora_eval.pictures import contact_sheet
 from sora_eval.store import write_json
 from sora_eval.types import Frames, Video
 from sora_eval.video import (
-    contact_sheet,
     read_video,
     replacing,
     resample,

@@ -23,7 +23,10 @@ LEVEL_MEAN, LEVEL_SPREAD = -1.2, 1.2
 
 @dataclass(frozen=True)
 class Options:
-    """How to sample: steps; guidance (1 is none); shift above 1 spends more steps near pure noise, where layout is decided."""
+    """How to sample: steps; guidance; shift above 1 spends more steps near pure noise, where layout is decided.
+
+    guidance: how far to go from what would be drawn without what is given (a text, an image, a clip) to what is drawn with it; 1 is none.
+    """
 
     steps: int = 16
     guidance: float = 3.0

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.data import FPS
 from sora_eval.generator.reference.jobs import PREVIEWS
 from sora_eval.generator.reference.measures import members
 from sora_eval.generator.reference.tasks import Sampler
+from sora_eval.pictures import labelled_sheet
 from sora_eval.types import Frames, Video
 from sora_eval.video import save_gif, write_png
 
 PROMPTS = (*PREVIEWS, "A purple ball rolls to the right past a green pillar and an orange pillar.")
-_SHOWN, _ZOOM, _GAP, _TEXT = 9, 2, 4, 24
+_ZOOM, _GAP = 2, 4
 
 
 def moving(sampler: Sampler, seed: int = 1) -> Video:
@@ -30,7 +30,7 @@ def moving(sampler: Sampler, seed: int = 1) -> Video:
     return Video(np.concatenate(rows, axis=1), FPS)
 
 
-def tasks(sampler: Sampler) -> Image.Image:
+def tasks(sampler: Sampler) -> Frames:
     """Return a row of frames for every task."""
     some = members("single", 40)
     left = next(m for m in some if m.params["motion"] == "left")
@@ -40,7 +40,7 @@ def tasks(sampler: Sampler) -> Image.Image:
     acts = ["forward"] * 4 + ["turn left"] * 4 + ["forward"] * 4 + ["place"] * 4
     colour = "blue" if left.params["hero"]["colour"] != "blue" else "red"
     other = left.caption.replace(left.params["hero"]["colour"], colour).replace("An ", "A ")
-    rows: list[tuple[str, Frames]] = [
+    rows: list[tuple[str, Frames | None]] = [
         (f"text to video, wide: {PROMPTS[0]}", sampler.text_to_video(PROMPTS[0], 17, (64, 96), 3).frames),
         (f"text to video, tall: {PROMPTS[2]}", sampler.text_to_video(PROMPTS[2], 17, (96, 64), 3).frames),
         (
@@ -58,33 +58,18 @@ def tasks(sampler: Sampler) -> Image.Image:
         (f"edited: {other}", sampler.edit(left.frames, other, 0.8).frames),
         ("actions: forward, turn left, forward, place", sampler.rollout(island.frames[0], acts).frames),
     ]
-    return _sheet(rows)
+    return labelled_sheet(rows)
 
 
 def _firsts(clips: Sequence[Frames]) -> Frames:
     return np.stack([c[len(c) // 2] for c in clips])
 
 
-def _sheet(rows: Sequence[tuple[str, Frames]]) -> Image.Image:
-    heights = [_TEXT + _ZOOM * f.shape[1] + 2 * _GAP for _, f in rows]
-    width = max(_SHOWN * (_ZOOM * f.shape[2] + _GAP) for _, f in rows)
-    sheet = Image.new("RGB", (width, sum(heights)), "white")
-    draw = ImageDraw.Draw(sheet)
-    y = 0
-    for (words, frames), height in zip(rows, heights, strict=True):
-        draw.text((2, y + 2), words, "black", ImageFont.load_default(16))
-        for k, i in enumerate(np.linspace(0, len(frames) - 1, _SHOWN).round().astype(int)):
-            large = frames[i].repeat(_ZOOM, axis=0).repeat(_ZOOM, axis=1)
-            sheet.paste(Image.fromarray(large), (k * (large.shape[1] + _GAP), y + _TEXT))
-        y += height
-    return sheet
-
-
 def main(checkpoint: str, out: Path) -> None:
     """Write reference.gif and reference_tasks.png."""
     sampler = Sampler(model.load(checkpoint))
     save_gif(out / "reference.gif", moving(sampler))
-    write_png(out / "reference_tasks.png", np.asarray(tasks(sampler)))
+    write_png(out / "reference_tasks.png", tasks(sampler))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,9 @@ from sora_eval.generator.reference.muon import Muon
 from sora_eval.generator.reference.tasks import Sampler
 from sora_eval.generator.reference.text import SETTINGS, Vocabulary
 from sora_eval.generator.reference.transformer import PATCH, Transformer
+from sora_eval.pictures import contact_sheet
 from sora_eval.types import Frames
-from sora_eval.video import contact_sheet, write_png
+from sora_eval.video import write_png
 from sora_eval.world.families import common
 
 PREVIEWS: tuple[str, ...] = (
@@ -36,6 +37,7 @@ PREVIEWS: tuple[str, ...] = (
 """What training draws again and again, with the seeds 0, 1, ..."""
 _WINDOW = 3
 _MOST = 32
+_USUAL = 5
 _PIXELS = 12 * 64 * 64
 _LATENT_NOISE = 0.05
 _SATURATED = 5.0
@@ -46,17 +48,25 @@ class AutoencoderJob:
 
     Saturated pixels are the objects. (Weights like these are harmless here and ruinous in the diffusion loss.) Latents get noise of
     a twentieth of their spread, so that the decoder forgives small errors of the transformer.
+
+    decoder_only: the encoder stays as it is, and with it the latents that transformers were trained on.
     """
 
-    def __init__(self, network: Autoencoder, shards: Sequence[Shard], seed: int, rate: float) -> None:
+    def __init__(
+        self, network: Autoencoder, shards: Sequence[Shard], seed: int, rate: float, decoder_only: bool = False
+    ) -> None:
         self.network = network
         self._shards, self._seed, self._rate = shards, seed, rate
         self._device = next(network.parameters()).device
+        if decoder_only:
+            network.encoder.requires_grad_(False)
+            network.standard.eval()
 
     def optimisers(self) -> list[torch.optim.Optimizer]:
         """Return Muon for the convolutions and AdamW for the rest: AdamW alone needs five times as many steps."""
-        kernels = [p for p in self.network.parameters() if p.ndim == 4]
-        rest = [p for p in self.network.parameters() if p.ndim != 4]
+        learning = [p for p in self.network.parameters() if p.requires_grad]
+        kernels = [p for p in learning if p.ndim == 4]
+        rest = [p for p in learning if p.ndim != 4]
         return [Muon(kernels, lr=self._rate), torch.optim.AdamW(rest, lr=1.5e-3, betas=(0.9, 0.95), weight_decay=0.0)]
 
     def batch(self, step: int, rank: int = 0) -> Tensor:
@@ -99,7 +109,8 @@ class AutoencoderJob:
         """Write clips above their reconstructions."""
         network = Autoencoder(self.network.config).to(self._device).eval()
         network.load_state_dict(dict(weights))
-        clips = [s.frames()[0] for s in self._shards[:24] if s.frames().shape[1:3] == (17, 64)][:6]
+        some = [s.frames()[0] for s in self._shards[:24]]
+        clips = ([c for c in some if c.shape[:2] == (17, 64)] or some)[:6]
         rows: list[Frames] = []
         for clip in clips:
             made = to_uint8(network.decode(network.encode(to_tensor(clip)[None].to(self._device))))[0]
@@ -116,31 +127,50 @@ def _saturation(chunks: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """What is shown how often from some unit of training on.
+
+    shares: of some families, the others share the rest. long: how many times as often clips of more than five chunks are drawn.
+    """
+
+    unit: int
+    shares: Mapping[str, float]
+    long: float = 1.0
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What the transformer is shown.
 
     tokens: patches per batch. seed: of all that is drawn. image_share: share of batches of single images, at the beginning and from step
-    `image_steps` on. dropped: share of captions left out, for guidance. square: crop every clip to its middle square (the ablation).
-    shares: how often some families are shown.
+    `unit` on. dropped: share of captions left out, for guidance. square: crop every clip to its middle square (the ablation). unit: steps
+    of a unit. phases: single things first; once they are learnt, more of two things and of the long clips that extensions need.
     """
 
     tokens: int = 1280
     seed: int = 0
     image_share: tuple[float, float] = (0.7, 0.15)
-    image_steps: int = 2000
     dropped: float = 0.1
     square: bool = False
-    shares: Mapping[str, float] = field(default_factory=lambda: {"single": 0.4, "relation": 0.12})
+    unit: int = 2000
+    phases: tuple[Phase, ...] = (
+        Phase(0, {"single": 0.4, "relation": 0.12}),
+        Phase(4, {"single": 0.3, "relation": 0.22}, long=2.5),
+    )
+
+    def phase(self, step: int) -> int:
+        """Return the number of the phase that a step is in."""
+        return sum(p.unit * self.unit <= step for p in self.phases) - 1
 
 
 @dataclass(frozen=True)
 class _Pool:
-    """All clips of one size: latents [N, K, C, h, w], what is known of each, its chance in a batch, and the share of batches."""
+    """All clips of one size: latents [N, K, C, h, w], what is known of each; by phase, its chance in a batch and the share of batches."""
 
     latents: NDArray[np.float16]
     items: tuple[Item, ...]
-    chance: NDArray[np.float64]
-    share: float
+    chance: tuple[NDArray[np.float64], ...]
+    share: tuple[float, ...]
 
 
 class DiffusionJob:
@@ -159,8 +189,8 @@ class DiffusionJob:
         self.network, self.pixels, self.words, self.recipe = network, pixels, words, recipe
         self._device = next(network.parameters()).device
         self._pools = _pools(read(folder)[:limit], latents, recipe)
-        sizes = np.array([pool.share for pool in self._pools])
-        self._sizes = sizes / sizes.sum()
+        sizes = np.array([pool.share for pool in self._pools])  # [pools, phases]
+        self._sizes = sizes / sizes.sum(axis=0)
 
     def optimisers(self) -> list[torch.optim.Optimizer]:
         """Return Muon and AdamW."""
@@ -170,17 +200,18 @@ class DiffusionJob:
         """Return latents [B, K, C, h, w], captions, and actions [B, K, 4], 0 where none is told."""
         r = self.recipe
         rng = np.random.default_rng([r.seed, *b"diffusion", step, rank])
-        pool = self._pools[int(rng.choice(len(self._pools), p=self._sizes))]
+        phase = r.phase(step)
+        pool = self._pools[int(rng.choice(len(self._pools), p=self._sizes[:, phase]))]
         n, k, _, h, w = pool.latents.shape
         early, late = r.image_share
-        if rng.random() < late + (early - late) * max(0.0, 1 - step / r.image_steps):
+        if rng.random() < late + (early - late) * max(0.0, 1 - step / r.unit):
             k = 1
         side = min(h, w)
         across = (side, side) if r.square else (h, w)
         size = max(1, round(r.tokens / (k * across[0] * across[1] / PATCH**2)))
         # Captions cost too: without a limit, a batch of small images would take twice the time of one of clips.
         size = min(size, _MOST)
-        chosen = rng.choice(n, size=min(n, size), replace=True, p=pool.chance)
+        chosen = rng.choice(n, size=min(n, size), replace=True, p=pool.chance[phase])
         top, left = (h - across[0]) // 2, (w - across[1]) // 2
         z = pool.latents[chosen, :k, :, top : top + across[0], left : left + across[1]].astype(np.float32)
         items = [pool.items[i] for i in chosen]
@@ -224,24 +255,31 @@ def optimisers_of(network: Transformer) -> list[torch.optim.Optimizer]:
 
 
 def _pools(shards: Sequence[Shard], latents: Path, recipe: Recipe) -> list[_Pool]:
-    """Group the clips and their mirror images by size; the shares of the recipe hold over the whole set."""
+    """Group the clips and their mirror images by size; the shares of a phase hold over the whole set."""
     groups: dict[tuple[int, ...], list[Shard]] = {}
     arrays = {s.name: np.concatenate(np.load(latents / s.path.name)) for s in shards}
     shards = [replace(s, items=(*s.items, *(mirrored(i) for i in s.items))) for s in shards]
     for s in shards:
         groups.setdefault(arrays[s.name].shape[1:], []).append(s)
     counts = Counter(i.family for s in shards for i in s.items)
-    named = {f: share for f, share in recipe.shares.items() if f in counts}
+    shown = [_shown(phase.shares, counts) for phase in recipe.phases]
+    pools = []
+    for size, some in groups.items():
+        items = tuple(i for s in some for i in s.items)
+        often = [np.array([by_family[i.family] for i in items]) for by_family in shown]
+        latent = np.concatenate([arrays[s.name] for s in some])
+        longer = [phase.long if size[0] > _USUAL else 1.0 for phase in recipe.phases]
+        share = tuple(float(o.sum()) * more for o, more in zip(often, longer, strict=True))
+        pools.append(_Pool(latent, items, tuple(o / o.sum() for o in often), share))
+    return pools
+
+
+def _shown(shares: Mapping[str, float], counts: Mapping[str, int]) -> dict[str, float]:
+    """Return how often one clip of each family is shown, so that some families get their share and the rest is even."""
+    named = {f: share for f, share in shares.items() if f in counts}
     rest = 1 - sum(named.values())
     others = sum(n for f, n in counts.items() if f not in named)
-    shown = {f: named[f] / n if f in named else rest / others for f, n in counts.items()}
-    pools = []
-    for some in groups.values():
-        items = tuple(i for s in some for i in s.items)
-        often = np.array([shown[i.family] for i in items])
-        latent = np.concatenate([arrays[s.name] for s in some])
-        pools.append(_Pool(latent, items, often / often.sum(), float(often.sum())))
-    return pools
+    return {f: named[f] / n if f in named else rest / others for f, n in counts.items()}
 
 
 def _caption(item: Item, rng: np.random.Generator, dropped: float, acted: bool) -> str:

@@ -18,6 +18,7 @@ from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
 from sora_eval.generator.reference.text import Vocabulary
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
+from sora_eval.types import digest
 from sora_eval.video import replacing
 
 FORMAT = "1"
@@ -25,12 +26,13 @@ FORMAT = "1"
 FOLDER = Path(__file__).parent / "checkpoints"
 AUTOENCODER = "autoencoder"
 BUNDLED: tuple[str, ...] = ("base", "4x", "32x", "square")
+DEFAULT = "4x"
 """Transformers that come with the package, by the training compute that they had; "square" is the ablation."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """Both networks, ready to sample, and what their files say of them."""
+    """Both networks, ready to sample, and what their files say of them. hash: of the weights of both."""
 
     autoencoder: Autoencoder
     transformer: Transformer
@@ -38,6 +40,12 @@ class Model:
     name: str
     hash: str
     about: Mapping[str, Any]
+
+    @property
+    def compute(self) -> float | None:
+        """Operations that training the transformer took; None where its file doesn't say."""
+        found = self.about.get("flops")
+        return float(found) if isinstance(found, int | float) else None
 
 
 def save_autoencoder(path: Path, network: Autoencoder, about: Mapping[str, Any]) -> str:
@@ -61,13 +69,17 @@ def save_transformer(
 
 
 def _save(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any], about: Mapping[str, Any]) -> str:
-    half = {k: (v.half() if v.is_floating_point() else v).cpu().contiguous() for k, v in weights.items()}
+    half = _halved(weights)
     found = hash_of(half)
     header = {"format": FORMAT, "sha256": found, "facts": json.dumps(facts), "about": json.dumps(dict(about))}
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         save_file(half, part, header)
     return found
+
+
+def _halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k: (v.half() if v.is_floating_point() else v).cpu().contiguous() for k, v in weights.items()}
 
 
 def hash_of(weights: Mapping[str, Tensor]) -> str:
@@ -154,4 +166,6 @@ def load(checkpoint: str, autoencoder: Path | None = None) -> Model:
     network = Transformer(TransformerConfig(**facts["config"]))
     network.load_state_dict(weights)
     network.eval().requires_grad_(False)
-    return Model(pixels, network, Vocabulary(tuple(facts["words"])), path.stem, found, about)
+    # Another decoder makes another clip of the same latent.
+    both = digest([found, hash_of(_halved(pixels.state_dict()))])
+    return Model(pixels, network, Vocabulary(tuple(facts["words"])), path.stem, both, about)

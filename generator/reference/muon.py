@@ -78,6 +78,6 @@ def orthogonal(x: Tensor) -> Tensor:
     y = y / (y.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(_ITERATIONS):
         square = y @ y.mT
-        y = a * y + (b * square + c * square @ square) @ y
+        y = torch.baddbmm(y, torch.baddbmm(square, square, square, beta=b, alpha=c), y, beta=a)
     found: Tensor = y.mT if flat else y
     return found

@@ -15,7 +15,7 @@ from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderCo
 from sora_eval.generator.reference.text import world_vocabulary
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
 
-STAGES: tuple[str, ...] = ("data", "autoencoder", "latents", "transformer")
+STAGES: tuple[str, ...] = ("data", "autoencoder", "decoder", "latents", "transformer")
 HELD_OUT = "heldout"
 _T = TypeVar("_T")
 
@@ -37,6 +37,14 @@ class AutoencoderPlan:
     steps: int = 3000
     decay: int = 1000
     rate: float = 0.008
+
+
+@dataclass(frozen=True)
+class DecoderPlan:
+    """The decoder alone, afterwards: steps, all with a falling rate; rate: of Muon at the start."""
+
+    steps: int = 2500
+    rate: float = 0.006
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ class Plan:
     seed: int = 0
     workers: int = 1
     autoencoder: AutoencoderPlan = field(default_factory=AutoencoderPlan)
+    decoder: DecoderPlan = field(default_factory=DecoderPlan)
     transformer: TransformerPlan = field(default_factory=TransformerPlan)
     save_s: float = 120.0
 
@@ -88,6 +97,7 @@ def plan_of(values: dict[str, Any]) -> Plan:
         ("data.shards", found.data.shards, 1),
         ("data.size", found.data.size, 1),
         ("autoencoder.steps", found.autoencoder.steps, 1),
+        ("decoder.steps", found.decoder.steps, 1),
         ("transformer.unit", t.unit, 5),
         ("transformer.units", t.units, 0),
         ("transformer.tokens", t.tokens, 16),
@@ -99,7 +109,7 @@ def plan_of(values: dict[str, Any]) -> Plan:
 
 def _build(kind: type[_T], values: dict[str, Any], prefix: str) -> _T:
     made: dict[str, Any] = {}
-    hints = {"DataPlan": DataPlan, "AutoencoderPlan": AutoencoderPlan, "TransformerPlan": TransformerPlan}
+    hints = {part.__name__: part for part in (DataPlan, AutoencoderPlan, DecoderPlan, TransformerPlan)}
     simple: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
     for f in fields(kind):  # type: ignore[arg-type]
         if f.name not in values:
@@ -146,9 +156,22 @@ def _autoencoder(plan: Plan) -> Path:
     return path
 
 
-def _pixels(plan: Plan, network: Autoencoder) -> jobs.AutoencoderJob:
+def _decoder(plan: Plan) -> Path:
+    """Let the decoder alone go on learning, and put it into the autoencoder's file."""
+    path = plan.folder / f"{model.AUTOENCODER}.safetensors"
+    _, _, about, _ = model.read(path, "autoencoder")
+    _train(_decoder_work, plan, plan.folder / "decoder")
+    network = Autoencoder(AutoencoderConfig())
+    network.load_state_dict(_weights(plan.folder / "decoder"))
+    cost = _cost(plan, plan.folder / "decoder", _pixels(plan, network, decoder_only=True))
+    model.save_autoencoder(path, network, {**about, "decoder": {"plan": asdict(plan.decoder), **cost}})
+    return path
+
+
+def _pixels(plan: Plan, network: Autoencoder, decoder_only: bool = False) -> jobs.AutoencoderJob:
     shards = data.read(Path(plan.data.folder) / "training")[: plan.data.shards]
-    return jobs.AutoencoderJob(network, shards, plan.seed, plan.autoencoder.rate)
+    rate = plan.decoder.rate if decoder_only else plan.autoencoder.rate
+    return jobs.AutoencoderJob(network, shards, plan.seed, rate, decoder_only)
 
 
 def _cost(plan: Plan, folder: Path, job: training.Job, trunk: Path | None = None) -> dict[str, Any]:
@@ -164,6 +187,15 @@ def _autoencoder_work(plan: Plan, folder: Path) -> None:
     network = Autoencoder(AutoencoderConfig()).to(training.device())
     schedule = training.Schedule(p.steps, warmup=30, decay=p.decay, ema=0.998, save_s=plan.save_s)
     training.fit(_pixels(plan, network), folder, schedule, {"autoencoder": asdict(p)})
+
+
+def _decoder_work(plan: Plan, folder: Path) -> None:
+    p = plan.decoder
+    network = Autoencoder(AutoencoderConfig())
+    network.load_state_dict(_weights(plan.folder / "autoencoder"))
+    job = _pixels(plan, network.to(training.device()), decoder_only=True)
+    schedule = training.Schedule(p.steps, warmup=30, decay=p.steps, ema=0.998, save_s=plan.save_s)
+    training.fit(job, folder, schedule, {"decoder": asdict(p)})
 
 
 def _latents(plan: Plan) -> Path:
@@ -191,7 +223,7 @@ def _diffusion(plan: Plan, network: Transformer) -> tuple[jobs.DiffusionJob, str
     p = plan.transformer
     network_of_pixels, space = model.load_autoencoder(plan.folder / f"{model.AUTOENCODER}.safetensors")
     source = Path(plan.data.folder) / "training"
-    recipe = jobs.Recipe(tokens=p.tokens, seed=plan.seed, image_steps=p.unit, square=p.square)
+    recipe = jobs.Recipe(tokens=p.tokens, seed=plan.seed, unit=p.unit, square=p.square)
     latents = source / f"latents-{space[:12]}"
     words, limit = world_vocabulary(), plan.data.shards
     return jobs.DiffusionJob(network, network_of_pixels, words, source, latents, recipe, limit), space
@@ -238,4 +270,10 @@ def _weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / training.EMA)
 
 
-_DO = {"data": _data, "autoencoder": _autoencoder, "latents": _latents, "transformer": _transformer}
+_DO = {
+    "data": _data,
+    "autoencoder": _autoencoder,
+    "decoder": _decoder,
+    "latents": _latents,
+    "transformer": _transformer,
+}

@@ -10,8 +10,9 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -85,10 +86,14 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def autocast(where: torch.device) -> AbstractContextManager[Any]:
-    """Return the context in which matrix products are in bfloat16, where the machine is fast at it."""
+@contextmanager
+def autocast(where: torch.device) -> Iterator[None]:
+    """Let matrix products be in bfloat16, where the machine is fast at it."""
     fast = where.type == "cuda" or torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return torch.autocast(where.type, torch.bfloat16) if fast else nullcontext()
+    with warnings.catch_warnings(), torch.autocast(where.type, torch.bfloat16) if fast else nullcontext():
+        # The scales of the norms stay in float32 on purpose.
+        warnings.filterwarnings("ignore", "Mismatch dtype between input and weight")
+        yield
 
 
 def fit(job: Job, folder: Path, schedule: Schedule, settings: Mapping[str, Any], start: Path | None = None) -> Path:
@@ -164,6 +169,8 @@ def _begin(rank: int, work: Callable[..., None], workers: int, meeting: str, arg
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=workers)
     try:
         work(*args)
+        # Nobody leaves before the slowest: the connection of one that is gone may end the other.
+        dist.barrier()
     finally:
         dist.destroy_process_group()
 

@@ -76,14 +76,14 @@ def markdown(summary: Summary, title: str, command: str, problems: Sequence[str]
         rows.append(
             [g, summary.kind(g), score(overall), *(score(summary.get(g, s)) for s in suites), unjudgeable(overall)]
         )
-    parts.append(_pipe(["generator", "kind", "overall", *suites, "unjudged"], rows))
+    parts.append(pipe(["generator", "kind", "overall", *suites, "unjudged"], rows))
     for suite in suites:
-        parts += [f"## {escape(suite)}", _pipe(*_suite(summary, suite))]
+        parts += [f"## {escape(suite)}", pipe(*_suite(summary, suite))]
     reasons = [[r.generator, r.suite, r.probe, r.reason, str(r.count)] for r in summary.reasons]
     if reasons:
         parts += [
             "## Why clips could not be judged",
-            _pipe(["generator", "suite", "probe", "reason", "clips"], reasons),
+            pipe(["generator", "suite", "probe", "reason", "clips"], reasons),
         ]
     return "\n\n".join(parts) + "\n"
 
@@ -101,7 +101,8 @@ def _suite(summary: Summary, suite: str) -> tuple[list[str], list[list[str]]]:
     return head, rows
 
 
-def _pipe(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def pipe(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
     lines = [[escape(c) for c in head], ["---"] * len(head), *([escape(c) for c in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

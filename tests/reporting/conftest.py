@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,21 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = make_run(tmp_path_factory.mktemp("reporting") / "run", models=("model-a", EVIL_NAME), per_mode=4)
     write_report(run)
     return run
+
+
+@pytest.fixture
+def checkpoint_run() -> Callable[..., Path]:
+    """A function that writes the run of one model, which says what its training took."""
+
+    def made(folder: Path, name: str, compute: float | None, seed: int = 0) -> Path:
+        make_run(folder, (name,), per_mode=2, seed=seed)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        if compute is not None:
+            manifest["generators"][0]["compute"] = compute
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        return folder
+
+    return made
 
 
 @pytest.fixture

@@ -1,0 +1,136 @@
+"""The scaling figure of a sweep: scores of one model's checkpoints over the compute that their training took.
+
+Every checkpoint has to have answered the same cases, with the same seeds and inputs; so the clips can stand side by side.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sora_eval.errors import SoraEvalError
+from sora_eval.pictures import labelled_sheet
+from sora_eval.reporting.run import Run, read_run
+from sora_eval.reporting.summary import Cell, Summary, summarise
+from sora_eval.reporting.text import escape, pipe, score
+from sora_eval.types import Frames, ScoreRow
+from sora_eval.video import read_video, replacing, write_png
+
+_COLUMNS, _ZOOM = 9, 2
+_LETTERS = 140
+_OVERALL = ""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A checkpoint: its run, its name there, the operations of its training and its scores."""
+
+    run: Run
+    name: str
+    compute: float
+    summary: Summary
+
+
+def points(folders: Iterable[Path]) -> list[list[Point]]:
+    """Return the checkpoints of known training compute in some runs, by compute, in groups that answered the same cases.
+
+    A group of one is no curve and left out.
+    """
+    groups: dict[str, dict[float, Point]] = {}
+    for folder in dict.fromkeys(folders):
+        run = read_run(folder)
+        summary = summarise(run.rows)
+        for g in run.manifest["generators"]:
+            if g.get("compute"):
+                point = Point(run, g["name"], float(g["compute"]), summary)
+                groups.setdefault(run.manifest["hashes"]["cases"], {})[point.compute] = point
+    return [[group[c] for c in sorted(group)] for group in groups.values() if len(group) > 1]
+
+
+def write_scaling(group: Sequence[Point], folder: Path, command: str) -> Path:
+    """Write scaling.md, scaling.png (scores over compute) and clips.png (the same cases side by side); return the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _plot(group, folder / "scaling.png")
+    write_png(folder / "clips.png", labelled_sheet(_clips(group), _COLUMNS, _ZOOM))
+    page = folder / "scaling.md"
+    with replacing(page) as part:
+        part.write_text(_page(group, command), encoding="utf-8")
+    return page
+
+
+def _page(group: Sequence[Point], command: str) -> str:
+    first = group[0]
+    n = len(first.run.cases)
+    about = f"{n} cases of {escape(first.run.manifest['suite'])}, the same for every checkpoint. Score [95% interval]."
+    parts = ["# Scores over training compute", f"`{command}`", about, table(group)]
+    return "\n\n".join([*parts, "![Scores over compute](scaling.png)", "![Clips side by side](clips.png)"]) + "\n"
+
+
+def table(group: Sequence[Point]) -> str:
+    """Return the scores per suite as Markdown, a column per checkpoint, with the oracle and the best control beside them."""
+    head = ["suite", *(f"{p.name} ({p.compute:.1e})" for p in group), "oracle", "best control"]
+    last = group[-1].summary
+    rows = []
+    for suite in (_OVERALL, *last.suites):
+        cells = [p.summary.get(p.name, suite) for p in group]
+        rows.append([suite or "overall", *(score(c) for c in (*cells, last.ceiling(suite), last.floor(suite)))])
+    return pipe(head, rows)
+
+
+def _plot(group: Sequence[Point], path: Path) -> None:
+    """Draw a panel per suite: the score with its interval over compute, the oracle above and the best control below."""
+    import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullLocator
+
+    last = group[-1].summary
+    suites = (_OVERALL, *last.suites)
+    fig, axes = plt.subplots(1, len(suites), figsize=(2.6 * len(suites), 3.0), sharey=True, layout="constrained")
+    x = [p.compute for p in group]
+    for ax, suite in zip(np.ravel(axes), suites, strict=True):
+        cells = [p.summary.get(p.name, suite) for p in group]
+        _line(ax, x, [c for c in cells if c is not None])
+        for cell, style, name in ((last.ceiling(suite), "--", "oracle"), (last.floor(suite), ":", "best control")):
+            if cell is not None:
+                ax.axhline(cell.score, linestyle=style, color="#777777", linewidth=1, label=name)
+        ax.set(title=suite or "overall", xscale="log", xlabel="training compute (operations)")
+        ax.set_xticks(x, [f"{c:.1e}\n{p.name.removeprefix('reference-')}" for c, p in zip(x, group, strict=True)])
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.tick_params(axis="x", labelsize=7)
+        ax.xaxis.label.set_size(8)
+    np.ravel(axes)[0].set(ylabel="score", ylim=(min(-0.05, *np.ravel(axes)[0].get_ylim()), 1.05))
+    np.ravel(axes)[0].legend(fontsize=7, loc="center left")
+    with replacing(path) as part:
+        fig.savefig(part, format="png", dpi=110)
+    plt.close(fig)
+
+
+def _line(ax: object, x: Sequence[float], cells: Sequence[Cell]) -> None:
+    y = np.array([c.score for c in cells])
+    ends = np.nan_to_num(np.abs(np.array([[c.low for c in cells], [c.high for c in cells]]) - y), posinf=0.0)
+    ax.errorbar(x[: len(y)], y, yerr=ends, marker="o", capsize=3, color="#1f5fbf", label="model")  # type: ignore[attr-defined]
+
+
+def _clips(group: Sequence[Point]) -> list[tuple[str, Frames | None]]:
+    """Return rows of words and frames: one case of each suite, what every checkpoint made of it, and the true clip."""
+    rows: list[tuple[str, Frames | None]] = []
+    last = group[-1]
+    for suite in last.summary.suites:
+        case = next(c for c in last.run.cases if c.suite == suite)
+        rows.append((textwrap.fill(f"{case.id}: {case.prompt}", _LETTERS), None))
+        oracles = last.summary.of_kind("oracle")
+        for run, name in [*((p.run, p.name) for p in group), *((last.run, o) for o in oracles)]:
+            row = next(r for r in run.rows if r.case == case.id and r.generator == name)
+            rows.append(_shown(run, row))
+    return rows
+
+
+def _shown(run: Run, row: ScoreRow) -> tuple[str, Frames | None]:
+    told = f"{row.generator}: {row.value:.2f}" if row.value is not None else f"{row.generator}: {row.reason}"
+    try:
+        return told, read_video(run.folder / row.video).frames if row.video else None
+    except SoraEvalError:
+        return f"{told} (no clip)", None

@@ -1,0 +1,52 @@
+import pytest
+import torch
+
+from sora_eval.errors import ConfigError
+from sora_eval.generator.reference import model, training
+from sora_eval.generator.reference.stages import plan_of, run
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stages")
+    small = {"data": {"folder": str(folder / "data"), "shards": 1, "size": 2, "heldout": 1}, "out": str(folder)}
+    short = {"autoencoder": {"steps": 2, "decay": 1}, "decoder": {"steps": 2}}
+    branch = {"name": "tiny", "units": 1, "unit": 5, "tokens": 80, "compiled": False}
+    return plan_of({**small, **short, "transformer": branch})
+
+
+def test_all_stages_from_nothing_to_a_checkpoint(plan):
+    path = run("all", plan)
+    assert path == plan.folder / "tiny.safetensors"
+    found = model.load(str(path))
+    assert found.about["steps"] == 5
+    assert found.compute > 1e9
+    # The decoder went on by itself: the latents are those of the encoder before.
+    before = training_weights(plan, "autoencoder")
+    after = training_weights(plan, "decoder")
+    same = {k for k in before if torch.equal(before[k], after[k])}
+    assert {k for k in before if not k.startswith("decoder.")} <= same
+    assert not {k for k in before if k.startswith("decoder.up")} <= same
+    assert (plan.folder / "tiny" / "sheet-0000005.png").exists()
+
+
+def training_weights(plan, name):
+    from safetensors.torch import load_file
+
+    return load_file(plan.folder / name / training.EMA)
+
+
+def test_a_stage_says_what_it_builds_on(tmp_path):
+    bare = plan_of({"data": {"folder": str(tmp_path / "data")}, "out": str(tmp_path)})
+    with pytest.raises(ConfigError, match="no checkpoint"):
+        run("latents", bare)
+    with pytest.raises(ConfigError, match="did you mean decoder"):
+        run("decode", bare)
+
+
+def test_values_are_checked_by_name(tmp_path):
+    words = {"data": {"folder": str(tmp_path)}, "out": str(tmp_path)}
+    with pytest.raises(ConfigError, match=r"decoder\.steps must be at least 1"):
+        plan_of({**words, "decoder": {"steps": 0}})
+    with pytest.raises(ConfigError, match=r"transformer\.units must be int"):
+        plan_of({**words, "transformer": {"units": "four"}})

@@ -1,0 +1,55 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from sora_eval import sweeps
+from sora_eval.reporting.scaling import points
+from sora_eval.store import write_json
+
+
+def test_a_sweep_over_checkpoints_ends_with_a_curve(tmp_path: Path, checkpoint_run: Callable[..., Path]) -> None:
+    runs = [
+        checkpoint_run(tmp_path / name, name, c, k) for k, (name, c) in enumerate({"big": 4e15, "small": 1e14}.items())
+    ]
+    (page,) = sweeps.curves(runs, "sora-eval run -m")
+    assert page == tmp_path / "scaling-all-quick-0" / "scaling.md"
+    text = page.read_text()
+    head = next(line for line in text.splitlines() if line.startswith("| suite"))
+    assert head.index("small") < head.index("big") < head.index("oracle")
+    overall = next(line for line in text.splitlines() if line.startswith("| overall"))
+    assert "| 1.00 [" in overall
+    for name in ("scaling.png", "clips.png"):
+        with Image.open(page.parent / name) as picture:
+            assert np.asarray(picture).std() > 5
+
+
+def test_no_curve_without_compute_or_over_other_cases(tmp_path: Path, checkpoint_run: Callable[..., Path]) -> None:
+    runs = [checkpoint_run(tmp_path / "a", "a", 1e14), checkpoint_run(tmp_path / "b", "b", None)]
+    assert points(runs) == []
+    other = checkpoint_run(tmp_path / "c", "c", 1e15)
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["hashes"]["cases"] = "of another seed"
+    write_json(other / "manifest.json", manifest)
+    assert points([*runs, other]) == []
+    assert list(sweeps.curves(runs[:1], "one run")) == []
+
+
+def test_a_clip_that_is_gone_is_no_error(tmp_path: Path, checkpoint_run: Callable[..., Path]) -> None:
+    runs = [checkpoint_run(tmp_path / name, name, c) for name, c in (("a", 1e14), ("b", 2e14))]
+    for video in tmp_path.glob("b/videos/**/*.mkv"):
+        video.unlink()
+    assert len(list(sweeps.curves(runs, "sora-eval run -m"))) == 1
+
+
+def test_a_folder_is_called_after_its_checkpoint(tmp_path: Path) -> None:
+    a, b = tmp_path / "a" / "last.safetensors", tmp_path / "b" / "last.safetensors"
+    for path in (a, b):
+        path.parent.mkdir()
+        path.write_bytes(str(path).encode())
+    names = [sweeps.slug("reference", {"checkpoint": str(p)}) for p in (a, b, "32x", "gone/x y")]
+    assert names[0].startswith("reference-last-") and names[0] != names[1]
+    assert names[2:] == ["reference-32x", "reference-gone_x_y"]
+    assert sweeps.slug("oracle", {"_target_": "x"}) == "oracle"
