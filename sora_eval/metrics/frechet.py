@@ -1,52 +1,194 @@
-"""Frechet distance between two Gaussians fitted to features, without a matrix square root."""
+"""Frechet distance between Gaussians fitted to features: plug-in, corrected for its bias with an interval, and extrapolated.
+
+No covariance and no matrix square root is ever formed, statistics accumulate batch by batch in constant memory, and those of several
+processes merge exactly.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import accumulate
+
 import numpy as np
+from scipy import stats
 
 from sora_eval.types import Floats
+
+GROUPS = 20
+"""Parts of a set that the jackknife leaves out in turn."""
+_LEAST_SHARE = 0.4
+_ORDERS = 4
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Number, mean and scatter of features, in memory that does not grow with their number.
+
+    n: rows seen. mean: [d]. factor: [k, d], k <= d, with `factor^T factor = sum (x - mean)(x - mean)^T`.
+    """
+
+    n: int
+    mean: Floats
+    factor: Floats
+
+    @staticmethod
+    def of(x: Floats) -> Moments:
+        """Return the moments of features [n, d], one row a clip.
+
+        Raises ValueError for NaN or infinity, or an array that is no table with columns.
+        """
+        x = np.asarray(x, dtype=np.float64)
+        if x.ndim != 2 or 0 in x.shape:
+            raise ValueError(f"must be features [n, d] with n, d >= 1, got shape {x.shape}")
+        if not np.isfinite(x).all():
+            raise ValueError(f"must be finite, got NaN or infinity in {int((~np.isfinite(x)).sum())} entries")
+        mean = x.mean(axis=0)
+        return Moments(len(x), mean, _triangle(x - mean))
+
+    def merged(self, other: Moments) -> Moments:
+        """Return the moments of both sets together (Chan, Golub and LeVeque 1983, with the scatter kept as a factor)."""
+        if self.mean.shape != other.mean.shape:
+            raise ValueError(f"must have the same number of features, got {self.mean.size} and {other.mean.size}")
+        total = self.n + other.n
+        gap = np.sqrt(self.n * other.n / total) * (self.mean - other.mean)
+        mean = self.mean + (other.mean - self.mean) * (other.n / total)
+        return Moments(total, mean, _triangle(np.vstack([self.factor, other.factor, gap])))
+
+
+@dataclass(frozen=True)
+class FrechetEstimate:
+    """A Frechet distance in squared feature units.
+
+    plug_in: of the fitted Gaussians, biased upwards by about c / n: comparable only at equal n. corrected, low, high: without that bias,
+    with its interval; near 0 they may be negative. extrapolated: the plug-in at an infinite number of clips. All four are NaN where there
+    are hardly more clips than features: then the covariance has no full rank, and the bias no known form. n: clips of either set.
+    """
+
+    plug_in: float
+    corrected: float
+    low: float
+    high: float
+    extrapolated: float
+    n: tuple[int, int]
 
 
 def frechet_distance(x: Floats, y: Floats) -> float:
     """Return the squared Frechet (2-Wasserstein) distance between Gaussians fitted to two sets of features.
 
-    `FD = |mu_x - mu_y|^2 + tr(S_x) + tr(S_y) - 2 tr((S_x S_y)^(1/2))`, with covariances of ddof 1. With the factors
-    `A = (X - mu_x) / sqrt(n - 1)` and B likewise, the last trace is the nuclear norm of `A B^T`, since the singular
-    values of `A B^T` are the square roots of the eigenvalues of `S_x S_y`. A factor with more rows than columns is
-    replaced by the R of its QR decomposition. No covariance is ever formed, so nothing is squared and FD(X, X) is 0
-    to rounding. The plug-in estimate is biased upwards for small n: compare only at equal n.
-
     x: [n, d] features, one row a clip; y: [m, d].
     Returns a float >= 0 in squared feature units.
     Raises ValueError for NaN or infinity, fewer than 2 rows, or unequal d.
+    """
+    found = []
+    for name, values in (("x", x), ("y", y)):
+        try:
+            found.append(Moments.of(values))
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from None
+    return distance(*found)
+
+
+def distance(x: Moments, y: Moments) -> float:
+    """Return the squared Frechet distance between Gaussians with these moments.
+
+    `FD = |mu_x - mu_y|^2 + tr(S_x) + tr(S_y) - 2 tr((S_x S_y)^(1/2))`, with covariances of ddof 1. With factors A and B of the
+    covariances, `S = A^T A`, the last trace is the nuclear norm of `A B^T`, since the singular values of `A B^T` are the square roots of
+    the eigenvalues of `S_x S_y`. Nothing is squared, so FD(X, X) is 0 to rounding.
+
+    Raises ValueError for fewer than 2 rows or unequal d.
 
     Source: Dowson and Landau 1982 (the formula); Heusel et al. 2017 (FID); Unterthiner et al. 2018 (FVD).
     """
-    x, y = _features(x, "x"), _features(y, "y")
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"x and y must have the same number of features, got {x.shape[1]} and {y.shape[1]}")
-    a, b = _factor(x), _factor(y)
-    gap = x.mean(axis=0) - y.mean(axis=0)
+    if x.mean.shape != y.mean.shape:
+        raise ValueError(f"x and y must have the same number of features, got {x.mean.size} and {y.mean.size}")
+    for name, m in (("x", x), ("y", y)):
+        if m.n < 2:
+            raise ValueError(f"{name} must have at least 2 rows to have a covariance, got {m.n}")
+    a, b = (m.factor / np.sqrt(m.n - 1) for m in (x, y))
+    gap = x.mean - y.mean
     cross = np.linalg.svd(a @ b.T, compute_uv=False).sum()
-    distance = gap @ gap + np.vdot(a, a) + np.vdot(b, b) - 2 * cross
+    found = gap @ gap + np.vdot(a, a) + np.vdot(b, b) - 2 * cross
     # Rounding can leave about -1e-15 for equal sets; a negative distance would only puzzle a reader.
-    return max(float(distance), 0.0)
+    return max(float(found), 0.0)
 
 
-def _features(values: Floats, name: str) -> Floats:
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 2 or values.shape[1] == 0:
-        raise ValueError(f"{name} must be features [n, d] with d >= 1, got shape {values.shape}")
-    if len(values) < 2:
-        raise ValueError(f"{name} must have at least 2 rows to have a covariance, got {len(values)}")
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} must be finite, got NaN or infinity in {int((~np.isfinite(values)).sum())} entries")
-    return values
+def estimate(x: Sequence[Moments], y: Sequence[Moments], level: float = 0.95, seed: int = 0) -> FrechetEstimate:
+    """Return the distance with its bias removed and an interval, from moments of disjoint groups of both sets.
+
+    Each group is left out in turn (Tukey's delete-a-group jackknife, for either set by itself): the plug-in's bias falls as 1 / n, so that
+    `K theta - (K - 1) mean(theta without k)` is free of it, and the spread of the same values gives the standard error. A percentile
+    bootstrap would be centred on twice the bias; in 200 simulated trials at n = 2 d it covered the truth in none, this in 96%
+    (tests/metrics/test_frechet.py).
+
+    The extrapolated value is the intercept of a line through plug-ins over 1 / n (Chong and Forsyth 2020, arXiv:1911.07023).
+
+    x, y: moments of at least 2 groups each, of about equal size; GROUPS are customary.
+    Raises ValueError for fewer groups or unequal d.
+    """
+    for name, groups in (("x", x), ("y", y)):
+        if len(groups) < 2 or sum(g.n for g in groups) - max(g.n for g in groups) < 2:
+            raise ValueError(f"{name} must have at least 2 groups of clips and 2 clips without any one of them")
+    whole_x, whole_y = merge(x), merge(y)
+    full, sizes = distance(whole_x, whole_y), (whole_x.n, whole_y.n)
+    if min(m.n - max(g.n for g in groups) for m, groups in ((whole_x, x), (whole_y, y))) <= whole_x.mean.size:
+        return FrechetEstimate(full, np.nan, np.nan, np.nan, np.nan, sizes)
+    corrected, variance = full, 0.0
+    for parts, other in ((x, whole_y), (y, whole_x)):
+        k = len(parts)
+        left = np.array([distance(rest, other) for rest in _without_each(parts)])
+        corrected -= (k - 1) * (left.mean() - full)
+        variance += (k - 1) / k * np.square(left - left.mean()).sum()
+    reach = float(stats.norm.ppf(0.5 + level / 2)) * np.sqrt(variance)
+    low, high = float(corrected - reach), float(corrected + reach)
+    return FrechetEstimate(full, float(corrected), low, high, _extrapolated(x, y, seed), sizes)
 
 
-def _factor(x: Floats) -> Floats:
-    """Return a factor A with A^T A the covariance of x, never taller than wide."""
-    centred = (x - x.mean(axis=0)) / np.sqrt(len(x) - 1)
-    if centred.shape[0] > centred.shape[1]:
-        return np.asarray(np.linalg.qr(centred, mode="r"))
-    return np.asarray(centred)
+def merge(parts: Iterable[Moments]) -> Moments:
+    """Return the moments of all parts together."""
+    return reduce(Moments.merged, parts)
+
+
+def grouped(x: Floats, groups: int = GROUPS) -> list[Moments]:
+    """Return the moments of every `groups`-th row of features [n, d], for `estimate`."""
+    return [Moments.of(x[k::groups]) for k in range(min(groups, len(x)))]
+
+
+def _triangle(rows: Floats) -> Floats:
+    """Return a factor with the same product `rows^T rows`, never taller than wide."""
+    if rows.shape[0] > rows.shape[1]:
+        return np.asarray(np.linalg.qr(rows, mode="r"))
+    return np.asarray(rows)
+
+
+def _without_each(parts: Sequence[Moments]) -> Iterable[Moments]:
+    """Yield the moments of all parts but the first, but the second, ...; prefixes and suffixes spare most of the work."""
+    before = list(accumulate(parts, Moments.merged))
+    after = list(accumulate(reversed(parts), Moments.merged))[::-1]
+    yield after[1]
+    for k in range(1, len(parts) - 1):
+        yield before[k - 1].merged(after[k + 1])
+    yield before[-2]
+
+
+def _extrapolated(x: Sequence[Moments], y: Sequence[Moments], seed: int) -> float:
+    """Return the intercept of plug-ins over 1 / n, where growing shares of the groups stand for growing sets."""
+    rng = np.random.default_rng(seed)
+    k = min(len(x), len(y))
+    # A few rows short of a covariance, the plug-in is no line in 1 / n any more: half of the set and more is.
+    sizes = range(max(2, round(_LEAST_SHARE * k)), k + 1)
+    inverse, found = [], []
+    for _ in range(_ORDERS):
+        orders = [rng.permutation(len(groups))[:k] for groups in (x, y)]
+        runs = [
+            list(accumulate((groups[i] for i in order), Moments.merged))
+            for groups, order in zip((x, y), orders, strict=True)
+        ]
+        for size in sizes:
+            a, b = runs[0][size - 1], runs[1][size - 1]
+            inverse.append((1 / a.n + 1 / b.n) / 2)
+            found.append(distance(a, b))
+    if len(set(inverse)) < 2:
+        return found[0]
+    return float(np.polynomial.Polynomial.fit(inverse, found, 1).convert().coef[0])

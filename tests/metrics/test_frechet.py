@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sora_eval.metrics.frechet import frechet_distance
+from sora_eval.metrics.frechet import GROUPS, Moments, distance, estimate, frechet_distance, grouped, merge
 from sora_eval.types import Floats
 
 
@@ -63,3 +63,73 @@ def test_bad_features_are_named(x: Floats, y: Floats, message: str) -> None:
     with pytest.raises(ValueError, match=message) as error:
         frechet_distance(x, y)
     assert "\n" not in str(error.value)
+
+
+def test_batches_and_processes_come_to_the_same_moments() -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(3, 2, size=(301, 12)), rng.normal(size=(200, 12))
+    parts = [Moments.of(x[i : i + 7]) for i in range(0, 301, 7)]
+    whole = merge([merge(parts[::2]), merge(parts[1::2])])
+    assert whole.n == 301
+    assert whole.factor.shape == (12, 12)
+    assert distance(whole, Moments.of(y)) == pytest.approx(frechet_distance(x, y), rel=1e-10)
+    assert distance(whole, Moments.of(x)) < 1e-9
+
+
+def gaussians(d: int) -> tuple[Floats, Floats, Floats, float]:
+    """Return factors of two covariances, a shift and the true distance between the Gaussians."""
+    rng = np.random.default_rng(0)
+    m = rng.normal(size=(d, d)) / 4
+    near = m + 0.3 * rng.normal(size=(d, d)) / 4
+    s, r = m @ m.T + 0.1 * np.eye(d), near @ near.T + 0.1 * np.eye(d)
+    shift = 0.1 * rng.normal(size=d)
+    roots = np.sqrt(np.linalg.eigvals(s @ r).real)
+    truth = float(shift @ shift + np.trace(s) + np.trace(r) - 2 * roots.sum())
+    return np.linalg.cholesky(s), np.linalg.cholesky(r), shift, truth
+
+
+@pytest.mark.parametrize("times", [2, 4])
+def test_the_corrected_interval_covers_the_truth_and_the_percentile_one_does_not(times: int) -> None:
+    d, trials = 16, 200
+    a, b, shift, truth = gaussians(d)
+    rng = np.random.default_rng(times)
+    covered = naive = 0
+    values = []
+    for _ in range(trials):
+        x, y = rng.normal(size=(times * d, d)) @ a.T, shift + rng.normal(size=(times * d, d)) @ b.T
+        found = estimate(grouped(x), grouped(y))
+        covered += found.low <= truth <= found.high
+        values.append(found.corrected)
+        again = [
+            frechet_distance(x[rng.integers(len(x), size=len(x))], y[rng.integers(len(y), size=len(y))])
+            for _ in range(20)
+        ]
+        naive += min(again) <= truth <= max(again)
+    assert 0.90 <= covered / trials <= 0.99
+    assert naive / trials < 0.05
+    assert abs(np.mean(values) - truth) < 3 * np.std(values) / np.sqrt(trials) + 0.1 * truth
+
+
+def test_real_against_real_is_zero_within_its_interval() -> None:
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(size=(2, 200, 20))
+    found = estimate(grouped(x), grouped(y))
+    assert found.plug_in > 1
+    assert found.low < 0 < found.high
+    assert abs(found.extrapolated) < 0.3 * found.plug_in
+    assert found.n == (200, 200)
+
+
+def test_with_hardly_more_clips_than_features_nothing_is_corrected() -> None:
+    x, y = np.random.default_rng(5).normal(size=(2, 24, 24))
+    found = estimate(grouped(x), grouped(y))
+    assert found.plug_in == pytest.approx(frechet_distance(x, y))
+    assert np.isnan([found.corrected, found.low, found.high, found.extrapolated]).all()
+
+
+def test_groups_share_the_rows_and_few_rows_make_few_groups() -> None:
+    x = np.random.default_rng(6).normal(size=(45, 3))
+    assert sorted(g.n for g in grouped(x)) == [2] * (GROUPS - 5) + [3] * 5
+    assert len(grouped(x[:4])) == 4
+    with pytest.raises(ValueError, match="at least 2 groups"):
+        estimate(grouped(x[:1]), grouped(x))
