@@ -45,8 +45,8 @@ def mmd(x: Floats, y: Floats, kernel: Kernel) -> float:
     Raises ValueError for NaN or infinity, fewer than 2 rows, or unequal d.
     """
     x, y = _checked(x, y)
-    whole = _sums(x, y, kernel, 1)
-    return _mmd(*(s.sum() for s in whole), len(x), len(y), kernel)
+    xx, yy, xy, own_x, own_y = (float(sums.sum()) for sums in _sums(x, y, kernel, 1))
+    return _mmd(xx, yy, xy, own_x, own_y, len(x), len(y), kernel)
 
 
 def estimate(x: Floats, y: Floats, kernel: Kernel, groups: int = GROUPS, level: float = 0.95) -> KernelEstimate:
