@@ -150,7 +150,7 @@ def _autoencoder(plan: Plan) -> Path:
     _train(_autoencoder_work, plan, plan.folder / "autoencoder")
     network = Autoencoder(AutoencoderConfig())
     network.load_state_dict(_weights(plan.folder / "autoencoder"))
-    path = plan.folder / f"{model.AUTOENCODER}.safetensors"
+    path = _eyes(plan)
     about = _cost(plan, plan.folder / "autoencoder", _pixels(plan, network))
     model.save_autoencoder(path, network, {"plan": asdict(plan.autoencoder), **about})
     return path
@@ -158,7 +158,7 @@ def _autoencoder(plan: Plan) -> Path:
 
 def _decoder(plan: Plan) -> Path:
     """Let the decoder alone go on learning, and put it into the autoencoder's file."""
-    path = plan.folder / f"{model.AUTOENCODER}.safetensors"
+    path = _eyes(plan)
     _, _, about, _ = model.read(path, "autoencoder")
     _train(_decoder_work, plan, plan.folder / "decoder")
     network = Autoencoder(AutoencoderConfig())
@@ -166,6 +166,10 @@ def _decoder(plan: Plan) -> Path:
     cost = _cost(plan, plan.folder / "decoder", _pixels(plan, network, decoder_only=True))
     model.save_autoencoder(path, network, {**about, "decoder": {"plan": asdict(plan.decoder), **cost}})
     return path
+
+
+def _eyes(plan: Plan) -> Path:
+    return plan.folder / f"{model.AUTOENCODER}.safetensors"
 
 
 def _pixels(plan: Plan, network: Autoencoder, decoder_only: bool = False) -> jobs.AutoencoderJob:
@@ -191,15 +195,16 @@ def _autoencoder_work(plan: Plan, folder: Path) -> None:
 
 def _decoder_work(plan: Plan, folder: Path) -> None:
     p = plan.decoder
-    network = Autoencoder(AutoencoderConfig())
-    network.load_state_dict(_weights(plan.folder / "autoencoder"))
+    # From the file, in half precision as it is there: this is the encoder that latents are made with.
+    network, _ = model.load_autoencoder(_eyes(plan))
+    network.decoder.requires_grad_(True)
     job = _pixels(plan, network.to(training.device()), decoder_only=True)
     schedule = training.Schedule(p.steps, warmup=30, decay=p.steps, ema=0.998, save_s=plan.save_s)
     training.fit(job, folder, schedule, {"decoder": asdict(p)})
 
 
 def _latents(plan: Plan) -> Path:
-    network, found = model.load_autoencoder(plan.folder / f"{model.AUTOENCODER}.safetensors")
+    network, found = model.load_autoencoder(_eyes(plan))
     where = training.device()
     return data.encode(Path(plan.data.folder) / "training", network.to(where), found[:12], where)
 
@@ -221,7 +226,7 @@ def _transformer(plan: Plan) -> Path:
 def _diffusion(plan: Plan, network: Transformer) -> tuple[jobs.DiffusionJob, str]:
     """Return the job of a transformer, and the name of the latents that it learns."""
     p = plan.transformer
-    network_of_pixels, space = model.load_autoencoder(plan.folder / f"{model.AUTOENCODER}.safetensors")
+    network_of_pixels, space = model.load_autoencoder(_eyes(plan))
     source = Path(plan.data.folder) / "training"
     recipe = jobs.Recipe(tokens=p.tokens, seed=plan.seed, unit=p.unit, square=p.square)
     latents = source / f"latents-{space[:12]}"

@@ -6,6 +6,7 @@ on from its last checkpoint and comes to the same weights as one that was not.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -302,10 +303,13 @@ def flops(job: Job, steps: int, samples: int = 12) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     total, some = 0, range(0, steps, max(1, steps // samples))
+    before = copy.deepcopy(job.network.state_dict())
     for step in some:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             job.loss(step)
         total += counter.get_total_flops()
+    # Looking must not train: batch statistics run on with every forward pass.
+    job.network.load_state_dict(before)
     return 3.0 * total / len(some) * steps
 
 

@@ -1,0 +1,1 @@
+"""Networks that turn clips, pictures and words into features, and where their weights come from."""
