@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from sora_eval.errors import SoraEvalError, unknown
+from sora_eval.errors import ConfigError, SoraEvalError, unknown
 
 USAGE = """sora-eval tells whether a video generator simulates a world or merely draws one.
 
@@ -25,12 +25,14 @@ usage: sora-eval COMMAND [ARGUMENTS]
                sora-eval render pass_behind count=8 out=clips
   validate   show that every probe notices every control and violation
                sora-eval validate suite=smoke
-  train      train the bundled reference generator: data, autoencoder, latents, transformer
+  train      train the bundled reference generator, from rendering its clips to its weights
                sora-eval train stage=all out=runs/reference
   sample     make pictures and videos with the bundled reference generator
                sora-eval sample prompt='A red ball rolls to the left.' out=ball.gif
   eval-tasks measure everything that the reference generator can do
-               sora-eval eval-tasks checkpoint=32x
+               sora-eval eval-tasks checkpoint=4x
+  weights    list, verify, fetch or find the weights of the standard encoders (I3D, CLIP, LPIPS, ...)
+               sora-eval weights list
   list       list generators, suites, profiles, probes or families
                sora-eval list probes
 
@@ -113,6 +115,45 @@ def _report(args: Sequence[str]) -> int:
     return 0
 
 
+def _weights(args: Sequence[str]) -> int:
+    from pathlib import Path
+
+    from sora_eval.encoders import weights
+
+    parser = argparse.ArgumentParser(prog="sora-eval weights", description="The weights of the standard encoders.")
+    parser.add_argument("action", choices=["list", "verify", "fetch", "path"])
+    parser.add_argument("names", nargs="*", metavar="name", help="which ones; all of them for list and verify")
+    found = parser.parse_args(args)
+    names = found.names or ([e.name for e in weights.ENTRIES] if found.action in ("list", "verify") else [])
+    if not names:
+        raise ConfigError(f"say which: sora-eval weights {found.action} NAME; sora-eval weights list shows the names")
+    wrong = 0
+    for name in names:
+        entry = weights.entry(name)
+        path: Path | None = None
+        try:
+            path = weights.fetch(name) if found.action == "fetch" else weights.locate(name)
+            digest = weights.verify(name, path) if found.action == "verify" else ""
+        except weights.AbsentWeightsError:
+            if found.action == "path":
+                raise
+        except ConfigError as error:
+            print(f"sora-eval: {error}", file=sys.stderr)
+            wrong += 1
+            continue
+        if found.action == "list":
+            print(
+                f"{name:14} {'here' if path else 'absent':6} {entry.megabytes:6} MB  {entry.licence:12}  {entry.used_for}"
+            )
+            print(f"{'':14} {path or entry.source}")
+        elif found.action == "verify":
+            pinned = "" if entry.sha256 else ", no hash is published to compare it with"
+            print(f"{name:14} {f'sha256 {digest}{pinned}' if path else 'absent'}")
+        else:
+            print(path)
+    return 1 if wrong else 0
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "run": _hydra("run"),
     "cases": _hydra("cases"),
@@ -123,6 +164,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "sample": _hydra("sample"),
     "eval-tasks": _hydra("eval-tasks"),
     "report": _report,
+    "weights": _weights,
     "list": _list,
 }
 

@@ -1,0 +1,288 @@
+"""Where the weights of the standard encoders are looked for, and whether they are the right ones.
+
+Nothing is downloaded unless `sora-eval weights fetch` is asked to, nothing absent is replaced, and no file is read that could run code:
+only safetensors, and tensors that torch reads with `weights_only=True`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
+
+import torch
+from torch import Tensor
+
+from sora_eval.errors import ConfigError, SoraEvalError, unknown
+from sora_eval.video import replacing
+
+FOLDER = "SORA_EVAL_WEIGHTS"
+"""The environment variable that names a folder with weights, before all caches."""
+_HUB = "https://huggingface.co"
+_BLOCK = 1 << 20
+
+
+class AbsentWeightsError(SoraEvalError):
+    """Weights that are nowhere on this machine; the message has the command that brings them."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of weights.
+
+    name: what it is called here. used_for: which encoder. file: its usual name. licence: of the weights. source: where it is fetched.
+    megabytes: its size. sha256: its hash, or as many digits of it as its publisher puts into the file's name, "" where none is published.
+    """
+
+    name: str
+    used_for: str
+    file: str
+    licence: str
+    source: str
+    megabytes: int
+    sha256: str = ""
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that names this very file."""
+        return f"{FOLDER}_{self.name.upper().replace('-', '_')}"
+
+    @property
+    def hub(self) -> tuple[str, str] | None:
+        """(repository, path in it) where the source is on the Hugging Face hub."""
+        if not self.source.startswith(_HUB) or "/resolve/" not in self.source:
+            return None
+        repository, _, rest = self.source.removeprefix(f"{_HUB}/").partition("/resolve/")
+        return repository, rest.partition("/")[2]
+
+
+_TORCH = "https://download.pytorch.org/models"
+_JEPA = "https://dl.fbaipublicfiles.com/jepa/vith16"
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "i3d",
+        "FVD, KVD (I3D, Kinetics-400)",
+        "i3d_pretrained_400.pt",
+        "Apache-2.0",
+        f"{_HUB}/spaces/LanguageBind/Open-Sora-Plan-v1.0.0/resolve/810fa8c4bdb3a4c8eec9bd57375c29bde6fb46de"
+        "/opensora/eval/fvd/videogpt/i3d_pretrained_400.pt",
+        49,
+    ),
+    Entry(
+        "videomae",
+        "content-debiased FVD (VideoMAE v2 giant, Something-Something v2)",
+        "vit_g_hybrid_pt_1200e_ssv2_ft.pth",
+        "CC-BY-NC-4.0",
+        f"{_HUB}/OpenGVLab/VideoMAE2/resolve/97d119d270aca7a1217fff7f413c0c543eb325d9/mae-g/vit_g_hybrid_pt_1200e_ssv2_ft.pth",
+        2020,
+        "5a210a92f035dff30c53b46157b612e7a1a5d3c99700e1b2d71da5c399ca7e70",
+    ),
+    Entry("vjepa", "JEDi (V-JEPA huge)", "vith16.pth.tar", "CC-BY-NC-4.0", f"{_JEPA}/vith16.pth.tar", 10400),
+    Entry(
+        "vjepa-probe",
+        "JEDi (its probe, Something-Something v2)",
+        "ssv2-probe.pth.tar",
+        "CC-BY-NC-4.0",
+        f"{_JEPA}/ssv2-probe.pth.tar",
+        80,
+    ),
+    Entry(
+        "clip-b-32",
+        "CLIP ViT-B/32 (OpenAI)",
+        "open_clip_model.safetensors",
+        "MIT",
+        f"{_HUB}/timm/vit_base_patch32_clip_224.openai/resolve/main/open_clip_model.safetensors",
+        605,
+    ),
+    Entry(
+        "clip-l-14",
+        "CLIP ViT-L/14 (OpenAI)",
+        "open_clip_model.safetensors",
+        "MIT",
+        f"{_HUB}/timm/vit_large_patch14_clip_224.openai/resolve/main/open_clip_model.safetensors",
+        1710,
+    ),
+    Entry(
+        "lpips-alex",
+        "LPIPS (AlexNet)",
+        "alexnet-owt-7be5be79.pth",
+        "BSD-3-Clause",
+        f"{_TORCH}/alexnet-owt-7be5be79.pth",
+        244,
+        "7be5be79",
+    ),
+    Entry(
+        "lpips-vgg",
+        "LPIPS (VGG16)",
+        "vgg16-397923af.pth",
+        "BSD-3-Clause",
+        f"{_TORCH}/vgg16-397923af.pth",
+        553,
+        "397923af",
+    ),
+    Entry(
+        "lpips-squeeze",
+        "LPIPS (SqueezeNet)",
+        "squeezenet1_1-b8a52dc0.pth",
+        "BSD-3-Clause",
+        f"{_TORCH}/squeezenet1_1-b8a52dc0.pth",
+        5,
+        "b8a52dc0",
+    ),
+    Entry(
+        "raft",
+        "optical flow (RAFT small)",
+        "raft_small_C_T_V2-01064c6d.pth",
+        "BSD-3-Clause",
+        f"{_TORCH}/raft_small_C_T_V2-01064c6d.pth",
+        4,
+        "01064c6d",
+    ),
+)
+
+
+def entry(name: str) -> Entry:
+    """Return the entry of a name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    found = {e.name: e for e in ENTRIES}
+    if name not in found:
+        raise unknown("weights", name, found)
+    return found[name]
+
+
+def places(found: Entry) -> Iterator[Path]:
+    """Yield where a file is looked for, first to last: its variable, the folder, our cache, torch hub's, Hugging Face's."""
+    env = os.environ
+    if env.get(found.variable):
+        yield Path(env[found.variable])
+    if env.get(FOLDER):
+        yield Path(env[FOLDER]) / found.name / found.file
+        yield Path(env[FOLDER]) / found.file
+    yield cache() / found.name / found.file
+    home = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    yield Path(env.get("TORCH_HOME") or home / "torch") / "hub" / "checkpoints" / found.file
+    if found.hub is not None:
+        hub = Path(env.get("HF_HUB_CACHE") or Path(env.get("HF_HOME") or home / "huggingface") / "hub")
+        repository, path = found.hub
+        kind = "spaces" if repository.startswith("spaces/") else "models"
+        folder = hub / f"{kind}--{repository.removeprefix('spaces/').replace('/', '--')}"
+        yield from sorted(folder.glob(f"snapshots/*/{path}"))
+
+
+def cache() -> Path:
+    """Return the folder that fetched weights go to."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sora-eval"
+
+
+def locate(name: str, path: str | None = None) -> Path:
+    """Return the file of some weights. path: where the user says it is; nothing else is tried then.
+
+    Raises:
+        AbsentWeightsError: it is nowhere.
+        ConfigError: there are no weights of that name, or no file at `path`.
+    """
+    found = entry(name)
+    if path is not None:
+        if not Path(path).is_file():
+            raise ConfigError(f"{name}: there is no file {path}")
+        return Path(path)
+    for place in places(found):
+        if place.is_file():
+            return place
+    raise AbsentWeightsError(
+        f"the weights of {found.used_for} are not on this machine: sora-eval weights fetch {name} brings {found.megabytes} MB"
+    )
+
+
+def verify(name: str, path: Path) -> str:
+    """Return the SHA-256 of a file of weights.
+
+    Raises:
+        ConfigError: it is not the one that the registry has.
+    """
+    found, total = entry(name), hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            total.update(block)
+    digest = total.hexdigest()
+    if not digest.startswith(found.sha256):
+        raise ConfigError(f"{path} is not {found.file}: its SHA-256 is {digest[:16]}..., not {found.sha256[:16]}...")
+    return digest
+
+
+def fetch(name: str) -> Path:
+    """Download weights into our cache, unless they are there, and return their file.
+
+    Raises:
+        ConfigError: the source can't be reached, or sends something else.
+    """
+    found = entry(name)
+    target = cache() / name / found.file
+    if target.is_file():
+        verify(name, target)
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with replacing(target) as part:
+            with urllib.request.urlopen(found.source, timeout=60) as answer, part.open("wb") as file:
+                while block := answer.read(_BLOCK):
+                    file.write(block)
+            verify(name, part)
+    except OSError as error:
+        raise ConfigError(f"{name} can't be fetched from {found.source}: {error}") from error
+    return target
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the tensors of a file, as they lie there: a state dict, or a dict that has one.
+
+    Raises:
+        ConfigError: it is neither safetensors nor a plain file of tensors, or it is damaged.
+    """
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return dict(load_file(path))
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ConfigError(f"{path} is damaged or cut short ({error})") from error
+    if _has_code(path):
+        raise ConfigError(f"{path} is TorchScript, which is a program: only state dicts are read")
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ConfigError(f"{path} can't be read as plain tensors: {str(error).splitlines()[0]}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path} holds a {type(found).__name__}, not a dict of tensors")
+    return found
+
+
+def tensors(found: Mapping[str, Any], *keys: str) -> dict[str, Tensor]:
+    """Return the state dict in what `read` returned: under the first of `keys` that is there, or the whole.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    inner = next((found[k] for k in keys if k in found), found)
+    if not isinstance(inner, dict) or not all(isinstance(v, Tensor) for v in inner.values()):
+        raise ConfigError(f"no state dict was found: looked for {', '.join(keys) or 'tensors'}")
+    return inner
+
+
+def _has_code(path: Path) -> bool:
+    if not is_zipfile(path):
+        return False
+    try:
+        with ZipFile(path) as archive:
+            return any("/code/" in name for name in archive.namelist())
+    except (BadZipFile, OSError):
+        return False

@@ -1,0 +1,137 @@
+"""Weights: where they are looked for, that wrong ones are refused, and that nothing runs code."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sora_eval.cli import main
+from sora_eval.encoders import weights
+from sora_eval.encoders.weights import AbsentWeightsError
+from sora_eval.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let every cache lie in an empty folder."""
+    for name in ("TORCH_HOME", "HF_HOME", "HF_HUB_CACHE", weights.FOLDER):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def put(path: Path, content: bytes = b"weights") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_places_in_their_order(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = home / "huggingface" / "hub" / "models--timm--vit_base_patch32_clip_224.openai" / "snapshots" / "abc"
+    expected = [put(hub / "open_clip_model.safetensors")]
+    assert weights.locate("clip-b-32") == expected[-1]
+    expected.append(put(home / "torch" / "hub" / "checkpoints" / "open_clip_model.safetensors"))
+    assert weights.locate("clip-b-32") == expected[-1]
+    expected.append(put(home / "sora-eval" / "clip-b-32" / "open_clip_model.safetensors"))
+    assert weights.locate("clip-b-32") == expected[-1]
+    monkeypatch.setenv(weights.FOLDER, str(tmp_path / "mine"))
+    expected.append(put(tmp_path / "mine" / "open_clip_model.safetensors"))
+    assert weights.locate("clip-b-32") == expected[-1]
+    monkeypatch.setenv("SORA_EVAL_WEIGHTS_CLIP_B_32", str(put(tmp_path / "this.safetensors")))
+    assert weights.locate("clip-b-32") == tmp_path / "this.safetensors"
+    assert weights.locate("clip-b-32", str(expected[0])) == expected[0]
+
+
+def test_what_is_absent_says_what_brings_it() -> None:
+    with pytest.raises(AbsentWeightsError, match="sora-eval weights fetch i3d brings 49 MB"):
+        weights.locate("i3d")
+    with pytest.raises(ConfigError, match="there is no file"):
+        weights.locate("i3d", "nowhere.pt")
+    with pytest.raises(ConfigError, match="did you mean i3d"):
+        weights.locate("i3")
+
+
+def test_a_wrong_hash_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(tmp_path / "alex.pth")
+    with pytest.raises(ConfigError, match=r"is not alexnet-owt-7be5be79\.pth: its SHA-256 is"):
+        weights.verify("lpips-alex", path)
+    digest = hashlib.sha256(b"weights").hexdigest()
+    right = tuple(replace(e, sha256=digest[:8]) for e in weights.ENTRIES)
+    monkeypatch.setattr(weights, "ENTRIES", right)
+    assert weights.verify("lpips-alex", path) == digest
+
+
+def test_fetching_brings_a_file_once_and_keeps_no_wrong_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def answer(url: str, timeout: float) -> object:
+        calls.append(url)
+        return put(home / "remote", b"other" if "alexnet" in url else b"weights").open("rb")
+
+    monkeypatch.setattr(urllib.request, "urlopen", answer)
+    path = weights.fetch("i3d")
+    assert path.read_bytes() == b"weights"
+    assert weights.fetch("i3d") == weights.locate("i3d") == path
+    assert len(calls) == 1
+    with pytest.raises(ConfigError, match="is not alexnet"):
+        weights.fetch("lpips-alex")
+    assert not list((home / "sora-eval" / "lpips-alex").iterdir())
+
+
+def test_without_a_network_fetching_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(url: str, timeout: float) -> object:
+        raise OSError("no route")
+
+    monkeypatch.setattr(urllib.request, "urlopen", answer)
+    with pytest.raises(ConfigError, match=r"i3d can't be fetched from .*: no route"):
+        weights.fetch("i3d")
+
+
+def test_only_plain_tensors_are_read(tmp_path: Path) -> None:
+    state = {"a": torch.arange(3.0)}
+    save_file(state, tmp_path / "a.safetensors")
+    torch.save({"model": state}, tmp_path / "a.pt")
+    assert torch.equal(weights.tensors(weights.read(tmp_path / "a.safetensors"))["a"], state["a"])
+    assert torch.equal(weights.tensors(weights.read(tmp_path / "a.pt"), "module", "model")["a"], state["a"])
+    with pytest.raises(ConfigError, match="no state dict was found: looked for module"):
+        weights.tensors(weights.read(tmp_path / "a.pt"), "module")
+
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return print, ("this must never be run",)
+
+    put(tmp_path / "trap.pt", pickle.dumps(Trap()))
+    torch.save(Trap(), tmp_path / "trap2.pt")
+    for name in ("trap.pt", "trap2.pt"):
+        with pytest.raises(ConfigError, match="can't be read as plain tensors"):
+            weights.read(tmp_path / name)
+    with ZipFile(tmp_path / "program.pt", "w") as archive:
+        archive.writestr("i3d/code/__torch__.py", "print('this must never be run')")
+    with pytest.raises(ConfigError, match="TorchScript, which is a program"):
+        weights.read(tmp_path / "program.pt")
+    for content in (b"", (tmp_path / "a.safetensors").read_bytes()[:40]):
+        with pytest.raises(ConfigError, match="damaged or cut short"):
+            weights.read(put(tmp_path / "cut.safetensors", content))
+
+
+def test_the_command(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["weights", "list"]) == 0
+    assert capsys.readouterr().out.count("absent") == len(weights.ENTRIES)
+    path = put(home / "sora-eval" / "i3d" / "i3d_pretrained_400.pt")
+    assert main(["weights", "path", "i3d"]) == 0
+    assert capsys.readouterr().out.strip() == str(path)
+    assert main(["weights", "verify", "i3d"]) == 0
+    assert "no hash is published" in capsys.readouterr().out
+    put(home / "torch" / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth")
+    assert main(["weights", "verify"]) == 1
+    assert "is not alexnet" in capsys.readouterr().err
+    assert main(["weights", "path", "raft"]) == 2
+    assert main(["weights", "fetch"]) == 2
