@@ -512,7 +512,8 @@ def _sampler(config: DictConfig) -> Any:
     from sora_eval.generator.reference.commands import sampler_of
     from sora_eval.generator.reference.diffusion import Options
 
-    options = Options(_whole(config, "steps", 1), float(config.guidance), float(config.shift))
+    values = (float(config[key]) for key in ("guidance", "shift", "history"))
+    options = Options(_whole(config, "steps", 1), *values)
     return sampler_of(str(config.checkpoint), options, bool(config.expanded))
 
 

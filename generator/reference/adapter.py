@@ -24,7 +24,7 @@ class Reference:
     """Answers cases with a checkpoint of the reference generator, in all modes.
 
     checkpoint: base, 4x, 32x, square or the path of a safetensors file. short_side: pixels of the shorter side of what is drawn, null for
-    the size that is asked; clips are made at 8 frames per second. steps, guidance, shift: of the sampler.
+    the size that is asked; clips are made at 8 frames per second. steps, guidance, shift, history: of the sampler.
     expanded: whether prompts are made descriptive first. Raises ConfigError for a checkpoint that can't be used.
     """
 
@@ -33,6 +33,7 @@ class Reference:
     steps: int = 16
     guidance: float = 3.0
     shift: float = 3.0
+    history: float = 1.5
     expanded: bool = True
     kind: Literal["model"] = "model"
     # Each process loads its own copy: it is small.
@@ -46,7 +47,7 @@ class Reference:
         _loaded(self.checkpoint)
 
     def _options(self) -> Options:
-        return Options(self.steps, self.guidance, self.shift)
+        return Options(self.steps, self.guidance, self.shift, self.history)
 
     @property
     def name(self) -> str:
@@ -61,7 +62,7 @@ class Reference:
     def fingerprint(self, case: Case) -> str:
         """Return the weights' hash and the options."""
         found = _loaded(self.checkpoint)
-        options = f"{self.short_side}:{self.steps}:{self.guidance:g}:{self.shift:g}:{self.expanded}"
+        options = f"{self.short_side}:{self.steps}:{self.guidance:g}:{self.shift:g}:{self.history:g}:{self.expanded}"
         return f"reference:{model.FORMAT}:{found.hash}:{options}"
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:

@@ -23,14 +23,16 @@ LEVEL_MEAN, LEVEL_SPREAD = -1.2, 1.2
 
 @dataclass(frozen=True)
 class Options:
-    """How to sample: steps; guidance; shift above 1 spends more steps near pure noise, where layout is decided.
+    """How to sample: steps; guidance and history; shift above 1 spends more steps near pure noise, where layout is decided.
 
-    guidance: how far to go from what would be drawn without what is given (a text, an image, a clip) to what is drawn with it; 1 is none.
+    guidance: how far to go from what would be drawn without the text and image that are given to what is drawn with them; 1 is none.
+    history: the same for a clip that is given; above 2, errors pile up in long videos.
     """
 
     steps: int = 16
     guidance: float = 3.0
     shift: float = 3.0
+    history: float = 1.5
 
     def __post_init__(self) -> None:
         """Refuse what can't be sampled with."""

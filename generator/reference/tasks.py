@@ -177,8 +177,10 @@ class Sampler:
         eps = torch.randn(window.known.shape, generator=noise)[None]
         # Guidance leads away from what would be drawn without what is given: without the text; without text and image; or, where a
         # clip shows how things move, without that clip (history guidance, arXiv:2502.06764).
-        guided = o.guidance != 1 and (bool(text) or bool(given.any()))
-        texts = [text, text if given.sum() > 1 else ""] if guided else [text]
+        clip = int(given.sum()) > 1
+        strength = o.history if clip else o.guidance
+        guided = strength != 1 and (bool(text) or bool(given.any()))
+        texts = [text, text if clip else ""] if guided else [text]
         hold = given[:, None, None, None]
         with torch.inference_mode():
             ids = m.words.encode(texts, m.transformer.config.text_length)
@@ -190,7 +192,7 @@ class Sampler:
                     z = torch.cat([z, torch.where(hold, eps, z)])
                     level = torch.cat([level, level.masked_fill(given, 0.0)])
                 found = m.transformer.denoise(z, level, said, acts.expand(len(z), -1, -1))
-                return found[1:] + o.guidance * (found[:1] - found[1:]) if guided else found
+                return found[1:] + strength * (found[:1] - found[1:]) if guided else found
 
             return diffusion.sample(predict, eps, window.known[None], window.given[None], o, start)[0]
 

@@ -1,0 +1,100 @@
+"""Encoders of pictures and words into one space, through open_clip: the public CLIP networks, and our own small one."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from sora_eval.encoders import weights
+from sora_eval.errors import ConfigError, unknown
+from sora_eval.types import Floats, Frames
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class TextImageEncoder:
+    """Pictures and words as unit vectors [n, d]; their products are cosines.
+
+    name: of the network. hash: of its weights. model: an open_clip network. transform: a picture to what the network takes.
+    tokenise: texts to ids [n, L]. scale: by which cosines are multiplied before a softmax over texts.
+    """
+
+    name: str
+    hash: str
+    model: nn.Module
+    transform: Callable[[Image.Image], Tensor]
+    tokenise: Callable[[Sequence[str]], Tensor]
+
+    @property
+    def protocol(self) -> str:
+        """All that a vector depends on, but the picture or the words."""
+        return f"{self.name}@{self.hash[:8]}"
+
+    @property
+    def scale(self) -> float:
+        """What the network learnt to multiply cosines with."""
+        learnt: Any = self.model.logit_scale
+        return float(learnt.exp())
+
+    def images(self, frames: Frames) -> Floats:
+        """Return unit vectors [T, d] of frames uint8 [T, H, W, 3]."""
+        found = []
+        encode: Any = self.model.encode_image
+        for i in range(0, len(frames), _BATCH):
+            batch = torch.stack([self.transform(Image.fromarray(np.asarray(f))) for f in frames[i : i + _BATCH]])
+            with torch.inference_mode():
+                found.append(encode(batch, normalize=True).double().numpy())
+        return np.concatenate(found)
+
+    def texts(self, texts: Sequence[str]) -> Floats:
+        """Return unit vectors [n, d] of texts."""
+        encode: Any = self.model.encode_text
+        with torch.inference_mode():
+            found: Floats = encode(self.tokenise(texts), normalize=True).double().numpy()
+        return found
+
+
+_PUBLIC: Mapping[str, str] = {"clip-b-32": "ViT-B-32-quickgelu", "clip-l-14": "ViT-L-14-quickgelu"}
+"""OpenAI's networks were trained with the quick GELU; without it their vectors are slightly, silently wrong."""
+
+
+def load(name: str, path: str | None = None) -> TextImageEncoder:
+    """Return an encoder. path: of its weights, where they are to be taken from there and nowhere else.
+
+    Raises:
+        AbsentWeightsError: its weights are not on this machine.
+        ConfigError: there is no such encoder, or its weights are damaged or others.
+    """
+    if name not in _PUBLIC:
+        raise unknown("text and image encoder", name, _PUBLIC)
+    file = weights.locate(name, path)
+    return from_file(name, _PUBLIC[name], file, weights.verify(name, file))
+
+
+def from_file(name: str, architecture: str, file: Path, digest: str) -> TextImageEncoder:
+    """Return an encoder from a file of weights of one of open_clip's architectures.
+
+    Raises:
+        ConfigError: the file does not fit.
+    """
+    open_clip: Any = importlib.import_module("open_clip")
+    try:
+        # Given a name that it knows, open_clip would load what belongs to it; given none, it would go on with random weights.
+        model: Any = open_clip.create_model(architecture, pretrained=str(file), require_pretrained=True)
+    except Exception as error:
+        raise ConfigError(f"{file} can't be loaded as {architecture}: {str(error).splitlines()[0]}") from error
+    mean, spread = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
+    size = model.visual.image_size
+    transform = open_clip.image_transform(size, is_train=False, mean=mean, std=spread, interpolation="bicubic")
+    return TextImageEncoder(
+        name, digest, model.eval().requires_grad_(False), transform, open_clip.get_tokenizer(architecture)
+    )

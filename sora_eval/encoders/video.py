@@ -1,0 +1,120 @@
+"""Encoders of whole clips, with all that a published number depends on in one line: network, weights, frames, size, range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sora_eval.encoders import i3d, vit, weights
+from sora_eval.errors import ConfigError, unknown
+from sora_eval.types import Floats, Video
+
+_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_HALF = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+_PLAIN = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class VideoEncoder:
+    """A network that makes one feature vector of a clip.
+
+    name: of the network. hash: of its weights. network: [B, 3, T, H, W] to [B, d]. side: frames are squashed to side x side.
+    frames: how many of a clip are read, from its first on, one after the other. colours: (mean, spread) by which 0..1 is normalised.
+    """
+
+    name: str
+    hash: str
+    network: nn.Module
+    side: int
+    frames: int
+    colours: tuple[tuple[float, ...], tuple[float, ...]]
+    resize: Literal["bilinear", "bicubic"] = "bilinear"
+
+    @property
+    def protocol(self) -> str:
+        """All that the features of a clip depend on, but the clip."""
+        (mean, spread) = self.colours
+        span = f"{-mean[0] / spread[0]:.3g}..{(1 - mean[0]) / spread[0]:.3g}"
+        return f"{self.name}@{self.hash[:8]} frames={self.frames} stride=1 resize={self.resize}-squash-{self.side} range={span}"
+
+    def features(self, clips: Iterable[Video], batch: int = 8) -> Iterator[Floats]:
+        """Yield the features [b, d] of clips, `batch` at a time; no clip is kept.
+
+        Raises:
+            ConfigError: a clip has fewer frames than are read.
+        """
+        rest = iter(clips)
+        while some := [self.prepare(v) for v in islice(rest, batch)]:
+            with torch.inference_mode():
+                found = self.network(torch.stack(some))
+            yield found.double().numpy()
+
+    def prepare(self, clip: Video) -> Tensor:
+        """Return a clip as the network takes it, [3, T, H, W].
+
+        Raises:
+            ConfigError: it has too few frames.
+        """
+        if len(clip) < self.frames:
+            raise ConfigError(f"{self.name} reads {self.frames} frames, a clip has {len(clip)}")
+        x = (
+            torch.from_numpy(np.ascontiguousarray(clip.frames[: self.frames])).movedim(-1, 1).float() / 255
+        )  # [T, 3, H, W]
+        if x.shape[2:] != (self.side, self.side):
+            x = F.interpolate(x, size=(self.side, self.side), mode=self.resize, align_corners=False)
+        mean, spread = (torch.tensor(v)[:, None, None] for v in self.colours)
+        return ((x - mean) / spread).movedim(0, 1)
+
+
+def _i3d(paths: Sequence[str | None]) -> VideoEncoder:
+    (file,), (digest,) = _files(("i3d",), paths)
+    network = i3d.load(weights.tensors(file, "state_dict"))
+    # 16 frames, squashed by bilinear interpolation to -1..1: the protocol of StyleGAN-V's FVD, which most papers share.
+    return VideoEncoder("i3d", digest, network, i3d.SIDE, 16, _HALF)
+
+
+def _videomae(paths: Sequence[str | None]) -> VideoEncoder:
+    (file,), (digest,) = _files(("videomae",), paths)
+    network = vit.load_videomae(weights.tensors(file, "module", "model"))
+    # Content-debiased FVD (Ge et al. 2024, arXiv:2404.12391) gives it 0..1, without ImageNet's mean.
+    return VideoEncoder("videomae", digest, network, vit.SIDE, vit.FRAMES, _PLAIN)
+
+
+def _vjepa(paths: Sequence[str | None]) -> VideoEncoder:
+    (encoder, probe), digests = _files(("vjepa", "vjepa-probe"), paths)
+    network = vit.load_vjepa(
+        weights.tensors(encoder, "target_encoder", "encoder"), weights.tensors(probe, "classifier")
+    )
+    return VideoEncoder("vjepa", "".join(d[:4] for d in digests), network, vit.SIDE, vit.FRAMES, _IMAGENET, "bicubic")
+
+
+def _files(names: Sequence[str], paths: Sequence[str | None]) -> tuple[list[dict[str, Any]], list[str]]:
+    found = [weights.locate(n, p) for n, p in zip(names, [*paths, *[None] * (len(names) - len(paths))], strict=True)]
+    digests = [weights.verify(n, p) for n, p in zip(names, found, strict=True)]
+    return [weights.read(p) for p in found], digests
+
+
+ENCODERS: Mapping[str, Callable[[Sequence[str | None]], VideoEncoder]] = {
+    "i3d": _i3d,
+    "videomae": _videomae,
+    "vjepa": _vjepa,
+}
+
+
+def load(name: str, *paths: str | None) -> VideoEncoder:
+    """Return an encoder. paths: of its files of weights, where they are to be taken from there and nowhere else.
+
+    Raises:
+        AbsentWeightsError: its weights are not on this machine.
+        ConfigError: there is no such encoder, or its weights are damaged or others.
+    """
+    if name not in ENCODERS:
+        raise unknown("video encoder", name, ENCODERS)
+    return ENCODERS[name](paths)

@@ -1,0 +1,73 @@
+"""Similarities of unit vectors of frames and words: CLIPSIM, consistency over time, edits, and what state a picture shows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sora_eval.types import Floats
+
+
+def clip_similarity(frames: Floats, text: Floats) -> float:
+    """Return the mean cosine of frames [T, d] with a text [d]: CLIPSIM (Wu et al. 2021, arXiv:2104.14806)."""
+    return float((_unit(frames) @ _unit(text)).mean())
+
+
+def temporal_consistency(frames: Floats) -> float:
+    """Return the mean cosine of each frame [T, d] with the next (Esser et al. 2023, arXiv:2302.03011).
+
+    Raises ValueError for a single frame.
+    """
+    x = _several(frames)
+    return float((x[1:] * x[:-1]).sum(axis=1).mean())
+
+
+def subject_consistency(frames: Floats) -> float:
+    """Return the mean of each frame's cosines with the first frame and with the one before, negative ones as 0.
+
+    The formula of VBench (Huang et al. 2024, arXiv:2311.17982), on whatever encoder made the vectors [T, d].
+    Raises ValueError for a single frame.
+    """
+    x = _several(frames)
+    before, first = (x[1:] * x[:-1]).sum(axis=1), x[1:] @ x[0]
+    return float(np.mean((np.maximum(0, before) + np.maximum(0, first)) / 2))
+
+
+def directional_similarity(before: Floats, after: Floats, text_before: Floats, text_after: Floats) -> float:
+    """Return the cosine between the change of pictures and the change of words (Gal et al. 2022, arXiv:2108.00946).
+
+    before, after: frames [T, d] of the two clips; their means are compared. text_before, text_after: [d].
+    Raises ValueError where pictures or words do not change at all: then there is no direction.
+    """
+    pictures = _unit(after).mean(axis=0) - _unit(before).mean(axis=0)
+    words = _unit(text_after) - _unit(text_before)
+    if min(np.linalg.norm(pictures), np.linalg.norm(words)) < 1e-9:
+        raise ValueError("nothing changed between the clips, or between the texts: there is no direction to compare")
+    return float(_unit(pictures) @ _unit(words))
+
+
+def state_change(frames: Floats, text_before: Floats, text_after: Floats, scale: float) -> Floats:
+    """Return the probability [T] that each frame shows the state after rather than the one before.
+
+    A softmax over the two texts [d] of cosines with the frames [T, d] times `scale`, the one that the encoder was trained with (zero-shot
+    classification, Radford et al. 2021, arXiv:2103.00020).
+    """
+    gap = scale * (_unit(frames) @ (_unit(text_after) - _unit(text_before)))
+    found: Floats = 1 / (1 + np.exp(-np.clip(gap, -500, 500)))
+    return found
+
+
+def _unit(x: Floats) -> Floats:
+    x = np.asarray(x, np.float64)
+    if not np.isfinite(x).all():
+        raise ValueError("vectors must be finite, got NaN or infinity")
+    length = np.linalg.norm(x, axis=-1, keepdims=True)
+    if (length == 0).any():
+        raise ValueError("a vector of length 0 has no direction")
+    found: Floats = x / length
+    return found
+
+
+def _several(frames: Floats) -> Floats:
+    if np.ndim(frames) != 2 or len(frames) < 2:
+        raise ValueError(f"at least 2 frames [T, d] are needed, got shape {np.shape(frames)}")
+    return _unit(frames)
