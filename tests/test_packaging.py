@@ -42,7 +42,7 @@ def test_the_bare_names_are_not_importable(tmp_path):
 def test_lower_layers_do_not_import_higher_ones():
     layers = [
         ["types", "errors", "video", "processes"],
-        ["world", "tracking", "metrics", "stats", "store"],
+        ["world", "tracking", "encoders", "metrics", "stats", "store", "learning"],
         ["generator", "probes", "registry"],
         ["evaluate", "validity", "export", "rendering"],
         ["reporting"],

@@ -11,9 +11,9 @@ from typing import Literal
 from sora_eval.errors import ConfigError
 from sora_eval.generator.base import Capabilities
 from sora_eval.generator.reference import model
-from sora_eval.generator.reference.data import FPS
 from sora_eval.generator.reference.diffusion import Options
 from sora_eval.generator.reference.tasks import GRID, PromptWarning, Sampler
+from sora_eval.learning.shards import FPS
 from sora_eval.types import Case, Failure, Frames, Video
 from sora_eval.video import resample, resize
 from sora_eval.world import conditioning

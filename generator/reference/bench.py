@@ -14,14 +14,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from sora_eval.generator.reference import diffusion, training
+from sora_eval.generator.reference import diffusion
 from sora_eval.generator.reference.autoencoder import STRIDE, Autoencoder, chunks_of
-from sora_eval.generator.reference.data import FPS
 from sora_eval.generator.reference.diffusion import Options
 from sora_eval.generator.reference.jobs import optimisers_of
 from sora_eval.generator.reference.tasks import Sampler
 from sora_eval.generator.reference.text import world_vocabulary
 from sora_eval.generator.reference.transformer import PATCH, Transformer, TransformerConfig
+from sora_eval.learning import training
+from sora_eval.learning.shards import FPS
 
 PROMPT = "A red ball rolls to the left."
 _BATCH = 16

@@ -14,9 +14,9 @@ from PIL import Image, UnidentifiedImageError
 
 from sora_eval.errors import ConfigError, VideoError, unknown
 from sora_eval.generator.reference import measures, model
-from sora_eval.generator.reference.data import FPS
 from sora_eval.generator.reference.diffusion import Options
 from sora_eval.generator.reference.tasks import PromptWarning, Sampler, fit
+from sora_eval.learning.shards import FPS
 from sora_eval.pictures import contact_sheet
 from sora_eval.store import write_json
 from sora_eval.types import Frames, Video

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import torch
 
-from sora_eval.generator.reference.data import ACTIONS, FPS, actions_of
 from sora_eval.generator.reference.tasks import Sampler
+from sora_eval.learning.shards import ACTIONS, FPS, actions_of
 from sora_eval.tracking.world import track
 from sora_eval.types import Floats, Frames, Tracks, Video
 from sora_eval.world import clip, scene_of

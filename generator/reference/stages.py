@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 import torch
 
 from sora_eval.errors import ConfigError, unknown
-from sora_eval.generator.reference import data, jobs, model, training
+from sora_eval.generator.reference import jobs, latents, model
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
 from sora_eval.generator.reference.text import world_vocabulary
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
+from sora_eval.learning import shards, training
 
 STAGES: tuple[str, ...] = ("data", "autoencoder", "decoder", "latents", "transformer")
 HELD_OUT = "heldout"
@@ -141,8 +142,8 @@ def run(stage: str, plan: Plan) -> Path:
 
 def _data(plan: Plan) -> Path:
     folder, workers = Path(plan.data.folder), plan.workers
-    data.prepare(folder / HELD_OUT, plan.data.heldout, plan.data.size, plan.seed, workers, HELD_OUT)
-    data.prepare(folder / "training", plan.data.shards, plan.data.size, plan.seed, workers)
+    shards.prepare(folder / HELD_OUT, plan.data.heldout, plan.data.size, plan.seed, workers, HELD_OUT)
+    shards.prepare(folder / "training", plan.data.shards, plan.data.size, plan.seed, workers)
     return folder
 
 
@@ -173,9 +174,9 @@ def _eyes(plan: Plan) -> Path:
 
 
 def _pixels(plan: Plan, network: Autoencoder, decoder_only: bool = False) -> jobs.AutoencoderJob:
-    shards = data.read(Path(plan.data.folder) / "training")[: plan.data.shards]
+    clips = shards.read(Path(plan.data.folder) / "training")[: plan.data.shards]
     rate = plan.decoder.rate if decoder_only else plan.autoencoder.rate
-    return jobs.AutoencoderJob(network, shards, plan.seed, rate, decoder_only)
+    return jobs.AutoencoderJob(network, clips, plan.seed, rate, decoder_only)
 
 
 def _cost(plan: Plan, folder: Path, job: training.Job, trunk: Path | None = None) -> dict[str, Any]:
@@ -206,7 +207,7 @@ def _decoder_work(plan: Plan, folder: Path) -> None:
 def _latents(plan: Plan) -> Path:
     network, found = model.load_autoencoder(_eyes(plan))
     where = training.device()
-    return data.encode(Path(plan.data.folder) / "training", network.to(where), found[:12], where)
+    return latents.encode(Path(plan.data.folder) / "training", network.to(where), found[:12], where)
 
 
 def _transformer(plan: Plan) -> Path:

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from sora_eval.errors import ConfigError
-from sora_eval.generator.reference import model, training
+from sora_eval.generator.reference import model
 from sora_eval.generator.reference.stages import plan_of, run
+from sora_eval.learning import training
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from sora_eval.errors import ConfigError
-from sora_eval.generator.reference import jobs, training
-from sora_eval.generator.reference.muon import Muon, orthogonal
-from sora_eval.generator.reference.training import Schedule
+from sora_eval.generator.reference import jobs
+from sora_eval.learning import training
+from sora_eval.learning.muon import Muon, orthogonal
+from sora_eval.learning.training import Schedule
 
 
 class Line:

@@ -3,8 +3,9 @@ import pytest
 
 from sora_eval import registry
 from sora_eval.errors import ConfigError
-from sora_eval.generator.reference import data
-from sora_eval.generator.reference.data import ACTIONS, FPS
+from sora_eval.generator.reference import latents
+from sora_eval.learning import shards
+from sora_eval.learning.shards import ACTIONS, FPS
 from sora_eval.types import digest
 from sora_eval.world import scene_of
 from sora_eval.world.families import FAMILIES, draw
@@ -12,26 +13,26 @@ from sora_eval.world.families import FAMILIES, draw
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(data, "BUCKETS", (data.Bucket(5, 16, 32, 0.5), data.Bucket(1, 16, 16, 0.5)))
-    monkeypatch.setattr(data, "FOCUS", {"single": 0.8})
+    monkeypatch.setattr(shards, "BUCKETS", (shards.Bucket(5, 16, 32, 0.5), shards.Bucket(1, 16, 16, 0.5)))
+    monkeypatch.setattr(shards, "FOCUS", {"single": 0.8})
 
 
 def test_a_set_is_made_once_and_the_same_each_time(tmp_path, small):
-    one = data.prepare(tmp_path / "a", 3, 2, 0, workers=1)
+    one = shards.prepare(tmp_path / "a", 3, 2, 0, workers=1)
     assert [s.name for s in one] == ["shard-00000", "shard-00001", "shard-00002"]
     before = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "a").iterdir() if p.name.startswith("shard")}
-    again = data.prepare(tmp_path / "a", 3, 2, 0, workers=1)
+    again = shards.prepare(tmp_path / "a", 3, 2, 0, workers=1)
     assert before == {p.name: p.stat().st_mtime_ns for p in (tmp_path / "a").iterdir() if p.name.startswith("shard")}
-    other = data.prepare(tmp_path / "b", 3, 2, 0, workers=1)
+    other = shards.prepare(tmp_path / "b", 3, 2, 0, workers=1)
     for a, b, c in zip(one, again, other, strict=True):
         assert a.items == b.items == c.items
         assert np.array_equal(a.frames(), c.frames())
         assert a.frames().dtype == np.uint8
         assert len(a.frames()) == len(a.items) == 2
     with pytest.raises(ConfigError, match="made with"):
-        data.prepare(tmp_path / "a", 3, 2, 1, workers=1)
+        shards.prepare(tmp_path / "a", 3, 2, 1, workers=1)
     with pytest.raises(ConfigError, match="no training set"):
-        data.read(tmp_path)
+        shards.read(tmp_path)
 
 
 def test_training_heldout_and_probes_share_no_scene():
@@ -55,7 +56,7 @@ def test_training_heldout_and_probes_share_no_scene():
 def test_actions_follow_the_script():
     params, _ = draw("voxel", 3, 0)
     scene = scene_of({"family": "voxel", "params": params}, 16 / FPS)
-    found = data.actions_of(scene, 17)
+    found = shards.actions_of(scene, 17)
     assert len(found) == 17
     assert found[0] == 0
     told = [ACTIONS[k] for k in found[1:]]
@@ -63,21 +64,21 @@ def test_actions_follow_the_script():
     asked = [a for i, a in enumerate(params["actions"]) if i == 0 or a != params["actions"][i - 1]]
     assert firsts == asked
     still = scene_of({"family": "single", "params": draw("single", 0, 0)[0]}, 2.0)
-    assert data.actions_of(still, 17) == []
+    assert shards.actions_of(still, 17) == []
 
 
 def test_sizes_and_families_have_their_shares():
-    assert sum(b.share for b in data.BUCKETS) == pytest.approx(1)
-    members = [f for i in range(40) for f, _ in data.plan(i, 64, 0)[1]]
-    assert abs(members.count("single") / len(members) - data.FOCUS["single"]) < 0.03
+    assert sum(b.share for b in shards.BUCKETS) == pytest.approx(1)
+    members = [f for i in range(40) for f, _ in shards.plan(i, 64, 0)[1]]
+    assert abs(members.count("single") / len(members) - shards.FOCUS["single"]) < 0.03
     assert set(members) == set(FAMILIES)
-    numbers = [m for i in range(40) for m in data.plan(i, 64, 0)[1]]
+    numbers = [m for i in range(40) for m in shards.plan(i, 64, 0)[1]]
     assert len(set(numbers)) == len(numbers)
 
 
 def test_pixels_and_back():
     frames = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8, 3), dtype=np.uint8)
-    assert np.array_equal(data.to_uint8(data.to_tensor(frames)), frames)
+    assert np.array_equal(latents.to_uint8(latents.to_tensor(frames)), frames)
 
 
 @pytest.mark.parametrize("family", ["single", "relation", "voxel", "motion", "hands"])
@@ -85,13 +86,13 @@ def test_a_mirrored_item_tells_what_the_mirrored_clip_shows(family):
     params, rng = draw(family, 5, 0)
     words = FAMILIES[family].caption
     scene = scene_of({"family": family, "params": params}, 2.0)
-    item = data.Item(
-        family, 5, params, (words(params, rng),), (words(params, rng, long=True),), tuple(data.actions_of(scene, 17))
+    item = shards.Item(
+        family, 5, params, (words(params, rng),), (words(params, rng, long=True),), tuple(shards.actions_of(scene, 17))
     )
-    there = data.mirrored(item)
+    there = shards.mirrored(item)
     assert there.params == FAMILIES[family].mirrored(params)
     other = scene_of({"family": family, "params": there.params}, 2.0)
-    assert there.actions == tuple(data.actions_of(other, 17))
-    back = data.mirrored(there)
+    assert there.actions == tuple(shards.actions_of(other, 17))
+    back = shards.mirrored(there)
     assert back.params == params
     assert back.actions == item.actions

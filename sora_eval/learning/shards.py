@@ -13,11 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sora_eval.errors import ConfigError
-from sora_eval.generator.reference.autoencoder import Autoencoder
 from sora_eval.processes import pool
 from sora_eval.store import read_json, write_json
 from sora_eval.types import Frames
@@ -32,7 +29,6 @@ ACTIONS: tuple[str, ...] = ("none", "forward", "turn left", "turn right", "break
 """What a figure can be told in the world of blocks; a frame's action is its index here."""
 _TURNED = {"turn left": "turn right", "turn right": "turn left"}
 _WORDINGS = 3
-_AT_ONCE = 16
 _IMAGE_SCENE_S = 2.0
 
 
@@ -202,42 +198,3 @@ def mirrored(item: Item, seed: int = 0) -> Item:
     long = tuple(family.caption(params, rng, long=True) for _ in item.long)
     turned = {ACTIONS.index(a): ACTIONS.index(b) for a, b in _TURNED.items()}
     return Item(item.family, item.number, params, short, long, tuple(turned.get(a, a) for a in item.actions))
-
-
-def encode(folder: Path, network: Autoencoder, tag: str, where: torch.device) -> Path:
-    """Write the latents of every shard, float16 [2, N, K, C, h, w], beside the set and return their folder; those there are kept.
-
-    The first half are the clips as they are, the second half the clips in a mirror: twice the set for no rendering, and as many ways to the
-    left as to the right.
-
-    network: the autoencoder. tag: names its weights, so that latents of different ones are never mixed.
-    """
-    from tqdm import tqdm
-
-    out = folder / f"latents-{tag}"
-    out.mkdir(exist_ok=True)
-    for shard in tqdm(read(folder), unit="shard", desc="encoding"):
-        path = out / shard.path.name
-        if path.exists():
-            continue
-        with torch.no_grad(), torch.autocast(where.type, torch.bfloat16):
-            clips = np.array_split(shard.frames(), -(-len(shard.items) // _AT_ONCE))
-            halves = [
-                np.concatenate([network.encode(to_tensor(c).to(where), at_once=2).half().cpu().numpy() for c in some])
-                for some in (clips, [c[..., ::-1, :] for c in clips])
-            ]
-        with replacing(path) as part, part.open("wb") as file:
-            np.save(file, np.stack(halves))
-    return out
-
-
-def to_tensor(frames: Frames) -> Tensor:
-    """uint8 [..., T, H, W, 3] to a float32 tensor [..., T, 3, H, W] in -1..1."""
-    return torch.from_numpy(np.array(frames)).movedim(-1, -3).float() / 127.5 - 1
-
-
-def to_uint8(video: Tensor) -> Frames:
-    """Float tensor [..., T, 3, H, W] in -1..1 to uint8 [..., T, H, W, 3]."""
-    pixels = ((video.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    found: Frames = pixels.movedim(-3, -1).cpu().numpy()
-    return found
