@@ -482,9 +482,20 @@ def _train(config: DictConfig) -> int:
     from sora_eval.generator.reference.stages import plan_of, run
 
     values = _plain(config)
-    stage = str(values.pop("stage"))
+    stage, encoder, steps = str(values.pop("stage")), values.pop("encoder"), values.pop("steps")
+    if encoder is not None:
+        return _train_encoder(config, str(encoder), None if steps is None else _whole(config, "steps", 2))
     written = run(stage, plan_of({**values, "workers": _workers(config), "out": str(_out(config))}))
     print(f"{stage}: {written}")
+    return 0
+
+
+def _train_encoder(config: DictConfig, name: str, steps: int | None) -> int:
+    from sora_eval.encoders.learn import EncoderPlan, learn
+
+    data, seed = Path(str(config.data.folder)) / "training", _whole(config, "seed", 0)
+    plan = EncoderPlan(name, data, _out(config), seed, _workers(config), steps, float(config.save_s))
+    print(f"{name}: {learn(plan)}")
     return 0
 
 

@@ -13,6 +13,7 @@ from sora_eval.generator.base import Capabilities
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.diffusion import Options
 from sora_eval.generator.reference.tasks import GRID, PromptWarning, Sampler
+from sora_eval.learning import files
 from sora_eval.learning.shards import FPS
 from sora_eval.types import Case, Failure, Frames, Video
 from sora_eval.video import resample, resize
@@ -63,7 +64,7 @@ class Reference:
         """Return the weights' hash and the options."""
         found = _loaded(self.checkpoint)
         options = f"{self.short_side}:{self.steps}:{self.guidance:g}:{self.shift:g}:{self.history:g}:{self.expanded}"
-        return f"reference:{model.FORMAT}:{found.hash}:{options}"
+        return f"reference:{files.FORMAT}:{found.hash}:{options}"
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield a clip per case; unknown words are the tester's, not the model's, so nothing warns of them here."""

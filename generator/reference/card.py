@@ -17,6 +17,7 @@ import numpy as np
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.measures import cell, table
+from sora_eval.learning import files
 from sora_eval.store import put_between, read_json
 from sora_eval.video import replacing
 
@@ -68,7 +69,7 @@ def cost_table(entries: Sequence[Entry]) -> str:
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     path = model.FOLDER / f"{model.AUTOENCODER}.safetensors"
-    _, _, about, _ = model.read(path, "autoencoder")
+    _, _, about, _ = files.read(path, "autoencoder")
     networks = [("autoencoder", path.stat().st_size, about), *((e.name, e.bytes, e.about) for e in entries)]
     if "decoder" in about:
         networks.insert(1, ("its decoder alone, afterwards", 0, about["decoder"]))

@@ -14,7 +14,7 @@ from sora_eval.generator.reference import jobs, latents, model
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
 from sora_eval.generator.reference.text import world_vocabulary
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
-from sora_eval.learning import shards, training
+from sora_eval.learning import files, shards, training
 
 STAGES: tuple[str, ...] = ("data", "autoencoder", "decoder", "latents", "transformer")
 HELD_OUT = "heldout"
@@ -160,7 +160,7 @@ def _autoencoder(plan: Plan) -> Path:
 def _decoder(plan: Plan) -> Path:
     """Let the decoder alone go on learning, and put it into the autoencoder's file."""
     path = _eyes(plan)
-    _, _, about, _ = model.read(path, "autoencoder")
+    _, _, about, _ = files.read(path, "autoencoder")
     _train(_decoder_work, plan, plan.folder / "decoder")
     network = Autoencoder(AutoencoderConfig())
     network.load_state_dict(_weights(plan.folder / "decoder"))

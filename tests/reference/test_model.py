@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model
+from sora_eval.learning import files
 
 
 def header(path):
@@ -32,7 +33,7 @@ def test_what_was_saved_is_loaded(copy):
     assert all(v.dtype in (torch.float16, torch.int64) for v in half.values())
     weights = found.transformer.state_dict()
     assert all(torch.equal(weights[k], v.float()) for k, v in half.items())
-    assert header(copy)["sha256"] == model.hash_of(half)
+    assert header(copy)["sha256"] == files.hash_of(half)
 
 
 def test_another_decoder_is_another_model_of_the_same_latents(copy):
@@ -77,7 +78,7 @@ def test_another_version_kind_or_origin_is_refused(copy):
     with pytest.raises(ConfigError, match="format 0"):
         model.load(str(copy))
     save_file(weights, copy)
-    with pytest.raises(ConfigError, match="no checkpoint of the reference generator"):
+    with pytest.raises(ConfigError, match="no file of weights of ours"):
         model.load(str(copy))
     with pytest.raises(ConfigError, match="kind autoencoder"):
         model.load(str(copy.parent / "autoencoder.safetensors"))

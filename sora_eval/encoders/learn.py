@@ -1,0 +1,78 @@
+"""`sora-eval train encoder=...`: trains a bundled encoder, resumable, from fixed seeds, on a set of world clips."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from sora_eval.encoders.jobs import WorldVideoJob
+from sora_eval.encoders.world_video import WorldVideo
+from sora_eval.errors import unknown
+from sora_eval.learning import files, shards, training
+
+
+@dataclass(frozen=True)
+class EncoderPlan:
+    """What is trained.
+
+    name: of the encoder. data: folder of the set. out: of states, curves and weights. seed: of all that is drawn. steps: null takes what is
+    usual for the encoder; the learning rate falls over the last half. save_s: seconds between two states.
+    """
+
+    name: str
+    data: Path
+    out: Path
+    seed: int = 0
+    workers: int = 1
+    steps: int | None = None
+    save_s: float = 120.0
+
+
+@dataclass(frozen=True)
+class _Kind:
+    network: Callable[[], nn.Module]
+    job: Callable[[Any, list[shards.Shard], int], training.Job]
+    steps: int
+
+
+KINDS: Mapping[str, _Kind] = {"world-video": _Kind(WorldVideo, WorldVideoJob, 5000)}
+
+
+def learn(plan: EncoderPlan) -> Path:
+    """Train an encoder and return the file of its weights.
+
+    Raises:
+        ConfigError: there is no such encoder, no set, or the folder holds a run with other settings.
+    """
+    if plan.name not in KINDS:
+        raise unknown("encoder", plan.name, KINDS)
+    folder = plan.out / plan.name
+    shards.read(plan.data)
+    if plan.workers > 1 and not torch.cuda.is_available():
+        training.together(_work, plan.workers, folder, plan)
+    else:
+        torch.set_num_threads(os.cpu_count() or 1)
+        _work(plan)
+    spent = training.spent(folder)
+    path = plan.out / f"{plan.name}.safetensors"
+    network: Any = KINDS[plan.name].network()
+    facts = {"kind": plan.name, "config": asdict(network.config)}
+    files.save(path, load_file(folder / training.EMA), facts, {"seed": plan.seed, **spent, "processes": plan.workers})
+    return path
+
+
+def _work(plan: EncoderPlan) -> None:
+    torch.manual_seed(plan.seed)
+    kind = KINDS[plan.name]
+    steps = plan.steps or kind.steps
+    network = kind.network().to(training.device())
+    job = kind.job(network, shards.read(plan.data), plan.seed)
+    schedule = training.Schedule(steps, warmup=100, decay=steps // 2, ema=0.998, save_s=plan.save_s)
+    training.fit(job, plan.out / plan.name, schedule, {"encoder": plan.name, "seed": plan.seed, "steps": steps})
