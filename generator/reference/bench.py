@@ -19,10 +19,10 @@ from sora_eval.generator.reference.autoencoder import STRIDE, Autoencoder, chunk
 from sora_eval.generator.reference.diffusion import Options
 from sora_eval.generator.reference.jobs import optimisers_of
 from sora_eval.generator.reference.tasks import Sampler
-from sora_eval.generator.reference.text import world_vocabulary
 from sora_eval.generator.reference.transformer import PATCH, Transformer, TransformerConfig
 from sora_eval.learning import training
 from sora_eval.learning.shards import FPS
+from sora_eval.learning.words import world_vocabulary
 
 PROMPT = "A red ball rolls to the left."
 _BATCH = 16

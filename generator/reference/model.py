@@ -9,9 +9,9 @@ from typing import Any
 
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
-from sora_eval.generator.reference.text import Vocabulary
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
 from sora_eval.learning import files
+from sora_eval.learning.words import Vocabulary
 from sora_eval.types import digest
 
 FOLDER = Path(__file__).parent / "checkpoints"

@@ -12,9 +12,9 @@ import torch
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference import jobs, latents, model
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
-from sora_eval.generator.reference.text import world_vocabulary
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
 from sora_eval.learning import files, shards, training
+from sora_eval.learning.words import world_vocabulary
 
 STAGES: tuple[str, ...] = ("data", "autoencoder", "decoder", "latents", "transformer")
 HELD_OUT = "heldout"

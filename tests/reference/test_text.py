@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sora_eval import registry
-from sora_eval.generator.reference.text import LENGTH, SETTINGS, TextEncoder, expand, words_of, world_vocabulary
+from sora_eval.generator.reference.text import LENGTH, TextEncoder, expand
+from sora_eval.learning.words import SETTINGS, words_of, world_vocabulary
 from sora_eval.world.families import FAMILIES, common
 from sora_eval.world.palette import COLOURS
 

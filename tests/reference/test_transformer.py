@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from sora_eval.generator.reference.text import world_vocabulary
 from sora_eval.generator.reference.transformer import PATCH, patches, rotate, rotations, unpatch
+from sora_eval.learning.words import world_vocabulary
 
 WORDS = world_vocabulary()
 

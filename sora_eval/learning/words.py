@@ -1,0 +1,77 @@
+"""The words of the world: what its captions are made of, and their ids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sora_eval.world import palette
+from sora_eval.world.families import FAMILIES
+
+SETTINGS: tuple[str, ...] = (
+    "The floor and the backdrop are plain and pale.",
+    "The floor and the backdrop are plain and pale; the camera does not move.",
+    "The floor and the backdrop are plain and pale; the camera is level, looks from the side and does not move.",
+)
+"""What the probes' prompts end with; training captions sometimes do."""
+PAD, UNKNOWN = 0, 1
+_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[.,;]")
+_PER_FAMILY = 300
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words, numbers and stops of a text, lower case."""
+    return _WORD.findall(text.lower())
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words that a model knows, in order; 0 is padding, 1 an unknown word."""
+
+    words: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Return how many ids there are."""
+        return len(self.words) + 2
+
+    @property
+    def ids(self) -> dict[str, int]:
+        """Return the id of each word."""
+        return _ids(self.words)
+
+    def unknown(self, text: str) -> list[str]:
+        """Return the words of a text that are not in the vocabulary, each once."""
+        return list(dict.fromkeys(w for w in words_of(text) if w not in self.ids))
+
+    def encode(self, texts: Sequence[str], length: int) -> Tensor:
+        """Return ids [B, length]: longer texts are cut, shorter ones padded. One length for all keeps results and shapes alike."""
+        rows = [[self.ids.get(w, UNKNOWN) for w in words_of(t)][:length] for t in texts]
+        return torch.tensor([r + [PAD] * (length - len(r)) for r in rows], dtype=torch.long)
+
+
+@lru_cache(maxsize=4)
+def _ids(words: tuple[str, ...]) -> dict[str, int]:
+    return {w: i + 2 for i, w in enumerate(words)}
+
+
+@lru_cache(maxsize=1)
+def world_vocabulary() -> Vocabulary:
+    """Return the vocabulary of the world: the words of many captions of every family."""
+    found: set[str] = {*palette.COLOURS, *(w for n in palette.NEUTRALS for w in n.split())}
+    found.update(w for text in (*SETTINGS, *_captions()) for w in words_of(text))
+    return Vocabulary(tuple(sorted(found)))
+
+
+def _captions() -> Iterable[str]:
+    for name, family in FAMILIES.items():
+        rng = np.random.default_rng([*b"vocabulary", *name.encode()])
+        for _ in range(_PER_FAMILY):
+            params = family.sample(rng)
+            yield family.caption(params, rng)
+            yield family.caption(params, rng, long=True)
