@@ -12,10 +12,12 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from sora_eval.encoders import perceptual, world_clip
 from sora_eval.encoders.jobs import WorldVideoJob
 from sora_eval.encoders.world_video import WorldVideo
 from sora_eval.errors import unknown
 from sora_eval.learning import files, shards, training
+from sora_eval.learning.words import world_vocabulary
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,20 @@ class EncoderPlan:
 class _Kind:
     network: Callable[[], nn.Module]
     job: Callable[[Any, list[shards.Shard], int], training.Job]
+    facts: Callable[[Any], dict[str, Any]]
     steps: int
 
 
-KINDS: Mapping[str, _Kind] = {"world-video": _Kind(WorldVideo, WorldVideoJob, 5000)}
+KINDS: Mapping[str, _Kind] = {
+    "world-video": _Kind(WorldVideo, WorldVideoJob, lambda n: {"config": asdict(n.config)}, 5000),
+    world_clip.NAME: _Kind(
+        world_clip.build,
+        lambda n, s, seed: world_clip.WorldClipJob(n, s, seed, world_vocabulary()),
+        lambda n: {"words": world_vocabulary().words},
+        3000,
+    ),
+    perceptual.NAME: _Kind(perceptual.WorldPerceptual, perceptual.PerceptualJob, lambda n: {}, 1500),
+}
 
 
 def learn(plan: EncoderPlan) -> Path:
@@ -62,8 +74,8 @@ def learn(plan: EncoderPlan) -> Path:
         _work(plan)
     spent = training.spent(folder)
     path = plan.out / f"{plan.name}.safetensors"
-    network: Any = KINDS[plan.name].network()
-    facts = {"kind": plan.name, "config": asdict(network.config)}
+    kind = KINDS[plan.name]
+    facts = {"kind": plan.name, **kind.facts(kind.network())}
     files.save(path, load_file(folder / training.EMA), facts, {"seed": plan.seed, **spent, "processes": plan.workers})
     return path
 

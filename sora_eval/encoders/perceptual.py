@@ -1,0 +1,246 @@
+"""Perceptual distances of pictures through the lpips package (Zhang et al. 2018, arXiv:1801.03924).
+
+`lpips-alex`, `lpips-vgg` and `lpips-squeeze` are LPIPS: its own linear weights on the standard backbones, whose weights must be on this
+machine. `lpips-world` is not LPIPS and never called so: the package's SqueezeNet, trained by us on frames of the world from random
+weights, to find the more damaged of two pictures. A thing that is gone or has another colour weighs more to it than a darker or noisier
+picture, though fewer pixels differ.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sora_eval.encoders import weights
+from sora_eval.errors import ConfigError, unknown
+from sora_eval.learning.shards import Shard
+from sora_eval.pictures import contact_sheet
+from sora_eval.types import Floats, Frames
+from sora_eval.video import resize, write_png
+
+NAME = "lpips-world"
+SIDE = 64
+DISTORTIONS: tuple[str, ...] = ("blur", "noise", "jpeg", "shift", "dark", "pale", "coarse", "erased", "recoloured")
+HARMLESS, CONTENT = ("blur", "noise", "shift", "dark"), ("erased", "recoloured")
+_MILD, _STRONG = 0.3, 0.6
+_SATURATED = 60
+_STANDARD: Mapping[str, str] = {"lpips-alex": "alex", "lpips-vgg": "vgg", "lpips-squeeze": "squeeze"}
+_BATCH, _AT_ONCE = 16, 64
+
+
+@dataclass(frozen=True)
+class Perceptual:
+    """A distance of pictures, 0 for equal ones. name: of the network; hash: of its weights; network: the lpips module."""
+
+    name: str
+    hash: str
+    network: nn.Module
+
+    @property
+    def protocol(self) -> str:
+        """All that a distance depends on, but the pictures."""
+        return f"{self.name}@{self.hash[:8]}"
+
+    def distance(self, a: Frames, b: Frames) -> Floats:
+        """Return the distance [T] of each pair of frames uint8 [T, H, W, 3]; LPIPS is made for 64 pixels a side and more.
+
+        Raises:
+            ValueError: the shapes differ.
+        """
+        if a.shape != b.shape or a.ndim != 4:
+            raise ValueError(f"frames must have the same shape [T, H, W, 3], got {a.shape} and {b.shape}")
+        found = []
+        for i in range(0, len(a), _AT_ONCE):
+            with torch.inference_mode():
+                found.append(self.network(pixels(a[i : i + _AT_ONCE]), pixels(b[i : i + _AT_ONCE])).flatten().double())
+        return torch.cat(found).numpy()
+
+
+def pixels(frames: Frames) -> Tensor:
+    """uint8 [T, H, W, 3] to [T, 3, H, W] in -1..1."""
+    return torch.from_numpy(np.ascontiguousarray(frames)).movedim(-1, 1).float() / 127.5 - 1
+
+
+def module(net: str, pretrained: bool) -> nn.Module:
+    """Return lpips' module with a random backbone; pretrained: with the linear weights that come with the package."""
+    library: Any = importlib.import_module("lpips")
+    with warnings.catch_warnings():
+        # It asks torchvision for no weights in a way that torchvision no longer likes.
+        warnings.simplefilter("ignore", UserWarning)
+        made: nn.Module = library.LPIPS(pretrained=pretrained, net=net, pnet_rand=True, pnet_tune=True, verbose=False)
+    return made
+
+
+def load(name: str, path: str | None = None) -> Perceptual:
+    """Return LPIPS on a standard backbone. path: of its weights, where they are to be taken from there and nowhere else.
+
+    Raises:
+        AbsentWeightsError: its weights are not on this machine.
+        ConfigError: there is no such distance, or its weights are damaged or others.
+    """
+    if name not in _STANDARD:
+        raise unknown("perceptual distance", name, _STANDARD)
+    file = weights.locate(name, path)
+    digest = weights.verify(name, file)
+    network = module(_STANDARD[name], pretrained=True)
+    mine = network.state_dict()
+    at = {m[1]: k for k in mine if (m := re.fullmatch(r"net\.slice\d+\.(\d+\..+)", k))}
+    found = {k: v for k, v in weights.tensors(weights.read(file)).items() if k.startswith("features.")}
+    for key, value in found.items():
+        slot = at.pop(key.removeprefix("features."), "")
+        if slot and mine[slot].shape != value.shape:
+            raise ConfigError(f"{file}: {key} has shape {tuple(value.shape)}, {tuple(mine[slot].shape)} is needed")
+        if slot:
+            mine[slot] = value
+    if at:
+        raise ConfigError(f"{file}: {len(at)} tensors of {name} are missing, features.{sorted(at)[0]} first")
+    network.load_state_dict(mine)
+    return Perceptual(name, digest, network.eval().requires_grad_(False))
+
+
+class WorldPerceptual(nn.Module):
+    """lpips' module on a SqueezeNet that learns, from scratch, which of two pictures is further from a third."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lpips = module("squeeze", pretrained=False)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return distances [N] of pictures [N, 3, H, W] in -1..1."""
+        found: Tensor = self.lpips(a, b)
+        return found.flatten()
+
+
+class PerceptualJob:
+    """Two-alternative forced choice: of two pictures, tell the one that is more damaged."""
+
+    def __init__(self, network: WorldPerceptual, shards: Sequence[Shard], seed: int) -> None:
+        self.network, self._shards, self._seed = network, list(shards), seed
+        self._device = next(network.parameters()).device
+
+    def optimisers(self) -> list[torch.optim.Optimizer]:
+        """Return AdamW."""
+        return [torch.optim.AdamW(self.network.parameters(), lr=4e-4, betas=(0.9, 0.98), weight_decay=1e-4)]
+
+    def batch(self, step: int, rank: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+        """Return pictures, less and more damaged ones, [N, 3, 64, 64] each."""
+        rng = np.random.default_rng([self._seed, *b"perceptual", step, rank])
+        shard = self._shards[int(rng.integers(len(self._shards)))]
+        clips = shard.frames()
+        chosen = rng.choice(len(clips), size=min(_BATCH, len(clips)), replace=False)
+        trios = [trio(np.asarray(clips[i][int(rng.integers(clips.shape[1]))]), rng) for i in chosen]
+        some = [pixels(np.stack(part)).to(self._device) for part in zip(*trios, strict=True)]
+        return some[0], some[1], some[2]
+
+    def loss(self, step: int, rank: int = 0) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss of a step: the cross-entropy of the choice, by the ratio of the distances."""
+        picture, less, more = self.batch(step, rank)
+        # The linear layers stay a distance: what they learn below 0 is cut, as lpips' own trainer does.
+        with torch.no_grad():
+            for name, p in self.network.named_parameters():
+                if ".lin" in name:
+                    p.clamp_(min=0)
+        near, far = self.network(picture, less), self.network(picture, more)
+        gap = torch.log(far + 1e-4) - torch.log(near + 1e-4)
+        # The size of the distance is nobody's choice: it is held near the severity.
+        level = (near.mean() - 0.25).square() + (far.mean() - 0.5).square()
+        total = F.softplus(-3 * gap).mean() + level
+        return total, {"clips": float(len(picture)), "right": float((gap > 0).float().mean())}
+
+    @torch.no_grad()
+    def preview(self, weights_now: Mapping[str, Tensor], path: Path) -> None:
+        """Write pictures beside their damaged ones."""
+        rows = torch.stack(self.batch(0), dim=1)[:8]
+        shown = ((rows + 1) * 127.5).round().to(torch.uint8).movedim(2, -1).cpu().numpy()
+        write_png(path, contact_sheet(list(shown), columns=3))
+
+
+def trio(frame: Frames, rng: np.random.Generator) -> tuple[Frames, Frames, Frames]:
+    """Return a frame uint8 [H, W, 3] at 64 x 64, a less and a more damaged one.
+
+    Half of the time the damage is of one kind, .1 apart at least; else a mild and harmless one against a thing gone or recoloured.
+    """
+    frame = resize(frame[None], (SIDE, SIDE))[0]
+    seed = int(rng.integers(2**31))
+    if rng.random() < 0.5:
+        mild, worse = (kinds[int(rng.integers(len(kinds)))] for kinds in (HARMLESS, CONTENT))
+        return (
+            frame,
+            distorted(frame, mild, rng.uniform(0, _MILD), seed),
+            distorted(frame, worse, rng.uniform(_STRONG, 1), seed),
+        )
+    kind = DISTORTIONS[int(rng.integers(len(DISTORTIONS)))]
+    less = rng.uniform(0, 0.85)
+    return frame, distorted(frame, kind, less, seed), distorted(frame, kind, rng.uniform(less + 0.1, 1), seed)
+
+
+def distorted(frame: Frames, kind: str, severity: float, seed: int = 0) -> Frames:
+    """Return a frame uint8 [H, W, 3] with a damage of a severity in 0..1; 0 changes nothing."""
+    if severity <= 0:
+        return frame
+    rng = np.random.default_rng(seed)
+    h, w = frame.shape[:2]
+    x: Any = frame.astype(np.float64)
+    if kind == "blur":
+        x = cv2.GaussianBlur(x, (0, 0), 0.2 + 0.05 * min(h, w) * severity)
+    elif kind == "noise":
+        x = x + rng.normal(0, 50 * severity, x.shape)
+    elif kind == "jpeg":
+        _, coded = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, round(60 - 58 * severity)])
+        x = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))[..., ::-1]
+    elif kind == "shift":
+        angle, far = rng.uniform(0, 2 * np.pi), 0.12 * min(h, w) * severity
+        move = np.array([[1, 0, far * np.cos(angle)], [0, 1, far * np.sin(angle)]])
+        x = cv2.warpAffine(x, move, (w, h), borderMode=cv2.BORDER_REFLECT)
+    elif kind == "dark":
+        x = x * (1 - 0.7 * severity)
+    elif kind == "pale":
+        x = x + (x.mean(axis=-1, keepdims=True) - x) * severity
+    elif kind == "coarse":
+        small = max(4, round(min(h, w) / (1 + 7 * severity)))
+        x = cv2.resize(
+            cv2.resize(x, (small, small), interpolation=cv2.INTER_AREA), (w, h), interpolation=cv2.INTER_NEAREST
+        )
+    elif kind == "erased":
+        y, at, _ = _thing(frame, rng)
+        part = _around(y, at, round(0.2 * severity * min(h, w)) + 1)
+        x[part] = np.median(x.reshape(-1, 3), axis=0)
+    elif kind == "recoloured":
+        _, _, thing = _thing(frame, rng)
+        hsv = cv2.cvtColor(frame, cv2.COLOR_RGB2HSV)
+        # OpenCV's hue goes round in 180 steps; half of them is the opposite colour.
+        hsv[..., 0][thing] = (hsv[..., 0][thing] + round(90 * severity)) % 180
+        x = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+    else:
+        raise ValueError(f"kind must be one of {', '.join(DISTORTIONS)}, got {kind}")
+    found: Frames = np.clip(np.rint(x), 0, 255).astype(np.uint8)
+    return found
+
+
+def _thing(frame: Frames, rng: np.random.Generator) -> tuple[int, int, NDArray[np.bool_]]:
+    """Return a place on a coloured thing, and the pixels [H, W] of its hue; any place where nothing is coloured."""
+    spread = frame.max(axis=-1).astype(int) - frame.min(axis=-1)
+    at = np.argwhere(spread > _SATURATED)
+    if not len(at):
+        y, x = (int(rng.integers(n)) for n in frame.shape[:2])
+        return y, x, np.ones(frame.shape[:2], bool)
+    y, x = (int(v) for v in at[int(rng.integers(len(at)))])
+    hue = cv2.cvtColor(frame, cv2.COLOR_RGB2HSV)[..., 0].astype(int)
+    gap = np.abs(hue - hue[y, x])
+    return y, x, (np.minimum(gap, 180 - gap) < 12) & (spread > _SATURATED)
+
+
+def _around(y: int, x: int, reach: int) -> tuple[slice, slice]:
+    return slice(max(0, y - reach), y + reach + 1), slice(max(0, x - reach), x + reach + 1)
