@@ -14,10 +14,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 
 from sora_eval.generator.reference.tasks import Sampler
 from sora_eval.learning.shards import ACTIONS, FPS, actions_of
+from sora_eval.metrics.pixels import psnr, ssim
 from sora_eval.tracking.world import track
 from sora_eval.types import Floats, Frames, Tracks, Video
 from sora_eval.world import clip, scene_of
@@ -165,21 +165,6 @@ def sided(frames: Frames, params: Mapping[str, Any]) -> dict[str, float]:
     both = tracks.visible[a[0]] & tracks.visible[b[0]]
     wanted = right if params["side"] == "right" else ~right
     return {"side": float(both.mean() > 0.5 and wanted[both].mean() > 0.5)}
-
-
-def psnr(a: Frames, b: Frames) -> float:
-    """Return the peak signal-to-noise ratio of 8-bit pictures in dB, at most 99."""
-    error = float(np.square(a.astype(np.float64) - b).mean())
-    return float(min(99.0, 10 * np.log10(255**2 / max(error, 1e-12))))
-
-
-def ssim(a: Frames, b: Frames) -> float:
-    """Return torchmetrics' structural similarity of clips, the mean over frames."""
-    from torchmetrics.functional.image import structural_similarity_index_measure as measure
-
-    x, y = (torch.from_numpy(np.array(v)).movedim(-1, 1).float() / 255 for v in (a, b))
-    found: Any = measure(x, y, data_range=1.0)
-    return float(found)
 
 
 def seam(before: Frames, after: Frames) -> float:
