@@ -13,8 +13,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from sora_eval.encoders import weights
+from sora_eval.encoders import weights, world_clip
 from sora_eval.errors import ConfigError, unknown
+from sora_eval.learning import files
+from sora_eval.learning.words import Vocabulary
 from sora_eval.types import Floats, Frames
 
 _BATCH = 32
@@ -74,10 +76,24 @@ def load(name: str, path: str | None = None) -> TextImageEncoder:
         AbsentWeightsError: its weights are not on this machine.
         ConfigError: there is no such encoder, or its weights are damaged or others.
     """
+    if name == world_clip.NAME:
+        return _world(Path(path) if path else weights.bundled(name))
     if name not in _PUBLIC:
-        raise unknown("text and image encoder", name, _PUBLIC)
+        raise unknown("text and image encoder", name, [world_clip.NAME, *_PUBLIC])
     file = weights.locate(name, path)
     return from_file(name, _PUBLIC[name], file, weights.verify(name, file))
+
+
+def _world(path: Path) -> TextImageEncoder:
+    _, facts, _, digest = files.read(path, world_clip.NAME)
+    world_clip.add_architecture()
+    model = _model(world_clip.NAME, path)
+
+    def transform(image: Image.Image) -> Tensor:
+        return world_clip.pixels(np.asarray(image)[None])[0]
+
+    tokenise = world_clip.WordTokenizer(Vocabulary(tuple(facts["words"])))
+    return TextImageEncoder(world_clip.NAME, digest, model, transform, tokenise)
 
 
 def from_file(name: str, architecture: str, file: Path, digest: str) -> TextImageEncoder:
@@ -87,14 +103,18 @@ def from_file(name: str, architecture: str, file: Path, digest: str) -> TextImag
         ConfigError: the file does not fit.
     """
     open_clip: Any = importlib.import_module("open_clip")
-    try:
-        # Given a name that it knows, open_clip would load what belongs to it; given none, it would go on with random weights.
-        model: Any = open_clip.create_model(architecture, pretrained=str(file), require_pretrained=True)
-    except Exception as error:
-        raise ConfigError(f"{file} can't be loaded as {architecture}: {str(error).splitlines()[0]}") from error
+    model: Any = _model(architecture, file)
     mean, spread = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
     size = model.visual.image_size
     transform = open_clip.image_transform(size, is_train=False, mean=mean, std=spread, interpolation="bicubic")
-    return TextImageEncoder(
-        name, digest, model.eval().requires_grad_(False), transform, open_clip.get_tokenizer(architecture)
-    )
+    return TextImageEncoder(name, digest, model, transform, open_clip.get_tokenizer(architecture))
+
+
+def _model(architecture: str, file: Path) -> nn.Module:
+    open_clip: Any = importlib.import_module("open_clip")
+    try:
+        # Given a name that it knows, open_clip would load what belongs to it; given none, it would go on with random weights.
+        model: nn.Module = open_clip.create_model(architecture, pretrained=str(file), require_pretrained=True)
+    except Exception as error:
+        raise ConfigError(f"{file} can't be loaded as {architecture}: {str(error).splitlines()[0]}") from error
+    return model.eval().requires_grad_(False)

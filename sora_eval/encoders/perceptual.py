@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from sora_eval.encoders import weights
 from sora_eval.errors import ConfigError, unknown
+from sora_eval.learning import files
 from sora_eval.learning.shards import Shard
 from sora_eval.pictures import contact_sheet
 from sora_eval.types import Floats, Frames
@@ -90,8 +91,10 @@ def load(name: str, path: str | None = None) -> Perceptual:
         AbsentWeightsError: its weights are not on this machine.
         ConfigError: there is no such distance, or its weights are damaged or others.
     """
+    if name == NAME:
+        return _world(Path(path) if path else weights.bundled(name))
     if name not in _STANDARD:
-        raise unknown("perceptual distance", name, _STANDARD)
+        raise unknown("perceptual distance", name, [NAME, *_STANDARD])
     file = weights.locate(name, path)
     digest = weights.verify(name, file)
     network = module(_STANDARD[name], pretrained=True)
@@ -121,6 +124,13 @@ class WorldPerceptual(nn.Module):
         """Return distances [N] of pictures [N, 3, H, W] in -1..1."""
         found: Tensor = self.lpips(a, b)
         return found.flatten()
+
+
+def _world(path: Path) -> Perceptual:
+    found, _, _, digest = files.read(path, NAME)
+    network = WorldPerceptual()
+    network.load_state_dict(found)
+    return Perceptual(NAME, digest, network.eval().requires_grad_(False))
 
 
 class PerceptualJob:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,9 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sora_eval.encoders import i3d, vit, weights
+from sora_eval.encoders import i3d, vit, weights, world_video
 from sora_eval.errors import ConfigError, unknown
+from sora_eval.learning import files
 from sora_eval.types import Floats, Video
+from sora_eval.video import resize
 
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HALF = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
@@ -35,7 +38,7 @@ class VideoEncoder:
     side: int
     frames: int
     colours: tuple[tuple[float, ...], tuple[float, ...]]
-    resize: Literal["bilinear", "bicubic"] = "bilinear"
+    resize: Literal["bilinear", "bicubic", "area"] = "bilinear"
 
     @property
     def protocol(self) -> str:
@@ -64,13 +67,24 @@ class VideoEncoder:
         """
         if len(clip) < self.frames:
             raise ConfigError(f"{self.name} reads {self.frames} frames, a clip has {len(clip)}")
-        x = (
-            torch.from_numpy(np.ascontiguousarray(clip.frames[: self.frames])).movedim(-1, 1).float() / 255
-        )  # [T, 3, H, W]
-        if x.shape[2:] != (self.side, self.side):
-            x = F.interpolate(x, size=(self.side, self.side), mode=self.resize, align_corners=False)
+        frames, across = clip.frames[: self.frames], (self.side, self.side)
+        if self.resize == "area":
+            frames = resize(frames, across)
+        x = torch.from_numpy(np.array(frames)).movedim(-1, 1).float() / 255  # [T, 3, H, W]
+        if x.shape[2:] != across:
+            x = F.interpolate(x, size=across, mode=self.resize, align_corners=False)
         mean, spread = (torch.tensor(v)[:, None, None] for v in self.colours)
         return ((x - mean) / spread).movedim(0, 1)
+
+
+def _world(paths: Sequence[str | None]) -> VideoEncoder:
+    path = Path(paths[0]) if paths and paths[0] else weights.bundled("world-video")
+    found, facts, _, digest = files.read(path, "world-video")
+    sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()}
+    network = world_video.WorldVideo(world_video.WorldVideoConfig(**sizes))
+    network.load_state_dict(found)
+    network.eval().requires_grad_(False)
+    return VideoEncoder("world-video", digest, network, world_video.SIDE, world_video.FRAMES, _HALF, "area")
 
 
 def _i3d(paths: Sequence[str | None]) -> VideoEncoder:
@@ -102,6 +116,7 @@ def _files(names: Sequence[str], paths: Sequence[str | None]) -> tuple[list[dict
 
 
 ENCODERS: Mapping[str, Callable[[Sequence[str | None]], VideoEncoder]] = {
+    "world-video": _world,
     "i3d": _i3d,
     "videomae": _videomae,
     "vjepa": _vjepa,

@@ -146,6 +146,24 @@ ENTRIES: tuple[Entry, ...] = (
 )
 
 
+BUNDLED = Path(__file__).parent / "bundled"
+"""Where the encoders lie that we trained: world-video, world-clip, lpips-world."""
+
+
+def bundled(name: str) -> Path:
+    """Return the file of an encoder that comes with the package.
+
+    Raises:
+        AbsentWeightsError: this copy of the package lacks it.
+    """
+    path = BUNDLED / f"{name}.safetensors"
+    if not path.is_file():
+        raise AbsentWeightsError(
+            f"this copy of sora-eval lacks the weights of {name}: sora-eval train encoder={name} makes them"
+        )
+    return path
+
+
 def entry(name: str) -> Entry:
     """Return the entry of a name.
 

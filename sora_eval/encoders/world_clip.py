@@ -46,10 +46,16 @@ class WordTokenizer:
         return ids.scatter(1, lengths[:, None], IDS - 1)
 
 
+def add_architecture() -> None:
+    """Tell open_clip of the network's sizes."""
+    open_clip: Any = importlib.import_module("open_clip")
+    open_clip.add_model_config(Path(__file__).parent / "open_clip")
+
+
 def build() -> nn.Module:
     """Return the network, its weights random."""
     open_clip: Any = importlib.import_module("open_clip")
-    open_clip.add_model_config(Path(__file__).parent / "open_clip")
+    add_architecture()
     made: nn.Module = open_clip.create_model(NAME)
     return made
 
