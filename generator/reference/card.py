@@ -70,14 +70,16 @@ def cost_table(entries: Sequence[Entry]) -> str:
     ]
     path = model.FOLDER / f"{model.AUTOENCODER}.safetensors"
     _, _, about, _ = files.read(path, "autoencoder")
-    networks = [("autoencoder", path.stat().st_size, about), *((e.name, e.bytes, e.about) for e in entries)]
+    networks: list[tuple[str, int | None, Mapping[str, Any]]] = [
+        ("autoencoder", path.stat().st_size, about),
+        *((e.name, e.bytes, e.about) for e in entries),
+    ]
     if "decoder" in about:
-        networks.insert(1, ("its decoder alone, afterwards", 0, about["decoder"]))
+        networks.insert(1, ("its decoder alone, afterwards", None, about["decoder"]))
     for name, size, a in networks:
-        hours = f"{a['seconds'] / 3600:.2f}"
-        lines.append(
-            f"| {name} | {size / 1e6:.1f} | {a['steps']:,} | {a['clips']:,} | {hours} | {a['processes']} | {a['flops']:.2g} |"
-        )
+        told = "" if size is None else f"{size / 1e6:.1f}"
+        spent = f"{a['steps']:,} | {a['clips']:,} | {a['seconds'] / 3600:.2f} | {a['processes']} | {a['flops']:.2g}"
+        lines.append(f"| {name} | {told} | {spent} |")
     return "\n".join(lines)
 
 

@@ -74,7 +74,10 @@ def fit_rigid(xy: Floats, seen: Bools, size: tuple[int, int], guess: Floats, fov
     uv = zoom * cam[..., :2] / np.maximum(cam[..., 2:], 1e-2)
     off = (uv - target) * focal
     # A camera that shakes turns the whole view: that is no fault of the scene.
-    off = off - np.nanmedian(np.where(seen[..., None], off, np.nan), axis=0, keepdims=True)
+    with warnings.catch_warnings():
+        # A frame in which nothing is seen has no median, and needs none.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        off = off - np.nanmedian(np.where(seen[..., None], off, np.nan), axis=0, keepdims=True)
     residual = np.linalg.norm(off, axis=-1)
     mean = float(points[:, 2].mean())
     moved = -R[-1].T @ t[-1] / mean

@@ -88,7 +88,7 @@ def _plot(group: Sequence[Point], path: Path) -> None:
 
     last = group[-1].summary
     suites = (_OVERALL, *last.suites)
-    fig, axes = plt.subplots(1, len(suites), figsize=(2.6 * len(suites), 3.0), sharey=True, layout="constrained")
+    fig, axes = plt.subplots(1, len(suites), figsize=(2.7 * len(suites), 3.2), sharey=True, layout="constrained")
     x = [p.compute for p in group]
     for ax, suite in zip(np.ravel(axes), suites, strict=True):
         cells = [p.summary.get(p.name, suite) for p in group]
@@ -96,13 +96,15 @@ def _plot(group: Sequence[Point], path: Path) -> None:
         for cell, style, name in ((last.ceiling(suite), "--", "oracle"), (last.floor(suite), ":", "best control")):
             if cell is not None:
                 ax.axhline(cell.score, linestyle=style, color="#777777", linewidth=1, label=name)
-        ax.set(title=suite or "overall", xscale="log", xlabel="training compute (operations)")
-        ax.set_xticks(x, [f"{c:.1e}\n{p.name.removeprefix('reference-')}" for c, p in zip(x, group, strict=True)])
+        ax.set(title=suite or "overall", xscale="log")
+        ax.set_xticks(x, [p.name.removeprefix("reference-") for p in group])
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.tick_params(axis="x", labelsize=7)
-        ax.xaxis.label.set_size(8)
+        ax.margins(x=0.15)
+    span = f"training compute, from {x[0]:.1e} to {x[-1]:.1e} operations (log scale)"
+    fig.supxlabel(span, fontsize=9)
     np.ravel(axes)[0].set(ylabel="score", ylim=(min(-0.05, *np.ravel(axes)[0].get_ylim()), 1.05))
-    np.ravel(axes)[0].legend(fontsize=7, loc="center left")
+    handles, names = np.ravel(axes)[0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside upper right", ncols=len(names), fontsize=8, frameon=False)
     with replacing(path) as part:
         fig.savefig(part, format="png", dpi=110)
     plt.close(fig)
