@@ -146,7 +146,7 @@ class Recipe:
 
     tokens: patches per batch. seed: of all that is drawn. image_share: share of batches of single images, at the beginning and from step
     `unit` on. dropped: share of captions left out, for guidance. square: crop every clip to its middle square (the ablation). unit: steps
-    of a unit. phases: single things first; once they are learnt, more of two things and of the long clips that extensions need.
+    of a unit. phases: single things first; once they are learnt, more of two things, of long clips for extensions, and of the blocks.
     """
 
     tokens: int = 1280
@@ -158,6 +158,7 @@ class Recipe:
     phases: tuple[Phase, ...] = (
         Phase(0, {"single": 0.4, "relation": 0.12}),
         Phase(4, {"single": 0.3, "relation": 0.22}, long=2.5),
+        Phase(6, {"single": 0.27, "relation": 0.22, "voxel": 0.09}, long=2.5),
     )
 
     def phase(self, step: int) -> int:
