@@ -31,6 +31,8 @@ usage: sora-eval COMMAND [ARGUMENTS]
                sora-eval sample prompt='A red ball rolls to the left.' out=ball.gif
   eval-tasks measure everything that the reference generator can do
                sora-eval eval-tasks checkpoint=4x
+  fidelity   how real, matched and steady a folder of videos is, against a folder of real ones
+               sora-eval fidelity REAL_FOLDER FAKE_FOLDER
   weights    list, verify, fetch or find the weights of the standard encoders (I3D, CLIP, LPIPS, ...)
                sora-eval weights list
   list       list generators, suites, profiles, probes or families
@@ -115,6 +117,48 @@ def _report(args: Sequence[str]) -> int:
     return 0
 
 
+def _fidelity(args: Sequence[str]) -> int:
+    import csv
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from sora_eval import fidelity
+    from sora_eval.reporting.fidelity import table
+    from sora_eval.store import write_json
+    from sora_eval.video import replacing
+
+    parser = argparse.ArgumentParser(
+        prog="sora-eval fidelity", description="Distances of a folder of videos to a real one."
+    )
+    parser.add_argument("real", type=Path)
+    parser.add_argument("fake", type=Path)
+    parser.add_argument("--metrics", help=f"some of {','.join(fidelity.METRICS)}; all by default")
+    parser.add_argument("--video", default="world-video", help="encoder of clips: world-video, i3d, videomae, vjepa")
+    parser.add_argument("--words", default="world-clip", help="encoder of words: world-clip, clip-b-32, clip-l-14")
+    parser.add_argument("--distance", default="lpips-world", help="lpips-world, lpips-alex, lpips-vgg, lpips-squeeze")
+    parser.add_argument("--prompts", type=Path, help="CSV with the columns name and prompt, for CLIPSIM")
+    parser.add_argument("--out", type=Path, help="folder for fidelity.json and fidelity.md")
+    found = parser.parse_args(args)
+    prompts: dict[str, str] = {}
+    if found.prompts is not None:
+        with found.prompts.open(newline="", encoding="utf-8") as file:
+            lines = csv.DictReader(file)
+            if not {"name", "prompt"} <= set(lines.fieldnames or ()):
+                raise ConfigError(f"{found.prompts}: the columns name and prompt are needed")
+            prompts = {Path(line["name"]).stem: line["prompt"] for line in lines}
+    metrics = found.metrics.split(",") if found.metrics else list(fidelity.METRICS)
+    real, fake = fidelity.videos(found.real), fidelity.videos(found.fake)
+    rows = fidelity.compare(real, fake, prompts, metrics, found.video, found.words, found.distance)
+    text = table(rows)
+    print(text)
+    if found.out is not None:
+        write_json(found.out / "fidelity.json", {"rows": [asdict(r) for r in rows]})
+        with replacing(found.out / "fidelity.md") as part:
+            part.write_text(text + "\n", encoding="utf-8")
+    # What was asked for by name must not be missing in silence.
+    return 1 if found.metrics and any(r.value is None for r in rows) else 0
+
+
 def _weights(args: Sequence[str]) -> int:
     from pathlib import Path
 
@@ -164,6 +208,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "sample": _hydra("sample"),
     "eval-tasks": _hydra("eval-tasks"),
     "report": _report,
+    "fidelity": _fidelity,
     "weights": _weights,
     "list": _list,
 }

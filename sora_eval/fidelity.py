@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from sora_eval.encoders import clip, perceptual
+from sora_eval.encoders import video as encoders
 from sora_eval.encoders.clip import TextImageEncoder
 from sora_eval.encoders.perceptual import Perceptual
 from sora_eval.encoders.video import VideoEncoder
-from sora_eval.errors import ConfigError, SoraEvalError
+from sora_eval.errors import ConfigError, SoraEvalError, unknown
 from sora_eval.metrics import frechet, kernel
 from sora_eval.metrics.motion import motion_features
 from sora_eval.metrics.pixels import psnr, ssim
@@ -24,8 +26,17 @@ from sora_eval.metrics.streaming import FeatureStatistics
 from sora_eval.stats import cluster_bootstrap
 from sora_eval.tracking.points import track_points
 from sora_eval.types import Floats, Frames, Video
-from sora_eval.video import read_video
+from sora_eval.video import read_video, resize
 
+METRICS: tuple[str, ...] = ("frechet", "kernel", "motion", "words", "pairs")
+"""What is measured: distances of features of both kinds, a distance of motions, words against pictures, clip against clip of one name."""
+_NAMES: Mapping[str, tuple[str, str]] = {
+    "i3d": ("FVD", "KVD"),
+    "videomae": ("CD-FVD", "CD-KVD"),
+    "vjepa": ("V-JEPA Frechet", "JEDi"),
+    "world-video": ("world-FVD", "world-KVD"),
+}
+"""A name says the network: only I3D makes an FVD."""
 ENDINGS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".gif", ".m4v")
 _GRID = 8
 _BATCH = 8
@@ -74,6 +85,71 @@ def read(paths: Iterable[Path], frames: int | None = None) -> Iterator[Video]:
         yield read_video(path, frames)
 
 
+def compare(
+    real: Mapping[str, Path],
+    fake: Mapping[str, Path],
+    prompts: Mapping[str, str],
+    metrics: Sequence[str] = METRICS,
+    video: str = "world-video",
+    words: str = "world-clip",
+    distance: str = "lpips-world",
+) -> list[Measure]:
+    """Return what a set of clips is to a set of real ones; what can't be measured has a row with the reason.
+
+    real, fake: files by name; clips of one name stand against each other. prompts: of the fake clips, by name. metrics: of METRICS.
+    video, words, distance: which encoders.
+
+    Raises:
+        ConfigError: a metric is unknown.
+    """
+    for metric in metrics:
+        if metric not in METRICS:
+            raise unknown("metric", metric, METRICS)
+    rows: list[Measure] = []
+    n = (len(fake), len(real))
+    if {"frechet", "kernel"} & set(metrics):
+        rows += attempt(f"{' and '.join(_names(video))}", lambda: _by_video(real, fake, metrics, video), n)
+    if "motion" in metrics:
+        rows += attempt("motion distance", lambda: _by_motion(real, fake), n)
+    if "words" in metrics:
+        rows += attempt(f"CLIPSIM ({words})", lambda: _by_words(fake, prompts, words), n[:1])
+    if "pairs" in metrics:
+        rows += attempt(distance, lambda: likeness(_pairs(real, fake), perceptual.load(distance)), n[:1])
+    return rows
+
+
+def _names(video: str) -> tuple[str, str]:
+    return _NAMES.get(video, (f"{video} Frechet", f"{video} kernel"))
+
+
+def _by_video(real: Mapping[str, Path], fake: Mapping[str, Path], metrics: Sequence[str], video: str) -> list[Measure]:
+    encoder = encoders.load(video)
+    true, made = (statistics(read(some.values(), encoder.frames), encoder) for some in (real, fake))
+    rows = distances(true, made, _names(video)[0], encoder.protocol) if "frechet" in metrics else []
+    if "kernel" in metrics:
+        which = kernel.JEDI if video == "vjepa" else kernel.KVD
+        rows.append(kernel_distance(true, made, _names(video)[1], encoder.protocol, which))
+    return rows
+
+
+def _by_motion(real: Mapping[str, Path], fake: Mapping[str, Path]) -> list[Measure]:
+    true, made = (motion_statistics(read(some.values())) for some in (real, fake))
+    return distances(true, made, "motion distance", f"tracks=klt grid={_GRID}x{_GRID} histograms=4x4x8 all frames")
+
+
+def _by_words(fake: Mapping[str, Path], prompts: Mapping[str, str], words: str) -> list[Measure]:
+    encoder = clip.load(words)
+    return matching(((read_video(p), prompts.get(name, "")) for name, p in fake.items()), encoder)
+
+
+def _pairs(real: Mapping[str, Path], fake: Mapping[str, Path]) -> Iterator[tuple[Frames, Frames]]:
+    """Yield clips of one name: as many frames as both have, the real one at the size of the other."""
+    for name in sorted(real.keys() & fake.keys()):
+        a, b = read_video(fake[name]), read_video(real[name])
+        t = min(len(a), len(b))
+        yield a.frames[:t], resize(b.frames[:t], a.size)
+
+
 def statistics(clips: Iterable[Video], encoder: VideoEncoder) -> FeatureStatistics:
     """Return the statistics of the features of clips; none is kept."""
     return _collect(encoder.features(clips, _BATCH))
@@ -91,13 +167,13 @@ def _collect(features: Iterable[Floats]) -> FeatureStatistics:
     return found
 
 
-def _motion(clip: Video) -> Floats:
-    height, width = clip.size
+def _motion(video: Video) -> Floats:
+    height, width = video.size
     y, x = (np.mgrid[:_GRID, :_GRID] + 0.5) / _GRID
     queries = np.stack([np.zeros(_GRID**2), x.ravel() * width, y.ravel() * height], axis=1)
     queries = np.minimum(queries, [0, width - 1, height - 1])
-    xy, visible = track_points(clip.frames, queries)
-    return motion_features(xy, visible, clip.size, clip.fps)
+    xy, visible = track_points(video.frames, queries)
+    return motion_features(xy, visible, video.size, video.fps)
 
 
 def distances(real: FeatureStatistics, fake: FeatureStatistics, name: str, protocol: str) -> list[Measure]:
@@ -143,36 +219,42 @@ def kernel_distance(
 def matching(clips: Iterable[tuple[Video, str]], words: TextImageEncoder) -> list[Measure]:
     """Return CLIPSIM, and the consistency of frames over time, of clips with their prompts; "" where a clip has none."""
     similar, steady, subject = [], [], []
-    for clip, prompt in clips:
-        vectors = words.images(clip.frames)
+    for video, prompt in clips:
+        vectors = words.images(video.frames)
         if prompt:
             similar.append(clip_similarity(vectors, words.texts([prompt])[0]))
-        if len(clip) > 1:
+        if len(video) > 1:
             steady.append(temporal_consistency(vectors))
             subject.append(subject_consistency(vectors))
     protocol = f"{words.protocol} all frames"
     return [
-        _mean("CLIPSIM", similar, protocol, True, "no clip has a prompt"),
+        _mean(
+            "CLIPSIM" if words.name.startswith("clip-") else f"{words.name} CLIPSIM",
+            similar,
+            protocol,
+            True,
+            "no clip has a prompt",
+        ),
         _mean("temporal consistency", steady, protocol, True, "no clip has two frames"),
         _mean("subject consistency", subject, protocol, True, "no clip has two frames"),
     ]
 
 
-def likeness(pairs: Iterable[tuple[Frames, Frames]], perceptual: Perceptual | None) -> list[Measure]:
+def likeness(pairs: Iterable[tuple[Frames, Frames]], network: Perceptual | None) -> list[Measure]:
     """Return LPIPS (or what stands in for it, by its own name), SSIM and PSNR of frames against those that they should equal.
 
     pairs: frames uint8 [T, H, W, 3] of the same shape.
     """
     found: dict[str, list[float]] = {"perceptual": [], "SSIM": [], "PSNR (dB)": []}
     for a, b in pairs:
-        if perceptual is not None:
-            found["perceptual"].append(float(perceptual.distance(a, b).mean()))
+        if network is not None:
+            found["perceptual"].append(float(network.distance(a, b).mean()))
         found["SSIM"].append(ssim(a, b))
         found["PSNR (dB)"].append(psnr(a, b))
     none = "no clips stand against each other"
     rows = []
-    if perceptual is not None:
-        rows.append(_mean(perceptual.name, found["perceptual"], f"{perceptual.protocol} every frame", False, none))
+    if network is not None:
+        rows.append(_mean(network.name, found["perceptual"], f"{network.protocol} every frame", False, none))
     rows += [_mean(k, found[k], "torchmetrics every frame", True, none, bounds) for k, bounds in _RANGES.items()]
     return rows
 

@@ -10,13 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from sora_eval import fidelity
+from sora_eval.cli import main
 from sora_eval.encoders import video as encoders
+from sora_eval.encoders import weights
 from sora_eval.encoders.video import VideoEncoder
 from sora_eval.encoders.weights import AbsentWeightsError
 from sora_eval.errors import ConfigError
 from sora_eval.fidelity import Measure
 from sora_eval.metrics.kernel import KVD
 from sora_eval.metrics.pixels import psnr, ssim
+from sora_eval.store import read_json
 from sora_eval.types import Video
 from sora_eval.video import write_ffv1
 
@@ -145,3 +148,37 @@ def test_features_do_not_depend_on_the_batch() -> None:
     assert one == pytest.approx(all_at_once)
     assert one.dtype == np.float64
     assert torch.is_grad_enabled()
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(encoders.ENCODERS, "means", lambda paths: ENCODER)  # type: ignore[arg-type]
+    for name, seed in (("real", 1), ("fake", 2)):
+        for i, some in enumerate(clips(24, seed)):
+            write_ffv1(tmp_path / name / f"{i:02}.mkv", some)
+    folders = [str(tmp_path / n) for n in ("real", "fake")]
+    out = ["--out", str(tmp_path / "out"), "--video", "means"]
+    assert main(["fidelity", *folders, *out, "--metrics", "frechet,kernel"]) == 0
+    text = capsys.readouterr().out
+    assert "| means Frechet, plug-in |" in text
+    assert "- means kernel: `mmd means@01234567" in text
+    rows = read_json(tmp_path / "out" / "fidelity.json")["rows"]
+    assert [r["n"] for r in rows if r["metric"] == "means Frechet"] == [[24, 24]]
+    assert (tmp_path / "out" / "fidelity.md").read_text().startswith("| metric |")
+    monkeypatch.setattr(weights, "BUNDLED", tmp_path)
+    assert main(["fidelity", *folders, "--metrics", "words"]) == 1
+    assert "unavailable" in capsys.readouterr().out
+    assert main(["fidelity", *folders, "--metrics", "worlds"]) == 2
+    assert "did you mean words" in capsys.readouterr().err
+    (tmp_path / "p.csv").write_text("file,text\n")
+    assert main(["fidelity", *folders, "--prompts", str(tmp_path / "p.csv")]) == 2
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    for name in ("real", "fake"):
+        for i, some in enumerate(clips(4, 1)):
+            write_ffv1(tmp_path / name / f"{i}.mkv", some)
+    (tmp_path / "fake" / "2.mkv").write_bytes((tmp_path / "fake" / "2.mkv").read_bytes()[:200])
+    sets = [fidelity.videos(tmp_path / n) for n in ("real", "fake")]
+    (row,) = fidelity.compare(*sets, {}, ["motion"])
+    assert row.value is None
+    assert "2.mkv" in row.reason
