@@ -167,6 +167,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     monkeypatch.setattr(weights, "BUNDLED", tmp_path)
     assert main(["fidelity", *folders, "--metrics", "words"]) == 1
     assert "unavailable" in capsys.readouterr().out
+    assert main(["fidelity", *folders, "--metrics", "pairs"]) == 1
+    text = capsys.readouterr().out
+    assert "| lpips-world | unavailable |" in text
+    assert "| SSIM | 0." in text
     assert main(["fidelity", *folders, "--metrics", "worlds"]) == 2
     assert "did you mean words" in capsys.readouterr().err
     (tmp_path / "p.csv").write_text("file,text\n")

@@ -6,18 +6,19 @@ import numpy as np
 
 from sora_eval.types import Bools, Floats
 
-CELLS = 4
+CELLS = 2
 ANGLES = 8
 FEATURES = 2 * CELLS * CELLS * ANGLES
 _STILL = 0.002
 
 
 def motion_features(xy: Floats, visible: Bools, size: tuple[int, int], fps: float) -> Floats:
-    """Return what point tracks say of a clip's motion, [256]: the Frechet distance between sets of these is a motion distance.
+    """Return what point tracks say of a clip's motion, [64]: the Frechet distance between sets of these is a motion distance.
 
-    The frame is divided into 4 x 4 cells. In each, every visible step of a track votes for one of eight directions, by the logarithm of its
-    speed (in frame widths a second, so that size and rate of a clip don't matter) and split between the two nearest directions; and
-    likewise every change of velocity, by the size of the acceleration. Sums are divided by the number of tracks and frames.
+    The frame is divided into 2 x 2 cells (more of them would want more clips than people have). In each, every visible step of a track
+    votes for one of eight directions, by the logarithm of its speed (in frame widths a second, so that size and rate of a clip don't
+    matter) and split between the two nearest directions; and likewise every change of velocity, by the size of the acceleration. Sums
+    are divided by the number of tracks and frames.
 
     The idea is that of FVMD (Liu et al. 2024, arXiv:2407.16124); its published code takes differences of positions for accelerations,
     these are differences of velocities.
