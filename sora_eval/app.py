@@ -523,8 +523,7 @@ def _sampler(config: DictConfig) -> Any:
     from sora_eval.generator.reference.commands import sampler_of
     from sora_eval.generator.reference.diffusion import Options
 
-    values = (float(config[key]) for key in ("guidance", "shift", "history"))
-    options = Options(_whole(config, "steps", 1), *values)
+    options = Options(_whole(config, "steps", 1), config.guidance, config.shift, config.history)
     return sampler_of(str(config.checkpoint), options, bool(config.expanded))
 
 

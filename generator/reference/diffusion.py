@@ -7,6 +7,7 @@ loss.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,8 +37,14 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse what can't be sampled with."""
-        if self.steps < 1 or self.shift <= 0:
-            raise ConfigError(f"steps must be at least 1 and shift above 0, got {self.steps} and {self.shift}")
+        for name in ("guidance", "shift", "history"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise ConfigError(f"{name} must be a number, got {value}")
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
+            raise ConfigError(f"steps must be a whole number of at least 1, got {self.steps}")
+        if self.shift <= 0:
+            raise ConfigError(f"shift must be above 0, got {self.shift}")
 
 
 def levels(batch: int, chunks: int, noise: torch.Generator) -> tuple[Tensor, Tensor]:

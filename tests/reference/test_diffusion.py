@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import diffusion
 from sora_eval.generator.reference.diffusion import Options
 
@@ -82,3 +83,18 @@ def test_the_loss_is_the_velocitys_and_leaves_given_chunks_out():
     wrong = found.clone()
     wrong[:, 0] += 100
     assert torch.allclose(diffusion.velocity_loss(wrong, z, t, given), diffusion.velocity_loss(found, z, t, given))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"steps": 0}, "steps must be a whole number of at least 1, got 0"),
+        ({"steps": "many"}, "steps must be a whole number"),
+        ({"shift": -1.0}, "shift must be above 0"),
+        ({"guidance": "abc"}, "guidance must be a number, got abc"),
+        ({"history": float("nan")}, "history must be a number, got nan"),
+    ],
+)
+def test_options_that_can_t_be_sampled_with_are_refused(values, message):
+    with pytest.raises(ConfigError, match=message):
+        Options(**values)
