@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from sora_eval.encoders.clip import TextImageEncoder
-from sora_eval.encoders.perceptual import Perceptual, distorted
+from sora_eval.encoders.damages import distorted, reordered
+from sora_eval.encoders.perceptual import Perceptual
 from sora_eval.encoders.video import VideoEncoder
 from sora_eval.fidelity import statistics
 from sora_eval.generator.reference.measures import FRAMES, SIZE, Member, member
@@ -96,7 +97,10 @@ def damaged(true: Member, damage: Damage, severity: float) -> Frames:
         return render_broken(scene, damage.fault, severity, SIZE, FPS, FRAMES).frames
     frames = true.frames
     if damage.kind == "time":
-        return frames[order_of(damage.name, severity, len(frames), rng)]
+        if damage.name == "backwards" and rng.random() >= severity:
+            # There is no half of it: a set has more of such clips, or fewer.
+            return frames
+        return frames[reordered(damage.name, severity, len(frames), rng)]
     if damage.name == "compression":
         # 64 pixels are blown up first: x264's smallest blocks are a quarter of the frame otherwise.
         large = np.stack([cv2.resize(f, (128, 128), interpolation=cv2.INTER_NEAREST) for f in frames])
@@ -106,33 +110,15 @@ def damaged(true: Member, damage: Damage, severity: float) -> Frames:
     return np.stack([distorted(f, damage.name, 0.7 * severity, int(s)) for f, s in zip(frames, seeds, strict=True)])
 
 
-def order_of(kind: str, severity: float, frames: int, rng: np.random.Generator) -> list[int]:
-    """Return which frame is shown when: the last ones held, some shuffled, or the clip backwards with a chance of `severity`."""
-    order = np.arange(frames)
-    some = max(2, round(severity * frames))
-    if kind == "held":
-        order[frames - some :] = frames - some
-    elif kind == "shuffled":
-        at = rng.choice(frames, size=some, replace=False)
-        order[at] = rng.permutation(at)
-    elif rng.random() < severity:
-        order = order[::-1]
-    return [int(i) for i in order]
-
-
 def render(damage: Damage, count: int, workers: int) -> tuple[list[Member], list[Member], list[list[Frames]]]:
     """Return the real clips, the others as they are, and these damaged, by severity; rendered in parallel."""
-    jobs = [(damage.families, n, first) for first in (_REAL, _FAKE) for n in (count,)]
     with pool(workers) as executor:
-        real, true = executor.map(partial(_members), jobs)
+        jobs = [executor.submit(true_clips, damage.families, count, first) for first in (_REAL, _FAKE)]
+        real, true = (job.result() for job in jobs)
         made = [
             list(executor.map(partial(damaged, damage=damage, severity=s), true, chunksize=_CHUNK)) for s in SEVERITIES
         ]
     return real, true, made
-
-
-def _members(job: tuple[Sequence[str], int, int]) -> list[Member]:
-    return true_clips(*job)
 
 
 def responses(
@@ -170,14 +156,3 @@ def responses(
         rho = spearman(SEVERITIES, values) if np.ptp(values) > 0 else 0.0
         found.append(Response(name, measure, damage, values, rho, claimed))
     return found
-
-
-def table(rows: Sequence[Response]) -> str:
-    """Return responses as Markdown: a row per encoder and damage, the value at each severity, and how steadily it grows."""
-    head = ["encoder", "damage", *(f"{s:g}" for s in SEVERITIES), "Spearman", ""]
-    lines = [f"| {' | '.join(head)} |", f"|---|---|{'---:|' * (len(SEVERITIES) + 1)}---|"]
-    for r in rows:
-        told = "" if r.claimed else "not claimed"
-        cells = [r.encoder, f"{r.damage.name} ({r.damage.kind})", *(f"{v:.3g}" for v in r.values), f"{r.rho:.2f}"]
-        lines.append(f"| {' | '.join(cells)} | {told if r.good else 'missed'} |")
-    return "\n".join(lines)

@@ -39,6 +39,7 @@ _NAMES: Mapping[str, tuple[str, str]] = {
 }
 """A name says the network: only I3D makes an FVD."""
 ENDINGS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".gif", ".m4v")
+_RANGES: Mapping[str, tuple[float, float]] = {"SSIM": (-1.0, 1.0), "PSNR (dB)": (0.0, 99.0)}
 _GRID = 8
 _BATCH = 8
 
@@ -194,7 +195,8 @@ def distances(real: FeatureStatistics, fake: FeatureStatistics, name: str, proto
     n = (fake.n, real.n)
     if min(n) < 3:
         return [_none(name, n, protocol, f"{min(n)} clips are too few for a distance: 3 at least")]
-    found = frechet.estimate(fake.groups(), real.groups())
+    groups = real.groups()
+    found = frechet.estimate(fake.groups(), groups)
     width = real.width or 0
     few = f"{min(n)} clips for {width} features: no interval, and no bias removed" if np.isnan(found.corrected) else ""
     said = f"frechet {protocol} ddof=1"
@@ -203,7 +205,6 @@ def distances(real: FeatureStatistics, fake: FeatureStatistics, name: str, proto
         _row(name, found.corrected, found.low, found.high, n, f"{said} jackknife={frechet.GROUPS}", few),
         _row(f"{name}, extrapolated", found.extrapolated, None, None, n, f"{said} extrapolated", few),
     ]
-    groups = real.groups()
     halves = [frechet.merge(groups[i::2]) for i in range(2)] if len(groups) > 1 else []
     if halves and min(h.n for h in halves) >= 2:
         floor, sizes = frechet.distance(*halves), (halves[0].n, halves[1].n)
@@ -267,9 +268,6 @@ def likeness(pairs: Iterable[tuple[Frames, Frames]], network: Perceptual | None)
         rows.append(_mean(network.name, found["perceptual"], f"{network.protocol} every frame", False, none))
     rows += [_mean(k, found[k], "torchmetrics every frame", True, none, bounds) for k, bounds in _RANGES.items()]
     return rows
-
-
-_RANGES: Mapping[str, tuple[float, float]] = {"SSIM": (-1.0, 1.0), "PSNR (dB)": (0.0, 99.0)}
 
 
 def attempt(metric: str, work: Callable[[], list[Measure]], n: Sequence[int] = ()) -> list[Measure]:

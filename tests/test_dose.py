@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sora_eval import dose
 from sora_eval.dose import DAMAGES, SEVERITIES, Response
+from sora_eval.reporting.fidelity import dose_table
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda d: d.name)
@@ -23,13 +26,13 @@ def test_damages_grow(damage: dose.Damage) -> None:
     assert np.array_equal(again, dose.damaged(some[0], damage, 0.5))
 
 
-def test_orders_of_frames() -> None:
-    rng = np.random.default_rng(0)
-    assert dose.order_of("held", 0.5, 8, rng) == [0, 1, 2, 3, 4, 4, 4, 4]
-    assert sorted(dose.order_of("shuffled", 1.0, 8, rng)) == list(range(8))
-    assert dose.order_of("backwards", 1.0, 4, rng) == [3, 2, 1, 0]
-    backwards = [dose.order_of("backwards", 0.25, 4, rng)[0] == 3 for _ in range(400)]
-    assert 0.15 < np.mean(backwards) < 0.35
+def test_backwards_is_a_share_of_the_clips() -> None:
+    backwards = next(d for d in DAMAGES if d.name == "backwards")
+    some = dose.true_clips(("motion",), 1, 60_000)
+    clips = [replace(some[0], number=i) for i in range(400)]
+    assert np.array_equal(dose.damaged(clips[0], backwards, 1.0), some[0].frames[::-1])
+    turned = [not np.array_equal(dose.damaged(c, backwards, 0.25), c.frames) for c in clips]
+    assert 0.15 < np.mean(turned) < 0.35
 
 
 def test_a_claim_that_does_not_hold_is_a_miss() -> None:
@@ -37,7 +40,7 @@ def test_a_claim_that_does_not_hold_is_a_miss() -> None:
     good = Response("a", "m", blur, (0.0, 0.1, 0.2, 0.4, 0.8), 1.0, True)
     bad = Response("b", "m", blur, (0.0, 0.5, 0.2, 0.4, 0.8), 0.7, True)
     free = Response("c", "m", blur, (0.0, 0.5, 0.2, 0.4, 0.8), 0.7, False)
-    lines = dose.table([good, bad, free]).splitlines()
+    lines = dose_table([good, bad, free]).splitlines()
     assert lines[2] == "| a | blur (space) | 0 | 0.1 | 0.2 | 0.4 | 0.8 | 1.00 |  |"
     assert lines[3].endswith("| missed |")
     assert lines[4].endswith("| not claimed |")

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from sora_eval.generator.reference import diffusion
 from sora_eval.generator.reference.autoencoder import CHUNK, Autoencoder, to_chunks
-from sora_eval.generator.reference.latents import to_tensor, to_uint8
 from sora_eval.generator.reference.model import Model
 from sora_eval.generator.reference.tasks import Sampler
 from sora_eval.generator.reference.transformer import PATCH, Transformer
 from sora_eval.learning import training
 from sora_eval.learning.muon import Muon
 from sora_eval.learning.shards import ACTIONS, Item, Shard, mirrored, read
+from sora_eval.learning.tensors import to_tensor, to_uint8
 from sora_eval.learning.words import SETTINGS, Vocabulary
 from sora_eval.pictures import contact_sheet
 from sora_eval.types import Frames

@@ -1,4 +1,4 @@
-"""Pixels to tensors and back, and the latents of a whole set."""
+"""The latents of a whole set."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from sora_eval.generator.reference.autoencoder import Autoencoder
 from sora_eval.learning.shards import read
-from sora_eval.types import Frames
+from sora_eval.learning.tensors import to_tensor
 from sora_eval.video import replacing
 
 _AT_ONCE = 16
@@ -41,15 +40,3 @@ def encode(folder: Path, network: Autoencoder, tag: str, where: torch.device) ->
         with replacing(path) as part, part.open("wb") as file:
             np.save(file, np.stack(halves))
     return out
-
-
-def to_tensor(frames: Frames) -> Tensor:
-    """uint8 [..., T, H, W, 3] to a float32 tensor [..., T, 3, H, W] in -1..1."""
-    return torch.from_numpy(np.array(frames)).movedim(-1, -3).float() / 127.5 - 1
-
-
-def to_uint8(video: Tensor) -> Frames:
-    """Float tensor [..., T, 3, H, W] in -1..1 to uint8 [..., T, H, W, 3]."""
-    pixels = ((video.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    found: Frames = pixels.movedim(-3, -1).cpu().numpy()
-    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -148,7 +147,7 @@ def _data(plan: Plan) -> Path:
 
 
 def _autoencoder(plan: Plan) -> Path:
-    _train(_autoencoder_work, plan, plan.folder / "autoencoder")
+    training.carry_out(_autoencoder_work, plan.workers, plan.folder / "autoencoder", plan, plan.folder / "autoencoder")
     network = Autoencoder(AutoencoderConfig())
     network.load_state_dict(_weights(plan.folder / "autoencoder"))
     path = _eyes(plan)
@@ -161,7 +160,7 @@ def _decoder(plan: Plan) -> Path:
     """Let the decoder alone go on learning, and put it into the autoencoder's file."""
     path = _eyes(plan)
     _, _, about, _ = files.read(path, "autoencoder")
-    _train(_decoder_work, plan, plan.folder / "decoder")
+    training.carry_out(_decoder_work, plan.workers, plan.folder / "decoder", plan, plan.folder / "decoder")
     network = Autoencoder(AutoencoderConfig())
     network.load_state_dict(_weights(plan.folder / "decoder"))
     cost = _cost(plan, plan.folder / "decoder", _pixels(plan, network, decoder_only=True))
@@ -214,7 +213,7 @@ def _transformer(plan: Plan) -> Path:
     p = plan.transformer
     name = p.name if p.units else "trunk"
     folder = plan.folder / name
-    _train(_transformer_work, plan, folder)
+    training.carry_out(_transformer_work, plan.workers, folder, plan, folder)
     network = Transformer(TransformerConfig(words=len(world_vocabulary())))
     network.load_state_dict(_weights(folder))
     job, space = _diffusion(plan, network)
@@ -260,14 +259,6 @@ def _transformer_work(plan: Plan, folder: Path) -> None:
 
 def _branch(units: int, unit: int) -> int:
     return units * unit - units * unit // 5
-
-
-def _train(work: Any, plan: Plan, folder: Path) -> None:
-    if plan.workers > 1 and not torch.cuda.is_available():
-        training.together(work, plan.workers, folder, plan, folder)
-    else:
-        torch.set_num_threads(os.cpu_count() or 1)
-        work(plan, folder)
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -20,11 +20,11 @@ from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference import diffusion
 from sora_eval.generator.reference.autoencoder import CHUNK, STRIDE, chunks_of, to_chunks
 from sora_eval.generator.reference.diffusion import Options
-from sora_eval.generator.reference.latents import to_tensor, to_uint8
 from sora_eval.generator.reference.model import Model
 from sora_eval.generator.reference.text import expand
 from sora_eval.generator.reference.transformer import PATCH
 from sora_eval.learning.shards import ACTIONS, FPS
+from sora_eval.learning.tensors import to_tensor, to_uint8
 from sora_eval.types import Frames, Video
 from sora_eval.video import resize
 

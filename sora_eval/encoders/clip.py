@@ -77,7 +77,7 @@ def load(name: str, path: str | None = None) -> TextImageEncoder:
         ConfigError: there is no such encoder, or its weights are damaged or others.
     """
     if name == world_clip.NAME:
-        return _world(Path(path) if path else weights.bundled(name))
+        return _world(weights.bundled(name, path))
     if name not in _PUBLIC:
         raise unknown("text and image encoder", name, [world_clip.NAME, *_PUBLIC])
     file = weights.locate(name, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,8 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from sora_eval.encoders import perceptual, world_clip
-from sora_eval.encoders.jobs import WorldVideoJob
-from sora_eval.encoders.world_video import WorldVideo
+from sora_eval.encoders.world_video import WorldVideo, WorldVideoJob
 from sora_eval.errors import unknown
 from sora_eval.learning import files, shards, training
 from sora_eval.learning.words import world_vocabulary
@@ -67,11 +65,7 @@ def learn(plan: EncoderPlan) -> Path:
         raise unknown("encoder", plan.name, KINDS)
     folder = plan.out / plan.name
     shards.read(plan.data)
-    if plan.workers > 1 and not torch.cuda.is_available():
-        training.together(_work, plan.workers, folder, plan)
-    else:
-        torch.set_num_threads(os.cpu_count() or 1)
-        _work(plan)
+    training.carry_out(_work, plan.workers, folder, plan)
     spent = training.spent(folder)
     path = plan.out / f"{plan.name}.safetensors"
     kind = KINDS[plan.name]

@@ -16,27 +16,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sora_eval.encoders import weights
+from sora_eval.encoders.damages import CONTENT, DISTORTIONS, HARMLESS, distorted
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.learning import files
 from sora_eval.learning.shards import Shard
+from sora_eval.learning.tensors import to_tensor, to_uint8
 from sora_eval.pictures import contact_sheet
 from sora_eval.types import Floats, Frames
 from sora_eval.video import resize, write_png
 
 NAME = "lpips-world"
 SIDE = 64
-DISTORTIONS: tuple[str, ...] = ("blur", "noise", "jpeg", "shift", "dark", "pale", "coarse", "erased", "recoloured")
-HARMLESS, CONTENT = ("blur", "noise", "shift", "dark"), ("erased", "recoloured")
 _MILD, _STRONG = 0.3, 0.6
-_SATURATED = 60
 _STANDARD: Mapping[str, str] = {"lpips-alex": "alex", "lpips-vgg": "vgg", "lpips-squeeze": "squeeze"}
 _BATCH, _AT_ONCE = 16, 64
 
@@ -65,13 +62,10 @@ class Perceptual:
         found = []
         for i in range(0, len(a), _AT_ONCE):
             with torch.inference_mode():
-                found.append(self.network(pixels(a[i : i + _AT_ONCE]), pixels(b[i : i + _AT_ONCE])).flatten().double())
+                found.append(
+                    self.network(to_tensor(a[i : i + _AT_ONCE]), to_tensor(b[i : i + _AT_ONCE])).flatten().double()
+                )
         return torch.cat(found).numpy()
-
-
-def pixels(frames: Frames) -> Tensor:
-    """uint8 [T, H, W, 3] to [T, 3, H, W] in -1..1."""
-    return torch.from_numpy(np.ascontiguousarray(frames)).movedim(-1, 1).float() / 127.5 - 1
 
 
 def module(net: str, pretrained: bool) -> nn.Module:
@@ -92,7 +86,7 @@ def load(name: str, path: str | None = None) -> Perceptual:
         ConfigError: there is no such distance, or its weights are damaged or others.
     """
     if name == NAME:
-        return _world(Path(path) if path else weights.bundled(name))
+        return _world(weights.bundled(name, path))
     if name not in _STANDARD:
         raise unknown("perceptual distance", name, [NAME, *_STANDARD])
     file = weights.locate(name, path)
@@ -151,7 +145,7 @@ class PerceptualJob:
         clips = shard.frames()
         chosen = rng.choice(len(clips), size=min(_BATCH, len(clips)), replace=False)
         trios = [trio(np.asarray(clips[i][int(rng.integers(clips.shape[1]))]), rng) for i in chosen]
-        some = [pixels(np.stack(part)).to(self._device) for part in zip(*trios, strict=True)]
+        some = [to_tensor(np.stack(part)).to(self._device) for part in zip(*trios, strict=True)]
         return some[0], some[1], some[2]
 
     def loss(self, step: int, rank: int = 0) -> tuple[Tensor, dict[str, float]]:
@@ -173,8 +167,7 @@ class PerceptualJob:
     def preview(self, weights_now: Mapping[str, Tensor], path: Path) -> None:
         """Write pictures beside their damaged ones."""
         rows = torch.stack(self.batch(0), dim=1)[:8]
-        shown = ((rows + 1) * 127.5).round().to(torch.uint8).movedim(2, -1).cpu().numpy()
-        write_png(path, contact_sheet(list(shown), columns=3))
+        write_png(path, contact_sheet(list(to_uint8(rows)), columns=3))
 
 
 def trio(frame: Frames, rng: np.random.Generator) -> tuple[Frames, Frames, Frames]:
@@ -194,63 +187,3 @@ def trio(frame: Frames, rng: np.random.Generator) -> tuple[Frames, Frames, Frame
     kind = DISTORTIONS[int(rng.integers(len(DISTORTIONS)))]
     less = rng.uniform(0, 0.85)
     return frame, distorted(frame, kind, less, seed), distorted(frame, kind, rng.uniform(less + 0.1, 1), seed)
-
-
-def distorted(frame: Frames, kind: str, severity: float, seed: int = 0) -> Frames:
-    """Return a frame uint8 [H, W, 3] with a damage of a severity in 0..1; 0 changes nothing."""
-    if severity <= 0:
-        return frame
-    rng = np.random.default_rng(seed)
-    h, w = frame.shape[:2]
-    x: Any = frame.astype(np.float64)
-    if kind == "blur":
-        x = cv2.GaussianBlur(x, (0, 0), 0.2 + 0.05 * min(h, w) * severity)
-    elif kind == "noise":
-        x = x + rng.normal(0, 50 * severity, x.shape)
-    elif kind == "jpeg":
-        _, coded = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, round(60 - 58 * severity)])
-        x = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))[..., ::-1]
-    elif kind == "shift":
-        angle, far = rng.uniform(0, 2 * np.pi), 0.12 * min(h, w) * severity
-        move = np.array([[1, 0, far * np.cos(angle)], [0, 1, far * np.sin(angle)]])
-        x = cv2.warpAffine(x, move, (w, h), borderMode=cv2.BORDER_REFLECT)
-    elif kind == "dark":
-        x = x * (1 - 0.7 * severity)
-    elif kind == "pale":
-        x = x + (x.mean(axis=-1, keepdims=True) - x) * severity
-    elif kind == "coarse":
-        small = max(4, round(min(h, w) / (1 + 7 * severity)))
-        x = cv2.resize(
-            cv2.resize(x, (small, small), interpolation=cv2.INTER_AREA), (w, h), interpolation=cv2.INTER_NEAREST
-        )
-    elif kind == "erased":
-        y, at, _ = _thing(frame, rng)
-        part = _around(y, at, round(0.2 * severity * min(h, w)) + 1)
-        x[part] = np.median(x.reshape(-1, 3), axis=0)
-    elif kind == "recoloured":
-        _, _, thing = _thing(frame, rng)
-        hsv = cv2.cvtColor(frame, cv2.COLOR_RGB2HSV)
-        # OpenCV's hue goes round in 180 steps; half of them is the opposite colour.
-        hsv[..., 0][thing] = (hsv[..., 0][thing] + round(90 * severity)) % 180
-        x = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
-    else:
-        raise ValueError(f"kind must be one of {', '.join(DISTORTIONS)}, got {kind}")
-    found: Frames = np.clip(np.rint(x), 0, 255).astype(np.uint8)
-    return found
-
-
-def _thing(frame: Frames, rng: np.random.Generator) -> tuple[int, int, NDArray[np.bool_]]:
-    """Return a place on a coloured thing, and the pixels [H, W] of its hue; any place where nothing is coloured."""
-    spread = frame.max(axis=-1).astype(int) - frame.min(axis=-1)
-    at = np.argwhere(spread > _SATURATED)
-    if not len(at):
-        y, x = (int(rng.integers(n)) for n in frame.shape[:2])
-        return y, x, np.ones(frame.shape[:2], bool)
-    y, x = (int(v) for v in at[int(rng.integers(len(at)))])
-    hue = cv2.cvtColor(frame, cv2.COLOR_RGB2HSV)[..., 0].astype(int)
-    gap = np.abs(hue - hue[y, x])
-    return y, x, (np.minimum(gap, 180 - gap) < 12) & (spread > _SATURATED)
-
-
-def _around(y: int, x: int, reach: int) -> tuple[slice, slice]:
-    return slice(max(0, y - reach), y + reach + 1), slice(max(0, x - reach), x + reach + 1)

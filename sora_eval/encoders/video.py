@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -78,7 +77,7 @@ class VideoEncoder:
 
 
 def _world(paths: Sequence[str | None]) -> VideoEncoder:
-    path = Path(paths[0]) if paths and paths[0] else weights.bundled("world-video")
+    path = weights.bundled("world-video", paths[0] if paths else None)
     found, facts, _, digest = files.read(path, "world-video")
     sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()}
     network = world_video.WorldVideo(world_video.WorldVideoConfig(**sizes))

@@ -150,18 +150,20 @@ BUNDLED = Path(__file__).parent / "bundled"
 """Where the encoders lie that we trained: world-video, world-clip, lpips-world."""
 
 
-def bundled(name: str) -> Path:
-    """Return the file of an encoder that comes with the package.
+def bundled(name: str, path: str | None = None) -> Path:
+    """Return the file of an encoder that comes with the package. path: where the user says it is.
 
     Raises:
         AbsentWeightsError: this copy of the package lacks it.
     """
-    path = BUNDLED / f"{name}.safetensors"
-    if not path.is_file():
+    if path:
+        return Path(path)
+    found = BUNDLED / f"{name}.safetensors"
+    if not found.is_file():
         raise AbsentWeightsError(
             f"this copy of sora-eval lacks the weights of {name}: sora-eval train encoder={name} makes them"
         )
-    return path
+    return found
 
 
 def entry(name: str) -> Entry:

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from sora_eval.learning import training
 from sora_eval.learning.muon import Muon
 from sora_eval.learning.shards import Item, Shard, mirrored
+from sora_eval.learning.tensors import to_tensor, to_uint8
 from sora_eval.learning.words import Vocabulary
 from sora_eval.pictures import contact_sheet
 from sora_eval.types import Frames
@@ -62,8 +63,7 @@ def build() -> nn.Module:
 
 def pixels(frames: Frames) -> Tensor:
     """Return frames uint8 [T, H, W, 3] as the network takes them, [T, 3, 64, 64] in -1..1, squashed."""
-    small = resize(np.asarray(frames), (SIDE, SIDE))
-    return torch.from_numpy(np.ascontiguousarray(small)).movedim(-1, 1).float() / 127.5 - 1
+    return to_tensor(resize(np.asarray(frames), (SIDE, SIDE)))
 
 
 class WorldClipJob:
@@ -112,8 +112,7 @@ class WorldClipJob:
     def preview(self, weights: Mapping[str, Tensor], path: Path) -> None:
         """Write the frames of a batch."""
         seen, _ = self.batch(0)
-        shown = ((seen[:8] + 1) * 127.5).round().to(torch.uint8).movedim(2, -1).cpu().numpy()
-        write_png(path, contact_sheet(list(shown), columns=_FRAMES))
+        write_png(path, contact_sheet(list(to_uint8(seen[:8])), columns=_FRAMES))
 
 
 def _caption(item: Item, rng: np.random.Generator) -> str:

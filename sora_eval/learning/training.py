@@ -155,6 +155,15 @@ def fit(job: Job, folder: Path, schedule: Schedule, settings: Mapping[str, Any],
     return export(folder, job, state) if rank == 0 else folder / EMA
 
 
+def carry_out(work: Callable[..., None], workers: int, folder: Path, *args: Any) -> None:
+    """Call work(*args): in processes that train together on a CPU that has several to give, else in this one."""
+    if workers > 1 and not torch.cuda.is_available():
+        together(work, workers, folder, *args)
+    else:
+        torch.set_num_threads(os.cpu_count() or 1)
+        work(*args)
+
+
 def together(work: Callable[..., None], workers: int, folder: Path, *args: Any) -> None:
     """Call work(*args) in processes that train together, one thread each: on a CPU two of them beat one with two threads."""
     folder.mkdir(parents=True, exist_ok=True)

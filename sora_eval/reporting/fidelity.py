@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sora_eval.dose import SEVERITIES, Response
 from sora_eval.fidelity import Measure
 from sora_eval.reporting.text import pipe
 
@@ -19,3 +20,14 @@ def table(rows: Sequence[Measure]) -> str:
         cells.append([r.metric, value, span, better, " / ".join(map(str, r.n)), r.reason])
     protocols = [f"- {r.metric}: `{r.protocol}`" for r in rows if r.protocol and r.value is not None]
     return "\n".join([pipe(head, cells), "", *protocols])
+
+
+def dose_table(rows: Sequence[Response]) -> str:
+    """Return responses as Markdown: a row per encoder and damage, the value at each severity, and how steadily it grows."""
+    head = ["encoder", "damage", *(f"{s:g}" for s in SEVERITIES), "Spearman", ""]
+    cells = []
+    for r in rows:
+        told = ("" if r.claimed else "not claimed") if r.good else "missed"
+        values = [f"{v:.3g}" for v in r.values]
+        cells.append([r.encoder, f"{r.damage.name} ({r.damage.kind})", *values, f"{r.rho:.2f}", told])
+    return pipe(head, cells)

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from sora_eval.cli import main
-from sora_eval.encoders import jobs
+from sora_eval.encoders import world_video
+from sora_eval.encoders.damages import reordered
 from sora_eval.encoders.learn import EncoderPlan, learn
 from sora_eval.encoders.world_video import DAMAGES, WorldVideo
 from sora_eval.errors import ConfigError
@@ -42,7 +43,7 @@ def test_an_encoder_is_trained_and_goes_on(data: Path, tmp_path: Path, capsys: p
 def test_states_are_where_the_colours_are() -> None:
     frames = np.full((2, 64, 64, 3), 200, np.uint8)
     frames[0, 16:32, 8:24] = (222, 40, 38)
-    found = jobs.states_of(frames)
+    found = world_video.states_of(frames)
     assert found.shape == (8, 2, 3)
     assert found[0, 0] == pytest.approx([0.25, 16 / 64, 24 / 64], abs=0.02)
     assert not found[1:].any()
@@ -51,15 +52,16 @@ def test_states_are_where_the_colours_are() -> None:
 
 def test_damages_in_time_are_orders() -> None:
     rng = np.random.default_rng(0)
-    assert jobs._order("backwards", 1.0, rng).tolist() == list(range(16))[::-1]
-    assert jobs._order("held", 0.5, rng).tolist() == [*range(8), *[8] * 8]
-    assert sorted(jobs._order("shuffled", 1.0, rng)) == list(range(16))
-    assert (jobs._order("shuffled", 0.25, rng) != np.arange(16)).sum() <= 4
-    assert jobs._order("blur", 1.0, rng).tolist() == list(range(16))
+    assert reordered("backwards", 1.0, 16, rng).tolist() == list(range(16))[::-1]
+    assert reordered("held", 0.5, 16, rng).tolist() == [*range(8), *[8] * 8]
+    assert reordered("held", 0.5, 8, rng).tolist() == [0, 1, 2, 3, 4, 4, 4, 4]
+    assert sorted(reordered("shuffled", 1.0, 16, rng)) == list(range(16))
+    assert (reordered("shuffled", 0.25, 16, rng) != np.arange(16)).sum() <= 4
+    assert reordered("blur", 1.0, 16, rng).tolist() == list(range(16))
 
 
 def test_a_batch_repeats_itself_and_agrees_with_its_states(data: Path) -> None:
-    job = jobs.WorldVideoJob(WorldVideo(), shards.read(data), 0)
+    job = world_video.WorldVideoJob(WorldVideo(), shards.read(data), 0)
     clips, scenes, severities, states = job.batch(7)
     again = job.batch(7)
     assert all(torch.equal(a, b) for a, b in zip((clips, scenes, severities, states), again, strict=True))
@@ -69,7 +71,7 @@ def test_a_batch_repeats_itself_and_agrees_with_its_states(data: Path) -> None:
     for clip, severity, state in zip(clips, severities, states, strict=True):
         if severity[:2].sum() == 0:
             frames = ((clip + 1) * 127.5).round().byte().permute(1, 2, 3, 0).numpy()
-            assert jobs.states_of(frames) == pytest.approx(state.numpy(), abs=1e-4)
+            assert world_video.states_of(frames) == pytest.approx(state.numpy(), abs=1e-4)
 
 
 def test_features_do_not_depend_on_what_is_beside_a_clip() -> None:

@@ -10,9 +10,10 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from sora_eval.encoders import perceptual, weights
+from sora_eval.encoders import damages, perceptual, weights
 from sora_eval.encoders.weights import AbsentWeightsError
 from sora_eval.errors import ConfigError
+from sora_eval.learning.tensors import to_tensor
 from sora_eval.types import Frames
 
 
@@ -46,7 +47,7 @@ def test_lpips_is_the_package_s_own_with_the_backbone_of_the_file(squeeze: Path)
     lins = [found.network.state_dict()[f"lin{k}.model.1.weight"] for k in range(7)]
     shift, scale = found.network.state_dict()["scaling_layer.shift"], found.network.state_dict()["scaling_layer.scale"]
     ends, total = (1, 4, 7, 9, 10, 11, 12), 0.0
-    x, y = ((perceptual.pixels(p[None]) - shift) / scale for p in (a, b))
+    x, y = ((to_tensor(p[None]) - shift) / scale for p in (a, b))
     with torch.inference_mode():
         for i, layer in enumerate(backbone.features):
             x, y = layer(x), layer(y)
@@ -71,21 +72,19 @@ def test_absent_or_other_weights_are_never_replaced(tmp_path: Path, monkeypatch:
         perceptual.load("lpips-squeeze", str(tmp_path / "odd.safetensors"))
 
 
-@pytest.mark.parametrize("kind", perceptual.DISTORTIONS)
+@pytest.mark.parametrize("kind", damages.DISTORTIONS)
 def test_damages_grow(kind: str) -> None:
     frame = picture()
-    assert perceptual.distorted(frame, kind, 0) is frame
-    errors = [
-        np.square(perceptual.distorted(frame, kind, s, 3).astype(float) - frame).mean() for s in (0.1, 0.4, 0.7, 1)
-    ]
+    assert damages.distorted(frame, kind, 0) is frame
+    errors = [np.square(damages.distorted(frame, kind, s, 3).astype(float) - frame).mean() for s in (0.1, 0.4, 0.7, 1)]
     assert errors == sorted(errors)
     assert errors[-1] > 10
 
 
 def test_a_thing_is_damaged_and_not_the_ground() -> None:
     frame = picture()
-    for kind in perceptual.CONTENT:
-        changed = np.abs(perceptual.distorted(frame, kind, 0.6, 1).astype(int) - frame).max(axis=-1) > 30
+    for kind in damages.CONTENT:
+        changed = np.abs(damages.distorted(frame, kind, 0.6, 1).astype(int) - frame).max(axis=-1) > 30
         assert changed[20:44, 24:48].any()
         assert changed[:, :10].sum() == 0
 

@@ -3,8 +3,7 @@ import pytest
 
 from sora_eval import registry
 from sora_eval.errors import ConfigError
-from sora_eval.generator.reference import latents
-from sora_eval.learning import shards
+from sora_eval.learning import shards, tensors
 from sora_eval.learning.shards import ACTIONS, FPS
 from sora_eval.types import digest
 from sora_eval.world import scene_of
@@ -78,7 +77,7 @@ def test_sizes_and_families_have_their_shares():
 
 def test_pixels_and_back():
     frames = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8, 3), dtype=np.uint8)
-    assert np.array_equal(latents.to_uint8(latents.to_tensor(frames)), frames)
+    assert np.array_equal(tensors.to_uint8(tensors.to_tensor(frames)), frames)
 
 
 @pytest.mark.parametrize("family", ["single", "relation", "voxel", "motion", "hands"])
