@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CHECKPOINTS ?= base 4x
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint format bench card validate tables clean
+.PHONY: help demo test lint format bench card encoders validate tables clean
 
 help:
 	@echo "make demo      install and run the main job: the four suites on the bundled generator, beside the oracle and a frozen picture"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint      ruff (format and lint) and mypy --strict"
 	@echo "make bench     timings, as tables"
 	@echo "make card      measures and pictures of the bundled checkpoints, into docs/"
+	@echo "make encoders  what the bundled encoders notice, into reports/ and README"
 	@echo "make validate  the table of what every probe notices, into reports/"
 
 $(VENV)/installed: pyproject.toml
@@ -54,6 +55,9 @@ card: $(VENV)/installed
 
 validate: $(VENV)/installed
 	$(BIN)/sora-eval validate readme=README.md
+
+encoders: $(VENV)/installed
+	$(BIN)/sora-eval encoders readme=README.md
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info runs

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -30,7 +27,6 @@ from sora_eval.errors import ConfigError, SoraEvalError, unknown
 from sora_eval.probes.base import Probe, Profile
 from sora_eval.types import MODES, Case, Mode, ScoreRow
 
-PACKAGES = ("numpy", "scipy", "opencv-python-headless", "mujoco-core", "av", "hydra-core")
 _GROUPS = ("generator", "suite", "profile")
 _OWN_CONFIG = ("--config", "-cd", "-cp", "-cn")
 _PRINTED = 10
@@ -211,6 +207,8 @@ def _out(config: DictConfig) -> Path:
 def _run(config: DictConfig) -> int:
     from sora_eval.evaluate import evaluate
     from sora_eval.generator.simulator import Control, Oracle
+    from sora_eval.manifest import manifest, report_key
+    from sora_eval.reporting.fidelity import write_measures
     from sora_eval.reporting.report import write_report
     from sora_eval.reporting.text import table
     from sora_eval.store import Store, write_json, write_lines
@@ -222,20 +220,23 @@ def _run(config: DictConfig) -> int:
     workers, shown = _workers(config), _whole(config, "players", 0)
     names = _names(config, "references", "frozen")
     references = [Oracle() if r == "oracle" else Control(r) for r in names]
+    choice = _fidelity_choice(config) if config.fidelity.metrics else None
     model = _generator(config, cases)
     generators = [model, *(r for r in references if r.name != model.name)]
     folder = _out(config)
     write_lines(folder / "cases.jsonl", (c.to_json() for c in cases))
     rows, made = evaluate(cases, probes, generators, folder, workers)
     report = folder / "report.html"
-    problems = _problems(folder, model, cases, rows)
+    problems = [*_problems(folder, model, cases, rows), *(choice.absent() if choice else [])]
     settings = {str(k): v for k, v in _plain(config).items() if k not in ("out", "workers")}
     key = digest([[asdict(r) for r in rows], settings, problems, __version__])
-    if made or _report_key(folder) != key:
+    if made or report_key(folder) != key:
         # The page comes last: its presence says that the rest is there and of this run.
         report.unlink(missing_ok=True)
         Store(folder).write_rows(rows)
-        about = _manifest(config, model, generators, cases, probes, problems, time.perf_counter() - start)
+        write_measures(folder, _fidelity_of(choice, cases, rows, folder, workers))
+        command = shlex.join(["sora-eval", "run", *HydraConfig.get().overrides.task])
+        about = manifest(_plain(config), command, generators, cases, probes, problems, time.perf_counter() - start)
         about["hashes"]["report"] = key
         write_json(folder / "manifest.json", about)
         print(f"writing the report of {len(rows)} clips")
@@ -256,17 +257,22 @@ def _run(config: DictConfig) -> int:
     return 1 if problems else 0
 
 
-def _report_key(folder: Path) -> str:
-    """Return what the report in a run folder was made of, "" when it isn't whole."""
-    from sora_eval.store import read_json
+def _fidelity_of(choice: Any, cases: list[Case], rows: list[ScoreRow], folder: Path, workers: int) -> Any:
+    if choice is None:
+        return {}
+    from sora_eval.run_fidelity import of_run
 
-    parts = ("manifest.json", "scores.jsonl", "summary.json", "report.md", "report.html")
-    if not all((folder / name).exists() for name in parts):
-        return ""
-    try:
-        return str(read_json(folder / "manifest.json")["hashes"]["report"])
-    except (SoraEvalError, KeyError, TypeError):
-        return ""
+    print(f"measuring the fidelity of {len(rows)} clips")
+    return of_run(cases, rows, folder, choice, workers)
+
+
+def _fidelity_choice(config: DictConfig) -> Any:
+    from sora_eval.collecting import Choice
+
+    return Choice(
+        tuple(_names(config, "fidelity.metrics", "frechet")),
+        *(str(config.fidelity[k]) for k in ("video", "words", "distance")),
+    )
 
 
 def _problems(folder: Path, model: Any, cases: list[Case], rows: list[ScoreRow]) -> list[str]:
@@ -315,75 +321,10 @@ def _generator(config: DictConfig, cases: list[Case]) -> Any:
     return made
 
 
-def _manifest(
-    config: DictConfig,
-    model: Any,
-    generators: list[Any],
-    cases: list[Case],
-    probes: Mapping[str, Probe],
-    problems: list[str],
-    seconds: float,
-) -> dict[str, Any]:
-    import av
-
-    from sora_eval.tracking.world import VERSION as TRACKER_VERSION
-    from sora_eval.types import digest
-    from sora_eval.world import VERSION as WORLD_VERSION
-
-    return {
-        "tool_version": __version__,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["sora-eval", "run", *HydraConfig.get().overrides.task]),
-        "config": _plain(config),
-        "suite": config.suite.name,
-        "profile": config.profile.name,
-        "seed": config.seed,
-        "generators": [_about(g, cases) for g in generators],
-        "hashes": {"cases": digest([c.hash for c in cases]), "probes": {n: p.version for n, p in probes.items()}},
-        "versions": {
-            "python": platform.python_version(),
-            **{p: _version(p) for p in PACKAGES},
-            "tracker": str(TRACKER_VERSION),
-            "world": str(WORLD_VERSION),
-            **{name: ".".join(map(str, number)) for name, number in sorted(av.library_versions.items())},
-        },
-        "machine": {"system": platform.platform(terse=True), "processor": _processor(), "cores": os.cpu_count()},
-        "timings": {"seconds": round(seconds, 1)},
-        "problems": problems,
-    }
-
-
-def _about(generator: Any, cases: list[Case]) -> dict[str, Any]:
-    from sora_eval.types import digest
-
-    fingerprint = digest([generator.fingerprint(c) for c in cases])
-    found = {"name": generator.name, "kind": generator.kind, "fingerprint": fingerprint}
-    # What a checkpoint's training took, where it is known, is the axis of a sweep's curve.
-    compute = getattr(generator, "compute", None)
-    return found if compute is None else {**found, "compute": compute}
-
-
 def _plain(config: DictConfig) -> dict[Any, Any]:
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     return plain
-
-
-def _processor() -> str:
-    """Return the processor's model where the system tells it, else its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return f"{platform.machine()}, {model}" if model else platform.machine()
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "absent"
 
 
 def _cases(config: DictConfig) -> int:
@@ -478,6 +419,22 @@ def _validate(config: DictConfig) -> int:
     return 1 if missed else 0
 
 
+def _encoders(config: DictConfig) -> int:
+    from sora_eval import dose
+    from sora_eval.reporting.encoders import write_encoders
+
+    count, folder = _whole(config, "count", 8), _out(config)
+    done = dose.every(count, _workers(config))
+    parts = list(tqdm(done, total=len(dose.DAMAGES), unit="damage"))
+    command = shlex.join(["sora-eval", "encoders", *HydraConfig.get().overrides.task])
+    readme = Path(config.readme) if config.readme else None
+    missed = write_encoders(parts, dose.exams(count), folder, command, count, readme)
+    for r in missed:
+        print(f"missed: {r.encoder} on {r.damage.name}, Spearman {r.rho:.2f}")
+    print(f"table: {folder / 'encoders.md'}")
+    return 1 if missed else 0
+
+
 def _train(config: DictConfig) -> int:
     from sora_eval.generator.reference.stages import plan_of, run
 
@@ -535,6 +492,7 @@ _COMMANDS: dict[str, Callable[[DictConfig], int]] = {
     "generate": _generate,
     "render": _render,
     "validate": _validate,
+    "encoders": _encoders,
     "train": _train,
     "sample": _sample,
     "eval-tasks": _eval_tasks,

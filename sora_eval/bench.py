@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sora_eval import registry
+from sora_eval import fidelity_bench, registry
 from sora_eval.generator.reference import bench, model
 from sora_eval.generator.reference.bench import least
 from sora_eval.generator.reference.tasks import Sampler
@@ -67,6 +67,10 @@ def main() -> None:
     print(size_table())
     print("\n## One clip from case to score\n")
     print(probe_table())
+    print("\n## Frechet distance: time and relative error against 80-bit arithmetic\n")
+    print(fidelity_bench.frechet_table())
+    print("\n## Reading clips of 64 x 64 x 17 for fidelity\n")
+    print(fidelity_bench.reading_table())
     sampler = Sampler(model.load(model.DEFAULT))
     print("\n## Reference generator: sampling one clip of 64 x 64 x 17\n")
     print(bench.sampling_table(sampler))

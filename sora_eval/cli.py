@@ -25,6 +25,8 @@ usage: sora-eval COMMAND [ARGUMENTS]
                sora-eval render pass_behind count=8 out=clips
   validate   show that every probe notices every control and violation
                sora-eval validate suite=smoke
+  encoders   show what the bundled encoders notice and what they can tell apart
+               sora-eval encoders count=128
   train      train the bundled reference generator, from rendering its clips to its weights
                sora-eval train stage=all out=runs/reference
   sample     make pictures and videos with the bundled reference generator
@@ -123,6 +125,7 @@ def _fidelity(args: Sequence[str]) -> int:
     from pathlib import Path
 
     from sora_eval import fidelity
+    from sora_eval.collecting import METRICS, Choice
     from sora_eval.reporting.fidelity import table
     from sora_eval.store import write_json
     from sora_eval.video import replacing
@@ -132,7 +135,7 @@ def _fidelity(args: Sequence[str]) -> int:
     )
     parser.add_argument("real", type=Path)
     parser.add_argument("fake", type=Path)
-    parser.add_argument("--metrics", help=f"some of {','.join(fidelity.METRICS)}; all by default")
+    parser.add_argument("--metrics", help=f"some of {','.join(METRICS)}; all by default")
     parser.add_argument("--video", default="world-video", help="encoder of clips: world-video, i3d, videomae, vjepa")
     parser.add_argument("--words", default="world-clip", help="encoder of words: world-clip, clip-b-32, clip-l-14")
     parser.add_argument("--distance", default="lpips-world", help="lpips-world, lpips-alex, lpips-vgg, lpips-squeeze")
@@ -146,9 +149,9 @@ def _fidelity(args: Sequence[str]) -> int:
             if not {"name", "prompt"} <= set(lines.fieldnames or ()):
                 raise ConfigError(f"{found.prompts}: the columns name and prompt are needed")
             prompts = {Path(line["name"]).stem: line["prompt"] for line in lines}
-    metrics = found.metrics.split(",") if found.metrics else list(fidelity.METRICS)
-    real, fake = fidelity.videos(found.real), fidelity.videos(found.fake)
-    rows = fidelity.compare(real, fake, prompts, metrics, found.video, found.words, found.distance)
+    metrics = tuple(found.metrics.split(",")) if found.metrics else METRICS
+    choice = Choice(metrics, found.video, found.words, found.distance)
+    rows = fidelity.compare(fidelity.videos(found.real), fidelity.videos(found.fake), prompts, choice)
     text = table(rows)
     print(text)
     if found.out is not None:
@@ -168,11 +171,15 @@ def _weights(args: Sequence[str]) -> int:
     parser.add_argument("action", choices=["list", "verify", "fetch", "path"])
     parser.add_argument("names", nargs="*", metavar="name", help="which ones; all of them for list and verify")
     found = parser.parse_args(args)
-    names = found.names or ([e.name for e in weights.ENTRIES] if found.action in ("list", "verify") else [])
+    every = [*weights.ENCODERS, *(e.name for e in weights.ENTRIES)]
+    names = found.names or (every if found.action in ("list", "verify") else [])
     if not names:
         raise ConfigError(f"say which: sora-eval weights {found.action} NAME; sora-eval weights list shows the names")
     wrong = 0
     for name in names:
+        if name in weights.ENCODERS:
+            wrong += _bundled(name, found.action)
+            continue
         entry = weights.entry(name)
         path: Path | None = None
         try:
@@ -198,12 +205,32 @@ def _weights(args: Sequence[str]) -> int:
     return 1 if wrong else 0
 
 
+def _bundled(name: str, action: str) -> int:
+    """Tell of the weights of an encoder that comes with the package; nothing has to be fetched."""
+    from sora_eval.encoders import weights
+
+    try:
+        path = weights.bundled(name)
+    except weights.AbsentWeightsError as error:
+        print(f"{name:14} absent\n{'':14} {error}" if action == "list" else f"{name:14} absent")
+        return int(action in ("path", "fetch"))
+    if action == "list":
+        size = path.stat().st_size / 1e6
+        print(f"{name:14} {'here':6} {size:6.1f} MB  {'Apache-2.0':12}  {weights.ENCODERS[name]}\n{'':14} {path}")
+    elif action == "verify":
+        print(f"{name:14} sha256 {weights.sha256(path)}, as it comes with the package")
+    else:
+        print(path)
+    return 0
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "run": _hydra("run"),
     "cases": _hydra("cases"),
     "generate": _hydra("generate"),
     "render": _hydra("render"),
     "validate": _hydra("validate"),
+    "encoders": _hydra("encoders"),
     "train": _hydra("train"),
     "sample": _hydra("sample"),
     "eval-tasks": _hydra("eval-tasks"),

@@ -6,18 +6,22 @@ caption and beside the true one. Damages of things that a world would not do are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import cv2
 import numpy as np
 
+from sora_eval.collecting import statistics
+from sora_eval.encoders import clip as text_encoders
+from sora_eval.encoders import perceptual
+from sora_eval.encoders import video as video_encoders
 from sora_eval.encoders.clip import TextImageEncoder
 from sora_eval.encoders.damages import distorted, reordered
 from sora_eval.encoders.perceptual import Perceptual
 from sora_eval.encoders.video import VideoEncoder
-from sora_eval.fidelity import statistics
+from sora_eval.exam import Answer, pictures_exam, words_exam
 from sora_eval.generator.reference.measures import FRAMES, SIZE, Member, member
 from sora_eval.learning.shards import FPS
 from sora_eval.metrics import frechet
@@ -36,7 +40,9 @@ _REAL, _FAKE = 60_000, 70_000
 """Numbers of the clips of either set; neither training nor its held-out measures reach them."""
 _FALLING = ("free_fall_bounce", "projectile", "ramp")
 _HIDING = ("pass_behind", "covered", "leave_and_return", "count", "two_shots")
-_CHUNK = 16
+_EACH = 4
+"""Of a clip's frames, pictures are compared at every fourth."""
+_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -66,13 +72,15 @@ DAMAGES: tuple[Damage, ...] = (
 class Response:
     """What one encoder makes of one damage: a value per severity, and Spearman's correlation of severity and value, towards worse.
 
-    measure: what the value is. claimed: whether the encoder says that it sees this damage.
+    measure: what the value is. values, error: at each severity the value, and the mean squared error of the pixels, 0 to 1. claimed:
+    whether the encoder says that it sees this damage.
     """
 
     encoder: str
     measure: str
     damage: Damage
     values: tuple[float, ...]
+    error: tuple[float, ...]
     rho: float
     claimed: bool
 
@@ -104,21 +112,39 @@ def damaged(true: Member, damage: Damage, severity: float) -> Frames:
     if damage.name == "compression":
         # 64 pixels are blown up first: x264's smallest blocks are a quarter of the frame otherwise.
         large = np.stack([cv2.resize(f, (128, 128), interpolation=cv2.INTER_NEAREST) for f in frames])
-        made = compress(Video(large, FPS), round(23 + 28 * severity)).frames
+        made = compress(Video(large, FPS), round(31 + 20 * severity)).frames
         return np.stack([cv2.resize(f, SIZE[::-1], interpolation=cv2.INTER_AREA) for f in made]).astype(np.uint8)
     seeds = rng.integers(2**31, size=len(frames))
     return np.stack([distorted(f, damage.name, 0.7 * severity, int(s)) for f, s in zip(frames, seeds, strict=True)])
 
 
-def render(damage: Damage, count: int, workers: int) -> tuple[list[Member], list[Member], list[list[Frames]]]:
-    """Return the real clips, the others as they are, and these damaged, by severity; rendered in parallel."""
+def measure(damage: Damage, count: int) -> tuple[list[Response], Frames]:
+    """Return what the three bundled encoders make of one damage, on `count` clips, and one of them at every severity.
+
+    The picture: four frames of the clip per severity, beside each other, [5 * 4, 64, 64, 3].
+
+    Raises:
+        AbsentWeightsError: this copy of the package lacks an encoder.
+    """
+    real, true = (true_clips(damage.families, count, first) for first in (_REAL, _FAKE))
+    made = [[damaged(m, damage, s) for m in true] for s in SEVERITIES]
+    bundled = video_encoders.load("world-video"), text_encoders.load("world-clip"), perceptual.load("lpips-world")
+    # The clip that changes most shows best what the damage is.
+    most = int(np.argmax([np.abs(a.astype(int) - b).mean() for a, b in zip(made[-1], made[0], strict=True)]))
+    at = np.linspace(0, FRAMES - 1, _SHOWN).round().astype(int)
+    return responses(damage, real, true, made, *bundled), np.concatenate([clips[most][at] for clips in made])
+
+
+def every(count: int, workers: int, damages: Sequence[Damage] = DAMAGES) -> Iterator[tuple[list[Response], Frames]]:
+    """Yield `measure` of every damage, in order, made in parallel."""
     with pool(workers) as executor:
-        jobs = [executor.submit(true_clips, damage.families, count, first) for first in (_REAL, _FAKE)]
-        real, true = (job.result() for job in jobs)
-        made = [
-            list(executor.map(partial(damaged, damage=damage, severity=s), true, chunksize=_CHUNK)) for s in SEVERITIES
-        ]
-    return real, true, made
+        yield from executor.map(partial(measure, count=count), damages)
+
+
+def exams(count: int) -> list[Answer]:
+    """Return what the bundled encoders of words and of pictures can tell apart."""
+    words, distance = text_encoders.load("world-clip"), perceptual.load("lpips-world")
+    return [*words_exam(words, count), *pictures_exam(distance, count)]
 
 
 def responses(
@@ -139,20 +165,27 @@ def responses(
 
     def matched(clips: Sequence[Frames]) -> float:
         texts = words.texts([m.caption for m in true])
-        cosines = [clip_similarity(words.images(c[::4]), t) for c, t in zip(clips, texts, strict=True)]
+        cosines = [clip_similarity(words.images(c[::_EACH]), t) for c, t in zip(clips, texts, strict=True)]
         return 1 - float(np.mean(cosines))
 
     def unlike(clips: Sequence[Frames]) -> float:
-        return float(np.mean([distance.distance(c, m.frames).mean() for c, m in zip(clips, true, strict=True)]))
+        return float(
+            np.mean([distance.distance(c[::_EACH], m.frames[::_EACH]) for c, m in zip(clips, true, strict=True)])
+        )
 
     ways: Mapping[tuple[str, str], tuple[Callable[[Sequence[Frames]], float], bool]] = {
         (video.name, "Frechet distance"): (apart, True),
         (words.name, "1 - CLIPSIM"): (matched, damage.kind == "space"),
         (distance.name, "distance to the true clip"): (unlike, damage.kind != "law"),
     }
+    error = tuple(float(np.mean([_error(c, m.frames) for c, m in zip(clips, true, strict=True)])) for clips in made)
     found = []
     for (name, measure), (work, claimed) in ways.items():
         values = tuple(work(clips) for clips in made)
         rho = spearman(SEVERITIES, values) if np.ptp(values) > 0 else 0.0
-        found.append(Response(name, measure, damage, values, rho, claimed))
+        found.append(Response(name, measure, damage, values, error, rho, claimed))
     return found
+
+
+def _error(a: Frames, b: Frames) -> float:
+    return float(np.square((a.astype(np.float64) - b) / 255).mean())

@@ -243,3 +243,22 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
     raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure of a set of clips.
+
+    metric: its name. value, low, high: with its 95% interval; None where there is none. n: clips of the set and of the real one behind it.
+    protocol: all that it depends on, but the clips. higher_is_better: which way is good. reason: why there is no value, or what one has to
+    know of it.
+    """
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: tuple[int, ...]
+    protocol: str
+    higher_is_better: bool
+    reason: str = ""

@@ -9,7 +9,9 @@ import pytest
 
 from sora_eval import dose
 from sora_eval.dose import DAMAGES, SEVERITIES, Response
-from sora_eval.reporting.fidelity import dose_table
+from sora_eval.reporting.encoders import dose_table
+
+ERROR = (0.0, 0.001, 0.002, 0.003, 0.004)
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda d: d.name)
@@ -37,10 +39,12 @@ def test_backwards_is_a_share_of_the_clips() -> None:
 
 def test_a_claim_that_does_not_hold_is_a_miss() -> None:
     blur = DAMAGES[0]
-    good = Response("a", "m", blur, (0.0, 0.1, 0.2, 0.4, 0.8), 1.0, True)
-    bad = Response("b", "m", blur, (0.0, 0.5, 0.2, 0.4, 0.8), 0.7, True)
-    free = Response("c", "m", blur, (0.0, 0.5, 0.2, 0.4, 0.8), 0.7, False)
-    lines = dose_table([good, bad, free]).splitlines()
-    assert lines[2] == "| a | blur (space) | 0 | 0.1 | 0.2 | 0.4 | 0.8 | 1.00 |  |"
-    assert lines[3].endswith("| missed |")
-    assert lines[4].endswith("| not claimed |")
+    good = Response("a", "m", blur, (0.0, 0.1, 0.2, 0.4, 0.8), ERROR, 1.0, True)
+    bad = Response("b", "m", blur, (0.0, 0.5, 0.2, 0.4, 0.8), ERROR, 0.7, True)
+    free = Response("c", "m", blur, (0.0, 0.5, 0.2, 0.4, 0.8), ERROR, 0.7, False)
+    head, _, line = dose_table([good, bad, free]).splitlines()
+    assert head.startswith("| damage, at 0, 0.25, 0.5, 0.75, 1 | PSNR at 1 (dB) | a: m (Spearman) |")
+    assert line == (
+        "| blur (space) | 24 | 0, 0.1, 0.2, 0.4, 0.8 (1.00) | 0, 0.5, 0.2, 0.4, 0.8 (0.70, MISSED)"
+        " | 0, 0.5, 0.2, 0.4, 0.8 (0.70, not claimed) |"
+    )

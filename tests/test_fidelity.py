@@ -11,16 +11,16 @@ from torch import Tensor, nn
 
 from sora_eval import fidelity
 from sora_eval.cli import main
+from sora_eval.collecting import Choice, Clip, Collected, collect, motion_of, statistics
 from sora_eval.encoders import video as encoders
 from sora_eval.encoders import weights
 from sora_eval.encoders.video import VideoEncoder
-from sora_eval.encoders.weights import AbsentWeightsError
 from sora_eval.errors import ConfigError
-from sora_eval.fidelity import Measure
 from sora_eval.metrics.kernel import KVD
 from sora_eval.metrics.pixels import psnr, ssim
+from sora_eval.metrics.streaming import FeatureStatistics
 from sora_eval.store import read_json
-from sora_eval.types import Video
+from sora_eval.types import Measure, Video
 from sora_eval.video import write_ffv1
 
 
@@ -35,6 +35,12 @@ class Means(nn.Module):
 ENCODER = VideoEncoder("means", "0123456789", Means(), 16, 4, ((0.5,) * 3, (0.5,) * 3))
 
 
+@pytest.fixture
+def means(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encoder of that name."""
+    monkeypatch.setitem(encoders.ENCODERS, "means", lambda paths: ENCODER)  # type: ignore[arg-type]
+
+
 def clips(n: int, seed: int, level: float = 0.0) -> list[Video]:
     rng = np.random.default_rng(seed)
     made = rng.normal(120 + level, 40, (n, 1, 2, 2, 1)) + rng.normal(0, 20, (n, 5, 2, 2, 1))
@@ -47,7 +53,7 @@ def by_name(rows: list[Measure]) -> dict[str, Measure]:
 
 
 def test_real_against_real_is_zero_and_another_set_is_not() -> None:
-    real, same, other = (fidelity.statistics(clips(120, *a), ENCODER) for a in ((1,), (2,), (3, 30.0)))
+    real, same, other = (statistics(clips(120, *a), ENCODER) for a in ((1,), (2,), (3, 30.0)))
     near = by_name(fidelity.distances(real, same, "FVD", ENCODER.protocol))
     far = by_name(fidelity.distances(real, other, "FVD", ENCODER.protocol))
     assert near["FVD"].low < 0 < near["FVD"].high  # type: ignore[operator]
@@ -62,34 +68,40 @@ def test_real_against_real_is_zero_and_another_set_is_not() -> None:
 
 
 def test_few_clips_are_said_to_be_few() -> None:
-    real = fidelity.statistics(clips(40, 1), ENCODER)
-    few = by_name(fidelity.distances(real, fidelity.statistics(clips(6, 2), ENCODER), "FVD", "p"))
+    real = statistics(clips(40, 1), ENCODER)
+    few = by_name(fidelity.distances(real, statistics(clips(6, 2), ENCODER), "FVD", "p"))
     assert few["FVD"].value is None
     assert few["FVD"].reason == "6 clips for 8 features: no interval, and no bias removed"
     assert few["FVD, plug-in"].value is not None
-    two = fidelity.distances(real, fidelity.statistics(clips(2, 2), ENCODER), "FVD", "p")
+    two = fidelity.distances(real, statistics(clips(2, 2), ENCODER), "FVD", "p")
     assert [r.reason for r in two] == ["2 clips are too few for a distance: 3 at least"]
 
 
-def test_short_clips_and_absent_weights_become_a_reason() -> None:
-    short = [Video(np.zeros((3, 16, 16, 3), np.uint8), 8.0)]
-    (row,) = fidelity.attempt("FVD", lambda: [fidelity.statistics(short, ENCODER)])  # type: ignore[list-item]
-    assert row.reason == "means reads 4 frames, a clip has 3"
-
-    def absent() -> list[Measure]:
-        raise AbsentWeightsError("the weights are not here: sora-eval weights fetch i3d brings 49 MB")
-
-    (row,) = fidelity.attempt("FVD", absent)
-    assert row.value is None
-    assert "weights fetch i3d" in row.reason
-    with pytest.raises(ConfigError, match="did you mean i3d"):
-        encoders.load("i3e")
+def test_short_clips_and_absent_weights_become_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, means: None
+) -> None:
+    write_ffv1(tmp_path / "short.mkv", Video(np.zeros((3, 16, 16, 3), np.uint8), 8.0))
+    found = collect([Clip(tmp_path / "short.mkv", 0)], Choice(("frechet", "motion"), "means"))
+    assert found.missing == {"video": "short.mkv: means reads 4 frames, a clip has 3"}
+    assert found.motion.n == 1
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    choice = Choice(("kernel", "words"), "i3d", "clip-b-32")
+    some = collect([Clip(tmp_path / "short.mkv", 0)], choice)
+    rows = by_name(fidelity.measures(some, some, choice))
+    assert rows["KVD"].value is None
+    assert "weights fetch i3d" in rows["KVD"].reason
+    assert "weights fetch clip-b-32" in rows["CLIPSIM"].reason
+    assert choice.absent() == [rows["KVD"].reason, rows["CLIPSIM"].reason]
+    for wrong in ({"metrics": ("frechets",)}, {"video": "i3e"}, {"words": "clip"}, {"distance": "lpips"}):
+        with pytest.raises(ConfigError, match="did you mean"):
+            Choice(**wrong)  # type: ignore[arg-type]
 
 
 def test_constant_clips_are_a_set_like_any_other() -> None:
     still = [Video(np.full((5, 16, 16, 3), v, np.uint8), 8.0) for v in (0, 80, 160, 240) * 10]
     same = [Video(np.full((5, 16, 16, 3), 90, np.uint8), 8.0)] * 40
-    real, fake = (fidelity.statistics(v, ENCODER) for v in (still, same))
+    real, fake = (statistics(v, ENCODER) for v in (still, same))
     found = by_name(fidelity.distances(real, fake, "FVD", "p"))
     assert found["FVD, plug-in"].value > 0.5  # type: ignore[operator]
     assert np.isfinite(found["FVD"].value)  # type: ignore[arg-type]
@@ -103,10 +115,40 @@ def test_likeness_is_that_of_torchmetrics() -> None:
     assert psnr(a, b) == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
     assert psnr(a, a) == 99
     assert ssim(a, a) == pytest.approx(1)
-    found = by_name(fidelity.likeness([(a, b), (a, a)], None))
-    assert found["PSNR (dB)"].value == pytest.approx((99 + psnr(a, b)) / 2)
+
+
+def test_pairs_need_a_true_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = clips(2, 3)
+    write_ffv1(tmp_path / "a.mkv", a)
+    write_ffv1(tmp_path / "b.mkv", Video(b.frames[:4], 8.0))
+    monkeypatch.setattr(weights, "BUNDLED", tmp_path)
+    choice = Choice(("pairs",))
+    files = [Clip(tmp_path / "a.mkv", 0, true=tmp_path / "b.mkv"), Clip(tmp_path / "a.mkv", 1, true=tmp_path / "a.mkv")]
+    found = by_name(fidelity.measures(Collected(), collect(files, choice), choice))
+    assert found["PSNR (dB)"].value == pytest.approx((99 + psnr(a.frames[:4], b.frames[:4])) / 2)
     assert found["SSIM"].n == (2,)
-    assert fidelity.likeness([], None)[0].reason == "no clips stand against each other"
+    assert "train encoder=lpips-world" in found["lpips-world"].reason
+    monkeypatch.undo()
+    assert collect(files, choice).missing == {"pairs": "a.mkv: lpips-world needs 32 pixels a side, frames are 16 x 16"}
+    none = fidelity.measures(Collected(), collect([Clip(tmp_path / "a.mkv", 0)], choice), choice)
+    assert [m.reason for m in none] == ["no clips stand against each other"] * 3
+
+
+def test_parts_merge_to_the_whole(tmp_path: Path, means: None) -> None:
+    for i, some in enumerate(clips(20, 5)):
+        write_ffv1(tmp_path / f"{i:02}.mkv", some)
+    files = [Clip(p, i, true=p) for i, p in enumerate(sorted(tmp_path.iterdir()))]
+    choice = Choice(("frechet", "kernel", "motion", "pairs"), "means")
+    whole, parts = collect(files, choice), Collected()
+    for some in (files[12:], files[:12]):
+        parts.merge(collect(some, choice))
+    assert parts.clips == whole.clips == 20
+    assert parts.values == whole.values
+    other = collect(reversed(files), choice)
+    for a, b in ((parts, whole), (other, whole)):
+        left, right = (fidelity.measures(whole, x, choice) for x in (a, b))
+        for mine, theirs in zip(left, right, strict=True):
+            assert mine.value == pytest.approx(theirs.value, abs=1e-8)
 
 
 def test_motion_is_seen_apart_from_looks() -> None:
@@ -120,7 +162,9 @@ def test_motion_is_seen_apart_from_looks() -> None:
             made.append(Video(np.stack([ground[:, x : x + 48] for x in at]), 8.0))
         return made
 
-    sets = [fidelity.motion_statistics(moving(step, 12)) for step in (1.0, 1.0, 4.0)]
+    sets = [FeatureStatistics() for _ in range(3)]
+    for found, step in zip(sets, (1.0, 1.0, 4.0), strict=True):
+        found.add(np.stack([motion_of(v) for v in moving(step, 12)]), 0)
     near, far = (fidelity.distances(sets[0], s, "motion", "p")[0].value for s in sets[1:])
     assert far > 2 * near  # type: ignore[operator]
 
@@ -131,7 +175,6 @@ def test_a_folder_is_read_by_names(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no video")
     found = fidelity.videos(tmp_path)
     assert list(found) == ["a", "b"]
-    assert [len(v) for v in fidelity.read(found.values(), 4)] == [4, 4]
     (tmp_path / "a.mp4").write_bytes(b"")
     with pytest.raises(ConfigError, match="have one name"):
         fidelity.videos(tmp_path)
@@ -150,8 +193,9 @@ def test_features_do_not_depend_on_the_batch() -> None:
     assert torch.is_grad_enabled()
 
 
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(encoders.ENCODERS, "means", lambda paths: ENCODER)  # type: ignore[arg-type]
+def test_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, means: None
+) -> None:
     for name, seed in (("real", 1), ("fake", 2)):
         for i, some in enumerate(clips(24, seed)):
             write_ffv1(tmp_path / name / f"{i:02}.mkv", some)
@@ -161,6 +205,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     text = capsys.readouterr().out
     assert "| means Frechet, plug-in |" in text
     assert "- means kernel: `mmd means@01234567" in text
+    assert "rgb8 alpha=black" in text
     rows = read_json(tmp_path / "out" / "fidelity.json")["rows"]
     assert [r["n"] for r in rows if r["metric"] == "means Frechet"] == [[24, 24]]
     assert (tmp_path / "out" / "fidelity.md").read_text().startswith("| metric |")
@@ -183,6 +228,6 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
             write_ffv1(tmp_path / name / f"{i}.mkv", some)
     (tmp_path / "fake" / "2.mkv").write_bytes((tmp_path / "fake" / "2.mkv").read_bytes()[:200])
     sets = [fidelity.videos(tmp_path / n) for n in ("real", "fake")]
-    (row,) = fidelity.compare(*sets, {}, ["motion"])
+    (row,) = fidelity.compare(*sets, {}, Choice(("motion",)))
     assert row.value is None
     assert "2.mkv" in row.reason

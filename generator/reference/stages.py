@@ -57,7 +57,7 @@ class TransformerPlan:
 
     name: str = "trunk"
     units: int = 0
-    unit: int = 2000
+    unit: int = 1500
     trunk_units: int = 32
     branches: tuple[int, ...] = (1, 4, 32)
     tokens: int = 1280
@@ -214,7 +214,7 @@ def _transformer(plan: Plan) -> Path:
     name = p.name if p.units else "trunk"
     folder = plan.folder / name
     training.carry_out(_transformer_work, plan.workers, folder, plan, folder)
-    network = Transformer(TransformerConfig(words=len(world_vocabulary())))
+    network = Transformer(TransformerConfig(words=len(world_vocabulary()), placed=True))
     network.load_state_dict(_weights(folder))
     job, space = _diffusion(plan, network)
     about = _cost(plan, folder, job, plan.folder / "trunk" if p.units and not p.square else None)
@@ -237,7 +237,7 @@ def _diffusion(plan: Plan, network: Transformer) -> tuple[jobs.DiffusionJob, str
 def _transformer_work(plan: Plan, folder: Path) -> None:
     p, where = plan.transformer, training.device()
     torch.manual_seed(plan.seed)
-    network = Transformer(TransformerConfig(words=len(world_vocabulary()))).to(where)
+    network = Transformer(TransformerConfig(words=len(world_vocabulary()), placed=True)).to(where)
     if p.compiled:
         # Block by block: one compilation serves them all, and takes half a minute per shape instead of minutes.
         torch._dynamo.config.recompile_limit = 64

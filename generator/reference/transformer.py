@@ -1,7 +1,8 @@
 """The diffusion transformer: noisy spacetime patches, their noise levels and a text to clean patches.
 
 Full attention over all patches of a clip, three-dimensional rotary positions (time from the first chunk on, height and width
-from the middle, so that any grid can be asked for), QK-norm, SwiGLU, AdaLN shared by all blocks plus a small table for each
+from the middle, so that any grid can be asked for), and a little of where in the frame a patch is: rotary positions tell what lies beside
+what, and in pure noise no patch could know that it is on the left. QK-norm, SwiGLU, AdaLN shared by all blocks plus a small table for each
 (PixArt-alpha, arXiv:2310.00426). Every chunk has its own noise level (Diffusion Forcing, arXiv:2407.01392), so that any part of a clip
 can be given. The text has an attention of its own: sharing one softmax with the patches loses the binding of words.
 """
@@ -18,6 +19,9 @@ from torch.nn import functional as F
 from sora_eval.generator.reference.autoencoder import CHUNK
 from sora_eval.generator.reference.text import LENGTH, TextEncoder, attend
 
+_PLACE_WAVES = 3
+TOLD = 6
+"""What the words are taught to tell of a colour's thing: x, y and size in the first and in the last frame."""
 PATCH = 2
 """Latent positions per patch, across and down."""
 
@@ -35,6 +39,7 @@ class TransformerConfig:
     text_length: int = LENGTH
     words: int = 512
     actions: int = 6
+    placed: bool = False
 
 
 class Transformer(nn.Module):
@@ -48,6 +53,9 @@ class Transformer(nn.Module):
             config.words, config.text_width, config.text_depth, config.heads, config.text_length, pooled=d
         )
         self.enter = nn.Linear(patch, d)
+        if config.placed:
+            self.place = nn.Linear(4 * _PLACE_WAVES, d, bias=False)
+            self.told = nn.Linear(config.text_width, TOLD)
         self.level = nn.Sequential(nn.Linear(128, d), nn.SiLU(), nn.Linear(d, d))
         self.action = nn.Parameter(torch.zeros(CHUNK, config.actions, d))
         self.modulate = nn.Linear(d, 6 * d)
@@ -74,6 +82,8 @@ class Transformer(nn.Module):
         b, k, _, h, w = z.shape
         words, known, pooled = text
         x = self.enter(patches(z))  # [B, K, S, D]
+        if self.config.placed:
+            x = x + self.place(_places(h // PATCH, w // PATCH, z.device))
         level = self.level(_waves(t, 128).to(x.dtype)) + pooled[:, None]  # [B, K, D]
         if actions is not None:
             level = level + _acted(self.action, actions)
@@ -170,6 +180,15 @@ def _waves(t: Tensor, width: int) -> Tensor:
     frequencies = torch.exp(-math.log(10_000) * torch.arange(width // 2, device=t.device) / (width // 2))
     angles = 1000 * t[..., None].float() * frequencies
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+def _places(rows: int, columns: int, where: torch.device) -> Tensor:
+    """Return sinusoids [S, 12] of where in the frame each patch is: rotary positions tell only what is beside what."""
+    y = (2 * torch.arange(rows, device=where) + 1) / rows - 1
+    x = (2 * torch.arange(columns, device=where) + 1) / columns - 1
+    at = torch.cartesian_prod(y, x).reshape(-1, 2, 1)  # [S, 2, 1] in -1..1
+    angles = at * (math.pi / 2) * 2.0 ** torch.arange(_PLACE_WAVES, device=where)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
 
 def _acted(table: Tensor, actions: Tensor) -> Tensor:

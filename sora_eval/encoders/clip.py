@@ -67,6 +67,7 @@ class TextImageEncoder:
 
 _PUBLIC: Mapping[str, str] = {"clip-b-32": "ViT-B-32-quickgelu", "clip-l-14": "ViT-L-14-quickgelu"}
 """OpenAI's networks were trained with the quick GELU; without it their vectors are slightly, silently wrong."""
+NAMES: tuple[str, ...] = (world_clip.NAME, *_PUBLIC)
 
 
 def load(name: str, path: str | None = None) -> TextImageEncoder:
@@ -79,7 +80,7 @@ def load(name: str, path: str | None = None) -> TextImageEncoder:
     if name == world_clip.NAME:
         return _world(weights.bundled(name, path))
     if name not in _PUBLIC:
-        raise unknown("text and image encoder", name, [world_clip.NAME, *_PUBLIC])
+        raise unknown("text and image encoder", name, NAMES)
     file = weights.locate(name, path)
     return from_file(name, _PUBLIC[name], file, weights.verify(name, file))
 

@@ -44,12 +44,12 @@ class _Kind:
 
 
 KINDS: Mapping[str, _Kind] = {
-    "world-video": _Kind(WorldVideo, WorldVideoJob, lambda n: {"config": asdict(n.config)}, 5000),
+    "world-video": _Kind(WorldVideo, WorldVideoJob, lambda n: {"config": asdict(n.config)}, 1600),
     world_clip.NAME: _Kind(
         world_clip.build,
         lambda n, s, seed: world_clip.WorldClipJob(n, s, seed, world_vocabulary()),
         lambda n: {"words": world_vocabulary().words},
-        3000,
+        1500,
     ),
     perceptual.NAME: _Kind(perceptual.WorldPerceptual, perceptual.PerceptualJob, lambda n: {}, 1500),
 }

@@ -33,8 +33,11 @@ from sora_eval.video import resize, write_png
 
 NAME = "lpips-world"
 SIDE = 64
+LEAST_SIDE = 32
+"""The smallest frame that every backbone can read."""
 _MILD, _STRONG = 0.3, 0.6
 _STANDARD: Mapping[str, str] = {"lpips-alex": "alex", "lpips-vgg": "vgg", "lpips-squeeze": "squeeze"}
+NAMES: tuple[str, ...] = (NAME, *_STANDARD)
 _BATCH, _AT_ONCE = 16, 64
 
 
@@ -55,10 +58,12 @@ class Perceptual:
         """Return the distance [T] of each pair of frames uint8 [T, H, W, 3]; LPIPS is made for 64 pixels a side and more.
 
         Raises:
-            ValueError: the shapes differ.
+            ValueError: the shapes differ, or frames are too small.
         """
         if a.shape != b.shape or a.ndim != 4:
             raise ValueError(f"frames must have the same shape [T, H, W, 3], got {a.shape} and {b.shape}")
+        if min(a.shape[1:3]) < LEAST_SIDE:
+            raise ValueError(f"{self.name} needs {LEAST_SIDE} pixels a side, frames are {a.shape[2]} x {a.shape[1]}")
         found = []
         for i in range(0, len(a), _AT_ONCE):
             with torch.inference_mode():
@@ -88,7 +93,7 @@ def load(name: str, path: str | None = None) -> Perceptual:
     if name == NAME:
         return _world(weights.bundled(name, path))
     if name not in _STANDARD:
-        raise unknown("perceptual distance", name, [NAME, *_STANDARD])
+        raise unknown("perceptual distance", name, NAMES)
     file = weights.locate(name, path)
     digest = weights.verify(name, file)
     network = module(_STANDARD[name], pretrained=True)

@@ -54,9 +54,13 @@ class VideoEncoder:
         """
         rest = iter(clips)
         while some := [self.prepare(v) for v in islice(rest, batch)]:
-            with torch.inference_mode():
-                found = self.network(torch.stack(some))
-            yield found.double().numpy()
+            yield self.encode(torch.stack(some))
+
+    def encode(self, clips: Tensor) -> Floats:
+        """Return the features [B, d] of clips that were prepared, [B, 3, T, H, W]."""
+        with torch.inference_mode():
+            found: Floats = self.network(clips).double().numpy()
+        return found
 
     def prepare(self, clip: Video) -> Tensor:
         """Return a clip as the network takes it, [3, T, H, W].

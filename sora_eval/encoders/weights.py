@@ -147,7 +147,13 @@ ENTRIES: tuple[Entry, ...] = (
 
 
 BUNDLED = Path(__file__).parent / "bundled"
-"""Where the encoders lie that we trained: world-video, world-clip, lpips-world."""
+"""Where the encoders lie that we trained."""
+ENCODERS: Mapping[str, str] = {
+    "world-video": "world-FVD, world-KVD",
+    "world-clip": "CLIPSIM and consistency, in the world's words",
+    "lpips-world": "a perceptual distance of pictures",
+}
+"""Those encoders, and what they are for."""
 
 
 def bundled(name: str, path: str | None = None) -> Path:
@@ -164,6 +170,17 @@ def bundled(name: str, path: str | None = None) -> Path:
             f"this copy of sora-eval lacks the weights of {name}: sora-eval train encoder={name} makes them"
         )
     return found
+
+
+def files_of(encoder: str) -> list[Path]:
+    """Return the files of an encoder's weights.
+
+    Raises:
+        AbsentWeightsError: one is nowhere on this machine.
+    """
+    if encoder in ENCODERS:
+        return [bundled(encoder)]
+    return [locate(name) for name in ((encoder, f"{encoder}-probe") if encoder == "vjepa" else (encoder,))]
 
 
 def entry(name: str) -> Entry:
@@ -228,14 +245,19 @@ def verify(name: str, path: Path) -> str:
     Raises:
         ConfigError: it is not the one that the registry has.
     """
-    found, total = entry(name), hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            total.update(block)
-    digest = total.hexdigest()
+    found, digest = entry(name), sha256(path)
     if not digest.startswith(found.sha256):
         raise ConfigError(f"{path} is not {found.file}: its SHA-256 is {digest[:16]}..., not {found.sha256[:16]}...")
     return digest
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    total = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            total.update(block)
+    return total.hexdigest()
 
 
 def fetch(name: str) -> Path:

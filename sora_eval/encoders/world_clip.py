@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,12 +26,15 @@ from sora_eval.learning.words import Vocabulary
 from sora_eval.pictures import contact_sheet
 from sora_eval.types import Frames
 from sora_eval.video import resize, write_png
+from sora_eval.world.families import FAMILIES
 
 NAME = "world-clip"
 SIDE = 64
 CONTEXT, IDS = 64, 512
 """The longest text in words, and how many ids there are: the last one ends every text."""
 _CLIPS, _FRAMES = 24, 2
+_LONG = 9
+"""Frames from which on a clip's event is over well before its end."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,10 @@ def pixels(frames: Frames) -> Tensor:
 
 
 class WorldClipJob:
-    """Match clips with captions; every clip comes with its mirror image, so that left and right have to be told apart."""
+    """Match clips with captions; every clip comes with its mirror image, so that left and right have to be told apart.
+
+    Where something changes for good, half of the clips are only their beginning or end, with a sentence that says the state.
+    """
 
     def __init__(self, network: nn.Module, shards: Sequence[Shard], seed: int, words: Vocabulary) -> None:
         open_clip: Any = importlib.import_module("open_clip")
@@ -89,10 +96,18 @@ class WorldClipJob:
         shard = self._shards[int(rng.integers(len(self._shards)))]
         clips = shard.frames()
         chosen = rng.choice(len(clips), size=min(_CLIPS, len(clips)), replace=False)
-        at = [np.sort(rng.integers(clips.shape[1], size=_FRAMES)) for _ in chosen]
-        seen = torch.stack([pixels(clips[i][t]) for i, t in zip(chosen, at, strict=True)])
         items = [shard.items[i] for i in chosen]
-        texts = [_caption(item, rng) for item in (*items, *(mirrored(i) for i in items))]
+        states = [_state(item, clips.shape[1], rng) for item in items]
+        at = [_moments(state, clips.shape[1], rng) for state in states]
+        seen = torch.stack([pixels(clips[i][t]) for i, t in zip(chosen, at, strict=True)])
+        pairs = [
+            (item, state)
+            for turned in (items, map(mirrored, items))
+            for item, state in zip(turned, states, strict=True)
+        ]
+        texts = [
+            _caption(item, rng) if s is None else FAMILIES[item.family].states(item.params)[s] for item, s in pairs
+        ]
         return torch.cat([seen, seen.flip(-1)]).to(self._device), texts
 
     def loss(self, step: int, rank: int = 0) -> tuple[Tensor, dict[str, float]]:
@@ -113,6 +128,19 @@ class WorldClipJob:
         """Write the frames of a batch."""
         seen, _ = self.batch(0)
         write_png(path, contact_sheet(list(to_uint8(seen[:8])), columns=_FRAMES))
+
+
+def _state(item: Item, frames: int, rng: np.random.Generator) -> int | None:
+    """Return 0 or 1 for a clip of which only the state before or after its event is to be shown, else None."""
+    if frames < _LONG or not hasattr(FAMILIES[item.family], "states") or rng.random() < 0.5:
+        return None
+    return int(rng.integers(2))
+
+
+def _moments(state: int | None, frames: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    if state is None:
+        return np.sort(rng.integers(frames, size=_FRAMES))
+    return np.array([0, 1] if state == 0 else [frames - 2, frames - 1])
 
 
 def _caption(item: Item, rng: np.random.Generator) -> str:

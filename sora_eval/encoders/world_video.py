@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,11 +23,10 @@ from sora_eval.learning.muon import Muon
 from sora_eval.learning.shards import Shard
 from sora_eval.learning.tensors import to_tensor, to_uint8
 from sora_eval.pictures import contact_sheet
-from sora_eval.tracking.world import membership
+from sora_eval.tracking.colours import states_of
 from sora_eval.types import Floats, Frames
 from sora_eval.video import resize, write_png
 from sora_eval.world.families import FAMILIES
-from sora_eval.world.palette import COLOURS
 
 SIDE, FRAMES, FEATURES = 64, 16, 64
 DAMAGES: tuple[str, ...] = ("blur", "noise", "held", "shuffled", "backwards")
@@ -197,17 +195,3 @@ def _seen(frames: Frames, kind: str, severity: float, rng: np.random.Generator) 
         return frames
     seeds = rng.integers(2**31, size=len(frames))
     return np.stack([distorted(f, kind, _SPATIAL * severity, int(s)) for f, s in zip(frames, seeds, strict=True)])
-
-
-def states_of(frames: Frames) -> Floats:
-    """Return for each palette colour and frame [8, T, 3]: the root of the frame's share that it covers, and its centre x, y in 0..1."""
-    t, h, w, _ = frames.shape
-    index, weight = membership(np.asarray(frames).reshape(t * h, w, 3))
-    one: NDArray[np.bool_] = index[None] == np.arange(len(COLOURS))[:, None, None]
-    mass = np.where(one, weight, 0.0).reshape(len(COLOURS), t, h, w)
-    total = mass.sum(axis=(2, 3))
-    safe = np.maximum(total, 1e-9)
-    x = (mass.sum(axis=2) * ((np.arange(w) + 0.5) / w)).sum(axis=2) / safe
-    y = (mass.sum(axis=3) * ((np.arange(h) + 0.5) / h)).sum(axis=2) / safe
-    there = total > 2
-    return np.stack([np.sqrt(total / (h * w)) * there, x * there, y * there], axis=-1)

@@ -7,6 +7,7 @@ processes merge exactly.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
@@ -20,6 +21,7 @@ GROUPS = 20
 """Parts of a set that the jackknife leaves out in turn."""
 _LEAST_SHARE = 0.4
 _ORDERS = 4
+_WELL = 1e-2
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,9 @@ def distance(x: Moments, y: Moments) -> float:
     return max(float(found), 0.0)
 
 
-def estimate(x: Sequence[Moments], y: Sequence[Moments], level: float = 0.95, seed: int = 0) -> FrechetEstimate:
+def estimate(
+    x: Sequence[Moments], y: Sequence[Moments], level: float = 0.95, seed: int = 0, paired: bool = False
+) -> FrechetEstimate:
     """Return the distance with its bias removed and an interval, from moments of disjoint groups of both sets.
 
     Each group is left out in turn (Tukey's delete-a-group jackknife, for either set by itself): the plug-in's bias falls as 1 / n, so that
@@ -124,25 +128,32 @@ def estimate(x: Sequence[Moments], y: Sequence[Moments], level: float = 0.95, se
 
     The extrapolated value is the intercept of a line through plug-ins over 1 / n (Chong and Forsyth 2020, arXiv:1911.07023).
 
-    x, y: moments of at least 2 groups each, of about equal size; GROUPS are customary.
-    Raises ValueError for fewer groups or unequal d.
+    x, y: moments of at least 2 groups each, of about equal size; GROUPS are customary. paired: group k of both is of the same scenes, so
+    both lose it at once; equal sets are 0 apart then, with no spread.
+    Raises ValueError for fewer groups, unequal d, or pairs of unequal number.
     """
     for name, groups in (("x", x), ("y", y)):
         if len(groups) < 2 or sum(g.n for g in groups) - max(g.n for g in groups) < 2:
             raise ValueError(f"{name} must have at least 2 groups of clips and 2 clips without any one of them")
+    if paired and len(x) != len(y):
+        raise ValueError(f"paired sets must have the same groups, got {len(x)} and {len(y)}")
     whole_x, whole_y = merge(x), merge(y)
     full, sizes = distance(whole_x, whole_y), (whole_x.n, whole_y.n)
     if min(m.n - max(g.n for g in groups) for m, groups in ((whole_x, x), (whole_y, y))) <= whole_x.mean.size:
         return FrechetEstimate(full, np.nan, np.nan, np.nan, np.nan, sizes)
     corrected, variance = full, 0.0
-    for parts, other in ((x, whole_y), (y, whole_x)):
-        k = len(parts)
-        left = np.array([distance(rest, other) for rest in _without_each(parts)])
+    every_x, every_y = ([m] * len(other) for m, other in ((whole_x, y), (whole_y, x)))
+    without = [(_without_each(x), _without_each(y))]
+    if not paired:
+        without = [(_without_each(x), every_y), (every_x, _without_each(y))]
+    for some in without:
+        left = np.array([distance(a, b) for a, b in zip(*some, strict=True)])
+        k = len(left)
         corrected -= (k - 1) * (left.mean() - full)
         variance += (k - 1) / k * np.square(left - left.mean()).sum()
     reach = float(stats.norm.ppf(0.5 + level / 2)) * np.sqrt(variance)
     low, high = float(corrected - reach), float(corrected + reach)
-    return FrechetEstimate(full, float(corrected), low, high, _extrapolated(x, y, seed), sizes)
+    return FrechetEstimate(full, float(corrected), low, high, _extrapolated(x, y, seed, paired), sizes)
 
 
 def merge(parts: Iterable[Moments]) -> Moments:
@@ -156,10 +167,21 @@ def grouped(x: Floats, groups: int = GROUPS) -> list[Moments]:
 
 
 def _triangle(rows: Floats) -> Floats:
-    """Return a factor with the same product `rows^T rows`, never taller than wide."""
-    if rows.shape[0] > rows.shape[1]:
-        return np.asarray(np.linalg.qr(rows, mode="r"))
-    return np.asarray(rows)
+    """Return a factor with the same product `rows^T rows`, never taller than wide.
+
+    Cholesky's takes a third of the time of QR, and squares the condition of the rows: it is kept only where that costs no more than four
+    of sixteen digits.
+    """
+    n, d = rows.shape
+    if n <= d:
+        return np.asarray(rows)
+    if n >= 2 * d:
+        with suppress(np.linalg.LinAlgError):
+            found = np.linalg.cholesky(rows.T @ rows).T
+            steps = np.diagonal(found)
+            if steps.min() > _WELL * steps.max():
+                return np.asarray(found)
+    return np.asarray(np.linalg.qr(rows, mode="r"))
 
 
 def _without_each(parts: Sequence[Moments]) -> Iterable[Moments]:
@@ -172,7 +194,7 @@ def _without_each(parts: Sequence[Moments]) -> Iterable[Moments]:
     yield before[-2]
 
 
-def _extrapolated(x: Sequence[Moments], y: Sequence[Moments], seed: int) -> float:
+def _extrapolated(x: Sequence[Moments], y: Sequence[Moments], seed: int, paired: bool) -> float:
     """Return the intercept of plug-ins over 1 / n, where growing shares of the groups stand for growing sets."""
     rng = np.random.default_rng(seed)
     k = min(len(x), len(y))
@@ -181,6 +203,8 @@ def _extrapolated(x: Sequence[Moments], y: Sequence[Moments], seed: int) -> floa
     inverse, found = [], []
     for _ in range(_ORDERS):
         orders = [rng.permutation(len(groups))[:k] for groups in (x, y)]
+        if paired:
+            orders[1] = orders[0]
         runs = [
             list(accumulate((groups[i] for i in order), Moments.merged))
             for groups, order in zip((x, y), orders, strict=True)

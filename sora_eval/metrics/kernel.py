@@ -49,38 +49,55 @@ def mmd(x: Floats, y: Floats, kernel: Kernel) -> float:
     return _mmd(xx, yy, xy, own_x, own_y, len(x), len(y), kernel)
 
 
-def estimate(x: Floats, y: Floats, kernel: Kernel, groups: int = GROUPS, level: float = 0.95) -> KernelEstimate:
+def estimate(
+    x: Floats, y: Floats, kernel: Kernel, groups: int = GROUPS, level: float = 0.95, paired: bool = False
+) -> KernelEstimate:
     """Return `mmd` with an interval from a delete-a-group jackknife: every `groups`-th row of either set is left out in turn.
 
-    Raises ValueError for NaN or infinity, fewer than 3 rows, or unequal d.
+    paired: row i of both sets is of one scene. Then a clip and its partner depend on each other: an unbiased value leaves their product out
+    (the U-statistic of pairs, Gretton et al. 2012, lemma 6), a group leaves both sets at once, and equal sets are 0 apart.
+
+    Raises ValueError for NaN or infinity, fewer than 3 rows, unequal d, or pairs of unequal number.
     """
     x, y = _checked(x, y)
-    if min(len(x), len(y)) < 3:
-        raise ValueError(f"x and y must have at least 3 rows for an interval, got {len(x)} and {len(y)}")
+    n, m = len(x), len(y)
+    if min(n, m) < 3:
+        raise ValueError(f"x and y must have at least 3 rows for an interval, got {n} and {m}")
+    if paired and n != m:
+        raise ValueError(f"paired sets must have the same number of rows, got {n} and {m}")
     xx, yy, xy, own_x, own_y = _sums(x, y, kernel, groups)
-    value = _mmd(xx.sum(), yy.sum(), xy.sum(), own_x.sum(), own_y.sum(), len(x), len(y), kernel)
+    pairs = n if paired and kernel.unbiased else 0
+    apart = np.zeros(groups)
+    if pairs:
+        apart = _raised((x * y).sum(axis=1), x.shape[1], kernel) @ _members(n, groups)
+    value = _mmd(xx.sum(), yy.sum(), xy.sum() - apart.sum(), own_x.sum(), own_y.sum(), n, m, kernel, pairs)
     variance = 0.0
-    for of_x in (True, False):
-        n = len(x) if of_x else len(y)
-        k = min(groups, n)
+    for of_x, of_y in ((True, True),) if paired else ((True, False), (False, True)):
+        k = min(groups, n if of_x else m)
         left = []
         for g in range(k):
-            fewer = n - len(range(g, n, groups))
             # A group's products with all the others leave with it, and its products with itself only once.
-            if of_x:
-                parts = (_without(xx, g), yy.sum(), xy.sum() - xy[g].sum(), own_x.sum() - own_x[g], own_y.sum())
-                left.append(_mmd(*parts, fewer, len(y), kernel))
-            else:
-                parts = (xx.sum(), _without(yy, g), xy.sum() - xy[:, g].sum(), own_x.sum(), own_y.sum() - own_y[g])
-                left.append(_mmd(*parts, len(x), fewer, kernel))
+            fewer_n, fewer_m = (v - len(range(g, v, groups)) * out for v, out in ((n, of_x), (m, of_y)))
+            cross = xy.sum() - of_x * xy[g].sum() - of_y * xy[:, g].sum() + of_x * of_y * xy[g, g]
+            parts = (
+                _without(xx, g) if of_x else xx.sum(),
+                _without(yy, g) if of_y else yy.sum(),
+                cross - (apart.sum() - apart[g]),
+                own_x.sum() - of_x * own_x[g],
+                own_y.sum() - of_y * own_y[g],
+            )
+            left.append(_mmd(*parts, fewer_n, fewer_m, kernel, fewer_n if pairs else 0))
         variance += (k - 1) / k * float(np.square(np.array(left) - np.mean(left)).sum())
     reach = float(stats.norm.ppf(0.5 + level / 2)) * variance**0.5
-    return KernelEstimate(value, value - reach, value + reach, (len(x), len(y)))
+    return KernelEstimate(value, value - reach, value + reach, (n, m))
 
 
-def _mmd(xx: float, yy: float, xy: float, own_x: float, own_y: float, n: int, m: int, kernel: Kernel) -> float:
+def _mmd(
+    xx: float, yy: float, xy: float, own_x: float, own_y: float, n: int, m: int, kernel: Kernel, pairs: int = 0
+) -> float:
+    """Return the discrepancy from sums of products; pairs: how many products of partners are not in xy."""
     if kernel.unbiased:
-        found = (xx - own_x) / (n * (n - 1)) + (yy - own_y) / (m * (m - 1)) - 2 * xy / (n * m)
+        found = (xx - own_x) / (n * (n - 1)) + (yy - own_y) / (m * (m - 1)) - 2 * xy / (n * m - pairs)
     else:
         found = xx / n**2 + yy / m**2 - 2 * xy / (n * m)
     return float(kernel.scale * found)

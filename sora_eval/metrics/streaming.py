@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -63,7 +64,15 @@ class FeatureStatistics:
 
     def sample(self) -> Floats:
         """Return the features [m, d] that were kept, in the order of their positions; m is at most MOST."""
-        return np.array([self._kept[p] for p in sorted(self._kept)], np.float64)
+        return self.at(self.positions())
+
+    def positions(self) -> list[int]:
+        """Return the positions of the features that were kept, in order."""
+        return sorted(self._kept)
+
+    def at(self, positions: Sequence[int]) -> Floats:
+        """Return the features [m, d] of clips that were kept."""
+        return np.array([self._kept[p] for p in positions], np.float64)
 
     def merge(self, other: FeatureStatistics) -> None:
         """Take in what another process has of other positions of the same set."""

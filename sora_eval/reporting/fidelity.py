@@ -1,12 +1,81 @@
-"""Figures of fidelity as a table."""
+"""Figures of fidelity as tables: of one set, and of a run's generators side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
-from sora_eval.dose import SEVERITIES, Response
-from sora_eval.fidelity import Measure
-from sora_eval.reporting.text import pipe
+from sora_eval.errors import ConfigError
+from sora_eval.reporting.text import escape, pipe
+from sora_eval.store import read_json, write_json
+from sora_eval.types import Measure
+
+FILE = "fidelity.json"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A metric of several generators. better: which way is good. cells: (value, interval, why there is none), each perhaps ""."""
+
+    metric: str
+    better: str
+    cells: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The measures of a suite: generators, a line per metric, why others have none at all, and each metric's protocol."""
+
+    generators: tuple[str, ...]
+    lines: tuple[Line, ...]
+    missing: tuple[tuple[str, str], ...]
+    protocols: tuple[tuple[str, str], ...]
+
+
+def sheet(found: Mapping[str, Sequence[Measure]], generators: Sequence[str]) -> Sheet:
+    """Return the measures of a suite, with generators in a given order."""
+    shown = tuple(g for g in generators if g in found)
+    by_name = {g: {m.metric: m for m in found[g]} for g in shown}
+    every = {m.metric: m for g in reversed(shown) for m in reversed(found[g])}
+    metrics = dict.fromkeys(m.metric for g in shown for m in found[g])
+    lines = [
+        Line(k, "higher" if every[k].higher_is_better else "lower", tuple(_cell(by_name[g].get(k)) for g in shown))
+        for k in metrics
+    ]
+    kept = tuple(line for line in lines if any(value for value, _, _ in line.cells))
+    missing: dict[str, list[str]] = {}
+    for line in lines:
+        if line not in kept:
+            missing.setdefault("; ".join(dict.fromkeys(why for _, _, why in line.cells if why)), []).append(line.metric)
+    said = {m.metric: m.protocol for g in shown for m in found[g] if m.protocol}
+    names = [line.metric for line in kept]
+    absent = tuple((_several(some), why) for why, some in missing.items())
+    return Sheet(shown, kept, absent, tuple((k, said[k]) for k in names if k in said))
+
+
+def _several(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _cell(measure: Measure | None) -> tuple[str, str, str]:
+    if measure is None:
+        return "", "", ""
+    if measure.value is None:
+        return "", "", measure.reason
+    span = "" if measure.low is None or measure.high is None else f"[{measure.low:.3g}, {measure.high:.3g}]"
+    return f"{measure.value:.3g}", span, ""
+
+
+def markdown(shown: Sheet) -> str:
+    """Return a suite's measures as Markdown."""
+    head = ["metric", "better", *shown.generators]
+    cells = [
+        [x.metric, x.better, *(f"{v} {span}".strip() or "unavailable" for v, span, _ in x.cells)] for x in shown.lines
+    ]
+    missing = [f"- {escape(names)}: {escape(why)}" for names, why in shown.missing]
+    return "\n".join([pipe(head, cells), *(["", "Not measured:", "", *missing] if missing else [])])
 
 
 def table(rows: Sequence[Measure]) -> str:
@@ -22,12 +91,27 @@ def table(rows: Sequence[Measure]) -> str:
     return "\n".join([pipe(head, cells), "", *protocols])
 
 
-def dose_table(rows: Sequence[Response]) -> str:
-    """Return responses as Markdown: a row per encoder and damage, the value at each severity, and how steadily it grows."""
-    head = ["encoder", "damage", *(f"{s:g}" for s in SEVERITIES), "Spearman", ""]
-    cells = []
-    for r in rows:
-        told = ("" if r.claimed else "not claimed") if r.good else "missed"
-        values = [f"{v:.3g}" for v in r.values]
-        cells.append([r.encoder, f"{r.damage.name} ({r.damage.kind})", *values, f"{r.rho:.2f}", told])
-    return pipe(head, cells)
+def write_measures(folder: Path, found: Mapping[str, Mapping[str, Sequence[Measure]]]) -> None:
+    """Keep the measures of a run, by suite and generator, in its folder."""
+    told = {s: {g: [asdict(m) for m in some] for g, some in by.items()} for s, by in found.items()}
+    write_json(folder / FILE, told)
+
+
+def read_measures(folder: Path) -> dict[str, dict[str, list[Measure]]]:
+    """Return the measures in a run's folder, {} where there are none.
+
+    Raises:
+        ConfigError: they can't be read.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return {}
+    found: dict[str, Any] = read_json(path)
+    try:
+        return {s: {g: [_measure(m) for m in some] for g, some in by.items()} for s, by in found.items()}
+    except (TypeError, AttributeError, KeyError) as error:
+        raise ConfigError(f"{path}: no measures of fidelity ({error}); run the same command again") from error
+
+
+def _measure(values: Mapping[str, Any]) -> Measure:
+    return Measure(**{**values, "n": tuple(values["n"])})

@@ -10,6 +10,7 @@ from typing import Any
 
 from sora_eval import __version__
 from sora_eval.reporting import plots
+from sora_eval.reporting.fidelity import Sheet
 from sora_eval.reporting.players import Player
 from sora_eval.reporting.run import Run
 from sora_eval.reporting.summary import KINDS, N_BOOT, Cell, Reason, Summary
@@ -109,6 +110,7 @@ class Page:
     player_probes: tuple[str, ...]
     rows: int
     model_clips: int
+    fidelity: Mapping[str, Sheet]
     version: str = __version__
     n_boot: int = N_BOOT
     colours: int = plots.COLOURS
@@ -126,8 +128,14 @@ class Page:
         return plots.shape(index)
 
 
-def make_page(run: Run, summary: Summary, players: Sequence[Player], references: Sequence[Player]) -> Page:
-    """Return the page of a run."""
+def make_page(
+    run: Run,
+    summary: Summary,
+    players: Sequence[Player],
+    references: Sequence[Player],
+    fidelity: Mapping[str, Sheet] | None = None,
+) -> Page:
+    """Return the page of a run. fidelity: measures by suite, "" for all of them."""
     scale = plots.axis(summary.cells)
     heads = _heads(summary)
     order = {(s, p): i for i, (s, p) in enumerate((s, p) for s in summary.suites for p in summary.probes(s))}
@@ -152,6 +160,7 @@ def make_page(run: Run, summary: Summary, players: Sequence[Player], references:
         player_probes=tuple(dict.fromkeys(f"{p.row.suite}/{p.row.probe}" for p in shown)),
         rows=len(run.rows),
         model_clips=sum(r.kind == "model" for r in run.rows),
+        fidelity=dict(fidelity or {}),
     )
 
 

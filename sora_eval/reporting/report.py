@@ -14,6 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from sora_eval.errors import ConfigError
+from sora_eval.reporting import fidelity
 from sora_eval.reporting.page import Page, command, make_page, title
 from sora_eval.reporting.players import choose, choose_references, clips_of, make_players
 from sora_eval.reporting.run import read_run
@@ -40,10 +41,12 @@ def write_report(run: Path, players_per_probe: int = 3) -> Path:
     wanted = choose(found.rows, players_per_probe)
     references = choose_references(found.rows) if players_per_probe else []
     players = make_players(run, wanted, references, found.rows)
-    page = make_page(found, summary, *players)
+    sheets = {s: fidelity.sheet(by, summary.generators) for s, by in fidelity.read_measures(run).items()}
+    page = make_page(found, summary, *players, sheets)
+    tables = {s: fidelity.markdown(some) for s, some in sheets.items()}
     clips = {name: clip.base64 for name, clip in clips_of([*players[0], *players[1]]).items()}
     _write(run / "summary.json", json.dumps(summary.to_json(), indent=1, allow_nan=False) + "\n")
-    _write(run / "report.md", markdown(summary, title(summary), command(found.manifest), found.problems))
+    _write(run / "report.md", markdown(summary, title(summary), command(found.manifest), found.problems, tables))
     _write(run / "report.html", render(page, clips))
     return run / "report.html"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sora_eval.reporting.summary import Cell, Summary, summarise
 from sora_eval.types import ScoreRow
@@ -59,8 +59,11 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def markdown(summary: Summary, title: str, command: str, problems: Sequence[str]) -> str:
-    """Return the tables of the report as Markdown, the command that made them above."""
+def markdown(
+    summary: Summary, title: str, command: str, problems: Sequence[str], fidelity: Mapping[str, str] | None = None
+) -> str:
+    """Return the tables of the report as Markdown, the command that made them above. fidelity: tables by suite, "" for all."""
+    fidelity = fidelity or {}
     parts = [f"# {escape(title)}", "Made by:", fence(command)]
     if problems:
         parts += ["## Problems", "\n".join(f"- {escape(p)}" for p in problems)]
@@ -77,8 +80,12 @@ def markdown(summary: Summary, title: str, command: str, problems: Sequence[str]
             [g, summary.kind(g), score(overall), *(score(summary.get(g, s)) for s in suites), unjudgeable(overall)]
         )
     parts.append(pipe(["generator", "kind", "overall", *suites, "unjudged"], rows))
+    if "" in fidelity:
+        parts += ["## Fidelity", fidelity[""]]
     for suite in suites:
         parts += [f"## {escape(suite)}", pipe(*_suite(summary, suite))]
+        if suite in fidelity:
+            parts += [f"### {escape(suite)}: fidelity", fidelity[suite]]
     reasons = [[r.generator, r.suite, r.probe, r.reason, str(r.count)] for r in summary.reasons]
     if reasons:
         parts += [

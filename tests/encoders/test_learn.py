@@ -15,6 +15,7 @@ from sora_eval.encoders.learn import EncoderPlan, learn
 from sora_eval.encoders.world_video import DAMAGES, WorldVideo
 from sora_eval.errors import ConfigError
 from sora_eval.learning import files, shards
+from sora_eval.tracking.colours import states_of
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def test_an_encoder_is_trained_and_goes_on(data: Path, tmp_path: Path, capsys: p
 def test_states_are_where_the_colours_are() -> None:
     frames = np.full((2, 64, 64, 3), 200, np.uint8)
     frames[0, 16:32, 8:24] = (222, 40, 38)
-    found = world_video.states_of(frames)
+    found = states_of(frames)
     assert found.shape == (8, 2, 3)
     assert found[0, 0] == pytest.approx([0.25, 16 / 64, 24 / 64], abs=0.02)
     assert not found[1:].any()
@@ -71,7 +72,7 @@ def test_a_batch_repeats_itself_and_agrees_with_its_states(data: Path) -> None:
     for clip, severity, state in zip(clips, severities, states, strict=True):
         if severity[:2].sum() == 0:
             frames = ((clip + 1) * 127.5).round().byte().permute(1, 2, 3, 0).numpy()
-            assert world_video.states_of(frames) == pytest.approx(state.numpy(), abs=1e-4)
+            assert states_of(frames) == pytest.approx(state.numpy(), abs=1e-4)
 
 
 def test_features_do_not_depend_on_what_is_beside_a_clip() -> None:

@@ -124,7 +124,12 @@ def test_only_plain_tensors_are_read(tmp_path: Path) -> None:
 
 def test_the_command(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "list"]) == 0
-    assert capsys.readouterr().out.count("absent") == len(weights.ENTRIES)
+    told = capsys.readouterr().out
+    assert sum(line.split()[1] == "absent" for line in told.splitlines()[::2]) == len(weights.ENTRIES)
+    assert [line.split()[:2] for line in told.splitlines()[:6:2]] == [[name, "here"] for name in weights.ENCODERS]
+    for action in ("path", "fetch"):
+        assert main(["weights", action, "world-clip"]) == 0
+        assert capsys.readouterr().out.strip() == str(weights.bundled("world-clip"))
     path = put(home / "sora-eval" / "i3d" / "i3d_pretrained_400.pt")
     assert main(["weights", "path", "i3d"]) == 0
     assert capsys.readouterr().out.strip() == str(path)

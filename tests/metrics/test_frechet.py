@@ -42,6 +42,17 @@ def test_shift_adds_its_square_and_order_does_not_matter() -> None:
     assert frechet_distance(x, y) == pytest.approx(frechet_distance(y, x), rel=1e-9)
 
 
+@pytest.mark.parametrize("spread", [1.0, 1e-3, 0.0])
+def test_tall_sets_keep_their_digits(spread: float) -> None:
+    rng = np.random.default_rng(0)
+    scale = np.where(np.arange(12) < 6, 1.0, spread)
+    x, y = (rng.normal(size=(60, 12)) * scale for _ in range(2))
+    wide = [np.linalg.qr(v - v.mean(axis=0), mode="r") for v in (x, y)]
+    sure = [Moments(60, v.mean(axis=0), r) for v, r in zip((x, y), wide, strict=True)]
+    assert frechet_distance(x, y) == pytest.approx(distance(*sure), rel=1e-10)
+    assert frechet_distance(x, x) < 1e-12
+
+
 def test_rotation_of_both_changes_nothing() -> None:
     rng = np.random.default_rng(2)
     x, y = rng.normal(size=(40, 6)), rng.normal(1, 3, size=(50, 6))
@@ -118,6 +129,26 @@ def test_real_against_real_is_zero_within_its_interval() -> None:
     assert found.low < 0 < found.high
     assert abs(found.extrapolated) < 0.3 * found.plug_in
     assert found.n == (200, 200)
+
+
+def test_pairs_know_that_they_are_pairs() -> None:
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(120, 12))
+    same = estimate(grouped(x), grouped(x), paired=True)
+    assert [same.corrected, same.low, same.high, same.extrapolated] == pytest.approx([0, 0, 0, 0], abs=1e-9)
+    # Treated as two independent sets, pairs come out far too near, and their interval misses the truth.
+    truth = 12 * (np.sqrt(1.25) - 1) ** 2 + 12 * 0.09
+    right = wrong = 0
+    for _ in range(60):
+        x = rng.normal(size=(48, 12))
+        y = x + 0.3 + 0.5 * rng.normal(size=x.shape)
+        mine, theirs = (estimate(grouped(x), grouped(y), paired=p) for p in (True, False))
+        right += mine.low < truth < mine.high
+        wrong += theirs.low < truth < theirs.high
+    assert right >= 53
+    assert wrong <= 10
+    with pytest.raises(ValueError, match="same groups, got 19 and 20"):
+        estimate(grouped(x[:19]), grouped(x), paired=True)
 
 
 def test_with_hardly_more_clips_than_features_nothing_is_corrected() -> None:

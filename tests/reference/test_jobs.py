@@ -1,7 +1,13 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
+import torch
 
 from sora_eval.generator.reference import jobs
 from sora_eval.generator.reference.jobs import Phase, Recipe
+from sora_eval.learning import shards
+from sora_eval.tracking.colours import states_of
 
 
 def test_the_second_phase_begins_with_its_unit():
@@ -17,3 +23,33 @@ def test_families_get_their_share_and_the_rest_is_even():
     assert total["relation"] == pytest.approx(0.2)
     assert sum(total.values()) == pytest.approx(1)
     assert shown["bite"] == pytest.approx(shown["orbit"])
+
+
+def test_words_are_asked_only_about_colours_that_are_there():
+    places = torch.full((1, 8, 6), torch.nan)
+    places[0, 2] = torch.tensor([-0.5, 0.1, 0.4, 0.5, 0.1, 0.4])
+    places[0, 5] = torch.tensor([0.6, 0.0, 0.4, *[torch.nan] * 3])
+    colour = torch.tensor([[-1, 2, -1, 5, 7]])
+    told = torch.zeros(1, 5, 6)
+    told[0, 1] = places[0, 2]
+    told[0, 3, :3] = places[0, 5, :3]
+    told[0, [0, 2, 4]] = 9.0
+    error, sides = jobs.told_error(told, colour, places)
+    assert error == 0
+    assert sides == 1
+    told[0, 3, 0] = -0.6
+    error, sides = jobs.told_error(told, colour, places)
+    assert error == pytest.approx(1.2**2 / 9)
+    assert sides == 0.5
+
+
+def test_places_are_those_of_the_clips_and_of_their_mirror_images(tmp_path: Path):
+    (shard,) = shards.prepare(tmp_path / "set", 1, 4, 0, 1)
+    found = jobs._places(shard, tmp_path)
+    assert found.shape == (8, 8, 6)
+    mirrored = np.stack([states_of(np.asarray(c)[[0, -1], :, ::-1]) for c in shard.frames()])
+    there = mirrored[..., 0] > 0
+    x = 2 * mirrored[..., 1] - 1
+    assert found[4:, :, [0, 3]][there] == pytest.approx(x[there], abs=1e-5)
+    assert np.isnan(found[4:, :, [0, 3]][~there]).all()
+    assert np.array_equal(jobs._places(shard, tmp_path), found, equal_nan=True)

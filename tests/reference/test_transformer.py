@@ -47,6 +47,11 @@ def test_clips_of_a_batch_do_not_see_each_other(ask):
         assert torch.allclose(whole[i : i + 1], ask(z[i : i + 1], t[i : i + 1], texts[i : i + 1]), atol=1e-5)
 
 
+def test_a_patch_knows_where_in_the_frame_it_is(ask):
+    same = ask(torch.ones(1, 1, 16, 4, 4), torch.full((1, 1), 0.1), ["a red ball"])[0, 0, :, ::2, ::2]
+    assert (same.flatten(1) - same[:, :1, :1].flatten(1)).abs().max(dim=0).values[1:].min() > 1e-4
+
+
 def test_rotary_positions_depend_on_distance_only():
     q, k = torch.randn(1, 1, 1, 48), torch.randn(1, 1, 1, 48)
     turn = rotations(4, 3, 3, 48, torch.device("cpu"))

@@ -52,6 +52,14 @@ def _mouth(way: float) -> Mesh:
     return shapes.to_mesh(Manifold.sphere(BITER_M / 2, 32) - (prism if way > 0 else prism.rotate((0.0, 0.0, 180.0))))
 
 
+def states(params: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a picture shows before and after it has happened, a sentence each."""
+    return (
+        f"A round {params['cookie']} cookie.",
+        f"A {params['cookie']} cookie with a big bite out of its {params['side']} edge.",
+    )
+
+
 def build(
     duration_s: float, *, cookie: str, biter: str, side: str, depth: float, chips: int, style: Mapping[str, Any]
 ) -> Scene:

@@ -37,6 +37,11 @@ def mirrored(params: Mapping[str, Any]) -> Params:
     return {**params, "to": common.OPPOSITE[params["to"]], "style": common.mirrored_style(params["style"])}
 
 
+def states(params: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a picture shows before and after it has happened, a sentence each."""
+    return "An empty white canvas.", common.sentence(f"{common.article(params['paint'])} stroke on a white canvas")
+
+
 def build(
     duration_s: float, *, handle: str, paint: str, to: str, width: str, height: float, style: Mapping[str, Any]
 ) -> Scene:

@@ -50,6 +50,14 @@ def _drop() -> Mesh:
     return shapes.to_mesh(Manifold.batch_hull([low, tip]))
 
 
+def states(params: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a picture shows before and after it has happened, a sentence each."""
+    return (
+        common.sentence(f"{common.article(params['flame'])} flame burns on {common.article(params['candle'])} candle"),
+        common.sentence(f"{common.article(params['candle'])} candle without a flame"),
+    )
+
+
 def build(
     duration_s: float, *, candle: str, flame: str, puff: str, side: str, height: str, style: Mapping[str, Any]
 ) -> Scene:

@@ -6,6 +6,10 @@ A family is a module with four functions over one dictionary of JSON parameters:
     mirrored(params) -> params                  the same scene with left and right exchanged
     build(duration_s, **params) -> Scene        the scene; key frames scale with the duration, physics does not
     caption(params, rng, long=False) -> str     words that state what is to be seen, several phrasings
+
+and, where something changes for good, a fifth one:
+
+    states(params) -> (before, after)           what a picture shows at the beginning and at the end, a sentence each
 """
 
 from __future__ import annotations

@@ -52,6 +52,11 @@ def _pieces(cracks: int, flip: bool) -> tuple[tuple[Vec3, Mesh], ...]:
     return tuple(((-x, y, z), Mesh(m.vertices * mirror, m.faces[:, ::-1])) for (x, y, z), m in found)
 
 
+def states(params: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a picture shows before and after it has happened, a sentence each."""
+    return f"An empty {params['glass']} glass.", f"Pieces of {common.article(params['glass'])} glass on the floor."
+
+
 def build(
     duration_s: float,
     *,

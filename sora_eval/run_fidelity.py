@@ -1,0 +1,61 @@
+"""Fidelity of a run's videos: of every generator against the world's own clips of the same cases, by suite and in all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from sora_eval.collecting import Choice, Clip, Collected, collect
+from sora_eval.fidelity import measures
+from sora_eval.processes import pool
+from sora_eval.types import Case, Measure, ScoreRow
+from sora_eval.world.families import FAMILIES
+
+ALL = ""
+"""The suite that is all suites together."""
+_AT_ONCE = 64
+
+
+def of_run(
+    cases: Sequence[Case], rows: Iterable[ScoreRow], folder: Path, choice: Choice, workers: int = 1
+) -> dict[str, dict[str, list[Measure]]]:
+    """Return measures by suite, ALL first, and generator; the real set are the oracle's clips, without which there is none.
+
+    cases, rows: of the run in `folder`. Clips that no generator delivered are left out.
+    """
+    by_id = {c.id: (i, c) for i, c in enumerate(cases)}
+    rows = [r for r in rows if r.video and (folder / r.video).is_file()]
+    true = {r.case: folder / r.video for r in rows if r.kind == "oracle"}
+    if not true or not choice.metrics:
+        return {}
+    groups: dict[tuple[str, str], list[Clip]] = {}
+    for row in rows:
+        position, case = by_id[row.case]
+        clip = Clip(folder / row.video, position, row.prompt, true.get(row.case), _states(case))
+        groups.setdefault((row.suite, row.generator), []).append(clip)
+    parts = [(key, some[i : i + _AT_ONCE]) for key, some in groups.items() for i in range(0, len(some), _AT_ONCE)]
+    found: dict[tuple[str, str], Collected] = {}
+    work = partial(collect, choice=choice)
+    with pool(workers) as executor:
+        mapped = executor.map if min(workers, len(parts)) > 1 else map
+        for ((suite, generator), _), part in zip(parts, mapped(work, [clips for _, clips in parts]), strict=True):
+            for key in ((ALL, generator), (suite, generator)):
+                found.setdefault(key, Collected()).merge(part)
+    oracle = next(r.generator for r in rows if r.kind == "oracle")
+    suites = list(dict.fromkeys([ALL, *(s for s, _ in groups)]))
+    if len(suites) == 2:
+        # Of one suite, all suites together are the same again.
+        suites.remove(ALL)
+    return {
+        suite: {g: measures(found[suite, oracle], c, choice, paired=True) for (s, g), c in found.items() if s == suite}
+        for suite in suites
+    }
+
+
+def _states(case: Case) -> tuple[str, str] | None:
+    family = FAMILIES[case.scene["family"]] if case.scene.get("family") in FAMILIES else None
+    if family is None or not hasattr(family, "states"):
+        return None
+    before, after = family.states(case.scene["params"])
+    return before, after

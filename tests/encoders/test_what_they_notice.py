@@ -1,0 +1,79 @@
+"""The bundled encoders as they are shipped: what they say to notice, and what they can tell apart, on held-out scenes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sora_eval import dose, exam
+from sora_eval.cli import main
+from sora_eval.encoders import clip, perceptual, weights
+from sora_eval.reporting.encoders import write_encoders
+from sora_eval.store import read_json
+
+QUICK = [d for d in dose.DAMAGES if d.name in ("blur", "held", "backwards", "gravity")]
+
+
+@pytest.fixture(scope="module")
+def measured() -> list[tuple[list[dose.Response], np.ndarray]]:
+    return [dose.measure(d, 24) for d in QUICK]
+
+
+def test_together_they_are_small() -> None:
+    assert sum(weights.bundled(name).stat().st_size for name in weights.ENCODERS) < 15e6
+
+
+def test_distances_grow_with_every_damage_that_is_claimed(
+    measured: list[tuple[list[dose.Response], np.ndarray]],
+) -> None:
+    rows = [r for some, _ in measured for r in some]
+    assert {(r.encoder, r.damage.name) for r in rows if not r.good} == set()
+    by_damage = {r.damage.name: r.values for r in rows if r.encoder == "world-video"}
+    for values in by_damage.values():
+        # Severity 0 is real against real: the floor.
+        assert values[-1] > 1.5 * values[0]
+    for _, frames in measured:
+        assert frames.shape == (20, 64, 64, 3)
+
+
+def test_the_report_has_all_of_it(measured: list[tuple[list[dose.Response], np.ndarray]], tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- encoders: here -->\n<!-- /encoders -->\n")
+    answers = [exam.Answer("world-clip", "colour, one word", 0.9, 10, 0.5)]
+    spoilt = [replace(measured[0][0][0], rho=0.1), *measured[0][0][1:]]
+    missed = write_encoders([(spoilt, measured[0][1]), *measured[1:]], answers, tmp_path, "command", 40, page)
+    assert [(r.encoder, r.damage.name) for r in missed] == [("world-video", "blur")]
+    assert "(0.10, MISSED)" in page.read_text()
+    assert "| world-clip | colour, one word | 0.90 | 0.50 | 10 |" in page.read_text()
+    assert len(read_json(tmp_path / "encoders.json")["responses"]) == 12
+    assert (tmp_path / "encoders.png").stat().st_size > 10_000
+
+
+def test_words_and_pictures() -> None:
+    found = {a.question: a for a in exam.words_exam(clip.load("world-clip"), 12)}
+    assert found["caption of a clip among 100, first 5"].right > 0.4
+    assert found["colour, one word"].right > 0.85
+    assert all(0 <= a.right <= 1 and a.n in (12, 24, 100) for a in found.values())
+    told = {(a.encoder, a.question): a.right for a in exam.pictures_exam(perceptual.load("lpips-world"), 40)}
+    across = "a thing gone or recoloured, not a mild blur"
+    assert told["lpips-world", across] > 0.9
+    assert told["lpips-world", across] > told["SSIM", across]
+
+
+def test_pairs_differ_in_what_they_say() -> None:
+    for question, pairs in exam._PAIRS.items():
+        for number in range(exam._FIRST, exam._FIRST + 6):
+            for frames, right, wrong in pairs(number):
+                assert right != wrong
+                assert frames.ndim == 4
+                if "one word" in question:
+                    gone = set(right.lower().split()) - set(wrong.lower().split())
+                    assert 1 <= len(gone - {"a", "an"}) <= 1
+
+
+def test_bad_counts_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["encoders", "count=2"]) == 2
+    assert "count must be a whole number of at least 8" in capsys.readouterr().err

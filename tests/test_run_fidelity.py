@@ -1,0 +1,103 @@
+"""Fidelity of a run: every generator against the oracle's clips of the same cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sora_eval import registry, run_fidelity
+from sora_eval.collecting import Choice
+from sora_eval.encoders import clip as text_encoders
+from sora_eval.errors import ConfigError
+from sora_eval.evaluate import evaluate
+from sora_eval.generator.simulator import Control, Oracle
+from sora_eval.probes.base import Profile
+from sora_eval.reporting.fidelity import FILE, markdown, read_measures, sheet, write_measures
+from sora_eval.types import Case, Floats, Frames, Measure, ScoreRow
+
+SMALL = Profile("tiny", 48, 48, 9, 8, 5)
+
+
+class Shades:
+    """Words and pictures as unit vectors: the angle of a picture is its brightness, that of a text whether something is gone."""
+
+    name, protocol, scale = "shades", "shades", 20.0
+
+    def images(self, frames: Frames) -> Floats:
+        angle = frames.mean(axis=(1, 2, 3)) / 255
+        return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+    def texts(self, texts: list[str]) -> Floats:
+        angle = np.array([0.1 if "without" in t else 1.2 for t in texts])
+        return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Case], list[ScoreRow]]:
+    folder = tmp_path_factory.mktemp("run")
+    probes = {n: registry.probe(n) for n in ("candle", "motion")}
+    cases = [c for p in probes.values() for c in p.cases(4, SMALL, "t2v")]
+    rows, _ = evaluate(cases, probes, [Oracle(), Control("frozen")], folder, progress=False)
+    return folder, cases, rows
+
+
+def value(found: list[Measure], metric: str) -> float:
+    (measure,) = [m for m in found if m.metric == metric]
+    assert measure.value is not None
+    return measure.value
+
+
+def test_every_generator_by_suite_and_in_all(
+    run: tuple[Path, list[Case], list[ScoreRow]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, cases, rows = run
+    monkeypatch.setattr(text_encoders, "load", lambda name: Shades())
+    choice = Choice(("motion", "words"))
+    found = run_fidelity.of_run(cases, rows, folder, choice)
+    assert list(found) == ["", "physics", "left_right"]
+    assert list(found[""]) == ["oracle", "frozen"]
+    assert found[""]["frozen"][0].n == (8, 8)
+    assert value(found["physics"]["oracle"], "motion distance, plug-in") == pytest.approx(0, abs=1e-9)
+    assert value(found[""]["frozen"], "motion distance, plug-in") > 0.01
+    # The room darkens with the flame; a frozen picture shows the burning candle to the end.
+    assert value(found["physics"]["oracle"], "state change") > 0.05
+    assert value(found["physics"]["frozen"], "state change") == 0
+    assert value(found["physics"]["oracle"], "directional similarity") > 0.9
+    assert not any(m.metric == "state change" for m in found["left_right"]["oracle"])
+    write_measures(folder, found)
+    assert read_measures(folder) == found
+    assert all(" paired" in m.protocol for m in found["physics"]["frozen"] if "motion" in m.metric and m.protocol)
+    shown = sheet(found["physics"], ["frozen", "oracle", "absent"])
+    assert shown.generators == ("frozen", "oracle")
+    text = markdown(shown)
+    assert "| state change | higher | 0 [" in text
+    few = "motion distance and motion distance, extrapolated: 4 clips for 64 features: no interval, and no bias removed"
+    assert f"Not measured:\n\n- {few}" in text
+
+
+def test_parts_in_processes_are_the_whole(run: tuple[Path, list[Case], list[ScoreRow]]) -> None:
+    folder, cases, rows = run
+    one, two = (run_fidelity.of_run(cases, rows, folder, Choice(("motion",)), n) for n in (1, 2))
+    assert one.keys() == two.keys()
+    for suite, by in one.items():
+        for generator, some in by.items():
+            for mine, theirs in zip(some, two[suite][generator], strict=True):
+                assert mine.value == pytest.approx(theirs.value, abs=1e-8)
+
+
+def test_one_suite_is_all_there_is(run: tuple[Path, list[Case], list[ScoreRow]]) -> None:
+    folder, cases, rows = run
+    some = [r for r in rows if r.suite == "physics"]
+    assert list(run_fidelity.of_run(cases, some, folder, Choice(("motion",)))) == ["physics"]
+
+
+def test_nothing_without_real_clips_or_metrics(run: tuple[Path, list[Case], list[ScoreRow]], tmp_path: Path) -> None:
+    folder, cases, rows = run
+    assert run_fidelity.of_run(cases, [r for r in rows if r.kind != "oracle"], folder, Choice()) == {}
+    assert run_fidelity.of_run(cases, rows, folder, Choice(())) == {}
+    assert read_measures(tmp_path) == {}
+    (tmp_path / FILE).write_text('{"": {"a": [{"metric": "x"}]}}')
+    with pytest.raises(ConfigError, match=r"fidelity\.json"):
+        read_measures(tmp_path)
