@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from sora_eval.encoders import perceptual, world_clip
-from sora_eval.encoders.world_video import WorldVideo, WorldVideoJob
+from sora_eval.encoders.world_video import WorldVideo, WorldVideoJob, balanced
 from sora_eval.errors import unknown
 from sora_eval.learning import files, shards, training
 from sora_eval.learning.words import world_vocabulary
@@ -39,19 +39,23 @@ class EncoderPlan:
 class _Kind:
     network: Callable[[], nn.Module]
     job: Callable[[Any, list[shards.Shard], int], training.Job]
-    facts: Callable[[Any], dict[str, Any]]
+    facts: Callable[[Any, list[shards.Shard], int], dict[str, Any]]
     steps: int
 
 
+def _facts_of_video(network: WorldVideo, some: list[shards.Shard], seed: int) -> dict[str, Any]:
+    return {"config": asdict(network.config), "weights": balanced(network, some, seed)}
+
+
 KINDS: Mapping[str, _Kind] = {
-    "world-video": _Kind(WorldVideo, WorldVideoJob, lambda n: {"config": asdict(n.config)}, 1600),
+    "world-video": _Kind(WorldVideo, WorldVideoJob, _facts_of_video, 1600),
     world_clip.NAME: _Kind(
         world_clip.build,
         lambda n, s, seed: world_clip.WorldClipJob(n, s, seed, world_vocabulary()),
-        lambda n: {"words": world_vocabulary().words},
+        lambda n, s, seed: {"words": world_vocabulary().words},
         1500,
     ),
-    perceptual.NAME: _Kind(perceptual.WorldPerceptual, perceptual.PerceptualJob, lambda n: {}, 1500),
+    perceptual.NAME: _Kind(perceptual.WorldPerceptual, perceptual.PerceptualJob, lambda n, s, seed: {}, 1500),
 }
 
 
@@ -64,13 +68,15 @@ def learn(plan: EncoderPlan) -> Path:
     if plan.name not in KINDS:
         raise unknown("encoder", plan.name, KINDS)
     folder = plan.out / plan.name
-    shards.read(plan.data)
+    clips = shards.read(plan.data)
     training.carry_out(_work, plan.workers, folder, plan)
     spent = training.spent(folder)
     path = plan.out / f"{plan.name}.safetensors"
     kind = KINDS[plan.name]
-    facts = {"kind": plan.name, **kind.facts(kind.network())}
-    files.save(path, load_file(folder / training.EMA), facts, {"seed": plan.seed, **spent, "processes": plan.workers})
+    network, weights = kind.network(), load_file(folder / training.EMA)
+    network.load_state_dict(weights)
+    facts = {"kind": plan.name, **kind.facts(network.eval(), clips, plan.seed)}
+    files.save(path, weights, facts, {"seed": plan.seed, **spent, "processes": plan.workers})
     return path
 
 

@@ -84,7 +84,7 @@ def _world(paths: Sequence[str | None]) -> VideoEncoder:
     path = weights.bundled("world-video", paths[0] if paths else None)
     found, facts, _, digest = files.read(path, "world-video")
     sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()}
-    network = world_video.WorldVideo(world_video.WorldVideoConfig(**sizes))
+    network = world_video.WorldVideo(world_video.WorldVideoConfig(**sizes), facts["weights"])
     network.load_state_dict(found)
     network.eval().requires_grad_(False)
     return VideoEncoder("world-video", digest, network, world_video.SIDE, world_video.FRAMES, _HALF, "area")

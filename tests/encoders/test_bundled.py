@@ -25,7 +25,7 @@ CLIP = Video(np.random.default_rng(0).integers(0, 256, (17, 64, 96, 3), dtype=np
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     torch.manual_seed(0)
     networks: dict[str, tuple[Any, dict[str, Any]]] = {
-        "world-video": (net := WorldVideo(), {"config": asdict(net.config)}),
+        "world-video": (net := WorldVideo(), {"config": asdict(net.config), "weights": [1.0] * 64}),
         world_clip.NAME: (world_clip.build(), {"words": world_vocabulary().words}),
         perceptual.NAME: (perceptual.WorldPerceptual(), {}),
     }
