@@ -43,7 +43,7 @@ _READ: Mapping[str, str] = {"frechet": "video", "kernel": "video"}
 DECODING = "rgb8 alpha=black"
 """How frames are read: grey ones have three equal channels, transparent pixels are shown over black."""
 EVERY = "every frame of both"
-MOTION = "tracks=klt grid=8x8 histograms=2x2x8 all frames"
+MOTION = "tracks=klt lost-stay-lost grid=8x8 histograms=2x2x8 all frames"
 _GRID = 8
 _BATCH = 8
 
@@ -289,5 +289,5 @@ def motion_of(video: Video) -> Floats:
     y, x = (np.mgrid[:_GRID, :_GRID] + 0.5) / _GRID
     queries = np.stack([np.zeros(_GRID**2), x.ravel() * width, y.ravel() * height], axis=1)
     queries = np.minimum(queries, [0, width - 1, height - 1])
-    xy, visible = track_points(video.frames, queries)
+    xy, visible = track_points(video.frames, queries, regain=False)
     return motion_features(xy, visible, video.size, video.fps)

@@ -110,7 +110,7 @@ def _by_pairs(found: Collected, distance: str) -> list[Measure]:
     if "pairs" in found.missing:
         rows = [_none(distance, (found.clips,), "", found.missing["pairs"])]
     else:
-        rows = [_mean(distance, found.of("perceptual"), found.protocols["pairs"], none, higher=False)]
+        rows = [_mean(distance, found.of("perceptual"), found.protocols["pairs"], none, (0.0, 1.0), False)]
     return rows + [_mean(k, found.of(k), found.protocols["likeness"], none, b) for k, b in _RANGES.items()]
 
 

@@ -13,6 +13,7 @@ from sora_eval.store import read_json, write_json
 from sora_eval.types import Measure
 
 FILE = "fidelity.json"
+_NOTHING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,13 @@ def _cell(measure: Measure | None) -> tuple[str, str, str]:
         return "", "", ""
     if measure.value is None:
         return "", "", measure.reason
-    span = "" if measure.low is None or measure.high is None else f"[{measure.low:.3g}, {measure.high:.3g}]"
-    return f"{measure.value:.3g}", span, ""
+    span = "" if measure.low is None or measure.high is None else f"[{_number(measure.low)}, {_number(measure.high)}]"
+    return _number(measure.value), span, ""
+
+
+def _number(value: float) -> str:
+    # What rounding leaves of nothing is nothing.
+    return "0" if abs(value) < _NOTHING else f"{value:.3g}"
 
 
 def markdown(shown: Sheet) -> str:
