@@ -229,7 +229,8 @@ def _run(config: DictConfig) -> int:
     report = folder / "report.html"
     problems = [*_problems(folder, model, cases, rows), *(choice.absent() if choice else [])]
     settings = {str(k): v for k, v in _plain(config).items() if k not in ("out", "workers")}
-    key = digest([[asdict(r) for r in rows], settings, problems, __version__])
+    measured = choice.fingerprint() if choice else ""
+    key = digest([[asdict(r) for r in rows], settings, problems, measured, __version__])
     if made or report_key(folder) != key:
         # The page comes last: its presence says that the rest is there and of this run.
         report.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ What is collected of parts of a set, in other processes, merges to what would be
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -33,9 +33,11 @@ from sora_eval.metrics.similarity import (
 )
 from sora_eval.metrics.streaming import FeatureStatistics
 from sora_eval.tracking.points import track_points
-from sora_eval.types import Floats, Video
+from sora_eval.types import Floats, Video, digest
 from sora_eval.video import read_video, resize
 
+VERSION = 1
+"""Raised whenever measures change."""
 METRICS: tuple[str, ...] = ("frechet", "kernel", "motion", "words", "pairs")
 """What is measured: distances of features of both kinds, a distance of motions, words against pictures, clip against clip."""
 _READ: Mapping[str, str] = {"frechet": "video", "kernel": "video"}
@@ -79,24 +81,34 @@ class Choice:
         """Return the part of the choice that compares sets: all that is needed of the real one."""
         return Choice(tuple(m for m in self.metrics if m in ("frechet", "kernel", "motion")), self.video)
 
+    @property
+    def encoders(self) -> list[str]:
+        """The names of the encoders that these metrics need."""
+        names = {"video": self.video, "words": self.words, "pairs": self.distance}
+        return [names[kind] for kind in self.kinds if kind in names]
+
     def absent(self) -> list[str]:
         """Return why encoders of this choice can't be had on this machine, with the command that brings each; [] when all can."""
-        names = {"video": self.video, "words": self.words, "pairs": self.distance}
         found = []
-        for kind in self.kinds:
+        for name in self.encoders:
             try:
-                if kind in names:
-                    weights.files_of(names[kind])
+                weights.files_of(name)
             except AbsentWeightsError as error:
                 found.append(str(error))
         return found
+
+    def fingerprint(self) -> str:
+        """Return a hash of all that decides the measures of given clips."""
+        here = [] if self.absent() else [p.stat() for name in self.encoders for p in weights.files_of(name)]
+        return digest([VERSION, asdict(self), [(s.st_size, s.st_mtime_ns) for s in here]])
 
 
 @dataclass(frozen=True)
 class Clip:
     """A clip to collect: its file, its position in the set, its prompt ("" for none), and the file of the clip that it should equal.
 
-    states: what is to be seen before and after an event, a sentence each, where there is one.
+    states: what is to be seen before and after an event, a sentence each, where there is one. cluster: number of the clips that depend on
+    each other, such as mirrored twins; None where it stands alone.
     """
 
     path: Path
@@ -104,6 +116,7 @@ class Clip:
     prompt: str = ""
     true: Path | None = None
     states: tuple[str, str] | None = None
+    cluster: int | None = None
 
 
 @dataclass
@@ -193,26 +206,26 @@ def collect(clips: Iterable[Clip], choice: Choice) -> Collected:
 class _Features:
     def __init__(self, encoder: VideoEncoder) -> None:
         self.encoder, self.protocol = encoder, encoder.protocol
-        self._waiting: dict[int, Tensor] = {}
+        self._waiting: list[tuple[Clip, Tensor]] = []
 
     def take(self, clip: Clip, video: Video, found: Collected) -> None:
-        self._waiting[clip.position] = self.encoder.prepare(video)
+        self._waiting.append((clip, self.encoder.prepare(video)))
         if len(self._waiting) == _BATCH:
             self.finish(found)
 
     def finish(self, found: Collected) -> None:
         if self._waiting:
-            features = self.encoder.encode(torch.stack(list(self._waiting.values())))
-            for position, row in zip(self._waiting, features, strict=True):
-                found.features.add(row[None], position)
-            self._waiting = {}
+            features = self.encoder.encode(torch.stack([x for _, x in self._waiting]))
+            for (clip, _), row in zip(self._waiting, features, strict=True):
+                found.features.add(row[None], clip.position, clip.cluster)
+            self._waiting = []
 
 
 class _Motion:
     protocol = MOTION
 
     def take(self, clip: Clip, video: Video, found: Collected) -> None:
-        found.motion.add(motion_of(video)[None], clip.position)
+        found.motion.add(motion_of(video)[None], clip.position, clip.cluster)
 
     def finish(self, found: Collected) -> None:
         pass

@@ -156,10 +156,15 @@ def kernel_distance(
     if paired:
         at = [sorted(set(at[0]) & set(at[1]))] * 2
     x, y = fake.at(at[0]), real.at(at[1])
-    n = (len(x), len(y))
-    if min(n) < 3:
-        return _none(name, n, protocol, f"{_clips(min(n))} too few for an interval: 3 at least")
-    found = kernel.estimate(x, y, which, paired=paired)
+    n, group = (len(x), len(y)), fake.group_of(at[0])
+    if min(n) < 3 or (paired and len(set(group)) < 3):
+        return _none(
+            name,
+            n,
+            protocol,
+            f"{_clips(min(n))} too few for an interval: 3 at least, of different scenes",
+        )
+    found = kernel.estimate_paired(x, y, which, group) if paired else kernel.estimate(x, y, which)
     said = (
         f"mmd {protocol} degree={which.degree} offset={which.offset:g} unbiased={which.unbiased} scale={which.scale:g}"
     )

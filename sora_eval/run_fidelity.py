@@ -30,9 +30,13 @@ def of_run(
     if not true or not choice.metrics:
         return {}
     groups: dict[tuple[str, str], list[Clip]] = {}
+    clusters: dict[str, int] = {}
+    for case in cases:
+        clusters.setdefault(case.cluster, len(clusters))
     for row in rows:
         position, case = by_id[row.case]
-        clip = Clip(folder / row.video, position, row.prompt, true.get(row.case), _states(case))
+        cluster = clusters[case.cluster]
+        clip = Clip(folder / row.video, position, row.prompt, true.get(row.case), _states(case), cluster)
         groups.setdefault((row.suite, row.generator), []).append(clip)
     parts = [(key, some[i : i + _AT_ONCE]) for key, some in groups.items() for i in range(0, len(some), _AT_ONCE)]
     found: dict[tuple[str, str], Collected] = {}

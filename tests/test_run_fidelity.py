@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from sora_eval.probes.base import Profile
 from sora_eval.reporting.fidelity import FILE, markdown, read_measures, sheet, write_measures
 from sora_eval.types import Case, Floats, Frames, Measure, ScoreRow
 
-SMALL = Profile("tiny", 48, 48, 9, 8, 5)
+SMALL = Profile("tiny", 48, 48, 17, 8, 5)
 
 
 class Shades:
@@ -75,6 +76,16 @@ def test_every_generator_by_suite_and_in_all(
     assert "| state change | higher | 0 [" in text
     few = "motion distance and motion distance, extrapolated: 4 clips for 64 features: no interval, and no bias removed"
     assert f"Not measured:\n\n- {few}" in text
+
+
+def test_twins_are_one_scene(run: tuple[Path, list[Case], list[ScoreRow]]) -> None:
+    folder, cases, rows = run
+    by_case = {r.case: r for r in rows if r.kind == "oracle"}
+    # A model that answers each case with its twin's true clip has the very set of the real clips.
+    swapped = [replace(r, generator="twin", kind="model", video=by_case[r.twin].video) for r in by_case.values()]
+    found = run_fidelity.of_run(cases, [*by_case.values(), *swapped], folder, Choice(("frechet", "kernel")))
+    assert value(found[""]["twin"], "world-FVD, plug-in") == pytest.approx(0, abs=1e-6)
+    assert value(found[""]["twin"], "world-KVD") == pytest.approx(0, abs=1e-6)
 
 
 def test_parts_in_processes_are_the_whole(run: tuple[Path, list[Case], list[ScoreRow]]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from sora_eval.metrics.frechet import GROUPS
@@ -45,83 +47,113 @@ def mmd(x: Floats, y: Floats, kernel: Kernel) -> float:
     Raises ValueError for NaN or infinity, fewer than 2 rows, or unequal d.
     """
     x, y = _checked(x, y)
-    xx, yy, xy, own_x, own_y = (float(sums.sum()) for sums in _sums(x, y, kernel, 1))
+    one = np.ones((len(x), 1)), np.ones((len(y), 1))
+    xx, yy, xy, own_x, own_y = (float(sums.sum()) for sums in _sums(x, y, kernel, *one))
     return _mmd(xx, yy, xy, own_x, own_y, len(x), len(y), kernel)
 
 
-def estimate(
-    x: Floats, y: Floats, kernel: Kernel, groups: int = GROUPS, level: float = 0.95, paired: bool = False
-) -> KernelEstimate:
+def estimate(x: Floats, y: Floats, kernel: Kernel, groups: int = GROUPS, level: float = 0.95) -> KernelEstimate:
     """Return `mmd` with an interval from a delete-a-group jackknife: every `groups`-th row of either set is left out in turn.
 
-    paired: row i of both sets is of one scene. Then a clip and its partner depend on each other: an unbiased value leaves their product out
-    (the U-statistic of pairs, Gretton et al. 2012, lemma 6), a group leaves both sets at once, and equal sets are 0 apart.
-
-    Raises ValueError for NaN or infinity, fewer than 3 rows, unequal d, or pairs of unequal number.
+    Raises ValueError for NaN or infinity, fewer than 3 rows, or unequal d.
     """
     x, y = _checked(x, y)
     n, m = len(x), len(y)
     if min(n, m) < 3:
         raise ValueError(f"x and y must have at least 3 rows for an interval, got {n} and {m}")
-    if paired and n != m:
-        raise ValueError(f"paired sets must have the same number of rows, got {n} and {m}")
-    xx, yy, xy, own_x, own_y = _sums(x, y, kernel, groups)
-    pairs = n if paired and kernel.unbiased else 0
-    apart = np.zeros(groups)
-    if pairs:
-        apart = _raised((x * y).sum(axis=1), x.shape[1], kernel) @ _members(n, groups)
-    value = _mmd(xx.sum(), yy.sum(), xy.sum() - apart.sum(), own_x.sum(), own_y.sum(), n, m, kernel, pairs)
-    variance = 0.0
-    for of_x, of_y in ((True, True),) if paired else ((True, False), (False, True)):
-        k = min(groups, n if of_x else m)
-        left = []
-        for g in range(k):
-            # A group's products with all the others leave with it, and its products with itself only once.
-            fewer_n, fewer_m = (v - len(range(g, v, groups)) * out for v, out in ((n, of_x), (m, of_y)))
-            cross = xy.sum() - of_x * xy[g].sum() - of_y * xy[:, g].sum() + of_x * of_y * xy[g, g]
-            parts = (
-                _without(xx, g) if of_x else xx.sum(),
-                _without(yy, g) if of_y else yy.sum(),
-                cross - (apart.sum() - apart[g]),
-                own_x.sum() - of_x * own_x[g],
-                own_y.sum() - of_y * own_y[g],
-            )
-            left.append(_mmd(*parts, fewer_n, fewer_m, kernel, fewer_n if pairs else 0))
-        variance += (k - 1) / k * float(np.square(np.array(left) - np.mean(left)).sum())
+    members = [np.eye(groups)[np.arange(k) % groups] for k in (n, m)]
+    xx, yy, xy, own_x, own_y = _sums(x, y, kernel, *members)
+    value = _mmd(xx.sum(), yy.sum(), xy.sum(), own_x.sum(), own_y.sum(), n, m, kernel)
+    in_x, in_y = (v.sum(axis=0).astype(int) for v in members)
+    # A group's products with all the others leave with it, and its products with itself only once.
+    without_x = [
+        _mmd(_without(xx, g), yy.sum(), xy.sum() - xy[g].sum(), own_x.sum() - own_x[g], own_y.sum(), n - k, m, kernel)
+        for g, k in enumerate(in_x)
+        if k
+    ]
+    without_y = [
+        _mmd(
+            xx.sum(), _without(yy, g), xy.sum() - xy[:, g].sum(), own_x.sum(), own_y.sum() - own_y[g], n, m - k, kernel
+        )
+        for g, k in enumerate(in_y)
+        if k
+    ]
+    return _with_interval(value, _variance(without_x) + _variance(without_y), level, (n, m))
+
+
+def estimate_paired(x: Floats, y: Floats, kernel: Kernel, group: Sequence[int], level: float = 0.95) -> KernelEstimate:
+    """Return the discrepancy of two sets of which row i of both is of one scene, with an interval.
+
+    Such sets depend on each other, within a scene and where a scene has a twin. So an unbiased value is the mean over clips of different
+    groups only, and a group leaves both sets at once (a U-statistic of pairs, Gretton et al. 2012, by blocks): equal sets are 0 apart.
+
+    group: of each row, in 0..; rows that depend on each other are in one group.
+    Raises ValueError for NaN or infinity, sets of unequal shape, or fewer than 3 groups.
+    """
+    x, y = _checked(x, y)
+    known, index = np.unique(group, return_inverse=True)
+    if len(x) != len(y) or len(index) != len(x):
+        raise ValueError(f"paired sets must have the same number of rows, got {len(x)} and {len(y)}")
+    if len(known) < 3:
+        raise ValueError(f"at least 3 groups of clips are needed for an interval, got {len(known)}")
+    members = np.eye(len(known))[index]
+    xx, yy, xy, _, _ = _sums(x, y, kernel, members, members)
+    gaps, sizes = xx + yy - xy - xy.T, members.sum(axis=0)
+
+    def value(some: NDArray[np.int64]) -> float:
+        block, n = gaps[np.ix_(some, some)], sizes[some]
+        if kernel.unbiased:
+            return float(kernel.scale * (block.sum() - np.trace(block)) / (n.sum() ** 2 - np.square(n).sum()))
+        return float(kernel.scale * block.sum() / n.sum() ** 2)
+
+    every = np.arange(len(known))
+    left = [value(np.delete(every, g)) for g in every]
+    return _with_interval(value(every), _variance(left), level, (len(x), len(y)))
+
+
+def _with_interval(value: float, variance: float, level: float, n: tuple[int, int]) -> KernelEstimate:
     reach = float(stats.norm.ppf(0.5 + level / 2)) * variance**0.5
-    return KernelEstimate(value, value - reach, value + reach, (n, m))
+    return KernelEstimate(value, value - reach, value + reach, n)
 
 
-def _mmd(
-    xx: float, yy: float, xy: float, own_x: float, own_y: float, n: int, m: int, kernel: Kernel, pairs: int = 0
-) -> float:
-    """Return the discrepancy from sums of products; pairs: how many products of partners are not in xy."""
+def _variance(left: Sequence[float]) -> float:
+    """Return the jackknife's variance from values without each group."""
+    k = len(left)
+    return (k - 1) / k * float(np.square(np.array(left) - np.mean(left)).sum())
+
+
+def _mmd(xx: float, yy: float, xy: float, own_x: float, own_y: float, n: int, m: int, kernel: Kernel) -> float:
     if kernel.unbiased:
-        found = (xx - own_x) / (n * (n - 1)) + (yy - own_y) / (m * (m - 1)) - 2 * xy / (n * m - pairs)
+        found = (xx - own_x) / (n * (n - 1)) + (yy - own_y) / (m * (m - 1)) - 2 * xy / (n * m)
     else:
         found = xx / n**2 + yy / m**2 - 2 * xy / (n * m)
     return float(kernel.scale * found)
 
 
-def _sums(x: Floats, y: Floats, kernel: Kernel, groups: int) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Return sums of the kernel between groups: xx [G, G], yy [G, G], xy [G, G], and of clips with themselves, x [G] and y [G]."""
-    own = [_raised((v * v).sum(axis=1), v.shape[1], kernel) @ _members(len(v), groups) for v in (x, y)]
-    return _gram(x, x, kernel, groups), _gram(y, y, kernel, groups), _gram(x, y, kernel, groups), own[0], own[1]
+def _sums(
+    x: Floats, y: Floats, kernel: Kernel, of_x: Floats, of_y: Floats
+) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Return sums of the kernel between groups: xx [G, G], yy [G, G], xy [G, G], and of clips with themselves, x [G] and y [G].
+
+    of_x: [n, G], of_y: [m, G]; 1 where a row belongs to a group.
+    """
+    own = [_raised((v * v).sum(axis=1), v.shape[1], kernel) @ of for v, of in ((x, of_x), (y, of_y))]
+    return (
+        _gram(x, x, kernel, of_x, of_x),
+        _gram(y, y, kernel, of_y, of_y),
+        _gram(x, y, kernel, of_x, of_y),
+        own[0],
+        own[1],
+    )
 
 
-def _gram(a: Floats, b: Floats, kernel: Kernel, groups: int) -> Floats:
-    found = np.zeros((groups, groups))
-    left, right = _members(len(a), groups), _members(len(b), groups)
+def _gram(a: Floats, b: Floats, kernel: Kernel, of_a: Floats, of_b: Floats) -> Floats:
+    found = np.zeros((of_a.shape[1], of_b.shape[1]))
     # Some rows at a time: the whole product of 10,000 clips would take 800 MB.
     for i in range(0, len(a), _ROWS):
         products = _raised(a[i : i + _ROWS] @ b.T, a.shape[1], kernel)
-        found += left[i : i + _ROWS].T @ products @ right
+        found += of_a[i : i + _ROWS].T @ products @ of_b
     return found
-
-
-def _members(n: int, groups: int) -> Floats:
-    """Return [n, groups]: 1 where a row belongs to a group."""
-    return np.eye(groups)[np.arange(n) % groups]
 
 
 def _raised(products: Floats, d: int, kernel: Kernel) -> Floats:

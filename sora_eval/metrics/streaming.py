@@ -19,17 +19,20 @@ MOST = 4096
 class FeatureStatistics:
     """What distances need of a set of features: moments of GROUPS groups, and at most MOST of the features themselves.
 
-    A clip's position in its set decides its group and whether it is kept, so the order in which clips come, and which process has seen
-    them, changes nothing but rounding.
+    A clip's position in its set, or the number of the cluster that it depends on, decides its group; its position alone whether it is kept.
+    So the order in which clips come, and which process has seen them, changes nothing but rounding.
     """
 
     n: int = 0
     moments: dict[int, Moments] = field(default_factory=dict)
     _waiting: dict[int, list[Floats]] = field(default_factory=dict)
     _kept: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    _group: dict[int, int] = field(default_factory=dict)
 
-    def add(self, features: Floats, first: int) -> None:
+    def add(self, features: Floats, first: int, cluster: int | None = None) -> None:
         """Take in features [n, d] of the clips at positions first, first + 1, ... of their set.
+
+        cluster: number of the cluster that they are all of; without it each is its own.
 
         Raises ValueError for NaN or infinity, or another number of features than before.
         """
@@ -40,13 +43,14 @@ class FeatureStatistics:
         if known is not None and x.shape[1] != known:
             raise ValueError(f"features must have the same number of columns, got {x.shape[1]} after {known}")
         for row, position in zip(x, range(first, first + len(x)), strict=True):
-            group = position % GROUPS
+            group = (position if cluster is None else cluster) % GROUPS
             waiting = self._waiting.setdefault(group, [])
             waiting.append(row)
             # One decomposition for many rows: it costs d^3 whether one comes or d.
             if len(waiting) >= len(row):
                 self._settle(group)
             self._kept[position] = row.astype(np.float32)
+            self._group[position] = group
         self.n += len(x)
         self._thin()
 
@@ -74,12 +78,17 @@ class FeatureStatistics:
         """Return the features [m, d] of clips that were kept."""
         return np.array([self._kept[p] for p in positions], np.float64)
 
+    def group_of(self, positions: Sequence[int]) -> list[int]:
+        """Return the groups of clips that were kept."""
+        return [self._group[p] for p in positions]
+
     def merge(self, other: FeatureStatistics) -> None:
         """Take in what another process has of other positions of the same set."""
         other.groups()
         for group, theirs in other.moments.items():
             self.moments[group] = self.moments[group].merged(theirs) if group in self.moments else theirs
         self._kept.update(other._kept)
+        self._group.update(other._group)
         self.n += other.n
         self._thin()
 
@@ -94,6 +103,7 @@ class FeatureStatistics:
             # The lowest marks stay, whoever has seen them: a uniform sample that any two processes agree on.
             stay = sorted(self._kept, key=lambda p: (_mark(p), p))[:MOST]
             self._kept = {p: self._kept[p] for p in stay}
+            self._group = {p: self._group[p] for p in stay}
 
 
 def _mark(position: int) -> int:

@@ -1,4 +1,4 @@
-"""The scaling figure of a sweep: scores of one model's checkpoints over the compute that their training took.
+"""The scaling figure of a sweep: scores and fidelity of one model's checkpoints over the compute that their training took.
 
 Every checkpoint has to have answered the same cases, with the same seeds and inputs; so the clips can stand side by side.
 """
@@ -6,18 +6,20 @@ Every checkpoint has to have answered the same cases, with the same seeds and in
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sora_eval.errors import SoraEvalError
 from sora_eval.pictures import labelled_sheet
+from sora_eval.reporting.fidelity import markdown, read_measures, sheet
 from sora_eval.reporting.run import Run, read_run
 from sora_eval.reporting.summary import Cell, Summary, summarise
 from sora_eval.reporting.text import escape, pipe, score
-from sora_eval.types import Frames, ScoreRow
+from sora_eval.types import Frames, Measure, ScoreRow
 from sora_eval.video import read_video, replacing, write_png
 
 _COLUMNS, _ZOOM = 9, 2
@@ -27,12 +29,19 @@ _OVERALL = ""
 
 @dataclass(frozen=True)
 class Point:
-    """A checkpoint: its run, its name there, the operations of its training and its scores."""
+    """A checkpoint: its run, its name there, the operations of its training, its scores, and measures of all generators of the run."""
 
     run: Run
     name: str
     compute: float
     summary: Summary
+    fidelity: Mapping[str, Sequence[Measure]]
+
+    @property
+    def frechet(self) -> Measure | None:
+        """The Frechet distance of clip features: without its bias where there are enough clips."""
+        found = [m for m in self.fidelity.get(self.name, ()) if m.value is not None and not m.higher_is_better]
+        return next((m for m in found if m.low is not None), next(iter(found), None))
 
 
 def points(folders: Iterable[Path]) -> list[list[Point]]:
@@ -44,9 +53,12 @@ def points(folders: Iterable[Path]) -> list[list[Point]]:
     for folder in dict.fromkeys(folders):
         run = read_run(folder)
         summary = summarise(run.rows)
+        measured = read_measures(folder)
+        # All suites together, or the only one.
+        fidelity = measured.get(_OVERALL) or next(iter(measured.values()), {})
         for g in run.manifest["generators"]:
             if g.get("compute"):
-                point = Point(run, g["name"], float(g["compute"]), summary)
+                point = Point(run, g["name"], float(g["compute"]), summary, fidelity)
                 groups.setdefault(run.manifest["hashes"]["cases"], {})[point.compute] = point
     return [[group[c] for c in sorted(group)] for group in groups.values() if len(group) > 1]
 
@@ -67,6 +79,11 @@ def _page(group: Sequence[Point], command: str) -> str:
     n = len(first.run.cases)
     about = f"{n} cases of {escape(first.run.manifest['suite'])}, the same for every checkpoint. Score [95% interval]."
     parts = ["# Scores over training compute", f"`{command}`", about, table(group)]
+    if any(p.fidelity for p in group):
+        last = group[-1]
+        others = {g: some for g, some in last.fidelity.items() if g not in [p.name for p in group]}
+        found = {**{p.name: p.fidelity.get(p.name, ()) for p in group}, **others}
+        parts += ["Fidelity against the oracle's clips, value [95% interval].", markdown(sheet(found, list(found)))]
     return "\n\n".join([*parts, "![Scores over compute](scaling.png)", "![Clips side by side](clips.png)"]) + "\n"
 
 
@@ -82,38 +99,57 @@ def table(group: Sequence[Point]) -> str:
 
 
 def _plot(group: Sequence[Point], path: Path) -> None:
-    """Draw a panel per suite: the score with its interval over compute, the oracle above and the best control below."""
+    """Draw a panel per suite: the score with its interval over compute, the oracle above and the best control below; then fidelity."""
     import matplotlib.pyplot as plt
     from matplotlib.ticker import NullLocator
 
     last = group[-1].summary
     suites = (_OVERALL, *last.suites)
-    fig, axes = plt.subplots(1, len(suites), figsize=(2.7 * len(suites), 3.2), sharey=True, layout="constrained")
+    distances = [p.frechet for p in group]
+    wide = len(suites) + any(distances)
+    fig, every = plt.subplots(1, wide, figsize=(2.7 * wide, 3.2), layout="constrained", squeeze=False)
+    axes = every[0, : len(suites)]
     x = [p.compute for p in group]
-    for ax, suite in zip(np.ravel(axes), suites, strict=True):
+    for ax, suite in zip(axes, suites, strict=True):
         cells = [p.summary.get(p.name, suite) for p in group]
         _line(ax, x, [c for c in cells if c is not None])
         for cell, style, name in ((last.ceiling(suite), "--", "oracle"), (last.floor(suite), ":", "best control")):
             if cell is not None:
                 ax.axhline(cell.score, linestyle=style, color="#777777", linewidth=1, label=name)
-        ax.set(title=suite or "overall", xscale="log")
+        ax.set(title=suite or "overall")
+        ax.sharey(axes[0])
+    if any(distances):
+        _distance_line(every[0, -1], x, distances)
+    for ax in every[0]:
+        ax.set_xscale("log")
         ax.set_xticks(x, [p.name.removeprefix("reference-") for p in group])
         ax.xaxis.set_minor_locator(NullLocator())
         ax.margins(x=0.15)
+    for ax in axes[1:]:
+        ax.tick_params(labelleft=False)
     span = f"training compute, from {x[0]:.1e} to {x[-1]:.1e} operations (log scale)"
     fig.supxlabel(span, fontsize=9)
-    np.ravel(axes)[0].set(ylabel="score", ylim=(min(-0.05, *np.ravel(axes)[0].get_ylim()), 1.05))
-    handles, names = np.ravel(axes)[0].get_legend_handles_labels()
+    axes[0].set(ylabel="score", ylim=(min(-0.05, *axes[0].get_ylim()), 1.05))
+    handles, names = axes[0].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside upper right", ncols=len(names), fontsize=8, frameon=False)
     with replacing(path) as part:
         fig.savefig(part, format="png", dpi=110)
     plt.close(fig)
 
 
-def _line(ax: object, x: Sequence[float], cells: Sequence[Cell]) -> None:
+def _line(ax: Any, x: Sequence[float], cells: Sequence[Cell]) -> None:
     y = np.array([c.score for c in cells])
     ends = np.nan_to_num(np.abs(np.array([[c.low for c in cells], [c.high for c in cells]]) - y), posinf=0.0)
-    ax.errorbar(x[: len(y)], y, yerr=ends, marker="o", capsize=3, color="#1f5fbf", label="model")  # type: ignore[attr-defined]
+    ax.errorbar(x[: len(y)], y, yerr=ends, marker="o", capsize=3, color="#1f5fbf", label="model")
+
+
+def _distance_line(ax: Any, x: Sequence[float], distances: Sequence[Measure | None]) -> None:
+    found = [(c, m) for c, m in zip(x, distances, strict=True) if m is not None]
+    y = np.array([m.value for _, m in found], dtype=float)
+    ends = np.array([[np.nan if v is None else v for v in (m.low, m.high)] for _, m in found], dtype=float).T
+    ax.errorbar([c for c, _ in found], y, yerr=np.nan_to_num(np.abs(ends - y)), marker="o", capsize=3, color="#1f5fbf")
+    ax.set(title=f"{found[-1][1].metric}\n(lower is better)")
+    ax.set_ylim(bottom=min(0.0, float(ax.get_ylim()[0]) if y.min() < 0 else 0.0))
 
 
 def _clips(group: Sequence[Point]) -> list[tuple[str, Frames | None]]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchmetrics.image.kid import poly_mmd
 
-from sora_eval.metrics.kernel import JEDI, KVD, estimate, mmd
+from sora_eval.metrics.kernel import JEDI, KVD, estimate, estimate_paired, mmd
 from sora_eval.types import Floats
 
 
@@ -46,29 +46,34 @@ def test_leaving_a_group_out_is_leaving_its_rows_out() -> None:
         assert found.value == pytest.approx(mmd(x, y, kernel))
 
 
-def test_pairs_leave_their_own_products_out() -> None:
+def test_pairs_are_compared_across_groups() -> None:
     rng = np.random.default_rng(5)
-    x = rng.normal(size=(13, 4))
+    x = rng.normal(size=(14, 4))
     y = x + 0.2 * rng.normal(size=x.shape)
+    group = np.arange(14) // 2
 
     def kernel(a: Floats, b: Floats) -> Floats:
         return (a @ b.T / 4 + 1) ** 3  # type: ignore[no-any-return]
 
-    def value(x: Floats, y: Floats) -> float:
-        n = len(x)
+    def value(x: Floats, y: Floats, group: Floats) -> float:
         products = kernel(x, x) + kernel(y, y) - kernel(x, y) - kernel(y, x)
-        return float(products[~np.eye(n, dtype=bool)].sum() / (n * (n - 1)))
+        return float(products[group[:, None] != group].mean())
 
-    found = estimate(x, y, KVD, groups=5, paired=True)
-    assert found.value == pytest.approx(value(x, y))
-    left = [value(np.delete(x, np.s_[g::5], axis=0), np.delete(y, np.s_[g::5], axis=0)) for g in range(5)]
-    spread = (4 / 5 * float(np.square(np.array(left) - np.mean(left)).sum())) ** 0.5
+    found = estimate_paired(x, y, KVD, list(group))
+    assert found.value == pytest.approx(value(x, y, group))
+    kept = [group != g for g in range(7)]
+    left = [value(x[k], y[k], group[k]) for k in kept]
+    spread = (6 / 7 * float(np.square(np.array(left) - np.mean(left)).sum())) ** 0.5
     assert found.high - found.value == pytest.approx(1.959964 * spread, rel=1e-6)
-    same = estimate(x, x, KVD, paired=True)
-    assert [same.value, same.low, same.high] == pytest.approx([0, 0, 0], abs=1e-12)
-    assert estimate(x, y, JEDI, paired=True).value == pytest.approx(mmd(x, y, JEDI))
-    with pytest.raises(ValueError, match="same number of rows, got 12 and 13"):
-        estimate(x[:12], y, KVD, paired=True)
+    # The same clips, and the same clips with each in its twin's place.
+    for other in (x, x[np.arange(14) ^ 1]):
+        same = estimate_paired(x, other, KVD, list(group))
+        assert [same.value, same.low, same.high] == pytest.approx([0, 0, 0], abs=1e-12)
+    assert estimate_paired(x, y, JEDI, list(group)).value == pytest.approx(mmd(x, y, JEDI))
+    with pytest.raises(ValueError, match="same number of rows, got 12 and 14"):
+        estimate_paired(x[:12], y, KVD, list(group))
+    with pytest.raises(ValueError, match="at least 3 groups"):
+        estimate_paired(x, y, KVD, [0, 1] * 7)
 
 
 def test_many_clips_need_little_memory() -> None:

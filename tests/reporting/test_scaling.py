@@ -6,15 +6,23 @@ import numpy as np
 from PIL import Image
 
 from sora_eval import sweeps
+from sora_eval.reporting.fidelity import write_measures
 from sora_eval.reporting.scaling import points
 from sora_eval.store import write_json
+from sora_eval.types import Measure
 
 
 def test_a_sweep_over_checkpoints_ends_with_a_curve(tmp_path: Path, checkpoint_run: Callable[..., Path]) -> None:
     runs = [
         checkpoint_run(tmp_path / name, name, c, k) for k, (name, c) in enumerate({"big": 4e15, "small": 1e14}.items())
     ]
+    for run, value in zip(runs, (1.5, 6.0), strict=True):
+        measure = Measure("world-FVD", value, value - 0.5, value + 0.5, (8, 8), "p", False)
+        exact = Measure("world-FVD", 0.0, 0.0, 0.0, (8, 8), "p", False)
+        write_measures(run, {"": {run.name: [measure], "oracle": [exact]}})
+    assert [p.frechet.value for p in points(runs)[0]] == [6.0, 1.5]
     (page,) = sweeps.curves(runs, "sora-eval run -m")
+    assert "| world-FVD | lower | 6 [5.5, 6.5] | 1.5 [1, 2] | 0 [0, 0] |" in page.read_text()
     assert page == tmp_path / "scaling-all-quick-0" / "scaling.md"
     text = page.read_text()
     head = next(line for line in text.splitlines() if line.startswith("| suite"))
