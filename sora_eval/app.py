@@ -237,13 +237,15 @@ def _run(config: DictConfig) -> int:
         Store(folder).write_rows(rows)
         write_measures(folder, _fidelity_of(choice, cases, rows, folder, workers))
         command = shlex.join(["sora-eval", "run", *HydraConfig.get().overrides.task])
-        about = manifest(_plain(config), command, generators, cases, probes, problems, time.perf_counter() - start)
+        faults = _faults(folder, model.name, problems)
+        about = manifest(_plain(config), command, generators, cases, probes, faults, time.perf_counter() - start)
         about["hashes"]["report"] = key
         write_json(folder / "manifest.json", about)
         print(f"writing the report of {len(rows)} clips")
         write_report(folder, shown)
     else:
         print(f"nothing to do: all {len(rows)} clips are scored")
+    problems = _faults(folder, model.name, problems)
     print(table(rows))
     for problem in problems[:_PRINTED]:
         print(f"problem: {problem}", file=sys.stderr)
@@ -258,13 +260,24 @@ def _run(config: DictConfig) -> int:
     return 1 if problems else 0
 
 
+def _faults(folder: Path, model: str, problems: list[str]) -> list[str]:
+    """Return problems and why a measure of fidelity of the model failed, each once."""
+    from sora_eval.reporting.fidelity import read_measures
+
+    some = [m for by in read_measures(folder).values() for m in by.get(model, ()) if m.failed]
+    return list(dict.fromkeys([*problems, *(m.reason for m in some)]))
+
+
 def _fidelity_of(choice: Any, cases: list[Case], rows: list[ScoreRow], folder: Path, workers: int) -> Any:
     if choice is None:
         return {}
     from sora_eval.run_fidelity import of_run
 
     print(f"measuring the fidelity of {len(rows)} clips")
-    return of_run(cases, rows, folder, choice, workers)
+    found = of_run(cases, rows, folder, choice, workers)
+    if not found:
+        print("no fidelity: it is measured against the oracle's clips, and the oracle is not among the references")
+    return found
 
 
 def _fidelity_choice(config: DictConfig) -> Any:

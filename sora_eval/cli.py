@@ -26,7 +26,7 @@ usage: sora-eval COMMAND [ARGUMENTS]
   validate   show that every probe notices every control and violation
                sora-eval validate suite=smoke
   encoders   show what the bundled encoders notice and what they can tell apart
-               sora-eval encoders count=128
+               sora-eval encoders
   train      train the bundled reference generator, from rendering its clips to its weights
                sora-eval train stage=all out=runs/reference
   sample     make pictures and videos with the bundled reference generator
@@ -120,7 +120,6 @@ def _report(args: Sequence[str]) -> int:
 
 
 def _fidelity(args: Sequence[str]) -> int:
-    import csv
     from dataclasses import asdict
     from pathlib import Path
 
@@ -142,24 +141,20 @@ def _fidelity(args: Sequence[str]) -> int:
     parser.add_argument("--prompts", type=Path, help="CSV with the columns name and prompt, for CLIPSIM")
     parser.add_argument("--out", type=Path, help="folder for fidelity.json and fidelity.md")
     found = parser.parse_args(args)
-    prompts: dict[str, str] = {}
-    if found.prompts is not None:
-        with found.prompts.open(newline="", encoding="utf-8") as file:
-            lines = csv.DictReader(file)
-            if not {"name", "prompt"} <= set(lines.fieldnames or ()):
-                raise ConfigError(f"{found.prompts}: the columns name and prompt are needed")
-            prompts = {Path(line["name"]).stem: line["prompt"] for line in lines}
     metrics = tuple(found.metrics.split(",")) if found.metrics else METRICS
     choice = Choice(metrics, found.video, found.words, found.distance)
-    rows = fidelity.compare(fidelity.videos(found.real), fidelity.videos(found.fake), prompts, choice)
+    fake = fidelity.videos(found.fake)
+    prompts = {} if found.prompts is None else fidelity.read_prompts(found.prompts, fake)
+    rows = fidelity.compare(fidelity.videos(found.real), fake, prompts, choice)
     text = table(rows)
     print(text)
     if found.out is not None:
         write_json(found.out / "fidelity.json", {"rows": [asdict(r) for r in rows]})
         with replacing(found.out / "fidelity.md") as part:
             part.write_text(text + "\n", encoding="utf-8")
-    # What was asked for by name must not be missing in silence.
-    return 1 if found.metrics and any(r.value is None for r in rows) else 0
+    # What was asked for must not be missing in silence; that few clips have no interval is no fault of theirs.
+    missing = [r.metric for r in rows if r.failed]
+    return 1 if missing else 0
 
 
 def _weights(args: Sequence[str]) -> int:
@@ -218,7 +213,11 @@ def _bundled(name: str, action: str) -> int:
         size = path.stat().st_size / 1e6
         print(f"{name:14} {'here':6} {size:6.1f} MB  {'Apache-2.0':12}  {weights.ENCODERS[name]}\n{'':14} {path}")
     elif action == "verify":
-        print(f"{name:14} sha256 {weights.sha256(path)}, as it comes with the package")
+        try:
+            print(f"{name:14} {weights.load_bundled(name)[2]}, whole")
+        except ConfigError as error:
+            print(f"sora-eval: {error}", file=sys.stderr)
+            return 1
     else:
         print(path)
     return 0

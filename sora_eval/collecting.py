@@ -1,4 +1,4 @@
-"""One pass over a set of clips for all that fidelity asks of it: each clip is read once, nothing of it is kept but statistics.
+"""One pass over a set of clips for all that fidelity asks of it; nothing of a clip is kept but statistics.
 
 What is collected of parts of a set, in other processes, merges to what would be collected of the whole.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +22,7 @@ from sora_eval.encoders.clip import TextImageEncoder
 from sora_eval.encoders.perceptual import Perceptual
 from sora_eval.encoders.video import VideoEncoder
 from sora_eval.encoders.weights import AbsentWeightsError
-from sora_eval.errors import SoraEvalError, unknown
+from sora_eval.errors import ConfigError, SoraEvalError, unknown
 from sora_eval.metrics.motion import motion_features
 from sora_eval.metrics.pixels import psnr, ssim
 from sora_eval.metrics.similarity import (
@@ -33,21 +34,23 @@ from sora_eval.metrics.similarity import (
 )
 from sora_eval.metrics.streaming import FeatureStatistics
 from sora_eval.tracking.points import track_points
-from sora_eval.types import Floats, Video, digest
+from sora_eval.types import Floats, Frames, Video, digest
 from sora_eval.video import read_video, resize
 
 VERSION = 1
 """Raised whenever measures change."""
 METRICS: tuple[str, ...] = ("frechet", "kernel", "motion", "words", "pairs")
 """What is measured: distances of features of both kinds, a distance of motions, words against pictures, clip against clip."""
-_READ: Mapping[str, str] = {"frechet": "video", "kernel": "video"}
-"""How a metric's clips are read, where several share one reading."""
+_READ: Mapping[str, tuple[str, ...]] = {"frechet": ("video",), "kernel": ("video",), "pairs": ("pairs", "likeness")}
+"""How a metric's clips are read, where it is not by a reading of its own."""
 DECODING = "rgb8 alpha=black"
 """How frames are read: grey ones have three equal channels, transparent pixels are shown over black."""
-EVERY = "every frame of both"
+COMMON = "frames=first-common resize=true-to-other"
+"""How two clips of one name are made alike."""
 MOTION = "tracks=klt lost-stay-lost grid=8x8 histograms=2x2x8 all frames"
 _GRID = 8
 _BATCH = 8
+_LEAST = 3
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Choice:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The readings that these metrics need."""
-        return tuple(dict.fromkeys(_READ.get(m, m) for m in self.metrics))
+        return tuple(dict.fromkeys(kind for m in self.metrics for kind in _READ.get(m, (m,))))
 
     def of_sets(self) -> Choice:
         """Return the part of the choice that compares sets: all that is needed of the real one."""
@@ -153,12 +156,29 @@ class Collected:
         self.missing |= other.missing
 
 
+@dataclass
+class _Seen:
+    """A clip that was read."""
+
+    clip: Clip
+    video: Video
+
+    @cached_property
+    def pair(self) -> tuple[Frames, Frames] | None:
+        """The clip's frames and the true ones: as many as both have, the true ones at the size of the clip's."""
+        if self.clip.true is None:
+            return None
+        true = self.video if self.clip.true == self.clip.path else read_video(self.clip.true)
+        t = min(len(self.video), len(true))
+        return self.video.frames[:t], resize(true.frames[:t], self.video.size)
+
+
 class _Reader(Protocol):
     """Takes in clips for one kind of reading."""
 
     protocol: str
 
-    def take(self, clip: Clip, video: Video, found: Collected) -> None:
+    def take(self, seen: _Seen, found: Collected) -> None:
         """Take in a clip."""
 
     def finish(self, found: Collected) -> None:
@@ -175,15 +195,10 @@ def collect(clips: Iterable[Clip], choice: Choice) -> Collected:
             found.protocols[kind] = f"{readers[kind].protocol} {DECODING}"
         except SoraEvalError as error:
             found.missing[kind] = str(error)
-    # SSIM and PSNR need no network.
-    if "pairs" in choice.kinds:
-        found.protocols["likeness"] = f"torchmetrics {EVERY} {DECODING}"
-    if "pairs" in found.missing:
-        readers["likeness"] = _Pairs(None)
     for clip in clips:
         found.clips += 1
         try:
-            video = read_video(clip.path)
+            seen = _Seen(clip, read_video(clip.path))
         except SoraEvalError as error:
             # A distance of the clips that can be read would be one of another set.
             found.missing |= dict.fromkeys(readers, str(error))
@@ -191,7 +206,7 @@ def collect(clips: Iterable[Clip], choice: Choice) -> Collected:
             continue
         for kind in list(readers):
             try:
-                readers[kind].take(clip, video, found)
+                readers[kind].take(seen, found)
             except (SoraEvalError, ValueError) as error:
                 found.missing[kind] = f"{clip.path.name}: {error}"
                 del readers[kind]
@@ -208,8 +223,8 @@ class _Features:
         self.encoder, self.protocol = encoder, encoder.protocol
         self._waiting: list[tuple[Clip, Tensor]] = []
 
-    def take(self, clip: Clip, video: Video, found: Collected) -> None:
-        self._waiting.append((clip, self.encoder.prepare(video)))
+    def take(self, seen: _Seen, found: Collected) -> None:
+        self._waiting.append((seen.clip, self.encoder.prepare(seen.video)))
         if len(self._waiting) == _BATCH:
             self.finish(found)
 
@@ -221,63 +236,59 @@ class _Features:
             self._waiting = []
 
 
-class _Motion:
-    protocol = MOTION
-
-    def take(self, clip: Clip, video: Video, found: Collected) -> None:
-        found.motion.add(motion_of(video)[None], clip.position, clip.cluster)
+class _AtOnce:
+    """A reader that holds nothing back."""
 
     def finish(self, found: Collected) -> None:
         pass
 
 
-class _Words:
+class _Motion(_AtOnce):
+    protocol = MOTION
+
+    def take(self, seen: _Seen, found: Collected) -> None:
+        found.motion.add(motion_of(seen.video)[None], seen.clip.position, seen.clip.cluster)
+
+
+class _Words(_AtOnce):
     def __init__(self, encoder: TextImageEncoder) -> None:
         self.encoder, self.protocol = encoder, f"{encoder.protocol} all frames"
 
-    def take(self, clip: Clip, video: Video, found: Collected) -> None:
-        vectors = self.encoder.images(video.frames)
+    def take(self, seen: _Seen, found: Collected) -> None:
+        clip, frames = seen.clip, seen.video.frames
+        vectors = self.encoder.images(frames)
         if clip.prompt:
             found.note("CLIPSIM", clip.position, clip_similarity(vectors, self.encoder.texts([clip.prompt])[0]))
-        if len(video) > 1:
-            found.note("temporal consistency", clip.position, temporal_consistency(vectors))
-            found.note("subject consistency", clip.position, subject_consistency(vectors))
-        if clip.states and len(video) > 1:
+        if len(frames) == 1:
+            return
+        found.note("temporal consistency", clip.position, temporal_consistency(vectors))
+        found.note("subject consistency", clip.position, subject_consistency(vectors))
+        if clip.states:
             before, after = self.encoder.texts(clip.states)
             shown = state_change(vectors[[0, -1]], before, after, self.encoder.scale)
             found.note("state change", clip.position, float(shown[1] - shown[0]))
-            turned = _turned(vectors, before, after)
+            # A picture that stands still has gone no way at all, not towards the words either.
+            still = np.array_equal(frames[0], frames[-1]) or np.allclose(vectors[0], vectors[-1], rtol=0, atol=1e-6)
+            turned = 0.0 if still else directional_similarity(vectors[:1], vectors[-1:], before, after)
             found.note("directional similarity", clip.position, turned)
 
-    def finish(self, found: Collected) -> None:
-        pass
+
+class _Pairs(_AtOnce):
+    def __init__(self, network: Perceptual) -> None:
+        self.network, self.protocol = network, f"{network.protocol} {COMMON}"
+
+    def take(self, seen: _Seen, found: Collected) -> None:
+        if seen.pair is not None:
+            found.note("perceptual", seen.clip.position, float(self.network.distance(*seen.pair).mean()))
 
 
-def _turned(vectors: Floats, before: Floats, after: Floats) -> float:
-    # A picture that stands still has gone no way at all: not towards the words either.
-    if np.array_equal(vectors[0], vectors[-1]):
-        return 0.0
-    return directional_similarity(vectors[:1], vectors[-1:], before, after)
+class _Likeness(_AtOnce):
+    protocol = f"torchmetrics {COMMON}"
 
-
-class _Pairs:
-    def __init__(self, network: Perceptual | None) -> None:
-        self.network, self.protocol = network, f"{network.protocol} {EVERY}" if network else ""
-
-    def take(self, clip: Clip, video: Video, found: Collected) -> None:
-        if clip.true is None:
-            return
-        true = read_video(clip.true)
-        # As many frames as both have, the true one at the size of the other.
-        t = min(len(video), len(true))
-        a, b = video.frames[:t], resize(true.frames[:t], video.size)
-        if self.network is not None:
-            found.note("perceptual", clip.position, float(self.network.distance(a, b).mean()))
-        found.note("SSIM", clip.position, ssim(a, b))
-        found.note("PSNR (dB)", clip.position, psnr(a, b))
-
-    def finish(self, found: Collected) -> None:
-        pass
+    def take(self, seen: _Seen, found: Collected) -> None:
+        if seen.pair is not None:
+            found.note("SSIM", seen.clip.position, ssim(*seen.pair))
+            found.note("PSNR (dB)", seen.clip.position, psnr(*seen.pair))
 
 
 _READERS: Mapping[str, Callable[[Choice], _Reader]] = {
@@ -285,6 +296,7 @@ _READERS: Mapping[str, Callable[[Choice], _Reader]] = {
     "motion": lambda c: _Motion(),
     "words": lambda c: _Words(text_encoders.load(c.words)),
     "pairs": lambda c: _Pairs(perceptual.load(c.distance)),
+    "likeness": lambda c: _Likeness(),
 }
 
 
@@ -297,7 +309,13 @@ def statistics(clips: Sequence[Video], encoder: VideoEncoder) -> FeatureStatisti
 
 
 def motion_of(video: Video) -> Floats:
-    """Return how points move in a clip [64]: an 8 x 8 grid of them, followed from the first frame on."""
+    """Return how points move in a clip [64]: an 8 x 8 grid of them, followed from the first frame on.
+
+    Raises:
+        ConfigError: the clip is shorter than three frames.
+    """
+    if len(video) < _LEAST:
+        raise ConfigError(f"motion needs {_LEAST} frames, a clip has {len(video)}")
     height, width = video.size
     y, x = (np.mgrid[:_GRID, :_GRID] + 0.5) / _GRID
     queries = np.stack([np.zeros(_GRID**2), x.ravel() * width, y.ravel() * height], axis=1)

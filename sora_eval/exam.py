@@ -12,7 +12,7 @@ import numpy as np
 
 from sora_eval.encoders.clip import TextImageEncoder
 from sora_eval.encoders.damages import CONTENT, DISTORTIONS, HARMLESS, distorted
-from sora_eval.encoders.perceptual import SIDE, Perceptual
+from sora_eval.encoders.perceptual import MILD, SIDE, STRONG, Perceptual
 from sora_eval.generator.reference.measures import HELD_OUT, Member, member
 from sora_eval.metrics.pixels import psnr, ssim
 from sora_eval.types import Floats, Frames
@@ -23,7 +23,6 @@ from sora_eval.world.palette import COLOURS
 _FIRST = 80_000
 """The first number of these scenes; neither training nor other measures reach them."""
 CAPTIONS = 100
-_MILD, _STRONG = 0.3, 0.6
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,10 @@ def pictures_exam(distance: Perceptual, count: int) -> Iterator[Answer]:
         ("PSNR", lambda a, b: -psnr(a, b)),
         ("SSIM", lambda a, b: -ssim(a, b)),
     )
-    for question, trios in (("same damage, more of it", same), ("a thing gone or recoloured, not a mild blur", across)):
+    for question, trios in (
+        ("same damage, more of it", same),
+        ("a thing gone or recoloured, not a mild blur, noise, shift or shade", across),
+    ):
         for name, apart in ways:
             right = [apart(true, worse) > apart(true, mild) for true, mild, worse in trios]
             yield Answer(name, question, float(np.mean(right)), count, 0.5)
@@ -150,6 +152,6 @@ def _trios(i: int) -> tuple[tuple[Frames, ...], tuple[Frames, ...]]:
     seed, kind = int(rng.integers(2**31)), DISTORTIONS[i % len(DISTORTIONS)]
     less = rng.uniform(0, 0.85)
     same = distorted(frame, kind, less, seed), distorted(frame, kind, rng.uniform(less + 0.1, 1), seed)
-    mild = distorted(frame, HARMLESS[i % len(HARMLESS)], rng.uniform(0, _MILD), seed)
-    worse = distorted(frame, CONTENT[i % len(CONTENT)], rng.uniform(_STRONG, 1), seed)
+    mild = distorted(frame, HARMLESS[i % len(HARMLESS)], rng.uniform(0, MILD), seed)
+    worse = distorted(frame, CONTENT[i % len(CONTENT)], rng.uniform(STRONG, 1), seed)
     return tuple(f[None] for f in (frame, *same)), tuple(f[None] for f in (frame, mild, worse))

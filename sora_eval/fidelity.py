@@ -1,12 +1,14 @@
 """How real, how well matched and how steady a set of clips is, against a set of real ones.
 
-Every figure carries its protocol: network and hash of its weights, frames, size, how many clips. Two figures may be compared when their
-protocols are the same, and only then.
+Every figure carries its protocol: network and hash of its weights, frames, size, how frames are read. Figures may be compared when their
+protocols are the same, and only then; a plug-in distance, also, only with one of as many clips.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import csv
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ _NAMES: Mapping[str, tuple[str, str]] = {
 }
 """A name says the network: only I3D makes an FVD."""
 ENDINGS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".gif", ".m4v")
+_HALVES = "at half as many clips, and so with twice the bias"
 _RANGES: Mapping[str, tuple[float, float]] = {"SSIM": (-1.0, 1.0), "PSNR (dB)": (0.0, 99.0)}
 
 
@@ -37,7 +40,7 @@ def videos(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise ConfigError(f"{folder}: there is no such folder")
-    found = [p for p in sorted(folder.iterdir()) if p.suffix.lower() in ENDINGS]
+    found = [p for p in sorted(folder.iterdir(), key=lambda p: (p.stem, p.name)) if p.suffix.lower() in ENDINGS]
     if not found:
         raise ConfigError(f"{folder}: there is no video in it ({', '.join(ENDINGS)})")
     by_name = {p.stem: p for p in found}
@@ -47,17 +50,38 @@ def videos(folder: Path) -> dict[str, Path]:
     return by_name
 
 
+def read_prompts(path: Path, names: Collection[str]) -> dict[str, str]:
+    """Return prompts by clip from a CSV file with the columns name and prompt; a name may have its video's ending.
+
+    Raises:
+        ConfigError: it is no such file, or names none of the clips.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = csv.DictReader(file)
+            if not {"name", "prompt"} <= set(lines.fieldnames or ()):
+                raise ConfigError(f"{path}: the columns name and prompt are needed")
+            told = {str(line["name"]): line["prompt"] or "" for line in lines}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path} can't be read as CSV in UTF-8 ({error})") from error
+    found = {name if name in names else Path(name).stem: prompt for name, prompt in told.items()}
+    if not found.keys() & set(names):
+        raise ConfigError(f"{path}: none of its names is that of a clip, such as {min(names)}")
+    return found
+
+
 def compare(
     real: Mapping[str, Path], fake: Mapping[str, Path], prompts: Mapping[str, str], choice: Choice
 ) -> list[Measure]:
     """Return what a set of clips is to a set of real ones; what can't be measured has a row with the reason.
 
-    real, fake: files by name; clips of one name stand against each other, and sets of the same names are compared as pairs. prompts: of the
-    fake clips, by name.
+    real, fake: files by name; clips of one name stand against each other, and where every fake clip has a real one, sets are compared as
+    pairs. prompts: of the fake clips, by name.
     """
-    true = collect((Clip(path, i) for i, path in enumerate(real.values())), choice.of_sets())
-    made = (Clip(path, i, prompts.get(name, ""), real.get(name)) for i, (name, path) in enumerate(fake.items()))
-    return measures(true, collect(made, choice), choice, paired=real.keys() == fake.keys())
+    at = {name: i for i, name in enumerate(dict.fromkeys([*real, *fake]))}
+    true = collect((Clip(path, at[name]) for name, path in real.items()), choice.of_sets())
+    made = (Clip(path, at[name], prompts.get(name, ""), real.get(name)) for name, path in fake.items())
+    return measures(true, collect(made, choice), choice, paired=fake.keys() <= real.keys())
 
 
 def measures(real: Collected, fake: Collected, choice: Choice, paired: bool = False) -> list[Measure]:
@@ -72,7 +96,7 @@ def measures(real: Collected, fake: Collected, choice: Choice, paired: bool = Fa
         names = _NAMES.get(choice.video, (f"{choice.video} Frechet", f"{choice.video} kernel"))
         wanted = [name for name, metric in zip(names, ("frechet", "kernel"), strict=True) if metric in choice.metrics]
         if "video" in missing:
-            rows += [_none(name, n, "", missing["video"]) for name in wanted]
+            rows += [replace(_none(name, n, "", missing["video"]), failed=True) for name in wanted]
         else:
             said = fake.protocols["video"]
             if "frechet" in choice.metrics:
@@ -82,7 +106,7 @@ def measures(real: Collected, fake: Collected, choice: Choice, paired: bool = Fa
                 rows.append(kernel_distance(real.features, fake.features, names[1], said, which, paired))
     if "motion" in choice.metrics:
         if "motion" in missing:
-            rows.append(_none("motion distance", n, "", missing["motion"]))
+            rows.append(replace(_none("motion distance", n, "", missing["motion"]), failed=True))
         else:
             rows += distances(real.motion, fake.motion, "motion distance", fake.protocols["motion"], paired)
     if "words" in choice.metrics:
@@ -93,25 +117,35 @@ def measures(real: Collected, fake: Collected, choice: Choice, paired: bool = Fa
 
 
 def _by_words(found: Collected, words: str) -> list[Measure]:
-    name = "CLIPSIM" if words.startswith("clip-") else f"{words} CLIPSIM"
-    if "words" in found.missing:
-        return [_none(name, (found.clips,), "", found.missing["words"], higher=True)]
-    rows = [_mean(name, found.of("CLIPSIM"), found.protocols["words"], "no clip has a prompt")]
-    for metric in ("temporal consistency", "subject consistency"):
-        rows.append(_mean(metric, found.of(metric), found.protocols["words"], "no clip has two frames"))
-    for metric in ("state change", "directional similarity"):
-        if values := found.of(metric):
-            rows.append(_mean(metric, values, found.protocols["words"], ""))
-    return rows
+    metrics = {
+        "CLIPSIM": "no clip has a prompt",
+        "temporal consistency": "no clip has two frames",
+        "subject consistency": "no clip has two frames",
+        **{k: "" for k in ("state change", "directional similarity") if found.of(k)},
+    }
+    own = {"CLIPSIM": "CLIPSIM" if words.startswith("clip-") else f"{words} CLIPSIM"}
+    return [_of_clips(found, "words", k, own.get(k, k), none) for k, none in metrics.items()]
 
 
 def _by_pairs(found: Collected, distance: str) -> list[Measure]:
-    none = found.missing.get("likeness", "no clips stand against each other")
-    if "pairs" in found.missing:
-        rows = [_none(distance, (found.clips,), "", found.missing["pairs"])]
-    else:
-        rows = [_mean(distance, found.of("perceptual"), found.protocols["pairs"], none, (0.0, 1.0), False)]
-    return rows + [_mean(k, found.of(k), found.protocols["likeness"], none, b) for k, b in _RANGES.items()]
+    none = "no clips stand against each other"
+    near = _of_clips(found, "pairs", "perceptual", distance, none, (0.0, 1.0), higher=False)
+    return [near, *(_of_clips(found, "likeness", k, k, none, bounds) for k, bounds in _RANGES.items())]
+
+
+def _of_clips(
+    found: Collected,
+    kind: str,
+    metric: str,
+    name: str,
+    none: str,
+    bounds: tuple[float, float] = (-1.0, 1.0),
+    higher: bool = True,
+) -> Measure:
+    """Return the mean of a metric of single clips."""
+    if kind in found.missing:
+        return replace(_none(name, (found.clips,), "", found.missing[kind], higher), failed=True)
+    return _mean(name, found.of(metric), found.protocols[kind], none, bounds, higher)
 
 
 def distances(
@@ -125,6 +159,11 @@ def distances(
     if min(n) < 3:
         return [_none(name, n, protocol, f"{_clips(min(n))} too few for a distance: 3 at least")]
     groups, made = real.groups(), fake.groups()
+    if (
+        min(len(groups), len(made)) < 2
+        or min(sum(g.n for g in some) - max(g.n for g in some) for some in (groups, made)) < 2
+    ):
+        return [_none(name, n, protocol, f"{_clips(min(n))} of too few different scenes for a distance")]
     # A group of which one set has no clip has no partner.
     paired = paired and real.moments.keys() == fake.moments.keys()
     found = frechet.estimate(made, groups, paired=paired)
@@ -139,7 +178,7 @@ def distances(
     halves = [frechet.merge(groups[i::2]) for i in range(2)] if len(groups) > 1 and not paired else []
     if halves and min(h.n for h in halves) >= 2:
         floor, sizes = frechet.distance(*halves), (halves[0].n, halves[1].n)
-        rows.append(Measure(f"{name}, plug-in, real against real", floor, None, None, sizes, said, False))
+        rows.append(Measure(f"{name}, plug-in, real against real", floor, None, None, sizes, said, False, _HALVES))
     return rows
 
 
@@ -158,12 +197,7 @@ def kernel_distance(
     x, y = fake.at(at[0]), real.at(at[1])
     n, group = (len(x), len(y)), fake.group_of(at[0])
     if min(n) < 3 or (paired and len(set(group)) < 3):
-        return _none(
-            name,
-            n,
-            protocol,
-            f"{_clips(min(n))} too few for an interval: 3 at least, of different scenes",
-        )
+        return _none(name, n, protocol, f"{_clips(min(n))} too few for an interval, or of too few different scenes")
     found = kernel.estimate_paired(x, y, which, group) if paired else kernel.estimate(x, y, which)
     said = (
         f"mmd {protocol} degree={which.degree} offset={which.offset:g} unbiased={which.unbiased} scale={which.scale:g}"
@@ -177,8 +211,8 @@ def _mean(
     values: Sequence[float],
     protocol: str,
     none: str,
-    bounds: tuple[float, float] = (-1.0, 1.0),
-    higher: bool = True,
+    bounds: tuple[float, float],
+    higher: bool,
 ) -> Measure:
     if not values:
         return _none(metric, (0,), protocol, none, higher)

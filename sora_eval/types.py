@@ -251,7 +251,7 @@ class Measure:
 
     metric: its name. value, low, high: with its 95% interval; None where there is none. n: clips of the set and of the real one behind it.
     protocol: all that it depends on, but the clips. higher_is_better: which way is good. reason: why there is no value, or what one has to
-    know of it.
+    know of it. failed: whether that is a fault (absent weights, clips that can't be read or are too short), and not only too few clips.
     """
 
     metric: str
@@ -262,3 +262,4 @@ class Measure:
     protocol: str
     higher_is_better: bool
     reason: str = ""
+    failed: bool = False

@@ -132,6 +132,9 @@ def test_pairs_need_a_true_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert collect(files, choice).missing == {"pairs": "a.mkv: lpips-world needs 32 pixels a side, frames are 16 x 16"}
     none = fidelity.measures(Collected(), collect([Clip(tmp_path / "a.mkv", 0)], choice), choice)
     assert [m.reason for m in none] == ["no clips stand against each other"] * 3
+    rows = by_name(fidelity.measures(Collected(), collect(files, choice), choice))
+    assert rows["lpips-world"].failed
+    assert rows["SSIM"].n == (2,)
 
 
 def test_parts_merge_to_the_whole(tmp_path: Path, means: None) -> None:
@@ -220,6 +223,60 @@ def test_the_command(
     assert "did you mean words" in capsys.readouterr().err
     (tmp_path / "p.csv").write_text("file,text\n")
     assert main(["fidelity", *folders, "--prompts", str(tmp_path / "p.csv")]) == 2
+
+
+def test_sets_with_gaps_are_still_pairs(tmp_path: Path, means: None) -> None:
+    some = clips(40, 1)
+    for i, video in enumerate(some):
+        write_ffv1(tmp_path / "real" / f"a.{i:02}.mkv", video)
+        if i not in (0, 7):
+            write_ffv1(tmp_path / "fake" / f"a.{i:02}.{'avi' if i % 2 else 'mkv'}", video)
+    sets = [fidelity.videos(tmp_path / n) for n in ("real", "fake")]
+    found = by_name(fidelity.compare(*sets, {}, Choice(("frechet", "kernel"), "means")))
+    assert " paired" in found["means kernel"].protocol
+    assert found["means kernel"].value == pytest.approx(0, abs=1e-9)
+    assert found["means kernel"].n == (38, 38)
+    assert found["means Frechet"].n == (38, 40)
+    apart = by_name(fidelity.compare(sets[1], sets[0], {}, Choice(("kernel",), "means")))
+    assert " paired" not in apart["means kernel"].protocol
+
+
+@pytest.mark.parametrize("positions", [(0, 20, 40), (0, 1, 20), (0, 20, 40, 1)])
+def test_clips_of_few_scenes_are_a_reason(positions: tuple[int, ...]) -> None:
+    real, fake = FeatureStatistics(), FeatureStatistics()
+    real.add(np.random.default_rng(0).normal(size=(41, 3)), 0)
+    for p in positions:
+        fake.add(np.ones((1, 3)), p)
+    for paired in (False, True):
+        (row,) = fidelity.distances(real, fake, "FVD", "p", paired)
+        assert "too few different scenes" in row.reason
+        kernel = fidelity.kernel_distance(real, fake, "KVD", "p", KVD, paired)
+        assert kernel.value is not None or "too few different scenes" in kernel.reason
+
+
+def test_prompts_are_found_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("\ufeffname,prompt\na.v2,one\nb.mp4,two\nc,\n", encoding="utf-8")
+    assert fidelity.read_prompts(path, ["a.v2", "b", "c"]) == {"a.v2": "one", "b": "two", "c": ""}
+    with pytest.raises(ConfigError, match="none of its names is that of a clip, such as x"):
+        fidelity.read_prompts(path, ["x", "y"])
+    path.write_bytes("name,prompt\na,caf\u00e9\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"can't be read as CSV in UTF-8"):
+        fidelity.read_prompts(path, ["a"])
+
+
+def test_what_fails_is_no_small_set(tmp_path: Path, capsys: pytest.CaptureFixture[str], means: None) -> None:
+    for name in ("real", "fake"):
+        for i, video in enumerate(clips(4, 1)):
+            write_ffv1(tmp_path / name / f"{i}.mkv", Video(video.frames[:2] if i == 3 else video.frames, 8.0))
+    words = ["fidelity", str(tmp_path / "real"), str(tmp_path / "fake"), "--video", "means"]
+    assert main([*words, "--metrics", "pairs"]) == 1  # lpips needs larger frames
+    assert main([*words, "--metrics", "motion"]) == 1
+    assert "3.mkv: motion needs 3 frames, a clip has 2" in capsys.readouterr().out
+    for name in ("real", "fake"):
+        (tmp_path / name / "3.mkv").unlink()
+    # Three clips have a plug-in distance and no interval: that is no fault.
+    assert main([*words, "--metrics", "motion"]) == 0
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from sora_eval import registry, run_fidelity
-from sora_eval.collecting import Choice
+from sora_eval.collecting import Choice, Clip, collect
 from sora_eval.encoders import clip as text_encoders
 from sora_eval.errors import ConfigError
 from sora_eval.evaluate import evaluate
 from sora_eval.generator.simulator import Control, Oracle
 from sora_eval.probes.base import Profile
 from sora_eval.reporting.fidelity import FILE, markdown, read_measures, sheet, write_measures
-from sora_eval.types import Case, Floats, Frames, Measure, ScoreRow
+from sora_eval.types import Case, Floats, Frames, Measure, ScoreRow, Video
+from sora_eval.video import write_ffv1
 
 SMALL = Profile("tiny", 48, 48, 17, 8, 5)
 
@@ -76,6 +77,14 @@ def test_every_generator_by_suite_and_in_all(
     assert "| state change | higher | 0 [" in text
     few = "motion distance and motion distance, extrapolated: 4 clips for 64 features: no interval, and no bias removed"
     assert f"Not measured:\n\n- {few}" in text
+
+
+def test_a_picture_that_stands_still_has_no_direction(tmp_path: Path) -> None:
+    # Encoders read 32 pictures at once: in another batch the same picture differs by rounding.
+    write_ffv1(tmp_path / "a.mkv", Video(np.full((33, 48, 48, 3), 90, np.uint8), 8.0))
+    states = ("A red flame burns on a blue candle.", "A blue candle without a flame.")
+    found = collect([Clip(tmp_path / "a.mkv", 0, states=states)], Choice(("words",)))
+    assert found.of("directional similarity") == [0.0]
 
 
 def test_twins_are_one_scene(run: tuple[Path, list[Case], list[ScoreRow]]) -> None:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from sora_eval.encoders import weights, world_clip
 from sora_eval.errors import ConfigError, unknown
-from sora_eval.learning import files
 from sora_eval.learning.words import Vocabulary
 from sora_eval.types import Floats, Frames
 
@@ -78,17 +77,17 @@ def load(name: str, path: str | None = None) -> TextImageEncoder:
         ConfigError: there is no such encoder, or its weights are damaged or others.
     """
     if name == world_clip.NAME:
-        return _world(weights.bundled(name, path))
+        return _world(path)
     if name not in _PUBLIC:
         raise unknown("text and image encoder", name, NAMES)
     file = weights.locate(name, path)
     return from_file(name, _PUBLIC[name], file, weights.verify(name, file))
 
 
-def _world(path: Path) -> TextImageEncoder:
-    _, facts, _, digest = files.read(path, world_clip.NAME)
+def _world(path: str | None) -> TextImageEncoder:
+    _, facts, digest = weights.load_bundled(world_clip.NAME, path)
     world_clip.add_architecture()
-    model = _model(world_clip.NAME, path)
+    model = _model(world_clip.NAME, weights.bundled(world_clip.NAME, path))
 
     def transform(image: Image.Image) -> Tensor:
         return world_clip.pixels(np.asarray(image)[None])[0]

@@ -24,7 +24,6 @@ from torch.nn import functional as F
 from sora_eval.encoders import weights
 from sora_eval.encoders.damages import CONTENT, DISTORTIONS, HARMLESS, distorted
 from sora_eval.errors import ConfigError, unknown
-from sora_eval.learning import files
 from sora_eval.learning.shards import Shard
 from sora_eval.learning.tensors import to_tensor, to_uint8
 from sora_eval.pictures import contact_sheet
@@ -35,7 +34,7 @@ NAME = "lpips-world"
 SIDE = 64
 LEAST_SIDE = 32
 """The smallest frame that every backbone can read."""
-_MILD, _STRONG = 0.3, 0.6
+MILD, STRONG = 0.3, 0.6
 _STANDARD: Mapping[str, str] = {"lpips-alex": "alex", "lpips-vgg": "vgg", "lpips-squeeze": "squeeze"}
 NAMES: tuple[str, ...] = (NAME, *_STANDARD)
 _BATCH, _AT_ONCE = 16, 64
@@ -91,7 +90,7 @@ def load(name: str, path: str | None = None) -> Perceptual:
         ConfigError: there is no such distance, or its weights are damaged or others.
     """
     if name == NAME:
-        return _world(weights.bundled(name, path))
+        return _world(path)
     if name not in _STANDARD:
         raise unknown("perceptual distance", name, NAMES)
     file = weights.locate(name, path)
@@ -125,8 +124,8 @@ class WorldPerceptual(nn.Module):
         return found.flatten()
 
 
-def _world(path: Path) -> Perceptual:
-    found, _, _, digest = files.read(path, NAME)
+def _world(path: str | None) -> Perceptual:
+    found, _, digest = weights.load_bundled(NAME, path)
     network = WorldPerceptual()
     network.load_state_dict(found)
     return Perceptual(NAME, digest, network.eval().requires_grad_(False))
@@ -186,8 +185,8 @@ def trio(frame: Frames, rng: np.random.Generator) -> tuple[Frames, Frames, Frame
         mild, worse = (kinds[int(rng.integers(len(kinds)))] for kinds in (HARMLESS, CONTENT))
         return (
             frame,
-            distorted(frame, mild, rng.uniform(0, _MILD), seed),
-            distorted(frame, worse, rng.uniform(_STRONG, 1), seed),
+            distorted(frame, mild, rng.uniform(0, MILD), seed),
+            distorted(frame, worse, rng.uniform(STRONG, 1), seed),
         )
     kind = DISTORTIONS[int(rng.integers(len(DISTORTIONS)))]
     less = rng.uniform(0, 0.85)

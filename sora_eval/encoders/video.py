@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from sora_eval.encoders import i3d, vit, weights, world_video
 from sora_eval.errors import ConfigError, unknown
-from sora_eval.learning import files
 from sora_eval.types import Floats, Video
 from sora_eval.video import resize
 
@@ -81,8 +80,7 @@ class VideoEncoder:
 
 
 def _world(paths: Sequence[str | None]) -> VideoEncoder:
-    path = weights.bundled("world-video", paths[0] if paths else None)
-    found, facts, _, digest = files.read(path, "world-video")
+    found, facts, digest = weights.load_bundled("world-video", paths[0] if paths else None)
     sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()}
     network = world_video.WorldVideo(world_video.WorldVideoConfig(**sizes), facts["weights"])
     network.load_state_dict(found)

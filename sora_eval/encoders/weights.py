@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
+from sora_eval.learning import files
+from sora_eval.types import digest
 from sora_eval.video import replacing
 
 FOLDER = "SORA_EVAL_WEIGHTS"
@@ -172,6 +174,17 @@ def bundled(name: str, path: str | None = None) -> Path:
     return found
 
 
+def load_bundled(name: str, path: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any], str]:
+    """Return the weights of an encoder that comes with the package, what it takes to build it, and a hash of both.
+
+    Raises:
+        AbsentWeightsError: this copy of the package lacks it.
+        ConfigError: the file is damaged, or of another encoder.
+    """
+    found, facts, _, hashed = files.read(bundled(name, path), name)
+    return found, facts, digest([hashed, facts])
+
+
 def files_of(encoder: str) -> list[Path]:
     """Return the files of an encoder's weights.
 
@@ -196,10 +209,16 @@ def entry(name: str) -> Entry:
 
 
 def places(found: Entry) -> Iterator[Path]:
-    """Yield where a file is looked for, first to last: its variable, the folder, our cache, torch hub's, Hugging Face's."""
+    """Yield where a file is looked for, first to last: its variable, the folder, our cache, torch hub's, Hugging Face's.
+
+    Raises:
+        ConfigError: the variable names a file that is not there.
+    """
     env = os.environ
-    if env.get(found.variable):
-        yield Path(env[found.variable])
+    if named := env.get(found.variable):
+        if not Path(named).is_file():
+            raise ConfigError(f"{found.variable} names {named}, and there is no such file")
+        yield Path(named)
     if env.get(FOLDER):
         yield Path(env[FOLDER]) / found.name / found.file
         yield Path(env[FOLDER]) / found.file
@@ -245,10 +264,10 @@ def verify(name: str, path: Path) -> str:
     Raises:
         ConfigError: it is not the one that the registry has.
     """
-    found, digest = entry(name), sha256(path)
-    if not digest.startswith(found.sha256):
-        raise ConfigError(f"{path} is not {found.file}: its SHA-256 is {digest[:16]}..., not {found.sha256[:16]}...")
-    return digest
+    found, hashed = entry(name), sha256(path)
+    if not hashed.startswith(found.sha256):
+        raise ConfigError(f"{path} is not {found.file}: its SHA-256 is {hashed[:16]}..., not {found.sha256[:16]}...")
+    return hashed
 
 
 def sha256(path: Path) -> str:

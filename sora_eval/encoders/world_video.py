@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sora_eval.encoders.damages import distorted, reordered
+from sora_eval.errors import ConfigError
 from sora_eval.learning import training
 from sora_eval.learning.muon import Muon
 from sora_eval.learning.shards import Shard
@@ -185,6 +186,8 @@ def balanced(network: WorldVideo, shards: Sequence[Shard], seed: int, count: int
     """
     rng = np.random.default_rng([seed, *b"balance"])
     pool = [s for s in shards if s.frames().shape[1] > FRAMES]
+    if not pool:
+        raise ConfigError(f"no clip of the set is longer than {FRAMES} frames")
     some = [pool[i % len(pool)] for i in range(min(count, sum(len(s.items) for s in pool)))]
     clips = [_square(np.asarray(s.frames()[int(rng.integers(len(s.items)))])) for s in some]
     clean = _features(network, [c[:FRAMES] for c in clips])

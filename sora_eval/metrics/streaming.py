@@ -66,10 +66,6 @@ class FeatureStatistics:
             self._settle(group)
         return [self.moments[g] for g in sorted(self.moments)]
 
-    def sample(self) -> Floats:
-        """Return the features [m, d] that were kept, in the order of their positions; m is at most MOST."""
-        return self.at(self.positions())
-
     def positions(self) -> list[int]:
         """Return the positions of the features that were kept, in order."""
         return sorted(self._kept)

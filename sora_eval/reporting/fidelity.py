@@ -50,10 +50,15 @@ def sheet(found: Mapping[str, Sequence[Measure]], generators: Sequence[str]) -> 
     for line in lines:
         if line not in kept:
             missing.setdefault("; ".join(dict.fromkeys(why for _, _, why in line.cells if why)), []).append(line.metric)
-    said = {m.metric: m.protocol for g in shown for m in found[g] if m.protocol}
+    # Numbers of clips are said with the protocol: a plug-in depends on them.
+    said = {m.metric: f"{m.protocol} clips={'/'.join(map(str, m.n))}" for g in shown for m in found[g] if m.protocol}
     names = [line.metric for line in kept]
     absent = tuple((_several(some), why) for why, some in missing.items())
-    return Sheet(shown, kept, absent, tuple((k, said[k]) for k in names if k in said))
+    protocols: dict[str, list[str]] = {}
+    for k in names:
+        if k in said:
+            protocols.setdefault(said[k], []).append(k)
+    return Sheet(shown, kept, absent, tuple((_several(some), how) for how, some in protocols.items()))
 
 
 def _several(names: Sequence[str]) -> str:
@@ -81,7 +86,9 @@ def markdown(shown: Sheet) -> str:
         [x.metric, x.better, *(f"{v} {span}".strip() or "unavailable" for v, span, _ in x.cells)] for x in shown.lines
     ]
     missing = [f"- {escape(names)}: {escape(why)}" for names, why in shown.missing]
-    return "\n".join([pipe(head, cells), *(["", "Not measured:", "", *missing] if missing else [])])
+    said = [f"- {escape(names)}: `{said}`" for names, said in shown.protocols]
+    parts = [pipe(head, cells), *(["", "Not measured:", "", *missing] if missing else [])]
+    return "\n".join([*parts, "", "Protocols:", "", *said])
 
 
 def table(rows: Sequence[Measure]) -> str:

@@ -45,6 +45,15 @@ def test_world_video_reads_any_size(folder: Path) -> None:
         list(encoder.features([Video(CLIP.frames[:9], 8.0)]))
 
 
+def test_what_the_features_are_weighted_by_is_part_of_the_protocol(folder: Path) -> None:
+    before = video.load("world-video").protocol
+    net = WorldVideo()
+    net.load_state_dict(files.read(folder / "world-video.safetensors", "world-video")[0])
+    facts = {"kind": "world-video", "config": asdict(net.config), "weights": [1.0] * 63 + [2.0]}
+    files.save(folder / "world-video.safetensors", net.state_dict(), facts, {})
+    assert video.load("world-video").protocol != before
+
+
 def test_world_clip_goes_through_open_clip_and_keeps_its_words(folder: Path) -> None:
     encoder = clip.load("world-clip")
     assert encoder.images(CLIP.frames).shape == (17, 128)

@@ -140,3 +140,23 @@ def test_the_command(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "is not alexnet" in capsys.readouterr().err
     assert main(["weights", "path", "raft"]) == 2
     assert main(["weights", "fetch"]) == 2
+
+
+def test_a_file_that_is_named_must_be_there(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(home / "sora-eval" / "i3d" / "i3d_pretrained_400.pt")
+    monkeypatch.setenv("SORA_EVAL_WEIGHTS_I3D", str(home / "gone.pt"))
+    with pytest.raises(ConfigError, match=r"SORA_EVAL_WEIGHTS_I3D names .*gone\.pt, and there is no such file"):
+        weights.locate("i3d")
+
+
+def test_a_damaged_bundled_file_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = bytearray(weights.bundled("lpips-world").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "lpips-world.safetensors").write_bytes(content)
+    assert main(["weights", "verify", "lpips-world"]) == 0
+    assert "whole" in capsys.readouterr().out
+    monkeypatch.setattr(weights, "BUNDLED", tmp_path)
+    assert main(["weights", "verify", "lpips-world"]) == 1
+    assert "was changed after it was written" in capsys.readouterr().err
