@@ -28,7 +28,10 @@ PATCH = 2
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """Sizes: latent channels, width, depth, heads; text width, depth and longest text; words; kinds of actions."""
+    """Sizes: latent channels, width, depth, heads; text width, depth and longest text; words; kinds of actions.
+
+    placed: patches know where in the frame they are, and words are taught where their things are. Off in checkpoints of before.
+    """
 
     channels: int = 16
     width: int = 192
