@@ -282,7 +282,9 @@ def _fidelity_of(choice: Any, cases: list[Case], rows: list[ScoreRow], folder: P
 
 def _fidelity_choice(config: DictConfig) -> Any:
     from sora_eval.collecting import Choice
+    from sora_eval.encoders import weights
 
+    weights.use({str(name): str(path) for name, path in config.fidelity.weights.items()})
     return Choice(
         tuple(_names(config, "fidelity.metrics", "frechet")),
         *(str(config.fidelity[k]) for k in ("video", "words", "distance")),

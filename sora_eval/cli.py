@@ -125,6 +125,7 @@ def _fidelity(args: Sequence[str]) -> int:
 
     from sora_eval import fidelity
     from sora_eval.collecting import METRICS, Choice
+    from sora_eval.encoders import weights
     from sora_eval.reporting.fidelity import table
     from sora_eval.store import write_json
     from sora_eval.video import replacing
@@ -138,10 +139,16 @@ def _fidelity(args: Sequence[str]) -> int:
     parser.add_argument("--video", default="world-video", help="encoder of clips: world-video, i3d, videomae, vjepa")
     parser.add_argument("--words", default="world-clip", help="encoder of words: world-clip, clip-b-32, clip-l-14")
     parser.add_argument("--distance", default="lpips-world", help="lpips-world, lpips-alex, lpips-vgg, lpips-squeeze")
+    parser.add_argument(
+        "--weights", action="append", default=[], metavar="NAME=FILE", help="weights of that name; again for more"
+    )
     parser.add_argument("--prompts", type=Path, help="CSV with the columns name and prompt, for CLIPSIM")
     parser.add_argument("--out", type=Path, help="folder for fidelity.json and fidelity.md")
     found = parser.parse_args(args)
     metrics = tuple(found.metrics.split(",")) if found.metrics else METRICS
+    if wrong := [part for part in found.weights if "=" not in part]:
+        raise ConfigError(f"--weights {wrong[0]}: write NAME=FILE")
+    weights.use(dict(part.split("=", 1) for part in found.weights))
     choice = Choice(metrics, found.video, found.words, found.distance)
     fake = fidelity.videos(found.fake)
     prompts = {} if found.prompts is None else fidelity.read_prompts(found.prompts, fake)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from sora_eval import registry, run_fidelity
+from sora_eval.cli import main
 from sora_eval.collecting import Choice, Clip, collect
 from sora_eval.encoders import clip as text_encoders
+from sora_eval.encoders import weights
 from sora_eval.errors import ConfigError
 from sora_eval.evaluate import evaluate
 from sora_eval.generator.simulator import Control, Oracle
@@ -121,3 +123,24 @@ def test_nothing_without_real_clips_or_metrics(run: tuple[Path, list[Case], list
     (tmp_path / FILE).write_text('{"": {"a": [{"metric": "x"}]}}')
     with pytest.raises(ConfigError, match=r"fidelity\.json"):
         read_measures(tmp_path)
+
+
+def test_weights_are_named_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("i3d", "world-video"):
+        monkeypatch.setenv(weights.variable(name), "")
+    words = ["run", "generator=oracle", "suite.probes=[motion]", "suite.modes=[t2v]", "suite.count=3", "references=[]"]
+    words += [f"out={tmp_path / 'run'}", "fidelity.metrics=[frechet,kernel]"]
+    assert main([*words, f"+fidelity.weights.world-video={weights.bundled('world-video')}"]) == 0
+    # Three clips of two scenes have no distance, which is no fault; weights that are not here are one.
+    assert "unavailable" not in capsys.readouterr().err
+    assert main([*words, f"+fidelity.weights.i3d={tmp_path / 'gone.pt'}", "fidelity.video=i3d"]) == 2
+    assert "there is no such file" in capsys.readouterr().err
+    monkeypatch.setenv(weights.variable("i3d"), "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert main([*words, "fidelity.video=i3d"]) == 1
+    assert "weights fetch i3d" in capsys.readouterr().err
+    assert main(["fidelity", str(tmp_path), str(tmp_path), "--weights", "i3d"]) == 2
+    assert "write NAME=FILE" in capsys.readouterr().err

@@ -50,11 +50,6 @@ class Entry:
     sha256: str = ""
 
     @property
-    def variable(self) -> str:
-        """The environment variable that names this very file."""
-        return f"{FOLDER}_{self.name.upper().replace('-', '_')}"
-
-    @property
     def hub(self) -> tuple[str, str] | None:
         """(repository, path in it) where the source is on the Hugging Face hub."""
         if not self.source.startswith(_HUB) or "/resolve/" not in self.source:
@@ -166,12 +161,40 @@ def bundled(name: str, path: str | None = None) -> Path:
     """
     if path:
         return Path(path)
+    if named := _named(name):
+        return named
     found = BUNDLED / f"{name}.safetensors"
     if not found.is_file():
         raise AbsentWeightsError(
             f"this copy of sora-eval lacks the weights of {name}: sora-eval train encoder={name} makes them"
         )
     return found
+
+
+def variable(name: str) -> str:
+    """Return the environment variable that names the file of some weights."""
+    return f"{FOLDER}_{name.upper().replace('-', '_')}"
+
+
+def use(files_by_name: Mapping[str, str]) -> None:
+    """Take weights from these files, in this process and those that it starts.
+
+    Raises:
+        ConfigError: there are no weights of a name, or no such file.
+    """
+    for name, path in files_by_name.items():
+        if name not in ENCODERS:
+            entry(name)
+        os.environ[variable(name)] = str(Path(path).absolute())
+        _named(name)
+
+
+def _named(name: str) -> Path | None:
+    """Return the file that the environment names for some weights."""
+    found = os.environ.get(variable(name))
+    if found and not Path(found).is_file():
+        raise ConfigError(f"{variable(name)} names {found}, and there is no such file")
+    return Path(found) if found else None
 
 
 def load_bundled(name: str, path: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any], str]:
@@ -215,10 +238,8 @@ def places(found: Entry) -> Iterator[Path]:
         ConfigError: the variable names a file that is not there.
     """
     env = os.environ
-    if named := env.get(found.variable):
-        if not Path(named).is_file():
-            raise ConfigError(f"{found.variable} names {named}, and there is no such file")
-        yield Path(named)
+    if named := _named(found.name):
+        yield named
     if env.get(FOLDER):
         yield Path(env[FOLDER]) / found.name / found.file
         yield Path(env[FOLDER]) / found.file

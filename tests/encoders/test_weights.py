@@ -149,6 +149,18 @@ def test_a_file_that_is_named_must_be_there(home: Path, monkeypatch: pytest.Monk
         weights.locate("i3d")
 
 
+def test_files_are_given_by_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("i3d", "world-clip"):
+        monkeypatch.setenv(weights.variable(name), "")
+    mine = put(home / "mine.pt")
+    weights.use({"i3d": str(mine), "world-clip": str(mine)})
+    assert weights.locate("i3d") == weights.bundled("world-clip") == mine
+    with pytest.raises(ConfigError, match="did you mean i3d"):
+        weights.use({"i3e": str(mine)})
+    with pytest.raises(ConfigError, match="there is no such file"):
+        weights.use({"i3d": str(home / "gone.pt")})
+
+
 def test_a_damaged_bundled_file_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
