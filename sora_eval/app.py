@@ -237,15 +237,15 @@ def _run(config: DictConfig) -> int:
         Store(folder).write_rows(rows)
         write_measures(folder, _fidelity_of(choice, cases, rows, folder, workers))
         command = shlex.join(["sora-eval", "run", *HydraConfig.get().overrides.task])
-        faults = _faults(folder, model.name, problems)
-        about = manifest(_plain(config), command, generators, cases, probes, faults, time.perf_counter() - start)
+        problems = _faults(folder, model.name, problems)
+        about = manifest(_plain(config), command, generators, cases, probes, problems, time.perf_counter() - start)
         about["hashes"]["report"] = key
         write_json(folder / "manifest.json", about)
         print(f"writing the report of {len(rows)} clips")
         write_report(folder, shown)
     else:
+        problems = _faults(folder, model.name, problems)
         print(f"nothing to do: all {len(rows)} clips are scored")
-    problems = _faults(folder, model.name, problems)
     print(table(rows))
     for problem in problems[:_PRINTED]:
         print(f"problem: {problem}", file=sys.stderr)

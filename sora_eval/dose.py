@@ -163,8 +163,9 @@ def responses(
         found = frechet.merge(statistics([Video(c, FPS) for c in clips], video).groups())
         return frechet.distance(found, reference)
 
+    texts = words.texts([m.caption for m in true])
+
     def matched(clips: Sequence[Frames]) -> float:
-        texts = words.texts([m.caption for m in true])
         cosines = [clip_similarity(words.images(c[::_EACH]), t) for c, t in zip(clips, texts, strict=True)]
         return 1 - float(np.mean(cosines))
 

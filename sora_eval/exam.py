@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sora_eval.encoders.clip import TextImageEncoder
-from sora_eval.encoders.damages import CONTENT, DISTORTIONS, HARMLESS, distorted
-from sora_eval.encoders.perceptual import MILD, SIDE, STRONG, Perceptual
+from sora_eval.encoders.damages import CONTENT, DISTORTIONS, HARMLESS
+from sora_eval.encoders.perceptual import SIDE, Perceptual, across, graded
 from sora_eval.generator.reference.measures import HELD_OUT, Member, member
 from sora_eval.metrics.pixels import psnr, ssim
 from sora_eval.types import Floats, Frames
@@ -150,8 +150,6 @@ def _trios(i: int) -> tuple[tuple[Frames, ...], tuple[Frames, ...]]:
     m = member(names[i % len(names)], _FIRST + i)
     frame = resize(m.frames[int(rng.integers(len(m.frames)))][None], (SIDE, SIDE))[0]
     seed, kind = int(rng.integers(2**31)), DISTORTIONS[i % len(DISTORTIONS)]
-    less = rng.uniform(0, 0.85)
-    same = distorted(frame, kind, less, seed), distorted(frame, kind, rng.uniform(less + 0.1, 1), seed)
-    mild = distorted(frame, HARMLESS[i % len(HARMLESS)], rng.uniform(0, MILD), seed)
-    worse = distorted(frame, CONTENT[i % len(CONTENT)], rng.uniform(STRONG, 1), seed)
-    return tuple(f[None] for f in (frame, *same)), tuple(f[None] for f in (frame, mild, worse))
+    same = graded(frame, kind, rng, seed)
+    worse = across(frame, HARMLESS[i % len(HARMLESS)], CONTENT[i % len(CONTENT)], rng, seed)
+    return tuple(f[None] for f in (frame, *same)), tuple(f[None] for f in (frame, *worse))

@@ -42,11 +42,11 @@ def test_the_bare_names_are_not_importable(tmp_path):
 def test_lower_layers_do_not_import_higher_ones():
     layers = [
         ["types", "errors", "video", "processes"],
-        ["world", "tracking", "encoders", "metrics", "stats", "store", "learning"],
+        ["world", "tracking", "encoders", "metrics", "stats", "comparing", "store", "learning"],
         ["generator", "probes", "registry"],
-        ["evaluate", "validity", "export", "rendering"],
+        ["evaluate", "validity", "gate", "export", "rendering"],
         ["reporting"],
-        ["app", "cli", "bench"],
+        ["app", "cli", "commands", "bench"],
     ]
     rank = {name: i for i, names in enumerate(layers) for name in names}
     for path in [*ROOT.glob("sora_eval/**/*.py"), *ROOT.glob("generator/**/*.py"), *ROOT.glob("probes/**/*.py")]:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from sora_eval.generator.reference.autoencoder import Autoencoder
+from sora_eval.learning import training
 from sora_eval.learning.shards import read
 from sora_eval.learning.tensors import to_tensor
 from sora_eval.video import replacing
@@ -31,7 +32,7 @@ def encode(folder: Path, network: Autoencoder, tag: str, where: torch.device) ->
         path = out / shard.path.name
         if path.exists():
             continue
-        with torch.no_grad(), torch.autocast(where.type, torch.bfloat16):
+        with torch.no_grad(), training.autocast(where):
             clips = np.array_split(shard.frames(), -(-len(shard.items) // _AT_ONCE))
             halves = [
                 np.concatenate([network.encode(to_tensor(c).to(where), at_once=2).half().cpu().numpy() for c in some])

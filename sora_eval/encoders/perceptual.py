@@ -34,7 +34,7 @@ NAME = "lpips-world"
 SIDE = 64
 LEAST_SIDE = 32
 """The smallest frame that every backbone can read."""
-MILD, STRONG = 0.3, 0.6
+_MILD, _STRONG = 0.3, 0.6
 _STANDARD: Mapping[str, str] = {"lpips-alex": "alex", "lpips-vgg": "vgg", "lpips-squeeze": "squeeze"}
 NAMES: tuple[str, ...] = (NAME, *_STANDARD)
 _BATCH, _AT_ONCE = 16, 64
@@ -183,11 +183,16 @@ def trio(frame: Frames, rng: np.random.Generator) -> tuple[Frames, Frames, Frame
     seed = int(rng.integers(2**31))
     if rng.random() < 0.5:
         mild, worse = (kinds[int(rng.integers(len(kinds)))] for kinds in (HARMLESS, CONTENT))
-        return (
-            frame,
-            distorted(frame, mild, rng.uniform(0, MILD), seed),
-            distorted(frame, worse, rng.uniform(STRONG, 1), seed),
-        )
-    kind = DISTORTIONS[int(rng.integers(len(DISTORTIONS)))]
+        return frame, *across(frame, mild, worse, rng, seed)
+    return frame, *graded(frame, DISTORTIONS[int(rng.integers(len(DISTORTIONS)))], rng, seed)
+
+
+def graded(frame: Frames, kind: str, rng: np.random.Generator, seed: int) -> tuple[Frames, Frames]:
+    """Return a frame less and more damaged in one way, .1 apart at least."""
     less = rng.uniform(0, 0.85)
-    return frame, distorted(frame, kind, less, seed), distorted(frame, kind, rng.uniform(less + 0.1, 1), seed)
+    return distorted(frame, kind, less, seed), distorted(frame, kind, rng.uniform(less + 0.1, 1), seed)
+
+
+def across(frame: Frames, mild: str, worse: str, rng: np.random.Generator, seed: int) -> tuple[Frames, Frames]:
+    """Return a frame with a little of one damage, and with much of another."""
+    return distorted(frame, mild, rng.uniform(0, _MILD), seed), distorted(frame, worse, rng.uniform(_STRONG, 1), seed)

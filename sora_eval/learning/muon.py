@@ -70,11 +70,20 @@ def _shared_out(x: Tensor) -> Tensor:
     return torch.cat(parts)[: len(x)].to(x.device)
 
 
+def product_dtype(where: torch.device) -> torch.dtype:
+    """Return the type in which matrix products are fast: bfloat16 on a GPU and on a CPU with instructions for it, else float32.
+
+    Without them a product in bfloat16 is emulated, at a hundredth of the rate of one in float32.
+    """
+    fast = where.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
 def orthogonal(x: Tensor) -> Tensor:
     """Return matrices [N, R, C] with their singular values moved to about 1, by the quintic Newton-Schulz iteration."""
     a, b, c = _QUINTIC
     flat = x.shape[1] > x.shape[2]
-    y = (x.mT if flat else x).bfloat16()
+    y = (x.mT if flat else x).to(product_dtype(x.device))
     y = y / (y.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(_ITERATIONS):
         square = y @ y.mT

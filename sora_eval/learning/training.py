@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 
 from sora_eval.errors import ConfigError
+from sora_eval.learning.muon import product_dtype
 from sora_eval.processes import end_with_parent
 from sora_eval.types import digest
 from sora_eval.video import replacing
@@ -90,7 +91,7 @@ def device() -> torch.device:
 @contextmanager
 def autocast(where: torch.device) -> Iterator[None]:
     """Let matrix products be in bfloat16, where the machine is fast at it."""
-    fast = where.type == "cuda" or torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    fast = product_dtype(where) == torch.bfloat16
     with warnings.catch_warnings(), torch.autocast(where.type, torch.bfloat16) if fast else nullcontext():
         # The scales of the norms stay in float32 on purpose.
         warnings.filterwarnings("ignore", "Mismatch dtype between input and weight")
