@@ -51,8 +51,8 @@ class Player:
 
 
 @dataclass
-class _Store:
-    """Encodes each file once and counts what the page's budgets limit."""
+class ClipStore:
+    """Encodes each file once and counts what the page's budgets limit. folder: what paths are relative to."""
 
     folder: Path
     clips: dict[str, Clip | str] = field(default_factory=dict)
@@ -125,11 +125,11 @@ def make_players(
     rows: where the truths are looked up.
     """
     truths = {r.case: r for r in rows if r.kind == "oracle"}
-    store = _Store(folder)
+    store = ClipStore(folder)
     return _fill(store, shown, truths, MODELS_SHARE), _fill(store, references, truths, 1.0)
 
 
-def _fill(store: _Store, shown: Sequence[ScoreRow], truths: Mapping[str, ScoreRow], share: float) -> list[Player]:
+def _fill(store: ClipStore, shown: Sequence[ScoreRow], truths: Mapping[str, ScoreRow], share: float) -> list[Player]:
     players: list[Player] = []
     for row in shown:
         if store.full(share):
@@ -143,14 +143,14 @@ def clips_of(players: Iterable[Player]) -> dict[str, Clip]:
     return {side.clip.id: side.clip for player in players for side in player.sides if side.clip}
 
 
-def _player(store: _Store, row: ScoreRow, truth: ScoreRow | None) -> Player:
+def _player(store: ClipStore, row: ScoreRow, truth: ScoreRow | None) -> Player:
     expected = store.overlay(truth.tracks) if truth else None
     if row.kind == "oracle" or truth is None:
         return Player(row, (_side(store, row, row.generator, None),))
     return Player(row, (_side(store, row, row.generator, expected), _side(store, truth, "truth", None)))
 
 
-def _side(store: _Store, row: ScoreRow, label: str, expected: Overlay | None) -> Side:
+def _side(store: ClipStore, row: ScoreRow, label: str, expected: Overlay | None) -> Side:
     found = store.clip(row.video) if row.video else "no clip: the generator returned none"
     if isinstance(found, str):
         return Side(label, None, found)

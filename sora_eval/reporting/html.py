@@ -1,0 +1,58 @@
+"""Pages from templates: one look, one script, and a policy by which nothing is fetched and no other script runs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from sora_eval.video import replacing
+
+
+def render(template: str, page: Any, clips: Mapping[str, str] | None = None) -> str:
+    """Return a page as HTML. template: a file that extends base.html.j2. page: what it reads. clips: base64 MP4 by clip id."""
+    style, script = (Markup(_source(name)) for name in ("style.html.j2", "script.html.j2"))
+    # The page's own policy lets no other script run, so an escaping bug would stay a bug instead of becoming a hole.
+    script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    found = _environment().get_template(template)
+    return found.render(page=page, clips=dict(clips or {}), style=style, script=script, script_hash=script_hash)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all, with the same bytes on every system."""
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _source(name: str) -> str:
+    return files("sora_eval.reporting").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_source),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["score"] = _score
+    environment.filters["part"] = _part
+    return environment
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _part(value: float) -> str:
+    return f"{value:.4g}" if math.isfinite(value) else "–"
