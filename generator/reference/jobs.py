@@ -158,7 +158,7 @@ class Recipe:
     image_share: tuple[float, float] = (0.7, 0.15)
     dropped: float = 0.1
     square: bool = False
-    unit: int = 1500
+    unit: int = 800
     phases: tuple[Phase, ...] = (
         Phase(0, {"single": 0.4, "relation": 0.12}),
         Phase(4, {"single": 0.3, "relation": 0.22}, long=2.5),

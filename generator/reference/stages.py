@@ -16,6 +16,8 @@ from sora_eval.learning import files, shards, training
 from sora_eval.learning.words import world_vocabulary
 
 STAGES: tuple[str, ...] = ("data", "autoencoder", "decoder", "latents", "transformer")
+EXPORT = "export"
+"""Write the weights of a transformer's training as they are now; no part of "all"."""
 HELD_OUT = "heldout"
 _T = TypeVar("_T")
 
@@ -53,12 +55,14 @@ class TransformerPlan:
 
     units: the run's whole compute; its last fifth is the decay. It branches off the undecayed `trunk` where that has one, so that
     runs of 1, 4 and 32 units share their beginning. units 0 is the trunk itself, up to `trunk_units`.
+    start: weights that `stage=export` wrote elsewhere, from which a trunk goes on that has no state here.
     """
 
     name: str = "trunk"
     units: int = 0
-    unit: int = 1500
+    unit: int = 800
     trunk_units: int = 32
+    start: str = ""
     branches: tuple[int, ...] = (1, 4, 32)
     tokens: int = 1280
     square: bool = False
@@ -132,8 +136,8 @@ def run(stage: str, plan: Plan) -> Path:
     Raises:
         ConfigError: the stage is unknown, or what it builds on is not there.
     """
-    if stage not in (*STAGES, "all"):
-        raise unknown("stage", stage, [*STAGES, "all"])
+    if stage not in (*STAGES, EXPORT, "all"):
+        raise unknown("stage", stage, [*STAGES, EXPORT, "all"])
     for name in STAGES if stage == "all" else (stage,):
         found = _DO[name](plan)
     return found
@@ -204,18 +208,29 @@ def _decoder_work(plan: Plan, folder: Path) -> None:
 
 
 def _latents(plan: Plan) -> Path:
-    network, found = model.load_autoencoder(_eyes(plan))
-    where = training.device()
-    return latents.encode(Path(plan.data.folder) / "training", network.to(where), found[:12], where)
+    return latents.encode(Path(plan.data.folder) / "training", _eyes(plan), plan.workers)
 
 
 def _transformer(plan: Plan) -> Path:
-    p = plan.transformer
-    name = p.name if p.units else "trunk"
-    folder = plan.folder / name
+    folder = plan.folder / _name(plan.transformer)
     training.carry_out(_transformer_work, plan.workers, folder, plan, folder)
+    return _written(plan, _weights(folder))
+
+
+def _export(plan: Plan) -> Path:
+    return _written(plan, training.ema_of(plan.folder / _name(plan.transformer)))
+
+
+def _name(p: TransformerPlan) -> str:
+    return p.name if p.units else "trunk"
+
+
+def _written(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
+    """Write a transformer's weights with what its training was and took so far."""
+    p, name = plan.transformer, _name(plan.transformer)
+    folder = plan.folder / name
     network = Transformer(TransformerConfig(words=len(world_vocabulary()), placed=True))
-    network.load_state_dict(_weights(folder))
+    network.load_state_dict(weights)
     job, space = _diffusion(plan, network)
     about = _cost(plan, folder, job, plan.folder / "trunk" if p.units and not p.square else None)
     path = plan.folder / f"{name}.safetensors"
@@ -254,7 +269,7 @@ def _transformer_work(plan: Plan, folder: Path) -> None:
         return
     kept = tuple(_branch(u, p.unit) for u in p.branches)
     schedule = training.Schedule(_branch(p.trunk_units, p.unit), save_s=plan.save_s, milestones=kept)
-    training.fit(job, folder, schedule, settings)
+    training.fit(job, folder, schedule, settings, Path(p.start) if p.start else None)
 
 
 def _branch(units: int, unit: int) -> int:
@@ -273,4 +288,5 @@ _DO = {
     "decoder": _decoder,
     "latents": _latents,
     "transformer": _transformer,
+    EXPORT: _export,
 }

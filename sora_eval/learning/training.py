@@ -32,6 +32,7 @@ from sora_eval.video import replacing
 STATE = "state.pt"
 LOG = "log.jsonl"
 EMA = "ema.safetensors"
+WEIGHTS = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ class Schedule:
     sheet_every: int = 1000
     milestones: tuple[int, ...] = ()
 
-    def factor(self, step: int) -> float:
-        """Return the learning rate of a step as a share of the full one."""
-        rise = min(1.0, (step + 1) / max(1, self.warmup))
+    def factor(self, step: int, begun: int = 0) -> float:
+        """Return the learning rate of a step as a share of the full one; begun: the step at which the optimisers were new."""
+        rise = min(1.0, (step - begun + 1) / max(1, self.warmup))
         left = (self.steps - step) / self.decay if self.decay else 1.0
         return rise * min(1.0, max(0.0, left))
 
@@ -78,6 +79,7 @@ class Job(Protocol):
 @dataclass
 class _State:
     step: int = 0
+    begun: int = 0
     seconds: float = 0.0
     clips: int = 0
     ema: dict[str, Tensor] = field(default_factory=dict)
@@ -101,7 +103,8 @@ def autocast(where: torch.device) -> Iterator[None]:
 def fit(job: Job, folder: Path, schedule: Schedule, settings: Mapping[str, Any], start: Path | None = None) -> Path:
     """Train until `schedule.steps` and return the file of the EMA weights; a run that is in the folder goes on.
 
-    start: a kept state of another run, from which a new run begins (a decay that branches off).
+    start: from which a new run begins: a kept state of another run (a decay that branches off), or a file of EMA weights (a run whose
+    state was lost with its machine goes on from them, with optimisers that begin anew).
 
     Raises:
         ConfigError: the folder holds a run with other settings, or its state can't be read.
@@ -112,7 +115,9 @@ def fit(job: Job, folder: Path, schedule: Schedule, settings: Mapping[str, Any],
     base = [[g["lr"] for g in o.param_groups] for o in optimisers]
     state = _State(ema={k: v.detach().clone() for k, v in network.state_dict().items()})
     found = folder / STATE
-    if found.exists() or start is not None:
+    if not found.exists() and start is not None and start.suffix == WEIGHTS:
+        _begin_from(start, network, state, folder if rank == 0 else None)
+    elif found.exists() or start is not None:
         _load(found if found.exists() else start, network, optimisers, state, settings)  # type: ignore[arg-type]
     clock, saved = time.perf_counter(), time.perf_counter()
     earlier, first = state.seconds, state.step
@@ -122,7 +127,7 @@ def fit(job: Job, folder: Path, schedule: Schedule, settings: Mapping[str, Any],
         while state.step < schedule.steps:
             for optimiser, rates in zip(optimisers, base, strict=True):
                 for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                    group["lr"] = rate * schedule.factor(state.step)
+                    group["lr"] = rate * schedule.factor(state.step, state.begun)
             loss, figures = job.loss(state.step, rank)
             loss.backward()  # type: ignore[no-untyped-call]
             _share(network, world)
@@ -229,6 +234,7 @@ def _save(
         "optimisers": [o.state_dict() for o in optimisers],
         "ema": state.ema,
         "step": state.step,
+        "begun": state.begun,
         "seconds": state.seconds,
         "clips": state.clips,
         "settings": json.dumps(settings, sort_keys=True),
@@ -246,10 +252,7 @@ def _load(
     state: _State,
     settings: Mapping[str, Any],
 ) -> None:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ConfigError(f"{path} can't be read as a training state ({type(error).__name__})") from error
+    content = _content(path)
     before = json.loads(content["settings"])
     if differing := [k for k in settings if before.get(k) != settings[k]]:
         told = ", ".join(f"{k}={before.get(k)} (asked: {settings[k]})" for k in differing)
@@ -260,6 +263,46 @@ def _load(
     where = next(network.parameters()).device
     state.ema = {k: v.to(where) for k, v in content["ema"].items()}
     state.step, state.seconds, state.clips = content["step"], content["seconds"], content["clips"]
+    state.begun = content.get("begun", 0)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ConfigError(f"{path} can't be read as a training state ({type(error).__name__})") from error
+    return found
+
+
+def ema_of(folder: Path) -> dict[str, Tensor]:
+    """Return the EMA weights of the run in a folder as its last saved state has them.
+
+    Raises:
+        ConfigError: there is no state, or it can't be read.
+    """
+    if not (folder / STATE).exists():
+        raise ConfigError(f"{folder} holds no training that could be exported: {folder / STATE} is missing")
+    found: dict[str, Tensor] = _content(folder / STATE)["ema"]
+    return found
+
+
+def _begin_from(path: Path, network: nn.Module, state: _State, log: Path | None) -> None:
+    """Let a run go on from weights and what their file says of its past: steps, clips, seconds and the curve."""
+    from sora_eval.learning import files
+
+    weights, _, about, _ = files.read(path, "transformer")
+    if not {"steps", "clips", "seconds", "curve"} <= about.keys():
+        raise ConfigError(f"{path} doesn't say how it was trained: a run can't go on from it")
+    network.load_state_dict(weights)
+    where = next(network.parameters()).device
+    state.ema = {k: v.to(where).clone() for k, v in weights.items()}
+    state.step = state.begun = int(about["steps"])
+    state.seconds, state.clips = float(about["seconds"]), int(about["clips"])
+    if log is not None:
+        rows = [{"step": step, "loss": loss} for step, loss in about["curve"]]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        with replacing(log / LOG) as part:
+            part.write_text(text, encoding="utf-8")
 
 
 def _curves(folder: Path) -> Any:

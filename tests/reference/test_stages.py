@@ -1,9 +1,12 @@
+import shutil
+from dataclasses import replace
+
 import pytest
 import torch
 
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model
-from sora_eval.generator.reference.stages import plan_of, run
+from sora_eval.generator.reference.stages import EXPORT, plan_of, run
 from sora_eval.learning import training
 
 
@@ -29,6 +32,26 @@ def test_all_stages_from_nothing_to_a_checkpoint(plan):
     assert {k for k in before if not k.startswith("decoder.")} <= same
     assert not {k for k in before if k.startswith("decoder.up")} <= same
     assert (plan.folder / "tiny" / "sheet-0000005.png").exists()
+
+
+def test_a_trunk_whose_state_is_lost_goes_on_from_exported_weights(plan, tmp_path):
+    run("all", plan)
+    trunk = replace(plan.transformer, units=0, trunk_units=1, branches=())
+    before = replace(plan, transformer=trunk)
+    run("transformer", before)
+    exported = run(EXPORT, before)
+    assert exported == plan.folder / "trunk.safetensors"
+    past = model.load(str(exported)).about
+
+    shutil.copy(plan.folder / "autoencoder.safetensors", tmp_path)
+    later = replace(trunk, trunk_units=2, start=str(exported))
+    found = model.load(str(run("transformer", replace(plan, out=str(tmp_path), transformer=later)))).about
+    assert (past["steps"], found["steps"]) == (4, 8)
+    assert found["clips"] > past["clips"]
+    assert found["seconds"] > past["seconds"]
+    assert found["curve"][: len(past["curve"])] == past["curve"]
+    with pytest.raises(ConfigError, match="holds no training"):
+        run(EXPORT, replace(plan, out=str(tmp_path / "empty"), transformer=trunk))
 
 
 def training_weights(plan, name):
