@@ -1,0 +1,320 @@
+"""Paired comparisons of score rows: differences of two models with what could have been found, and ranks of many.
+
+A probe's score is the mean over its cases; a suite's is the mean over its probes, overall is the mean over the suites. So
+a difference of any level is one weighted sum over cases, and its errors come from the clusters: cases of one scene.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from sora_eval.stats import EXACT_FLIPS, holm, wilson
+from sora_eval.types import Bools, Floats, ScoreRow
+
+LEVEL = 0.95
+POWER = 0.8
+FLIPS = 4999
+"""Random sign flips above `EXACT_FLIPS` clusters, the observed signs not counted."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much the first of two models scores above the second over the same cases.
+
+    suite, probe: "" where the row covers all of them. n: cases; clusters: scenes.
+    first, second: mean counted scores. mean, low, high: first - second with its 95% interval, clustered by scene.
+    p_value: two-sided sign-flip test. adjusted: Holm over the rows of the same level (overall, suites, probes).
+    detectable: the smallest true difference that is found with power 0.8 at this number of scenes and this spread.
+    """
+
+    suite: str
+    probe: str
+    n: int
+    clusters: int
+    first: float
+    second: float
+    mean: float
+    low: float
+    high: float
+    p_value: float
+    adjusted: float
+    detectable: float
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Counted scores of two models on the same cases, in the order of the first one's rows.
+
+    case, suite, probe, cluster: n names. first, second: [n] counted scores. reach: [n], the largest difference that a case
+    allows: 1 minus the least counted score.
+    """
+
+    case: tuple[str, ...]
+    suite: tuple[str, ...]
+    probe: tuple[str, ...]
+    cluster: tuple[str, ...]
+    first: Floats
+    second: Floats
+    reach: Floats
+
+    def __len__(self) -> int:
+        """Return the number of cases."""
+        return len(self.case)
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """(suite, probe) of overall ("", ""), then the suites, then the probes, each sorted."""
+        probes = sorted(set(zip(self.suite, self.probe, strict=True)))
+        return [("", ""), *((s, "") for s in sorted(set(self.suite))), *probes]
+
+    def weights(self, suite: str = "", probe: str = "") -> Floats:
+        """Return [n] weights of the cases, with sum 1: probes weigh the same in a suite, suites in overall."""
+        mine = [(not suite or s == suite) and (not probe or p == probe) for s, p in self._where]
+        counts: dict[tuple[str, str], int] = {}
+        for at, chosen in zip(self._where, mine, strict=True):
+            if chosen:
+                counts[at] = counts.get(at, 0) + 1
+        if not counts:
+            raise ValueError(f"no case of {suite or 'any suite'}, {probe or 'any probe'}")
+        suites = [s for s, _ in counts]
+        share = {at: 1 / (len(set(suites)) * suites.count(at[0]) * k) for at, k in counts.items()}
+        return np.array([share[at] if chosen else 0.0 for at, chosen in zip(self._where, mine, strict=True)])
+
+    @property
+    def _where(self) -> list[tuple[str, str]]:
+        return list(zip(self.suite, self.probe, strict=True))
+
+
+def pair(first: Iterable[ScoreRow], second: Iterable[ScoreRow]) -> Pairs:
+    """Return the scores of two models on the cases that both answered, matched by id.
+
+    Raises ValueError when they share no case, or when a model has two scores for one.
+    """
+    a, b = _by_case(first), _by_case(second)
+    shared = [case for case in a if case in b]
+    if not shared:
+        raise ValueError("the two have no case in common")
+    rows = [a[case] for case in shared]
+    return Pairs(
+        tuple(shared),
+        tuple(r.suite for r in rows),
+        tuple(r.probe for r in rows),
+        tuple(r.cluster for r in rows),
+        np.array([r.counted for r in rows]),
+        np.array([b[case].counted for case in shared]),
+        np.array([1 / (1 - r.chance) for r in rows]),
+    )
+
+
+def differences(first: Sequence[ScoreRow], second: Sequence[ScoreRow]) -> list[Difference]:
+    """Return first - second over the shared cases: overall, then suites, then probes.
+
+    The interval is Student's on the linearised sums of clusters, stratified by probe (`spread`). The p-value flips the signs
+    of whole clusters: exact where the two are exchangeable, as two draws of one model are, and that of a t-test in the limit.
+
+    first, second: rows of one generator each. Raises ValueError when they share no case.
+    Source: Cochran 1977, section 9 (clusters); Miller 2024, "Adding error bars to evals".
+    """
+    pairs = pair(first, second)
+    index, _ = _numbered(pairs.cluster)
+    found = []
+    sums = np.stack([_sums(index, pairs.weights(*row) * (pairs.first - pairs.second)) for row in pairs.rows])
+    p_values = flip_p(sums)
+    for i, (suite, probe) in enumerate(pairs.rows):
+        weights = pairs.weights(suite, probe)
+        mean, (error, freedom) = float(sums[i].sum()), spread(pairs, weights)
+        bound = float(weights @ pairs.reach)
+        half = float(stats.t.ppf(0.5 + LEVEL / 2, freedom)) * error
+        level = [i] if i == 0 else [k for k, row in enumerate(pairs.rows) if k and bool(row[1]) == bool(probe)]
+        chosen = weights > 0
+        found.append(
+            Difference(
+                suite=suite,
+                probe=probe,
+                n=int(chosen.sum()),
+                clusters=len(set(index[chosen])),
+                first=float(weights @ pairs.first),
+                second=float(weights @ pairs.second),
+                mean=mean,
+                low=max(mean - half, -bound),
+                high=min(mean + half, bound),
+                p_value=float(p_values[i]),
+                adjusted=float(holm(p_values[level])[level.index(i)]),
+                detectable=detectable(error, freedom, (1 - LEVEL) / 2 / len(level), POWER, bound),
+            )
+        )
+    return found
+
+
+def spread(pairs: Pairs, weights: Floats) -> tuple[float, int]:
+    """Return the standard error of the weighted mean difference of `pairs`, and its degrees of freedom.
+
+    With r_c the sum over a cluster of weight times (difference - its probe's mean), a probe of m clusters adds
+    m / (m - 1) sum r_c^2. Probes of a single cluster have no spread of their own and are taken together, against their common mean.
+    Where nothing varies the sample would claim certainty; there a probe adds what makes its interval that of Wilson
+    at 0 of m clusters, times the reach of a score.
+
+    weights: [n], 0 for cases that don't belong to it.
+    """
+    z = float(stats.norm.ppf(0.5 + LEVEL / 2))
+    chosen = weights > 0
+    index, _ = _numbered(pairs.cluster)
+    d, w, index, reach = (pairs.first - pairs.second)[chosen], weights[chosen], index[chosen], pairs.reach[chosen]
+    home = np.array([f"{pairs.suite[i]}/{pairs.probe[i]}" for i in np.flatnonzero(chosen)])
+    single = [name for name in sorted(set(home)) if len(set(index[home == name])) == 1]
+    home[np.isin(home, single)] = ""
+    variance, freedom = 0.0, 0
+    for name in sorted(set(home)):
+        mine = home == name
+        weight = float(w[mine].sum())
+        residual = w[mine] * (d[mine] - float(w[mine] @ d[mine]) / weight)
+        own, _ = _numbered(tuple(index[mine]))
+        r = _sums(own, residual)
+        m = len(r)
+        if m > 1 and np.ptp(d[mine]) > 0:
+            variance += m / (m - 1) * float(r @ r)
+        else:
+            variance += (weight * float(reach[mine].max()) * wilson(0, m, LEVEL).high / z) ** 2
+        freedom += m - 1
+    return math.sqrt(variance), max(1, freedom)
+
+
+def detectable(error: float, freedom: int, tail: float, power: float, bound: float) -> float:
+    """Return the smallest true difference that a test finds with a given power, at most `bound`: (t_tail + t_power) x error.
+
+    error: standard error; freedom: its degrees of freedom; tail: the test's error on that side, corrected for how many are made.
+    Source: Bloom 1995, "Minimum detectable effects".
+    """
+    needed = float(stats.t.ppf(1 - tail, freedom) + stats.t.ppf(power, freedom)) * error
+    return min(needed, bound)
+
+
+def flip_p(sums: Floats, seed: int = 0) -> Floats:
+    """Return two-sided p-values of k weighted sums over clusters, flipping the signs of whole clusters.
+
+    All 2^m flips where at most 12 clusters of a row are not 0, else 4999 random ones with the observed one counted.
+    sums: [k, clusters] parts of k sums. Returns [k].
+
+    Source: Fisher 1935; Phipson and Smyth 2010 (random flips).
+    """
+    found = np.ones(len(sums))
+    totals = np.abs(sums.sum(axis=1))
+    slack = 1e-12 * np.abs(sums).sum(axis=1)
+    many = []
+    for k, row in enumerate(sums):
+        live = row[row != 0]
+        if len(live) > EXACT_FLIPS:
+            many.append(k)
+        elif len(live):
+            found[k] = float((np.abs(_every_sign(len(live)) @ live) >= totals[k] - slack[k]).mean())
+    if many:
+        # Single precision would merge flips that differ; the signs of one table serve all rows.
+        flipped = np.abs(random_signs(sums.shape[1], FLIPS, seed) @ sums[many].T)
+        found[many] = ((flipped >= (totals - slack)[many]).sum(axis=0) + 1) / (FLIPS + 1)
+    return found
+
+
+def rank_intervals(
+    models: Mapping[str, Sequence[ScoreRow]], suite: str = "", probe: str = ""
+) -> dict[str, tuple[int, int]]:
+    """Return the best and the worst rank, from 1, that the scores leave to each model, over the cases that all answered.
+
+    A model's best rank is one more than the number of models surely better than it, its worst the number of models less
+    those surely worse. "Surely" holds for all pairs at once with 95%: the largest of the studentised differences
+    |sum of clusters| / root of the sum of squares, over all pairs, is compared with itself under sign flips.
+
+    models: rows by name. suite, probe: "" for all. Raises ValueError when they share no such case.
+    Source: Westfall and Young 1993 (single-step max-T); Mogstad, Romano, Shaikh and Wilhelm 2024, "Inference for ranks".
+    """
+    names = list(models)
+    if not names:
+        return {}
+    tables = {name: _by_case(rows) for name, rows in models.items()}
+    shared = [
+        r
+        for r in tables[names[0]].values()
+        if all(r.case in t for t in tables.values())
+        and (not suite or r.suite == suite)
+        and (not probe or r.probe == probe)
+    ]
+    if not shared:
+        raise ValueError(f"the models have no case of {suite or 'any suite'}, {probe or 'any probe'} in common")
+    weights = pair(shared, shared).weights()
+    index, _ = _numbered(tuple(r.cluster for r in shared))
+    parts = np.stack([_sums(index, weights * [tables[n][r.case].counted for r in shared]) for n in names])
+    better = _surely_better(parts)
+    return {n: (1 + int(better[:, i].sum()), len(names) - int(better[i].sum())) for i, n in enumerate(names)}
+
+
+def _surely_better(parts: Floats) -> Bools:
+    """Return [models, models]: whether the first is above the second beyond doubt, from parts [models, clusters]."""
+    k, m = parts.shape
+    i, j = np.triu_indices(k, 1)
+    better = np.zeros((k, k), dtype=bool)
+    squares = np.einsum("ic,ic->i", parts, parts)
+    scale = np.sqrt(np.maximum(squares[i] + squares[j] - 2 * (parts @ parts.T)[i, j], 0.0))
+    totals = parts.sum(axis=1)
+    observed = totals[i] - totals[j]
+    told = scale > 1e-9
+    i, j, scale, observed = i[told], j[told], scale[told], observed[told]
+    if not len(i):
+        return better
+    signs = _every_sign(m) if m <= EXACT_FLIPS else random_signs(m, FLIPS, 0)
+    largest = np.empty(len(signs))
+    for start in range(0, len(signs), 256):
+        flipped = signs[start : start + 256] @ parts.T
+        largest[start : start + 256] = (np.abs(flipped[:, i] - flipped[:, j]) / scale).max(axis=1)
+    extra = 0 if m <= EXACT_FLIPS else 1
+    largest.sort()
+    reached = len(largest) - np.searchsorted(largest, np.abs(observed) / scale - 1e-9, side="left")
+    sure = (reached + extra) / (len(largest) + extra) <= 1 - LEVEL
+    better[i, j] = sure & (observed > 0)
+    better[j, i] = sure & (observed < 0)
+    return better
+
+
+def random_signs(clusters: int, flips: int, seed: int) -> Floats:
+    """Return [flips, clusters] signs, 1 or -1, the same for the same arguments."""
+    return _random_signs(clusters, flips, seed)
+
+
+@lru_cache(maxsize=4)
+def _random_signs(clusters: int, flips: int, seed: int) -> Floats:
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(flips, clusters))
+    signs.flags.writeable = False
+    return signs
+
+
+@lru_cache(maxsize=EXACT_FLIPS + 1)
+def _every_sign(clusters: int) -> Floats:
+    signs = np.array(list(product((1.0, -1.0), repeat=clusters)))
+    signs.flags.writeable = False
+    return signs
+
+
+def _by_case(rows: Iterable[ScoreRow]) -> dict[str, ScoreRow]:
+    found: dict[str, ScoreRow] = {}
+    for row in rows:
+        if row.case in found:
+            raise ValueError(f"{row.case} has two scores: compare rows of one generator")
+        found[row.case] = row
+    return found
+
+
+def _numbered(labels: Sequence[object]) -> tuple[NDArray[np.int64], int]:
+    """Return each label's number, counted by first appearance, and how many labels there are."""
+    number: dict[object, int] = {}
+    index = np.array([number.setdefault(label, len(number)) for label in labels], dtype=np.int64)
+    return index, len(number)
+
+
+def _sums(index: NDArray[np.int64], values: Floats) -> Floats:
+    return np.bincount(index, weights=values).astype(np.float64)
