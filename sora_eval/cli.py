@@ -21,6 +21,8 @@ usage: sora-eval COMMAND [ARGUMENTS]
                sora-eval generate generator=careless suite=smoke out=their_videos
   report     write the report of a run folder again, and print its table
                sora-eval report runs/oracle-smoke-small-0
+  leaderboard the models of several runs in one table: Markdown, CSV and one HTML page
+               sora-eval leaderboard runs/*-standard-small-0 --out reports/leaderboard
   render     write clips of the simulated world with their truth to a folder, in parallel
                sora-eval render pass_behind count=8 out=clips
   validate   show that every probe notices every control and violation
@@ -76,6 +78,15 @@ def _hydra(name: str) -> Callable[[Sequence[str]], int]:
         from sora_eval import app
 
         return app.launch(name, list(args))
+
+    return command
+
+
+def _room(name: str) -> Callable[[Sequence[str]], int]:
+    def command(args: Sequence[str]) -> int:
+        from importlib import import_module
+
+        return int(import_module(f"sora_eval.commands.{name}").main(args))
 
     return command
 
@@ -241,6 +252,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "sample": _hydra("sample"),
     "eval-tasks": _hydra("eval-tasks"),
     "report": _report,
+    "leaderboard": _room("leaderboard"),
     "fidelity": _fidelity,
     "weights": _weights,
     "list": _list,

@@ -47,6 +47,8 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["score"] = _score
     environment.filters["part"] = _part
+    environment.filters["p"] = p_value
+    environment.filters["figure"] = figure
     return environment
 
 
@@ -56,3 +58,13 @@ def _score(value: float | None) -> str:
 
 def _part(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else "–"
+
+
+def p_value(p: float) -> str:
+    """Return a p-value as text: two digits that matter, none below a thousandth."""
+    return "<0.001" if p < 0.001 else f"{p:.2g}" if p < 0.995 else "1"
+
+
+def figure(value: float) -> str:
+    """Return a measure of fidelity as text; what rounding leaves of nothing is nothing."""
+    return "0" if abs(value) < 1e-9 else f"{value:.3g}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from sora_eval.errors import SoraEvalError
 from sora_eval.reporting.clips import Clip, Overlay, make_clip, read_overlay
@@ -35,6 +36,14 @@ class Side:
     missing: str = ""
     overlay: Overlay | None = None
     expected: Overlay | None = None
+
+
+class WithSides(Protocol):
+    """Pictures beside each other."""
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The pictures."""
 
 
 @dataclass(frozen=True)
@@ -138,19 +147,20 @@ def _fill(store: ClipStore, shown: Sequence[ScoreRow], truths: Mapping[str, Scor
     return players
 
 
-def clips_of(players: Iterable[Player]) -> dict[str, Clip]:
-    """Return the clips that the players show, each once, by id."""
-    return {side.clip.id: side.clip for player in players for side in player.sides if side.clip}
+def clips_of(shown: Iterable[WithSides]) -> dict[str, Clip]:
+    """Return the clips that are shown, each once, by id."""
+    return {side.clip.id: side.clip for some in shown for side in some.sides if side.clip}
 
 
 def _player(store: ClipStore, row: ScoreRow, truth: ScoreRow | None) -> Player:
     expected = store.overlay(truth.tracks) if truth else None
     if row.kind == "oracle" or truth is None:
-        return Player(row, (_side(store, row, row.generator, None),))
-    return Player(row, (_side(store, row, row.generator, expected), _side(store, truth, "truth", None)))
+        return Player(row, (make_side(store, row, row.generator, None),))
+    return Player(row, (make_side(store, row, row.generator, expected), make_side(store, truth, "truth", None)))
 
 
-def _side(store: ClipStore, row: ScoreRow, label: str, expected: Overlay | None) -> Side:
+def make_side(store: ClipStore, row: ScoreRow, label: str, expected: Overlay | None) -> Side:
+    """Return the picture of a row's clip. expected: the truth's tracks, to be drawn over it."""
     found = store.clip(row.video) if row.video else "no clip: the generator returned none"
     if isinstance(found, str):
         return Side(label, None, found)

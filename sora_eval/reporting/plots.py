@@ -97,11 +97,11 @@ def shape(index: int) -> str:
     return SHAPES[(index + index // COLOURS) % len(SHAPES)]
 
 
-def lanes(summary: Summary, suite: str, scale: Axis) -> tuple[Lane, ...]:
-    """Return the dot plot of a suite."""
+def lanes(summary: Summary, suite: str, scale: Axis, names: Sequence[str] = ()) -> tuple[Lane, ...]:
+    """Return the dot plot of a suite. names: the generators that get a dot, those of `series` by default."""
     found = []
     for probe in summary.probes(suite):
-        cells = [(i, c) for i, g in enumerate(series(summary)) if (c := summary.get(g, suite, probe))]
+        cells = [(i, c) for i, g in enumerate(names or series(summary)) if (c := summary.get(g, suite, probe))]
         if not cells:
             continue
         ceiling, floor = summary.ceiling(suite, probe), summary.floor(suite, probe)

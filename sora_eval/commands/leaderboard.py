@@ -1,0 +1,36 @@
+"""`sora-eval leaderboard RUN...`: models of several runs in one table."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(args: Sequence[str]) -> int:
+    """Write the leaderboard of some runs and print where it is; 2 when their protocols differ."""
+    from sora_eval.reporting.board_runs import MixedProtocolsError
+    from sora_eval.reporting.leaderboard import write_leaderboard
+
+    parser = argparse.ArgumentParser(
+        prog="sora-eval leaderboard", description="Compare the models of several runs: Markdown, CSV and one HTML page."
+    )
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="folder of a finished run")
+    parser.add_argument("--out", type=Path, default=Path("leaderboard"), help="where to write (leaderboard)")
+    parser.add_argument("--common", action="store_true", help="compare what all runs share, and say how much that is")
+    parser.add_argument("--sort", default="", metavar="SUITE", help="sort by this suite instead of overall")
+    parser.add_argument("--against", default="", metavar="MODEL", help="compare with this model instead of the first")
+    parser.add_argument("--players", type=int, default=24, metavar="N", help="cases shown with their clips (24)")
+    found = parser.parse_args(args)
+    command = shlex.join(["sora-eval", "leaderboard", *args])
+    try:
+        page = write_leaderboard(found.runs, found.out, command, found.common, found.sort, found.against, found.players)
+    except MixedProtocolsError as error:
+        print("sora-eval: these runs can't stand in one table; --common compares what they share", file=sys.stderr)
+        for line in error.lines:
+            print(f"sora-eval: {line}", file=sys.stderr)
+        return 2
+    print(f"leaderboard: {page}")
+    return 0

@@ -1,0 +1,94 @@
+"""The numbers of a leaderboard: scores, ranks, and which differences hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sora_eval.comparing import Difference, differences, rank_intervals
+from sora_eval.errors import unknown
+from sora_eval.reporting.board_runs import Field
+from sora_eval.reporting.summary import Cell, Summary, summarise
+from sora_eval.stats import holm
+from sora_eval.types import ScoreRow
+
+ALPHA = 0.05
+OVERALL = ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Everything that a leaderboard says of scores.
+
+    summary: means, intervals and counts. models: labels of the models, in the order of the table.
+    against: the model that the others are compared with, "" where there is only one.
+    ranks: by (suite, probe), "" for all of them, the best and the worst rank that a model may have.
+    differences: by (label, suite, probe), the model minus `against`; `adjusted` is corrected over all comparisons of a level, so over
+    models and probes.
+    """
+
+    summary: Summary
+    models: tuple[str, ...]
+    against: str
+    ranks: Mapping[tuple[str, str], Mapping[str, tuple[int, int]]]
+    differences: Mapping[tuple[str, str, str], Difference]
+
+    def rank(self, cell: Cell) -> tuple[int, int] | None:
+        """Return the ranks that a cell's model may have there; None for references."""
+        return None if cell.mode else self.ranks.get((cell.suite, cell.probe), {}).get(cell.generator)
+
+    def difference(self, cell: Cell) -> Difference | None:
+        """Return a cell's model minus `against`; None where there is nothing to compare."""
+        return None if cell.mode else self.differences.get((cell.generator, cell.suite, cell.probe))
+
+
+def holds(difference: Difference) -> bool:
+    """Return whether a difference is there, after correction for all that were looked at."""
+    return difference.adjusted <= ALPHA
+
+
+def stand(field: Field, sort: str = OVERALL, against: str = "") -> Standing:
+    """Return the standing of a field. sort: the suite by which the table is sorted. against: whom the others are compared with, "" the first.
+
+    Raises:
+        ConfigError: there is no such suite or model.
+    """
+    summary = summarise(field.rows)
+    if sort and sort not in summary.suites:
+        raise unknown("suite", sort, summary.suites)
+    labels = summary.of_kind("model")
+    # Of equals, those first that are better overall: sorting keeps the order of the summary.
+    models = tuple(sorted(labels, key=lambda m: -_score(summary, m, sort)))
+    if against and against not in models:
+        raise unknown("model", against, models)
+    rows = {e.label: e.rows for e in field.models}
+    if len(models) < 2:
+        return Standing(summary, models, "", _ranks(rows, summary), {})
+    against = against or models[0]
+    found = {m: differences(rows[m], rows[against]) for m in models if m != against}
+    return Standing(summary, models, against, _ranks(rows, summary), _corrected(found))
+
+
+def _score(summary: Summary, model: str, suite: str) -> float:
+    cell = summary.get(model, suite)
+    return cell.score if cell else float("-inf")
+
+
+def _ranks(
+    rows: Mapping[str, Sequence[ScoreRow]], summary: Summary
+) -> dict[tuple[str, str], dict[str, tuple[int, int]]]:
+    if not rows:
+        return {}
+    every = [(OVERALL, "")] + [(s, p) for s in summary.suites for p in ("", *summary.probes(s))]
+    return {(s, p): rank_intervals(rows, s, p) for s, p in every}
+
+
+def _corrected(found: Mapping[str, Sequence[Difference]]) -> dict[tuple[str, str, str], Difference]:
+    """Correct every comparison for all others of its level: the reader looks at all models at once."""
+    flat = [(model, d) for model, some in found.items() for d in some]
+    adjusted = [1.0] * len(flat)
+    for level in range(3):
+        mine = [i for i, (_, d) in enumerate(flat) if bool(d.suite) + bool(d.probe) == level]
+        for i, p in zip(mine, holm([flat[i][1].p_value for i in mine]), strict=True):
+            adjusted[i] = float(p)
+    return {(m, d.suite, d.probe): replace(d, adjusted=p) for (m, d), p in zip(flat, adjusted, strict=True)}
