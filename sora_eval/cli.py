@@ -23,6 +23,10 @@ usage: sora-eval COMMAND [ARGUMENTS]
                sora-eval report runs/oracle-smoke-small-0
   leaderboard the models of several runs in one table: Markdown, CSV and one HTML page
                sora-eval leaderboard runs/*-standard-small-0 --out reports/leaderboard
+  gate       stop a candidate that is worse than a baseline: exit code 1, JUnit XML and Markdown for CI
+               sora-eval gate --baseline reports/baselines/NAME --candidate RUN
+  baseline   keep a run's scores, without its clips, as a baseline for the gate; show one
+               sora-eval baseline save RUN
   render     write clips of the simulated world with their truth to a folder, in parallel
                sora-eval render pass_behind count=8 out=clips
   validate   show that every probe notices every control and violation
@@ -253,6 +257,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "eval-tasks": _hydra("eval-tasks"),
     "report": _report,
     "leaderboard": _room("leaderboard"),
+    "gate": _room("gate"),
+    "baseline": _room("baseline"),
     "fidelity": _fidelity,
     "weights": _weights,
     "list": _list,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 
 import numpy as np
@@ -77,20 +77,39 @@ class Pairs:
 
     def weights(self, suite: str = "", probe: str = "") -> Floats:
         """Return [n] weights of the cases, with sum 1: probes weigh the same in a suite, suites in overall."""
-        mine = [(not suite or s == suite) and (not probe or p == probe) for s, p in self._where]
-        counts: dict[tuple[str, str], int] = {}
-        for at, chosen in zip(self._where, mine, strict=True):
-            if chosen:
-                counts[at] = counts.get(at, 0) + 1
-        if not counts:
+        names, home = self._homes
+        mine = np.array([(not suite or s == suite) and (not probe or p == probe) for s, p in names])
+        if not mine.any():
             raise ValueError(f"no case of {suite or 'any suite'}, {probe or 'any probe'}")
-        suites = [s for s, _ in counts]
-        share = {at: 1 / (len(set(suites)) * suites.count(at[0]) * k) for at, k in counts.items()}
-        return np.array([share[at] if chosen else 0.0 for at, chosen in zip(self._where, mine, strict=True)])
+        suites = [s for (s, _), chosen in zip(names, mine, strict=True) if chosen]
+        share = np.array([1 / (len(set(suites)) * suites.count(s)) if s in suites else 0.0 for s, _ in names]) * mine
+        return np.asarray((share / np.bincount(home))[home])
 
-    @property
-    def _where(self) -> list[tuple[str, str]]:
-        return list(zip(self.suite, self.probe, strict=True))
+    def sums(self, values: Floats) -> Floats:
+        """Return the sums [clusters] of values [n] over the cases of each cluster, in order of first appearance."""
+        return np.bincount(self.scene, weights=values).astype(np.float64)
+
+    @cached_property
+    def difference(self) -> Floats:
+        """[n] first - second."""
+        return self.first - self.second
+
+    @cached_property
+    def scene(self) -> NDArray[np.int64]:
+        """[n] number of each case's cluster, by first appearance."""
+        return numbered(self.cluster)
+
+    @cached_property
+    def home(self) -> NDArray[np.int64]:
+        """[n] number of each case's probe, in the sorted order of (suite, probe)."""
+        return self._homes[1]
+
+    @cached_property
+    def _homes(self) -> tuple[list[tuple[str, str]], NDArray[np.int64]]:
+        where = list(zip(self.suite, self.probe, strict=True))
+        names = sorted(set(where))
+        number = {name: i for i, name in enumerate(names)}
+        return names, np.array([number[at] for at in where], dtype=np.int64)
 
 
 def pair(first: Iterable[ScoreRow], second: Iterable[ScoreRow]) -> Pairs:
@@ -124,77 +143,82 @@ def differences(first: Sequence[ScoreRow], second: Sequence[ScoreRow]) -> list[D
     Source: Cochran 1977, section 9 (clusters); Miller 2024, "Adding error bars to evals".
     """
     pairs = pair(first, second)
-    index, _ = _numbered(pairs.cluster)
+    p_values = flip_p(np.stack([pairs.sums(pairs.weights(*row) * pairs.difference) for row in pairs.rows]))
     found = []
-    sums = np.stack([_sums(index, pairs.weights(*row) * (pairs.first - pairs.second)) for row in pairs.rows])
-    p_values = flip_p(sums)
     for i, (suite, probe) in enumerate(pairs.rows):
         weights = pairs.weights(suite, probe)
-        mean, (error, freedom) = float(sums[i].sum()), spread(pairs, weights)
-        bound = float(weights @ pairs.reach)
-        half = float(stats.t.ppf(0.5 + LEVEL / 2, freedom)) * error
+        mean, low, high = interval(pairs, weights)
         level = [i] if i == 0 else [k for k, row in enumerate(pairs.rows) if k and bool(row[1]) == bool(probe)]
-        chosen = weights > 0
         found.append(
             Difference(
                 suite=suite,
                 probe=probe,
-                n=int(chosen.sum()),
-                clusters=len(set(index[chosen])),
+                n=int((weights > 0).sum()),
+                clusters=len(set(pairs.scene[weights > 0])),
                 first=float(weights @ pairs.first),
                 second=float(weights @ pairs.second),
                 mean=mean,
-                low=max(mean - half, -bound),
-                high=min(mean + half, bound),
+                low=low,
+                high=high,
                 p_value=float(p_values[i]),
                 adjusted=float(holm(p_values[level])[level.index(i)]),
-                detectable=detectable(error, freedom, (1 - LEVEL) / 2 / len(level), POWER, bound),
+                detectable=min(
+                    detectable(*spread(pairs, weights), (1 - LEVEL) / 2 / len(level), POWER),
+                    float(weights @ pairs.reach),
+                ),
             )
         )
     return found
+
+
+def interval(pairs: Pairs, weights: Floats) -> tuple[float, float, float]:
+    """Return the weighted mean difference and its 95% interval, Student's with the error of `spread`, within what is possible."""
+    error, freedom = spread(pairs, weights)
+    mean, bound = float(weights @ pairs.difference), float(weights @ pairs.reach)
+    half = float(stats.t.ppf(0.5 + LEVEL / 2, freedom)) * error
+    return mean, max(mean - half, -bound), min(mean + half, bound)
 
 
 def spread(pairs: Pairs, weights: Floats) -> tuple[float, int]:
     """Return the standard error of the weighted mean difference of `pairs`, and its degrees of freedom.
 
     With r_c the sum over a cluster of weight times (difference - its probe's mean), a probe of m clusters adds
-    m / (m - 1) sum r_c^2. Probes of a single cluster have no spread of their own and are taken together, against their common mean.
-    Where nothing varies the sample would claim certainty; there a probe adds what makes its interval that of Wilson
-    at 0 of m clusters, times the reach of a score.
+    m / (m - 1) sum r_c^2. Probes of a single cluster have no spread of their own and are taken together, against their common
+    mean. Where nothing varies the sample would claim certainty: such probes together add what makes their interval Wilson's at 0
+    of their m clusters, times the reach of a score.
 
     weights: [n], 0 for cases that don't belong to it.
     """
     z = float(stats.norm.ppf(0.5 + LEVEL / 2))
-    chosen = weights > 0
-    index, _ = _numbered(pairs.cluster)
-    d, w, index, reach = (pairs.first - pairs.second)[chosen], weights[chosen], index[chosen], pairs.reach[chosen]
-    home = np.array([f"{pairs.suite[i]}/{pairs.probe[i]}" for i in np.flatnonzero(chosen)])
-    single = [name for name in sorted(set(home)) if len(set(index[home == name])) == 1]
-    home[np.isin(home, single)] = ""
-    variance, freedom = 0.0, 0
-    for name in sorted(set(home)):
-        mine = home == name
-        weight = float(w[mine].sum())
-        residual = w[mine] * (d[mine] - float(w[mine] @ d[mine]) / weight)
-        own, _ = _numbered(tuple(index[mine]))
-        r = _sums(own, residual)
+    chosen = np.flatnonzero(weights > 0)
+    d, w, reach = pairs.difference[chosen], weights[chosen], pairs.reach[chosen]
+    scene, home = pairs.scene[chosen], pairs.home[chosen].copy()
+    for probe in set(home):
+        if len(set(scene[home == probe])) == 1:
+            home[home == probe] = -1
+    variance, freedom, still = 0.0, 0, np.zeros(len(d), dtype=bool)
+    for probe in sorted(set(home)):
+        mine = home == probe
+        r = np.bincount(numbered(scene[mine]), weights=w[mine] * (d[mine] - np.average(d[mine], weights=w[mine])))
         m = len(r)
+        freedom += m - 1
         if m > 1 and np.ptp(d[mine]) > 0:
             variance += m / (m - 1) * float(r @ r)
         else:
-            variance += (weight * float(reach[mine].max()) * wilson(0, m, LEVEL).high / z) ** 2
-        freedom += m - 1
+            still |= mine
+    if still.any():
+        m = len(set(scene[still]))
+        variance += (float(w[still].sum() * reach[still].max()) * wilson(0, m, LEVEL).high / z) ** 2
     return math.sqrt(variance), max(1, freedom)
 
 
-def detectable(error: float, freedom: int, tail: float, power: float, bound: float) -> float:
-    """Return the smallest true difference that a test finds with a given power, at most `bound`: (t_tail + t_power) x error.
+def detectable(error: float, freedom: int, tail: float, power: float) -> float:
+    """Return the smallest true difference that a test finds with a given power: (t_tail + t_power) x error.
 
     error: standard error; freedom: its degrees of freedom; tail: the test's error on that side, corrected for how many are made.
     Source: Bloom 1995, "Minimum detectable effects".
     """
-    needed = float(stats.t.ppf(1 - tail, freedom) + stats.t.ppf(power, freedom)) * error
-    return min(needed, bound)
+    return float(stats.t.ppf(1 - tail, freedom) + stats.t.ppf(power, freedom)) * error
 
 
 def flip_p(sums: Floats, seed: int = 0) -> Floats:
@@ -214,7 +238,7 @@ def flip_p(sums: Floats, seed: int = 0) -> Floats:
         if len(live) > EXACT_FLIPS:
             many.append(k)
         elif len(live):
-            found[k] = float((np.abs(_every_sign(len(live)) @ live) >= totals[k] - slack[k]).mean())
+            found[k] = float((np.abs(every_sign(len(live)) @ live) >= totals[k] - slack[k]).mean())
     if many:
         # Single precision would merge flips that differ; the signs of one table serve all rows.
         flipped = np.abs(random_signs(sums.shape[1], FLIPS, seed) @ sums[many].T)
@@ -248,8 +272,9 @@ def rank_intervals(
     if not shared:
         raise ValueError(f"the models have no case of {suite or 'any suite'}, {probe or 'any probe'} in common")
     weights = pair(shared, shared).weights()
-    index, _ = _numbered(tuple(r.cluster for r in shared))
-    parts = np.stack([_sums(index, weights * [tables[n][r.case].counted for r in shared]) for n in names])
+    scene = numbered([r.cluster for r in shared])
+    counted = [np.array([tables[n][r.case].counted for r in shared]) for n in names]
+    parts = np.stack([np.bincount(scene, weights=weights * x).astype(np.float64) for x in counted])
     better = _surely_better(parts)
     return {n: (1 + int(better[:, i].sum()), len(names) - int(better[i].sum())) for i, n in enumerate(names)}
 
@@ -267,7 +292,7 @@ def _surely_better(parts: Floats) -> Bools:
     i, j, scale, observed = i[told], j[told], scale[told], observed[told]
     if not len(i):
         return better
-    signs = _every_sign(m) if m <= EXACT_FLIPS else random_signs(m, FLIPS, 0)
+    signs = every_sign(m) if m <= EXACT_FLIPS else random_signs(m, FLIPS, 0)
     largest = np.empty(len(signs))
     for start in range(0, len(signs), 256):
         flipped = signs[start : start + 256] @ parts.T
@@ -281,20 +306,17 @@ def _surely_better(parts: Floats) -> Bools:
     return better
 
 
+@lru_cache(maxsize=4)
 def random_signs(clusters: int, flips: int, seed: int) -> Floats:
     """Return [flips, clusters] signs, 1 or -1, the same for the same arguments."""
-    return _random_signs(clusters, flips, seed)
-
-
-@lru_cache(maxsize=4)
-def _random_signs(clusters: int, flips: int, seed: int) -> Floats:
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(flips, clusters))
     signs.flags.writeable = False
     return signs
 
 
 @lru_cache(maxsize=EXACT_FLIPS + 1)
-def _every_sign(clusters: int) -> Floats:
+def every_sign(clusters: int) -> Floats:
+    """Return all [2^clusters, clusters] signs, 1 or -1; the first row is all ones."""
     signs = np.array(list(product((1.0, -1.0), repeat=clusters)))
     signs.flags.writeable = False
     return signs
@@ -309,12 +331,7 @@ def _by_case(rows: Iterable[ScoreRow]) -> dict[str, ScoreRow]:
     return found
 
 
-def _numbered(labels: Sequence[object]) -> tuple[NDArray[np.int64], int]:
-    """Return each label's number, counted by first appearance, and how many labels there are."""
+def numbered(labels: Iterable[object]) -> NDArray[np.int64]:
+    """Return each label's number, counted by first appearance."""
     number: dict[object, int] = {}
-    index = np.array([number.setdefault(label, len(number)) for label in labels], dtype=np.int64)
-    return index, len(number)
-
-
-def _sums(index: NDArray[np.int64], values: Floats) -> Floats:
-    return np.bincount(index, weights=values).astype(np.float64)
+    return np.array([number.setdefault(label, len(number)) for label in labels], dtype=np.int64)

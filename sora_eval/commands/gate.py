@@ -1,0 +1,280 @@
+"""`sora-eval gate`: stop a candidate that is worse than a baseline, in CI."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import fields, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sora_eval.errors import ConfigError, SoraEvalError, unknown
+
+if TYPE_CHECKING:
+    from sora_eval.gate import Plan, Step
+    from sora_eval.reporting.baseline import Scored
+    from sora_eval.types import Case, ScoreRow
+
+_EPILOG = """With --sequential the candidate may be a generator in place of a run: `sora-eval gate --baseline BASELINE --sequential --out RUN
+generator=reference generator.checkpoint=FILE` generates, tracks and scores scene by scene and stops as soon as the verdict is certain; a later
+`sora-eval run out=RUN ...` goes on there. Exit codes: 0 passed, 1 regression, 2 cannot be compared, 3 too little evidence for the drop
+that was to be detected."""
+
+
+def main(args: Sequence[str]) -> int:
+    """Run the command and return its exit code."""
+    try:
+        return _gate(args)
+    except (SoraEvalError, OSError) as error:
+        from sora_eval.reporting.gate import add_to_job
+
+        text = " ".join(str(error).split())
+        print(f"sora-eval: {text}", file=sys.stderr)
+        add_to_job(f"## sora-eval gate: cannot be compared\n\n```text\n{text}\n```\n")
+        return 2
+
+
+def _gate(args: Sequence[str]) -> int:
+    from sora_eval import gate
+    from sora_eval.reporting.baseline import read_scored
+    from sora_eval.reporting.gate import Told, method, sentence, table, write_gate
+
+    found = _parser().parse_args(args)
+    plan = read_plan(found.config, found.set)
+    baseline = read_scored(found.baseline, found.baseline_generator)
+    notes: list[str] = []
+    if found.overrides:
+        if not found.sequential or found.candidate is not None or found.out is None:
+            raise ConfigError("a generator in place of a run needs --sequential and --out RUN, and no --candidate")
+        _check_probes(plan, baseline.rows)
+        name, outcome = _generated(baseline, plan, found.overrides, found.out, found.workers)
+    else:
+        if found.candidate is None:
+            raise ConfigError("say --candidate RUN, or --sequential --out RUN and a generator: generator=NAME ...")
+        candidate = read_scored(found.candidate, found.generator)
+        baseline, candidate, notes = _matched(baseline, candidate, found.common)
+        _check_probes(plan, baseline.rows)
+        name = candidate.name
+        if found.sequential:
+            outcome = _walked(baseline.rows, {r.case: r for r in candidate.rows}, plan)
+        else:
+            outcome = gate.fixed(baseline.rows, candidate.rows, plan)
+    if found.sequential and outcome.cases < len(baseline.rows):
+        notes.append(f"the verdict was certain after {outcome.cases} of {len(baseline.rows)} cases")
+    command = shlex.join(["sora-eval", "gate", *args])
+    told = Told(outcome, f"{baseline.name} ({found.baseline.name})", name, command, tuple(notes))
+    print(table(outcome))
+    print()
+    print(method(outcome))
+    for note in notes:
+        print(f"note: {note}")
+    print(sentence(outcome))
+    for path in write_gate(told, found.out or found.candidate):
+        print(f"wrote {path}")
+    return outcome.code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sora-eval gate", description="Stop a candidate that is worse than a baseline.", epilog=_EPILOG
+    )
+    parser.add_argument(
+        "--baseline", type=Path, required=True, help="a folder of `sora-eval baseline save`, or a run's"
+    )
+    parser.add_argument("--candidate", type=Path, help="a run's folder")
+    parser.add_argument("--sequential", action="store_true", help="scene by scene, until the verdict is certain")
+    parser.add_argument("--out", type=Path, help="folder for gate.xml and gate.md (the candidate's)")
+    parser.add_argument(
+        "--config", default="default", help="an entry of conf/gate, or the path of a YAML file (default)"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="such as drop=0.05, tolerances.orbit=0.1"
+    )
+    parser.add_argument("--generator", help="the candidate, where its run holds several models")
+    parser.add_argument("--baseline-generator", help="the baseline, where its run holds several models")
+    parser.add_argument("--common", action="store_true", help="compare on what the two share, if they don't share all")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes that generate, with a generator in place of a run (1)"
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="generator...", help="generator=NAME and its options, in place of a run"
+    )
+    return parser
+
+
+def read_plan(config: str, changes: Sequence[str] = ()) -> Plan:
+    """Return the plan of an entry of conf/gate or of a YAML file, with KEY=VALUE changes.
+
+    Raises:
+        ConfigError: there is no such entry, it is broken, or a key or a value is unknown.
+    """
+    from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    from sora_eval import registry
+    from sora_eval.gate import Plan
+
+    path = Path(config)
+    if config in registry.names("gate"):
+        text = (files("sora_eval.conf") / "gate" / f"{config}.yaml").read_text(encoding="utf-8")
+    elif path.is_file():
+        text = path.read_text(encoding="utf-8")
+    else:
+        raise unknown("gate", config, registry.names("gate"))
+    if wrong := [change for change in changes if "=" not in change]:
+        raise ConfigError(f"--set {wrong[0]}: write KEY=VALUE")
+    try:
+        read = OmegaConf.create(text)
+        if not isinstance(read, DictConfig):
+            raise ConfigError(f"gate: {config} must map names to values")
+        merged = OmegaConf.to_container(OmegaConf.merge(read, OmegaConf.from_dotlist(list(changes))), resolve=True)
+    except (OmegaConfBaseException, YAMLError) as error:
+        raise ConfigError(f"gate: {config} can't be read: {str(error).splitlines()[0]}") from error
+    assert isinstance(merged, dict)
+    values: dict[str, Any] = {str(key): value for key, value in merged.items()}
+    known = [f.name for f in fields(Plan)]
+    for key in values:
+        if key not in known:
+            raise unknown("option of the gate", key, known)
+    return Plan(**values)
+
+
+def _check_probes(plan: Plan, rows: Sequence[ScoreRow]) -> None:
+    from sora_eval import registry
+
+    plan.check({row.probe for row in rows}, registry.probe_names())
+
+
+def _matched(baseline: Scored, candidate: Scored, shared: bool) -> tuple[Scored, Scored, list[str]]:
+    """Return the two on the same cases, and notes of what was left out.
+
+    A candidate that answered more is compared on what the baseline has; one that answered less only where that was asked for.
+
+    Raises:
+        ConfigError: they can't be compared, with what differs.
+    """
+    from sora_eval.reporting.baseline import Scored
+    from sora_eval.reporting.protocol import ENCODER, common, differing, protocol_of
+
+    a, b = protocol_of(baseline.run), protocol_of(candidate.run)
+    here = [case for case in candidate.run.cases if case.id in a.cases]
+    if here and not shared:
+        used = {case.probe for case in here}
+        probes = {name: version for name, version in b.probes.items() if name in used}
+        b = replace(b, cases={case.id: case.hash for case in here}, probes=probes)
+    lines = [
+        line
+        for line in differing({"baseline": a, "candidate": b})
+        if not line.startswith(ENCODER) and not line.startswith("encoders:")
+    ]
+    if lines and not shared:
+        raise ConfigError(f"cannot be compared: {'; '.join(lines)}")
+    first, second = common([baseline.run, candidate.run])
+    kept = len(first.cases)
+    notes = [f"--common, for they differ: {'; '.join(lines)}"] if lines else []
+    if kept < max(len(baseline.rows), len(candidate.rows)):
+        notes.append(
+            f"compared on {kept} cases, of {len(baseline.rows)} of the baseline and {len(candidate.rows)} of the candidate"
+        )
+    return Scored(baseline.name, first), Scored(candidate.name, second), notes
+
+
+def _walked(baseline: Sequence[ScoreRow], candidate: Mapping[str, ScoreRow], plan: Plan) -> Any:
+    from sora_eval.gate import Sequential
+
+    test = Sequential(baseline, plan)
+    for step in test.steps:
+        if test.add(step, [candidate[case] for case in step.cases]):
+            break
+    return test.outcome()
+
+
+def _generated(baseline: Scored, plan: Plan, overrides: Sequence[str], folder: Path, workers: int) -> tuple[str, Any]:
+    """Generate and score the baseline's cases scene by scene until the verdict is certain; return the name and the outcome."""
+    from tqdm import tqdm
+
+    from sora_eval import app
+    from sora_eval.gate import Sequential
+    from sora_eval.reporting.protocol import protocol_of
+
+    if wrong := [o for o in overrides if not o.startswith(("generator=", "generator.", "+generator."))]:
+        raise ConfigError(f"{wrong[0]}: only generator=... and generator.KEY=... here, the baseline decides all else")
+    if workers < 1:
+        raise ConfigError(f"--workers must be at least 1, got {workers}")
+    cases = list(baseline.run.cases)
+    probes = _same_probes(protocol_of(baseline.run))
+    count = max(int(case.id.rsplit(".", 1)[1]) for case in cases) + 1
+    config = app._compose("run", [*overrides, f"suite.count={count}"])
+    model = app._generator(config, cases)
+    test = Sequential(baseline.rows, plan)
+    folder.mkdir(parents=True, exist_ok=True)
+    by_id = {case.id: case for case in cases}
+    with tqdm(total=len(cases), unit="clip", desc=model.name) as bar:
+        for step, rows in _answers(test.steps, by_id, probes, model, folder, workers):
+            bar.update(len(rows))
+            if test.add(step, rows):
+                break
+    return str(model.name), test.outcome()
+
+
+def _same_probes(protocol: Any) -> dict[str, Any]:
+    """Return the probes of a baseline, which this version must have in the same version, as tracker and world.
+
+    Raises:
+        ConfigError: something differs.
+    """
+    from sora_eval import registry
+    from sora_eval.tracking.world import VERSION as TRACKER
+    from sora_eval.world import VERSION as WORLD
+
+    probes = {name: registry.probe(name) for name in protocol.probes}
+    now = {**{f"probe {n}": p.version for n, p in probes.items()}, "tracker": TRACKER, "world": WORLD}
+    told = {
+        **{f"probe {n}": v for n, v in protocol.probes.items()},
+        **{k: protocol.facts[k] for k in ("tracker", "world")},
+    }
+    wrong = [f"{k}: {told[k]} in the baseline, {now[k]} here" for k in now if str(now[k]) != str(told[k])]
+    if wrong:
+        raise ConfigError(f"cannot be compared: {'; '.join(wrong)}; save the baseline again")
+    return probes
+
+
+def _answers(
+    steps: Sequence[Step], cases: Mapping[str, Case], probes: Mapping[str, Any], model: Any, folder: Path, workers: int
+) -> Iterator[tuple[Step, list[ScoreRow]]]:
+    """Yield the steps with their rows, in order; with several processes, as many scenes are in work at once."""
+    from collections import deque
+    from concurrent.futures import Future
+
+    from sora_eval.evaluate import evaluate
+    from sora_eval.processes import pool
+
+    several = workers > 1 and model.capabilities.processes
+    with pool(workers) if several else nullcontext() as executor:
+        waiting: deque[tuple[Step, Future[tuple[list[ScoreRow], int]]]] = deque()
+        rest = iter(steps)
+        while True:
+            while executor is not None and len(waiting) < 2 * workers and (step := next(rest, None)) is not None:
+                some = [cases[case] for case in step.cases]
+                needed = {step.probe: probes[step.probe]}
+                waiting.append((step, executor.submit(evaluate, some, needed, [model], folder, 1, False)))
+            if executor is None:
+                if (step := next(rest, None)) is None:
+                    return
+                rows, _ = evaluate([cases[c] for c in step.cases], probes, [model], folder, 1, False)
+                yield step, rows
+            elif waiting:
+                step, job = waiting.popleft()
+                try:
+                    yield step, job.result()[0]
+                except GeneratorExit:
+                    for _, other in waiting:
+                        other.cancel()
+                    raise
+            else:
+                return

@@ -1,0 +1,181 @@
+"""Baselines: what comparing with a run needs, without its clips, in a folder small enough for a repository.
+
+BASELINE/manifest.json     generator, suite, profile, seed, versions of probes, tracker and world
+BASELINE/cases.parquet     the cases, one JSON text each
+BASELINE/scores.parquet    one row per case
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sora_eval.errors import ConfigError, unknown
+from sora_eval.reporting.run import Run, read_run
+from sora_eval.store import read_json, write_json
+from sora_eval.types import Case, ScoreRow
+from sora_eval.video import replacing
+
+FORMAT = 1
+CASES, SCORES = "cases.parquet", "scores.parquet"
+_RUN_FILES = ("manifest.json", "cases.jsonl", "scores.jsonl")
+_COPIED = ("tool_version", "created", "command", "suite", "profile", "seed")
+_AGAIN = "save the baseline again"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One generator's scores of a run or a baseline: its name, the run with its rows alone."""
+
+    name: str
+    run: Run
+
+    @property
+    def rows(self) -> tuple[ScoreRow, ...]:
+        """The rows, one per case."""
+        return self.run.rows
+
+
+def read_scored(folder: Path, generator: str | None = None) -> Scored:
+    """Return a generator's scores from a baseline or a run's folder: the named one, else the one that the run was about.
+
+    Raises:
+        ConfigError: the folder is neither, is not finished or broken, or it is not clear which generator is meant.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such folder; name a run's folder or one that `sora-eval baseline save` wrote")
+    if any((folder / name).exists() for name in (CASES, SCORES)):
+        run = _read_baseline(folder)
+    else:
+        missing = [name for name in _RUN_FILES if not (folder / name).exists()]
+        if len(missing) == len(_RUN_FILES) and not (folder / "scores").exists():
+            raise ConfigError(f"{folder}: neither a run's folder nor a baseline; {_RUN_FILES[0]} is missing")
+        if missing:
+            raise ConfigError(f"{folder}: an unfinished run, {missing[0]} is missing; run the same command again")
+        run = read_run(folder)
+    return _of(run, generator)
+
+
+def save_baseline(scored: Scored, folder: Path) -> Path:
+    """Write a generator's scores as a baseline and return the folder; from the same run, the same bytes."""
+    import pyarrow as pa
+
+    run = scored.run
+    told: Mapping[str, Any] = run.manifest
+    versions = told.get("versions") or {}
+    about = {
+        "format": FORMAT,
+        **{key: told[key] for key in _COPIED if key in told},
+        "generators": [g for g in told.get("generators", ()) if g.get("name") == scored.name],
+        "hashes": {"probes": dict(told["hashes"]["probes"])},
+        "versions": {key: versions[key] for key in ("tracker", "world") if key in versions},
+        "problems": [],
+    }
+    text = [json.dumps(case.to_json(), sort_keys=True, separators=(",", ":")) for case in run.cases]
+    _write(folder / CASES, pa.table({"case": text}))
+    columns = {key: [getattr(row, key) for row in run.rows] for key in ("case", "generator", "kind", "reason")}
+    numbers = {key: pa.array([getattr(row, key) for row in run.rows], pa.float64()) for key in ("value", "chance")}
+    _write(folder / SCORES, pa.table({**columns, **numbers}))
+    write_json(folder / "manifest.json", about)
+    return folder
+
+
+def _write(path: Path, table: Any) -> None:
+    import pyarrow.parquet as pq
+
+    with replacing(path) as part:
+        pq.write_table(table, part, compression="zstd", compression_level=19)
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.exists():
+        raise ConfigError(f"{path}: not found; {_AGAIN}")
+    try:
+        # Not by a path: pyarrow would take part of a name such as seed=0 for a column.
+        with path.open("rb") as file:
+            return list(pq.read_table(file).to_pylist())
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cut off or no Parquet file; {_AGAIN} ({str(error).splitlines()[0]})") from error
+
+
+def _read_baseline(folder: Path) -> Run:
+    manifest = read_json(folder / "manifest.json")
+    if manifest.get("format") != FORMAT:
+        raise ConfigError(
+            f"{folder}: a baseline of format {manifest.get('format')}, this version reads {FORMAT}; {_AGAIN}"
+        )
+    cases = tuple(_cases(folder / CASES))
+    return Run(folder, manifest, cases, tuple(_rows(folder / SCORES, {c.id: c for c in cases})), ())
+
+
+def _cases(path: Path) -> Iterable[Case]:
+    for number, row in enumerate(_read(path)):
+        try:
+            yield Case.from_json(json.loads(row["case"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"{path}: row {number} is no case ({error}); {_AGAIN}") from error
+
+
+def _rows(path: Path, cases: Mapping[str, Case]) -> Iterable[ScoreRow]:
+    for number, row in enumerate(_read(path)):
+        where = f"{path}: row {number}"
+        try:
+            case, value, chance = cases[row["case"]], row["value"], float(row["chance"])
+            told = {key: str(row[key]) for key in ("generator", "kind", "reason")}
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"{where} is no score of a case ({error}); {_AGAIN}") from error
+        if value is not None and not math.isfinite(value):
+            raise ConfigError(f"{where}: value must be a finite number or null, got {value}; {_AGAIN}")
+        if not (math.isfinite(chance) and chance < 1) or (value is None) == (told["reason"] == ""):
+            raise ConfigError(f"{where}: chance must be below 1, and a score has either a value or a reason; {_AGAIN}")
+        yield ScoreRow(
+            case=case.id,
+            suite=case.suite,
+            probe=case.probe,
+            mode=case.mode,
+            generator=told["generator"],
+            kind=told["kind"],
+            value=value,
+            reason=told["reason"],
+            components={},
+            chance=chance,
+            prompt=case.prompt,
+            cluster=case.cluster,
+            twin=case.twin,
+            seed=case.seed,
+            video="",
+            tracks="",
+        )
+
+
+def _of(run: Run, generator: str | None) -> Scored:
+    """Return one generator's part of a run."""
+    kinds = {row.generator: row.kind for row in run.rows}
+    if generator is not None and generator not in kinds:
+        raise unknown(f"generator in {run.folder}", generator, kinds)
+    models = [name for name, kind in kinds.items() if kind == "model"]
+    listed = [str(g.get("name")) for g in run.manifest.get("generators") or () if isinstance(g, Mapping)]
+    if generator is None and len(models) > 1:
+        raise ConfigError(f"{run.folder} holds {len(models)} models: say --generator {' or --generator '.join(models)}")
+    # A run of no model is about its first generator: the oracle or a control, set beside the others.
+    name = generator or next(n for n in [*models, *listed, *kinds] if n in kinds)
+    rows = tuple(row for row in run.rows if row.generator == name)
+    scored = {row.case for row in rows}
+    if missing := [case.id for case in run.cases if case.id not in scored]:
+        raise ConfigError(
+            f"{run.folder}: an unfinished run, {name} has no score of {len(missing)} of {len(run.cases)} cases, "
+            f"such as {missing[0]}; run the same command again"
+        )
+    known = {case.id for case in run.cases}
+    if strange := [row.case for row in rows if row.case not in known]:
+        raise ConfigError(
+            f"{run.folder}: {strange[0]} has a score and is none of the cases; run the same command again"
+        )
+    return Scored(name, Run(run.folder, run.manifest, run.cases, rows, run.problems))
