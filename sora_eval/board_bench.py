@@ -1,12 +1,12 @@
-"""How long a leaderboard over many runs and the report of a large run take, on made-up scores and clips: Markdown tables for `make bench`."""
+"""How long a leaderboard over many runs and the report of a large run take, on made-up scores and clips; for `make bench`."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -121,3 +121,57 @@ def _store_clips(folder: Path, rows: Sequence[ScoreRow]) -> None:
         for row in mine[1:]:
             shutil.copyfile(first, folder / row.video)
             shutil.copyfile(tracks, folder / row.tracks)
+
+
+def board_table(runs: int = 100, per_mode: int = 4) -> str:
+    """Return time and memory of a leaderboard over runs of 25 probes, as Markdown."""
+    cases = made_up_cases(per_mode)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folders = [
+            made_up_run(folder / f"run{i:03d}", f"model-{i:03d}", 0.2 + 0.5 * i / runs, cases) for i in range(runs)
+        ]
+        code = (
+            "import sys; from pathlib import Path; from sora_eval.reporting.leaderboard import write_leaderboard; "
+            "write_leaderboard([Path(p) for p in sys.argv[2:]], Path(sys.argv[1]), 'bench')"
+        )
+        seconds, peak = _measured(code, [folder / "out", *folders])
+    asked = len(cases) // len({c.probe for c in cases})
+    rows = f"| {runs} runs, 25 probes, {asked} cases each | {seconds:.1f} | {peak:.2f} |"
+    return f"| leaderboard | seconds, from the start of Python | peak memory, GiB |\n|---|---:|---:|\n{rows}"
+
+
+def report_table(per_mode: int = 14) -> str:
+    """Return time and memory of the report of a run of about 1,000 cases with clips, its references and its players, as Markdown."""
+    cases = made_up_cases(per_mode)
+    with tempfile.TemporaryDirectory() as name:
+        folder = made_up_run(Path(name) / "run", "model", 0.5, cases, clips=True)
+        code = "import sys; from pathlib import Path; from sora_eval.reporting import write_report; write_report(Path(sys.argv[1]))"
+        seconds, peak = _measured(code, [folder])
+        size = (folder / "report.html").stat().st_size / 1e6
+    rows = (
+        f"| {len(cases)} cases, {len(cases) * (1 + len(REFERENCES))} clips | {seconds:.1f} | {peak:.2f} | {size:.1f} |"
+    )
+    return f"| report | seconds, from the start of Python | peak memory, GiB | report.html, MB |\n|---|---:|---:|---:|\n{rows}"
+
+
+def _measured(code: str, arguments: Sequence[Path]) -> tuple[float, float]:
+    """Run code in a process of its own and return its seconds and the GiB that it held at most."""
+    told = "; import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code + told, *map(str, arguments)], check=True, capture_output=True, text=True
+    )
+    seconds = time.perf_counter() - start
+    # In KiB on Linux, in bytes on macOS.
+    unit = 2**30 if sys.platform == "darwin" else 2**20
+    return seconds, int(done.stdout.split()[-1]) / unit
+
+
+def main() -> None:
+    """Print both tables."""
+    print(f"{board_table()}\n\n{report_table()}")
+
+
+if __name__ == "__main__":
+    main()

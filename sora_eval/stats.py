@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -188,6 +189,7 @@ def spearman(x: ArrayLike, y: ArrayLike) -> float:
     return float(np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1])
 
 
+@lru_cache(maxsize=16)
 def _z(level: float) -> float:
     if not 0 < level < 1:
         raise ValueError(f"level must be in (0, 1), got {level}")
@@ -207,9 +209,17 @@ def _by_cluster(values: ArrayLike, clusters: Clusters) -> tuple[Floats, Floats]:
 
 
 def _bootstrap_of_mean(sums: Floats, counts: Floats, n_boot: int, seed: int, level: float) -> tuple[float, float]:
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(sums), size=(n_boot, len(sums)))
+    drawn = _drawn(len(sums), n_boot, seed)
     return _percentiles(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), level)
+
+
+# A table of many cells asks for the same draws again and again.
+@lru_cache(maxsize=8)
+def _drawn(n: int, n_boot: int, seed: int) -> NDArray[np.int64]:
+    """Return [n_boot, n] numbers of clusters, drawn with replacement; not to be written to."""
+    drawn = np.random.default_rng(seed).integers(n, size=(n_boot, n))
+    drawn.flags.writeable = False
+    return drawn
 
 
 def _percentiles(samples: Floats, level: float) -> tuple[float, float]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -153,7 +154,7 @@ class Case:
         height, width = row["size"]
         return Case(**{**row, "size": (int(height), int(width))})
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Hash of everything a generator's answer and its score depend on."""
         return digest(self.to_json())

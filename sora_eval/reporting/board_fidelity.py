@@ -25,7 +25,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Column:
-    """A metric by one protocol. number: tells protocols of one metric apart, 0 where there is only one. clips: whether their number differs."""
+    """A metric by one protocol.
+
+    number: tells protocols of one metric apart, 0 where there is only one. clips: whether the number of clips differs.
+    """
 
     metric: str
     protocol: str

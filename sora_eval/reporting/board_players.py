@@ -37,7 +37,7 @@ class Comparison:
 
 
 def contested(rows: Mapping[str, Sequence[ScoreRow]]) -> list[tuple[ScoreRow, ...]]:
-    """Return the cases of some models, each with all models' rows, those where models differ most first, every probe before any second time.
+    """Return the cases of some models, each with all models' rows: those first where models differ most, of every probe in turn.
 
     rows: by model, in the order of the table. Of one model alone the worst cases come first.
     """

@@ -117,7 +117,9 @@ def gather(folders: Sequence[Path], shared: bool = False) -> Field:
         kept = pools
     wanted = {c.id for c in kept[0].cases}
     known = {case: told for g in judged for case, told in _hashes(g, many).items() if case in wanted}
-    entrants = [_entrant(g, known, many) for g in groups]
+    # Models keep what is compared; a reference is shown over these cases, and no others.
+    chosen = {id(g): pool.rows for g, pool in zip(judged, kept, strict=True)}
+    entrants = [_entrant(g, chosen.get(id(g)) or _matching(g, known, many)) for g in groups]
     for e in entrants:
         if 0 < len(e.rows) < len(known):
             notes.append(f"{e.label} was run on {len(e.rows)} of the {len(known)} cases")
@@ -284,16 +286,18 @@ def _hashes(group: _Group, many: bool) -> dict[str, str]:
     return {_renamed(case, seed, many): told for seed, some in group.answers.items() for case, told in some}
 
 
-def _entrant(group: _Group, known: Mapping[str, str], many: bool) -> Entrant:
-    """Return the entrant of a group, over the cases that are compared and no others."""
-    rows = [
+def _matching(group: _Group, known: Mapping[str, str], many: bool) -> tuple[ScoreRow, ...]:
+    return tuple(
         _row(group, seed, run, row, many)
         for seed, some in group.answers.items()
         for (case, told), (run, row) in some.items()
         if known.get(_renamed(case, seed, many)) == told
-    ]
+    )
+
+
+def _entrant(group: _Group, rows: tuple[ScoreRow, ...]) -> Entrant:
     prints = tuple(dict.fromkeys(group.fingerprints.values()))
-    return Entrant(group.label, group.name, group.kind, prints, dict(group.runs), tuple(rows))
+    return Entrant(group.label, group.name, group.kind, prints, dict(group.runs), rows)
 
 
 def _other_seeds(groups: Sequence[_Group], seeds: Sequence[str]) -> Iterator[str]:

@@ -48,7 +48,9 @@ def holds(difference: Difference) -> bool:
 
 
 def stand(field: Field, sort: str = OVERALL, against: str = "") -> Standing:
-    """Return the standing of a field. sort: the suite by which the table is sorted. against: whom the others are compared with, "" the first.
+    """Return the standing of a field.
+
+    sort: the suite by which the table is sorted. against: whom the others are compared with, "" for the first.
 
     Raises:
         ConfigError: there is no such suite or model.

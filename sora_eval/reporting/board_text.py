@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -13,7 +12,7 @@ from sora_eval.reporting.board_fidelity import Figures, Measured
 from sora_eval.reporting.board_page import span
 from sora_eval.reporting.board_runs import Field
 from sora_eval.reporting.board_standing import Standing, holds
-from sora_eval.reporting.html import figure, p_value
+from sora_eval.reporting.html import figure, p_value, signed
 from sora_eval.reporting.summary import Cell
 from sora_eval.reporting.text import escape, fence, pipe, score, unjudgeable
 from sora_eval.types import Measure
@@ -42,7 +41,7 @@ def _scores(standing: Standing, seeds: Mapping[str, str]) -> Iterator[dict[str, 
     for cell in standing.summary.cells:
         best, worst = standing.rank(cell) or (None, None)
         row = {
-            **asdict(cell),
+            **vars(cell),
             "model": cell.generator,
             "level": cell.level,
             "measure": "score",
@@ -155,7 +154,7 @@ def _differences(standing: Standing) -> Iterator[str]:
     rows = [
         [
             *(model, d.suite or "overall", d.probe or "all"),
-            f"{d.mean:+.2f} [{d.low:+.2f}, {d.high:+.2f}]",
+            f"{signed(d.mean)} [{signed(d.low)}, {signed(d.high)}]",
             *(p_value(d.adjusted), "yes" if holds(d) else "no", f"{d.detectable:.2f}", str(d.n), str(d.clusters)),
         ]
         for model, d in every[:_LISTED]

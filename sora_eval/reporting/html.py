@@ -49,6 +49,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["part"] = _part
     environment.filters["p"] = p_value
     environment.filters["figure"] = figure
+    environment.filters["signed"] = signed
     return environment
 
 
@@ -68,3 +69,9 @@ def p_value(p: float) -> str:
 def figure(value: float) -> str:
     """Return a measure of fidelity as text; what rounding leaves of nothing is nothing."""
     return "0" if abs(value) < 1e-9 else f"{value:.3g}"
+
+
+def signed(value: float) -> str:
+    """Return a difference as text, with a real minus; what rounds to nothing has no sign."""
+    text = f"{value:+.2f}"
+    return "0.00" if float(text) == 0 else text.replace("-", "−")

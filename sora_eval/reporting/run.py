@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sora_eval.errors import ConfigError
 from sora_eval.types import MODES, Case, ScoreRow
 
+T = TypeVar("T")
 _TEXT = ("case", "suite", "probe", "generator", "kind", "reason", "prompt", "cluster", "twin", "video", "tracks")
 _NAMES = frozenset(f.name for f in fields(ScoreRow))
 
@@ -37,7 +39,7 @@ def read_run(folder: Path) -> Run:
     Raises ConfigError, naming the file and the line, when a file is missing, cut off or holds an impossible value.
     """
     manifest = _manifest(folder / "manifest.json")
-    cases = tuple(_case(folder / "cases.jsonl", number, row) for number, row in _lines(folder / "cases.jsonl"))
+    cases = tuple(case for _, case in _parsed(folder / "cases.jsonl", _case))
     rows = read_scores(folder / "scores.jsonl")
     told = manifest.get("problems") or []
     problems = [str(p) for p in (told if isinstance(told, list) else [told])]
@@ -51,8 +53,7 @@ def read_scores(path: Path) -> tuple[ScoreRow, ...]:
     """
     rows: list[ScoreRow] = []
     seen: dict[tuple[str, str], int] = {}
-    for number, raw in _lines(path):
-        row = _score(path, number, raw)
+    for number, row in _parsed(path, _score):
         key = (row.generator, row.case)
         if key in seen:
             raise ConfigError(f"{path}:{number}: {row.generator} on {row.case} was already scored in line {seen[key]}")
@@ -83,46 +84,60 @@ def _manifest(path: Path) -> dict[str, Any]:
     return value
 
 
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    # Not splitlines(): U+2028 and its kin are legal inside a JSON string and must not end a line.
-    for number, line in enumerate(_read(path).split("\n"), start=1):
-        if not line.strip():
-            continue
+def _parsed(path: Path, parse: Callable[[str], T]) -> Iterator[tuple[int, T]]:
+    for number, line in _lines(path):
         try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            hint = "cut off or broken JSON; delete the line and run the same command again"
-            raise ConfigError(f"{path}:{number}: {hint} ({error.msg}, column {error.colno})") from error
-        if not isinstance(value, dict):
-            raise ConfigError(f"{path}:{number}: expected a JSON object, got {type(value).__name__}")
+            value = parse(line)
+        except ValueError as error:
+            raise ConfigError(f"{path}:{number}: {error}") from error
         yield number, value
 
 
-def _case(path: Path, number: int, raw: Mapping[str, Any]) -> Case:
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    # Not splitlines(): U+2028 and its kin are legal inside a JSON string and must not end a line.
+    return ((number, line) for number, line in enumerate(_read(path).split("\n"), start=1) if line.strip())
+
+
+def _object(line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        hint = "cut off or broken JSON; delete the line and run the same command again"
+        raise ValueError(f"{hint} ({error.msg}, column {error.colno})") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a JSON object, got {type(value).__name__}")
+    return value
+
+
+# Runs that are compared share their cases and their references' scores, line by line: each is read once.
+@lru_cache(maxsize=1 << 14)
+def _case(line: str) -> Case:
+    raw = _object(line)
     try:
         return Case.from_json(raw)
     except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path}:{number}: not a case: {error}") from error
+        raise ValueError(f"not a case: {error}") from error
 
 
-def _score(path: Path, number: int, raw: Mapping[str, Any]) -> ScoreRow:
-    where = f"{path}:{number}"
+@lru_cache(maxsize=1 << 14)
+def _score(line: str) -> ScoreRow:
+    raw = _object(line)
     wrong = sorted(_NAMES.symmetric_difference(raw))
     if wrong:
-        raise ConfigError(f"{where}: missing or unknown fields: {', '.join(wrong)}")
+        raise ValueError(f"missing or unknown fields: {', '.join(wrong)}")
     for name in _TEXT:
         if not isinstance(raw[name], str):
-            raise ConfigError(f"{where}: {name} must be text, got {raw[name]!r}")
+            raise ValueError(f"{name} must be text, got {raw[name]!r}")
     if raw["mode"] not in MODES:
-        raise ConfigError(f"{where}: mode must be one of {', '.join(MODES)}, got {raw['mode']!r}")
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {raw['mode']!r}")
     if not _finite(raw["chance"]):
-        raise ConfigError(f"{where}: chance must be a finite number, got {raw['chance']!r}")
+        raise ValueError(f"chance must be a finite number, got {raw['chance']!r}")
     if raw["value"] is not None and not _finite(raw["value"]):
-        raise ConfigError(f"{where}: value must be a finite number or null, got {raw['value']!r}")
+        raise ValueError(f"value must be a finite number or null, got {raw['value']!r}")
     if (raw["value"] is None) == (raw["reason"] == ""):
-        raise ConfigError(f"{where}: a score has either a value or a reason")
+        raise ValueError("a score has either a value or a reason")
     if not isinstance(raw["components"], dict) or not all(_number(v) for v in raw["components"].values()):
-        raise ConfigError(f"{where}: components must map names to numbers")
+        raise ValueError("components must map names to numbers")
     return ScoreRow(**raw)
 
 

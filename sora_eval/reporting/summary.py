@@ -90,7 +90,7 @@ class Summary:
         """Return the cell at these coordinates, None when the generator has no clip there."""
         return self._index.get((generator, suite, probe, mode))
 
-    @property
+    @cached_property
     def generators(self) -> tuple[str, ...]:
         """Names, models first (best first), then the oracle, controls and violations."""
         return tuple(c.generator for c in self.cells if c.level == "overall")
@@ -98,16 +98,19 @@ class Summary:
     @property
     def suites(self) -> tuple[str, ...]:
         """Suite names, sorted."""
-        return tuple(sorted({c.suite for c in self.cells if c.suite}))
+        return tuple(sorted({suite for suite, _, _ in self._places if suite}))
 
     def probes(self, suite: str) -> tuple[str, ...]:
         """Return the names of a suite's probes, sorted."""
-        return tuple(sorted({c.probe for c in self.cells if c.suite == suite and c.probe}))
+        return tuple(sorted({probe for s, probe, _ in self._places if s == suite and probe}))
 
     def modes(self, suite: str, probe: str) -> tuple[str, ...]:
         """Return the modes that a probe was run in, in the order of `MODES`."""
-        found = {c.mode for c in self.cells if (c.suite, c.probe) == (suite, probe) and c.mode}
-        return tuple(m for m in MODES if m in found)
+        return tuple(m for m in MODES if (suite, probe, m) in self._places)
+
+    @cached_property
+    def _places(self) -> frozenset[tuple[str, str, str]]:
+        return frozenset((c.suite, c.probe, c.mode) for c in self.cells)
 
     def kind(self, generator: str) -> str:
         """Return the kind of a generator of this run."""
