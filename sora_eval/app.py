@@ -411,28 +411,9 @@ def _render(config: DictConfig) -> int:
 
 
 def _validate(config: DictConfig) -> int:
-    from sora_eval.reporting.validity import put_summary, write_validity
-    from sora_eval.validity import FOLLOWED, tracker_cards, validate
+    from sora_eval.commands.validate import validate
 
-    probes = list(chosen_probes(config).values())
-    profile, modes, workers = chosen_profile(config), chosen_modes(config), _workers(config)
-    count, seed = _whole(config, "suite.count", 1), _whole(config, "seed", 0)
-    folder = _out(config)
-    jobs = sum(m in p.modes for p in probes for m in modes) + len(probes) * ("t2v" in modes)
-    done = validate(probes, profile, modes, count, seed, workers)
-    rows = [row for some in tqdm(done, total=jobs, unit="probe and mode") for row in some]
-    command = shlex.join(["sora-eval", "validate", *HydraConfig.get().overrides.task])
-    followed = [c for p in probes if p.name in FOLLOWED for c in p.cases(4, profile, "t2v", seed)]
-    about = f"{count} cases per probe and mode, profile {config.profile.name}"
-    page, missed = write_validity(
-        rows, tracker_cards(followed) if followed else [], [p.name for p in probes], folder, command, about
-    )
-    if config.readme:
-        put_summary(Path(config.readme), rows, [p.name for p in probes], command)
-    for row in missed:
-        print(f"missed: {row.probe} {row.mode} {row.what}: lowest {row.lowest:.2f}, AUC {row.auc:.2f}")
-    print(f"table: {page}")
-    return 1 if missed else 0
+    return validate(config)
 
 
 def _encoders(config: DictConfig) -> int:

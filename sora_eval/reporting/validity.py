@@ -1,170 +1,384 @@
-"""The table of what every probe notices, as Markdown and JSON."""
+"""The validity card as Markdown and JSON, and as the page with plots and clips."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
+from sora_eval.probes.base import Probe
+from sora_eval.reporting.html import write_text
+from sora_eval.reporting.validity_page import write_page
 from sora_eval.store import put_between
-from sora_eval.validity import ALL_LOOKS, AUC_LEAST, LOOK_CASES, LOOK_LEAST, ORACLE_LEAST, Told, TrackerCard
-from sora_eval.video import replacing
+from sora_eval.validity.card import Card
+from sora_eval.validity.fidelity import SUITE
+from sora_eval.validity.looks import ALL_LOOKS, CHEAP
+from sora_eval.validity.told import (
+    ALPHA,
+    AUC_LEAST,
+    LOOK_LEAST,
+    NOTICED,
+    ORACLE_LEAST,
+    Dose,
+    Subject,
+    Told,
+    rejection_rate,
+)
+from sora_eval.validity.trials import LOOK_SCENES, SEVERITIES, Plan
 
 
-def write_validity(
-    rows: Sequence[Told], cards: Sequence[TrackerCard], probes: Sequence[str], out: Path, command: str, about: str
-) -> tuple[Path, list[Told]]:
-    """Write validity.md and validity.json into `out`; return the page and the rows that fall short and are not so by design."""
-    order = {name: i for i, name in enumerate(probes)}
-    rows = sorted(rows, key=lambda r: (order[r.probe], r.mode, r.kind, r.what))
-    missed = [r for r in rows if not r.good and not r.by_design]
-    text = "\n".join([
-        "# What the probes notice",
-        "",
-        f"Made by `{command}`: {about}.",
-        "",
-        *_lead(),
-        "",
-        summary(rows, probes),
-        "",
-        "## Every control and violation",
-        "",
-        "AUC against the oracle, the lowest over the modes; mean score of the spoilt clips behind it.",
-        "",
-        *_details(rows, probes),
-        "",
-        "## Other looks at the truth",
-        "",
-        f"The oracle's lowest score over {LOOK_CASES} prompt-only cases that are rendered, lit, compressed or sampled otherwise; "
-        f"*{ALL_LOOKS}* is 256 px under three lights by turns, compressed, at half the rate.",
-        "",
-        _looks(rows, probes),
-        "",
-        "## The tracker against the truth",
-        "",
-        *_tracker(cards),
-        "",
-        "## Not noticed",
-        "",
-        *_unnoticed(rows),
-    ])  # fmt: skip
-    page = out / "validity.md"
-    for path, content in (
-        (page, text + "\n"),
-        (out / "validity.json", json.dumps([asdict(r) for r in rows], indent=1) + "\n"),
-    ):
-        with replacing(path) as part:
-            part.write_text(content, encoding="utf-8")
-    return page, missed
+def write_validity(card: Card, probes: Sequence[Probe], plan: Plan, out: Path) -> Path:
+    """Write validity.md, validity.json and validity.html into `out` and return the last one."""
+    write_text(out / "validity.md", markdown(card) + "\n")
+    write_text(out / "validity.json", to_json(card))
+    return write_page(card, probes, plan, out / "validity.html")
 
 
-def put_summary(page: Path, rows: Sequence[Told], probes: Sequence[str], command: str) -> None:
+def to_json(card: Card) -> str:
+    """Return a card as JSON, one line per row, so that a changed row is one changed line."""
+    parts = []
+    for key, value in card.to_json().items():
+        if isinstance(value, list):
+            rows = ",\n".join(f"  {json.dumps(v, allow_nan=False)}" for v in value)
+            parts.append(f" {json.dumps(key)}: [\n{rows}\n ]" if value else f" {json.dumps(key)}: []")
+        else:
+            parts.append(f" {json.dumps(key)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def put_summary(page: Path, card: Card) -> None:
     """Replace what stands between the two validity comments of a Markdown page by the summary.
 
     Raises:
         ConfigError: the page has no such comments.
     """
-    put_between(page, "validity", f"`{command}`\n\n{summary(rows, probes)}")
+    put_between(page, "validity", f"`{card.command}`\n\n{summary(card)}")
 
 
-def summary(rows: Sequence[Told], probes: Sequence[str]) -> str:
-    """Return one line per probe: the oracle's lowest score, and the control and the violation that are hardest to tell."""
+def summary(card: Card) -> str:
+    """Return one line per probe and metric: the oracle, the faults that are hardest to tell, and from which severity on all are noticed."""
     lines = [
-        "| suite | probe | oracle, lowest | looks, lowest | hardest control (AUC) | hardest violation (AUC) |",
-        "|---|---|---:|---:|---|---|",
+        "| suite | probe or metric | oracle, lowest | looks, lowest | hardest control (AUC, 95%) | hardest violation (AUC, 95%) "
+        "| noticed from severity |",
+        "|---|---|---:|---:|---|---|---|",
     ]
-    for name in probes:
-        mine = [r for r in rows if r.probe == name]
-        if not mine:
+    for subject in card.subjects:
+        if subject.missing:
+            lines.append(f"| {subject.suite} | {subject.name} | | | *unavailable* | *unavailable* | |")
             continue
-        oracle = _lowest(mine, "oracle", ORACLE_LEAST)
-        looks = _lowest(mine, "look", LOOK_LEAST)
-        lines.append(
-            f"| {mine[0].suite} | {name} | {oracle} | {looks} | {_hardest(mine, 'control')} | {_hardest(mine, 'violation')} |"
-        )
+        mine = [r for r in card.rows if r.subject == subject.name]
+        oracle, looks = ("", "")
+        if subject.kind == "probe":
+            oracle, looks = _lowest(mine, "oracle", ORACLE_LEAST), _lowest(mine, "look", LOOK_LEAST)
+        cells = (_hardest(mine, ("control",)), _hardest(mine, ("violation", "damage")), _from(card.doses, subject))
+        lines.append(f"| {subject.suite} | {subject.name} | {oracle} | {looks} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _lead() -> Iterable[str]:
+def markdown(card: Card) -> str:
+    """Return the whole card as Markdown."""
+    probes = [s for s in card.subjects if s.kind == "probe"]
+    metrics = [s for s in card.subjects if s.kind == "metric"]
+    parts = [
+        "# What the probes and metrics notice",
+        f"Made by `{card.command}`: {card.about}. With plots and clips: [validity.html](validity.html).",
+        *_lead(card),
+        summary(card),
+        "## Every control and violation",
+        "AUC against the oracle, the lowest over the modes, with its 95% interval there; mean score of the spoilt clips behind it.",
+        _controls(card, probes),
+        "## More and more of a violation",
+        f"Mean score at severities {', '.join(f'{s:g}' for s in SEVERITIES)} in the prompt-only mode, Spearman's correlation of severity "
+        f"and mean score (towards worse), AUC at each severity above 0 and the smallest that is noticed: {NOTICED}.",
+        _doses(card, probes),
+        "## True clips against true clips",
+        "The scenes of the card against as many others, by mode: the difference of their mean scores, and its standard deviation over random "
+        "halvings of both together. A difference of two models below that is nothing.",
+        _floors(card, probes),
+        "## False alarms",
+        *_alarms(card),
+        "## Other looks at the truth",
+        f"The lowest score of the truth in {LOOK_SCENES} prompt-only scenes that are rendered, lit, compressed or sampled otherwise; "
+        f"*{ALL_LOOKS}* is 256 px under three lights by turns, compressed, at half the rate.",
+        _looks(card, probes),
+        f"And what is still told from the truth through a look, both seen so: the violation at severity 1 with the lowest AUC of all, "
+        f"over {LOOK_SCENES} scenes.",
+        _through(card, probes),
+        "## The tracker against the truth",
+        "\n".join(_tracker(card)),
+    ]
+    if metrics:
+        parts += ["## Fidelity metrics", *_metrics(card, metrics)]
+    parts += ["## Not noticed", "\n".join(_unnoticed(card))]
+    return "\n\n".join(p for p in parts if p)
+
+
+def _lead(card: Card) -> Iterable[str]:
     yield (
-        f"Asked for: the oracle scores at least {ORACLE_LEAST} in every case and mode, at least {LOOK_LEAST} under every other look; "
-        f"every control and every violation at its strongest is told from it with an AUC of at least {AUC_LEAST}. "
-        "What falls short is **bold**; *by design* marks what the claim itself cannot tell, with the reason below."
+        f"Asked for: the oracle scores at least {ORACLE_LEAST} in every scene and mode, at least {LOOK_LEAST} under every other look; "
+        f"every control and every violation at its strongest is told from it with an AUC of at least {AUC_LEAST}. Of a metric the same is "
+        "asked for what it claims to notice. What falls short is **bold**; *by design* marks what the claim itself cannot tell, with the "
+        "reason below."
+    )
+    yield (
+        "Scores are those of reports, corrected for chance, and a clip that could not be judged counts as 0. Every scene is one of a pair "
+        "of mirrored twins, the first and the second by turns, so that scenes are independent; intervals resample scenes. Violations short "
+        f"of severity 1 are tried in the prompt-only mode. An AUC of 1 on {card.scenes} scenes has the interval that Wilson's method gives "
+        f"{card.scenes} of {card.scenes}."
     )
 
 
 def _lowest(rows: Sequence[Told], kind: str, least: float) -> str:
-    found = [r.lowest for r in rows if r.kind == kind]
+    found = [0.0 if r.worst is None else r.worst for r in rows if r.kind == kind]
     return _marked(min(found), least) if found else ""
 
 
-def _hardest(rows: Sequence[Told], kind: str) -> str:
-    told = [r for r in rows if r.kind == kind and not r.by_design]
-    design = sorted({r.what for r in rows if r.kind == kind and r.by_design and not r.good})
+def _hardest(rows: Sequence[Told], kinds: tuple[str, ...]) -> str:
+    mine = [r for r in rows if r.kind in kinds and r.severity == 1 and not r.look]
+    told = [r for r in mine if not r.by_design]
+    design = sorted({r.what for r in mine if r.by_design and not r.good})
     text = ""
     if told:
-        worst = min(told, key=lambda r: r.auc)
-        text = f"{worst.what} {_marked(worst.auc, AUC_LEAST)}"
+        worst = min(told, key=lambda r: -1.0 if r.auc is None else r.auc)
+        text = f"{worst.what} {_auc(worst)}"
     return text + (f" (*by design* {', '.join(design)})" if design else "")
+
+
+def _from(doses: Sequence[Dose], subject: Subject) -> str:
+    mine = [d for d in doses if d.subject == subject.name and not d.by_design]
+    if not mine:
+        return ""
+    never = [d.what for d in mine if d.noticed is None]
+    late = max((d.noticed for d in mine if d.noticed is not None), default=None)
+    text = ""
+    if late is not None:
+        at = [d.what for d in mine if d.noticed == late]
+        few = f"{', '.join(at[:2])}{' ...' if len(at) > 2 else ''}"
+        text = f"{late:g} ({few})" if len(at) < len(mine) or len(mine) == 1 else f"{late:g}"
+    return "; ".join(part for part in (text, f"**never** {', '.join(never)}" if never else "") if part)
 
 
 def _marked(value: float, least: float) -> str:
     return f"{value:.2f}" if value >= least else f"**{value:.2f}**"
 
 
-def _details(rows: Sequence[Told], probes: Sequence[str]) -> Iterable[str]:
-    for kind in ("control", "violation"):
-        names = list(dict.fromkeys(r.what for r in rows if r.kind == kind))
-        if kind == "control":
-            yield f"| probe | {' | '.join(names)} |"
-            yield "|---|" + "---:|" * len(names)
-            for probe in probes:
-                yield f"| {probe} | {' | '.join(_cell(rows, probe, n) for n in names)} |"
-            yield ""
-        else:
-            yield "| probe | violations at severity 1 |"
-            yield "|---|---|"
-            for probe in probes:
-                mine = list(dict.fromkeys(r.what for r in rows if r.kind == kind and r.probe == probe))
-                yield f"| {probe} | {'; '.join(f'{n} {_cell(rows, probe, n)}' for n in mine) or 'the mirrored control'} |"
+def _auc(row: Told) -> str:
+    if row.auc is None or row.auc_low is None or row.auc_high is None:
+        return "*unavailable*"
+    return f"{_marked(row.auc, AUC_LEAST)} [{row.auc_low:.2f}, {row.auc_high:.2f}]"
 
 
-def _cell(rows: Sequence[Told], probe: str, what: str) -> str:
-    found = [r for r in rows if r.probe == probe and r.what == what]
-    if not found:
+def _worst(rows: Sequence[Told]) -> Told:
+    return min(rows, key=lambda r: -1.0 if r.auc is None else r.auc)
+
+
+def _cell(rows: Sequence[Told]) -> str:
+    if not rows:
         return ""
-    worst = min(found, key=lambda r: r.auc)
-    text = f"{_marked(worst.auc, AUC_LEAST)} ({worst.mean:.2f})"
+    worst = _worst(rows)
+    text = _auc(worst) if worst.mean is None else f"{_auc(worst)} ({_value(worst.mean)})"
     return f"*by design* {text}" if worst.by_design and not worst.good else text
 
 
-def _looks(rows: Sequence[Told], probes: Sequence[str]) -> str:
-    names = list(dict.fromkeys(r.what for r in rows if r.kind == "look"))
-    lines = [f"| probe | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
-    for probe in probes:
-        mine = {r.what: r for r in rows if r.kind == "look" and r.probe == probe}
-        lines.append(
-            f"| {probe} | {' | '.join(_marked(mine[n].lowest, LOOK_LEAST) if n in mine else '' for n in names)} |"
+def _value(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.3g}"
+
+
+def _controls(card: Card, subjects: Sequence[Subject]) -> str:
+    names = list(dict.fromkeys(r.what for r in card.rows if r.kind == "control"))
+    rows = []
+    for s in subjects:
+        mine = [r for r in card.rows if r.subject == s.name and r.kind == "control"]
+        rows.append([s.name, *(_cell([r for r in mine if r.what == n]) for n in names)])
+    return _table(["probe", *names], rows)
+
+
+def _doses(card: Card, subjects: Sequence[Subject]) -> str:
+    head = ["probe", "violation", "mean score", "Spearman", "AUC", "AUC at 1, all modes", "noticed from"]
+    rows = []
+    for s in subjects:
+        mine = [d for d in card.doses if d.subject == s.name]
+        if not mine:
+            rows.append([s.name, "none but the controls", "", "", "", "", ""])
+        for d in mine:
+            strongest = [
+                r
+                for r in card.rows
+                if (r.subject, r.what, r.kind, r.severity) == (s.name, d.what, d.kind, 1.0) and not r.look
+            ]
+            rows.append([s.name, d.what, *_dose(d), _cell(strongest), _noticed(d)])
+    return _table(head, rows)
+
+
+def _dose(d: Dose) -> list[str]:
+    means, aucs = (", ".join(map(_value, some)) for some in (d.means, d.aucs))
+    return [means, "flat" if d.rho is None else f"{d.rho:.2f}", aucs]
+
+
+def _noticed(d: Dose) -> str:
+    if d.noticed is not None:
+        return f"{d.noticed:g}"
+    return "*by design* never" if d.by_design else "**never**"
+
+
+def _floors(card: Card, subjects: Sequence[Subject]) -> str:
+    rows = []
+    for s in subjects:
+        for f in (f for f in card.floors if f.subject == s.name):
+            span = "" if f.low is None or f.high is None else f" [{f.low:.3f}, {f.high:.3f}]"
+            sizes = " / ".join(map(str, f.n))
+            rows.append(
+                [
+                    s.name,
+                    f.mode,
+                    f"{f.first:.3f}",
+                    f"{f.second:.3f}",
+                    f"{f.difference:.3f}{span}",
+                    f"{f.spread:.3f}",
+                    sizes,
+                ]
+            )
+    return _table(["probe", "mode", "first set", "second set", "difference [95%]", "spread", "scenes"], rows)
+
+
+def _alarms(card: Card) -> Iterable[str]:
+    probes = {s.name for s in card.subjects if s.kind == "probe"}
+    mine = [a for a in card.alarms if a.subject in probes]
+    plain, looks = ([a for a in mine if bool(a.look) == seen] for seen in (False, True))
+    for some, what, least in ((plain, "plain", ORACLE_LEAST), (looks, "under another look", LOOK_LEAST)):
+        clips, failing = sum(a.clips for a in some), sum(a.failing or 0 for a in some)
+        if clips:
+            yield f"Of {clips} true clips, {what}, {failing} score below {least}, which the card calls failing."
+    rejected, tests, rate = rejection_rate(looks)
+    if tests:
+        yield (
+            f"Of {tests} paired tests at {ALPHA} of the truth against the truth under another look, {rejected} call them different: "
+            f"{rate.mean:.3f} [{rate.low:.3f}, {rate.high:.3f}]."
         )
-    return "\n".join(lines)
+    rows = [
+        [
+            a.subject,
+            a.look or "plain",
+            f"{a.failing} of {a.clips}",
+            "" if a.difference is None else f"{a.difference:.3f}",
+            _p(a.p_value),
+        ]
+        for a in mine
+        if a.failing or a.rejected
+    ]
+    yield _table(["probe", "look", "failing", "truth - look", "p"], rows) if rows else ""
 
 
-def _tracker(cards: Sequence[TrackerCard]) -> Iterable[str]:
+def _p(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _looks(card: Card, subjects: Sequence[Subject]) -> str:
+    names = list(dict.fromkeys(r.what for r in card.rows if r.kind == "look" and r.suite != SUITE))
+    rows = []
+    for s in subjects:
+        mine = {r.what: r for r in card.rows if r.kind == "look" and r.subject == s.name}
+        rows.append([s.name, *(_marked(mine[n].worst or 0.0, LOOK_LEAST) if n in mine else "" for n in names)])
+    return _table(["probe", *names], rows) if names else ""
+
+
+def _through(card: Card, subjects: Sequence[Subject]) -> str:
+    rows = []
+    for s in subjects:
+        cells = []
+        for look in CHEAP:
+            mine = [r for r in card.rows if r.subject == s.name and r.look == look]
+            cells.append(f"{_worst(mine).what} {_auc(_worst(mine))}" if mine else "")
+        if any(cells):
+            rows.append([s.name, *cells])
+    return _table(["probe", *CHEAP], rows) if rows else ""
+
+
+def _tracker(card: Card) -> Iterable[str]:
     yield "All coloured bodies of at least 8 visible pixels, intersection over union of boxes; means over clips."
     yield ""
     yield "| clips | HOTA | MOTA | IDF1 | identity switches |"
     yield "|---|---:|---:|---:|---:|"
-    for c in cards:
+    for c in card.trackers:
         yield f"| {c.clips}, {c.spoilt} | {c.hota:.2f} | {c.mota:.2f} | {c.idf1:.2f} | {c.switches} |"
 
 
-def _unnoticed(rows: Sequence[Told]) -> Iterable[str]:
-    design = {(r.probe, r.what): r.by_design for r in rows if r.by_design and not r.good}
-    missed = [r for r in rows if not r.good and not r.by_design]
-    for (probe, what), reason in design.items():
-        yield f"- {probe}, {what}, by design: {reason}."
-    for r in missed:
-        yield f"- {r.probe} {r.mode}, {r.what}: lowest {r.lowest:.2f}, AUC {r.auc:.2f}. {'; '.join(r.reasons)}"
-    if not design and not missed:
+def _metrics(card: Card, subjects: Sequence[Subject]) -> Iterable[str]:
+    yield (
+        f"{card.clips} clips of the world per treatment, of families in turn. A metric of clips is tried clip by clip; a distance of sets on "
+        "sets of a few clips against all the real ones, which makes its AUC one of small sets. What a metric does not claim to notice is "
+        "*by design*."
+    )
+    here = [s for s in subjects if not s.missing]
+    names = list(dict.fromkeys(r.what for r in card.rows if r.kind == "control" and r.suite == SUITE))
+    rows = []
+    for s in here:
+        mine = [r for r in card.rows if r.subject == s.name and r.kind == "control"]
+        rows.append([s.name, s.unit, *(_cell([r for r in mine if r.what == n]) for n in names)])
+    yield _table(["metric", "value of a", *names], rows)
+    rows = []
+    for d in (d for s in here for d in card.doses if d.subject == s.name):
+        means, aucs = (", ".join(f"{v:.3g}" for v in some) for some in (d.means, d.aucs))
+        rows.append([d.subject, d.what, means, "flat" if d.rho is None else f"{d.rho:.2f}", aucs, _noticed(d)])
+    yield _table(
+        ["metric", "damage", f"mean at {', '.join(f'{s:g}' for s in SEVERITIES)}", "Spearman", "AUC", "noticed from"],
+        rows,
+    )
+    yield "True clips against other true clips: real against real. Pairs are of one clip and itself, so they have no such floor."
+    rows = []
+    for f in (f for s in here for f in card.floors if f.subject == s.name):
+        span = "" if f.low is None or f.high is None else f" [{f.low:.3g}, {f.high:.3g}]"
+        rows.append(
+            [
+                f.subject,
+                f"{f.first:.3g}",
+                f"{f.second:.3g}",
+                f"{f.difference:.3g}{span}",
+                f"{f.spread:.2g}",
+                " / ".join(map(str, f.n)),
+            ]
+        )
+    yield _table(["metric", "first set", "second set", "difference [95%]", "spread", "clips or sets"], rows)
+    yield f"Distances at full size, {card.clips} clips against {card.clips} real ones, against the floor of as many true clips:"
+    rows = [
+        [
+            d.metric,
+            f"{d.what} at {d.severity:g}" if d.severity else d.what,
+            f"{d.value:.3g}",
+            f"{d.floor:.3g}",
+            f"[{d.low:.3g}, {d.high:.3g}]",
+        ]
+        for d in card.distances
+        if d.severity in (0.0, 0.25, 1.0)
+    ]
+    yield _table(["metric", "clips", "distance", "floor", "distance - floor, 95%"], rows)
+    rows = []
+    for a in (a for s in here for a in card.alarms if a.subject == s.name and a.look):
+        rows.append([a.subject, a.look, f"{a.difference:.3g}", _p(a.p_value), "**different**" if a.rejected else ""])
+    yield "Harmless looks: the mean of the truth minus that under a look, and whether a paired test calls them different. A metric that does is not robust to it."
+    yield _table(["metric", "look", "truth - look", "p", ""], rows)
+    refused = [r for r in card.rows if r.suite == SUITE and r.mean is None]
+    rows = [[r.subject, r.what, "; ".join(r.reasons)] for r in refused]
+    if rows:
+        yield "Clips that a metric refuses:"
+        yield _table(["metric", "clips", "why"], rows)
+    if gone := [s for s in subjects if s.missing]:
+        yield "Unavailable:"
+        yield _table(["metric", "why"], [[s.name, s.missing] for s in gone])
+
+
+def _unnoticed(card: Card) -> Iterable[str]:
+    design = {(r.subject, r.what): r.by_design for r in card.rows if r.by_design and not r.good}
+    for (subject, what), reason in design.items():
+        yield f"- {subject}, {what}, by design: {reason}."
+    for r in card.missed:
+        told = "unavailable" if r.auc is None or r.worst is None else f"worst {_value(r.worst)}, AUC {r.auc:.2f}"
+        yield f"- {' '.join(p for p in (r.subject, r.mode) if p)}, {r.what}: {told}. {'; '.join(r.reasons)}".rstrip()
+    if not design and not card.missed:
         yield "Nothing."
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table whose cells may be bold or emphasised: all words in it are ours."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

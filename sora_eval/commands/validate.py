@@ -1,0 +1,84 @@
+"""`sora-eval validate`: what every probe and every fidelity metric notices, as the validity card."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from sora_eval.app import _out, _whole, _workers, chosen_modes, chosen_probes, chosen_profile
+from sora_eval.errors import ConfigError
+
+
+def validate(config: DictConfig) -> int:
+    """Write the card and return 1 where something is missed that is claimed to be noticed."""
+    from sora_eval.reporting.validity import put_summary, write_validity
+    from sora_eval.validity.card import gather, make_card
+    from sora_eval.validity.fidelity import SETS, names
+    from sora_eval.validity.tracker import FOLLOWED, tracker_cards
+    from sora_eval.validity.trials import Plan, code_hash
+
+    probes = list(chosen_probes(config).values())
+    profile, modes, workers = chosen_profile(config), chosen_modes(config), _workers(config)
+    count, seed = _whole(config, "suite.count", 1), _whole(config, "seed", 0)
+    clips = _whole(config, "fidelity.count", 0)
+    if 0 < clips < 2 * SETS:
+        raise ConfigError(
+            f"fidelity.count must be 0 or at least {2 * SETS}, two clips in each of {SETS} sets, got {clips}"
+        )
+    folder = _out(config)
+    _keep_fuller(
+        folder / "validity.json", [*(p.name for p in probes), *(names() if clips else [])], count, clips, config
+    )
+    plan = Plan(profile, tuple(modes), count, seed, Path(str(config.cache)), code_hash())
+    with tqdm(unit="part", smoothing=0.05) as bar:
+
+        def done(total: int) -> None:
+            bar.total = total
+            bar.update()
+
+        trials, found = gather(probes, plan, clips, workers, done)
+    followed = [c for p in probes if p.name in FOLLOWED for c in p.cases(4, profile, "t2v", seed)]
+    trackers = tracker_cards(followed) if followed else []
+    command = shlex.join(["sora-eval", "validate", *HydraConfig.get().overrides.task])
+    about = f"{count} scenes per probe, modes {', '.join(modes)}, profile {config.profile.name}"
+    if clips:
+        about += f"; {clips} clips per treatment of fidelity metrics"
+    card = make_card(command, about, probes, plan, clips, trials, found, trackers)
+    page = write_validity(card, probes, plan, folder)
+    if config.readme:
+        put_summary(Path(config.readme), card)
+    for row in card.missed:
+        told = "unavailable" if row.auc is None else f"worst {row.worst:.2f}, AUC {row.auc:.2f}"
+        print(f"missed: {row.subject} {row.mode} {row.what}: {told}")
+    print(f"card: {page}")
+    return 1 if card.missed else 0
+
+
+def _keep_fuller(path: Path, names: list[str], count: int, clips: int, config: DictConfig) -> None:
+    """Refuse to replace a card by one that knows less, unless replace=true.
+
+    Raises:
+        ConfigError: the card that is there has more probes or metrics, more scenes or more clips.
+    """
+    if config.replace or not path.exists():
+        return
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return
+    if not isinstance(card, dict):
+        return
+    lost = [s["name"] for s in card.get("subjects", ()) if s["name"] not in names]
+    less = [f"{len(lost)} of its probes and metrics, such as {lost[0]}"] if lost else []
+    for key, mine in (("scenes", count), ("clips", clips)):
+        if card.get(key, 0) > mine:
+            less.append(f"{card[key] - mine} of its {card[key]} {key}")
+    if less:
+        raise ConfigError(
+            f"{path} has a fuller card, and this one would lose {' and '.join(less)}: say out=FOLDER, or replace=true"
+        )

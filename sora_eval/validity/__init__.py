@@ -1,0 +1,20 @@
+"""Does every probe and every metric notice what it must? Oracle against controls and violations, through the same code as a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sora_eval.generator.simulator import Control, Oracle, Violation
+from sora_eval.probes.base import Probe
+from sora_eval.tracking.world import track
+from sora_eval.types import Case, Failure, Score, Video
+
+
+def scored(probe: Probe, case: Case, video: Video | Failure) -> Score:
+    """Return the score of a clip; why there is none where there is no clip."""
+    return Score(None, video.reason) if isinstance(video, Failure) else probe.score(case, video, track(video))
+
+
+def scores(probe: Probe, cases: Sequence[Case], generator: Oracle | Control | Violation) -> list[Score]:
+    """Return the scores of a generator's answers."""
+    return [scored(probe, c, v) for c, v in zip(cases, generator.generate(cases), strict=True)]
