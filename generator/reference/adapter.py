@@ -15,7 +15,7 @@ from sora_eval.generator.reference.diffusion import Options
 from sora_eval.generator.reference.tasks import GRID, PromptWarning, Sampler
 from sora_eval.learning import files
 from sora_eval.learning.shards import FPS
-from sora_eval.types import Case, Failure, Frames, Video
+from sora_eval.types import Case, Failure, Frames, Video, digest
 from sora_eval.video import resample, resize
 from sora_eval.world import conditioning
 
@@ -26,7 +26,8 @@ class Reference:
 
     checkpoint: base, 4x, 32x, square or the path of a safetensors file. short_side: pixels of the shorter side of what is drawn, null for
     the size that is asked; clips are made at 8 frames per second. steps, guidance, shift, history: of the sampler.
-    expanded: whether prompts are made descriptive first. Raises ConfigError for a checkpoint that can't be used.
+    expanded: whether prompts are made descriptive first. noise: another number draws other noise for the same cases, and so other clips;
+    that is how much a checkpoint differs from itself. Raises ConfigError for a checkpoint that can't be used.
     """
 
     checkpoint: str = model.DEFAULT
@@ -36,6 +37,7 @@ class Reference:
     shift: float = 3.0
     history: float = 1.5
     expanded: bool = True
+    noise: int = 0
     kind: Literal["model"] = "model"
     # Each process loads its own copy: it is small.
     capabilities: Capabilities = field(default=Capabilities(processes=True))
@@ -44,6 +46,8 @@ class Reference:
         """Refuse what can't be sampled, before the first case."""
         if self.short_side is not None and self.short_side < GRID:
             raise ConfigError(f"short_side must be at least {GRID}, got {self.short_side}")
+        if isinstance(self.noise, bool) or not isinstance(self.noise, int) or self.noise < 0:
+            raise ConfigError(f"noise must be a whole number of at least 0, got {self.noise}")
         self._options()
         _loaded(self.checkpoint)
 
@@ -64,7 +68,8 @@ class Reference:
         """Return the weights' hash and the options."""
         found = _loaded(self.checkpoint)
         options = f"{self.short_side}:{self.steps}:{self.guidance:g}:{self.shift:g}:{self.history:g}:{self.expanded}"
-        return f"reference:{files.FORMAT}:{found.hash}:{options}"
+        # Left out where it is 0: clips from before there was a choice are still the right ones.
+        return f"reference:{files.FORMAT}:{found.hash}:{options}" + (f":noise={self.noise}" if self.noise else "")
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield a clip per case; unknown words are the tester's, not the model's, so nothing warns of them here."""
@@ -77,10 +82,14 @@ class Reference:
     def _answer(self, sampler: Sampler, case: Case) -> Video:
         frames = round((case.frames - 1) / case.fps * FPS) + 1
         size = self._size(case.size)
-        given = conditioning(case)
+        given, seed = conditioning(case), self._seed(case)
         if given is None:
-            return sampler.text_to_video(case.prompt, frames, size, case.seed)
-        return sampler.continue_video(self._read(given, case, size), case.prompt, frames, case.seed)
+            return sampler.text_to_video(case.prompt, frames, size, seed)
+        return sampler.continue_video(self._read(given, case, size), case.prompt, frames, seed)
+
+    def _seed(self, case: Case) -> int:
+        # Hashed with the id: cases of several probes have equal seeds, and here no two are to share their noise.
+        return int(digest([case.id, case.seed, self.noise], 8), 16) if self.noise else case.seed
 
     def _read(self, given: Frames, case: Case, size: tuple[int, int]) -> Frames:
         return resize(resample(Video(given, case.fps), FPS).frames if case.fps != FPS else given, size)
