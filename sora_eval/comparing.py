@@ -14,7 +14,7 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from sora_eval.stats import EXACT_FLIPS, holm, wilson
 from sora_eval.types import Bools, Floats, ScoreRow
@@ -173,10 +173,18 @@ def differences(first: Sequence[ScoreRow], second: Sequence[ScoreRow]) -> list[D
 
 def interval(pairs: Pairs, weights: Floats) -> tuple[float, float, float]:
     """Return the weighted mean difference and its 95% interval, Student's with the error of `spread`, within what is possible."""
-    error, freedom = spread(pairs, weights)
-    mean, bound = float(weights @ pairs.difference), float(weights @ pairs.reach)
-    half = float(stats.t.ppf(0.5 + LEVEL / 2, freedom)) * error
+    return interval_of(float(weights @ pairs.difference), *spread(pairs, weights), float(weights @ pairs.reach))
+
+
+def interval_of(mean: float, error: float, freedom: int, bound: float) -> tuple[float, float, float]:
+    """Return a mean and its 95% interval, Student's, within -bound to bound."""
+    half = student(0.5 + LEVEL / 2, freedom) * error
     return mean, max(mean - half, -bound), min(mean + half, bound)
+
+
+def student(p: float, freedom: int) -> float:
+    """Return the quantile of Student's distribution."""
+    return float(special.stdtrit(freedom, p))
 
 
 def spread(pairs: Pairs, weights: Floats) -> tuple[float, int]:
@@ -189,7 +197,7 @@ def spread(pairs: Pairs, weights: Floats) -> tuple[float, int]:
 
     weights: [n], 0 for cases that don't belong to it.
     """
-    z = float(stats.norm.ppf(0.5 + LEVEL / 2))
+    z = float(special.ndtri(0.5 + LEVEL / 2))
     chosen = np.flatnonzero(weights > 0)
     d, w, reach = pairs.difference[chosen], weights[chosen], pairs.reach[chosen]
     scene, home = pairs.scene[chosen], pairs.home[chosen].copy()
@@ -208,7 +216,7 @@ def spread(pairs: Pairs, weights: Floats) -> tuple[float, int]:
             still |= mine
     if still.any():
         m = len(set(scene[still]))
-        variance += (float(w[still].sum() * reach[still].max()) * wilson(0, m, LEVEL).high / z) ** 2
+        variance += (float(w[still] @ reach[still]) * wilson(0, m, LEVEL).high / z) ** 2
     return math.sqrt(variance), max(1, freedom)
 
 
@@ -218,7 +226,7 @@ def detectable(error: float, freedom: int, tail: float, power: float) -> float:
     error: standard error; freedom: its degrees of freedom; tail: the test's error on that side, corrected for how many are made.
     Source: Bloom 1995, "Minimum detectable effects".
     """
-    return float(stats.t.ppf(1 - tail, freedom) + stats.t.ppf(power, freedom)) * error
+    return (student(1 - tail, freedom) + student(power, freedom)) * error
 
 
 def flip_p(sums: Floats, seed: int = 0) -> Floats:

@@ -13,14 +13,14 @@ probes share the rest.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
-from scipy import stats
 
-from sora_eval.comparing import Pairs, detectable, every_sign, interval, pair, random_signs, spread
+from sora_eval.comparing import Pairs, detectable, every_sign, interval_of, pair, random_signs, spread, student
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.stats import EXACT_FLIPS
 from sora_eval.types import Floats, ScoreRow
@@ -228,11 +228,7 @@ def _upper_bound(pairs: Pairs, weights: Floats, power: float) -> float:
     clusters = len(set(pairs.scene[weights > 0]))
     if clusters < 2:
         return math.inf
-    return (
-        float(weights @ pairs.difference)
-        + worst * clusters / (clusters + 1)
-        + float(stats.t.ppf(power, freedom)) * error
-    )
+    return float(weights @ pairs.difference) + worst * clusters / (clusters + 1) + student(power, freedom) * error
 
 
 def _line(
@@ -247,13 +243,14 @@ def _line(
 ) -> Line:
     name = _name(row)
     chosen = weights > 0
-    mean, low, high = interval(pairs, weights)
+    error, freedom = spread(pairs, weights)
     bound = float(weights @ pairs.reach)
+    mean, low, high = interval_of(float(weights @ pairs.difference), error, freedom, bound)
     clusters = len(set(pairs.scene[chosen]))
     tail = plan.alpha * float(shares(count, plan.share)[0 if name == OVERALL else 1])
     # Flips can't give a p-value below 2^-clusters.
     possible = 2.0**-clusters <= tail
-    least = plan.tolerance_of(name) + detectable(*spread(pairs, weights), tail, plan.power) if possible else math.inf
+    least = plan.tolerance_of(name) + detectable(error, freedom, tail, plan.power) if possible else math.inf
     return Line(
         suite=row[0],
         probe=name,
@@ -326,6 +323,8 @@ class Bets:
 
     def __init__(self) -> None:
         self._wealth = np.ones(len(BETS))
+        self.value = 1.0
+        """The wealth."""
 
     def bet(self, *x: float) -> None:
         """Bet on independent numbers at once, each at the stake that was chosen before the first.
@@ -334,11 +333,7 @@ class Bets:
         """
         for value in x:
             self._wealth = np.minimum(self._wealth * (1 + BETS * value), _WEALTH)
-
-    @property
-    def value(self) -> float:
-        """The wealth, 1 at the start."""
-        return float(self._wealth.mean())
+        self.value = float(self._wealth.mean())
 
 
 def adjusted_e(e: Floats, share: Floats) -> Floats:
@@ -406,21 +401,19 @@ class Sequential:
         if step.last:
             self._bet(_ALL, self._round)
             self._round = []
-        adjusted = self._evidence()
-        self._alarmed |= {row for row, e in adjusted.items() if e >= 1 / self.plan.alpha}
+        # No adjusted value is above the largest one.
+        if max(bets.value for bets in self._worse.values()) >= 1 / self.plan.alpha:
+            self._alarmed |= {row for row, e in self._evidence().items() if e >= 1 / self.plan.alpha}
         self._excluded |= {row for row, bets in self._clear.items() if bets.value >= 1 / (1 - self.plan.power)}
         return self.certain
 
     def _bet(self, row: tuple[str, str], found: Sequence[tuple[tuple[str, str], float]]) -> None:
-        """Bet on the mean differences of scenes, for a probe or for all."""
-        # A probe that has several scenes in a round speaks with their mean: all probes keep their weight.
-        by_probe: dict[tuple[str, str], list[float]] = {}
-        for at, d in found:
-            by_probe.setdefault(at, []).append(d)
-        weight = {at: self._weight[at] / self._weight[row] for at in by_probe}
+        """Bet on the mean differences of scenes, for a probe or for all; a probe's scenes in a round share its weight."""
+        count = Counter(at for at, _ in found)
+        weight = {at: self._weight[at] / self._weight[row] / k for at, k in count.items()}
         for bets, bound, sign in self._processes(row):
-            widest = max(weight[at] * (self._reach[at] + bound) for at in by_probe)
-            bets.bet(*(sign * weight[at] * (float(np.mean(d)) - bound) / widest for at, d in by_probe.items()))
+            widest = max(weight[at] * (self._reach[at] + bound) for at in count)
+            bets.bet(*(sign * weight[at] * (d - bound) / widest for at, d in found))
 
     def _processes(self, row: tuple[str, str]) -> list[tuple[Bets, float, int]]:
         """Return the processes of a row, the bound that each is about, and whether it wins above (1) or below (-1)."""

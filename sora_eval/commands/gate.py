@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from sora_eval.reporting.baseline import Scored
     from sora_eval.types import Case, ScoreRow
 
-_EPILOG = """With --sequential the candidate may be a generator in place of a run: `sora-eval gate --baseline BASELINE --sequential --out RUN
-generator=reference generator.checkpoint=FILE` generates, tracks and scores scene by scene and stops as soon as the verdict is certain; a later
-`sora-eval run out=RUN ...` goes on there. Exit codes: 0 passed, 1 regression, 2 cannot be compared, 3 too little evidence for the drop
-that was to be detected."""
+_EPILOG = """With --sequential the candidate may be a generator in place of a run:
+`sora-eval gate --baseline BASELINE --sequential --out RUN generator=reference generator.checkpoint=FILE` generates, tracks and scores
+scene by scene and stops as soon as the verdict is certain; a later `sora-eval run out=RUN ...` goes on there.
+Exit codes: 0 passed, 1 regression, 2 cannot be compared, 3 too little evidence for the drop that was to be detected."""
 
 
 def main(args: Sequence[str]) -> int:
