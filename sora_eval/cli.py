@@ -23,6 +23,8 @@ usage: sora-eval COMMAND [ARGUMENTS]
                sora-eval report runs/oracle-smoke-small-0
   leaderboard the models of several runs in one table: Markdown, CSV and one HTML page
                sora-eval leaderboard runs/*-standard-small-0 --out reports/leaderboard
+  export     send the scores of a run to W&B, MLflow or TensorBoard
+               sora-eval export runs/reference-4x-smoke-small-0 --to tensorboard
   gate       stop a candidate that is worse than a baseline: exit code 1, JUnit XML and Markdown for CI
                sora-eval gate --baseline reports/baselines/NAME --candidate RUN
   baseline   keep a run's scores, without its clips, as a baseline for the gate; show one
@@ -257,6 +259,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "eval-tasks": _hydra("eval-tasks"),
     "report": _report,
     "leaderboard": _room("leaderboard"),
+    "export": _room("export"),
     "gate": _room("gate"),
     "baseline": _room("baseline"),
     "fidelity": _fidelity,

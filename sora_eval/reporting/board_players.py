@@ -48,12 +48,8 @@ def contested(rows: Mapping[str, Sequence[ScoreRow]]) -> list[tuple[ScoreRow, ..
     probes: dict[tuple[str, str], list[tuple[ScoreRow, ...]]] = {}
     for mine in cases.values():
         probes.setdefault((mine[0].suite, mine[0].probe), []).append(tuple(mine))
-    ranked = [
-        (rank, key, mine)
-        for key in sorted(probes)
-        for rank, mine in enumerate(sorted(probes[key], key=lambda m: (-spread(m), *_worst(m), m[0].case)))
-    ]
-    return [mine for _, _, mine in sorted(ranked, key=lambda item: item[:2])]
+    ranked = [(rank, mine) for some in probes.values() for rank, mine in enumerate(sorted(some, key=_telling))]
+    return [mine for _, mine in sorted(ranked, key=lambda item: (item[0], *_telling(item[1])))]
 
 
 def spread(rows: Sequence[ScoreRow]) -> float:
@@ -62,9 +58,9 @@ def spread(rows: Sequence[ScoreRow]) -> float:
     return max(counted) - min(counted)
 
 
-def _worst(rows: Sequence[ScoreRow]) -> tuple[float, bool]:
+def _telling(rows: Sequence[ScoreRow]) -> tuple[float, float, bool, str]:
     # Of equals, the one that is worst, and then one with something to look at.
-    return min(r.counted for r in rows), not any(r.video for r in rows)
+    return -spread(rows), min(r.counted for r in rows), not any(r.video for r in rows), rows[0].case
 
 
 def make_comparisons(

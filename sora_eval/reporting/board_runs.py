@@ -134,8 +134,10 @@ def gather(folders: Sequence[Path], shared: bool = False) -> Field:
 def _read(folders: Sequence[Path]) -> list[Run]:
     if not folders:
         raise ConfigError("no run is given: name the folders of finished runs, for example runs/*-smoke-small-0")
-    unique = {Path(folder).resolve(): Path(folder) for folder in reversed(folders)}
-    return [read_run(_finished(folder)) for folder in reversed(unique.values())]
+    unique: dict[Path, Path] = {}
+    for folder in folders:
+        unique.setdefault(Path(folder).resolve(), Path(folder))
+    return [read_run(_finished(folder)) for folder in unique.values()]
 
 
 def _finished(folder: Path) -> Path:

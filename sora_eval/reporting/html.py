@@ -54,7 +54,9 @@ def _environment() -> jinja2.Environment:
 
 
 def _score(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if math.isfinite(value) else "∞" if value > 0 else "−∞"
 
 
 def _part(value: float) -> str:

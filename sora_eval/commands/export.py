@@ -1,0 +1,183 @@
+"""`sora-eval export RUN --to wandb|mlflow|tensorboard`: the scores of a run where a team keeps its experiments."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sora_eval.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sora_eval.reporting.run import Run
+    from sora_eval.reporting.summary import Cell, Summary
+    from sora_eval.types import Measure
+
+PROJECT = "sora-eval"
+
+
+@dataclass(frozen=True)
+class Export:
+    """One generator of a run.
+
+    id: the same for the same run, so that a second export replaces the first where a service can do that. name: RUN/GENERATOR.
+    group: the run. settings: what it was made with. scalars: by name, "score/SUITE/PROBE", "score/SUITE/all", "score/all" and the like.
+    table: its cells, as in summary.json. text: the run's tables, Markdown.
+    """
+
+    id: str
+    name: str
+    group: str
+    settings: Mapping[str, Any]
+    scalars: Mapping[str, float]
+    table: pd.DataFrame
+    text: str
+
+
+def main(args: Sequence[str]) -> int:
+    """Send the scores of a run to a service and say where they are."""
+    parser = argparse.ArgumentParser(
+        prog="sora-eval export", description="Send the scores of a run to W&B, MLflow or TensorBoard."
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    parser.add_argument("--to", required=True, choices=list(SENDERS))
+    parser.add_argument("--project", default=PROJECT, help=f"W&B project or MLflow experiment ({PROJECT})")
+    parser.add_argument("--out", type=Path, help="folder for local files; by default where the service puts them")
+    parser.add_argument("--references", action="store_true", help="the oracle and the controls too, not only the model")
+    found = parser.parse_args(args)
+    if find_spec(found.to) is None:
+        raise ConfigError(f"--to {found.to} needs a package that is not installed: pip install 'sora-eval[{found.to}]'")
+    for export in exports(found.run, found.references):
+        where = SENDERS[found.to](export, found.project, found.out)
+        print(f"{export.name}: {len(export.scalars)} scalars are in {where}")
+    return 0
+
+
+def exports(folder: Path, references: bool = False) -> Iterator[Export]:
+    """Yield what there is to send of a run: its models, or all of its generators where it has no model or they are asked for.
+
+    Raises:
+        ConfigError: the run is broken.
+    """
+    from sora_eval.reporting.fidelity import read_measures
+    from sora_eval.reporting.page import command
+    from sora_eval.reporting.run import read_run
+    from sora_eval.reporting.summary import summarise
+    from sora_eval.reporting.text import markdown
+    from sora_eval.types import digest
+
+    run = read_run(folder)
+    summary = summarise(run.rows)
+    group = folder.resolve().name
+    text = markdown(summary, group, command(run.manifest), run.problems)
+    measures = read_measures(folder)
+    chosen = summary.generators if references else summary.of_kind("model") or summary.generators
+    for name in chosen:
+        some = {suite: by[name] for suite, by in measures.items() if name in by}
+        frame = summary.frame()
+        yield Export(
+            id=digest([run.manifest.get("hashes"), run.manifest.get("generators"), group, name]),
+            name=f"{group}/{name}",
+            group=group,
+            settings=_settings(run, name),
+            scalars=dict(_scalars(summary, name, some)),
+            table=frame[frame["generator"] == name],
+            text=text,
+        )
+
+
+def _settings(run: Run, name: str) -> dict[str, Any]:
+    kept = {k: run.manifest[k] for k in ("tool_version", "suite", "profile", "seed", "config") if k in run.manifest}
+    about = [g for g in run.manifest.get("generators", []) if isinstance(g, Mapping) and g.get("name") == name]
+    return {**kept, "generator": dict(about[0]) if about else {"name": name}}
+
+
+def _scalars(summary: Summary, name: str, measures: Mapping[str, Sequence[Measure]]) -> Iterator[tuple[str, float]]:
+    for cell in summary.cells:
+        if cell.generator == name and not cell.mode:
+            where = _where(cell)
+            yield f"score/{where}", cell.score
+            # A probe of one scene whose values leave [0, 1] has no interval.
+            if math.isfinite(cell.low) and math.isfinite(cell.high):
+                yield f"score_low/{where}", cell.low
+                yield f"score_high/{where}", cell.high
+            yield f"unjudgeable/{where}", cell.unjudgeable / cell.n
+    for suite, some in measures.items():
+        for m in some:
+            if m.value is not None:
+                # Services take letters, digits and few signs in names.
+                yield f"fidelity/{suite or 'all'}/{re.sub(r'[^A-Za-z0-9_. -]+', '_', m.metric)}", m.value
+
+
+def _where(cell: Cell) -> str:
+    # A name that also begins another one can't be a file, and MLflow's store makes files of names.
+    return "/".join(part for part in (cell.suite, cell.probe or "all") if part)
+
+
+def _wandb(export: Export, project: str, out: Path | None) -> str:
+    import wandb
+
+    run = wandb.init(
+        project=project,
+        id=export.id,
+        name=export.name,
+        group=export.group,
+        config=dict(export.settings),
+        dir=None if out is None else str(_made(out)),
+        resume="allow",
+        reinit="finish_previous",
+    )
+    run.log({**export.scalars, "scores": wandb.Table(dataframe=export.table)})
+    run.finish()
+    return f"W&B, project {project}"
+
+
+def _mlflow(export: Export, project: str, out: Path | None) -> str:
+    import mlflow
+
+    if out is not None:
+        # MLflow 3 asks for consent to its older store; the newer one needs a database that its small package lacks.
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+        mlflow.set_tracking_uri(_made(out).resolve().as_uri())
+    mlflow.set_experiment(project)
+    with mlflow.start_run(run_name=export.name):
+        mlflow.set_tags({"run": export.group, "sora_eval_id": export.id})
+        mlflow.log_dict(dict(export.settings), "settings.json")
+        mlflow.log_metrics(dict(export.scalars))
+        mlflow.log_text(export.table.to_csv(index=False), "scores.csv")
+        mlflow.log_text(export.text, "report.md")
+    return f"MLflow, experiment {project}"
+
+
+def _tensorboard(export: Export, project: str, out: Path | None) -> str:
+    from torch.utils.tensorboard import SummaryWriter
+
+    folder = (out or Path("tensorboard") / project) / export.name
+    # An earlier export of the same run would be drawn over this one.
+    for old in folder.glob("events.out.tfevents.*"):
+        old.unlink()
+    with SummaryWriter(str(folder)) as writer:
+        for name, value in export.scalars.items():
+            writer.add_scalar(name, value, 0)
+        writer.add_text("report", export.text, 0)
+    return str(folder)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+SENDERS: dict[str, Callable[[Export, str, Path | None], str]] = {
+    "wandb": _wandb,
+    "mlflow": _mlflow,
+    "tensorboard": _tensorboard,
+}
