@@ -6,14 +6,11 @@ import os
 import re
 import shlex
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -22,14 +19,13 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
-from sora_eval import __version__, registry, sweeps
+from sora_eval import naming, registry, sweeps
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
 from sora_eval.probes.base import Probe, Profile
-from sora_eval.types import MODES, Case, Mode, ScoreRow
+from sora_eval.types import MODES, Case, Mode
 
-_GROUPS = ("generator", "suite", "profile")
+_GROUPS = ("generator", "suite", "profile", "sweep")
 _OWN_CONFIG = ("--config", "-cd", "-cp", "-cn")
-_PRINTED = 10
 
 
 def launch(name: str, args: list[str]) -> int:
@@ -37,10 +33,11 @@ def launch(name: str, args: list[str]) -> int:
     # Families are named without a key because nobody wants to type family=: `sora-eval render pass_behind`.
     if name == "render" and args and "=" not in args[0] and not args[0].startswith("-"):
         args = [f"family={args[0]}", *args[1:]]
-    if any(a.startswith("-") for a in args):
+    sweep = name == "run" and sweeps.is_sweep(args)
+    if sweep or any(a.startswith("-") for a in args):
         if not any(a.startswith(_OWN_CONFIG) for a in args):
             _check_words(name, [a for a in args if "=" in a and not a.startswith("-")])
-        return _hydra_main(name, args)
+        return sweeps.sweep(args) if sweep else _hydra_main(name, args)
     return _COMMANDS[name](_compose(name, args))
 
 
@@ -49,22 +46,17 @@ def _hydra_main(name: str, args: list[str]) -> int:
     import hydra
 
     codes: list[int] = []
-    done: list[Path] = []
 
     def task(config: DictConfig) -> None:
         # Hydra would print a traceback for what the other way is one line.
         try:
-            codes.append(_COMMANDS[name](_complete(config)))
-            if name == "run":
-                done.append(Path(config.out))
+            codes.append(_COMMANDS[name](complete(config)))
         except (SoraEvalError, OSError, OmegaConfBaseException) as error:
             print(f"sora-eval: {str(error).splitlines()[0]}", file=sys.stderr)
             codes.append(2)
 
     sys.argv = [f"sora-eval {name}", *args]
     hydra.main(version_base="1.3", config_path="pkg://sora_eval.conf", config_name=name)(task)()
-    for page in sweeps.curves(done, shlex.join(["sora-eval", name, *args])):
-        print(f"scores over compute: {page}")
     return max(codes, default=0)
 
 
@@ -75,14 +67,14 @@ def _compose(name: str, overrides: list[str]) -> DictConfig:
             config = compose(name, overrides, return_hydra_config=True)
             HydraConfig.instance().set_config(config)
             config = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
-            return _complete(config)
+            return complete(config)
     except (HydraException, OmegaConfBaseException) as error:
         _check_words(name, overrides)
         text = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ConfigError(text) from error
 
 
-def _complete(config: DictConfig) -> DictConfig:
+def complete(config: DictConfig) -> DictConfig:
     """Return the configuration with its references resolved; a value that must be said is missing no longer."""
     OmegaConf.resolve(config)
     if missing := sorted(OmegaConf.missing_keys(config)):
@@ -97,11 +89,11 @@ def _check_words(name: str, overrides: list[str]) -> None:
         ConfigError: a word is unknown.
     """
     texts = [o.partition("=") for o in overrides]
-    chosen = {key: value.split(",") for key, _, value in texts if key in _GROUPS}
+    chosen = {key: value.split(",") for key, _, value in texts if key.lstrip("+") in _GROUPS}
     for key, values in chosen.items():
         for value in values:
-            if value not in registry.names(key):
-                raise unknown(key, value, registry.names(key))
+            if value not in registry.names(key.lstrip("+")):
+                raise unknown(key.lstrip("+"), value, registry.names(key.lstrip("+")))
     known: set[str] = set()
     for picked in product(*chosen.values()):
         GlobalHydra.instance().clear()
@@ -205,118 +197,9 @@ def _out(config: DictConfig) -> Path:
 
 
 def _run(config: DictConfig) -> int:
-    from sora_eval.evaluate import evaluate
-    from sora_eval.generator.simulator import Control, Oracle
-    from sora_eval.manifest import manifest, report_key
-    from sora_eval.reporting.fidelity import write_measures
-    from sora_eval.reporting.report import write_report
-    from sora_eval.reporting.text import table
-    from sora_eval.store import Store, write_json, write_lines
-    from sora_eval.types import digest
+    from sora_eval.commands.run import run
 
-    start = time.perf_counter()
-    probes = chosen_probes(config)
-    cases = chosen_cases(config, probes)
-    workers, shown = _workers(config), _whole(config, "players", 0)
-    names = _names(config, "references", "frozen")
-    references = [Oracle() if r == "oracle" else Control(r) for r in names]
-    choice = _fidelity_choice(config) if config.fidelity.metrics else None
-    model = _generator(config, cases)
-    generators = [model, *(r for r in references if r.name != model.name)]
-    folder = _out(config)
-    write_lines(folder / "cases.jsonl", (c.to_json() for c in cases))
-    rows, made = evaluate(cases, probes, generators, folder, workers)
-    report = folder / "report.html"
-    problems = [*_problems(folder, model, cases, rows), *(choice.absent() if choice else [])]
-    settings = {str(k): v for k, v in _plain(config).items() if k not in ("out", "workers")}
-    measured = choice.fingerprint() if choice else ""
-    key = digest([[asdict(r) for r in rows], settings, problems, measured, __version__])
-    if made or report_key(folder) != key:
-        # The page comes last: its presence says that the rest is there and of this run.
-        report.unlink(missing_ok=True)
-        Store(folder).write_rows(rows)
-        write_measures(folder, _fidelity_of(choice, cases, rows, folder, workers))
-        command = shlex.join(["sora-eval", "run", *HydraConfig.get().overrides.task])
-        problems = _faults(folder, model.name, problems)
-        about = manifest(_plain(config), command, generators, cases, probes, problems, time.perf_counter() - start)
-        about["hashes"]["report"] = key
-        write_json(folder / "manifest.json", about)
-        print(f"writing the report of {len(rows)} clips")
-        write_report(folder, shown)
-    else:
-        problems = _faults(folder, model.name, problems)
-        print(f"nothing to do: all {len(rows)} clips are scored")
-    print(table(rows))
-    for problem in problems[:_PRINTED]:
-        print(f"problem: {problem}", file=sys.stderr)
-    if len(problems) > _PRINTED:
-        print(f"problem: {len(problems) - _PRINTED} more, listed in {folder / 'manifest.json'}", file=sys.stderr)
-    unjudged = sum(r.value is None for r in rows if r.generator == model.name)
-    if unjudged:
-        print(
-            f"{unjudged} of {len(cases)} clips of {model.name} could not be judged and count as failed; the report says why"
-        )
-    print(f"report: {report}")
-    return 1 if problems else 0
-
-
-def _faults(folder: Path, model: str, problems: list[str]) -> list[str]:
-    """Return problems and why a measure of fidelity of the model failed, each once."""
-    from sora_eval.reporting.fidelity import read_measures
-
-    some = [m for by in read_measures(folder).values() for m in by.get(model, ()) if m.failed]
-    return list(dict.fromkeys([*problems, *(m.reason for m in some)]))
-
-
-def _fidelity_of(choice: Any, cases: list[Case], rows: list[ScoreRow], folder: Path, workers: int) -> Any:
-    if choice is None:
-        return {}
-    from sora_eval.run_fidelity import of_run
-
-    print(f"measuring the fidelity of {len(rows)} clips")
-    found = of_run(cases, rows, folder, choice, workers)
-    if not found:
-        print("no fidelity: it is measured against the oracle's clips, and the oracle is not among the references")
-    return found
-
-
-def _fidelity_choice(config: DictConfig) -> Any:
-    from sora_eval.collecting import Choice
-    from sora_eval.encoders import weights
-
-    weights.use({str(name): str(path) for name, path in config.fidelity.weights.items()})
-    return Choice(
-        tuple(_names(config, "fidelity.metrics", "frechet")),
-        *(str(config.fidelity[k]) for k in ("video", "words", "distance")),
-    )
-
-
-def _problems(folder: Path, model: Any, cases: list[Case], rows: list[ScoreRow]) -> list[str]:
-    """Return a line for all that was wrong with the input, from what is stored: the same in a first run and a later one."""
-    from sora_eval.evaluate import INTERNAL
-    from sora_eval.generator.folder import Folder
-
-    found = list(model.problems) if isinstance(model, Folder) else []
-    by_id = {c.id: c for c in cases}
-    for row in rows:
-        case = by_id[row.case]
-        if row.reason.startswith(INTERNAL):
-            found.append(f"{row.generator} on {row.case}: {row.reason}")
-        elif row.generator != model.name or model.kind != "model" or model.capabilities.refuses(case):
-            continue
-        elif not row.video:
-            found.append(
-                model.problem_of(case, row.reason) if isinstance(model, Folder) else f"{row.case}: {row.reason}"
-            )
-        elif isinstance(model, Folder) and row.tracks:
-            found.append(model.aspect_problem(case, _size(folder / row.tracks)))
-    return [line for line in dict.fromkeys(found) if line]
-
-
-def _size(tracks: Path) -> tuple[int, int]:
-    with np.load(tracks) as arrays:
-        height, width = arrays["size"]
-    return int(height), int(width)
+    return run(config)
 
 
 def _generator(config: DictConfig, cases: list[Case]) -> Any:
@@ -481,7 +364,7 @@ def _sampler(config: DictConfig) -> Any:
     return sampler_of(str(config.checkpoint), options, bool(config.expanded))
 
 
-OmegaConf.register_new_resolver("slug", sweeps.slug, replace=True)
+naming.register()
 
 _COMMANDS: dict[str, Callable[[DictConfig], int]] = {
     "run": _run,

@@ -15,14 +15,17 @@ usage: sora-eval COMMAND [ARGUMENTS]
   run        ask a generator for the cases of a suite, score its videos, write a report
                sora-eval run generator=oracle suite=smoke
                sora-eval run generator=folder generator.path=my_videos suite=smoke
+               sora-eval run -m generator=reference generator.checkpoint=base,4x seed=0,1
+  merge      put the shards of one large run together (run shard=1/4, shard=2/4, ...)
+               sora-eval merge part1 part2 part3 part4 --out whole
   cases      export prompts, given frames and a manifest template, to run a model elsewhere
                sora-eval cases suite=smoke out=my_videos
   generate   answer the cases with a generator and keep only its videos (mp4 and manifest)
                sora-eval generate generator=careless suite=smoke out=their_videos
   report     write the report of a run folder again, and print its table
-               sora-eval report runs/oracle-smoke-small-0
+               sora-eval report runs/smoke-small/oracle/default/0
   leaderboard the models of several runs in one table: Markdown, CSV and one HTML page
-               sora-eval leaderboard runs/*-standard-small-0 --out reports/leaderboard
+               sora-eval leaderboard runs/standard-small/*/*/0 --out reports/leaderboard
   export     send the scores of a run to W&B, MLflow or TensorBoard
                sora-eval export runs/reference-4x-smoke-small-0 --to tensorboard
   gate       stop a candidate that is worse than a baseline: exit code 1, JUnit XML and Markdown for CI
@@ -45,7 +48,7 @@ usage: sora-eval COMMAND [ARGUMENTS]
                sora-eval fidelity REAL_FOLDER FAKE_FOLDER
   weights    list, verify, fetch or find the weights of the standard encoders (I3D, CLIP, LPIPS, ...)
                sora-eval weights list
-  list       list generators, suites, profiles, probes or families
+  list       list generators, suites, profiles, sweeps, launchers, probes or families
                sora-eval list probes
 
 Add --help to a command for its options. Exit codes: 0 done, 1 done but something was wrong with the input, 2 not done."""
@@ -101,7 +104,9 @@ def _list(args: Sequence[str]) -> int:
     from sora_eval import registry
 
     parser = argparse.ArgumentParser(prog="sora-eval list", description="List what there is to run.")
-    parser.add_argument("what", nargs="?", default="probes", help="generators, suites, profiles, probes or families")
+    parser.add_argument(
+        "what", nargs="?", default="probes", help="generators, suites, profiles, sweeps, launchers, probes or families"
+    )
     what = parser.parse_args(args).what
     if what in registry.GROUPS:
         rows = [(name, text) for name, text in registry.names(registry.GROUPS[what]).items()]
@@ -258,6 +263,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "sample": _hydra("sample"),
     "eval-tasks": _hydra("eval-tasks"),
     "report": _report,
+    "merge": _room("merge"),
     "leaderboard": _room("leaderboard"),
     "export": _room("export"),
     "gate": _room("gate"),

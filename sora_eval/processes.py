@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -36,12 +37,21 @@ def _begin() -> None:
 
 
 def end_with_parent() -> None:
-    """End this process when the one that started it does: a parent that was killed tells nobody, and its workers would go on."""
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
+    """End this process, if another started it to work for it, when that one does.
 
-
-def _wait_for_parent() -> None:
+    A parent that was killed tells nobody, and its workers would go on. A process that nobody started in this way goes on.
+    """
     parent = parent_process()
-    if parent is not None:
-        parent.join()
+    if parent is None:
+        return
+    started_by = os.getppid()
+
+    def wait() -> None:
+        # Joblib's workers know their parent by its number only.
+        if getattr(parent, "_sentinel", None) is not None:
+            parent.join()
+        while os.getppid() == started_by and getattr(parent, "_sentinel", None) is None:
+            time.sleep(0.2)
         os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

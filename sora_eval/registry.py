@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from sora_eval.generator.base import Generator
     from sora_eval.probes.base import Probe, Profile
 
-GROUPS = {"generators": "generator", "suites": "suite", "profiles": "profile"}
+GROUPS = {
+    "generators": "generator",
+    "suites": "suite",
+    "profiles": "profile",
+    "sweeps": "sweep",
+    "launchers": "launcher",
+}
 
 
 def names(group: str) -> dict[str, str]:
@@ -89,5 +95,6 @@ def instantiate(config: Any, **more: Any) -> Any:
 
 
 def _comment(text: str) -> str:
-    first = text.split("\n", 1)[0]
+    # Hydra wants to be told of a file's package before all else.
+    first = next((line for line in text.split("\n") if not line.startswith("# @package")), "")
     return first[1:].strip() if first.startswith("#") else ""

@@ -3,6 +3,9 @@
 RUN/manifest.json    what was run, with which versions and seeds, on which machine
 RUN/cases.jsonl      the cases
 RUN/scores.jsonl     one line per clip, written at the end
+RUN/identity.json    whose folder it is, written before the first clip (claims.py)
+RUN/failed.json      why it failed the last time, in a sweep (sweeps.py)
+RUN/shards/I-of-N.json    what shard I/N scored (shards.py)
 RUN/videos/GENERATOR/CASE.HASH.mkv    FFV1, lossless
 RUN/tracks/GENERATOR/CASE.HASH.npz
 RUN/scores/GENERATOR/CASE.HASH.json
@@ -88,6 +91,12 @@ class Store:
     def write_rows(self, rows: Iterable[ScoreRow]) -> None:
         """Write scores.jsonl."""
         write_lines(self.folder / "scores.jsonl", (asdict(r) for r in rows))
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what a killed process left half written. Only for who holds the folder's lock: others may be writing such a file now."""
+    for part in folder.rglob(".*.part"):
+        part.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:

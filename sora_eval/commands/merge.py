@@ -1,0 +1,113 @@
+"""`sora-eval merge FOLDER...`: shards of one run, from one folder or from several, to the run that was never split."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sora_eval.types import Case
+
+
+def main(args: Sequence[str]) -> int:
+    """Merge shards and print the table; the clips are linked where the file system can, else copied."""
+    from omegaconf import OmegaConf
+
+    from sora_eval import shards
+    from sora_eval.commands.run import choice_of, finish, processes_here
+    from sora_eval.errors import ConfigError
+    from sora_eval.locking import held
+    from sora_eval.reporting.text import table
+
+    parser = argparse.ArgumentParser(prog="sora-eval merge", description="Put the shards of one run together.")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folders in which shards were run")
+    parser.add_argument("--out", type=Path, help="where the whole run goes; the folder itself when there is only one")
+    found = parser.parse_args(args)
+    folders: list[Path] = list(dict.fromkeys(found.folders))
+    if len(folders) > 1 and found.out is None:
+        raise ConfigError("several folders are merged into another one: say --out FOLDER")
+    out: Path = found.out or folders[0]
+    for folder in folders:
+        if not shards.counts(folder):
+            raise ConfigError(f"{folder}: no shard was run there; name folders of runs with shard=I/N")
+    n = _common_count(folders)
+    with held(out / ".lock"):
+        cases = _cases(folders)
+        for folder in folders:
+            if folder.resolve() != out.resolve():
+                _bring(folder, out, n)
+        done = shards.merged(out, cases, n)
+        done.about["config"]["out"] = str(out)
+        config = OmegaConf.create(done.about["config"])
+        choice = choice_of(config) if config.fidelity.metrics else None
+        result = finish(out, cases, done.rows, done.about, choice, done.about["problems"], processes_here(), 0)
+    print(table(result.rows))
+    for problem in result.problems:
+        print(f"problem: {problem}")
+    print(f"report: {out / 'report.html'}")
+    return result.code
+
+
+def _common_count(folders: Sequence[Path]) -> int:
+    """Return the number of shards that all folders speak of and that is complete in all of them together.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    from sora_eval import shards
+    from sora_eval.errors import ConfigError
+
+    counts = [n for n in shards.counts(folders[0]) if all(n in shards.counts(f) for f in folders)]
+    if not counts:
+        raise ConfigError("these folders hold shards of different numbers: split all with the same shard=I/N")
+    lacking = {n: set.intersection(*(set(shards.missing(f, n)) for f in folders)) for n in counts}
+    whole = [n for n in counts if not lacking[n]]
+    if not whole:
+        n = counts[0]
+        left = ", ".join(f"{i}/{n}" for i in sorted(lacking[n]))
+        raise ConfigError(f"shard {left} is in none of these folders: run it first")
+    return whole[0]
+
+
+def _cases(folders: Sequence[Path]) -> list[Case]:
+    """Return the cases that all shards were dealt from.
+
+    Raises:
+        ConfigError: the folders hold shards of other cases.
+    """
+    from sora_eval.claims import read_cases
+    from sora_eval.errors import ConfigError
+
+    first = read_cases(folders[0])
+    for folder in folders[1:]:
+        if read_cases(folder) != first:
+            raise ConfigError(f"{folder} holds a shard of other cases than {folders[0]}: they are no parts of one run")
+    return first
+
+
+def _bring(folder: Path, out: Path, n: int) -> None:
+    """Link or copy what a folder has and `out` lacks."""
+    for path in _files(folder, n):
+        there = out / path.relative_to(folder)
+        if there.exists():
+            continue
+        there.parent.mkdir(parents=True, exist_ok=True)
+        part = there.with_name(f".{there.name}.{os.getpid()}.part")
+        try:
+            os.link(path, part)
+        except OSError:
+            shutil.copyfile(path, part)
+        os.replace(part, there)
+
+
+def _files(folder: Path, n: int) -> Iterator[Path]:
+    for kind in ("videos", "tracks", "scores"):
+        yield from sorted(p for p in (folder / kind).rglob("[!.]*") if p.is_file())
+    for name in ("cases.jsonl", "identity.json"):
+        if (folder / name).exists():
+            yield folder / name
+    yield from sorted((folder / "shards").glob(f"*-of-{n}.json"))

@@ -1,0 +1,325 @@
+"""`sora-eval run`: ask a generator for the cases of a suite, score its videos, write a report; or a part of it (shard=i/n)."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from sora_eval import __version__, shards
+from sora_eval.app import _generator, _names, _out, _plain, _whole, chosen_cases, chosen_probes
+from sora_eval.claims import claim
+from sora_eval.locking import held
+from sora_eval.manifest import manifest, report_key
+from sora_eval.probes.base import Probe
+from sora_eval.store import Store, remove_parts, write_json, write_lines
+from sora_eval.types import Case, ScoreRow, digest
+
+Say = Callable[[str], None]
+SETTINGS = ("generator", "suite", "profile", "references", "seed", "fidelity", "players")
+"""The parts of a configuration on which a run's files depend."""
+_PRINTED = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run before it starts: what is asked, of whom, and where the answers go.
+
+    config: the configuration, plain. generators: the model first. choice: what fidelity measures, None for nothing.
+    replace: whether a run of something else in `folder` may be replaced. shard: (i, n) for a part of the cases, None for all.
+    """
+
+    config: Mapping[str, Any]
+    command: str
+    probes: Mapping[str, Probe]
+    cases: Sequence[Case]
+    generators: Sequence[Any]
+    choice: Any
+    folder: Path
+    workers: int
+    replace: bool
+    shard: tuple[int, int] | None
+
+    @property
+    def model(self) -> Any:
+        """The generator that is asked."""
+        return self.generators[0]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run that ended. made: clips that had to be scored. fresh: whether its files were written again. missing: shards still to run."""
+
+    rows: Sequence[ScoreRow]
+    problems: Sequence[str]
+    made: int
+    fresh: bool
+    missing: Sequence[int] = ()
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        return 1 if self.problems else 0
+
+
+def run(config: DictConfig) -> int:
+    """Carry out a run, tell of it, and return its exit code."""
+    plan = plan_of(config)
+    result = carry_out(plan)
+    _tell(plan, result)
+    return result.code
+
+
+def plan_of(config: DictConfig) -> Plan:
+    """Return what a configuration asks for.
+
+    Raises:
+        ConfigError: a value is out of range, or the generator can't be had.
+    """
+    probes = chosen_probes(config)
+    cases = chosen_cases(config, probes)
+    workers = processes(config)
+    _whole(config, "players", 0)
+    references = [_reference(name) for name in _names(config, "references", "frozen")]
+    choice = choice_of(config) if config.fidelity.metrics else None
+    shard = None if config.shard is None else shards.parse(str(config.shard))
+    model = _generator(config, cases)
+    generators = [model, *(r for r in references if r.name != model.name)]
+    plain = {str(k): v for k, v in _plain(config).items() if k in (*SETTINGS, "out", "workers")}
+    return Plan(
+        *(plain, _command(config), probes, cases, generators, choice, _out(config), workers),
+        replace=bool(config.replace),
+        shard=shard,
+    )
+
+
+def carry_out(plan: Plan, say: Say = print, progress: bool = True) -> Result:
+    """Do what is missing of a run in its folder, which no other process writes meanwhile."""
+    lock = plan.folder / (".lock" if plan.shard is None else f".lock-{shards.name(plan.shard)}")
+    with held(lock) as alone:
+        claim(plan.folder, plan.model, plan.cases, plan.config, plan.replace)
+        if alone and plan.shard is None:
+            remove_parts(plan.folder)
+        return _whole_run(plan, say, progress) if plan.shard is None else _part(plan, plan.shard, say, progress)
+
+
+def processes(config: DictConfig) -> int:
+    """Return how many processes a run may use: `workers`, else its share of the cores that this process may use."""
+    if config.workers is not None:
+        return _whole(config, "workers", 1)
+    return _share(HydraConfig.get().launcher, processes_here()) if _in_sweep() else processes_here()
+
+
+def processes_here() -> int:
+    """Return how many cores this process may use: a batch system may have lent it a few of the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _in_sweep() -> bool:
+    return (
+        HydraConfig.initialized() and HydraConfig.get().job.get("num") is not None and "launcher" in HydraConfig.get()
+    )
+
+
+def _share(launcher: Any, cores: int) -> int:
+    """Return the cores of one job, of a launcher that runs several on one machine."""
+    if launcher.get("n_jobs") is not None:
+        at_once = cores if launcher.n_jobs < 0 else launcher.n_jobs
+    elif launcher.get("cpus_per_task"):
+        return int(launcher.cpus_per_task)
+    elif launcher.get("ray") is not None:
+        return max(1, int(launcher.ray.remote.get("num_cpus") or 1))
+    else:
+        at_once = 1
+    return max(1, cores // max(1, at_once))
+
+
+def _reference(name: str) -> Any:
+    from sora_eval.generator.simulator import Control, Oracle
+
+    return Oracle() if name == "oracle" else Control(name)
+
+
+def _command(config: DictConfig) -> str:
+    """Return the command of this run alone: of a sweep, the values that it took; a named sweep is not part of it."""
+    hydra = HydraConfig.get()
+    words = [w for w in map(str, hydra.overrides.task) if not w.startswith("+launcher=")]
+    named = [w for w in words if w.lstrip("+").startswith("sweep=")]
+    if named:
+        said = {w.partition("=")[0].lstrip("+") for w in words}
+        own = {"sweep", *(str(k) for k in config if k not in (*SETTINGS, "out", "workers", "replace", "shard"))}
+        words = [w for w in words if w.partition("=")[0].lstrip("+") not in own]
+        groups = {k: str(hydra.runtime.choices[k]) for k in ("generator", "suite", "profile")}
+        words = [*(f"{k}={v}" for k, v in groups.items() if k not in said and k == "generator"), *words]
+    return shlex.join(["sora-eval", "run", *words])
+
+
+def _whole_run(plan: Plan, say: Say, progress: bool) -> Result:
+    from sora_eval.evaluate import evaluate
+
+    start = time.perf_counter()
+    write_lines(plan.folder / "cases.jsonl", (c.to_json() for c in plan.cases))
+    rows, made = evaluate(plan.cases, plan.probes, plan.generators, plan.folder, plan.workers, progress)
+    problems = _problems(plan, rows)
+    about = _about(plan, problems, time.perf_counter() - start)
+    return finish(plan.folder, plan.cases, rows, about, plan.choice, problems, plan.workers, made, say)
+
+
+def _part(plan: Plan, shard: tuple[int, int], say: Say, progress: bool) -> Result:
+    """Score a shard; the last one of a folder puts all of them together."""
+    from sora_eval.evaluate import evaluate
+
+    start = time.perf_counter()
+    write_lines(plan.folder / "cases.jsonl", (c.to_json() for c in plan.cases))
+    mine = shards.part(plan.cases, shard)
+    rows, made = evaluate(mine, plan.probes, plan.generators, plan.folder, plan.workers, progress)
+    about = _about(plan, _problems(plan, rows), time.perf_counter() - start)
+    shards.write(plan.folder, shard, rows, about)
+    missing = shards.missing(plan.folder, shard[1])
+    if missing:
+        return Result(rows, about["problems"], made, True, missing)
+    with held(plan.folder / ".lock"):
+        done = shards.merged(plan.folder, plan.cases, shard[1])
+        problems = done.about["problems"]
+        return finish(plan.folder, plan.cases, done.rows, done.about, plan.choice, problems, plan.workers, made, say)
+
+
+def finish(
+    folder: Path,
+    cases: Sequence[Case],
+    rows: Sequence[ScoreRow],
+    about: dict[str, Any],
+    choice: Any,
+    problems: Sequence[str],
+    workers: int,
+    made: int,
+    say: Say = print,
+) -> Result:
+    """Write scores, fidelity, manifest and report of all rows of a run, unless they are there and of just these.
+
+    about: what the manifest says. choice: of fidelity. problems: of the input; those of fidelity are added. made: clips that are new.
+    """
+    from sora_eval.reporting.fidelity import write_measures
+    from sora_eval.reporting.report import write_report
+
+    config, model = about["config"], about["generators"][0]["name"]
+    problems = list(dict.fromkeys([*problems, *(choice.absent() if choice else [])]))
+    settings = {k: config[k] for k in SETTINGS}
+    measured = choice.fingerprint() if choice else ""
+    key = digest([[asdict(r) for r in rows], settings, problems, measured, __version__])
+    if not made and report_key(folder) == key:
+        return Result(rows, _faults(folder, model, problems), made, False)
+    # The page comes last: its presence says that the rest is there and of this run.
+    (folder / "report.html").unlink(missing_ok=True)
+    Store(folder).write_rows(rows)
+    write_measures(folder, _fidelity_of(choice, cases, rows, folder, workers, say))
+    problems = _faults(folder, model, problems)
+    hashes = {**about["hashes"], "report": key}
+    write_json(folder / "manifest.json", {**about, "hashes": hashes, "problems": problems})
+    say(f"writing the report of {len(rows)} clips")
+    write_report(folder, config["players"])
+    return Result(rows, problems, made, True)
+
+
+def choice_of(config: DictConfig) -> Any:
+    """Return what fidelity measures, by a configuration; the files of weights that it names are used from now on."""
+    from sora_eval.collecting import Choice
+    from sora_eval.encoders import weights
+
+    weights.use({str(name): str(path) for name, path in config.fidelity.weights.items()})
+    return Choice(
+        tuple(_names(config, "fidelity.metrics", "frechet")),
+        *(str(config.fidelity[k]) for k in ("video", "words", "distance")),
+    )
+
+
+def _about(plan: Plan, problems: Sequence[str], seconds: float) -> dict[str, Any]:
+    return manifest(plan.config, plan.command, plan.generators, plan.cases, plan.probes, problems, seconds)
+
+
+def _tell(plan: Plan, result: Result) -> None:
+    from sora_eval.reporting.text import table
+
+    folder = plan.folder
+    if not result.fresh:
+        print(f"nothing to do: all {len(result.rows)} clips are scored")
+    if result.rows:
+        print(table(result.rows))
+    for problem in result.problems[:_PRINTED]:
+        print(f"problem: {problem}", file=sys.stderr)
+    if len(result.problems) > _PRINTED:
+        more = len(result.problems) - _PRINTED
+        print(f"problem: {more} more, listed in {folder / 'manifest.json'}", file=sys.stderr)
+    mine = [r for r in result.rows if r.generator == plan.model.name]
+    unjudged = sum(r.value is None for r in mine)
+    if unjudged:
+        print(
+            f"{unjudged} of {len(mine)} clips of {plan.model.name} could not be judged and count as failed; the report says why"
+        )
+    if plan.shard is not None:
+        print(f"shard {plan.shard[0]}/{plan.shard[1]}: {len(mine)} of {len(plan.cases)} cases are scored")
+    if result.missing and plan.shard is not None:
+        left = ", ".join(f"{i}/{plan.shard[1]}" for i in result.missing)
+        print(f"not yet in {folder}: shard {left}; the last one writes the report, or sora-eval merge does")
+    else:
+        print(f"report: {folder / 'report.html'}")
+
+
+def _faults(folder: Path, model: str, problems: Sequence[str]) -> list[str]:
+    """Return problems and why a measure of fidelity of the model failed, each once."""
+    from sora_eval.reporting.fidelity import read_measures
+
+    some = [m for by in read_measures(folder).values() for m in by.get(model, ()) if m.failed]
+    return list(dict.fromkeys([*problems, *(m.reason for m in some)]))
+
+
+def _fidelity_of(
+    choice: Any, cases: Sequence[Case], rows: Sequence[ScoreRow], folder: Path, workers: int, say: Say
+) -> Any:
+    if choice is None:
+        return {}
+    from sora_eval.run_fidelity import of_run
+
+    say(f"measuring the fidelity of {len(rows)} clips")
+    found = of_run(cases, rows, folder, choice, workers)
+    if not found:
+        say("no fidelity: it is measured against the oracle's clips, and the oracle is not among the references")
+    return found
+
+
+def _problems(plan: Plan, rows: Sequence[ScoreRow]) -> list[str]:
+    """Return a line for all that was wrong with the input, from what is stored: the same in a first run and a later one."""
+    from sora_eval.evaluate import INTERNAL
+    from sora_eval.generator.folder import Folder
+
+    model = plan.model
+    found = list(model.problems) if isinstance(model, Folder) else []
+    by_id = {c.id: c for c in plan.cases}
+    for row in rows:
+        case = by_id[row.case]
+        if row.reason.startswith(INTERNAL):
+            found.append(f"{row.generator} on {row.case}: {row.reason}")
+        elif row.generator != model.name or model.kind != "model" or model.capabilities.refuses(case):
+            continue
+        elif not row.video:
+            found.append(
+                model.problem_of(case, row.reason) if isinstance(model, Folder) else f"{row.case}: {row.reason}"
+            )
+        elif isinstance(model, Folder) and row.tracks:
+            found.append(model.aspect_problem(case, _size(plan.folder / row.tracks)))
+    return [line for line in dict.fromkeys(found) if line]
+
+
+def _size(tracks: Path) -> tuple[int, int]:
+    with np.load(tracks) as arrays:
+        height, width = arrays["size"]
+    return int(height), int(width)

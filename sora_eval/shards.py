@@ -1,0 +1,115 @@
+"""Parts of one large run: which cases belong to a shard, what it leaves behind, and all of them put together again.
+
+RUN/shards/I-of-N.json holds the manifest and the scores of a shard; clips and tracks lie where those of the unsplit run would.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sora_eval.errors import ConfigError
+from sora_eval.store import read_json, write_json
+from sora_eval.types import Case, ScoreRow
+
+
+@dataclass(frozen=True)
+class Merged:
+    """All shards of a run. rows: in the order of the unsplit run. about: what its manifest says."""
+
+    rows: list[ScoreRow]
+    about: dict[str, Any]
+
+
+def parse(text: str) -> tuple[int, int]:
+    """Return (i, n) of "i/n", with i from 1 to n.
+
+    Raises:
+        ConfigError: it is no such text.
+    """
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise ConfigError(f"shard={text}: write shard=I/N with I from 1 to N, for example shard=1/4")
+    return int(found[1]), int(found[2])
+
+
+def name(shard: tuple[int, int]) -> str:
+    """Return a shard's name in a folder."""
+    return f"{shard[0]}-of-{shard[1]}"
+
+
+def part(cases: Sequence[Case], shard: tuple[int, int]) -> list[Case]:
+    """Return the cases of a shard, in their order. Scenes are dealt out in turn, each whole, so that what they share is made once."""
+    i, n = shard
+    scenes = {cluster: k for k, cluster in enumerate(dict.fromkeys(c.cluster for c in cases))}
+    return [c for c in cases if scenes[c.cluster] % n == i - 1]
+
+
+def write(folder: Path, shard: tuple[int, int], rows: Sequence[ScoreRow], about: dict[str, Any]) -> None:
+    """Leave a shard's scores and manifest; its presence says that all of it is done."""
+    write_json(_path(folder, shard), {"about": about, "rows": [asdict(r) for r in rows]})
+
+
+def missing(folder: Path, n: int) -> list[int]:
+    """Return the numbers of the shards that a folder lacks."""
+    return [i for i in range(1, n + 1) if not _path(folder, (i, n)).exists()]
+
+
+def counts(folder: Path) -> list[int]:
+    """Return the n of all shards in a folder, the smallest first."""
+    found = [re.fullmatch(r"\d+-of-(\d+)\.json", p.name) for p in (folder / "shards").glob("*.json")]
+    return sorted({int(f[1]) for f in found if f})
+
+
+def merged(folder: Path, cases: Sequence[Case], n: int) -> Merged:
+    """Return all n shards of a folder as the unsplit run: generators in their order, and of each the cases in theirs.
+
+    Raises:
+        ConfigError: a shard is missing, broken or of another run; a case has no score, or two.
+    """
+    if absent := missing(folder, n):
+        raise ConfigError(f"{folder}: shard {', '.join(f'{i}/{n}' for i in absent)} is missing; run it first")
+    abouts: list[dict[str, Any]] = []
+    found: dict[tuple[str, str], ScoreRow] = {}
+    for i in range(1, n + 1):
+        about, rows = _read(_path(folder, (i, n)))
+        if abouts and _what(about) != _what(abouts[0]):
+            raise ConfigError(f"{_path(folder, (i, n))}: a shard of another run than 1/{n}; run shard={i}/{n} again")
+        abouts.append(about)
+        for row in rows:
+            if (row.generator, row.case) in found:
+                raise ConfigError(f"{folder}: {row.generator} on {row.case} was scored in two shards")
+            found[row.generator, row.case] = row
+    order = [(g["name"], c.id) for g in abouts[0]["generators"] for c in cases]
+    if lost := [key for key in order if key not in found]:
+        raise ConfigError(f"{folder}: no shard scored {lost[0][0]} on {lost[0][1]}; run the shards again")
+    seconds = round(sum(a["timings"]["seconds"] for a in abouts), 1)
+    problems = list(dict.fromkeys(p for a in abouts for p in a["problems"]))
+    command = re.sub(r" '?shard=\d+/\d+'?", "", abouts[0]["command"])
+    return Merged(
+        [found[key] for key in order],
+        {**abouts[0], "command": command, "timings": {"seconds": seconds}, "problems": problems},
+    )
+
+
+def _what(about: dict[str, Any]) -> Any:
+    """Return what all shards of one run share."""
+    names = [(g["name"], g["fingerprint"]) for g in about["generators"]]
+    return names, about["hashes"], about["versions"]["tracker"], about["versions"]["world"]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[ScoreRow]]:
+    found = read_json(path)
+    try:
+        about, rows = dict(found["about"]), [ScoreRow(**row) for row in found["rows"]]
+        _what(about)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: not a shard's scores ({error}); run that shard again") from error
+    return about, rows
+
+
+def _path(folder: Path, shard: tuple[int, int]) -> Path:
+    return folder / "shards" / f"{name(shard)}.json"
