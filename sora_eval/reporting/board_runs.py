@@ -137,7 +137,7 @@ def _read(folders: Sequence[Path]) -> list[Run]:
     unique: dict[Path, Path] = {}
     for folder in folders:
         unique.setdefault(Path(folder).resolve(), Path(folder))
-    return [read_run(_finished(folder)) for folder in unique.values()]
+    return [_whole(read_run(_finished(folder))) for folder in unique.values()]
 
 
 def _finished(folder: Path) -> Path:
@@ -147,6 +147,13 @@ def _finished(folder: Path) -> Path:
         if (folder / "cases.jsonl").is_file() and not (folder / name).is_file():
             raise ConfigError(f"{folder}: the run is not finished ({name} is missing); its command, run again, goes on")
     return folder
+
+
+def _whole(run: Run) -> Run:
+    known = {c.id for c in run.cases}
+    if lost := next((r.case for r in run.rows if r.case not in known), None):
+        raise ConfigError(f"{run.folder}: {lost} has a score and is not in cases.jsonl; run its command again")
+    return run
 
 
 def _refuse(protocols: Mapping[str, Protocol]) -> None:
@@ -162,8 +169,6 @@ def _groups(runs: Sequence[Run], protocols: Mapping[int, Protocol], notes: list[
         found: dict[tuple[str, str], Answers] = {}
         hashes = protocols[id(run)].cases
         for row in run.rows:
-            if row.case not in hashes:
-                raise ConfigError(f"{run.folder / 'scores.jsonl'}: case {row.case} is not in cases.jsonl")
             found.setdefault((row.generator, row.kind), {})[row.case, hashes[row.case]] = (run, row)
         for (name, kind), answers in found.items():
             print_ = _fingerprint(run, name)

@@ -167,7 +167,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def checkpoint_run() -> Callable[..., Path]:
     """A function that writes the run of one model, which says what its training took."""
 
