@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sora_eval.probes.base import Probe
 from sora_eval.reporting.html import write_text
+from sora_eval.reporting.validity_cells import auc_of, cell, hardest, marked, noticed, number, p_text, table
+from sora_eval.reporting.validity_metrics import metrics_part
 from sora_eval.reporting.validity_page import write_page
 from sora_eval.store import put_between
 from sora_eval.validity.card import Card
@@ -92,8 +94,8 @@ def markdown(card: Card) -> str:
         f"and mean score (towards worse), AUC at each severity above 0 and the smallest that is noticed: {NOTICED}.",
         _doses(card, probes),
         "## True clips against true clips",
-        "The scenes of the card against as many others, by mode: the difference of their mean scores, and its standard deviation over random "
-        "halvings of both together. A difference of two models below that is nothing.",
+        "The scenes of the card against as many others, by mode: the difference of their mean scores, and its standard deviation over "
+        "random halvings of both together. A difference of two models below that is nothing.",
         _floors(card, probes),
         "## False alarms",
         *_alarms(card),
@@ -108,7 +110,7 @@ def markdown(card: Card) -> str:
         "\n".join(_tracker(card)),
     ]
     if metrics:
-        parts += ["## Fidelity metrics", *_metrics(card, metrics)]
+        parts += ["## Fidelity metrics", *metrics_part(card, metrics)]
     parts += ["## Not noticed", "\n".join(_unnoticed(card))]
     return "\n\n".join(p for p in parts if p)
 
@@ -130,7 +132,7 @@ def _lead(card: Card) -> Iterable[str]:
 
 def _lowest(rows: Sequence[Told], kind: str, least: float) -> str:
     found = [0.0 if r.worst is None else r.worst for r in rows if r.kind == kind]
-    return _marked(min(found), least) if found else ""
+    return marked(min(found), least) if found else ""
 
 
 def _hardest(rows: Sequence[Told], kinds: tuple[str, ...]) -> str:
@@ -140,48 +142,22 @@ def _hardest(rows: Sequence[Told], kinds: tuple[str, ...]) -> str:
     text = ""
     if told:
         worst = min(told, key=lambda r: -1.0 if r.auc is None else r.auc)
-        text = f"{worst.what} {_auc(worst)}"
+        text = f"{worst.what} {auc_of(worst)}"
     return text + (f" (*by design* {', '.join(design)})" if design else "")
 
 
 def _from(doses: Sequence[Dose], subject: Subject) -> str:
     mine = [d for d in doses if d.subject == subject.name and not d.by_design]
-    if not mine:
-        return ""
-    never = [d.what for d in mine if d.noticed is None]
+    never = [d.what for d in mine if d.bad]
     late = max((d.noticed for d in mine if d.noticed is not None), default=None)
-    text = ""
+    parts = ["too few to test"] if any(not d.testable for d in mine) else []
     if late is not None:
         at = [d.what for d in mine if d.noticed == late]
-        few = f"{', '.join(at[:2])}{' ...' if len(at) > 2 else ''}"
-        text = f"{late:g} ({few})" if len(at) < len(mine) or len(mine) == 1 else f"{late:g}"
-    return "; ".join(part for part in (text, f"**never** {', '.join(never)}" if never else "") if part)
-
-
-def _marked(value: float, least: float) -> str:
-    return f"{value:.2f}" if value >= least else f"**{value:.2f}**"
-
-
-def _auc(row: Told) -> str:
-    if row.auc is None or row.auc_low is None or row.auc_high is None:
-        return "*unavailable*"
-    return f"{_marked(row.auc, AUC_LEAST)} [{row.auc_low:.2f}, {row.auc_high:.2f}]"
-
-
-def _worst(rows: Sequence[Told]) -> Told:
-    return min(rows, key=lambda r: -1.0 if r.auc is None else r.auc)
-
-
-def _cell(rows: Sequence[Told]) -> str:
-    if not rows:
-        return ""
-    worst = _worst(rows)
-    text = _auc(worst) if worst.mean is None else f"{_auc(worst)} ({_value(worst.mean)})"
-    return f"*by design* {text}" if worst.by_design and not worst.good else text
-
-
-def _value(value: float) -> str:
-    return f"{value:.2f}" if abs(value) < 10 else f"{value:.3g}"
+        few = f" ({', '.join(at[:2])}{' ...' if len(at) > 2 else ''})" if len(at) < len(mine) else ""
+        parts.append(f"{late:g}{few}")
+    if never:
+        parts.append(f"**never** {', '.join(never)}")
+    return "; ".join(parts)
 
 
 def _controls(card: Card, subjects: Sequence[Subject]) -> str:
@@ -189,8 +165,8 @@ def _controls(card: Card, subjects: Sequence[Subject]) -> str:
     rows = []
     for s in subjects:
         mine = [r for r in card.rows if r.subject == s.name and r.kind == "control"]
-        rows.append([s.name, *(_cell([r for r in mine if r.what == n]) for n in names)])
-    return _table(["probe", *names], rows)
+        rows.append([s.name, *(cell([r for r in mine if r.what == n]) for n in names)])
+    return table(["probe", *names], rows)
 
 
 def _doses(card: Card, subjects: Sequence[Subject]) -> str:
@@ -206,19 +182,13 @@ def _doses(card: Card, subjects: Sequence[Subject]) -> str:
                 for r in card.rows
                 if (r.subject, r.what, r.kind, r.severity) == (s.name, d.what, d.kind, 1.0) and not r.look
             ]
-            rows.append([s.name, d.what, *_dose(d), _cell(strongest), _noticed(d)])
-    return _table(head, rows)
+            rows.append([s.name, d.what, *_dose(d), cell(strongest), noticed(d)])
+    return table(head, rows)
 
 
 def _dose(d: Dose) -> list[str]:
-    means, aucs = (", ".join(map(_value, some)) for some in (d.means, d.aucs))
+    means, aucs = (", ".join(map(number, some)) for some in (d.means, d.aucs))
     return [means, "flat" if d.rho is None else f"{d.rho:.2f}", aucs]
-
-
-def _noticed(d: Dose) -> str:
-    if d.noticed is not None:
-        return f"{d.noticed:g}"
-    return "*by design* never" if d.by_design else "**never**"
 
 
 def _floors(card: Card, subjects: Sequence[Subject]) -> str:
@@ -238,7 +208,7 @@ def _floors(card: Card, subjects: Sequence[Subject]) -> str:
                     sizes,
                 ]
             )
-    return _table(["probe", "mode", "first set", "second set", "difference [95%]", "spread", "scenes"], rows)
+    return table(["probe", "mode", "first set", "second set", "difference [95%]", "spread", "scenes"], rows)
 
 
 def _alarms(card: Card) -> Iterable[str]:
@@ -261,16 +231,12 @@ def _alarms(card: Card) -> Iterable[str]:
             a.look or "plain",
             f"{a.failing} of {a.clips}",
             "" if a.difference is None else f"{a.difference:.3f}",
-            _p(a.p_value),
+            p_text(a.p_value),
         ]
         for a in mine
         if a.failing or a.rejected
     ]
-    yield _table(["probe", "look", "failing", "truth - look", "p"], rows) if rows else ""
-
-
-def _p(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+    yield table(["probe", "look", "failing", "truth - look", "p"], rows) if rows else ""
 
 
 def _looks(card: Card, subjects: Sequence[Subject]) -> str:
@@ -278,8 +244,8 @@ def _looks(card: Card, subjects: Sequence[Subject]) -> str:
     rows = []
     for s in subjects:
         mine = {r.what: r for r in card.rows if r.kind == "look" and r.subject == s.name}
-        rows.append([s.name, *(_marked(mine[n].worst or 0.0, LOOK_LEAST) if n in mine else "" for n in names)])
-    return _table(["probe", *names], rows) if names else ""
+        rows.append([s.name, *(marked(mine[n].worst or 0.0, LOOK_LEAST) if n in mine else "" for n in names)])
+    return table(["probe", *names], rows) if names else ""
 
 
 def _through(card: Card, subjects: Sequence[Subject]) -> str:
@@ -288,10 +254,10 @@ def _through(card: Card, subjects: Sequence[Subject]) -> str:
         cells = []
         for look in CHEAP:
             mine = [r for r in card.rows if r.subject == s.name and r.look == look]
-            cells.append(f"{_worst(mine).what} {_auc(_worst(mine))}" if mine else "")
+            cells.append(f"{hardest(mine).what} {auc_of(hardest(mine))}" if mine else "")
         if any(cells):
             rows.append([s.name, *cells])
-    return _table(["probe", *CHEAP], rows) if rows else ""
+    return table(["probe", *CHEAP], rows) if rows else ""
 
 
 def _tracker(card: Card) -> Iterable[str]:
@@ -303,82 +269,12 @@ def _tracker(card: Card) -> Iterable[str]:
         yield f"| {c.clips}, {c.spoilt} | {c.hota:.2f} | {c.mota:.2f} | {c.idf1:.2f} | {c.switches} |"
 
 
-def _metrics(card: Card, subjects: Sequence[Subject]) -> Iterable[str]:
-    yield (
-        f"{card.clips} clips of the world per treatment, of families in turn. A metric of clips is tried clip by clip; a distance of sets on "
-        "sets of a few clips against all the real ones, which makes its AUC one of small sets. What a metric does not claim to notice is "
-        "*by design*."
-    )
-    here = [s for s in subjects if not s.missing]
-    names = list(dict.fromkeys(r.what for r in card.rows if r.kind == "control" and r.suite == SUITE))
-    rows = []
-    for s in here:
-        mine = [r for r in card.rows if r.subject == s.name and r.kind == "control"]
-        rows.append([s.name, s.unit, *(_cell([r for r in mine if r.what == n]) for n in names)])
-    yield _table(["metric", "value of a", *names], rows)
-    rows = []
-    for d in (d for s in here for d in card.doses if d.subject == s.name):
-        means, aucs = (", ".join(f"{v:.3g}" for v in some) for some in (d.means, d.aucs))
-        rows.append([d.subject, d.what, means, "flat" if d.rho is None else f"{d.rho:.2f}", aucs, _noticed(d)])
-    yield _table(
-        ["metric", "damage", f"mean at {', '.join(f'{s:g}' for s in SEVERITIES)}", "Spearman", "AUC", "noticed from"],
-        rows,
-    )
-    yield "True clips against other true clips: real against real. Pairs are of one clip and itself, so they have no such floor."
-    rows = []
-    for f in (f for s in here for f in card.floors if f.subject == s.name):
-        span = "" if f.low is None or f.high is None else f" [{f.low:.3g}, {f.high:.3g}]"
-        rows.append(
-            [
-                f.subject,
-                f"{f.first:.3g}",
-                f"{f.second:.3g}",
-                f"{f.difference:.3g}{span}",
-                f"{f.spread:.2g}",
-                " / ".join(map(str, f.n)),
-            ]
-        )
-    yield _table(["metric", "first set", "second set", "difference [95%]", "spread", "clips or sets"], rows)
-    yield f"Distances at full size, {card.clips} clips against {card.clips} real ones, against the floor of as many true clips:"
-    rows = [
-        [
-            d.metric,
-            f"{d.what} at {d.severity:g}" if d.severity else d.what,
-            f"{d.value:.3g}",
-            f"{d.floor:.3g}",
-            f"[{d.low:.3g}, {d.high:.3g}]",
-        ]
-        for d in card.distances
-        if d.severity in (0.0, 0.25, 1.0)
-    ]
-    yield _table(["metric", "clips", "distance", "floor", "distance - floor, 95%"], rows)
-    rows = []
-    for a in (a for s in here for a in card.alarms if a.subject == s.name and a.look):
-        rows.append([a.subject, a.look, f"{a.difference:.3g}", _p(a.p_value), "**different**" if a.rejected else ""])
-    yield "Harmless looks: the mean of the truth minus that under a look, and whether a paired test calls them different. A metric that does is not robust to it."
-    yield _table(["metric", "look", "truth - look", "p", ""], rows)
-    refused = [r for r in card.rows if r.suite == SUITE and r.mean is None]
-    rows = [[r.subject, r.what, "; ".join(r.reasons)] for r in refused]
-    if rows:
-        yield "Clips that a metric refuses:"
-        yield _table(["metric", "clips", "why"], rows)
-    if gone := [s for s in subjects if s.missing]:
-        yield "Unavailable:"
-        yield _table(["metric", "why"], [[s.name, s.missing] for s in gone])
-
-
 def _unnoticed(card: Card) -> Iterable[str]:
     design = {(r.subject, r.what): r.by_design for r in card.rows if r.by_design and not r.good}
     for (subject, what), reason in design.items():
         yield f"- {subject}, {what}, by design: {reason}."
     for r in card.missed:
-        told = "unavailable" if r.auc is None or r.worst is None else f"worst {_value(r.worst)}, AUC {r.auc:.2f}"
+        told = "unavailable" if r.auc is None or r.worst is None else f"worst {number(r.worst)}, AUC {r.auc:.2f}"
         yield f"- {' '.join(p for p in (r.subject, r.mode) if p)}, {r.what}: {told}. {'; '.join(r.reasons)}".rstrip()
     if not design and not card.missed:
         yield "Nothing."
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table whose cells may be bold or emphasised: all words in it are ours."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

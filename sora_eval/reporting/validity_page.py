@@ -149,7 +149,7 @@ class Page:
     missed: tuple[Told, ...]
     samples: tuple[Sample, ...]
     noticed: str = NOTICED
-    severities: tuple[float, ...] = SEVERITIES
+    severities: tuple[str, ...] = tuple(f"{s:g}" for s in SEVERITIES)
     width: int = _WIDTH
     height: int = _HEIGHT
     left: int = _LEFT
@@ -320,10 +320,7 @@ def _panel(dose: Dose, subject: Subject) -> Panel:
     upper = [(x(s), y(v)) for s, v in zip(dose.severities, highs, strict=True)]
     lower = [(x(s), y(v)) for s, v in zip(dose.severities, lows, strict=True)]
     rho = "flat" if dose.rho is None else f"Spearman {dose.rho:.2f}"
-    if dose.noticed is not None:
-        verdict = f"noticed from {dose.noticed:g}"
-    else:
-        verdict = "not noticed, by design" if dose.by_design else "not noticed"
+    verdict = f"noticed from {dose.verdict}" if dose.noticed is not None else f"noticed: {dose.verdict}"
     numbers = ", ".join(f"{_number(m)} at {s:g}" for s, m in zip(dose.severities, dose.means, strict=True))
     ticks = [low, high] if subject.kind == "metric" or low == 0 else [low, 0.0, high]
     return Panel(
@@ -333,7 +330,7 @@ def _panel(dose: Dose, subject: Subject) -> Panel:
         dots=tuple(dots),
         noticed_x=None if dose.noticed is None else x(dose.noticed),
         verdict=f"{verdict} · {rho}",
-        bad=dose.noticed is None and not dose.by_design,
+        bad=dose.bad,
         x_ticks=tuple((x(s), f"{s:g}") for s in (0.0, 0.5, 1.0)),
         y_ticks=tuple((y(v), _number(v)) for v in ticks),
         label=f"{dose.subject}, {dose.what}: mean {numbers}; {verdict}",

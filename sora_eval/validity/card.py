@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -86,8 +86,10 @@ def absent_from(card: Mapping[str, Any], names: Iterable[str]) -> list[str]:
 
 def subject_of(probe: Probe, modes: Sequence[Mode]) -> Subject:
     """Return a probe as a subject of the card."""
-    blind = {(mode, what): why for mode in probe.blind_modes for what, why in probe.blind_to.items() if mode in modes}
-    bounds = (-probe.chance / (1 - probe.chance), 1.0)
+    blind: dict[tuple[str, str], str] = {
+        (mode, what): why for mode in probe.blind_modes for what, why in probe.blind_to.items() if mode in modes
+    }
+    bounds = (0.0 - probe.chance / (1 - probe.chance), 1.0)
     return Subject(probe.name, probe.suite, "probe", probe.claim, probe.version, True, bounds, blind)
 
 
@@ -103,12 +105,13 @@ def gather(
         treatments = treated.treatments() if clips else []
         reads = [executor.submit(treated.kept, t, clips, plan.folder, plan.code) for t in treatments]
         scenes = [executor.submit(kept, p, plan, i) for p in probes if plan.modes_of(p) for i in range(2 * plan.count)]
-        for job in as_completed([*reads, *scenes]):
+        every: list[Future[Any]] = [*reads, *scenes]
+        for job in as_completed(every):
             job.result()
-            done(len(reads) + len(scenes))
+            done(len(every))
     # In the order of the plan, not of completion: resampling depends on it.
-    found = {t: job.result() for t, job in zip(treatments, reads, strict=True)}
-    return [trial for job in scenes for trial in job.result()], found
+    found = {t: read.result() for t, read in zip(treatments, reads, strict=True)}
+    return [trial for scene in scenes for trial in scene.result()], found
 
 
 def make_card(

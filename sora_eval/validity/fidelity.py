@@ -238,10 +238,10 @@ def _reach(distance: Distance, x: Floats, true: Floats, y: Floats) -> float:
     def without(rows: Floats, k: int) -> Floats:
         return np.delete(rows, np.s_[k::SETS], axis=0)
 
-    of_made = [distance(without(x, k), y) - distance(without(true, k), y) for k in range(SETS)]
-    of_real = [distance(x, without(y, k)) - distance(true, without(y, k)) for k in range(SETS)]
-    variance = sum((SETS - 1) / SETS * float(np.square(v - np.mean(v)).sum()) for v in (of_made, of_real))
-    return float(stats.t.ppf(0.975, SETS - 1)) * variance**0.5
+    of_made = np.array([distance(without(x, k), y) - distance(without(true, k), y) for k in range(SETS)])
+    of_real = np.array([distance(x, without(y, k)) - distance(true, without(y, k)) for k in range(SETS)])
+    variance = sum((SETS - 1) / SETS * float(np.square(v - v.mean()).sum()) for v in (of_made, of_real))
+    return float(stats.t.ppf(0.975, SETS - 1) * np.sqrt(variance))
 
 
 def _rows(metric: Metric, found: Read) -> Floats:

@@ -88,9 +88,9 @@ class Told:
 class Dose:
     """How a subject answers to more and more of one fault, in one mode.
 
-    means, lows, highs: at each of SEVERITIES, the truth first. aucs: at each but the first, and its interval. p_values: of the paired tests
-    there. rho: Spearman's correlation of severity and mean, towards worse; None where all means are equal. noticed: see NOTICED; None
-    where no severity is.
+    n: scenes, clips or sets. means, lows, highs: at each of SEVERITIES, the truth first. aucs: at each but the first, and its interval.
+    p_values: of the paired tests there. rho: Spearman's correlation of severity and mean, towards worse; None where all means are equal.
+    noticed: see NOTICED; None where no severity is.
     """
 
     suite: str
@@ -99,6 +99,7 @@ class Dose:
     kind: str
     what: str
     severities: tuple[float, ...]
+    n: int
     means: tuple[float, ...]
     lows: tuple[float | None, ...]
     highs: tuple[float | None, ...]
@@ -109,6 +110,25 @@ class Dose:
     rho: float | None
     noticed: float | None
     by_design: str
+
+    @property
+    def testable(self) -> bool:
+        """Whether there are enough units for any paired test to be significant."""
+        return 2.0 ** (1 - self.n) < ALPHA
+
+    @property
+    def verdict(self) -> str:
+        """What is noticed, in words."""
+        if self.noticed is not None:
+            return f"{self.noticed:g}"
+        if not self.testable:
+            return "too few to test"
+        return "never, by design" if self.by_design else "never"
+
+    @property
+    def bad(self) -> bool:
+        """Whether a fault goes unnoticed that should not."""
+        return self.noticed is None and self.testable and not self.by_design
 
 
 @dataclass(frozen=True)
@@ -178,16 +198,32 @@ def _row(
     some: Sequence[Trial],
     truth: Sequence[Trial],
 ) -> Told:
-    reasons = tuple(r for r, _ in Counter(t.reason for t in some if t.reason).most_common(3))
-    by_design = subject.by_design.get((mode, what), "")
-    same = (subject.suite, subject.name, mode, kind, what, severity, look)
+    row = Told(
+        suite=subject.suite,
+        subject=subject.name,
+        mode=mode,
+        kind=kind,
+        what=what,
+        severity=severity,
+        look=look,
+        n=0,
+        mean=None,
+        low=None,
+        high=None,
+        worst=None,
+        auc=None,
+        auc_low=None,
+        auc_high=None,
+        by_design=subject.by_design.get((mode, what), ""),
+        reasons=tuple(r for r, _ in Counter(t.reason for t in some if t.reason).most_common(3)),
+    )
     values = [t.value for t in some if t.value is not None]
     if len(values) < len(some) or not values:
-        return Told(*same, 0, *[None] * 7, by_design, reasons)
-    mean, told_apart = _mean(subject, some), _auc(subject, truth, some)
-    worst = min(values) if subject.higher else max(values)
-    at = (None, None, None) if told_apart is None else (told_apart.mean, told_apart.low, told_apart.high)
-    return Told(*same, len(some), mean.mean, _finite(mean.low), _finite(mean.high), worst, *at, by_design, reasons)
+        return row
+    mean, worst = _mean(subject, some), min(values) if subject.higher else max(values)
+    row = replace(row, n=len(some), mean=mean.mean, low=_finite(mean.low), high=_finite(mean.high), worst=worst)
+    apart = _auc(subject, truth, some)
+    return row if apart is None else replace(row, auc=apart.mean, auc_low=apart.low, auc_high=apart.high)
 
 
 def doses(subject: Subject, trials: Iterable[Trial]) -> list[Dose]:
@@ -220,6 +256,7 @@ def _dose(subject: Subject, mode: str, kind: str, what: str, steps: Sequence[Seq
         kind,
         what,
         SEVERITIES,
+        len(_by_unit(steps[-1])),
         tuple(values),
         tuple(_finite(m.low) for m in means),
         tuple(_finite(m.high) for m in means),
@@ -301,7 +338,8 @@ def _auc(subject: Subject, truth: Sequence[Trial], some: Sequence[Trial]) -> Int
     if not truth or any(t.value is None for t in truth):
         return None
     sign = 1.0 if subject.higher else -1.0
-    return auc(*(sign * np.array(list(_by_unit(group).values())) for group in (truth, some)))
+    positive, negative = (sign * np.array(list(_by_unit(group).values())) for group in (truth, some))
+    return auc(positive, negative)
 
 
 def _paired(truth: Sequence[Trial], some: Sequence[Trial]) -> tuple[float, float]:
@@ -321,13 +359,9 @@ def _by_unit(some: Iterable[Trial]) -> dict[str, float]:
 
 def _spread(first: Mapping[str, float], second: Mapping[str, float]) -> float:
     every: Floats = np.array([*first.values(), *second.values()])
-    rng = np.random.default_rng(0)
     half = len(first)
-    gaps = []
-    for _ in range(_HALVINGS):
-        order = rng.permutation(every)
-        gaps.append(order[:half].mean() - order[half:].mean())
-    return float(np.std(gaps))
+    orders = np.random.default_rng(0).permuted(np.tile(every, (_HALVINGS, 1)), axis=1)
+    return float(np.std(orders[:, :half].mean(axis=1) - orders[:, half:].mean(axis=1)))
 
 
 def _value(trial: Trial) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -71,11 +70,6 @@ def treatments() -> list[Treatment]:
     return [*found, *(Treatment("look", look, 0.0, EVERY) for look in LOOKS)]
 
 
-@lru_cache(maxsize=4)
-def _members(kind: str, families: tuple[str, ...], count: int) -> list[Member]:
-    return dose.true_clips(families, count, _FIRST_REAL if kind == "held" else _FIRST)
-
-
 def made(true: Member, treatment: Treatment) -> Video:
     """Return a clip with what a treatment does to it."""
     kind, what = treatment.kind, treatment.what
@@ -103,7 +97,8 @@ def read(treatment: Treatment, count: int) -> Read:
         choice = Choice(tuple(m for m in choice.metrics if m != "pairs"))
     with TemporaryDirectory() as name:
         folder, clips = Path(name), []
-        for i, m in enumerate(_members(treatment.kind, treatment.families, count)):
+        first = _FIRST_REAL if treatment.kind == "held" else _FIRST
+        for i, m in enumerate(dose.true_clips(treatment.families, count, first)):
             path, true = folder / f"{i}.mkv", folder / f"{i}.true.mkv"
             write_ffv1(path, made(m, treatment))
             write_ffv1(true, Video(m.frames, FPS))

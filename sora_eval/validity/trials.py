@@ -108,9 +108,12 @@ def trials_of_scene(probe: Probe, plan: Plan, scene: int) -> list[Trial]:
     def told(
         kind: str, what: str, severity: float, video: Video | Failure, some: Sequence[Case], look: str = ""
     ) -> None:
-        tracks = None if isinstance(video, Failure) else track(video)
-        for case in some:
-            score = Score(None, video.reason) if tracks is None else probe.score(case, video, tracks)
+        if isinstance(video, Failure):
+            given = [Score(None, video.reason)] * len(some)
+        else:
+            tracks = track(video)
+            given = [probe.score(case, video, tracks) for case in some]
+        for case, score in zip(some, given, strict=True):
             value = 0.0 if score.value is None else (score.value - probe.chance) / (1 - probe.chance)
             found.append(Trial(probe.name, case.mode, kind, what, severity, unit, value, score.reason, look))
 
