@@ -13,11 +13,11 @@ from sora_eval.reporting.validity_metrics import metrics_part
 from sora_eval.reporting.validity_page import write_page
 from sora_eval.store import put_between
 from sora_eval.validity.card import Card
-from sora_eval.validity.fidelity import SUITE
 from sora_eval.validity.looks import ALL_LOOKS, CHEAP
 from sora_eval.validity.told import (
     ALPHA,
     AUC_LEAST,
+    FIDELITY,
     LOOK_LEAST,
     NOTICED,
     ORACLE_LEAST,
@@ -118,9 +118,9 @@ def markdown(card: Card) -> str:
 def _lead(card: Card) -> Iterable[str]:
     yield (
         f"Asked for: the oracle scores at least {ORACLE_LEAST} in every scene and mode, at least {LOOK_LEAST} under every other look; "
-        f"every control and every violation at its strongest is told from it with an AUC of at least {AUC_LEAST}. Of a metric the same is "
-        "asked for what it claims to notice. What falls short is **bold**; *by design* marks what the claim itself cannot tell, with the "
-        "reason below."
+        f"every control and every violation at its strongest is told from it with an AUC of at least {AUC_LEAST}. A metric judges many "
+        "clips at once: what it claims to notice it must tell better than by chance, with the whole interval above 0.5. What falls short "
+        "is **bold**; *by design* marks what the claim itself cannot tell, with the reason below."
     )
     yield (
         "Scores are those of reports, corrected for chance, and a clip that could not be judged counts as 0. Every scene is one of a pair "
@@ -240,7 +240,7 @@ def _alarms(card: Card) -> Iterable[str]:
 
 
 def _looks(card: Card, subjects: Sequence[Subject]) -> str:
-    names = list(dict.fromkeys(r.what for r in card.rows if r.kind == "look" and r.suite != SUITE))
+    names = list(dict.fromkeys(r.what for r in card.rows if r.kind == "look" and r.suite != FIDELITY))
     rows = []
     for s in subjects:
         mine = {r.what: r for r in card.rows if r.kind == "look" and r.subject == s.name}

@@ -13,10 +13,11 @@ def marked(value: float, least: float) -> str:
 
 
 def auc_of(row: Told) -> str:
-    """Return an AUC with its interval."""
+    """Return an AUC with its interval, bold where it falls short."""
     if row.auc is None or row.auc_low is None or row.auc_high is None:
         return "*unavailable*"
-    return f"{marked(row.auc, AUC_LEAST)} [{row.auc_low:.2f}, {row.auc_high:.2f}]"
+    short = not row.good or (row.look and row.auc < AUC_LEAST)
+    return f"{f'**{row.auc:.2f}**' if short else f'{row.auc:.2f}'} [{row.auc_low:.2f}, {row.auc_high:.2f}]"
 
 
 def hardest(rows: Sequence[Told]) -> Told:

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sora_eval.reporting.validity_cells import cell, noticed, p_text, table
 from sora_eval.validity.card import Card
-from sora_eval.validity.fidelity import SUITE
-from sora_eval.validity.told import Subject
+from sora_eval.validity.told import FIDELITY, Subject
 from sora_eval.validity.trials import SEVERITIES
 
 _SHOWN = (0.0, 0.25, 1.0)
@@ -36,7 +35,7 @@ def metrics_part(card: Card, subjects: Sequence[Subject]) -> Iterable[str]:
         "A metric that does is not robust to it."
     )
     yield _looks(card, here)
-    if rows := [[r.subject, r.what, "; ".join(r.reasons)] for r in card.rows if r.suite == SUITE and r.mean is None]:
+    if rows := [[r.subject, r.what, "; ".join(r.reasons)] for r in card.rows if r.suite == FIDELITY and r.mean is None]:
         yield "Clips that a metric refuses:"
         yield table(["metric", "clips", "why"], rows)
     if gone := [[s.name, s.missing] for s in subjects if s.missing]:
@@ -45,7 +44,7 @@ def metrics_part(card: Card, subjects: Sequence[Subject]) -> Iterable[str]:
 
 
 def _controls(card: Card, subjects: Sequence[Subject]) -> str:
-    names = list(dict.fromkeys(r.what for r in card.rows if r.kind == "control" and r.suite == SUITE))
+    names = list(dict.fromkeys(r.what for r in card.rows if r.kind == "control" and r.suite == FIDELITY))
     rows = []
     for s in subjects:
         mine = [r for r in card.rows if r.subject == s.name and r.kind == "control"]

@@ -24,6 +24,7 @@ from sora_eval.validity.card import Card
 from sora_eval.validity.told import (
     ALPHA,
     AUC_LEAST,
+    FIDELITY,
     LOOK_LEAST,
     NOTICED,
     ORACLE_LEAST,
@@ -117,6 +118,7 @@ class Section:
     name: str
     heads: tuple[str, ...]
     heat: tuple[HeatRow, ...]
+    asked: str
     lanes: tuple[Lane, ...]
 
 
@@ -156,7 +158,6 @@ class Page:
     right: int = _WIDTH - _RIGHT
     top: int = _TOP
     floor: int = _HEIGHT - _BOTTOM
-    auc_least: float = AUC_LEAST
     look_least: float = LOOK_LEAST
     oracle_least: float = ORACLE_LEAST
     alpha: float = ALPHA
@@ -177,7 +178,7 @@ def make_page(card: Card, samples: Sequence[Sample] = ()) -> Page:
     tried = [s for s in card.subjects if not s.missing]
     suites = list(dict.fromkeys(s.suite for s in tried))
     sections = tuple(_section(card, suite, i, [s for s in tried if s.suite == suite]) for i, suite in enumerate(suites))
-    looks = [r for r in card.rows if r.kind == "look" and r.suite != "fidelity"]
+    looks = [r for r in card.rows if r.kind == "look" and r.suite != FIDELITY]
     names = tuple(dict.fromkeys(r.what for r in looks))
     by_probe = {(r.subject, r.what): r for r in looks}
     lines = tuple((s, tuple(by_probe.get((s, n)) for n in names)) for s in dict.fromkeys(r.subject for r in looks))
@@ -249,17 +250,14 @@ def _tiles(card: Card) -> Iterable[Fact]:
     claims = [
         r
         for r in card.rows
-        if r.suite == "fidelity"
-        and r.kind in ("control", "violation", "damage")
-        and r.severity == 1
-        and not r.by_design
+        if r.suite == FIDELITY and r.kind in ("control", "violation", "damage") and r.severity == 1 and not r.by_design
     ]
     if claims:
         good = sum(r.good for r in claims)
         yield Fact(
             "Damages told by metrics",
             f"{good} of {len(claims)}",
-            f"of those that a fidelity metric claims to notice, with an AUC of {AUC_LEAST} and more",
+            "of those that a fidelity metric claims to notice, with the interval of the AUC above 0.5",
         )
 
 
@@ -268,21 +266,24 @@ def _section(card: Card, suite: str, number: int, subjects: Sequence[Subject]) -
     mine = [r for r in card.rows if r.subject in names and r.severity == 1 and not r.look]
     heads = list(dict.fromkeys(r.what for r in mine if r.kind == "control"))
     faults = [r for r in mine if r.kind in ("violation", "damage")]
-    if suite == "fidelity":
+    if suite == FIDELITY:
         heads += [r.what for r in {r.what: r for r in faults}.values() if r.what not in heads]
     rows = []
     for s in subjects:
         own = [r for r in mine if r.subject == s.name]
         cells = [_heat([r for r in own if r.what == head]) for head in heads]
-        if suite != "fidelity":
+        if suite != FIDELITY:
             broken = [r for r in own if r.kind == "violation"]
             cells.append(_heat(broken, named=True))
         rows.append(HeatRow(s.name, tuple(cells)))
-    last = () if suite == "fidelity" else ("hardest violation",)
+    last = () if suite == FIDELITY else ("hardest violation",)
     lanes = tuple(
         Lane(s.name, s.about, s.unit, tuple(_panel(d, s) for d in card.doses if d.subject == s.name)) for s in subjects
     )
-    return Section(f"part-{number}", suite, (*heads, *last), tuple(rows), lanes)
+    asked = f"Asked for are {AUC_LEAST} and more"
+    if suite == FIDELITY:
+        asked = "Asked for is an interval above 0.5, for what a metric claims to notice"
+    return Section(f"part-{number}", suite, (*heads, *last), tuple(rows), asked, lanes)
 
 
 def _heat(rows: Sequence[Told], named: bool = False) -> Heat | None:

@@ -1,7 +1,8 @@
 """The trials of fidelity metrics: true clips, controls, damages over severities and other looks, through the code that measures a run.
 
-A metric of single clips is tried clip by clip. A distance of sets has no value of one clip: the clips are dealt into sets of a few, and
-each set stands against all the real clips.
+A metric of single clips is tried clip by clip. A distance of sets has no value of one clip. So the clips are dealt into a few sets, and
+what counts of each is its pseudo-value: what the distance at full size owes to it (Tukey 1958; Miller 1974). Their mean is the distance
+without the bias that comes of these clips; that of the real ones is the same for all.
 """
 
 from __future__ import annotations
@@ -22,14 +23,13 @@ from sora_eval.fidelity import measures
 from sora_eval.generator.simulator import OTHER
 from sora_eval.metrics import frechet, kernel
 from sora_eval.types import Floats, digest
-from sora_eval.validity.told import Subject
-from sora_eval.validity.treated import EVERY, Read, Treatment
+from sora_eval.validity.told import FIDELITY, Subject
+from sora_eval.validity.treated import EVERY, Read, Treatment, real_set, true_set
 from sora_eval.validity.trials import Trial
 
-SUITE = "fidelity"
 COUNT = 48
-SETS = 6
-"""Sets that the clips are dealt into: as many as a paired test needs to be significant at .05."""
+SETS = 8
+"""Sets that the clips are dealt into; a paired test needs six to be significant at .05."""
 Distance = Callable[[Floats, Floats], float]
 
 
@@ -141,7 +141,7 @@ def subjects(protocols: Mapping[str, str], count: int) -> list[Subject]:
         unit = f"set of {count // SETS} clips" if m.distance else "clip"
         by_design = {("", what): why for what, why in m.unclaimed.items()}
         about = protocols.get(m.reading, "")
-        found.append(Subject(m.name, SUITE, "metric", about, 1, m.higher, m.bounds, by_design, unit))
+        found.append(Subject(m.name, FIDELITY, "metric", about, 1, m.higher, m.bounds, by_design, unit))
     return [*found, *absent()]
 
 
@@ -165,7 +165,7 @@ def absent() -> list[Subject]:
             if choice.metrics == ("words",) and row.metric == "CLIPSIM":
                 name = f"CLIPSIM, {encoder}"
             if row.metric not in ("SSIM", "PSNR (dB)"):
-                found.append(Subject(name, SUITE, "metric", higher=row.higher_is_better, missing=reason))
+                found.append(Subject(name, FIDELITY, "metric", higher=row.higher_is_better, missing=reason))
     return found
 
 
@@ -196,16 +196,19 @@ def _trials(metric: Metric, t: Treatment, mine: Read, found: Mapping[Treatment, 
         return [trial("all", None, mine.missing[metric.reading])]
     if metric.distance is None:
         return [trial(str(i), v) for i, v in sorted(mine.values.get(metric.key, {}).items())]
-    real = found.get(Treatment("held", "held", 0.0, t.families))
-    if real is None or metric.reading in real.missing:
+    real = found.get(real_set(t.families))
+    # Between true sets, the distance of the truth is itself what is to be compared.
+    if t.kind == "held" or real is None or metric.reading in real.missing:
         return []
-    x, y = _rows(metric, mine), _rows(metric, real)
-    if t.kind == "held":
-        # Real clips against real ones: each set against all the others.
-        parts = [(x[k::SETS], np.delete(x, np.s_[k::SETS], axis=0)) for k in range(SETS)]
-    else:
-        parts = [(x[k::SETS], y) for k in range(SETS)]
-    return [trial(f"set{k}", metric.distance(a, b)) for k, (a, b) in enumerate(parts)]
+    values = _pseudo(metric.distance, _rows(metric, mine), _rows(metric, real))
+    return [trial(f"set{k}", float(v)) for k, v in enumerate(values)]
+
+
+def _pseudo(distance: Distance, x: Floats, y: Floats) -> Floats:
+    """Return the jackknife's pseudo-values [SETS] of the sets of x: `K theta - (K - 1) theta without k`."""
+    without = np.array([distance(_without(x, k), y) for k in range(SETS)])
+    found: Floats = SETS * distance(x, y) - (SETS - 1) * without
+    return found
 
 
 def distances(found: Mapping[Treatment, Read]) -> list[SetDistance]:
@@ -214,7 +217,7 @@ def distances(found: Mapping[Treatment, Read]) -> list[SetDistance]:
     for t, mine in found.items():
         if t.kind in ("held", "oracle"):
             continue
-        real, true = (found.get(Treatment(kind, kind, 0.0, t.families)) for kind in ("held", "oracle"))
+        real, true = found.get(real_set(t.families)), found.get(true_set(t.families))
         for m in METRICS:
             if m.distance is None or real is None or true is None or m.reading in mine.missing:
                 continue
@@ -234,14 +237,14 @@ def _reach(distance: Distance, x: Floats, true: Floats, y: Floats) -> float:
 
     Rows of x and true are of the same scenes and leave together, rows of y by themselves (a two-sample delete-a-group jackknife).
     """
-
-    def without(rows: Floats, k: int) -> Floats:
-        return np.delete(rows, np.s_[k::SETS], axis=0)
-
-    of_made = np.array([distance(without(x, k), y) - distance(without(true, k), y) for k in range(SETS)])
-    of_real = np.array([distance(x, without(y, k)) - distance(true, without(y, k)) for k in range(SETS)])
+    of_made = np.array([distance(_without(x, k), y) - distance(_without(true, k), y) for k in range(SETS)])
+    of_real = np.array([distance(x, _without(y, k)) - distance(true, _without(y, k)) for k in range(SETS)])
     variance = sum((SETS - 1) / SETS * float(np.square(v - v.mean()).sum()) for v in (of_made, of_real))
     return float(stats.t.ppf(0.975, SETS - 1) * np.sqrt(variance))
+
+
+def _without(rows: Floats, k: int) -> Floats:
+    return np.delete(rows, np.s_[k::SETS], axis=0)
 
 
 def _rows(metric: Metric, found: Read) -> Floats:

@@ -14,6 +14,9 @@ from sora_eval.types import Floats
 from sora_eval.validity.trials import SEVERITIES, Trial
 
 ORACLE_LEAST, LOOK_LEAST, AUC_LEAST = 0.97, 0.95, 0.95
+CHANCE = 0.5
+FIDELITY = "fidelity"
+"""The suite of metrics."""
 ALPHA = 0.05
 NOTICED = (
     f"the lowest severity at which, and at every stronger one, a two-sided paired test against the truth is significant at {ALPHA}, "
@@ -75,12 +78,18 @@ class Told:
 
     @property
     def good(self) -> bool:
-        """Whether the subject does what it must here. Only probes promise a score for the truth; weak faults need not be noticed."""
+        """Whether the subject does what it must here. Weak faults need not be noticed.
+
+        A probe judges single clips: it promises a score for the truth, and an AUC. A metric judges many at once: it must tell them better
+        than by chance.
+        """
         if self.kind in ("oracle", "look"):
             least = ORACLE_LEAST if self.kind == "oracle" else LOOK_LEAST
-            return self.suite == "fidelity" or (self.worst is not None and self.worst >= least)
+            return self.suite == FIDELITY or (self.worst is not None and self.worst >= least)
         if self.kind == "held" or self.severity < 1 or self.look:
             return True
+        if self.suite == FIDELITY:
+            return self.auc_low is not None and self.auc_low > CHANCE
         return self.auc is not None and self.auc >= AUC_LEAST
 
 
@@ -135,6 +144,7 @@ class Dose:
 class Floor:
     """Two disjoint sets of true clips against each other. first, second: their means; difference: first - second, with its 95% interval.
 
+    Of a distance of sets, first is the distance of both, without bias, and second 0: what it is in truth.
     spread: the standard deviation of that difference over random halvings of both sets together; n: clips or sets of either.
     """
 
@@ -288,6 +298,9 @@ def floors(subject: Subject, trials: Iterable[Trial]) -> list[Floor]:
     found = []
     for mode, mine in _grouped(trials, lambda t: t.mode).items():
         first, second = ([t for t in mine if t.kind == kind] for kind in ("oracle", "held"))
+        if subject.unit.startswith("set") and first:
+            found.append(_distance_floor(subject, mode, first))
+            continue
         if not first or not second or any(t.value is None for t in [*first, *second]):
             continue
         a, b = _mean(subject, first), _mean(subject, second)
@@ -300,6 +313,14 @@ def floors(subject: Subject, trials: Iterable[Trial]) -> list[Floor]:
         ends = (gap, _finite(low), _finite(high), spread)
         found.append(Floor(subject.suite, subject.name, mode, sizes, a.mean, b.mean, *ends))
     return found
+
+
+def _distance_floor(subject: Subject, mode: str, true: Sequence[Trial]) -> Floor:
+    """Return a true set's distance from the real one, which is 0 in truth."""
+    mean = _mean(subject, true)
+    spread = float(np.std([_value(t) for t in true], ddof=1) / np.sqrt(len(true)))
+    ends = (_finite(mean.low), _finite(mean.high), spread)
+    return Floor(subject.suite, subject.name, mode, (len(true), len(true)), mean.mean, 0.0, mean.mean, *ends)
 
 
 def alarms(subject: Subject, trials: Iterable[Trial]) -> list[Alarm]:

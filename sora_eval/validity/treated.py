@@ -58,11 +58,21 @@ class Read:
     protocols: Mapping[str, str]
 
 
+def real_set(families: tuple[str, ...]) -> Treatment:
+    """Return the real clips that others of these families stand against."""
+    return Treatment("held", "other scenes", 0.0, families)
+
+
+def true_set(families: tuple[str, ...]) -> Treatment:
+    """Return the true clips of these families that are damaged."""
+    return Treatment("oracle", "oracle", 0.0, families)
+
+
 def treatments() -> list[Treatment]:
     """Return all that is done to clips, the truth and the real sets first."""
     found = []
     for families in dict.fromkeys([EVERY, *(d.families for d in dose.DAMAGES)]):
-        found += [Treatment("held", "held", 0.0, families), Treatment("oracle", "oracle", 0.0, families)]
+        found += [real_set(families), true_set(families)]
     found += [Treatment("control", c, 1.0, EVERY) for c in (*CONTROLS, OTHER)]
     for d in dose.DAMAGES:
         kind = "violation" if d.kind == "law" else "damage"

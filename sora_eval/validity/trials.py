@@ -119,7 +119,7 @@ def trials_of_scene(probe: Probe, plan: Plan, scene: int) -> list[Trial]:
 
     found: list[Trial] = []
     if scene >= plan.count:
-        told("held", "held", 0.0, true, cases)
+        told("held", "other scenes", 0.0, true, cases)
         return found
     told("oracle", "oracle", 0.0, true, cases)
     for control in (*CONTROLS, OTHER):

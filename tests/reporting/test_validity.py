@@ -1,0 +1,272 @@
+"""The validity card as Markdown, JSON and a page: what is missed shows as missed, and the page reads in a browser, wide and narrow."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sora_eval import registry
+from sora_eval.errors import ConfigError
+from sora_eval.reporting.validity import markdown, put_summary, summary, to_json, write_validity
+from sora_eval.types import Video
+from sora_eval.validity.card import Card, make_card
+from sora_eval.validity.fidelity import absent
+from sora_eval.validity.looks import CHEAP, LOOKS
+from sora_eval.validity.told import Dose, Subject, alarms, doses, floors, told
+from sora_eval.validity.tracker import TrackerCard
+from sora_eval.validity.trials import SEVERITIES, Plan, Trial
+from sora_eval.video import write_ffv1
+
+SCENES = 8
+COMMAND = "sora-eval validate readme=README.md"
+PROBES = [registry.probe(name) for name in ("dolly", "relation")]
+BLIND = "changes_colour"
+"""The violation of dolly that this card's trials leave unnoticed."""
+
+
+def trials() -> list[Trial]:
+    """Return made-up trials of two probes; dolly misses one violation, and one look of relation scores badly."""
+    found = []
+    for p in PROBES:
+        for mode in ("t2v", "i2v"):
+            for i in range(SCENES):
+                at = (p.name, mode), f"scene{i}"
+                found.append(trial(*at, "oracle", "oracle", 0.0, 1.0))
+                found.append(replace(trial(*at, "held", "held", 0.0, 1.0 - 0.01 * i), unit=f"other{i}"))
+                for control in ("frozen", "mirrored"):
+                    same = control == "mirrored" and p.name == "dolly"
+                    found.append(trial(*at, "control", control, 1.0, 1.0 if same and mode == "t2v" else 0.0))
+                for violation in p.violations:
+                    steps = SEVERITIES[1:] if mode == "t2v" else (1.0,)
+                    found += [
+                        trial(*at, "violation", violation, s, 1.0 if violation == BLIND else max(0.0, 1 - 1.2 * s))
+                        for s in steps
+                    ]
+                if mode == "t2v":
+                    found += [
+                        trial(*at, "look", k, 0.0, 0.9 if (k, p.name) == ("light dim", "relation") else 1.0)
+                        for k in LOOKS
+                    ]
+                    found += [replace(trial(*at, "violation", p.violations[0], 1.0, 0.2), look=k) for k in CHEAP]
+    return found
+
+
+def trial(at: tuple[str, str], unit: str, kind: str, what: str, severity: float, value: float) -> Trial:
+    """Return a trial; low scores have a reason."""
+    return Trial(*at, kind, what, severity, unit, value, "" if value > 0 else "the camera did not <dolly> in")
+
+
+def metric_parts() -> tuple[Subject, list[Trial]]:
+    """Return a metric that claims one damage and refuses another."""
+    subject = Subject("SSIM", "fidelity", "metric", "torchmetrics", bounds=(-1.0, 1.0), unit="clip")
+    found = []
+    for i in range(SCENES):
+        one = Trial("SSIM", "", "oracle", "oracle", 0.0, f"clip{i}", 1.0)
+        found += [one, replace(one, kind="look", what="light dim", value=0.7 + 0.01 * i)]
+        found += [replace(one, kind="damage", what="blur", severity=s, value=1 - s / 2) for s in SEVERITIES[1:]]
+    found.append(replace(one, kind="control", what="noise", severity=1.0, value=None, reason="it reads 17 frames"))
+    return subject, found
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """Where the clips of the first scene lie."""
+    plan = Plan(registry.profile("small"), ("t2v", "i2v"), SCENES, 0, tmp_path_factory.mktemp("validity"), "abc")
+    rng = np.random.default_rng(0)
+    for p in PROBES:
+        for what, severity in [("oracle", 0.0), *((v, s) for v in p.violations[:2] for s in SEVERITIES[1:])]:
+            frames = np.repeat(rng.integers(0, 256, (17, 8, 8, 3), dtype=np.uint8), 4, axis=1).repeat(4, axis=2)
+            write_ffv1(plan.clip(p, what, severity), Video(frames, 8.0))
+    return plan
+
+
+@pytest.fixture(scope="module")
+def card(plan: Plan) -> Card:
+    """A card of two probes, a metric, and the metrics whose weights are absent."""
+    trackers = [TrackerCard("clean", 0.95, 0.94, 0.99, 1, 4)]
+    made = make_card(COMMAND, "8 scenes per probe", PROBES, plan, 0, trials(), {}, trackers)
+    subject, found = metric_parts()
+    return replace(
+        made,
+        clips=SCENES,
+        subjects=(*made.subjects, subject, *absent()),
+        rows=(*made.rows, *told(subject, found)),
+        doses=(*made.doses, *doses(subject, found)),
+        floors=(*made.floors, *floors(subject, found)),
+        alarms=(*made.alarms, *alarms(subject, found)),
+    )
+
+
+def test_a_miss_is_shown_and_never_hidden(card: Card) -> None:
+    text = markdown(card)
+    assert {(r.subject, r.what) for r in card.missed} == {
+        ("dolly", BLIND),
+        ("relation", "light dim"),
+        ("SSIM", "noise"),
+    }
+    assert f"- dolly t2v, {BLIND}: worst 1.00, AUC 0.50." in text
+    assert "- dolly, mirrored, by design: nothing in the prompt has a side" in text
+    assert f"| dolly | {BLIND} | 1.00, 1.00, 1.00, 1.00, 1.00 | flat |" in text
+    assert "- SSIM, noise: unavailable. it reads 17 frames" in text
+    assert "| FVD | the weights of FVD, KVD (I3D, Kinetics-400) are not on this machine" in text
+
+
+def test_summary_has_a_line_of_every_subject(card: Card) -> None:
+    lines = {line.split(" | ")[1]: line for line in summary(card).splitlines()[2:]}
+    assert set(lines) == {s.name for s in card.subjects}
+    assert f"| {BLIND} **0.50** [" in lines["dolly"]
+    assert "(*by design* mirrored)" in lines["dolly"]
+    assert f"**never** {BLIND}" in lines["dolly"]
+    # A made-up score of .9 under a dim light is below what is asked for.
+    assert "| 1.00 | **0.90** |" in lines["relation"]
+    assert "*unavailable*" in lines["FVD"]
+
+
+def test_summary_goes_between_the_comments(card: Card, tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text("before\n<!-- validity: make validate -->\nold\n<!-- /validity -->\nafter\n")
+    put_summary(page, card)
+    assert "old" not in page.read_text()
+    assert "| consistency_3d | dolly |" in page.read_text()
+    page.write_text("no comments")
+    with pytest.raises(ConfigError, match="validity"):
+        put_summary(page, card)
+
+
+def test_json_has_one_line_per_row_and_every_number(card: Card) -> None:
+    text = to_json(card)
+    told_of = json.loads(text)
+    assert [len(told_of[k]) for k in ("rows", "doses", "floors", "alarms")] == [
+        len(some) for some in (card.rows, card.doses, card.floors, card.alarms)
+    ]
+    assert sum(line.startswith("  {") for line in text.splitlines()) == sum(
+        len(v) for v in told_of.values() if isinstance(v, list)
+    )
+    assert told_of["command"] == COMMAND
+    dose = next(d for d in told_of["doses"] if (d["subject"], d["what"]) == ("relation", "swapped_sides"))
+    assert dose["means"] == pytest.approx([1, 0.7, 0.4, 0.1, 0])
+    assert dose["noticed"] == 0.25
+
+
+@pytest.fixture(scope="module")
+def page(card: Card, plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of that card."""
+    return write_validity(card, PROBES, plan, tmp_path_factory.mktemp("page"))
+
+
+def test_page_fetches_nothing_and_shows_every_curve(page: Path, card: Card) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert "default-src 'none'" in text
+    assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", text)
+    assert len(re.findall(r'<figure class="panel">', text)) == len(card.doses)
+    assert "did not &lt;dolly&gt; in" in text or "<dolly>" not in text
+    assert page.with_suffix(".md").is_file() and page.with_suffix(".json").is_file()
+
+
+def test_page_plays_the_truth_beside_the_violation(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    clips = json.loads(re.findall(r'<script type="application/json" id="clips">(.*?)</script>', text, re.DOTALL)[0])
+    # dolly's unnoticed violation has no clips here: the truth is all there is to play, and the page says so.
+    assert set(clips) == {"dolly-truth", "relation-truth", "relation-0.5", "relation-1"}
+    assert text.count("no clip") == 2
+    assert text.count("data:image/webp;base64,") == 3
+
+
+def test_curves_stay_inside_their_panels(card: Card) -> None:
+    from sora_eval.reporting.validity_page import make_page
+
+    shown = make_page(card)
+    for section in shown.sections:
+        for lane in section.lanes:
+            for panel in lane.panels:
+                numbers = [float(v) for v in re.findall(r"[\d.]+", f"{panel.line} {panel.band}")]
+                assert min(numbers) >= 0 and max(numbers) <= shown.width
+                assert all(shown.left <= x <= shown.right and shown.top <= y <= shown.floor for x, y in panel.dots)
+
+
+def test_a_dose_is_noticed_where_its_line_stands(card: Card) -> None:
+    from sora_eval.reporting.validity_page import make_page
+
+    found: dict[str, Dose] = {d.what: d for d in card.doses if d.subject == "dolly"}
+    lanes = [lane for s in make_page(card).sections for lane in s.lanes if lane.name == "dolly"]
+    panels = {p.name: p for p in lanes[0].panels}
+    assert panels[BLIND].bad and panels[BLIND].noticed_x is None
+    assert found["drift"].noticed == 0.25
+    assert panels["drift"].noticed_x == panels["drift"].dots[1][0]
+
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright (the dev extra) is not installed")
+CHROMIUM = shutil.which("chromium")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    """Chromium, once for this file."""
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield browser
+        browser.close()
+
+
+@needs_chromium
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+def test_page_fits_plays_and_stays_quiet(browser: sync_api.Browser, page: Path, width: int, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    opened, trouble = context.new_page(), []
+    opened.on("console", lambda message: trouble.append(message.text))
+    opened.on("pageerror", lambda error: trouble.append(str(error)))
+    opened.on("requestfailed", lambda asked: trouble.append(asked.url[:200]))
+    opened.goto(page.as_uri())
+    opened.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    assert opened.evaluate("document.documentElement.scrollWidth") <= opened.evaluate("window.innerWidth")
+    player = opened.locator(".player").last
+    player.scroll_into_view_if_needed()
+    player.get_by_role("slider").focus()
+    for _ in range(3):
+        opened.keyboard.press("ArrowRight")
+    times = player.evaluate("(p) => [...p.querySelectorAll('video')].map((v) => v.currentTime)")
+    assert times == pytest.approx([3.5 / 8] * 3, abs=1e-3)
+    assert opened.evaluate("[...document.images].every((i) => i.complete && i.naturalWidth > 0)")
+    assert trouble == []
+    context.close()
+
+
+@needs_chromium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_heat_map_text_has_enough_contrast(browser: sync_api.Browser, page: Path, scheme: str) -> None:
+    """WCAG AA: 4.5 between the text of every cell and its colour."""
+    context = browser.new_context(color_scheme=scheme)
+    opened = context.new_page()
+    opened.goto(page.as_uri())
+    ratios = opened.evaluate(
+        """() => {
+          // A canvas turns whatever form a colour has into its bytes.
+          const pen = Object.assign(document.createElement('canvas'), {width: 1, height: 1}).getContext('2d');
+          const light = (colour) => {
+            pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1);
+            const [r, g, b] = [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3).map((v) => v / 255)
+              .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+          };
+          const found = {};
+          for (const cell of document.querySelectorAll('.heat td[class]')) {
+            for (const text of cell.children) {
+              const [a, b] = [getComputedStyle(cell).backgroundColor, getComputedStyle(text).color].map(light);
+              found[`${cell.className} ${text.className}`] = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+            }
+          }
+          return found;
+        }"""
+    )
+    assert len(ratios) >= 3
+    assert min(ratios.values()) >= 4.5, ratios
+    context.close()
