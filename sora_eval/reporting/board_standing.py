@@ -35,11 +35,11 @@ class Standing:
 
     def rank(self, cell: Cell) -> tuple[int, int] | None:
         """Return the ranks that a cell's model may have there; None for references."""
-        return None if cell.mode else self.ranks.get((cell.suite, cell.probe), {}).get(cell.generator)
+        return self.ranks.get((cell.suite, cell.probe), {}).get(cell.generator)
 
     def difference(self, cell: Cell) -> Difference | None:
         """Return a cell's model minus `against`; None where there is nothing to compare."""
-        return None if cell.mode else self.differences.get((cell.generator, cell.suite, cell.probe))
+        return self.differences.get((cell.generator, cell.suite, cell.probe))
 
 
 def holds(difference: Difference) -> bool:
@@ -55,7 +55,8 @@ def stand(field: Field, sort: str = OVERALL, against: str = "") -> Standing:
     Raises:
         ConfigError: there is no such suite or model.
     """
-    summary = summarise(field.rows)
+    # Modes are for the report of each run: over a hundred runs they would be most of the work.
+    summary = summarise(field.rows, modes=False)
     if sort and sort not in summary.suites:
         raise unknown("suite", sort, summary.suites)
     labels = summary.of_kind("model")

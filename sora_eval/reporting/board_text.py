@@ -18,7 +18,7 @@ from sora_eval.reporting.text import escape, fence, pipe, score, unjudgeable
 from sora_eval.types import Measure
 
 COLUMNS = (
-    *("model", "kind", "level", "suite", "probe", "mode", "measure", "value", "low", "high", "higher_is_better"),
+    *("model", "kind", "level", "suite", "probe", "measure", "value", "low", "high", "higher_is_better"),
     *("n", "judged", "unjudgeable", "unjudgeable_share", "judged_mean", "chance", "rank_best", "rank_worst"),
     *("against", "difference", "difference_low", "difference_high", "p_value", "p_adjusted", "holds", "detectable"),
     *("clusters", "seeds", "protocol", "reason"),

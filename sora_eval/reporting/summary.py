@@ -150,15 +150,15 @@ class Summary:
         }
 
 
-def summarise(rows: Iterable[ScoreRow]) -> Summary:
-    """Return the means, intervals and counts of `rows`.
+def summarise(rows: Iterable[ScoreRow], modes: bool = True) -> Summary:
+    """Return the means, intervals and counts of `rows`; without `modes`, none below a probe.
 
     Mode and probe intervals resample clusters of cases; suite and overall intervals resample clusters within each probe
     and average as the score does.
     """
     rows = list(rows)
     by_generator = _group(rows, lambda r: r.generator)
-    columns = [_generator_cells(mine) for mine in by_generator.values()]
+    columns = [_generator_cells(mine, modes) for mine in by_generator.values()]
     columns.sort(key=lambda cells: (_rank(cells[0].kind), -cells[0].score, cells[0].generator))
     depth = {"overall": 0, "suite": 1, "probe": 2, "mode": 3}
     cells = sorted((c for column in columns for c in column), key=lambda c: depth[c.level])
@@ -185,7 +185,7 @@ def _group(rows: Iterable[ScoreRow], key: Callable[[ScoreRow], str]) -> dict[str
     return dict(sorted(groups.items()))
 
 
-def _generator_cells(rows: list[ScoreRow]) -> list[Cell]:
+def _generator_cells(rows: list[ScoreRow], modes: bool) -> list[Cell]:
     """Return every cell of one generator, the overall one first."""
     rng = np.random.default_rng(SEED)
     suites: list[tuple[Cell, Floats]] = []
@@ -195,7 +195,7 @@ def _generator_cells(rows: list[ScoreRow]) -> list[Cell]:
         for probe_rows in _group(suite_rows, lambda r: r.probe).values():
             probe = _cell(probe_rows)
             probes.append((probe, _replicates(probe_rows, rng)))
-            by_mode = _group(probe_rows, lambda r: r.mode)
+            by_mode = _group(probe_rows, lambda r: r.mode) if modes else {}
             lower += [probe, *(replace(_cell(by_mode[m]), mode=m) for m in MODES if m in by_mode)]
         suites.append(_average(probes, suite=probes[0][0].suite))
     overall, _ = _average(suites, suite="")
