@@ -15,7 +15,7 @@ from sora_eval.errors import ConfigError
 
 
 def validate(config: DictConfig) -> int:
-    """Write the card and return 1 where something is missed that is claimed to be noticed."""
+    """Write the card; return 1 where a probe misses what it must notice. What metrics miss is a finding, and no fault of the bench."""
     from sora_eval.reporting.validity import put_summary, write_validity
     from sora_eval.validity.card import gather, make_card
     from sora_eval.validity.fidelity import SETS, names
@@ -56,7 +56,8 @@ def validate(config: DictConfig) -> int:
         told = "unavailable" if row.auc is None else f"worst {row.worst:.2f}, AUC {row.auc:.2f}"
         print(f"missed: {row.subject} {row.mode} {row.what}: {told}")
     print(f"card: {page}")
-    return 1 if card.missed else 0
+    probed = {p.name for p in probes}
+    return 1 if any(r.subject in probed for r in card.missed) else 0
 
 
 def _keep_fuller(path: Path, names: list[str], count: int, clips: int, config: DictConfig) -> None:

@@ -66,7 +66,6 @@ def summary(card: Card) -> str:
     ]
     for subject in card.subjects:
         if subject.missing:
-            lines.append(f"| {subject.suite} | {subject.name} | | | *unavailable* | *unavailable* | |")
             continue
         mine = [r for r in card.rows if r.subject == subject.name]
         oracle, looks = ("", "")
@@ -74,6 +73,8 @@ def summary(card: Card) -> str:
             oracle, looks = _lowest(mine, "oracle", ORACLE_LEAST), _lowest(mine, "look", LOOK_LEAST)
         cells = (_hardest(mine, ("control",)), _hardest(mine, ("violation", "damage")), _from(card.doses, subject))
         lines.append(f"| {subject.suite} | {subject.name} | {oracle} | {looks} | {' | '.join(cells)} |")
+    if gone := [s.name for s in card.subjects if s.missing]:
+        lines += ["", f"Unavailable, for their weights are not on the machine that made this: {'; '.join(gone)}."]
     return "\n".join(lines)
 
 

@@ -32,7 +32,8 @@ def metrics_part(card: Card, subjects: Sequence[Subject]) -> Iterable[str]:
     yield _distances(card)
     yield (
         "Harmless looks: the mean of the truth minus that under a look, and whether a paired test calls them different. "
-        "A metric that does is not robust to it."
+        "A metric that does is not robust to it; lpips-world, SSIM and PSNR compare with the true clip, so that every other look is a "
+        "difference to them."
     )
     yield _looks(card, here)
     if rows := [[r.subject, r.what, "; ".join(r.reasons)] for r in card.rows if r.suite == FIDELITY and r.mean is None]:
