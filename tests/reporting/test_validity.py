@@ -242,6 +242,19 @@ def test_page_fits_plays_and_stays_quiet(browser: sync_api.Browser, page: Path, 
 
 
 @needs_chromium
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_axe_finds_nothing(browser: sync_api.Browser, page: Path, width: int, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe (the dev extra) is not installed")
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    opened = context.new_page()
+    opened.goto(page.as_uri())
+    opened.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    found = axe.Axe().run(opened).response["violations"]
+    assert [f"{v['id']}: {node['html'][:120]}" for v in found for node in v["nodes"]] == []
+    context.close()
+
+
+@needs_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_heat_map_text_has_enough_contrast(browser: sync_api.Browser, page: Path, scheme: str) -> None:
     """WCAG AA: 4.5 between the text of every cell and its colour."""
