@@ -27,7 +27,7 @@ usage: sora-eval COMMAND [ARGUMENTS]
   leaderboard the models of several runs in one table: Markdown, CSV and one HTML page
                sora-eval leaderboard runs/standard-small/*/*/0 --out reports/leaderboard
   export     send the scores of a run to W&B, MLflow or TensorBoard
-               sora-eval export runs/reference-4x-smoke-small-0 --to tensorboard
+               sora-eval export runs/smoke-small/reference/4x/0 --to tensorboard
   gate       stop a candidate that is worse than a baseline: exit code 1, JUnit XML and Markdown for CI
                sora-eval gate --baseline reports/baselines/NAME --candidate RUN
   baseline   keep a run's scores, without its clips, as a baseline for the gate; show one
