@@ -150,7 +150,8 @@ def report_table(per_mode: int = 14) -> str:
         seconds, busy, peak = _measured(code, [folder])
         size = (folder / "report.html").stat().st_size / 1e6
     rows = f"| {len(cases)} cases, {len(cases) * (1 + len(REFERENCES))} clips | {seconds:.1f} | {busy:.1f} | {peak:.2f} | {size:.1f} |"
-    return f"| report | seconds, from the start of Python | of a processor | peak memory, GiB | report.html, MB |\n|---|---:|---:|---:|---:|\n{rows}"
+    head = "| report | seconds, from the start of Python | of a processor | peak memory, GiB | report.html, MB |"
+    return f"{head}\n|---|---:|---:|---:|---:|\n{rows}"
 
 
 def _measured(code: str, arguments: Sequence[Path]) -> tuple[float, float, float]:

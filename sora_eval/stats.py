@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import ndtri
 
 from sora_eval.types import Floats
 
@@ -181,19 +181,22 @@ def spearman(x: ArrayLike, y: ArrayLike) -> float:
 
     Source: Spearman 1904.
     """
+    # Most commands need nothing of scipy.stats, which takes a second to import.
+    from scipy.stats import rankdata
+
     a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1 or a.size < 2 or np.isnan(a).any() or np.isnan(b).any():
         raise ValueError(f"need two lists of equal length >= 2 without NaN, got shapes {a.shape} and {b.shape}")
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         raise ValueError("a list whose values are all equal has no rank correlation")
-    return float(np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1])
+    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
 
 
 @lru_cache(maxsize=16)
 def _z(level: float) -> float:
     if not 0 < level < 1:
         raise ValueError(f"level must be in (0, 1), got {level}")
-    return float(stats.norm.ppf(0.5 + level / 2))
+    return float(ndtri(0.5 + level / 2))
 
 
 def _by_cluster(values: ArrayLike, clusters: Clusters) -> tuple[Floats, Floats]:
