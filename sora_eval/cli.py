@@ -34,8 +34,8 @@ usage: sora-eval COMMAND [ARGUMENTS]
                sora-eval baseline save RUN
   render     write clips of the simulated world with their truth to a folder, in parallel
                sora-eval render pass_behind count=8 out=clips
-  validate   show that every probe notices every control and violation
-               sora-eval validate suite=smoke
+  validate   the validity card: what every probe and metric notices, from which severity on
+               sora-eval validate
   encoders   show what the bundled encoders notice and what they can tell apart
                sora-eval encoders
   train      train the bundled reference generator, from rendering its clips to its weights

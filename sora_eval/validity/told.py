@@ -78,7 +78,7 @@ class Told:
 
     @property
     def good(self) -> bool:
-        """Whether the subject does what it must here. Weak faults need not be noticed.
+        """Whether the subject does what it must here.
 
         A probe judges single clips: it promises a score for the truth, and an AUC. A metric judges many at once: it must tell them better
         than by chance.
@@ -86,7 +86,7 @@ class Told:
         if self.kind in ("oracle", "look"):
             least = ORACLE_LEAST if self.kind == "oracle" else LOOK_LEAST
             return self.suite == FIDELITY or (self.worst is not None and self.worst >= least)
-        if self.kind == "held" or self.severity < 1 or self.look:
+        if self.kind == "held" or self.look:
             return True
         if self.suite == FIDELITY:
             return self.auc_low is not None and self.auc_low > CHANCE
@@ -185,11 +185,12 @@ class Alarm:
 
 
 def told(subject: Subject, trials: Iterable[Trial]) -> list[Told]:
-    """Return a row per mode, kind, name, severity and look of one subject's trials."""
+    """Return a row per mode, kind, name and look of one subject's trials; of faults the strongest."""
     by_look = _grouped(trials, lambda t: (t.mode, t.kind, t.what, t.severity, t.look))
     rows = []
     for (mode, kind, what, severity, look), some in by_look.items():
-        if kind in _FAULTS and severity == 0:
+        if kind in _FAULTS and severity < 1:
+            # Those are in the doses.
             continue
         # A violation through a look is told from the truth through the same look; some damages have a truth of their own families.
         truth = by_look.get((mode, "look", look, 0.0, "") if look else (mode, kind, what, 0.0, ""))
