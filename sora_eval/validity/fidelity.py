@@ -62,7 +62,6 @@ _LOOK_ONLY = "it sees how points move, not how they look"
 _STEADY = "a picture that stands still is the steadiest of all"
 _ALIKE = "every frame is damaged alike, and stays as like the next"
 _SAME_NEIGHBOURS = "frames have the same neighbours"
-_OF_STATES = "the first frame and the last are what they were"
 
 
 def _for(names: Sequence[str], why: str) -> dict[str, str]:
@@ -76,7 +75,7 @@ _STEADINESS = {
     **_for((OTHER, *_LAW), "what is shown is steady, and steadiness is all that is asked"),
 }
 _STATES = {
-    **_for(("shuffled", "mirrored", "held"), _OF_STATES),
+    "mirrored": "an event in a mirror is the same event",
     **_for((*_SPACE, *_LAW), "the event is shown, if badly"),
     OTHER: "another clip of the same event shows it as well",
 }
