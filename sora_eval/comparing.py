@@ -187,7 +187,7 @@ def student(p: float, freedom: int) -> float:
     return float(special.stdtrit(freedom, p))
 
 
-def spread(pairs: Pairs, weights: Floats) -> tuple[float, int]:
+def spread(pairs: Pairs, weights: Floats, doubt: bool = True) -> tuple[float, int]:
     """Return the standard error of the weighted mean difference of `pairs`, and its degrees of freedom.
 
     With r_c the sum over a cluster of weight times (difference - its probe's mean), a probe of m clusters adds
@@ -195,7 +195,7 @@ def spread(pairs: Pairs, weights: Floats) -> tuple[float, int]:
     mean. Where nothing varies the sample would claim certainty: such probes together add what makes their interval Wilson's at 0
     of their m clusters, times the reach of a score.
 
-    weights: [n], 0 for cases that don't belong to it.
+    weights: [n], 0 for cases that don't belong to it. doubt: whether to add this last part.
     """
     z = float(special.ndtri(0.5 + LEVEL / 2))
     chosen = np.flatnonzero(weights > 0)
@@ -214,7 +214,7 @@ def spread(pairs: Pairs, weights: Floats) -> tuple[float, int]:
             variance += m / (m - 1) * float(r @ r)
         else:
             still |= mine
-    if still.any():
+    if doubt and still.any():
         m = len(set(scene[still]))
         variance += (float(w[still] @ reach[still]) * wilson(0, m, LEVEL).high / z) ** 2
     return math.sqrt(variance), max(1, freedom)

@@ -23,6 +23,7 @@ from sora_eval.video import replacing
 
 TWINS = 2
 FLIPS = 1999
+REPETITIONS = 600
 
 
 @dataclass(frozen=True)
@@ -310,11 +311,13 @@ def main(args: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m sora_eval.gate_power", description="Simulate the gate.")
     parser.add_argument("--out", type=Path, help="the page to write; printed where there is none")
     parser.add_argument(
-        "--repetitions", type=int, default=1000, help="of each row of false alarms, 0.4 of it for the others (1000)"
+        "--repetitions", type=int, default=REPETITIONS, help="of each row of false alarms, 0.4 of it for the others"
     )
     found = parser.parse_args(args)
     n = found.repetitions
-    command = "python -m sora_eval.gate_power --out docs/gate_power.md" + (f" --repetitions {n}" if n != 1000 else "")
+    command = "python -m sora_eval.gate_power --out docs/gate_power.md" + (
+        f" --repetitions {n}" if n != REPETITIONS else ""
+    )
     m = max(20, 2 * n // 5)
     page = PAGE.format(
         command=command, n=n, m=m, false_alarms=false_alarms(n), power=power(m), sizes=sizes(max(20, n // 20))

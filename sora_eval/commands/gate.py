@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
 
 if TYPE_CHECKING:
-    from sora_eval.gate import Plan, Step
+    from sora_eval.gate import Outcome, Plan, Step
     from sora_eval.reporting.baseline import Scored
     from sora_eval.types import Case, ScoreRow
 
@@ -65,6 +65,7 @@ def _gate(args: Sequence[str]) -> int:
             outcome = gate.fixed(baseline.rows, candidate.rows, plan)
     if found.sequential and outcome.cases < len(baseline.rows):
         notes.append(f"the verdict was certain after {outcome.cases} of {len(baseline.rows)} cases")
+    folder = Path(found.out or found.candidate)
     command = shlex.join(["sora-eval", "gate", *args])
     told = Told(outcome, f"{baseline.name} ({found.baseline.name})", name, command, tuple(notes))
     print(table(outcome))
@@ -73,7 +74,7 @@ def _gate(args: Sequence[str]) -> int:
     for note in notes:
         print(f"note: {note}")
     print(sentence(outcome))
-    for path in write_gate(told, found.out or found.candidate):
+    for path in write_gate(told, folder):
         print(f"wrote {path}")
     return outcome.code
 
@@ -184,7 +185,7 @@ def _matched(baseline: Scored, candidate: Scored, shared: bool) -> tuple[Scored,
     return Scored(baseline.name, first), Scored(candidate.name, second), notes
 
 
-def _walked(baseline: Sequence[ScoreRow], candidate: Mapping[str, ScoreRow], plan: Plan) -> Any:
+def _walked(baseline: Sequence[ScoreRow], candidate: Mapping[str, ScoreRow], plan: Plan) -> Outcome:
     from sora_eval.gate import Sequential
 
     test = Sequential(baseline, plan)
@@ -194,7 +195,9 @@ def _walked(baseline: Sequence[ScoreRow], candidate: Mapping[str, ScoreRow], pla
     return test.outcome()
 
 
-def _generated(baseline: Scored, plan: Plan, overrides: Sequence[str], folder: Path, workers: int) -> tuple[str, Any]:
+def _generated(
+    baseline: Scored, plan: Plan, overrides: Sequence[str], folder: Path, workers: int
+) -> tuple[str, Outcome]:
     """Generate and score the baseline's cases scene by scene until the verdict is certain; return the name and the outcome."""
     from tqdm import tqdm
 

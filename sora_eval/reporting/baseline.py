@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,7 @@ def read_scored(folder: Path, generator: str | None = None) -> Scored:
 
 def save_baseline(scored: Scored, folder: Path) -> Path:
     """Write a generator's scores as a baseline and return the folder; from the same run, the same bytes."""
-    import pyarrow as pa
-
+    pa, _ = _arrow()
     run = scored.run
     told: Mapping[str, Any] = run.manifest
     versions = told.get("versions") or {}
@@ -85,16 +85,13 @@ def save_baseline(scored: Scored, folder: Path) -> Path:
 
 
 def _write(path: Path, table: Any) -> None:
-    import pyarrow.parquet as pq
-
+    _, pq = _arrow()
     with replacing(path) as part:
         pq.write_table(table, part, compression="zstd", compression_level=19)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    pa, pq = _arrow()
     if not path.exists():
         raise ConfigError(f"{path}: not found; {_AGAIN}")
     try:
@@ -102,7 +99,12 @@ def _read(path: Path) -> list[dict[str, Any]]:
         with path.open("rb") as file:
             return list(pq.read_table(file).to_pylist())
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cut off or no Parquet file; {_AGAIN} ({str(error).splitlines()[0]})") from error
+        raise ConfigError(f"{path}: cut off or no Parquet file; {_AGAIN} ({type(error).__name__})") from error
+
+
+def _arrow() -> tuple[Any, Any]:
+    """Return pyarrow and its Parquet module, which have no types, when they are needed."""
+    return import_module("pyarrow"), import_module("pyarrow.parquet")
 
 
 def _read_baseline(folder: Path) -> Run:

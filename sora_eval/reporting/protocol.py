@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from pathlib import Path
 
 from sora_eval.errors import ConfigError
@@ -94,9 +93,8 @@ def common(runs: Sequence[Run]) -> list[Run]:
             raise ConfigError(f"no part of these runs can be compared: {told[0]}; run them again with one version")
     if not runs:
         return []
-    same = reduce(lambda a, b: a & b, (p.cases.items() for p in protocols), dict(protocols[0].cases).items())
-    versions = reduce(lambda a, b: a & b, (p.probes.items() for p in protocols), dict(protocols[0].probes).items())
-    ids, probes = {case for case, _ in same}, {name for name, _ in versions}
+    ids = {case for case, _ in set.intersection(*(set(p.cases.items()) for p in protocols))}
+    probes = {name for name, _ in set.intersection(*(set(p.probes.items()) for p in protocols))}
     kept = [_restricted(run, ids, probes) for run in runs]
     if not kept[0].cases:
         why = differing(dict(zip(names, protocols, strict=True)))
