@@ -16,10 +16,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from sora_eval import naming, registry
 from sora_eval.errors import ConfigError, SoraEvalError
@@ -78,6 +81,8 @@ def sweep(args: Sequence[str]) -> int:
         if found is not None:
             raise found from error
         name, text = type(error).__name__, next((x for x in str(error).splitlines() if x.strip()), "")
+        if isinstance(error, HydraException | OmegaConfBaseException):
+            raise ConfigError(text) from error
         raise ConfigError(f"the launcher ended ({name}: {text}); the same command goes on where it stopped") from error
     failed = [o for o in outcomes if o.state == "failed"]
     pages, notes = compare([Path(o.folder) for o in outcomes if o.state in ("done", "nothing to do")], folder, command)
@@ -89,8 +94,6 @@ def sweep(args: Sequence[str]) -> int:
     for o in failed:
         where = f"; traceback in {Path(o.folder) / FAILED}" if o.folder and (Path(o.folder) / FAILED).exists() else ""
         print(f"failed: {o.folder or o.overrides}: {o.error}{where}", file=sys.stderr)
-    if failed:
-        print(f"{len(failed)} of {len(outcomes)} jobs failed; the same command tries them again", file=sys.stderr)
     return max(o.code for o in outcomes)
 
 
@@ -99,7 +102,9 @@ def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
     states = [o.state for o in outcomes]
     counted = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
     lines = [f"{'state':13} score    time    run", *(o.line for o in outcomes)]
-    return "\n".join(["", *lines, f"{len(outcomes)} jobs in {seconds:.0f} s: {counted}"])
+    jobs = "1 job" if len(outcomes) == 1 else f"{len(outcomes)} jobs"
+    again = "; the same command tries what failed again" if "failed" in states else ""
+    return "\n".join(["", *lines, f"{jobs} in {seconds:.0f} s: {counted}{again}"])
 
 
 def job(config: DictConfig, cwd: str) -> Outcome:
@@ -183,6 +188,7 @@ def _launch(args: Sequence[str]) -> tuple[list[Outcome], Path]:
 
     words = get_args_parser().parse_args([a for a in args if a not in ("-m", "--multirun")])
     ours = _with_presets(words.overrides)
+    _check_said(words.overrides)
     version.setbase("1.3")
     GlobalHydra.instance().clear()
     path = create_config_search_path("pkg://sora_eval.conf")
@@ -228,6 +234,20 @@ def _with_presets(overrides: Sequence[str]) -> list[str]:
             word = f"+launcher={name}"
         found.append(word)
     return found
+
+
+def _check_said(overrides: Sequence[str]) -> None:
+    """Refuse a named sweep of which a value is missing that only its user can say.
+
+    Raises:
+        ConfigError: it is missing.
+    """
+    said = {w.partition("=")[0].lstrip("+"): w.partition("=")[2] for w in overrides}
+    file = files("sora_eval.conf") / "sweep" / f"{said.get('sweep')}.yaml"
+    if file.is_file():
+        for key in sorted(OmegaConf.missing_keys(OmegaConf.create(file.read_text(encoding="utf-8")))):
+            if key not in said:
+                raise ConfigError(f"{key} is missing: say {key}=...")
 
 
 def _installed(package: str) -> bool:
