@@ -82,8 +82,14 @@ def _ranks(
 ) -> dict[tuple[str, str], dict[str, tuple[int, int]]]:
     if not rows:
         return {}
+    # Every level gets its own rows only: a hundred models times thirty levels are many rows to look through.
+    parts: dict[tuple[str, str], dict[str, list[ScoreRow]]] = {}
+    for model, some in rows.items():
+        for row in some:
+            for level in ((OVERALL, ""), (row.suite, ""), (row.suite, row.probe)):
+                parts.setdefault(level, {}).setdefault(model, []).append(row)
     every = [(OVERALL, "")] + [(s, p) for s in summary.suites for p in ("", *summary.probes(s))]
-    return {(s, p): rank_intervals(rows, s, p) for s, p in every}
+    return {level: rank_intervals(parts[level]) for level in every if level in parts}
 
 
 def _corrected(found: Mapping[str, Sequence[Difference]]) -> dict[tuple[str, str, str], Difference]:

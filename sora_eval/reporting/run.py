@@ -122,8 +122,8 @@ def _case(line: str) -> Case:
 @lru_cache(maxsize=1 << 14)
 def _score(line: str) -> ScoreRow:
     raw = _object(line)
-    wrong = sorted(_NAMES.symmetric_difference(raw))
-    if wrong:
+    if raw.keys() != _NAMES:
+        wrong = sorted(_NAMES.symmetric_difference(raw))
         raise ValueError(f"missing or unknown fields: {', '.join(wrong)}")
     for name in _TEXT:
         if not isinstance(raw[name], str):
