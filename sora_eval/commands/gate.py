@@ -65,7 +65,8 @@ def _gate(args: Sequence[str]) -> int:
             outcome = gate.fixed(baseline.rows, candidate.rows, plan)
     if found.sequential and outcome.cases < len(baseline.rows):
         notes.append(f"the verdict was certain after {outcome.cases} of {len(baseline.rows)} cases")
-    folder = Path(found.out or found.candidate)
+    folder: Path | None = found.out or found.candidate
+    assert folder is not None, "one of the two was said"
     command = shlex.join(["sora-eval", "gate", *args])
     told = Told(outcome, f"{baseline.name} ({found.baseline.name})", name, command, tuple(notes))
     print(table(outcome))
