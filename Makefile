@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CHECKPOINTS ?= base 4x
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint format bench card encoders validate tables clean
+.PHONY: help demo test lint format bench card encoders validate leaderboard baseline gate clean
 
 help:
 	@echo "make demo      install and run the main job: the four suites on the bundled generator, beside the oracle and a frozen picture"
@@ -14,7 +14,9 @@ help:
 	@echo "make bench     timings, as tables"
 	@echo "make card      measures and pictures of the bundled checkpoints, into docs/"
 	@echo "make encoders  what the bundled encoders notice, into reports/ and README"
-	@echo "make validate  the table of what every probe notices, into reports/"
+	@echo "make validate  the validity card, into reports/ and README"
+	@echo "make leaderboard, make baseline   of the bundled checkpoints, into reports/"
+	@echo "make gate      the default checkpoint against the committed baseline"
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -55,6 +57,23 @@ card: $(VENV)/installed
 
 validate: $(VENV)/installed
 	$(BIN)/sora-eval validate readme=README.md
+
+# Every reference once is enough: they are the same beside every checkpoint.
+GATED := suite=gate 'fidelity.metrics=[]' players=0
+REFERENCE := $(BIN)/sora-eval run generator=reference $(GATED)
+leaderboard: $(VENV)/installed
+	$(REFERENCE) generator.checkpoint=$(firstword $(CHECKPOINTS)) 'references=[oracle,frozen,mirrored]'
+	for c in $(wordlist 2,9,$(CHECKPOINTS)); do $(REFERENCE) generator.checkpoint=$$c 'references=[]' || exit 1; done
+	$(BIN)/sora-eval leaderboard runs/gate-small/reference/*/0 --out reports
+
+BASELINE := reports/baselines/reference-$(lastword $(CHECKPOINTS))-gate-small-0
+baseline: $(VENV)/installed
+	$(REFERENCE) 'references=[]' out=runs/baseline
+	$(BIN)/sora-eval baseline save runs/baseline
+
+gate: $(VENV)/installed
+	$(REFERENCE) 'references=[]' out=runs/gate
+	$(BIN)/sora-eval gate --baseline $(BASELINE) --candidate runs/gate
 
 encoders: $(VENV)/installed
 	$(BIN)/sora-eval encoders readme=README.md

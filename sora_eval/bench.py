@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sora_eval import fidelity_bench, registry
+from sora_eval import board_bench, fidelity_bench, registry
 from sora_eval.generator.reference import bench, model
 from sora_eval.generator.reference.bench import least
 from sora_eval.generator.reference.tasks import Sampler
@@ -67,6 +67,10 @@ def main() -> None:
     print(size_table())
     print("\n## One clip from case to score\n")
     print(probe_table())
+    print("\n## A leaderboard over 100 runs, the report of 1,050 cases\n")
+    print(board_bench.board_table())
+    print()
+    print(board_bench.report_table())
     print("\n## Frechet distance: time and relative error against 80-bit arithmetic\n")
     print(fidelity_bench.frechet_table())
     print("\n## Reading clips of 64 x 64 x 17 for fidelity\n")
