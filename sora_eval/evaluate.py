@@ -82,12 +82,12 @@ def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe
                 raise
             except Exception as error:
                 score = Score(None, f"{INTERNAL}{type(error).__name__}: {' '.join(str(error).split())}")
-        store.write_score(_score_path(store, generator, case, probe), score)
+        store.write_score(_score_path(store, generator, case, probe), score, *_artefacts(store, generator, case))
     return len(cases)
 
 
 def _scored(store: Store, generator: Generator, case: Case, probe: Probe) -> bool:
-    score = store.read_score(_score_path(store, generator, case, probe))
+    score = store.read_score(_score_path(store, generator, case, probe), *_artefacts(store, generator, case))
     return score is not None and not score.reason.startswith(INTERNAL)
 
 
@@ -103,13 +103,17 @@ def _tracks_path(store: Store, generator: Generator, case: Case) -> Path:
     return store.path("tracks", generator.name, case, digest([_video_key(generator, case), TRACKER_VERSION]), ".npz")
 
 
+def _artefacts(store: Store, generator: Generator, case: Case) -> tuple[Path, Path]:
+    return _video_path(store, generator, case), _tracks_path(store, generator, case)
+
+
 def _score_path(store: Store, generator: Generator, case: Case, probe: Probe) -> Path:
     key = digest([_video_key(generator, case), TRACKER_VERSION, probe.name, probe.version])
     return store.path("scores", generator.name, case, key, ".json")
 
 
 def _row(store: Store, generator: Generator, case: Case, probe: Probe) -> ScoreRow:
-    score = store.read_score(_score_path(store, generator, case, probe))
+    score = store.read_score(_score_path(store, generator, case, probe), *_artefacts(store, generator, case))
     assert score is not None
     return ScoreRow(
         case=case.id,

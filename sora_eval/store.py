@@ -71,26 +71,38 @@ class Store:
                 area=tracks.area.astype(np.float32),
                 box=tracks.box.astype(np.float32),
                 size=np.array(tracks.size),
-                fps=np.array(tracks.fps),
+                # A clip in memory may have a whole number here and a stored one has none: the same tracks, the same bytes.
+                fps=np.array(float(tracks.fps)),
             )
 
-    def read_score(self, path: Path) -> Score | None:
-        """Return a stored score, None when there is none in a readable form."""
+    def read_score(self, path: Path, *artefacts: Path) -> Score | None:
+        """Return a stored score, None when there is none in a readable form, or when what it was made of is no longer whole.
+
+        artefacts: the clip and the tracks; their sizes are compared, for reading every clip of a finished run would take minutes.
+        """
         if not path.exists():
             return None
         try:
             row = read_json(path)
+            sizes = row.get("bytes")
+            if sizes is not None and sizes != [_size(p) for p in artefacts]:
+                return None
             return Score(row["value"], row["reason"], row["components"])
         except (SoraEvalError, KeyError, TypeError, ValueError):
             return None
 
-    def write_score(self, path: Path, score: Score) -> None:
-        """Store a score."""
-        write_json(path, asdict(score))
+    def write_score(self, path: Path, score: Score, *artefacts: Path) -> None:
+        """Store a score, with the sizes of the files it was made of."""
+        write_json(path, {**asdict(score), "bytes": [_size(p) for p in artefacts]})
 
     def write_rows(self, rows: Iterable[ScoreRow]) -> None:
         """Write scores.jsonl."""
         write_lines(self.folder / "scores.jsonl", (asdict(r) for r in rows))
+
+
+def _size(path: Path) -> int:
+    """Return a file's bytes, 0 when there is none."""
+    return path.stat().st_size if path.is_file() else 0
 
 
 def remove_parts(folder: Path) -> None:

@@ -138,8 +138,10 @@ def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tupl
     from sora_eval.reporting.run import read_run
 
     groups: dict[str, list[Path]] = {}
+    shown = 0
     for run in dict.fromkeys(runs):
         config = read_run(run).manifest["config"]
+        shown = max(shown, int(config["players"]))
         groups.setdefault(naming.asked(config["suite"], config["profile"]), []).append(run)
     pages: list[tuple[str, Path]] = []
     notes: list[str] = []
@@ -147,7 +149,7 @@ def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tupl
         out = folder if len(groups) == 1 else folder / name
         for what, write in (("leaderboard", _leaderboard), ("curves", _curves), ("scores over compute", _scaling)):
             try:
-                page = write(some, out, command)
+                page = write(some, out, command, shown > 0)
             except (SoraEvalError, ValueError) as error:
                 notes.append(f"no {what} of {name}: {error}")
                 continue
@@ -156,24 +158,24 @@ def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tupl
     return pages, notes
 
 
-def _leaderboard(runs: Sequence[Path], out: Path, command: str) -> Path | None:
-    from sora_eval.reporting.leaderboard import write_leaderboard
+def _leaderboard(runs: Sequence[Path], out: Path, command: str, clips: bool) -> Path | None:
+    from sora_eval.reporting.leaderboard import MAX_CASES, write_leaderboard
 
-    return write_leaderboard(runs, out, command)
+    return write_leaderboard(runs, out, command, players=MAX_CASES if clips else 0)
 
 
-def _curves(runs: Sequence[Path], out: Path, command: str) -> Path | None:
+def _curves(runs: Sequence[Path], out: Path, command: str, clips: bool) -> Path | None:
     from sora_eval.reporting.sweep_page import write_curves
 
-    return write_curves(runs, out, command)
+    return write_curves(runs, out, command, clips)
 
 
-def _scaling(runs: Sequence[Path], out: Path, command: str) -> Path | None:
+def _scaling(runs: Sequence[Path], out: Path, command: str, clips: bool) -> Path | None:
     from sora_eval.reporting.scaling import points, write_scaling
 
     # Several seeds are several groups; the page of curves pools them.
     groups = points(runs)
-    return write_scaling(groups[0], out, command) if len(groups) == 1 else None
+    return write_scaling(groups[0], out, command) if clips and len(groups) == 1 else None
 
 
 def _launch(args: Sequence[str]) -> tuple[list[Outcome], Path]:
@@ -244,10 +246,10 @@ def _check_said(overrides: Sequence[str]) -> None:
     """
     said = {w.partition("=")[0].lstrip("+"): w.partition("=")[2] for w in overrides}
     file = files("sora_eval.conf") / "sweep" / f"{said.get('sweep')}.yaml"
-    if file.is_file():
-        for key in sorted(OmegaConf.missing_keys(OmegaConf.create(file.read_text(encoding="utf-8")))):
-            if key not in said:
-                raise ConfigError(f"{key} is missing: say {key}=...")
+    node = OmegaConf.create(file.read_text(encoding="utf-8") if file.is_file() else "")
+    for key in map(str, node):
+        if OmegaConf.is_missing(node, key) and key not in said:
+            raise ConfigError(f"{key} is missing: say {key}=...")
 
 
 def _installed(package: str) -> bool:

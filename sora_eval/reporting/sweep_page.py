@@ -85,10 +85,11 @@ class SweepPage:
         return f"No checkpoint is shown to be worse than the best one before it.{width}"
 
 
-def write_curves(runs: Sequence[Path], out: Path, command: str) -> Path | None:
+def write_curves(runs: Sequence[Path], out: Path, command: str, evidence: bool = True) -> Path | None:
     """Write curves.html and curves.md for the checkpoints among some runs; return the page, None when they are in no order.
 
-    runs: folders of finished runs, of several seeds too. Raises as `gather` does when they can't be compared.
+    runs: folders of finished runs, of several seeds too. evidence: whether the cases that lost most are shown with their clips.
+    Raises as `gather` does when they can't be compared.
     """
     field = gather(runs)
     line = in_line([m for m in field.models if len(m.rows) == field.cases])
@@ -96,14 +97,16 @@ def write_curves(runs: Sequence[Path], out: Path, command: str) -> Path | None:
         return None
     summary = summarise(field.rows)
     found = changes([c.entrant.rows for c in line.checkpoints])
-    page = make_page(field, line, summary, found, command)
+    page = make_page(field, line, summary, found, command, evidence)
     clips = {name: clip.base64 for name, clip in clips_of([c for e in page.evidence for c in e.comparisons]).items()}
     write_text(out / "curves.md", markdown(page))
     write_text(out / "curves.html", render("sweep.html.j2", page, clips))
     return out / "curves.html"
 
 
-def make_page(field: Field, line: Line, summary: Summary, found: Sequence[Change], command: str) -> SweepPage:
+def make_page(
+    field: Field, line: Line, summary: Summary, found: Sequence[Change], command: str, evidence: bool = True
+) -> SweepPage:
     """Return what the page shows. found: the changes between the checkpoints of `line`."""
     labels = [c.label for c in line.checkpoints]
     levels = [("overall", "", ""), *((s, s, "") for s in summary.suites)]
@@ -133,7 +136,7 @@ def make_page(field: Field, line: Line, summary: Summary, found: Sequence[Change
             _row(i, label, c.at, levels, summary, found)
             for i, (label, c) in enumerate(zip(labels, line.checkpoints, strict=True))
         ),
-        evidence=tuple(_evidence(findings, line, field)),
+        evidence=tuple(_evidence(findings, line, field)) if evidence else (),
         oracle=next(iter(summary.of_kind("oracle")), ""),
         controls=summary.of_kind("control"),
         smallest=_smallest(found),

@@ -1,0 +1,34 @@
+"""A sweep that is killed again and again ends with the scores of one that was not (tests/soak.py has the rest)."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def soak() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("soak", Path(__file__).with_name("soak.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_kill_9_at_random_moments_changes_no_byte(tmp_path: Path, soak: ModuleType) -> None:
+    # One process: starting more is what takes long. The soak has two.
+    words = [w.replace("workers=2", "workers=1") for w in soak.SWEEP]
+    seconds = soak.undisturbed(tmp_path / "whole", words)
+    soak.disturbed(tmp_path / "killed", 3, seconds, seed=1, words=words)
+    whole, killed = soak.scores(tmp_path / "whole"), soak.scores(tmp_path / "killed")
+    assert len(whole) == 2 and whole == killed
+    for data in killed.values():
+        rows = [json.loads(line) for line in data.decode().splitlines()]
+        cases = [(r["generator"], r["case"]) for r in rows]
+        # None lost, none twice: two generators, two probes, six cases.
+        assert len(cases) == len(set(cases)) == 2 * 2 * 6
+    assert not list((tmp_path / "killed").rglob(".*.part"))
