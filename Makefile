@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 CHECKPOINTS ?= base 4x
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint format bench card encoders validate leaderboard baseline gate clean
+.PHONY: help demo test soak lint format bench card encoders validate leaderboard baseline gate clean
 
 help:
 	@echo "make demo      install and run the main job: the four suites on the bundled generator, beside the oracle and a frozen picture"
 	@echo "make test      install and run the tests"
+	@echo "make soak      kill a sweep 50 times at random moments; its scores must be those of one that nobody disturbed"
 	@echo "make lint      ruff (format and lint) and mypy --strict"
 	@echo "make bench     timings, as tables"
 	@echo "make card      measures and pictures of the bundled checkpoints, into docs/"
@@ -33,6 +34,10 @@ browser:
 
 test: $(VENV)/installed browser
 	$(BIN)/python -m pytest -n 2
+
+soak: $(VENV)/installed
+	rm -rf build/soak
+	$(BIN)/python tests/soak.py 50 build/soak
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

@@ -37,7 +37,7 @@ class Generator(Protocol):
 
     name: unique within a run, file-name safe.
     kind: "model", "oracle", "control" or "violation".
-    A model may also have `compute`, the operations that its training took: the axis of a sweep's curve.
+    A model may also have `compute`, the operations that its training took, and `step`, how far it had come: the axis of a sweep's curves.
     """
 
     @property

@@ -71,9 +71,9 @@ def manifest(
 def _about(generator: Any, cases: Sequence[Case]) -> dict[str, Any]:
     fingerprint = digest([generator.fingerprint(c) for c in cases])
     found = {"name": generator.name, "kind": generator.kind, "fingerprint": fingerprint}
-    # What a checkpoint's training took, where it is known, is the axis of a sweep's curve.
-    compute = getattr(generator, "compute", None)
-    return found if compute is None else {**found, "compute": compute}
+    # What a checkpoint's training took, where it is known, is the axis of a sweep's curves.
+    told = {name: getattr(generator, name, None) for name in ("compute", "step")}
+    return {**found, **{name: value for name, value in told.items() if value is not None}}
 
 
 def _processor() -> str:

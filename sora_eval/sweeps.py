@@ -11,7 +11,7 @@ import shlex
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -138,24 +138,32 @@ def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tupl
     from sora_eval.reporting.run import read_run
 
     groups: dict[str, list[Path]] = {}
-    shown = 0
+    shown = False
     for run in dict.fromkeys(runs):
-        config = read_run(run).manifest["config"]
-        shown = max(shown, int(config["players"]))
-        groups.setdefault(naming.asked(config["suite"], config["profile"]), []).append(run)
+        manifest = read_run(run).manifest
+        shown |= manifest["config"].get("players") != 0
+        groups.setdefault(_asks(manifest), []).append(run)
     pages: list[tuple[str, Path]] = []
     notes: list[str] = []
     for name, some in groups.items():
         out = folder if len(groups) == 1 else folder / name
         for what, write in (("leaderboard", _leaderboard), ("curves", _curves), ("scores over compute", _scaling)):
             try:
-                page = write(some, out, command, shown > 0)
+                page = write(some, out, command, shown)
             except (SoraEvalError, ValueError) as error:
                 notes.append(f"no {what} of {name}: {error}")
                 continue
             if page is not None:
                 pages.append((what, page))
     return pages, notes
+
+
+def _asks(manifest: Mapping[str, Any]) -> str:
+    """Return a name for what a run asks; runs of one name may stand in one table, if their protocols agree."""
+    suite, profile = (manifest["config"].get(k) for k in ("suite", "profile"))
+    if isinstance(suite, Mapping) and isinstance(profile, Mapping):
+        return naming.asked(suite, profile)
+    return f"{manifest.get('suite')}-{manifest.get('profile')}"
 
 
 def _leaderboard(runs: Sequence[Path], out: Path, command: str, clips: bool) -> Path | None:

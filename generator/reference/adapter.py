@@ -64,6 +64,12 @@ class Reference:
         """Operations that its training took."""
         return _loaded(self.checkpoint).compute
 
+    @property
+    def step(self) -> int | None:
+        """The step of its training, None where its file doesn't say."""
+        found = _loaded(self.checkpoint).about.get("steps")
+        return found if isinstance(found, int) else None
+
     def fingerprint(self, case: Case) -> str:
         """Return the weights' hash and the options."""
         found = _loaded(self.checkpoint)

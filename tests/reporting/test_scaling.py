@@ -12,6 +12,12 @@ from sora_eval.store import write_json
 from sora_eval.types import Measure
 
 
+def ended(runs: list[Path], out: Path) -> dict[str, Path]:
+    pages, notes = sweeps.compare(runs, out, "sora-eval run -m")
+    assert notes == []
+    return dict(pages)
+
+
 def test_a_sweep_over_checkpoints_ends_with_a_curve(tmp_path: Path, checkpoint_run: Callable[..., Path]) -> None:
     runs = [
         checkpoint_run(tmp_path / name, name, c, k) for k, (name, c) in enumerate({"big": 4e15, "small": 1e14}.items())
@@ -21,9 +27,9 @@ def test_a_sweep_over_checkpoints_ends_with_a_curve(tmp_path: Path, checkpoint_r
         exact = Measure("world-FVD", 0.0, 0.0, 0.0, (8, 8), "p", False)
         write_measures(run, {"": {run.name: [measure], "oracle": [exact]}})
     assert [p.frechet.value for p in points(runs)[0]] == [6.0, 1.5]
-    (page,) = sweeps.curves(runs, "sora-eval run -m")
+    page = ended(runs, tmp_path / "sweep")["scores over compute"]
     assert "| world-FVD | lower | 6 [5.5, 6.5] | 1.5 [1, 2] | 0 [0, 0] |" in page.read_text()
-    assert page == tmp_path / "scaling-all-quick-0" / "scaling.md"
+    assert page == tmp_path / "sweep" / "scaling.md"
     text = page.read_text()
     head = next(line for line in text.splitlines() if line.startswith("| suite"))
     assert head.index("small") < head.index("big") < head.index("oracle")
@@ -42,22 +48,12 @@ def test_no_curve_without_compute_or_over_other_cases(tmp_path: Path, checkpoint
     manifest["hashes"]["cases"] = "of another seed"
     write_json(other / "manifest.json", manifest)
     assert points([*runs, other]) == []
-    assert list(sweeps.curves(runs[:1], "one run")) == []
+    assert "scores over compute" not in ended(runs[:1], tmp_path / "sweep")
 
 
 def test_a_clip_that_is_gone_is_no_error(tmp_path: Path, checkpoint_run: Callable[..., Path]) -> None:
     runs = [checkpoint_run(tmp_path / name, name, c) for name, c in (("a", 1e14), ("b", 2e14))]
     for video in tmp_path.glob("b/videos/**/*.mkv"):
         video.unlink()
-    assert len(list(sweeps.curves(runs, "sora-eval run -m"))) == 1
-
-
-def test_a_folder_is_called_after_its_checkpoint(tmp_path: Path) -> None:
-    a, b = tmp_path / "a" / "last.safetensors", tmp_path / "b" / "last.safetensors"
-    for path in (a, b):
-        path.parent.mkdir()
-        path.write_bytes(str(path).encode())
-    names = [sweeps.slug("reference", {"checkpoint": str(p)}) for p in (a, b, "32x", "gone/x y")]
-    assert names[0].startswith("reference-last-") and names[0] != names[1]
-    assert names[2:] == ["reference-32x", "reference-gone_x_y"]
-    assert sweeps.slug("oracle", {"_target_": "x"}) == "oracle"
+    assert len(points(runs)[0]) == 2
+    assert set(ended(runs, tmp_path / "sweep")) == {"leaderboard", "curves", "scores over compute"}
