@@ -63,21 +63,19 @@ card: $(VENV)/installed
 validate: $(VENV)/installed
 	$(BIN)/sora-eval validate readme=README.md
 
-# Every reference once is enough: they are the same beside every checkpoint.
-GATED := suite=gate 'fidelity.metrics=[]' players=0
-REFERENCE := $(BIN)/sora-eval run generator=reference $(GATED)
 leaderboard: $(VENV)/installed
-	$(REFERENCE) generator.checkpoint=$(firstword $(CHECKPOINTS)) 'references=[oracle,frozen,mirrored]'
-	for c in $(wordlist 2,9,$(CHECKPOINTS)); do $(REFERENCE) generator.checkpoint=$$c 'references=[]' || exit 1; done
-	$(BIN)/sora-eval leaderboard runs/gate-small/reference/*/0 --out reports
+	$(BIN)/sora-eval run +sweep=scaling suite=smoke
+	$(BIN)/sora-eval leaderboard runs/smoke-small/reference/*/0 --out reports
 
-BASELINE := reports/baselines/reference-$(lastword $(CHECKPOINTS))-gate-small-0
+# What the bundled checkpoint can do at all, with a first frame given: where it scores 0, nothing can fall.
+GATED := suite=gate 'suite.modes=[i2v]' 'suite.suites=[object_permanence,physics]' 'references=[]' 'fidelity.metrics=[]' players=0
+BASELINE := reports/baselines/reference-$(lastword $(CHECKPOINTS))
 baseline: $(VENV)/installed
-	$(REFERENCE) 'references=[]' out=runs/baseline
-	$(BIN)/sora-eval baseline save runs/baseline
+	$(BIN)/sora-eval run generator=reference $(GATED) out=runs/baseline
+	$(BIN)/sora-eval baseline save runs/baseline --out $(BASELINE)
 
 gate: $(VENV)/installed
-	$(REFERENCE) 'references=[]' out=runs/gate
+	$(BIN)/sora-eval run generator=reference $(GATED) out=runs/gate
 	$(BIN)/sora-eval gate --baseline $(BASELINE) --candidate runs/gate
 
 encoders: $(VENV)/installed
