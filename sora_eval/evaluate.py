@@ -40,11 +40,13 @@ def evaluate(
     total = sum(len(left) for _, left in missing)
     # Nothing is printed for a run that is finished, and a bar only where somebody may wait.
     with tqdm(total=total, unit="clip", disable=not (progress and total), smoothing=0.1) as bar:
-        shared = [(g, left) for g, left in missing if g.capabilities.processes and workers > 1 and len(left) > _CHUNK]
+        # A few clips are made sooner than processes are started.
+        spread = workers > 1 and sum(len(left) for g, left in missing if g.capabilities.processes) > _CHUNK
+        shared = [(g, left) for g, left in missing if spread and g.capabilities.processes]
         with pool(workers) as executor:
             jobs = []
             for g, left in shared:
-                for chunk in _chunks(left):
+                for chunk in _chunks(left, workers):
                     jobs.append(executor.submit(work, g, chunk, {c.probe: probes[c.probe] for c in chunk}, folder))
             for job in as_completed(jobs):
                 bar.update(job.result())
@@ -135,6 +137,13 @@ def _row(store: Store, generator: Generator, case: Case, probe: Probe) -> ScoreR
     )
 
 
-def _chunks(cases: Sequence[Case]) -> Iterator[Sequence[Case]]:
-    for i in range(0, len(cases), _CHUNK):
-        yield cases[i : i + _CHUNK]
+def _chunks(cases: Sequence[Case], workers: int = 1) -> Iterator[Sequence[Case]]:
+    """Yield cases in chunks that shrink towards the end, so that no process has long to go when the others are done.
+
+    Source: Polychronopoulos and Kuck 1987, "Guided self-scheduling".
+    """
+    i = 0
+    while i < len(cases):
+        size = _CHUNK if workers == 1 else max(1, min(_CHUNK, (len(cases) - i) // (2 * workers)))
+        yield cases[i : i + size]
+        i += size

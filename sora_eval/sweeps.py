@@ -167,7 +167,8 @@ def _asks(manifest: Mapping[str, Any]) -> str:
 
 
 def _leaderboard(runs: Sequence[Path], out: Path, command: str, clips: bool) -> Path | None:
-    from sora_eval.reporting.leaderboard import MAX_CASES, write_leaderboard
+    from sora_eval.reporting.board_players import MAX_CASES
+    from sora_eval.reporting.leaderboard import write_leaderboard
 
     return write_leaderboard(runs, out, command, players=MAX_CASES if clips else 0)
 

@@ -55,18 +55,19 @@ def undisturbed(folder: Path, words: Sequence[str] = SWEEP) -> float:
 def disturbed(folder: Path, kills: int, seconds: float, seed: int, words: Sequence[str] = SWEEP) -> list[float]:
     """Kill the sweep `kills` times at moments drawn from its whole duration, and then let it end; return the moments.
 
-    A sweep that ends before its moment has nothing left to be killed in: its folder is emptied of one file of each kind, so that the
-    next one has something to do again, down to a run's last page.
+    A sweep that ends before its moment was not killed and does not count. There is nothing left in its folder to be killed at, so half
+    of its files are lost at random, and the next one has something to do again, down to a run's last page.
     """
     rng = random.Random(seed)
-    # The start-up takes the longest and has little to break; half of the moments lie after it.
-    moments = [rng.uniform(0.2, 1.0) * seconds for _ in range(kills)]
-    for moment in moments:
+    moments: list[float] = []
+    while len(moments) < kills:
+        moment = rng.uniform(0.1, 1.0) * seconds
         process = start(folder, words)
         try:
             process.wait(timeout=moment)
         except subprocess.TimeoutExpired:
             end(process)
+            moments.append(moment)
             continue
         lose(folder, rng)
     undisturbed(folder, words)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from sora_eval import __version__, shards
 from sora_eval.app import _generator, _names, _out, _plain, _whole, chosen_cases, chosen_probes
@@ -125,9 +125,8 @@ def processes_here() -> int:
 
 
 def _in_sweep() -> bool:
-    return (
-        HydraConfig.initialized() and HydraConfig.get().job.get("num") is not None and "launcher" in HydraConfig.get()
-    )
+    # A plain run has no number.
+    return HydraConfig.initialized() and OmegaConf.select(HydraConfig.instance().cfg, "hydra.job.num") is not None
 
 
 def _share(launcher: Any, cores: int) -> int:

@@ -125,8 +125,8 @@ def curve(
         cell = summary.get(point.label, suite, probe)
         if cell is None:
             continue
-        heights = (_down(axis, v) for v in (cell.score, cell.low, cell.high))
-        dots.append(Dot(point.label, cell.score, cell.low, cell.high, line.x(point.at), *heights, marks.get(i)))
+        y, low, high = (_down(axis, v) for v in (cell.score, cell.low, cell.high))
+        dots.append(Dot(point.label, cell.score, cell.low, cell.high, line.x(point.at), y, low, high, marks.get(i)))
     ceiling, floor = summary.ceiling(suite, probe), summary.floor(suite, probe)
     return Curve(
         name,
@@ -147,7 +147,7 @@ def _down(axis: Axis, value: float) -> float:
 def _told(model: Entrant) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Return what a model's first manifest says: of the generator, and of its configuration."""
     manifest = next(iter(model.runs.values())).manifest
-    about = next((g for g in manifest.get("generators", ()) if g.get("name") == model.name), {})
+    about: Mapping[str, Any] = next((g for g in manifest.get("generators", ()) if g.get("name") == model.name), {})
     config = manifest.get("config", {})
     return about, config.get("generator", {}) if isinstance(config, Mapping) else {}
 
