@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sora_eval import board_bench, fidelity_bench, registry
+from sora_eval import board_bench, fidelity_bench, registry, run_bench
 from sora_eval.generator.reference import bench, model
 from sora_eval.generator.reference.bench import least
 from sora_eval.generator.reference.tasks import Sampler
@@ -67,6 +67,10 @@ def main() -> None:
     print(size_table())
     print("\n## One clip from case to score\n")
     print(probe_table())
+    print("\n## A run: each stage per clip, and two processes against one\n")
+    print(run_bench.stage_table())
+    print()
+    print(run_bench.speed_up_table())
     print("\n## A leaderboard over 100 runs, the report of 1,050 cases\n")
     print(board_bench.board_table())
     print()
