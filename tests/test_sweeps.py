@@ -306,3 +306,34 @@ def test_a_pattern_may_be_a_list(tmp_path: Path) -> None:
     assert found([f"{tmp_path}/b*", f"{tmp_path}/*"]) == ["b-1", "a-2", "a-10"]
     with pytest.raises(ConfigError, match=r"no file matches '.*/c\*'"):
         naming.matching([f"{tmp_path}/c*"])
+
+
+@pytest.mark.parametrize(
+    ("launcher", "cores", "share"),
+    [
+        ({}, 8, 8),
+        ({"n_jobs": -1}, 8, 1),
+        ({"n_jobs": 2}, 8, 4),
+        ({"n_jobs": 16}, 8, 1),
+        ({"cpus_per_task": 4}, 8, 4),
+        ({"ray": {"init": {}, "remote": {"num_cpus": 2}}}, 8, 2),
+        ({"ray": {"init": {}, "remote": {}}}, 8, 1),
+    ],
+)
+def test_a_job_has_its_share_of_the_cores(launcher: dict[str, object], cores: int, share: int) -> None:
+    from omegaconf import OmegaConf
+
+    from sora_eval.commands.run import _share
+
+    assert _share(OmegaConf.create(launcher), cores) == share
+
+
+def test_a_job_of_a_named_sweep_tells_the_command_that_runs_it_alone(tmp_path: Path) -> None:
+    assert main(["run", "+sweep=seeds", "hydra.sweeper.params.seed='3,4'", *TINY, "suite.count=1"]) == 0
+    place = RUNS / "oracle" / "default" / "3"
+    command = json.loads((place / "manifest.json").read_text())["command"]
+    assert command.startswith("sora-eval run ") and "sweep" not in command and "seed=3" in command
+    before = (place / "manifest.json").read_bytes()
+    # It does: there is nothing left to do.
+    assert main([w.strip("'") for w in command.split()[1:]]) == 0
+    assert (place / "manifest.json").read_bytes() == before

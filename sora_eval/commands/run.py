@@ -125,8 +125,9 @@ def processes_here() -> int:
 
 
 def _in_sweep() -> bool:
+    cfg: Any = HydraConfig.instance().cfg
     # A plain run has no number.
-    return HydraConfig.initialized() and OmegaConf.select(HydraConfig.instance().cfg, "hydra.job.num") is not None
+    return cfg is not None and OmegaConf.select(cfg, "hydra.job.num") is not None
 
 
 def _share(launcher: Any, cores: int) -> int:
