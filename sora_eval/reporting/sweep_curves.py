@@ -36,10 +36,11 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of checkpoints, in order. axis: what `at` counts; log: whether it is drawn on a logarithmic scale."""
+    """A row of checkpoints, in order. axis, unit: what `at` counts, long and short; log: whether it is drawn on a logarithmic scale."""
 
     checkpoints: tuple[Checkpoint, ...]
     axis: str
+    unit: str
     log: bool
 
     def x(self, at: float) -> float:
@@ -67,7 +68,8 @@ class Dot:
 
 @dataclass(frozen=True)
 class Curve:
-    """Scores of one probe, suite or overall. ceiling, floor: of oracle and best control, in per cent; None where there is none.
+    """Scores of one probe, suite or overall. one, zero, ceiling, floor: heights of 1, 0, the oracle
+    and the best control, in per cent; None where there is none.
 
     first: the first checkpoint that regressed, None when none did.
     """
@@ -75,6 +77,7 @@ class Curve:
     name: str
     level: str
     dots: tuple[Dot, ...]
+    one: float
     zero: float
     ceiling: float | None
     floor: float | None
@@ -88,20 +91,23 @@ def in_line(models: Sequence[Entrant]) -> Line | None:
     """
     if len(models) < 2:
         return None
-    for axis, read, log in (
-        ("training compute (operations, log scale)", _compute, True),
-        ("training step", _step, False),
+    for axis, unit, read, log in (
+        ("training compute (log scale)", "operations", _compute, True),
+        ("training step", "step", _step, False),
     ):
         told = [read(m) for m in models]
         found = [v for v in told if v is not None]
         if len(found) == len(models) and len(set(found)) == len(found) and (not log or min(found) > 0):
             places = [Checkpoint(m, v) for m, v in zip(models, found, strict=True)]
-            return Line(tuple(sorted(places, key=lambda c: c.at)), axis, log)
+            return Line(tuple(sorted(places, key=lambda c: c.at)), axis, unit, log)
     paths = [_path(m) for m in models]
     if all(paths) and len(set(paths)) == len(paths) and len({str(Path(p).parent) for p in paths}) == 1:
         ordered = sorted(zip(paths, models, strict=True), key=lambda item: natural(item[0]))
         return Line(
-            tuple(Checkpoint(m, float(i + 1)) for i, (_, m) in enumerate(ordered)), "checkpoint, by name", False
+            tuple(Checkpoint(m, float(i + 1)) for i, (_, m) in enumerate(ordered)),
+            "checkpoint, by name",
+            "place",
+            False,
         )
     return None
 
@@ -132,6 +138,7 @@ def curve(
         name,
         "probe" if probe else "suite" if suite else "overall",
         tuple(dots),
+        _down(axis, 1.0),
         _down(axis, 0.0),
         _down(axis, ceiling.score) if ceiling else None,
         _down(axis, floor.score) if floor else None,

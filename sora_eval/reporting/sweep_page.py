@@ -63,6 +63,7 @@ class SweepPage:
     facts: tuple[tuple[str, str], ...]
     findings: tuple[Finding, ...]
     axis: str
+    unit: str
     ends: tuple[str, str]
     curves: tuple[Curve, ...]
     probes: tuple[tuple[str, tuple[Curve, ...]], ...]
@@ -126,6 +127,7 @@ def make_page(
         facts=_facts(line, field),
         findings=findings,
         axis=line.axis,
+        unit=line.unit,
         ends=(labels[0], labels[-1]),
         curves=tuple(drawn),
         probes=tuple(
@@ -153,7 +155,7 @@ def markdown(page: SweepPage) -> str:
         table.append(
             [label, f"{at:.4g}", *(f"{score(cell)}{mark}" for (cell, _), mark in zip(cells, marks, strict=True))]
         )
-    lines.append(pipe(["checkpoint", page.axis, *page.heads], table))
+    lines.append(pipe(["checkpoint", page.unit, *page.heads], table))
     lines.append(
         "▼: worse than the best checkpoint before it, paired by case, clustered by scene, Holm over all pairs."
     )
@@ -226,7 +228,7 @@ def _lead(line: Line, field: Field) -> str:
 
 def _facts(line: Line, field: Field) -> tuple[tuple[str, str], ...]:
     places = [
-        (c.label, f"{line.axis}: {c.at:.6g}; {', '.join(str(r.folder) for r in c.entrant.runs.values())}")
+        (c.label, f"{line.unit} {c.at:.6g}; {', '.join(str(r.folder) for r in c.entrant.runs.values())}")
         for c in line.checkpoints
     ]
     return (*places, *((k, v) for k, v in field.protocol.facts.items()))
