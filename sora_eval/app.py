@@ -38,7 +38,7 @@ def launch(name: str, args: list[str]) -> int:
         if not any(a.startswith(_OWN_CONFIG) for a in args):
             _check_words(name, [a for a in args if "=" in a and not a.startswith("-")])
         return sweeps.sweep(args) if sweep else _hydra_main(name, args)
-    return _COMMANDS[name](_compose(name, args))
+    return _COMMANDS[name](composed(name, args))
 
 
 def _hydra_main(name: str, args: list[str]) -> int:
@@ -60,7 +60,12 @@ def _hydra_main(name: str, args: list[str]) -> int:
     return max(codes, default=0)
 
 
-def _compose(name: str, overrides: list[str]) -> DictConfig:
+def composed(name: str, overrides: list[str]) -> DictConfig:
+    """Return the configuration `conf/NAME.yaml` with overrides, complete.
+
+    Raises:
+        ConfigError: an override can't be understood, or a value is missing.
+    """
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module("sora_eval.conf", version_base="1.3", job_name=name):
@@ -122,8 +127,8 @@ def chosen_probes(config: DictConfig) -> dict[str, Probe]:
         ConfigError: a name is unknown, or nothing is left.
     """
     known = registry.probe_names()
-    suites = _names(config, "suite.suites", "left_right") if config.suite.suites is not None else []
-    names = _names(config, "suite.probes", "relation") if config.suite.probes is not None else []
+    suites = names_of(config, "suite.suites", "left_right") if config.suite.suites is not None else []
+    names = names_of(config, "suite.probes", "relation") if config.suite.probes is not None else []
     for suite in suites:
         if suite not in {s for s, _ in known.values()}:
             raise unknown("suite", suite, {s for s, _ in known.values()})
@@ -136,7 +141,7 @@ def chosen_probes(config: DictConfig) -> dict[str, Probe]:
 def chosen_cases(config: DictConfig, probes: Mapping[str, Probe]) -> list[Case]:
     """Return the cases of a run: every probe, every mode that it supports, `count` each."""
     profile, modes = chosen_profile(config), chosen_modes(config)
-    count, seed = _whole(config, "suite.count", 1), _whole(config, "seed", 0)
+    count, seed = whole(config, "suite.count", 1), whole(config, "seed", 0)
     found = [c for p in probes.values() for m in modes if m in p.modes for c in p.cases(count, profile, m, seed)]
     if not found:
         raise ConfigError(f"no chosen probe has a mode of suite.modes={modes}")
@@ -145,7 +150,7 @@ def chosen_cases(config: DictConfig, probes: Mapping[str, Probe]) -> list[Case]:
 
 def chosen_modes(config: DictConfig) -> list[Mode]:
     """Return the modes of a suite, in the order of `MODES`."""
-    names = _names(config, "suite.modes", "t2v")
+    names = names_of(config, "suite.modes", "t2v")
     for mode in names:
         if mode not in MODES:
             raise unknown("mode", mode, MODES)
@@ -163,7 +168,12 @@ def chosen_profile(config: DictConfig) -> Profile:
         raise ConfigError(f"profile: {error}") from error
 
 
-def _whole(config: DictConfig, key: str, least: int, most: int | None = None) -> int:
+def whole(config: DictConfig, key: str, least: int, most: int | None = None) -> int:
+    """Return a whole number of a configuration.
+
+    Raises:
+        ConfigError: it is none, below `least` or above `most`.
+    """
     value = OmegaConf.select(config, key)
     if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
         span = f"of at least {least}" if most is None else f"from {least} to {most}"
@@ -171,18 +181,24 @@ def _whole(config: DictConfig, key: str, least: int, most: int | None = None) ->
     return value
 
 
-def _workers(config: DictConfig) -> int:
-    return (os.cpu_count() or 1) if config.workers is None else _whole(config, "workers", 1)
+def workers_of(config: DictConfig) -> int:
+    """Return how many processes a command may use: `workers`, else one per core."""
+    return (os.cpu_count() or 1) if config.workers is None else whole(config, "workers", 1)
 
 
-def _names(config: DictConfig, key: str, example: str) -> list[str]:
+def names_of(config: DictConfig, key: str, example: str) -> list[str]:
+    """Return a list of names of a configuration, each once. example: one of them, for the error.
+
+    Raises:
+        ConfigError: it is no such list.
+    """
     value = OmegaConf.select(config, key)
     if not isinstance(value, ListConfig) or not all(isinstance(name, str) for name in value):
         raise ConfigError(f"{key} must be a list of names, write {key}=[{example}], got {value}")
     return list(dict.fromkeys(value))
 
 
-def _out(config: DictConfig) -> Path:
+def out_folder(config: DictConfig) -> Path:
     """Return the folder to write to, made and writable: nobody wants to learn at the end that it isn't."""
     if config.out is None or not str(config.out).strip():
         raise ConfigError("out is empty: name a folder with out=...")
@@ -202,13 +218,18 @@ def _run(config: DictConfig) -> int:
     return run(config)
 
 
-def _generator(config: DictConfig, cases: list[Case]) -> Any:
+def generator_of(config: DictConfig, cases: list[Case]) -> Any:
+    """Return the generator that a configuration describes, for these cases.
+
+    Raises:
+        ConfigError: it can't be had, or its name is no file name or a reference's.
+    """
     from sora_eval.generator.folder import Folder
     from sora_eval.generator.simulator import CONTROLS, OTHER
 
     more: dict[str, Any] = {}
     if config.generator.get("_target_") == f"{Folder.__module__}.{Folder.__name__}":
-        count = _whole(config, "suite.count", 1)
+        count = whole(config, "suite.count", 1)
         every = [(suite, name, mode) for name, (suite, _) in registry.probe_names().items() for mode in MODES]
         ids = [f"{suite}.{name}.{mode}.{i:04d}" for suite, name, mode in every for i in range(count)]
         more = {"cases": ids, "asked": cases}
@@ -220,7 +241,8 @@ def _generator(config: DictConfig, cases: list[Case]) -> Any:
     return made
 
 
-def _plain(config: DictConfig) -> dict[Any, Any]:
+def values_of(config: DictConfig) -> dict[Any, Any]:
+    """Return a configuration as plain values."""
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     return plain
@@ -231,7 +253,7 @@ def _cases(config: DictConfig) -> int:
     from sora_eval.world import conditioning
 
     cases = chosen_cases(config, chosen_probes(config))
-    folder = export_cases(cases, _out(config), conditioning, progress=True)
+    folder = export_cases(cases, out_folder(config), conditioning, progress=True)
     print(f"{len(cases)} cases are in {folder}; README.txt there says how to go on")
     return 0
 
@@ -246,9 +268,9 @@ def _generate(config: DictConfig) -> int:
     from sora_eval.video import replacing, write_h264
 
     cases = chosen_cases(config, chosen_probes(config))
-    crf = _whole(config, "crf", 0, 51)
-    model = _generator(config, cases)
-    folder = _out(config)
+    crf = whole(config, "crf", 0, 51)
+    model = generator_of(config, cases)
+    folder = out_folder(config)
     made_by = folder / "generate.json"
     if not made_by.exists() and any(folder.glob("videos/*")):
         raise ConfigError(f"{folder / 'videos'} holds clips that sora-eval generate didn't make: name another folder")
@@ -285,10 +307,10 @@ def _generate(config: DictConfig) -> int:
 def _render(config: DictConfig) -> int:
     from sora_eval.rendering import check_names, render_set
 
-    profile, workers = chosen_profile(config), _workers(config)
-    count, seed = _whole(config, "count", 1), _whole(config, "seed", 0)
+    profile, workers = chosen_profile(config), workers_of(config)
+    count, seed = whole(config, "count", 1), whole(config, "seed", 0)
     check_names(str(config.family), str(config.truth))
-    written = render_set(config.family, count, profile, _out(config), seed, config.truth, workers)
+    written = render_set(config.family, count, profile, out_folder(config), seed, config.truth, workers)
     print(f"{written} clips are in {config.out}")
     return 0
 
@@ -303,8 +325,8 @@ def _encoders(config: DictConfig) -> int:
     from sora_eval import dose
     from sora_eval.reporting.encoders import write_encoders
 
-    count, folder = _whole(config, "count", 8), _out(config)
-    done = dose.every(count, _workers(config))
+    count, folder = whole(config, "count", 8), out_folder(config)
+    done = dose.every(count, workers_of(config))
     parts = list(tqdm(done, total=len(dose.DAMAGES), unit="damage"))
     command = shlex.join(["sora-eval", "encoders", *HydraConfig.get().overrides.task])
     readme = Path(config.readme) if config.readme else None
@@ -318,11 +340,11 @@ def _encoders(config: DictConfig) -> int:
 def _train(config: DictConfig) -> int:
     from sora_eval.generator.reference.stages import plan_of, run
 
-    values = _plain(config)
+    values = values_of(config)
     stage, encoder, steps = str(values.pop("stage")), values.pop("encoder"), values.pop("steps")
     if encoder is not None:
-        return _train_encoder(config, str(encoder), None if steps is None else _whole(config, "steps", 2))
-    written = run(stage, plan_of({**values, "workers": _workers(config), "out": str(_out(config))}))
+        return _train_encoder(config, str(encoder), None if steps is None else whole(config, "steps", 2))
+    written = run(stage, plan_of({**values, "workers": workers_of(config), "out": str(out_folder(config))}))
     print(f"{stage}: {written}")
     return 0
 
@@ -330,8 +352,8 @@ def _train(config: DictConfig) -> int:
 def _train_encoder(config: DictConfig, name: str, steps: int | None) -> int:
     from sora_eval.encoders.learn import EncoderPlan, learn
 
-    data, seed = Path(str(config.data.folder)) / "training", _whole(config, "seed", 0)
-    plan = EncoderPlan(name, data, _out(config), seed, _workers(config), steps, float(config.save_s))
+    data, seed = Path(str(config.data.folder)) / "training", whole(config, "seed", 0)
+    plan = EncoderPlan(name, data, out_folder(config), seed, workers_of(config), steps, float(config.save_s))
     print(f"{name}: {learn(plan)}")
     return 0
 
@@ -339,7 +361,7 @@ def _train_encoder(config: DictConfig, name: str, steps: int | None) -> int:
 def _sample(config: DictConfig) -> int:
     from sora_eval.generator.reference.commands import request_of, sample
 
-    request = request_of(_plain(config))
+    request = request_of(values_of(config))
     for path in sample(_sampler(config), request):
         print(path)
     return 0
@@ -349,8 +371,8 @@ def _eval_tasks(config: DictConfig) -> int:
     from sora_eval.generator.reference.commands import evaluate
     from sora_eval.generator.reference.measures import table
 
-    names, count = _names(config, "tasks", "text"), _whole(config, "count", 1)
-    rows = evaluate(_sampler(config), names, count, _out(config))
+    names, count = names_of(config, "tasks", "text"), whole(config, "count", 1)
+    rows = evaluate(_sampler(config), names, count, out_folder(config))
     print(table(r.to_json() for r in rows))
     print(f"table: {config.out}/tasks.md")
     return 0
@@ -360,7 +382,7 @@ def _sampler(config: DictConfig) -> Any:
     from sora_eval.generator.reference.commands import sampler_of
     from sora_eval.generator.reference.diffusion import Options
 
-    options = Options(_whole(config, "steps", 1), config.guidance, config.shift, config.history)
+    options = Options(whole(config, "steps", 1), config.guidance, config.shift, config.history)
     return sampler_of(str(config.checkpoint), options, bool(config.expanded))
 
 

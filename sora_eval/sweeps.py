@@ -206,13 +206,9 @@ def _launch(args: Sequence[str]) -> tuple[list[Outcome], Path]:
     if words.config_dir is not None:
         path.append("command-line", f"file://{Path(words.config_dir).resolve()}")
     hydra = Hydra.create_main_hydra2("run", path)
-    folder = _folder(words.overrides)
-    overrides = [*ours, "hydra.mode=MULTIRUN", f"hydra.sweep.dir='{folder}'"]
-    if any(w.startswith("hydra.sweep.dir=") for w in words.overrides):
-        overrides.pop()
-        folder = Path(
-            next(w for w in words.overrides if w.startswith("hydra.sweep.dir=")).partition("=")[2].strip("'\"")
-        )
+    said = next((w.partition("=")[2] for w in words.overrides if w.startswith("hydra.sweep.dir=")), None)
+    folder = _folder(words.overrides) if said is None else Path(said.strip("'\""))
+    overrides = [*ours, "hydra.mode=MULTIRUN", *([f"hydra.sweep.dir='{folder}'"] if said is None else [])]
     batches = hydra.multirun(words.config_name or "run", partial(job, cwd=os.getcwd()), overrides)
     return [found.return_value for batch in batches for found in batch], folder
 

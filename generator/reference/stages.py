@@ -269,7 +269,22 @@ def _transformer_work(plan: Plan, folder: Path) -> None:
         return
     kept = tuple(_branch(u, p.unit) for u in p.branches)
     schedule = training.Schedule(_branch(p.trunk_units, p.unit), save_s=plan.save_s, milestones=kept)
-    training.fit(job, folder, schedule, settings, Path(p.start) if p.start else None)
+    training.fit(job, folder, schedule, settings, _past(Path(p.start), space) if p.start else None)
+
+
+def _past(path: Path, space: str) -> training.Past:
+    """Return what a file of weights says of the trunk that it was exported from.
+
+    Raises:
+        ConfigError: it doesn't say, or learnt other latents than those named `space`.
+    """
+    weights, facts, about, _ = files.read(path, "transformer")
+    if facts["latents"] != space:
+        raise ConfigError(f"{path} was trained on the latents of another autoencoder: its run can't go on here")
+    try:
+        return training.Past(weights, *(about[key] for key in ("steps", "clips", "seconds", "curve")))
+    except KeyError as error:
+        raise ConfigError(f"{path} doesn't say how it was trained ({error}): a run can't go on from it") from error
 
 
 def _branch(units: int, unit: int) -> int:

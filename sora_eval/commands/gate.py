@@ -213,8 +213,8 @@ def _generated(
     cases = list(baseline.run.cases)
     probes = _same_probes(protocol_of(baseline.run))
     count = max(int(case.id.rsplit(".", 1)[1]) for case in cases) + 1
-    config = app._compose("run", [*overrides, f"suite.count={count}"])
-    model = app._generator(config, cases)
+    config = app.composed("run", [*overrides, f"suite.count={count}"])
+    model = app.generator_of(config, cases)
     test = Sequential(baseline.rows, plan)
     folder.mkdir(parents=True, exist_ok=True)
     by_id = {case.id: case for case in cases}

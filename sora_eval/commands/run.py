@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from sora_eval import __version__, shards
-from sora_eval.app import _generator, _names, _out, _plain, _whole, chosen_cases, chosen_probes
+from sora_eval.app import chosen_cases, chosen_probes, generator_of, names_of, out_folder, values_of, whole
 from sora_eval.claims import claim
 from sora_eval.locking import held
 from sora_eval.manifest import manifest, report_key
@@ -88,15 +88,15 @@ def plan_of(config: DictConfig) -> Plan:
     probes = chosen_probes(config)
     cases = chosen_cases(config, probes)
     workers = processes(config)
-    _whole(config, "players", 0)
-    references = [_reference(name) for name in _names(config, "references", "frozen")]
+    whole(config, "players", 0)
+    references = [_reference(name) for name in names_of(config, "references", "frozen")]
     choice = choice_of(config) if config.fidelity.metrics else None
     shard = None if config.shard is None else shards.parse(str(config.shard))
-    model = _generator(config, cases)
+    model = generator_of(config, cases)
     generators = [model, *(r for r in references if r.name != model.name)]
-    plain = {str(k): v for k, v in _plain(config).items() if k in (*SETTINGS, "out", "workers")}
+    plain = {str(k): v for k, v in values_of(config).items() if k in (*SETTINGS, "out", "workers")}
     return Plan(
-        *(plain, _command(config), probes, cases, generators, choice, _out(config), workers),
+        *(plain, _command(config), probes, cases, generators, choice, out_folder(config), workers),
         replace=bool(config.replace),
         shard=shard,
     )
@@ -115,7 +115,7 @@ def carry_out(plan: Plan, say: Say = print, progress: bool = True) -> Result:
 def processes(config: DictConfig) -> int:
     """Return how many processes a run may use: `workers`, else its share of the cores that this process may use."""
     if config.workers is not None:
-        return _whole(config, "workers", 1)
+        return whole(config, "workers", 1)
     return _share(HydraConfig.get().launcher, processes_here()) if _in_sweep() else processes_here()
 
 
@@ -237,7 +237,7 @@ def choice_of(config: DictConfig) -> Any:
 
     weights.use({str(name): str(path) for name, path in config.fidelity.weights.items()})
     return Choice(
-        tuple(_names(config, "fidelity.metrics", "frechet")),
+        tuple(names_of(config, "fidelity.metrics", "frechet")),
         *(str(config.fidelity[k]) for k in ("video", "words", "distance")),
     )
 

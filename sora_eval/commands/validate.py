@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from sora_eval.app import _out, _whole, _workers, chosen_modes, chosen_probes, chosen_profile
+from sora_eval.app import chosen_modes, chosen_probes, chosen_profile, out_folder, whole, workers_of
 from sora_eval.errors import ConfigError
 
 
@@ -23,14 +23,14 @@ def validate(config: DictConfig) -> int:
     from sora_eval.validity.trials import Plan, code_hash
 
     probes = list(chosen_probes(config).values())
-    profile, modes, workers = chosen_profile(config), chosen_modes(config), _workers(config)
-    count, seed = _whole(config, "suite.count", 1), _whole(config, "seed", 0)
-    clips = _whole(config, "fidelity.count", 0)
+    profile, modes, workers = chosen_profile(config), chosen_modes(config), workers_of(config)
+    count, seed = whole(config, "suite.count", 1), whole(config, "seed", 0)
+    clips = whole(config, "fidelity.count", 0)
     if 0 < clips < 2 * SETS:
         raise ConfigError(
             f"fidelity.count must be 0 or at least {2 * SETS}, two clips in each of {SETS} sets, got {clips}"
         )
-    folder = _out(config)
+    folder = out_folder(config)
     _keep_fuller(
         folder / "validity.json", [*(p.name for p in probes), *(names() if clips else [])], count, clips, config
     )

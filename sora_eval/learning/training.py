@@ -32,7 +32,6 @@ from sora_eval.video import replacing
 STATE = "state.pt"
 LOG = "log.jsonl"
 EMA = "ema.safetensors"
-WEIGHTS = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,17 @@ class _State:
     ema: dict[str, Tensor] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Past:
+    """What is left of a run whose state was lost: EMA weights, and what `spent` said of it."""
+
+    weights: Mapping[str, Tensor]
+    steps: int
+    clips: int
+    seconds: float
+    curve: Sequence[tuple[int, float]]
+
+
 def device() -> torch.device:
     """Return the GPU where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -100,11 +110,13 @@ def autocast(where: torch.device) -> Iterator[None]:
         yield
 
 
-def fit(job: Job, folder: Path, schedule: Schedule, settings: Mapping[str, Any], start: Path | None = None) -> Path:
+def fit(
+    job: Job, folder: Path, schedule: Schedule, settings: Mapping[str, Any], start: Path | Past | None = None
+) -> Path:
     """Train until `schedule.steps` and return the file of the EMA weights; a run that is in the folder goes on.
 
-    start: from which a new run begins: a kept state of another run (a decay that branches off), or a file of EMA weights (a run whose
-    state was lost with its machine goes on from them, with optimisers that begin anew).
+    start: from which a new run begins: a kept state of another run (a decay that branches off), or the past of a run whose state
+    was lost with its machine (it goes on with optimisers that begin anew).
 
     Raises:
         ConfigError: the folder holds a run with other settings, or its state can't be read.
@@ -115,10 +127,12 @@ def fit(job: Job, folder: Path, schedule: Schedule, settings: Mapping[str, Any],
     base = [[g["lr"] for g in o.param_groups] for o in optimisers]
     state = _State(ema={k: v.detach().clone() for k, v in network.state_dict().items()})
     found = folder / STATE
-    if not found.exists() and start is not None and start.suffix == WEIGHTS:
+    if found.exists():
+        _load(found, network, optimisers, state, settings)
+    elif isinstance(start, Past):
         _begin_from(start, network, state, folder if rank == 0 else None)
-    elif found.exists() or start is not None:
-        _load(found if found.exists() else start, network, optimisers, state, settings)  # type: ignore[arg-type]
+    elif start is not None:
+        _load(start, network, optimisers, state, settings)
     clock, saved = time.perf_counter(), time.perf_counter()
     earlier, first = state.seconds, state.step
     writer = _curves(folder) if rank == 0 else None
@@ -286,21 +300,14 @@ def ema_of(folder: Path) -> dict[str, Tensor]:
     return found
 
 
-def _begin_from(path: Path, network: nn.Module, state: _State, log: Path | None) -> None:
-    """Let a run go on from weights and what their file says of its past: steps, clips, seconds and the curve."""
-    from sora_eval.learning import files
-
-    weights, _, about, _ = files.read(path, "transformer")
-    if not {"steps", "clips", "seconds", "curve"} <= about.keys():
-        raise ConfigError(f"{path} doesn't say how it was trained: a run can't go on from it")
-    network.load_state_dict(weights)
+def _begin_from(past: Past, network: nn.Module, state: _State, log: Path | None) -> None:
+    network.load_state_dict(past.weights)
     where = next(network.parameters()).device
-    state.ema = {k: v.to(where).clone() for k, v in weights.items()}
-    state.step = state.begun = int(about["steps"])
-    state.seconds, state.clips = float(about["seconds"]), int(about["clips"])
+    state.ema = {k: v.to(where).clone() for k, v in past.weights.items()}
+    state.step = state.begun = past.steps
+    state.seconds, state.clips = past.seconds, past.clips
     if log is not None:
-        rows = [{"step": step, "loss": loss} for step, loss in about["curve"]]
-        text = "".join(json.dumps(row) + "\n" for row in rows)
+        text = "".join(json.dumps({"step": step, "loss": loss}) + "\n" for step, loss in past.curve)
         with replacing(log / LOG) as part:
             part.write_text(text, encoding="utf-8")
 

@@ -11,7 +11,7 @@ from sora_eval.regressions import Change, changes, first_regressions
 from sora_eval.reporting import plots
 from sora_eval.reporting.board_players import Comparison
 from sora_eval.reporting.board_runs import Field, gather
-from sora_eval.reporting.html import render, write_text
+from sora_eval.reporting.html import p_value, render, write_text
 from sora_eval.reporting.players import ClipStore, clips_of, make_side
 from sora_eval.reporting.summary import Cell, Summary, summarise
 from sora_eval.reporting.sweep_curves import Curve, Line, curve, in_line
@@ -36,10 +36,9 @@ class Finding:
     def text(self) -> str:
         """The regression as one sentence."""
         c = self.change
-        p = "<0.001" if c.adjusted < 0.001 else f"{c.adjusted:.2g}"
         return (
             f"{self.level}: {self.label} scores {c.score:.2f} after {c.before:.2f} of {self.best}: "
-            f"{c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}], p {p}"
+            f"{c.mean:+.2f} [{c.low:+.2f}, {c.high:+.2f}], p {p_value(c.adjusted)}"
         )
 
 

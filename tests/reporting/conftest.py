@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, replace
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +188,79 @@ def checkpoint_run() -> Callable[..., Path]:
 def small_run(tmp_path: Path) -> Path:
     """A small run folder to break."""
     return make_run(tmp_path / "run", per_mode=2)
+
+
+@dataclass
+class Opened:
+    """An open page and what went wrong on it."""
+
+    page: Any
+    trouble: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, once for a file."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright (the dev extra) is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed (apt-get install chromium)")
+    quiet = ("background-networking", "component-update", "sync")
+    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{what}" for what in quiet)]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[[Path, int, str], Opened]]:
+    """A function that opens a file at a width and in a scheme, and notes what its console says and what it asks for."""
+    contexts = []
+
+    def opened(address: Path, width: int, scheme: str) -> Opened:
+        context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
+        contexts.append(context)
+        found = Opened(context.new_page())
+        found.page.on("console", lambda message: found.trouble.append(message.text))
+        found.page.on("pageerror", lambda error: found.trouble.append(str(error)))
+        found.page.on("requestfailed", lambda asked: found.trouble.append(asked.url[:200]))
+        found.page.on(
+            "request",
+            lambda asked: asked.url.startswith(("file:", "data:", "blob:")) or found.trouble.append(asked.url[:200]),
+        )
+        found.page.goto(address.as_uri())
+        return found
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def plain_page(browser: Any) -> Iterator[Callable[[Path], Any]]:
+    """A function that opens a file without JavaScript, at 390 pixels."""
+    contexts = []
+
+    def opened(address: Path) -> Any:
+        contexts.append(browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 844}))
+        page = contexts[-1].new_page()
+        page.goto(address.as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def axe_faults() -> Callable[..., list[str]]:
+    """A function that returns what axe-core finds on a page, or a part of it, with everything unfolded."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe (the dev extra) is not installed")
+
+    def faults(page: Any, part: str | None = None) -> list[str]:
+        page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        found = axe.Axe().run(page, context=part).response["violations"]
+        return [f"{v['id']}: {v['help']}: {node['html'][:120]}" for v in found for node in v["nodes"]]
+
+    return faults

@@ -2,64 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sora_eval.reporting.run import read_run
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright (the dev extra) is not installed")
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
-
-@dataclass
-class Opened:
-    """An open page and what went wrong on it."""
-
-    page: sync_api.Page
-    trouble: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    """Chromium, once for this file."""
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
 
 @pytest.fixture(params=[(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")], ids=lambda p: f"{p[0]}-{p[1]}")
-def opened(request: pytest.FixtureRequest, browser: sync_api.Browser, finished_run: Path) -> Iterator[Opened]:
+def opened(request: pytest.FixtureRequest, open_page: Callable[..., Any], finished_run: Path) -> Any:
     """The report of a finished run at one size and in one scheme."""
-    width, scheme = request.param
-    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
-    found = Opened(context.new_page())
-    found.page.on("console", lambda message: found.trouble.append(message.text))
-    found.page.on("pageerror", lambda error: found.trouble.append(str(error)))
-    found.page.on("requestfailed", lambda asked: found.trouble.append(asked.url[:200]))
-    found.page.on(
-        "request",
-        lambda asked: asked.url.startswith(("file:", "data:", "blob:")) or found.trouble.append(asked.url[:200]),
-    )
-    found.page.goto((finished_run / "report.html").as_uri())
-    yield found
-    context.close()
+    return open_page(finished_run / "report.html", *request.param)
 
 
-def test_page_fits_and_stays_quiet(opened: Opened) -> None:
+def test_page_fits_and_stays_quiet(opened: Any) -> None:
     page = opened.page
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
@@ -68,7 +26,7 @@ def test_page_fits_and_stays_quiet(opened: Opened) -> None:
     assert opened.trouble == []
 
 
-def test_clips_play_in_step(opened: Opened) -> None:
+def test_clips_play_in_step(opened: Any) -> None:
     page = opened.page
     player = page.locator(".player:visible").filter(has=page.locator("video + svg")).first
     player.scroll_into_view_if_needed()
@@ -84,7 +42,7 @@ def test_clips_play_in_step(opened: Opened) -> None:
     assert opened.trouble == []
 
 
-def test_scrubber_moves_every_clip_and_its_marks(opened: Opened) -> None:
+def test_scrubber_moves_every_clip_and_its_marks(opened: Any) -> None:
     page = opened.page
     player = page.locator(".player:visible").filter(has=page.locator(".now")).first
     player.scroll_into_view_if_needed()
@@ -99,7 +57,7 @@ def test_scrubber_moves_every_clip_and_its_marks(opened: Opened) -> None:
         assert mark.get_attribute("transform") == f"translate({' '.join(f'{float(v):g}' for v in point.split(','))})"
 
 
-def test_filter_leaves_only_what_was_asked_for(opened: Opened) -> None:
+def test_filter_leaves_only_what_was_asked_for(opened: Any) -> None:
     page = opened.page
     page.locator("#by-generator").select_option("model-a")
     page.locator("#by-probe").select_option("physics/two_drops")
@@ -110,24 +68,21 @@ def test_filter_leaves_only_what_was_asked_for(opened: Opened) -> None:
     assert page.locator("#shown").inner_text() == "3 shown"
 
 
-def test_hostile_prompt_is_read_not_run(opened: Opened, finished_run: Path) -> None:
+def test_hostile_prompt_is_read_not_run(opened: Any, finished_run: Path) -> None:
     prompt = next(r.prompt for r in read_run(finished_run).rows if "onerror" in r.prompt)
     assert prompt in opened.page.locator(".prompt").all_text_contents()
     assert opened.page.locator("img, main b").count() == 0
     assert opened.page.title() != "owned"
 
 
-def test_tables_read_without_javascript(browser: sync_api.Browser, finished_run: Path) -> None:
-    context = browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 844})
-    page = context.new_page()
-    page.goto((finished_run / "report.html").as_uri())
+def test_tables_read_without_javascript(plain_page: Callable[[Path], Any], finished_run: Path) -> None:
+    page = plain_page(finished_run / "report.html")
     assert page.locator("table").count() >= 3
     assert all(table.is_visible() for table in page.locator("table").all())
     assert page.locator(".needs-js:visible").count() == 0
-    context.close()
 
 
-def test_text_has_enough_contrast(opened: Opened) -> None:
+def test_text_has_enough_contrast(opened: Any) -> None:
     """WCAG AA: 4.5 between every text colour and the surface it stands on."""
     ratios = opened.page.evaluate(
         """() => {

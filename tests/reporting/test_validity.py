@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -203,30 +203,10 @@ def test_a_dose_is_noticed_where_its_line_stands(card: Card) -> None:
     assert panels["drift"].noticed_x == panels["drift"].dots[1][0]
 
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright (the dev extra) is not installed")
-CHROMIUM = shutil.which("chromium")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    """Chromium, once for this file."""
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield browser
-        browser.close()
-
-
-@needs_chromium
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
-def test_page_fits_plays_and_stays_quiet(browser: sync_api.Browser, page: Path, width: int, scheme: str) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
-    opened, trouble = context.new_page(), []
-    opened.on("console", lambda message: trouble.append(message.text))
-    opened.on("pageerror", lambda error: trouble.append(str(error)))
-    opened.on("requestfailed", lambda asked: trouble.append(asked.url[:200]))
-    opened.goto(page.as_uri())
+def test_page_fits_plays_and_stays_quiet(open_page: Callable[..., Any], page: Path, width: int, scheme: str) -> None:
+    found = open_page(page, width, scheme)
+    opened = found.page
     opened.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     assert opened.evaluate("document.documentElement.scrollWidth") <= opened.evaluate("window.innerWidth")
     player = opened.locator(".player").last
@@ -237,31 +217,20 @@ def test_page_fits_plays_and_stays_quiet(browser: sync_api.Browser, page: Path, 
     times = player.evaluate("(p) => [...p.querySelectorAll('video')].map((v) => v.currentTime)")
     assert times == pytest.approx([3.5 / 8] * 3, abs=1e-3)
     assert opened.evaluate("[...document.images].every((i) => i.complete && i.naturalWidth > 0)")
-    assert trouble == []
-    context.close()
+    assert found.trouble == []
 
 
-@needs_chromium
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_axe_finds_nothing(browser: sync_api.Browser, page: Path, width: int, scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe (the dev extra) is not installed")
-    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
-    opened = context.new_page()
-    opened.goto(page.as_uri())
-    opened.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    found = axe.Axe().run(opened).response["violations"]
-    assert [f"{v['id']}: {node['html'][:120]}" for v in found for node in v["nodes"]] == []
-    context.close()
+def test_axe_finds_nothing(
+    open_page: Callable[..., Any], axe_faults: Callable[..., list[str]], page: Path, width: int, scheme: str
+) -> None:
+    assert axe_faults(open_page(page, width, scheme).page) == []
 
 
-@needs_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_heat_map_text_has_enough_contrast(browser: sync_api.Browser, page: Path, scheme: str) -> None:
+def test_heat_map_text_has_enough_contrast(open_page: Callable[..., Any], page: Path, scheme: str) -> None:
     """WCAG AA: 4.5 between the text of every cell and its colour."""
-    context = browser.new_context(color_scheme=scheme)
-    opened = context.new_page()
-    opened.goto(page.as_uri())
-    ratios = opened.evaluate(
+    ratios = open_page(page, 1280, scheme).page.evaluate(
         """() => {
           // A canvas turns whatever form a colour has into its bytes.
           const pen = Object.assign(document.createElement('canvas'), {width: 1, height: 1}).getContext('2d');
@@ -283,4 +252,3 @@ def test_heat_map_text_has_enough_contrast(browser: sync_api.Browser, page: Path
     )
     assert len(ratios) >= 3
     assert min(ratios.values()) >= 4.5, ratios
-    context.close()
