@@ -181,9 +181,14 @@ def whole(config: DictConfig, key: str, least: int, most: int | None = None) -> 
     return value
 
 
+def cores() -> int:
+    """Return how many cores this process may use: a batch system may have lent it a few of the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def workers_of(config: DictConfig) -> int:
     """Return how many processes a command may use: `workers`, else one per core."""
-    return (os.cpu_count() or 1) if config.workers is None else whole(config, "workers", 1)
+    return cores() if config.workers is None else whole(config, "workers", 1)
 
 
 def names_of(config: DictConfig, key: str, example: str) -> list[str]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from sora_eval.errors import ConfigError, SoraEvalError
+from sora_eval.manifest import fingerprint
 from sora_eval.store import read_json, write_json
-from sora_eval.types import Case, digest
+from sora_eval.types import Case
 
 FILE = "identity.json"
 
@@ -49,11 +50,7 @@ def _why_not(
     if more := [c.id for c in old if c.id not in mine]:
         return f"a run with cases that this one does not ask for ({more[0]} among {len(more)})"
     grows = _source(config).get("path") is not None and _source(config) == before.get("source")
-    if (
-        old
-        and not grows
-        and before["generator"].get("fingerprint") != _about(model, [mine[c.id] for c in old])["fingerprint"]
-    ):
+    if old and not grows and before["generator"].get("fingerprint") != fingerprint(model, [mine[c.id] for c in old]):
         return f"a run of another {name}: its weights or options differ"
     return ""
 
@@ -101,11 +98,7 @@ def _alone(case: Case) -> str:
 
 
 def _about(model: Any, cases: Sequence[Case]) -> dict[str, Any]:
-    return {"name": model.name, "kind": model.kind, "fingerprint": _fingerprint(model, cases)}
-
-
-def _fingerprint(model: Any, cases: Sequence[Case]) -> str:
-    return digest([model.fingerprint(c) for c in cases])
+    return {"name": model.name, "kind": model.kind, "fingerprint": fingerprint(model, cases)}
 
 
 def _source(config: Mapping[str, Any]) -> dict[str, Any]:

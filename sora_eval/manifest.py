@@ -68,9 +68,16 @@ def manifest(
     }
 
 
+def fingerprint(generator: Any, cases: Sequence[Case]) -> str:
+    """Return a hash of what answered `cases`: weights and options, or the videos of a folder.
+
+    Equal ones count once, so that one checkpoint is the same model in runs of few and of many cases.
+    """
+    return digest(list(dict.fromkeys(generator.fingerprint(c) for c in cases)))
+
+
 def _about(generator: Any, cases: Sequence[Case]) -> dict[str, Any]:
-    fingerprint = digest([generator.fingerprint(c) for c in cases])
-    found = {"name": generator.name, "kind": generator.kind, "fingerprint": fingerprint}
+    found = {"name": generator.name, "kind": generator.kind, "fingerprint": fingerprint(generator, cases)}
     # What a checkpoint's training took, where it is known, is the axis of a sweep's curves.
     told = {name: getattr(generator, name, None) for name in ("compute", "step")}
     return {**found, **{name: value for name, value in told.items() if value is not None}}

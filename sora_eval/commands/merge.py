@@ -18,7 +18,8 @@ def main(args: Sequence[str]) -> int:
     from omegaconf import OmegaConf
 
     from sora_eval import shards
-    from sora_eval.commands.run import choice_of, finish, processes_here
+    from sora_eval.app import cores
+    from sora_eval.commands.run import choice_of, finish
     from sora_eval.errors import ConfigError
     from sora_eval.locking import held
     from sora_eval.reporting.text import table
@@ -44,7 +45,7 @@ def main(args: Sequence[str]) -> int:
         done.about["config"]["out"] = str(out)
         config = OmegaConf.create(done.about["config"])
         choice = choice_of(config) if config.fidelity.metrics else None
-        result = finish(out, cases, done.rows, done.about, choice, done.about["problems"], processes_here(), 0)
+        result = finish(out, cases, done.rows, done.about, choice, done.about["problems"], cores(), 0)
     print(table(result.rows))
     for problem in result.problems:
         print(f"problem: {problem}")

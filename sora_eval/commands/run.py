@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 import time
@@ -16,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from sora_eval import __version__, shards
-from sora_eval.app import chosen_cases, chosen_probes, generator_of, names_of, out_folder, values_of, whole
+from sora_eval.app import chosen_cases, chosen_probes, cores, generator_of, names_of, out_folder, values_of, whole
 from sora_eval.claims import claim
 from sora_eval.locking import held
 from sora_eval.manifest import manifest, report_key
@@ -116,12 +115,7 @@ def processes(config: DictConfig) -> int:
     """Return how many processes a run may use: `workers`, else its share of the cores that this process may use."""
     if config.workers is not None:
         return whole(config, "workers", 1)
-    return _share(HydraConfig.get().launcher, processes_here()) if _in_sweep() else processes_here()
-
-
-def processes_here() -> int:
-    """Return how many cores this process may use: a batch system may have lent it a few of the machine's."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return _share(HydraConfig.get().launcher, cores()) if _in_sweep() else cores()
 
 
 def _in_sweep() -> bool:
