@@ -13,7 +13,7 @@ from sora_eval.generator.reference import jobs, latents, model
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
 from sora_eval.learning import files, shards, training
-from sora_eval.learning.words import world_vocabulary
+from sora_eval.learning.words import Vocabulary, world_vocabulary
 
 STAGES: tuple[str, ...] = ("data", "autoencoder", "decoder", "latents", "transformer")
 EXPORT = "export"
@@ -55,7 +55,7 @@ class TransformerPlan:
 
     units: the run's whole compute; its last fifth is the decay. It branches off the undecayed `trunk` where that has one, so that
     runs of 1, 4 and 32 units share their beginning. units 0 is the trunk itself, up to `trunk_units`.
-    start: weights that `stage=export` wrote elsewhere, from which a trunk goes on that has no state here.
+    start: weights from which a trunk goes on that has no state here: those that `stage=export` wrote elsewhere, or a checkpoint.
     """
 
     name: str = "trunk"
@@ -269,20 +269,25 @@ def _transformer_work(plan: Plan, folder: Path) -> None:
         return
     kept = tuple(_branch(u, p.unit) for u in p.branches)
     schedule = training.Schedule(_branch(p.trunk_units, p.unit), save_s=plan.save_s, milestones=kept)
-    training.fit(job, folder, schedule, settings, _past(Path(p.start), space) if p.start else None)
+    training.fit(job, folder, schedule, settings, _past(Path(p.start), network, job.words, space) if p.start else None)
 
 
-def _past(path: Path, space: str) -> training.Past:
-    """Return what a file of weights says of the trunk that it was exported from.
+def _past(path: Path, network: Transformer, words: Vocabulary, space: str) -> training.Past:
+    """Return what a file of weights says of the training that it was exported from, to go on with in `network`.
+
+    What weights from before there were places lack begins at 0, which changes nothing that they do.
 
     Raises:
-        ConfigError: it doesn't say, or learnt other latents than those named `space`.
+        ConfigError: it doesn't say, or learnt other words, or other latents than those named `space`.
     """
     weights, facts, about, _ = files.read(path, "transformer")
     if facts["latents"] != space:
         raise ConfigError(f"{path} was trained on the latents of another autoencoder: its run can't go on here")
+    if tuple(facts["words"]) != words.words:
+        raise ConfigError(f"{path} was trained on other words: its run can't go on here")
+    new = {k: torch.zeros_like(v) for k, v in network.state_dict().items() if k.startswith(("place.", "told."))}
     try:
-        return training.Past(weights, *(about[key] for key in ("steps", "clips", "seconds", "curve")))
+        return training.Past({**new, **weights}, *(about[key] for key in ("steps", "clips", "seconds", "curve")))
     except KeyError as error:
         raise ConfigError(f"{path} doesn't say how it was trained ({error}): a run can't go on from it") from error
 
