@@ -348,9 +348,6 @@ def test_a_probe_without_a_row_is_absent_from_a_card() -> None:
     assert absent_from(card, ["relation", "FVD"]) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the committed card is of the version before: make validate, 20 minutes of two idle cores"
-)
 def test_the_committed_card_has_a_row_of_every_probe_and_metric() -> None:
     card = json.loads((ROOT / "reports" / "validity.json").read_text(encoding="utf-8"))
     assert isinstance(card, dict), "reports/validity.json is of an older version: make validate"
@@ -358,9 +355,6 @@ def test_the_committed_card_has_a_row_of_every_probe_and_metric() -> None:
     assert not absent, f"no row of {', '.join(absent)}: make validate"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the committed card is of the version before: make validate, 20 minutes of two idle cores"
-)
 def test_the_committed_card_is_of_the_probes_as_they_are() -> None:
     card = json.loads((ROOT / "reports" / "validity.json").read_text(encoding="utf-8"))
     assert isinstance(card, dict), "reports/validity.json is of an older version: make validate"
