@@ -219,10 +219,12 @@ def _tiles(card: Card) -> Iterable[Fact]:
     ]
     if strongest:
         good = sum(r.good for r in strongest)
+        designed = sum(bool(r.by_design) and not r.good for r in strongest)
+        rest = f"; {designed} of the others can't be told by design" if designed else ""
         yield Fact(
             "Faults told by probes",
             f"{good} of {len(strongest)}",
-            f"controls and violations at severity 1, by mode, with an AUC of {AUC_LEAST} and more",
+            f"controls and violations at severity 1, by mode, with an AUC of {AUC_LEAST} and more{rest}",
         )
     doses = [d for d in card.doses if d.subject in names]
     if doses:
