@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.manifest import fingerprint
-from sora_eval.store import read_json, write_json
+from sora_eval.store import read_json, write_json, write_lines
 from sora_eval.types import Case
 
 FILE = "identity.json"
@@ -34,7 +33,23 @@ def claim(folder: Path, model: Any, cases: Sequence[Case], config: Mapping[str, 
         why = _why_not(folder, before, model, cases, config)
         if why:
             raise ForeignRunError(f"{folder} holds {why}: name another folder with out=..., or say replace=true")
-    write_json(folder / FILE, {"generator": _about(model, cases), "source": _source(config)})
+    mine = {"generator": _about(model, cases), "source": _source(config)}
+    if before is not None and {k: before.get(k) for k in mine} != mine:
+        unfinish(folder)
+    write_json(folder / FILE, mine)
+
+
+def list_cases(folder: Path, cases: Sequence[Case]) -> None:
+    """Write the list of a run's cases. Where it was another one, the run that was there is no finished one any more."""
+    if [c.to_json() for c in _cases(folder)] != [c.to_json() for c in cases]:
+        unfinish(folder)
+    write_lines(folder / "cases.jsonl", (c.to_json() for c in cases))
+
+
+def unfinish(folder: Path) -> None:
+    """Take from a run what says that it is finished, before its scores become others: ids of cases are the same for every seed."""
+    for name in ("report.html", "manifest.json"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _why_not(
@@ -45,7 +60,7 @@ def _why_not(
     name = before["generator"].get("name")
     if name != model.name:
         return f"a run of {name}, not of {model.name}"
-    if changed := [c.id for c in old if c.id in mine and _alone(c) != _alone(mine[c.id])]:
+    if changed := [c.id for c in old if c.id in mine and c.alone != mine[c.id].alone]:
         return f"a run with other cases, of another seed, profile or version ({changed[0]} among {len(changed)})"
     if more := [c.id for c in old if c.id not in mine]:
         return f"a run with cases that this one does not ask for ({more[0]} among {len(more)})"
@@ -90,11 +105,6 @@ def _cases(folder: Path) -> list[Case]:
         return read_cases(folder)
     except ConfigError:
         return []
-
-
-def _alone(case: Case) -> str:
-    # With more cases the last one may get a twin, which changes neither its clip nor its score.
-    return replace(case, twin="").hash
 
 
 def _about(model: Any, cases: Sequence[Case]) -> dict[str, Any]:

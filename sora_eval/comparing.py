@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import product
 
@@ -33,6 +33,7 @@ class Difference:
     first, second: mean counted scores. mean, low, high: first - second with its 95% interval, clustered by scene.
     p_value: two-sided sign-flip test. adjusted: Holm over the rows of the same level (overall, suites, probes).
     detectable: the smallest true difference that is found with power 0.8 at this number of scenes and this spread.
+    error, freedom: standard error of the mean difference, and its degrees of freedom. reach: the largest difference there can be.
     """
 
     suite: str
@@ -47,6 +48,13 @@ class Difference:
     p_value: float
     adjusted: float
     detectable: float
+    error: float
+    freedom: int
+    reach: float
+
+    def among(self, comparisons: int, adjusted: float) -> Difference:
+        """Return the difference as one of more comparisons than those of its two models, with its p-value adjusted for them."""
+        return replace(self, adjusted=adjusted, detectable=_found(self.error, self.freedom, self.reach, comparisons))
 
 
 @dataclass(frozen=True)
@@ -143,10 +151,13 @@ def differences(first: Sequence[ScoreRow], second: Sequence[ScoreRow]) -> list[D
     Source: Cochran 1977, section 9 (clusters); Miller 2024, "Adding error bars to evals".
     """
     pairs = pair(first, second)
-    p_values = flip_p(np.stack([pairs.sums(pairs.weights(*row) * pairs.difference) for row in pairs.rows]))
+    every = [pairs.weights(*row) for row in pairs.rows]
+    flipped = flip_p(np.stack([pairs.sums(weights * pairs.difference) for weights in every]))
+    p_values = np.array([beyond_flips(float(p), pairs, w) for p, w in zip(flipped, every, strict=True)])
     found = []
     for i, (suite, probe) in enumerate(pairs.rows):
-        weights = pairs.weights(suite, probe)
+        weights = every[i]
+        error, freedom = spread(pairs, weights)
         mean, low, high = interval(pairs, weights)
         level = [i] if i == 0 else [k for k, row in enumerate(pairs.rows) if k and bool(row[1]) == bool(probe)]
         found.append(
@@ -162,13 +173,17 @@ def differences(first: Sequence[ScoreRow], second: Sequence[ScoreRow]) -> list[D
                 high=high,
                 p_value=float(p_values[i]),
                 adjusted=float(holm(p_values[level])[level.index(i)]),
-                detectable=min(
-                    detectable(*spread(pairs, weights), (1 - LEVEL) / 2 / len(level), POWER),
-                    float(weights @ pairs.reach),
-                ),
+                detectable=_found(error, freedom, float(weights @ pairs.reach), len(level)),
+                error=error,
+                freedom=freedom,
+                reach=float(weights @ pairs.reach),
             )
         )
     return found
+
+
+def _found(error: float, freedom: int, reach: float, comparisons: int) -> float:
+    return min(detectable(error, freedom, (1 - LEVEL) / 2 / comparisons, POWER), reach)
 
 
 def interval(pairs: Pairs, weights: Floats) -> tuple[float, float, float]:
@@ -252,6 +267,17 @@ def flip_p(sums: Floats, seed: int = 0) -> Floats:
         flipped = np.abs(random_signs(sums.shape[1], FLIPS, seed) @ sums[many].T)
         found[many] = ((flipped >= (totals - slack)[many]).sum(axis=0) + 1) / (FLIPS + 1)
     return found
+
+
+def beyond_flips(p: float, pairs: Pairs, weights: Floats) -> float:
+    """Return the p-value of `flip_p`; where all random flips fell short of the observed sum, Student's if it is smaller.
+
+    The flips know no p-value below 1 in 5,000, and the correction over a long sweep or many models needs smaller ones.
+    """
+    error, freedom = spread(pairs, weights)
+    if p > 1.5 / (FLIPS + 1) or error == 0:
+        return p
+    return min(p, float(2 * special.stdtr(freedom, -abs(float(weights @ pairs.difference)) / error)))
 
 
 def rank_intervals(

@@ -362,8 +362,8 @@ class Sequential:
     """The verdict while scenes come in, in the order of `steps`; it may be asked for after each.
 
     Regression: an e-process per probe, and one for the overall score that bets in rounds of all probes; adjusted for their number,
-    they alarm at 1 / alpha. No such drop: an e-process for each drop that is to be detected, that the mean is at least that; it
-    needs 1 / (1 - power).
+    they alarm at 1 / alpha at the end of a round. No such drop: an e-process for each drop that is to be detected, that the mean is at
+    least that; it needs 1 / (1 - power).
     Valid for any scores of these bounds, and for scenes that are independent of each other.
     """
 
@@ -406,8 +406,9 @@ class Sequential:
         if step.last:
             self._bet(_ALL, self._round)
             self._round = []
-        # No adjusted value is above the largest one.
-        if max(bets.value for bets in self._worse.values()) >= 1 / self.plan.alpha:
+        # Between rounds the process of the overall score stands still, and a mixture with it would be no e-process. No adjusted value is
+        # above the largest one.
+        if step.last and max(bets.value for bets in self._worse.values()) >= 1 / self.plan.alpha:
             self._alarmed |= {row for row, e in self._evidence().items() if e >= 1 / self.plan.alpha}
         self._excluded |= {row for row, bets in self._clear.items() if bets.value >= 1 / (1 - self.plan.power)}
         return self.certain

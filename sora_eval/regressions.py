@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
-from sora_eval.comparing import FLIPS, Pairs, flip_p, interval, pair, spread
+from sora_eval.comparing import Pairs, beyond_flips, flip_p, interval, pair
 from sora_eval.types import Floats, ScoreRow
 
 ALPHA = 0.05
@@ -93,17 +92,5 @@ def _change(pairs: dict[tuple[int, int], Pairs], at: int, suite: str, probe: str
     found = pairs[at, best]
     weights = found.weights(suite, probe)
     mean, low, high = interval(found, weights)
-    p = _p_value(found, weights)
+    p = beyond_flips(float(flip_p(found.sums(weights * found.difference)[None])[0]), found, weights)
     return Change(suite, probe, at, best, float(weights @ found.first), scores[best], mean, low, high, p, p)
-
-
-def _p_value(pairs: Pairs, weights: Floats) -> float:
-    """Return the p-value of sign flips; where all random ones fell short of the observed sum, Student's if it is smaller.
-
-    The flips know no p-value below 1 in 5,000, and the correction over a long sweep needs smaller ones.
-    """
-    p = float(flip_p(pairs.sums(weights * pairs.difference)[None])[0])
-    error, freedom = spread(pairs, weights)
-    if p > 1.5 / (FLIPS + 1) or error == 0:
-        return p
-    return min(p, float(2 * stats.t.sf(abs(float(weights @ pairs.difference)) / error, freedom)))

@@ -48,7 +48,8 @@ def stage_table(per_probe: int = PER_PROBE) -> str:
 def speed_up_table(per_probe: int = 12, repeats: int = 1) -> str:
     """Return seconds of scoring an oracle's clips with one process and with two, start-up included, the least of `repeats`.
 
-    As many clips as take minutes: two processes take some five seconds of cores to start. The time that a process had on a core is shown beside: on a machine that others use, wall time measures them as well.
+    As many clips as take minutes: two processes take some five seconds of cores to start. The time that a process had on a core is
+    shown beside: on a machine that others use, wall time measures them as well.
     """
     probes, cases = _cases(per_probe)
     found = {workers: min(_scored(probes, cases, workers) for _ in range(repeats)) for workers in (1, 2)}

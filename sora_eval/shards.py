@@ -15,6 +15,8 @@ from sora_eval.errors import ConfigError
 from sora_eval.store import read_json, write_json
 from sora_eval.types import Case, ScoreRow
 
+FOLDER = "shards"
+
 
 @dataclass(frozen=True)
 class Merged:
@@ -53,14 +55,22 @@ def write(folder: Path, shard: tuple[int, int], rows: Sequence[ScoreRow], about:
     write_json(_path(folder, shard), {"about": about, "rows": [asdict(r) for r in rows]})
 
 
-def missing(folder: Path, n: int) -> list[int]:
-    """Return the numbers of the shards that a folder lacks."""
-    return [i for i in range(1, n + 1) if not _path(folder, (i, n)).exists()]
+def missing(folder: Path, n: int, like: dict[str, Any] | None = None) -> list[int]:
+    """Return the numbers of the shards that a folder lacks. like: a manifest; shards of another run than its count as lacking."""
+    absent = [i for i in range(1, n + 1) if not _path(folder, (i, n)).exists()]
+    if like is None:
+        return absent
+    return [i for i in range(1, n + 1) if i in absent or not _is_of(_path(folder, (i, n)), like)]
+
+
+def written(folder: Path, n: int) -> float:
+    """Return when the last of n shards in a folder was written, in seconds since the epoch; 0 where there is none."""
+    return max((p.stat().st_mtime for p in (folder / FOLDER).glob(f"*-of-{n}.json")), default=0.0)
 
 
 def counts(folder: Path) -> list[int]:
     """Return the n of all shards in a folder, the smallest first."""
-    found = [re.fullmatch(r"\d+-of-(\d+)\.json", p.name) for p in (folder / "shards").glob("*.json")]
+    found = [re.fullmatch(r"\d+-of-(\d+)\.json", p.name) for p in (folder / FOLDER).glob("*.json")]
     return sorted({int(f[1]) for f in found if f})
 
 
@@ -101,6 +111,13 @@ def _what(about: dict[str, Any]) -> Any:
     return names, about["hashes"], about["versions"]["tracker"], about["versions"]["world"]
 
 
+def _is_of(path: Path, about: dict[str, Any]) -> bool:
+    try:
+        return bool(_what(_read(path)[0]) == _what(about))
+    except ConfigError:
+        return False
+
+
 def _read(path: Path) -> tuple[dict[str, Any], list[ScoreRow]]:
     found = read_json(path)
     try:
@@ -112,4 +129,4 @@ def _read(path: Path) -> tuple[dict[str, Any], list[ScoreRow]]:
 
 
 def _path(folder: Path, shard: tuple[int, int]) -> Path:
-    return folder / "shards" / f"{name(shard)}.json"
+    return folder / FOLDER / f"{name(shard)}.json"

@@ -273,11 +273,24 @@ def _carried_out(config: DictConfig, words: str) -> Outcome:
 
     plan = plan_of(complete(config))
     result = carry_out(plan, say=lambda line: None, progress=sys.stderr.isatty())
-    (plan.folder / FAILED).unlink(missing_ok=True)
+    # What another shard of the folder failed with stays until all of them are done.
+    if not result.missing or _failed_words(plan.folder) == words:
+        (plan.folder / FAILED).unlink(missing_ok=True)
     cell = summarise(result.rows).get(plan.model.name, "") if result.rows else None
     state = "part" if result.missing else "done" if result.fresh else "nothing to do"
     score = None if cell is None else cell.score
     return Outcome(words, str(plan.folder), state, score, 0.0, result.code, problems=len(result.problems))
+
+
+def _failed_words(folder: Path) -> str:
+    """Return which job the record of a failure in a folder is of; "" where there is none, or none that can be read."""
+    from sora_eval.errors import SoraEvalError
+    from sora_eval.store import read_json
+
+    try:
+        return str(read_json(folder / FAILED).get("overrides", ""))
+    except SoraEvalError:
+        return ""
 
 
 def _failure(config: DictConfig, error: Exception, words: str) -> Outcome:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
@@ -158,6 +158,11 @@ class Case:
     def hash(self) -> str:
         """Hash of everything a generator's answer and its score depend on."""
         return digest(self.to_json())
+
+    @property
+    def alone(self) -> str:
+        """Hash of the case but for its twin: with more cases the last one may get one, which changes neither its clip nor its score."""
+        return replace(self, twin="").hash
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,14 @@ def test_random_flips_agree_with_all_flips() -> None:
     assert random == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 4999))
 
 
+def test_a_clear_difference_holds_among_many_models() -> None:
+    """Random flips know no p-value below 1 in 5,000; times 25 probes and 12 models, nothing would ever hold."""
+    first, second = ([1.0] * 38 + [0.5, 0.0], [0.0] * 40)
+    (found, *_) = differences(rows({"s.a": first}), rows({"s.a": second}))
+    assert found.p_value < 1e-9
+    assert found.among(300, 1.0).detectable > found.among(1, 1.0).detectable
+
+
 def test_twins_are_one_observation() -> None:
     x = np.random.default_rng(3).random(10)
     once = differences(rows({"s.p": x.tolist()}), rows({"s.p": [0.5] * 10}))[-1]

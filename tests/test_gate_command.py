@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -326,6 +327,33 @@ def test_nan_in_a_baseline(good: Path, tmp_path: Path, capsys: pytest.CaptureFix
     pq.write_table(pq.read_table(path).from_pydict(table), path)
     assert gate(tmp_path, good / "run") == 2
     assert "scores.parquet: row 3: value must be a finite number or null, got nan" in one_line(capsys)
+
+
+def test_a_baseline_with_a_case_twice(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(good / "baseline", tmp_path / "baseline")
+    path = tmp_path / "baseline" / "scores.parquet"
+    table = pd.read_parquet(path)
+    pd.concat([table, table[:1]]).to_parquet(path)
+    assert gate(tmp_path, good / "run") == 2
+    assert "object_permanence.count.t2v.0000 is scored twice; save the baseline again" in one_line(capsys)
+
+
+def test_what_nobody_foresaw_is_no_regression(
+    good: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object) -> None:
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.setattr("sora_eval.gate.fixed", broken)
+    assert gate(good, good / "run") == 2
+    err = capsys.readouterr().err
+    assert "ZeroDivisionError: of all things" in err and "the gate broke down" in err
+
+
+def test_a_case_that_gets_a_twin_is_the_same_case(tmp_path: Path) -> None:
+    odd = write_run(tmp_path / "odd", cases_of(23), right)
+    assert main(["baseline", "save", str(odd), "--out", str(tmp_path / "baseline")]) == 0
+    assert gate(tmp_path, write_run(tmp_path / "run", cases_of(24), right)) in (0, 3)
 
 
 @pytest.mark.parametrize("name", ["cases.parquet", "scores.parquet"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,45 @@ def test_a_shard_of_another_model_is_refused(tmp_path: Path, capsys: pytest.Capt
     assert "holds a run of another careless" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="shard 2/2 is missing"):
         shards.merged(tmp_path, [], 2)
+
+
+def test_shards_that_are_run_again_wait_for_each_other_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of the run before are there, and no parts of this one."""
+    for i in (1, 2):
+        assert run(tmp_path, f"shard={i}/2") in (0, 1)
+    more = ["generator.rate=0.9", "replace=true"]
+    capsys.readouterr()
+    assert run(tmp_path, "shard=1/2", *more) in (0, 1)
+    assert "report: " not in capsys.readouterr().out and not (tmp_path / "manifest.json").exists()
+    assert run(tmp_path, "shard=2/2", *more) in (0, 1)
+    assert "report: " in capsys.readouterr().out
+    assert run(tmp_path / "whole", *more) in (0, 1)
+    assert same(tmp_path, tmp_path / "whole")
+
+
+def test_shards_that_were_run_again_are_merged_anew_and_only_where_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts, out = [tmp_path / "a", tmp_path / "b"], tmp_path / "merged"
+    words = ["merge", *map(str, parts), "--out", str(out)]
+    for rate in ("0.1", "0.9"):
+        for i, part in enumerate(parts, start=1):
+            assert run(part, f"shard={i}/2", f"generator.rate={rate}", "replace=true") in (0, 1)
+        assert main(words) in ((2,) if rate == "0.9" else (0, 1))
+    assert "holds another run than" in capsys.readouterr().err
+    assert main([*words, "--replace"]) in (0, 1)
+    assert run(tmp_path / "whole", "generator.rate=0.9") in (0, 1)
+    assert same(out, tmp_path / "whole")
+
+
+def test_of_several_splits_the_last_one_is_merged(tmp_path: Path, whole: Path) -> None:
+    for i in (1, 2):
+        assert run(tmp_path, f"shard={i}/2", "generator.rate=0.9") in (0, 1)
+    for path in (tmp_path / "shards").iterdir():
+        os.utime(path, (1, 1))
+    for i in (1, 2, 3):
+        assert run(tmp_path, f"shard={i}/3", "replace=true") in (0, 1)
+    assert main(["merge", str(tmp_path)]) in (0, 1)
+    assert same(tmp_path, whole)

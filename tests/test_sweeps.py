@@ -206,6 +206,31 @@ def test_a_run_grows_in_its_folder(tmp_path: Path) -> None:
     assert clip.stat().st_mtime_ns == made
 
 
+@pytest.mark.parametrize(
+    "more", [["seed=1", "replace=true"], ["generator=careless", "replace=true"], ["suite.count=4"]]
+)
+def test_a_run_that_is_killed_while_it_becomes_another_is_unfinished(
+    more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids of cases are the same for every seed: old scores beside new cases would be compared without a word."""
+    out, words = tmp_path / "run", ["suite.probes=[relation]", "suite.count=2"]
+    assert run(out, *words) == 0
+
+    def killed(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sora_eval.evaluate.evaluate", killed)
+    assert run(out, *words, *more) == 130
+    capsys.readouterr()
+    assert main(["leaderboard", str(out), "--out", str(tmp_path / "board")]) == 2
+    assert main(["gate", "--baseline", str(out), "--candidate", str(out)]) == 2
+    assert capsys.readouterr().err.count("manifest.json is missing") == 2
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert run(out, *words, *more) in (0, 1)
+    assert main(["leaderboard", str(out), "--out", str(tmp_path / "board")]) == 0
+
+
 def test_another_model_of_the_same_name_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
     words = ["suite.probes=[relation]", "suite.count=1", "generator=careless"]

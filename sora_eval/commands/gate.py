@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import fields, replace
@@ -35,6 +36,11 @@ def main(args: Sequence[str]) -> int:
         text = " ".join(str(error).split())
         print(f"sora-eval: {text}", file=sys.stderr)
         add_to_job(f"## sora-eval gate: cannot be compared\n\n```text\n{text}\n```\n")
+        return 2
+    except Exception:
+        # Python's own exit code would be 1, which says that the candidate is worse.
+        traceback.print_exc()
+        print("sora-eval: the gate broke down; please report this", file=sys.stderr)
         return 2
 
 
@@ -125,7 +131,10 @@ def read_plan(config: str, changes: Sequence[str] = ()) -> Plan:
     if config in registry.names("gate"):
         text = (files("sora_eval.conf") / "gate" / f"{config}.yaml").read_text(encoding="utf-8")
     elif path.is_file():
-        text = path.read_text(encoding="utf-8")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"gate: {config} is no text in UTF-8") from error
     else:
         raise unknown("gate", config, registry.names("gate"))
     if wrong := [change for change in changes if "=" not in change]:
@@ -168,7 +177,7 @@ def _matched(baseline: Scored, candidate: Scored, shared: bool) -> tuple[Scored,
     if here and not shared:
         used = {case.probe for case in here}
         probes = {name: version for name, version in b.probes.items() if name in used}
-        b = replace(b, cases={case.id: case.hash for case in here}, probes=probes)
+        b = replace(b, cases={case.id: case.alone for case in here}, probes=probes)
     lines = [
         line
         for line in differing({"baseline": a, "candidate": b})
@@ -204,6 +213,7 @@ def _generated(
 
     from sora_eval import app
     from sora_eval.gate import Sequential
+    from sora_eval.locking import held
     from sora_eval.reporting.protocol import protocol_of
 
     if wrong := [o for o in overrides if not o.startswith(("generator=", "generator.", "+generator."))]:
@@ -216,9 +226,8 @@ def _generated(
     config = app.composed("run", [*overrides, f"suite.count={count}"])
     model = app.generator_of(config, cases)
     test = Sequential(baseline.rows, plan)
-    folder.mkdir(parents=True, exist_ok=True)
     by_id = {case.id: case for case in cases}
-    with tqdm(total=len(cases), unit="clip", desc=model.name) as bar:
+    with held(folder / ".lock"), tqdm(total=len(cases), unit="clip", desc=model.name) as bar:
         for step, rows in _answers(test.steps, by_id, probes, model, folder, workers):
             bar.update(len(rows))
             if test.add(step, rows):

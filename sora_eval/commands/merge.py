@@ -27,6 +27,7 @@ def main(args: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="sora-eval merge", description="Put the shards of one run together.")
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folders in which shards were run")
     parser.add_argument("--out", type=Path, help="where the whole run goes; the folder itself when there is only one")
+    parser.add_argument("--replace", action="store_true", help="let it take the place of another run in --out")
     found = parser.parse_args(args)
     folders: list[Path] = list(dict.fromkeys(found.folders))
     if len(folders) > 1 and found.out is None:
@@ -38,9 +39,11 @@ def main(args: Sequence[str]) -> int:
     n = _common_count(folders)
     with held(out / ".lock"):
         cases = _cases(folders)
-        for folder in folders:
-            if folder.resolve() != out.resolve():
-                _bring(folder, out, n)
+        others = [folder for folder in folders if folder.resolve() != out.resolve()]
+        if len(others) == len(folders) and not found.replace:
+            _refuse_another(out, folders[0], cases)
+        for folder in others:
+            _bring(folder, out, n)
         done = shards.merged(out, cases, n)
         done.about["config"]["out"] = str(out)
         config = OmegaConf.create(done.about["config"])
@@ -54,7 +57,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def _common_count(folders: Sequence[Path]) -> int:
-    """Return the number of shards that all folders speak of and that is complete in all of them together.
+    """Return the number of shards that all folders speak of and that is complete in all of them together; of several the last run.
 
     Raises:
         ConfigError: there is none.
@@ -71,7 +74,19 @@ def _common_count(folders: Sequence[Path]) -> int:
         n = counts[0]
         left = ", ".join(f"{i}/{n}" for i in sorted(lacking[n]))
         raise ConfigError(f"shard {left} is in none of these folders: run it first")
-    return whole[0]
+    return max(whole, key=lambda n: max(shards.written(f, n) for f in folders))
+
+
+def _refuse_another(out: Path, folder: Path, cases: Sequence[Case]) -> None:
+    """Raise ConfigError where a folder holds a run of something else than a shard's folder."""
+    from sora_eval.claims import FILE, read_cases
+    from sora_eval.errors import ConfigError
+    from sora_eval.store import read_json
+
+    if not (out / FILE).exists():
+        return
+    if read_json(out / FILE) != read_json(folder / FILE) or read_cases(out) != cases:
+        raise ConfigError(f"{out} holds another run than {folder}: name another folder with --out, or say --replace")
 
 
 def _cases(folders: Sequence[Path]) -> list[Case]:
@@ -91,10 +106,10 @@ def _cases(folders: Sequence[Path]) -> list[Case]:
 
 
 def _bring(folder: Path, out: Path, n: int) -> None:
-    """Link or copy what a folder has and `out` lacks."""
+    """Link or copy what a folder has, in place of what `out` may have."""
     for path in _files(folder, n):
         there = out / path.relative_to(folder)
-        if there.exists():
+        if there.exists() and there.samefile(path):
             continue
         there.parent.mkdir(parents=True, exist_ok=True)
         part = there.with_name(f".{there.name}.{os.getpid()}.part")
@@ -106,9 +121,11 @@ def _bring(folder: Path, out: Path, n: int) -> None:
 
 
 def _files(folder: Path, n: int) -> Iterator[Path]:
+    from sora_eval import shards
+
     for kind in ("videos", "tracks", "scores"):
         yield from sorted(p for p in (folder / kind).rglob("[!.]*") if p.is_file())
     for name in ("cases.jsonl", "identity.json"):
         if (folder / name).exists():
             yield folder / name
-    yield from sorted((folder / "shards").glob(f"*-of-{n}.json"))
+    yield from sorted((folder / shards.FOLDER).glob(f"*-of-{n}.json"))

@@ -16,11 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from sora_eval import __version__, shards
 from sora_eval.app import chosen_cases, chosen_probes, cores, generator_of, names_of, out_folder, values_of, whole
-from sora_eval.claims import claim
+from sora_eval.claims import claim, list_cases, unfinish
 from sora_eval.locking import held
 from sora_eval.manifest import manifest, report_key
 from sora_eval.probes.base import Probe
-from sora_eval.store import Store, remove_parts, write_json, write_lines
+from sora_eval.store import Store, remove_parts, write_json
 from sora_eval.types import Case, ScoreRow, digest
 
 Say = Callable[[str], None]
@@ -106,7 +106,8 @@ def carry_out(plan: Plan, say: Say = print, progress: bool = True) -> Result:
     lock = plan.folder / (".lock" if plan.shard is None else f".lock-{shards.name(plan.shard)}")
     with held(lock) as alone:
         claim(plan.folder, plan.model, plan.cases, plan.config, plan.replace)
-        if alone and plan.shard is None:
+        # Shards hold locks of their own, and may be writing now.
+        if alone and plan.shard is None and not (plan.folder / shards.FOLDER).exists():
             remove_parts(plan.folder)
         return _whole_run(plan, say, progress) if plan.shard is None else _part(plan, plan.shard, say, progress)
 
@@ -161,7 +162,7 @@ def _whole_run(plan: Plan, say: Say, progress: bool) -> Result:
     from sora_eval.evaluate import evaluate
 
     start = time.perf_counter()
-    write_lines(plan.folder / "cases.jsonl", (c.to_json() for c in plan.cases))
+    list_cases(plan.folder, plan.cases)
     rows, made = evaluate(plan.cases, plan.probes, plan.generators, plan.folder, plan.workers, progress)
     problems = _problems(plan, rows)
     about = _about(plan, problems, time.perf_counter() - start)
@@ -173,12 +174,12 @@ def _part(plan: Plan, shard: tuple[int, int], say: Say, progress: bool) -> Resul
     from sora_eval.evaluate import evaluate
 
     start = time.perf_counter()
-    write_lines(plan.folder / "cases.jsonl", (c.to_json() for c in plan.cases))
+    list_cases(plan.folder, plan.cases)
     mine = shards.part(plan.cases, shard)
     rows, made = evaluate(mine, plan.probes, plan.generators, plan.folder, plan.workers, progress)
     about = _about(plan, _problems(plan, rows), time.perf_counter() - start)
     shards.write(plan.folder, shard, rows, about)
-    missing = shards.missing(plan.folder, shard[1])
+    missing = shards.missing(plan.folder, shard[1], about)
     if missing:
         return Result(rows, about["problems"], made, True, missing)
     with held(plan.folder / ".lock"):
@@ -213,7 +214,7 @@ def finish(
     if not made and report_key(folder) == key:
         return Result(rows, _faults(folder, model, problems), made, False)
     # The page comes last: its presence says that the rest is there and of this run.
-    (folder / "report.html").unlink(missing_ok=True)
+    unfinish(folder)
     Store(folder).write_rows(rows)
     write_measures(folder, _fidelity_of(choice, cases, rows, folder, workers, say))
     problems = _faults(folder, model, problems)

@@ -126,6 +126,7 @@ def _cases(path: Path) -> Iterable[Case]:
 
 
 def _rows(path: Path, cases: Mapping[str, Case]) -> Iterable[ScoreRow]:
+    seen: set[tuple[str, str]] = set()
     for number, row in enumerate(_read(path)):
         where = f"{path}: row {number}"
         try:
@@ -133,6 +134,9 @@ def _rows(path: Path, cases: Mapping[str, Case]) -> Iterable[ScoreRow]:
             told = {key: str(row[key]) for key in ("generator", "kind", "reason")}
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"{where} is no score of a case ({error}); {_AGAIN}") from error
+        if (told["generator"], case.id) in seen:
+            raise ConfigError(f"{where}: {case.id} is scored twice; {_AGAIN}")
+        seen.add((told["generator"], case.id))
         if value is not None and not math.isfinite(value):
             raise ConfigError(f"{where}: value must be a finite number or null, got {value}; {_AGAIN}")
         if not (math.isfinite(chance) and chance < 1) or (value is None) == (told["reason"] == ""):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from sora_eval.errors import ConfigError, SoraEvalError
-from sora_eval.reporting.protocol import Protocol, common, differing, protocol_of
+from sora_eval.reporting.protocol import Protocol, common, differing, protocol_of, refuse_versions
 from sora_eval.reporting.run import Run, read_run
 from sora_eval.types import ScoreRow
 
@@ -100,6 +100,7 @@ def gather(folders: Sequence[Path], shared: bool = False) -> Field:
     protocols = {id(run): protocol_of(run) for run in runs}
     if not shared:
         _refuse({str(run.folder): replace(protocols[id(run)], cases={}) for run in runs})
+    refuse_versions({str(run.folder): protocols[id(run)] for run in runs})
     notes: list[str] = []
     groups = _groups(runs, protocols, notes)
     seeds = tuple(sorted({seed for g in groups for seed in g.runs}, key=_natural))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sora_eval.comparing import Difference, differences, rank_intervals
 from sora_eval.errors import unknown
@@ -95,9 +95,9 @@ def _ranks(
 def _corrected(found: Mapping[str, Sequence[Difference]]) -> dict[tuple[str, str, str], Difference]:
     """Correct every comparison for all others of its level: the reader looks at all models at once."""
     flat = [(model, d) for model, some in found.items() for d in some]
-    adjusted = [1.0] * len(flat)
+    corrected: dict[tuple[str, str, str], Difference] = {}
     for level in range(3):
-        mine = [i for i, (_, d) in enumerate(flat) if bool(d.suite) + bool(d.probe) == level]
-        for i, p in zip(mine, holm([flat[i][1].p_value for i in mine]), strict=True):
-            adjusted[i] = float(p)
-    return {(m, d.suite, d.probe): replace(d, adjusted=p) for (m, d), p in zip(flat, adjusted, strict=True)}
+        mine = [(model, d) for model, d in flat if bool(d.suite) + bool(d.probe) == level]
+        for (model, d), p in zip(mine, holm([d.p_value for _, d in mine]), strict=True):
+            corrected[model, d.suite, d.probe] = d.among(len(mine), float(p))
+    return corrected

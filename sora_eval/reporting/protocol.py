@@ -55,7 +55,7 @@ def protocol_of(run: Run) -> Protocol:
     }
     used = {c.probe for c in run.cases}
     return Protocol(
-        {c.id: c.hash for c in run.cases},
+        {c.id: c.alone for c in run.cases},
         {name: version for name, version in versions.items() if name in used},
         {**facts, **_encoders(run.folder)},
     )
@@ -86,20 +86,25 @@ def common(runs: Sequence[Run]) -> list[Run]:
         ConfigError: nothing is left, or they differ in what no restriction mends: the version of tracker or world.
     """
     protocols = [protocol_of(run) for run in runs]
-    names = _names(runs)
-    for fact in ("tracker", "world"):
-        told = _disagreement(fact, {who: p.facts[fact] for who, p in zip(names, protocols, strict=True)})
-        if told:
-            raise ConfigError(f"no part of these runs can be compared: {told[0]}; run them again with one version")
+    named = dict(zip(_names(runs), protocols, strict=True))
+    refuse_versions(named)
     if not runs:
         return []
     ids = {case for case, _ in set.intersection(*(set(p.cases.items()) for p in protocols))}
     probes = {name for name, _ in set.intersection(*(set(p.probes.items()) for p in protocols))}
     kept = [_restricted(run, ids, probes) for run in runs]
     if not kept[0].cases:
-        why = differing(dict(zip(names, protocols, strict=True)))
+        why = differing(named)
         raise ConfigError(f"these runs share nothing that can be compared: {'; '.join(why)}")
     return kept
+
+
+def refuse_versions(protocols: Mapping[str, Protocol]) -> None:
+    """Raise ConfigError where trackers or worlds differ, which no restriction to a part mends. protocols: by name."""
+    for fact in ("tracker", "world"):
+        told = _disagreement(fact, {who: p.facts[fact] for who, p in protocols.items()})
+        if told:
+            raise ConfigError(f"no part of these runs can be compared: {told[0]}; run them again with one version")
 
 
 def _restricted(run: Run, ids: Collection[str], probes: Collection[str]) -> Run:

@@ -19,7 +19,7 @@ from sora_eval.reporting.fidelity import markdown, read_measures, sheet
 from sora_eval.reporting.run import Run, read_run
 from sora_eval.reporting.summary import Cell, Summary, summarise
 from sora_eval.reporting.text import escape, pipe, score
-from sora_eval.types import Frames, Measure, ScoreRow
+from sora_eval.types import Frames, Measure, ScoreRow, digest
 from sora_eval.video import read_video, replacing, write_png
 
 _COLUMNS, _ZOOM = 9, 2
@@ -59,8 +59,15 @@ def points(folders: Iterable[Path]) -> list[list[Point]]:
         for g in run.manifest["generators"]:
             if g.get("compute"):
                 point = Point(run, g["name"], float(g["compute"]), summary, fidelity)
-                groups.setdefault(run.manifest["hashes"]["cases"], {})[point.compute] = point
+                groups.setdefault(_asked(run), {})[point.compute] = point
     return [[group[c] for c in sorted(group)] for group in groups.values() if len(group) > 1]
+
+
+def _asked(run: Run) -> str:
+    """Return a hash of a run's cases and of the options of its generator: with other sampler steps it is another curve."""
+    told = dict(run.manifest.get("config") or {}).get("generator") or {}
+    options = {k: v for k, v in told.items() if k != "checkpoint"}
+    return digest([run.manifest["hashes"]["cases"], options])
 
 
 def write_scaling(group: Sequence[Point], folder: Path, command: str) -> Path:

@@ -174,6 +174,17 @@ def test_a_folder_of_videos_is_one_model_over_its_seeds(tmp_path: Path) -> None:
     assert [tuple(e.runs) for e in gather(folders).models] == [("0", "1")]
 
 
+def test_seeds_of_another_world_are_not_pooled_in_silence(tmp_path: Path) -> None:
+    folders = [
+        made_up_run(tmp_path / f"{name}-{seed}", name, 0.5, cases_of(seed), seed)
+        for name in ("one", "two")
+        for seed in (0, 1)
+    ]
+    change(folders[3], lambda m: m["versions"].update(world="99"))
+    with pytest.raises(ConfigError, match=r"no part of these runs can be compared: world: .*99 in .*two-1"):
+        gather(folders, shared=True)
+
+
 def test_a_copied_run_counts_once_and_a_moved_one_works(two: list[Path], tmp_path: Path) -> None:
     copy = shutil.copytree(two[0], tmp_path / "copy")
     field = gather([*two, copy])

@@ -59,3 +59,12 @@ def test_a_clip_that_is_gone_is_no_error(tmp_path: Path, checkpoint_run: Callabl
         video.unlink()
     assert len(points(runs)[0]) == 2
     assert set(ended(runs, tmp_path / "sweep")) == {"leaderboard", "curves", "scores over compute"}
+
+
+def test_with_other_sampler_steps_it_is_another_curve(tmp_path: Path, checkpoint_run: Callable[..., Path]) -> None:
+    runs = [checkpoint_run(tmp_path / f"{n}{c}", f"{n}", c) for n in ("8", "16") for c in (1e14, 2e14)]
+    for run in runs:
+        manifest = json.loads((run / "manifest.json").read_text())
+        manifest["config"] = {"generator": {"checkpoint": run.name, "steps": int(manifest["generators"][0]["name"])}}
+        write_json(run / "manifest.json", manifest)
+    assert [[p.name for p in group] for group in points(runs)] == [["8", "8"], ["16", "16"]]
