@@ -158,7 +158,8 @@ def differences(first: Sequence[ScoreRow], second: Sequence[ScoreRow]) -> list[D
     for i, (suite, probe) in enumerate(pairs.rows):
         weights = every[i]
         error, freedom = spread(pairs, weights)
-        mean, low, high = interval(pairs, weights)
+        reach = float(weights @ pairs.reach)
+        mean, low, high = interval_of(float(weights @ pairs.difference), error, freedom, reach)
         level = [i] if i == 0 else [k for k, row in enumerate(pairs.rows) if k and bool(row[1]) == bool(probe)]
         found.append(
             Difference(
@@ -173,10 +174,10 @@ def differences(first: Sequence[ScoreRow], second: Sequence[ScoreRow]) -> list[D
                 high=high,
                 p_value=float(p_values[i]),
                 adjusted=float(holm(p_values[level])[level.index(i)]),
-                detectable=_found(error, freedom, float(weights @ pairs.reach), len(level)),
+                detectable=_found(error, freedom, reach, len(level)),
                 error=error,
                 freedom=freedom,
-                reach=float(weights @ pairs.reach),
+                reach=reach,
             )
         )
     return found
@@ -274,8 +275,10 @@ def beyond_flips(p: float, pairs: Pairs, weights: Floats) -> float:
 
     The flips know no p-value below 1 in 5,000, and the correction over a long sweep or many models needs smaller ones.
     """
+    if p > 1.5 / (FLIPS + 1):
+        return p
     error, freedom = spread(pairs, weights)
-    if p > 1.5 / (FLIPS + 1) or error == 0:
+    if error == 0:
         return p
     return min(p, float(2 * special.stdtr(freedom, -abs(float(weights @ pairs.difference)) / error)))
 

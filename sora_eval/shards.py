@@ -57,10 +57,8 @@ def write(folder: Path, shard: tuple[int, int], rows: Sequence[ScoreRow], about:
 
 def missing(folder: Path, n: int, like: dict[str, Any] | None = None) -> list[int]:
     """Return the numbers of the shards that a folder lacks. like: a manifest; shards of another run than its count as lacking."""
-    absent = [i for i in range(1, n + 1) if not _path(folder, (i, n)).exists()]
-    if like is None:
-        return absent
-    return [i for i in range(1, n + 1) if i in absent or not _is_of(_path(folder, (i, n)), like)]
+    paths = {i: _path(folder, (i, n)) for i in range(1, n + 1)}
+    return [i for i, path in paths.items() if not (path.exists() if like is None else _is_of(path, like))]
 
 
 def written(folder: Path, n: int) -> float:
