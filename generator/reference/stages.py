@@ -1,8 +1,8 @@
-"""The stages of training behind `sora-eval train`: data, autoencoder, latents, transformer. Each goes on where it stopped."""
+"""The stages of training behind `sora-eval train`, from the data to the transformer. Each goes on where it stopped."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,10 +15,11 @@ from sora_eval.generator.reference.transformer import Transformer, TransformerCo
 from sora_eval.learning import files, shards, training
 from sora_eval.learning.words import Vocabulary, world_vocabulary
 
-STAGES: tuple[str, ...] = ("data", "autoencoder", "decoder", "latents", "transformer")
+STAGES: tuple[str, ...] = ("data", "autoencoder", "decoder", "latents", "words", "transformer")
 EXPORT = "export"
 """Write the weights of a transformer's training as they are now; no part of "all"."""
 HELD_OUT = "heldout"
+WORDS = "words"
 _T = TypeVar("_T")
 
 
@@ -55,6 +56,7 @@ class TransformerPlan:
 
     units: the run's whole compute; its last fifth is the decay. It branches off the undecayed `trunk` where that has one, so that
     runs of 1, 4 and 32 units share their beginning. units 0 is the trunk itself, up to `trunk_units`.
+    words: steps of the stage before, of the text encoder alone, with a rate that falls over the second half.
     start: weights from which a trunk goes on that has no state here: those that `stage=export` wrote elsewhere, or a checkpoint.
     """
 
@@ -62,6 +64,7 @@ class TransformerPlan:
     units: int = 0
     unit: int = 800
     trunk_units: int = 32
+    words: int = 3000
     start: str = ""
     branches: tuple[int, ...] = (1, 4, 32)
     tokens: int = 1280
@@ -104,6 +107,7 @@ def plan_of(values: dict[str, Any]) -> Plan:
         ("decoder.steps", found.decoder.steps, 1),
         ("transformer.unit", t.unit, 5),
         ("transformer.units", t.units, 0),
+        ("transformer.words", t.words, 1),
         ("transformer.tokens", t.tokens, 16),
     ):
         if value < least:
@@ -211,6 +215,12 @@ def _latents(plan: Plan) -> Path:
     return latents.encode(Path(plan.data.folder) / "training", _eyes(plan), plan.workers)
 
 
+def _words(plan: Plan) -> Path:
+    folder = plan.folder / WORDS
+    training.carry_out(_words_work, plan.workers, folder, plan, folder)
+    return folder / training.EMA
+
+
 def _transformer(plan: Plan) -> Path:
     folder = plan.folder / _name(plan.transformer)
     training.carry_out(_transformer_work, plan.workers, folder, plan, folder)
@@ -233,6 +243,8 @@ def _written(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
     network.load_state_dict(weights)
     job, space = _diffusion(plan, network)
     about = _cost(plan, folder, job, plan.folder / "trunk" if p.units and not p.square else None)
+    if (plan.folder / WORDS / training.LOG).exists():
+        about["words"] = _cost(plan, plan.folder / WORDS, jobs.WordsJob(job))
     path = plan.folder / f"{name}.safetensors"
     model.save_transformer(path, network, job.words, space, {"plan": asdict(p), **about})
     return path
@@ -249,10 +261,24 @@ def _diffusion(plan: Plan, network: Transformer) -> tuple[jobs.DiffusionJob, str
     return jobs.DiffusionJob(network, network_of_pixels, words, source, latents, recipe, limit), space
 
 
-def _transformer_work(plan: Plan, folder: Path) -> None:
-    p, where = plan.transformer, training.device()
+def _words_work(plan: Plan, folder: Path) -> None:
+    p = plan.transformer
+    network = _network(plan)
+    job, space = _diffusion(plan, network)
+    if p.start:
+        network.load_state_dict(_past(plan, network, job.words, space).weights)
+    schedule = training.Schedule(p.words, warmup=30, decay=p.words // 2, save_s=plan.save_s)
+    training.fit(jobs.WordsJob(job), folder, schedule, {"words": p.words, "latents": space, "start": p.start})
+
+
+def _network(plan: Plan) -> Transformer:
     torch.manual_seed(plan.seed)
-    network = Transformer(TransformerConfig(words=len(world_vocabulary()), placed=True)).to(where)
+    return Transformer(TransformerConfig(words=len(world_vocabulary()), placed=True)).to(training.device())
+
+
+def _transformer_work(plan: Plan, folder: Path) -> None:
+    p = plan.transformer
+    network = _network(plan)
     if p.compiled:
         # Block by block: one compilation serves them all, and takes half a minute per shape instead of minutes.
         torch._dynamo.config.recompile_limit = 64
@@ -260,7 +286,10 @@ def _transformer_work(plan: Plan, folder: Path) -> None:
             block.compile(dynamic=False)
     job, space = _diffusion(plan, network)
     settings = {"tokens": p.tokens, "square": p.square, "unit": p.unit, "latents": space}
-    trunk = plan.folder / "trunk"
+    trunk, learnt = plan.folder / "trunk", {}
+    if (plan.folder / WORDS / training.EMA).exists():
+        learnt = _weights(plan.folder / WORDS)
+        network.load_state_dict(learnt, strict=False)
     if p.units:
         steps = p.units * p.unit
         start = trunk / f"kept-{_branch(p.units, p.unit):07d}.pt"
@@ -269,17 +298,19 @@ def _transformer_work(plan: Plan, folder: Path) -> None:
         return
     kept = tuple(_branch(u, p.unit) for u in p.branches)
     schedule = training.Schedule(_branch(p.trunk_units, p.unit), save_s=plan.save_s, milestones=kept)
-    training.fit(job, folder, schedule, settings, _past(Path(p.start), network, job.words, space) if p.start else None)
+    past = _past(plan, network, job.words, space) if p.start else None
+    training.fit(job, folder, schedule, settings, past and replace(past, weights={**past.weights, **learnt}))
 
 
-def _past(path: Path, network: Transformer, words: Vocabulary, space: str) -> training.Past:
-    """Return what a file of weights says of the training that it was exported from, to go on with in `network`.
+def _past(plan: Plan, network: Transformer, words: Vocabulary, space: str) -> training.Past:
+    """Return what the file `transformer.start` says of the training that it was exported from, to go on with in `network`.
 
     What weights from before there were places lack begins at 0, which changes nothing that they do.
 
     Raises:
         ConfigError: it doesn't say, or learnt other words, or other latents than those named `space`.
     """
+    path = Path(plan.transformer.start)
     weights, facts, about, _ = files.read(path, "transformer")
     if facts["latents"] != space:
         raise ConfigError(f"{path} was trained on the latents of another autoencoder: its run can't go on here")
@@ -307,6 +338,7 @@ _DO = {
     "autoencoder": _autoencoder,
     "decoder": _decoder,
     "latents": _latents,
+    "words": _words,
     "transformer": _transformer,
     EXPORT: _export,
 }

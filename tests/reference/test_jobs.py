@@ -53,3 +53,12 @@ def test_places_are_those_of_the_clips_and_of_their_mirror_images(tmp_path: Path
     assert found[4:, :, [0, 3]][there] == pytest.approx(x[there], abs=1e-5)
     assert np.isnan(found[4:, :, [0, 3]][~there]).all()
     assert np.array_equal(jobs._places(shard, tmp_path), found, equal_nan=True)
+
+
+def test_places_in_the_middle_square_of_a_wide_frame():
+    places = np.full((1, 8, 6), np.nan, dtype=np.float32)
+    places[0, 3] = [0.4, 0.5, 1.0, -0.6, 0.5, 1.0]
+    found = jobs._in_crop(places, 32, 64)
+    assert found[0, 3, :3] == pytest.approx([0.8, 0.5, 2**0.5])
+    assert np.isnan(found[0, 3, 3:]).all()
+    assert np.isnan(found[0, [0, 1, 2, 4, 5, 6, 7]]).all()

@@ -17,7 +17,7 @@ def plan(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stages")
     small = {"data": {"folder": str(folder / "data"), "shards": 1, "size": 2, "heldout": 1}, "out": str(folder)}
     short = {"autoencoder": {"steps": 2, "decay": 1}, "decoder": {"steps": 2}}
-    branch = {"name": "tiny", "units": 1, "unit": 5, "tokens": 80, "compiled": False}
+    branch = {"name": "tiny", "units": 1, "unit": 5, "tokens": 80, "words": 2, "compiled": False}
     return plan_of({**small, **short, "transformer": branch})
 
 
@@ -34,6 +34,20 @@ def test_all_stages_from_nothing_to_a_checkpoint(plan):
     assert {k for k in before if not k.startswith("decoder.")} <= same
     assert not {k for k in before if k.startswith("decoder.up")} <= same
     assert (plan.folder / "tiny" / "sheet-0000005.png").exists()
+
+
+def test_a_transformer_begins_with_the_words_that_were_learnt_before_it(plan, monkeypatch):
+    run("all", plan)
+    learnt = training_weights(plan, "words")
+    assert {k.split(".")[0] for k in learnt} == {"text", "told"}
+    begun = []
+    monkeypatch.setattr(training, "fit", lambda job, *_: begun.append(job.network.state_dict()))
+    for other in ("a", "b"):
+        p = replace(plan.transformer, name=other, units=1 if other == "a" else 0)
+        stages._transformer_work(replace(plan, transformer=p), plan.folder / other)
+    for weights in begun:
+        assert all(torch.equal(weights[k], v) for k, v in learnt.items())
+    assert model.load(str(plan.folder / "tiny.safetensors")).about["words"]["steps"] == 2
 
 
 def test_a_trunk_whose_state_is_lost_goes_on_from_exported_weights(plan, tmp_path):
@@ -65,9 +79,10 @@ def test_a_trunk_goes_on_from_weights_of_before_there_were_places(plan, tmp_path
     files.save(old, less, facts, about)
 
     later = replace(plan.transformer, units=0, trunk_units=2, start=str(old))
+    start = replace(plan, transformer=later)
     network = Transformer(TransformerConfig(**{**facts["config"], "placed": True}))
     words = Vocabulary(tuple(facts["words"]))
-    past = stages._past(old, network, words, facts["latents"])
+    past = stages._past(start, network, words, facts["latents"])
     network.load_state_dict(past.weights)
     shutil.copy(exported.parent / "autoencoder.safetensors", tmp_path)
     before = model.load(str(old)).transformer
@@ -78,7 +93,7 @@ def test_a_trunk_goes_on_from_weights_of_before_there_were_places(plan, tmp_path
     assert found.transformer.config.placed
     assert found.transformer.place.weight.abs().max() > 0
     with pytest.raises(ConfigError, match="other words"):
-        stages._past(old, network, Vocabulary(words.words[:-1]), facts["latents"])
+        stages._past(start, network, Vocabulary(words.words[:-1]), facts["latents"])
 
 
 def training_weights(plan, name):
