@@ -375,7 +375,8 @@ def _places(shard: Shard, folder: Path) -> NDArray[np.float32]:
 def _in_crop(places: NDArray[np.float32], h: int, w: int) -> NDArray[np.float32]:
     """Return the places of things of frames [h, w] in their middle square; NaN for those whose middle is not in it."""
     side = min(h, w)
-    ends = places.reshape(*places.shape[:-1], 2, 3) * np.float32([w / side, h / side, (h * w) ** 0.5 / side])
+    grown = np.array([w / side, h / side, (h * w) ** 0.5 / side], dtype=np.float32)
+    ends = places.reshape(*places.shape[:-1], 2, 3) * grown
     seen = (np.abs(ends[..., :2]) <= 1).all(axis=-1, keepdims=True)
     return np.where(seen, ends, np.float32(np.nan)).reshape(places.shape)
 
