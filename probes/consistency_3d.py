@@ -276,9 +276,10 @@ class Revisit(Probe):
     suite = "consistency_3d"
     setting = "The floor and the backdrop are plain and pale."
     name = "revisit"
-    claim = "after looking away and back the same things are at the same places"
+    version = 2
+    claim = "after looking away and back the same things, and no others, are at the same places"
     source = "revisit consistency: layout after pan-and-return against the first frames, up to a similarity"
-    violations: ClassVar[tuple[str, ...]] = ("drift", "texture_swims", "pulse", "boiling", "jumps")
+    violations = CameraMove.violations
     blind_to: ClassVar[dict[str, str]] = {"reversed": "looking away and back is the same thing backwards"}
     # The first frame is the last one as well.
     blind_modes = ("t2v", "i2v")
@@ -303,7 +304,10 @@ class Revisit(Probe):
         shift = _slide(tracks, present, before)
         if shift * (1.0 if p["to"] == "right" else -1.0) > -0.1 * tracks.size[1]:
             raise UnjudgeableError(f"the camera did not turn {p['to']} first")
-        return _compared(tracks, present, before, after, video)
+        look = _compared(tracks, present, before, after, video)
+        least, back = _least_area(tracks, present), _cut(tracks, int(after[0]), tracks.frames, 1)
+        alone = 1 - min(1.0, 3 * helpers.extras(back, dict.fromkeys(asked_colours(case), 1), least))
+        return Verdict(look.value * alone, {**look.components, "alone": alone})
 
 
 def _breaks(count: Floats) -> int:
@@ -347,7 +351,7 @@ def _compared(tracks: Tracks, found: list[int], before: Floats, after: Floats, v
         raise UnjudgeableError("the camera did not come back to the same view")
     place = helpers.credit(max(errors), 0.012, 0.06)
     size = helpers.credit(max(growths), 0.1, 0.3)
-    back = float(tracks.visible[found][:, after[-1]].mean())
+    back = helpers.credit(1 - float(tracks.visible[found][:, after[-1]].mean()), 0.0, 0.25)
     calm = helpers.credit(flicker(video), 2.5, 9.0)
     return Verdict(
         place * size * back * calm, {"same_places": place, "same_sizes": size, "all_back": back, "no_boiling": calm}

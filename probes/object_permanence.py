@@ -41,6 +41,7 @@ class PassBehind(Probe):
 
     suite = "object_permanence"
     name = "pass_behind"
+    version = 2
     claim = "an object that passes behind a wall comes out on the other side, unchanged and in time"
     source = "violation of expectation, Piloto et al. 2022; exit place against constant velocity"
     violations = (
@@ -54,13 +55,8 @@ class PassBehind(Probe):
         hero = helpers.the(tracks, p["colour"], p["shape"])
         way = helpers.SIGN[p["to"]]
         t, x, seen = helpers.times(tracks), tracks.xy[hero, :, 0], tracks.visible[hero]
-        whole = helpers.clear(tracks, hero, [wall])
         middle = np.nanmedian(tracks.xy[wall, :, 0])
-        before, after = whole & ((x - middle) * way < 0), whole & ((x - middle) * way > 0)
-        # Compression greys the seam between two colours: a thing that is half behind the wall seems to stand off it.
-        before, after = (
-            side & (tracks.area[hero] > 0.85 * tracks.area[hero][side].max(initial=0)) for side in (before, after)
-        )
+        before, after = _whole(tracks, hero, wall, (x - middle) * way)
         if before.sum() < 2:
             raise UnjudgeableError(f"the {p['shape']} was not seen on its way to the wall")
         # What is seen before the wall must be a steady motion the right way.
@@ -90,6 +86,22 @@ class PassBehind(Probe):
             "alone": _alone(tracks, {p["colour"]: 1, p["wall"]: 1}, width, first),
             "kept": float(seen[due].mean()),
         })  # fmt: skip
+
+
+def _whole(tracks: Tracks, hero: int, wall: int, way: Floats) -> tuple[Bools, Bools]:
+    """Return the frames [T] in which a thing is whole before a wall and after it; way: [T] how far past its middle it is.
+
+    Compression greys the seam between two colours: a thing that is half behind the wall seems to stand off it, and one that has just
+    come out seems to touch it. So its area must be almost its largest, and the more so where it touches.
+    """
+    area = tracks.area[hero]
+    off, touching = (helpers.clear(tracks, hero, [wall], gap) for gap in (1.0, -2.0))
+    touching &= area > 0.95 * area[off].max(initial=0)
+
+    def side(there: Bools) -> Bools:
+        return there & (touching | off & (area > 0.85 * area[off & there].max(initial=0)))
+
+    return side(way < 0), side(way > 0)
 
 
 class Covered(Probe):

@@ -30,6 +30,7 @@ class Bite(Probe):
     suite = "physics"
     continued = True
     name = "bite"
+    version = 2
     claim = "a bite leaves a notch where and when it was taken, and the notch stays"
     source = "bite marks that persist: Brooks et al. 2024; state change read as order, place, permanence and isolation"
     violations = ("bite_heals", "effect_before_cause", "never_happens")
@@ -93,6 +94,7 @@ class Candle(Probe):
     suite = "physics"
     continued = True
     name = "candle"
+    version = 2
     claim = "a flame goes out when the puff arrives, takes its light along and stays out"
     source = "state change read as order, place, permanence and isolation; brightness of the neutral background"
     violations = ("candle_relights", "effect_before_cause", "never_happens")
@@ -168,6 +170,7 @@ class Shatter(Probe):
     suite = "physics"
     continued = True
     name = "shatter"
+    version = 2
     claim = "a falling glass breaks when it hits the floor, and its pieces spread and stay pieces"
     source = (
         "glass shattering as a failure case: Brooks et al. 2024; state change read as order, permanence and isolation"
@@ -223,6 +226,7 @@ class Brush(Probe):
     suite = "physics"
     continued = True
     name = "brush"
+    version = 2
     claim = "a stroke of paint follows the brush, never runs ahead of it, and stays on the canvas"
     source = (
         "brush strokes that persist: Brooks et al. 2024; state change read as order, place, permanence and isolation"

@@ -40,6 +40,12 @@ def test_scores_fall_as_the_fault_grows(fault):
     assert found[2] < 0.7
 
 
+@pytest.mark.parametrize("fault", ["vanishes", "changes_colour", "appears_from_nowhere"])
+def test_what_changes_while_nobody_looks_is_noticed_on_the_return(fault):
+    case = Revisit().cases(1, SMALL, "t2v", seed=2)[0]
+    assert _score(Revisit(), case, next(Violation(fault, 1.0).generate([case]))).value < 0.5
+
+
 @pytest.mark.parametrize("probe", [Orbit(), Truck(), Revisit()], ids=lambda p: p.name)
 def test_the_mirrored_clip_answers_the_twin(probe):
     case, twin = probe.cases(2, SMALL, "t2v", seed=3)

@@ -140,6 +140,7 @@ def build(
         "hero": [f"object{i}" for i in range(len(objects))],
         "spots": [f"spot{i}" for i in range(len(spots))],
         "hidden_s": (0.3 * duration_s, 0.7 * duration_s),
+        "stranger": (0.0, -0.95, 0.0),
     }
     return common.set_up(style, bodies, path(duration_s, move, to), duration_s, facts=facts)
 
