@@ -99,7 +99,7 @@ def _whole(tracks: Tracks, hero: int, wall: int, way: Floats) -> tuple[Bools, Bo
     touching &= area > 0.95 * area[off].max(initial=0)
 
     def side(there: Bools) -> Bools:
-        return there & (touching | off & (area > 0.85 * area[off & there].max(initial=0)))
+        return np.asarray(there & (touching | off & (area > 0.85 * area[off & there].max(initial=0))), dtype=bool)
 
     return side(way < 0), side(way > 0)
 
