@@ -29,8 +29,9 @@ FIGURES: tuple[tuple[str, str], ...] = (
     ("text to video, two things", "side"),
     ("image and text to video", "first frame (dB)"),
     ("image and text to video", "direction"),
+    *((f"text to video, {aspect}", key) for aspect in ("wide", "tall") for key in ("one object", "whole in view")),
 )
-"""The measures that are followed over training compute."""
+"""The measures that are followed over training compute; the last ones tell what square crops cost."""
 
 
 @dataclass(frozen=True)

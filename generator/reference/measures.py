@@ -25,6 +25,7 @@ from sora_eval.world.families import FAMILIES, draw
 from sora_eval.world.families.common import SHAPES
 
 SIZE, FRAMES = (64, 64), 17
+_ASPECTS: Mapping[str, tuple[int, int]] = {"wide": (64, 96), "tall": (96, 64)}
 HELD_OUT = "heldout"
 _ONE_M = 0.12
 """A way, as a share of the frame, from which on a thing has moved; the slowest asked-for one is twice that."""
@@ -68,17 +69,19 @@ class Member:
 
 
 @lru_cache(maxsize=4096)
-def member(family: str, number: int, frames: int = FRAMES, stream: str = HELD_OUT) -> Member:
-    """Return a member of a family, 64 x 64 at 8 frames per second."""
+def member(
+    family: str, number: int, frames: int = FRAMES, stream: str = HELD_OUT, size: tuple[int, int] = SIZE
+) -> Member:
+    """Return a member of a family at 8 frames per second; size: height and width."""
     params, rng = draw(family, number, 0, stream)
     words = FAMILIES[family].caption(params, rng)
     scene = scene_of({"family": family, "params": params}, (frames - 1) / FPS)
-    return Member(family, params, words, clip(scene, SIZE, FPS, frames).video.frames, number)
+    return Member(family, params, words, clip(scene, size, FPS, frames).video.frames, number)
 
 
-def members(family: str, count: int, frames: int = FRAMES) -> list[Member]:
+def members(family: str, count: int, frames: int = FRAMES, size: tuple[int, int] = SIZE) -> list[Member]:
     """Return held-out members, from a number on that held-out training shards do not reach."""
-    return [member(family, _FIRST_SEED + i, frames) for i in range(count)]
+    return [member(family, _FIRST_SEED + i, frames, size=size) for i in range(count)]
 
 
 @lru_cache(maxsize=1)
@@ -167,6 +170,19 @@ def sided(frames: Frames, params: Mapping[str, Any]) -> dict[str, float]:
     return {"side": float(both.mean() > 0.5 and wanted[both].mean() > 0.5)}
 
 
+def framed(frames: Frames, params: Mapping[str, Any]) -> dict[str, float]:
+    """Judge how a clip of one thing uses its frame: whether it is one thing, and whole in view most of the time; 1 or 0 each.
+
+    Brooks et al. 2024: trained on square crops, a model shows its subject only partly in view.
+    """
+    tracks = track(Video(frames, FPS))
+    if not len(tracks):
+        return {"one object": 0.0, "whole in view": 0.0}
+    i = _main(tracks)
+    inside = tracks.visible[i] & (np.nan_to_num(tracks.shape["edge"][i], nan=1.0) == 0)
+    return {"one object": single(frames, params)["one object"], "whole in view": float(inside.mean() >= 0.8)}
+
+
 def seam(before: Frames, after: Frames) -> float:
     """Return the change from one clip to the next, over the ordinary change from frame to frame on both sides; 1 is no seam."""
     joined = np.concatenate([before[-4:], after[:4]]).astype(np.float64)
@@ -219,6 +235,14 @@ def _text(s: Sampler, count: int) -> Iterator[Row]:
     yield from _rows("text to video, two things", {"side": ">= .75"}, two, true, held)
     images = [single(np.repeat(s.text_to_image(m.caption, SIZE, m.number)[None], 5, 0), m.params) for m in some]
     yield from _rows("text to image", {"colour": "", "one object": "", "shape": ""}, images, [], [])
+
+
+def _aspect(s: Sampler, count: int) -> Iterator[Row]:
+    for name, size in _ASPECTS.items():
+        some = members("single", count, size=size)
+        made = [framed(s.text_to_video(m.caption, FRAMES, size, m.number).frames, m.params) for m in some]
+        true, held = ([framed(f, m.params) for f, m in zip(fs, some, strict=True)] for fs in _references(some))
+        yield from _rows(f"text to video, {name}", {"one object": "", "whole in view": ""}, made, true, held)
 
 
 def _references(some: Sequence[Member]) -> tuple[list[Frames], list[Frames]]:
@@ -403,6 +427,7 @@ def cell(value: float | None) -> str:
 TASKS: dict[str, Callable[[Sampler, int], Iterator[Row]]] = {
     "autoencoder": _autoencoder,
     "text": _text,
+    "aspect": _aspect,
     "image": _image,
     "extend": _extend,
     "loop": _loop,

@@ -96,12 +96,13 @@ def test_a_missing_checkpoint_is_one_line(capsys):
 
 def test_all_measures_have_rows(tmp_path, checkpoint, capsys):
     args = ["eval-tasks", f"checkpoint={checkpoint}", "count=2", "steps=1", f"out={tmp_path}"]
-    assert run(*args, "tasks=[autoencoder,text,image,connect,edit,variations]") == 0
+    assert run(*args, "tasks=[autoencoder,text,aspect,image,connect,edit,variations]") == 0
     assert "| text to video | colour |" in capsys.readouterr().out
     found = json.loads((tmp_path / "tasks.json").read_text())
     assert found["checkpoint"] == "tiny"
     oracle = {(r["task"], r["measure"]): r["oracle"] for r in found["rows"]}
     assert oracle[("text to video", "shape")] == 1
+    assert oracle[("text to video, wide", "whole in view")] == 1
     assert run(*args, "tasks=[nothing]") == 2
 
 
