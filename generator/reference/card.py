@@ -71,12 +71,13 @@ def cost_table(entries: Sequence[Entry]) -> str:
     ]
     path = model.FOLDER / f"{model.AUTOENCODER}.safetensors"
     _, _, about, _ = files.read(path, "autoencoder")
-    networks: list[tuple[str, int | None, Mapping[str, Any]]] = [
-        ("autoencoder", path.stat().st_size, about),
-        *((e.name, e.bytes, e.about) for e in entries),
-    ]
+    networks: list[tuple[str, int | None, Mapping[str, Any]]] = [("autoencoder", path.stat().st_size, about)]
     if "decoder" in about:
-        networks.insert(1, ("its decoder alone, afterwards", None, about["decoder"]))
+        networks.append(("its decoder alone, afterwards", None, about["decoder"]))
+    for e in entries:
+        networks.append((e.name, e.bytes, e.about))
+        if "words" in e.about:
+            networks.append((f"words of {e.name} alone, before", None, e.about["words"]))
     for name, size, a in networks:
         told = "" if size is None else f"{size / 1e6:.1f}"
         spent = f"{a['steps']:,} | {a['clips']:,} | {a['seconds'] / 3600:.2f} | {a['processes']} | {a['flops']:.2g}"

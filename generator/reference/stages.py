@@ -244,7 +244,10 @@ def _written(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
     job, space = _diffusion(plan, network)
     about = _cost(plan, folder, job, plan.folder / "trunk" if p.units and not p.square else None)
     if (plan.folder / WORDS / training.LOG).exists():
-        about["words"] = _cost(plan, plan.folder / WORDS, jobs.WordsJob(job))
+        about[WORDS] = _cost(plan, plan.folder / WORDS, jobs.WordsJob(job))
+    elif p.start:
+        _, _, before, _ = files.read(Path(p.start), "transformer")
+        about |= {k: v for k, v in before.items() if k == WORDS}
     path = plan.folder / f"{name}.safetensors"
     model.save_transformer(path, network, job.words, space, {"plan": asdict(p), **about})
     return path

@@ -66,6 +66,7 @@ def test_a_trunk_whose_state_is_lost_goes_on_from_exported_weights(plan, tmp_pat
     assert found["clips"] > past["clips"]
     assert found["seconds"] > past["seconds"]
     assert found["curve"][: len(past["curve"])] == past["curve"]
+    assert found["words"] == past["words"]
     with pytest.raises(ConfigError, match="holds no training"):
         run(EXPORT, replace(plan, out=str(tmp_path / "empty"), transformer=trunk))
 
