@@ -47,18 +47,19 @@ class Options:
             raise ConfigError(f"shift must be above 0, got {self.shift}")
 
 
-def levels(batch: int, chunks: int, noise: torch.Generator) -> tuple[Tensor, Tensor]:
+def levels(batch: int, chunks: int, noise: torch.Generator, share: float = 0.3) -> tuple[Tensor, Tensor]:
     """Draw noise levels [B, K] for training, and which chunks are given [B, K].
 
-    45% of the clips share one level, 25% have one per chunk (Diffusion Forcing), and in 30% some chunks are given: the first, the first
-    few, the last few, or both ends.
+    In a share of the clips some chunks are given: the first, the first few, the last few, or both ends. Nine in fourteen of the others
+    have one level, the rest one per chunk (Diffusion Forcing).
     """
     own = torch.sigmoid(LEVEL_MEAN + LEVEL_SPREAD * torch.randn(batch, chunks, generator=noise))
     kind = torch.rand(batch, generator=noise)
-    t = torch.where((kind < 0.45)[:, None] | (kind >= 0.7)[:, None], own[:, :1], own)
+    some = kind >= 1 - share
+    t = torch.where((kind < (1 - share) * 9 / 14)[:, None] | some[:, None], own[:, :1], own)
     given = torch.zeros(batch, chunks, dtype=torch.bool)
     if chunks > 1:
-        for i in torch.nonzero(kind >= 0.7)[:, 0].tolist():
+        for i in torch.nonzero(some)[:, 0].tolist():
             what = float(torch.rand((), generator=noise))
             few = 1 + int(torch.randint(chunks - 1, (), generator=noise))
             if what < 0.7:

@@ -137,11 +137,13 @@ class Phase:
     """What is shown how often from some unit of training on.
 
     shares: of some families, the others share the rest. long: how many times as often clips of more than five chunks are drawn.
+    given: the share of clips of which some chunks are given.
     """
 
     unit: int
     shares: Mapping[str, float]
     long: float = 1.0
+    given: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,8 @@ class Recipe:
 
     tokens: patches per batch. seed: of all that is drawn. image_share: share of batches of single images, at the beginning and from step
     `unit` on. dropped: share of captions left out, for guidance. square: crop every clip to its middle square (the ablation). unit: steps
-    of a unit. phases: single things first; once they are learnt, more of two things, of long clips for extensions, and of the blocks.
+    of a unit. phases: single things first; once they are learnt, more of two things, of long clips for extensions, and of the blocks; at
+    last, more of what goes on from a picture or a clip.
     """
 
     tokens: int = 1280
@@ -163,6 +166,7 @@ class Recipe:
         Phase(0, {"single": 0.4, "relation": 0.12}),
         Phase(4, {"single": 0.3, "relation": 0.22}, long=2.5),
         Phase(6, {"single": 0.27, "relation": 0.22, "voxel": 0.09}, long=2.5),
+        Phase(20, {"single": 0.27, "relation": 0.22, "voxel": 0.09}, long=4.0, given=0.5),
     )
 
     def phase(self, step: int) -> int:
@@ -245,7 +249,8 @@ class DiffusionJob:
         """Return the loss of a step."""
         z, captions, actions, places = self.batch(step, rank)
         noise = training.noise_of(self.recipe.seed, step, f"diffusion {rank}")
-        t, given = diffusion.levels(z.shape[0], z.shape[1], noise)
+        share = self.recipe.phases[self.recipe.phase(step)].given
+        t, given = diffusion.levels(z.shape[0], z.shape[1], noise, share)
         eps = torch.randn(z.shape, generator=noise).to(z)
         t, given = t.to(z), given.to(z.device)
         ids = self.words.encode(captions, self.network.config.text_length).to(z.device)

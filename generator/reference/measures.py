@@ -282,6 +282,8 @@ def _extend(s: Sampler, count: int) -> Iterator[Row]:
             [judged(f, m, cut) for f, m in zip(fs, some, strict=True)] for fs in (made, [m.frames for m in some], still)
         )
         yield from _rows(f"extend {'backward' if backward else 'forward'}", goals, *trio)
+    best = [{"seam, the truth redrawn": seam(m.frames[:17], s.rejoin(m.frames, 17)[17:])} for m in some]
+    yield from _rows("extend forward", {"seam, the truth redrawn": ""}, best, [], [])
 
 
 def _held(part: Frames, more: int, backward: bool) -> Frames:

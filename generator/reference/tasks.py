@@ -87,6 +87,12 @@ class Sampler:
         more = list(self._onward(video, self.read(prompt), frames, seed, None))
         return Video(np.concatenate([video, *more])[: len(video) + frames], FPS)
 
+    def rejoin(self, video: Frames, cut: int) -> Frames:
+        """Return a clip whose frames from `cut` on are its own, as `extend` would show them had the transformer drawn the truth."""
+        tail = _tail(video[:cut])
+        shown, new = np.split(self.reconstruct(np.concatenate([tail, video[cut:]])), [len(tail)])
+        return np.concatenate([video[:cut], kept(new, shown[-1], tail[-1])])
+
     def _before(self, video: Frames, text: str, frames: int, seed: int) -> Frames:
         made: list[Frames] = []
         head, done = video, 0

@@ -57,15 +57,16 @@ def test_the_second_order_solver_beats_euler_on_a_gaussian():
     assert errors[2] < errors[1] / 2
 
 
-def test_levels_and_what_is_given():
-    t, given = diffusion.levels(4000, 5, torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("share", [0.3, 0.5])
+def test_levels_and_what_is_given(share):
+    t, given = diffusion.levels(4000, 5, torch.Generator().manual_seed(0), share)
     assert ((t > 0) & (t <= 1)).all()
     assert torch.equal(t == 1, given)
     assert not given.all(dim=1).any()
-    assert 0.27 < given.any(dim=1).float().mean() < 0.33
+    assert abs(given.any(dim=1).float().mean() - share) < 0.03
     own = t.masked_fill(given, 0)
     one_level = torch.tensor([len(set(row[row > 0].tolist())) == 1 for row in own])
-    assert 0.7 < one_level.float().mean() < 0.8
+    assert abs(one_level.float().mean() - (1 - (1 - share) * 5 / 14)) < 0.05
     assert t[~given].median() < 0.35
     assert torch.equal(diffusion.levels(1, 1, torch.Generator().manual_seed(3))[1], torch.tensor([[False]]))
 

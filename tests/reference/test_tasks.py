@@ -153,3 +153,11 @@ def test_an_extension_goes_on_from_the_last_frame(sampler, monkeypatch):
         given = clip(frames)
         sampler.extend(given, "", 4)
         assert np.array_equal(asked[-1][-1], given[-1])
+
+
+def test_a_clip_joined_again_is_its_own_up_to_the_cut(sampler):
+    given = clip(33)
+    whole = sampler.rejoin(given, 17)
+    assert whole.shape == given.shape
+    assert np.array_equal(whole[:17], given[:17])
+    assert not np.array_equal(whole[17:], given[17:])
