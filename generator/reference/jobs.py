@@ -161,12 +161,12 @@ class Recipe:
     image_share: tuple[float, float] = (0.7, 0.15)
     dropped: float = 0.1
     square: bool = False
-    unit: int = 800
+    unit: int = 875
     phases: tuple[Phase, ...] = (
         Phase(0, {"single": 0.4, "relation": 0.12}),
         Phase(4, {"single": 0.3, "relation": 0.22}, long=2.5),
         Phase(6, {"single": 0.27, "relation": 0.22, "voxel": 0.09}, long=2.5),
-        Phase(20, {"single": 0.27, "relation": 0.22, "voxel": 0.09}, long=4.0, given=0.5),
+        Phase(18, {"single": 0.27, "relation": 0.22, "voxel": 0.09}, long=4.0, given=0.5),
     )
 
     def phase(self, step: int) -> int:

@@ -62,7 +62,7 @@ class TransformerPlan:
 
     name: str = "trunk"
     units: int = 0
-    unit: int = 800
+    unit: int = 875
     trunk_units: int = 32
     words: int = 3000
     start: str = ""
