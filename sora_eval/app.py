@@ -7,7 +7,8 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from itertools import product
+from importlib.resources import files
+from itertools import dropwhile, product
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ def launch(name: str, args: list[str]) -> int:
     # Families are named without a key because nobody wants to type family=: `sora-eval render pass_behind`.
     if name == "render" and args and "=" not in args[0] and not args[0].startswith("-"):
         args = [f"family={args[0]}", *args[1:]]
+    if any(a in ("-h", "--help") for a in args):
+        print(options(name))
+        return 0
+    args = [_spoken(a) for a in args]
     sweep = name == "run" and sweeps.is_sweep(args)
     if sweep or any(a.startswith("-") for a in args):
         if not any(a.startswith(_OWN_CONFIG) for a in args):
@@ -41,8 +46,31 @@ def launch(name: str, args: list[str]) -> int:
     return _COMMANDS[name](composed(name, args))
 
 
+def options(name: str) -> str:
+    """Return what can be said to a command: `conf/NAME.yaml` as it is, comments and all, and the entries of its groups."""
+    text = (files("sora_eval.conf") / f"{name}.yaml").read_text(encoding="utf-8")
+    head, _, rest = text.partition("defaults:\n")
+    lines = rest.splitlines()
+    body = list(dropwhile(lambda line: line.startswith(" "), lines))
+    entries = [line.strip(" -") for line in lines[: len(lines) - len(body)]]
+    groups = [(e, group) for e in entries if (group := e.split(":")[0]) in _GROUPS]
+    chosen = [f"# {', '.join(registry.names(group))}\n{entry}" for entry, group in groups]
+    told = f"usage: sora-eval {name} KEY=VALUE ...   The keys and their defaults; a key in a group is GROUP.KEY=VALUE"
+    last = "# Hydra's own flags work too: --multirun, --cfg job, --hydra-help"
+    return "\n".join([told, "", head.strip(), *chosen, *body, last])
+
+
+def _spoken(override: str) -> str:
+    """Quote a prompt, which is words with commas and all, and nothing of Hydra's grammar."""
+    key, _, value = override.partition("=")
+    if key != "prompt" or not value or (value[0] in "'\"" and value[-1] == value[0] and len(value) > 1):
+        return override
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', re.sub(r"(\\+)$", r"\1\1", value))
+    return f'prompt="{escaped}"'
+
+
 def _hydra_main(name: str, args: list[str]) -> int:
-    """Let Hydra itself answer --help, --cfg, --multirun and its other flags."""
+    """Let Hydra itself answer --cfg, --multirun and its other flags."""
     import hydra
 
     codes: list[int] = []
@@ -388,7 +416,9 @@ def _sampler(config: DictConfig) -> Any:
     from sora_eval.generator.reference.diffusion import Options
 
     options = Options(whole(config, "steps", 1), config.guidance, config.shift, config.history)
-    return sampler_of(str(config.checkpoint), options, bool(config.expanded))
+    if not isinstance(config.expanded, bool):
+        raise ConfigError(f"expanded must be true or false, got {config.expanded}")
+    return sampler_of(str(config.checkpoint), options, config.expanded)
 
 
 naming.register()

@@ -245,7 +245,7 @@ def write_png(path: str | Path, image: Frames) -> None:
 
 
 def save_gif(path: str | Path, video: Video) -> None:
-    """Write an endless GIF for a page or a README: 256 colours per frame, rate rounded to 1/100 s per frame.
+    """Write an endless GIF for a page or a README: 256 colours per frame, times rounded to 1/100 s.
 
     Raises:
         VideoError: the file can't be written.
@@ -254,9 +254,10 @@ def save_gif(path: str | Path, video: Video) -> None:
     path = Path(path)
     pictures = [Image.fromarray(frame).quantize(256, dither=Image.Dither.NONE) for frame in video.frames]
     # Browsers slow a GIF down whose frames last less than 2/100 s.
-    duration_ms = 10 * max(2, round(100 / video.fps))
+    times = np.rint(np.arange(len(pictures) + 1) * 100 / video.fps)
+    durations = [10 * max(2, int(d)) for d in np.diff(times)]
     with _naming(path, "can't be written"), replacing(path) as part:
-        pictures[0].save(part, "GIF", save_all=True, append_images=pictures[1:], duration=duration_ms, loop=0)
+        pictures[0].save(part, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
 
 
 def _read(source: str | IO[bytes], max_frames: int | None, name: str) -> Video:

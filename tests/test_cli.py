@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from sora_eval import registry
+from sora_eval import app, registry
 from sora_eval.cli import COMMANDS, main
 
 
@@ -115,6 +115,26 @@ def test_help_names_every_command(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(f"\n  {name} " in text for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "name", ["run", "cases", "generate", "render", "validate", "encoders", "train", "sample", "eval-tasks"]
+)
+def test_help_of_a_command_says_what_every_option_means(name, capsys):
+    assert main([name, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"usage: sora-eval {name}" in text
+    assert "out:" in text
+    assert "\ndefaults:" not in text
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["a, b: c; d!", "it's (small) {x} [y]", 'say "hi" \\', "a=b", "红色的球", 'a\\"b', "'so' she said", '"quoted"'],
+)
+def test_a_prompt_is_words_and_nothing_of_hydras_grammar(prompt):
+    found = app.composed("sample", [app._spoken(f"prompt={prompt}")]).prompt
+    assert found == (prompt.strip('"') if prompt == '"quoted"' else prompt)
 
 
 def test_every_entry_of_the_configuration_says_what_it_is():

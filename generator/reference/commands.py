@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from contextlib import contextmanager
+from dataclasses import MISSING, dataclass, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sora_eval.errors import ConfigError, VideoError, unknown
 from sora_eval.generator.reference import measures, model
 from sora_eval.generator.reference.diffusion import Options
-from sora_eval.generator.reference.tasks import PromptWarning, Sampler, fit
-from sora_eval.learning.shards import FPS
+from sora_eval.generator.reference.tasks import PromptWarning, Sampler, fit, over_white
+from sora_eval.learning.shards import ACTIONS, FPS
 from sora_eval.pictures import contact_sheet
 from sora_eval.store import write_json
 from sora_eval.types import Frames, Video
@@ -24,6 +26,7 @@ from sora_eval.video import (
     read_video,
     replacing,
     resample,
+    resize,
     save_gif,
     write_ffv1,
     write_h264_pieces,
@@ -33,30 +36,63 @@ from sora_eval.video import (
 WRITERS: tuple[str, ...] = (".mp4", ".mkv", ".gif", ".png")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _SHEET_COLUMNS = 9
+_SIDE, _FRAMES, _LONG = 64, 17, 480
 
 
 @dataclass(frozen=True)
 class Request:
     """One call of `sora-eval sample`.
 
-    task: see TASKS. prompt: words, "" for none where a picture or clip is given. input, second: pictures or clips. frames: asked for (of
-    the answer, or how many more). strength: of an edit. backward: extend before the clip. actions: one per frame.
-    out: a file whose ending says the format, for several variations with their seeds in the name.
+    task: see TASKS. prompt: words, "" for none where a picture or clip is given. input, second: pictures or clips. frames: of the answer
+    (None: 17), or how many more (None: 16). height, width: in pixels; None is 64, and what is given keeps its own size. strength: of an
+    edit. backward: extend before the clip. actions: one per frame. out: a file whose ending says the format, for several variations with
+    their seeds in the name.
     """
 
     task: str
     prompt: str = ""
     input: str | None = None
     second: str | None = None
-    frames: int = 17
-    height: int = 64
-    width: int = 64
+    frames: int | None = None
+    height: int | None = None
+    width: int | None = None
     seed: int = 0
     count: int = 1
     strength: float = 0.8
     backward: bool = False
     actions: tuple[str, ...] = ()
     out: str = "sample.mp4"
+
+    def __post_init__(self) -> None:
+        """Refuse what no task could do.
+
+        Raises:
+            ConfigError: the task is unknown, a value is out of range, or the task doesn't use it.
+        """
+        if self.task not in TASKS:
+            raise unknown("task", self.task, TASKS)
+        for key, least in (("frames", 1), ("height", 1), ("width", 1), ("count", 1), ("seed", 0)):
+            value = getattr(self, key)
+            if value is not None and value < least:
+                raise ConfigError(f"{key} must be at least {least}, got {value}")
+        if not 0 <= self.strength <= 1:
+            raise ConfigError(f"strength must be between 0 and 1, got {self.strength}")
+        for action in self.actions:
+            if action not in ACTIONS:
+                raise unknown("action", action, ACTIONS)
+        if Path(self.out).suffix not in WRITERS:
+            raise ConfigError(f"out={self.out} must end in {', '.join(WRITERS)}")
+        used = TASKS[self.task].uses
+        for f in fields(self):
+            if f.default is not MISSING and getattr(self, f.name) != f.default and f.name not in (*used, *_ALWAYS):
+                raise ConfigError(
+                    f"task={self.task} has no use for {f.name}={getattr(self, f.name)}: it takes {', '.join(used)}"
+                )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of what is drawn from words."""
+        return self.height or _SIDE, self.width or _SIDE
 
 
 def sampler_of(checkpoint: str, options: Options, expanded: bool) -> Sampler:
@@ -72,34 +108,45 @@ def sample(sampler: Sampler, request: Request) -> list[Path]:
     """Carry out a request and return the files that it wrote; what was read otherwise than asked is printed.
 
     Raises:
-        ConfigError: the task is unknown, or lacks its input.
+        ConfigError: the task lacks its input, or it can't be read.
     """
-    if request.task not in TASKS:
-        raise unknown("task", request.task, TASKS)
-    out = Path(request.out)
-    if out.suffix not in WRITERS:
-        raise ConfigError(f"out={out} must end in {', '.join(WRITERS)}")
-    if request.count < 1:
-        raise ConfigError(f"count must be at least 1, got {request.count}")
-    paths = []
-    for i in range(request.count):
-        seed = request.seed + i
-        path = out if request.count == 1 else out.with_stem(f"{out.stem}-{seed}")
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always", PromptWarning)
-            _write(path, TASKS[request.task](sampler, request, seed))
-        for warning in {str(w.message) for w in told if issubclass(w.category, PromptWarning)} if i == 0 else ():
-            print(f"note: {warning}")
-        paths.append(path)
+    out, paths = Path(request.out), []
+    with _noting():
+        for i in range(request.count):
+            seed = request.seed + i
+            path = out if request.count == 1 else out.with_stem(f"{out.stem}-{seed}")
+            _write(path, TASKS[request.task].draw(sampler, request, seed))
+            paths.append(path)
     return paths
 
 
+@contextmanager
+def _noting() -> Iterator[None]:
+    """Print what is read otherwise than asked, each once and at once: drawing may take long."""
+    told: set[str] = set()
+
+    def note(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        if not issubclass(category, PromptWarning):
+            usual(message, category, *rest, **more)
+        elif str(message) not in told:
+            told.add(str(message))
+            print(f"note: {message}", flush=True)
+
+    usual = warnings.showwarning
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", PromptWarning)
+        warnings.showwarning = note
+        yield
+
+
 def _write(path: Path, pieces: Iterator[Frames]) -> None:
+    # What can't be drawn is no fault of the file.
+    first = next(pieces)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".mp4":
-        write_h264_pieces(path, pieces, FPS, crf=12)
+        write_h264_pieces(path, chain([first], pieces), FPS, crf=12)
         return
-    frames = np.concatenate(list(pieces))
+    frames = np.concatenate([first, *pieces])
     if path.suffix == ".mkv":
         write_ffv1(path, Video(frames, FPS))
     elif path.suffix == ".gif":
@@ -108,75 +155,93 @@ def _write(path: Path, pieces: Iterator[Frames]) -> None:
         write_png(path, frames[0] if len(frames) == 1 else contact_sheet([frames], columns=_SHEET_COLUMNS))
 
 
-def _frames(path: str | None, what: str = "input") -> Frames:
-    """Read a picture or a clip, at 8 frames per second.
+def _frames(request: Request, what: str = "input") -> Frames:
+    """Read a picture or a clip that a request names, at 8 frames per second, at the request's size.
 
     Raises:
         ConfigError: none is named, or it can't be read.
     """
+    path = getattr(request, what)
     if path is None:
         raise ConfigError(f"this task needs {what}=FILE, a picture or a video")
     try:
         if Path(path).suffix.lower() in _PICTURES:
             with Image.open(path) as image:
-                return np.asarray(image.convert("RGBA"))[None]
-        return resample(read_video(path), FPS).frames
-    except (UnidentifiedImageError, VideoError, OSError) as error:
+                frames = _pixels(ImageOps.exif_transpose(image))[None]
+        else:
+            frames = resample(read_video(path), FPS).frames
+    except (UnidentifiedImageError, Image.DecompressionBombError, VideoError, OSError) as error:
         raise ConfigError(f"{what}={path} can't be read: {error}") from error
+    if request.height or request.width:
+        frames = resize(over_white(frames), (request.height or frames.shape[1], request.width or frames.shape[2]))
+    return fit(frames)
 
 
-def _picture(request: Request) -> Frames:
-    return fit(_frames(request.input))[:1]
+def _pixels(image: Image.Image) -> Frames:
+    """Return a picture as [H, W, 4]; grey of 16 bits keeps its shades."""
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
+    return np.asarray(image.convert("RGBA"))
 
 
 def _text(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
-    yield s.text_to_video(r.prompt, r.frames, (r.height, r.width), seed).frames
+    yield s.text_to_video(r.prompt, r.frames or _FRAMES, r.size, seed).frames
 
 
 def _still(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
-    yield s.text_to_image(r.prompt, (r.height, r.width), seed)[None]
+    yield s.text_to_image(r.prompt, r.size, seed)[None]
 
 
 def _from_picture(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
-    yield s.continue_video(_picture(r), r.prompt, r.frames, seed).frames
+    yield s.continue_video(_frames(r)[:1], r.prompt, r.frames or _FRAMES, seed).frames
 
 
 def _extend(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
-    yield s.extend(_frames(r.input), r.prompt, r.frames, seed, r.backward).frames
+    yield s.extend(_frames(r), r.prompt, r.frames or _FRAMES - 1, seed, r.backward).frames
 
 
 def _loop(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
-    yield s.loop(_frames(r.input), r.prompt, seed).frames
+    yield s.loop(_frames(r), r.prompt, seed).frames
 
 
 def _long(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
-    yield from s.long_video(r.prompt, r.frames, (r.height, r.width), seed)
+    yield from s.long_video(r.prompt, r.frames or _LONG, r.size, seed)
 
 
 def _edit(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
-    yield s.edit(_frames(r.input), r.prompt, r.strength, seed).frames
+    yield s.edit(_frames(r), r.prompt, r.strength, seed).frames
 
 
 def _connect(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
-    yield s.connect(_frames(r.input), _frames(r.second, "second"), r.prompt, seed).frames
+    yield s.connect(_frames(r), _frames(r, "second"), r.prompt, seed).frames
 
 
 def _act(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
     if not r.actions:
         raise ConfigError("actions is empty: say actions=[forward,forward,turn left,...], one per frame")
-    yield s.rollout(_picture(r)[0], r.actions, r.prompt, seed).frames
+    yield s.rollout(_frames(r)[0], r.actions, r.prompt, seed).frames
 
 
-TASKS: dict[str, Callable[[Sampler, Request, int], Iterator[Frames]]] = {
-    "text_to_video": _text,
-    "text_to_image": _still,
-    "image_to_video": _from_picture,
-    "extend": _extend,
-    "loop": _loop,
-    "long": _long,
-    "edit": _edit,
-    "connect": _connect,
-    "actions": _act,
+@dataclass(frozen=True)
+class Task:
+    """How a task is drawn, piece by piece, and which fields of a request it uses."""
+
+    draw: Callable[[Sampler, Request, int], Iterator[Frames]]
+    uses: tuple[str, ...]
+
+
+_ALWAYS = ("count", "out", "seed")
+_GIVEN = ("input", "prompt", "height", "width")
+TASKS: dict[str, Task] = {
+    "text_to_video": Task(_text, ("prompt", "frames", "height", "width")),
+    "text_to_image": Task(_still, ("prompt", "height", "width")),
+    "image_to_video": Task(_from_picture, (*_GIVEN, "frames")),
+    "extend": Task(_extend, (*_GIVEN, "frames", "backward")),
+    "loop": Task(_loop, _GIVEN),
+    "long": Task(_long, ("prompt", "frames", "height", "width")),
+    "edit": Task(_edit, (*_GIVEN, "strength")),
+    "connect": Task(_connect, (*_GIVEN, "second")),
+    "actions": Task(_act, (*_GIVEN, "actions")),
 }
 
 
@@ -186,16 +251,26 @@ def request_of(values: Mapping[str, Any]) -> Request:
     Raises:
         ConfigError: a value has the wrong type.
     """
-    known = {f.name: str(f.type) for f in fields(Request)}
     made: dict[str, Any] = {}
-    for key, hint in known.items():
-        value = values[key]
-        if hint == "int" and (isinstance(value, bool) or not isinstance(value, int)):
-            raise ConfigError(f"{key} must be a whole number, got {value}")
-        made[key] = tuple(str(v) for v in value) if hint.startswith("tuple") else value
-        if hint == "str":
-            made[key] = "" if value is None else str(value)
+    for f in fields(Request):
+        value, hint = values[f.name], str(f.type)
+        kinds, what = _KINDS[hint.removesuffix(" | None").split("[")[0]]
+        if value is None and hint.endswith("None"):
+            made[f.name] = None
+        elif isinstance(value, bool) != (kinds == (bool,)) or not isinstance(value, kinds):
+            raise ConfigError(f"{f.name} must be {what}, got {value}")
+        else:
+            made[f.name] = tuple(str(v) for v in value) if kinds == (list, tuple) else value
     return Request(**made)
+
+
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": ((bool,), "true or false"),
+    "str": ((str,), "text"),
+    "tuple": ((list, tuple), "a list, such as [forward,turn left]"),
+}
 
 
 def evaluate(sampler: Sampler, names: list[str], count: int, out: Path) -> list[measures.Row]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+import shutil
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,19 +21,17 @@ from sora_eval.learning.words import Vocabulary, world_vocabulary
 STAGES: tuple[str, ...] = ("data", "autoencoder", "decoder", "latents", "words", "transformer")
 EXPORT = "export"
 """Write the weights of a transformer's training as they are now; no part of "all"."""
-HELD_OUT = "heldout"
-WORDS = "words"
+WORDS, TRUNK = "words", "trunk"
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class DataPlan:
-    """folder: of the set. shards of `size` clips for training, `heldout` more for measures."""
+    """folder: of the set, of so many shards of `size` clips."""
 
     folder: str
     shards: int = 280
     size: int = 64
-    heldout: int = 12
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,14 @@ class DecoderPlan:
 class TransformerPlan:
     """What is trained, in units of compute of `unit` steps.
 
+    name: of its folder and file; by default "base" after one unit, "4x" after four, "square" of the ablation; the trunk is "trunk".
     units: the run's whole compute; its last fifth is the decay. It branches off the undecayed `trunk` where that has one, so that
     runs of 1, 4 and 32 units share their beginning. units 0 is the trunk itself, up to `trunk_units`.
     words: steps of the stage before, of the text encoder alone, with a rate that falls over the second half.
     start: weights from which a trunk goes on that has no state here: those that `stage=export` wrote elsewhere, or a checkpoint.
     """
 
-    name: str = "trunk"
+    name: str = ""
     units: int = 0
     unit: int = 875
     trunk_units: int = 32
@@ -109,9 +111,24 @@ def plan_of(values: dict[str, Any]) -> Plan:
         ("transformer.units", t.units, 0),
         ("transformer.words", t.words, 1),
         ("transformer.tokens", t.tokens, 16),
+        ("transformer.trunk_units", t.trunk_units, 1),
+        ("seed", found.seed, 0),
     ):
         if value < least:
             raise ConfigError(f"{key} must be at least {least}, got {value}")
+    for key, value in (
+        ("save_s", found.save_s),
+        ("autoencoder.rate", found.autoencoder.rate),
+        ("decoder.rate", found.decoder.rate),
+    ):
+        if not 0 < value < math.inf:
+            raise ConfigError(f"{key} must be above 0, got {value}")
+    if not 0 <= found.autoencoder.decay <= found.autoencoder.steps:
+        raise ConfigError(f"autoencoder.decay must be in 0..{found.autoencoder.steps}, got {found.autoencoder.decay}")
+    if Path(t.name).name != t.name or (t.units and t.name in (*STAGES, TRUNK)):
+        raise ConfigError(
+            f"transformer.name must be the name of a folder, and none of a stage or the trunk, got {t.name}"
+        )
     return found
 
 
@@ -124,8 +141,12 @@ def _build(kind: type[_T], values: dict[str, Any], prefix: str) -> _T:
             continue
         value, hint = values[f.name], str(f.type)
         if hint in hints:
+            if not isinstance(value, dict):
+                raise ConfigError(f"{prefix}{f.name} must be a group of values, got {value}")
             made[f.name] = _build(hints[hint], value, f"{prefix}{f.name}.")
         elif hint.startswith("tuple"):
+            if not isinstance(value, list | tuple) or not all(type(v) is int and v > 0 for v in value):
+                raise ConfigError(f"{prefix}{f.name} must be a list of whole numbers above 0, got {value}")
             made[f.name] = tuple(value)
         elif isinstance(value, bool) != (hint == "bool") or not isinstance(value, simple[hint]):
             raise ConfigError(f"{prefix}{f.name} must be {hint}, got {value}")
@@ -148,14 +169,13 @@ def run(stage: str, plan: Plan) -> Path:
 
 
 def _data(plan: Plan) -> Path:
-    folder, workers = Path(plan.data.folder), plan.workers
-    shards.prepare(folder / HELD_OUT, plan.data.heldout, plan.data.size, plan.seed, workers, HELD_OUT)
-    shards.prepare(folder / "training", plan.data.shards, plan.data.size, plan.seed, workers)
+    folder = Path(plan.data.folder)
+    shards.prepare(folder / "training", plan.data.shards, plan.data.size, plan.seed, plan.workers)
     return folder
 
 
 def _autoencoder(plan: Plan) -> Path:
-    training.carry_out(_autoencoder_work, plan.workers, plan.folder / "autoencoder", plan, plan.folder / "autoencoder")
+    training.carry_out(_autoencoder_work, plan.workers, plan, plan.folder / "autoencoder")
     network = Autoencoder(AutoencoderConfig())
     network.load_state_dict(_weights(plan.folder / "autoencoder"))
     path = _eyes(plan)
@@ -168,7 +188,7 @@ def _decoder(plan: Plan) -> Path:
     """Let the decoder alone go on learning, and put it into the autoencoder's file."""
     path = _eyes(plan)
     _, _, about, _ = files.read(path, "autoencoder")
-    training.carry_out(_decoder_work, plan.workers, plan.folder / "decoder", plan, plan.folder / "decoder")
+    training.carry_out(_decoder_work, plan.workers, plan, plan.folder / "decoder")
     network = Autoencoder(AutoencoderConfig())
     network.load_state_dict(_weights(plan.folder / "decoder"))
     cost = _cost(plan, plan.folder / "decoder", _pixels(plan, network, decoder_only=True))
@@ -217,13 +237,13 @@ def _latents(plan: Plan) -> Path:
 
 def _words(plan: Plan) -> Path:
     folder = plan.folder / WORDS
-    training.carry_out(_words_work, plan.workers, folder, plan, folder)
+    training.carry_out(_words_work, plan.workers, plan, folder)
     return folder / training.EMA
 
 
 def _transformer(plan: Plan) -> Path:
     folder = plan.folder / _name(plan.transformer)
-    training.carry_out(_transformer_work, plan.workers, folder, plan, folder)
+    training.carry_out(_transformer_work, plan.workers, plan, folder)
     return _written(plan, _weights(folder))
 
 
@@ -232,7 +252,9 @@ def _export(plan: Plan) -> Path:
 
 
 def _name(p: TransformerPlan) -> str:
-    return p.name if p.units else "trunk"
+    if not p.units:
+        return TRUNK
+    return p.name or ("square" if p.square else "base" if p.units == 1 else f"{p.units}x")
 
 
 def _written(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
@@ -242,7 +264,7 @@ def _written(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
     network = Transformer(TransformerConfig(words=len(world_vocabulary()), placed=True))
     network.load_state_dict(weights)
     job, space = _diffusion(plan, network)
-    about = _cost(plan, folder, job, plan.folder / "trunk" if p.units and not p.square else None)
+    about = _cost(plan, folder, job, plan.folder / TRUNK if p.units and not p.square else None)
     if (plan.folder / WORDS / training.LOG).exists():
         about[WORDS] = _cost(plan, plan.folder / WORDS, jobs.WordsJob(job))
     elif p.start:
@@ -282,27 +304,42 @@ def _network(plan: Plan) -> Transformer:
 def _transformer_work(plan: Plan, folder: Path) -> None:
     p = plan.transformer
     network = _network(plan)
-    if p.compiled:
+    if p.compiled and can_compile():
         # Block by block: one compilation serves them all, and takes half a minute per shape instead of minutes.
         torch._dynamo.config.recompile_limit = 64
         for block in (*network.blocks, *network.text.layers):
             block.compile(dynamic=False)
     job, space = _diffusion(plan, network)
     settings = {"tokens": p.tokens, "square": p.square, "unit": p.unit, "latents": space}
-    trunk, learnt = plan.folder / "trunk", {}
+    trunk, learnt = plan.folder / TRUNK, {}
     if (plan.folder / WORDS / training.EMA).exists():
         learnt = _weights(plan.folder / WORDS)
         network.load_state_dict(learnt, strict=False)
     if p.units:
         steps = p.units * p.unit
-        start = trunk / f"kept-{_branch(p.units, p.unit):07d}.pt"
-        schedule = training.Schedule(steps, decay=steps // 5, save_s=plan.save_s)
-        training.fit(job, folder, schedule, settings, start if start.exists() and not p.square else None)
+        start = (
+            None
+            if p.square or not (trunk / training.STATE).exists()
+            else training.kept(trunk, _branch(p.units, p.unit))
+        )
+        if start and not start.exists():
+            raise ConfigError(
+                f"{start} is missing: the trunk keeps it when it comes by; train it first, with transformer.units=0"
+            )
+        training.fit(job, folder, training.Schedule(steps, decay=steps // 5, save_s=plan.save_s), settings, start)
         return
     kept = tuple(_branch(u, p.unit) for u in p.branches)
     schedule = training.Schedule(_branch(p.trunk_units, p.unit), save_s=plan.save_s, milestones=kept)
     past = _past(plan, network, job.words, space) if p.start else None
     training.fit(job, folder, schedule, settings, past and replace(past, weights={**past.weights, **learnt}))
+
+
+def can_compile() -> bool:
+    """Return whether torch.compile has the compiler that it needs; says so where it hasn't: training is slower then."""
+    found = torch.cuda.is_available() or shutil.which(os.environ.get("CXX") or "g++") is not None
+    if not found:
+        print("note: no C++ compiler (g++) is here: training goes without torch.compile, more slowly", flush=True)
+    return found
 
 
 def _past(plan: Plan, network: Transformer, words: Vocabulary, space: str) -> training.Past:

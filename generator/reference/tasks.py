@@ -25,6 +25,7 @@ from sora_eval.generator.reference.text import expand
 from sora_eval.generator.reference.transformer import PATCH
 from sora_eval.learning.shards import ACTIONS, FPS
 from sora_eval.learning.tensors import to_tensor, to_uint8
+from sora_eval.learning.words import words_of
 from sora_eval.types import Frames, Video
 from sora_eval.video import resize
 
@@ -36,6 +37,8 @@ _CONTEXT = 5
 _EDGE = 2
 _SAME = 10.0
 """Levels of 0..255 by which a pixel may differ and still show the same."""
+TRAINED_SIDE, TRAINED_FRAMES = 128, 33
+_LARGEST = 1024
 Size = tuple[int, int]
 
 
@@ -62,6 +65,7 @@ class Sampler:
         """
         if not prompt.strip():
             raise ConfigError("the prompt is empty: say what is to be seen")
+        _one_take(frames)
         channels = self.model.transformer.config.channels
         window = _Window.open(chunks_of(_at_least(frames)), grid_size(size), channels)
         return self._video(self._fill(self.read(prompt, seed), window, seed), frames)
@@ -75,6 +79,7 @@ class Sampler:
 
         Frames beyond 1 + 4n are not read: the chunk that they begin is asked for.
         """
+        _one_take(frames)
         known = self._encode(given[: 1 + (len(given) - 1) // CHUNK * CHUNK])
         chunks = max(chunks_of(_at_least(frames)), known.shape[0])
         return self._video(self._fill(self.read(prompt), _Window.starting(known, chunks), seed), frames)
@@ -84,7 +89,7 @@ class Sampler:
         video = fit(video)
         if backward:
             return Video(np.concatenate([self._before(video, self.read(prompt), _at_least(frames), seed), video]), FPS)
-        more = list(self._onward(video, self.read(prompt), frames, seed, None))
+        more = list(self._onward(video, self.read(prompt), _at_least(frames), seed, None))
         return Video(np.concatenate([video, *more])[: len(video) + frames], FPS)
 
     def rejoin(self, video: Frames, cut: int) -> Frames:
@@ -211,8 +216,14 @@ class Sampler:
         if not prompt.strip():
             return ""
         text = expand(prompt, seed) if self.expanded and seed is not None else prompt
+        words, most = words_of(text), self.model.transformer.config.text_length
         if strange := self.model.words.unknown(text):
             warnings.warn(f"words that the model does not know: {', '.join(strange)}", PromptWarning, stacklevel=3)
+        if not any(w in self.model.words.ids for w in words_of(prompt)):
+            warnings.warn("the model knows no word of the prompt: it draws anything", PromptWarning, stacklevel=3)
+        if len(words) > most:
+            told = f"the prompt has {len(words)} words and stops, only the first {most} are read"
+            warnings.warn(told, PromptWarning, stacklevel=3)
         return text
 
     def reconstruct(self, video: Frames) -> Frames:
@@ -275,6 +286,11 @@ def grid_size(size: Size) -> Size:
     if found != tuple(size):
         told = f"{size[0]}x{size[1]} does not fit the grid of {GRID} pixels: {found[0]}x{found[1]} is made"
         warnings.warn(told, PromptWarning, stacklevel=3)
+    if found[0] * found[1] > _LARGEST**2:
+        raise ConfigError(f"{found[0]}x{found[1]} is more than {_LARGEST}x{_LARGEST} pixels: say height= and width=")
+    if max(found) > TRAINED_SIDE:
+        told = f"sizes above {TRAINED_SIDE} pixels were never trained, {found[0]}x{found[1]} is drawn all the same"
+        warnings.warn(told, PromptWarning, stacklevel=3)
     return found[0], found[1]
 
 
@@ -286,13 +302,20 @@ def fit(frames: Frames) -> Frames:
     """
     if frames.ndim != 4 or frames.shape[-1] not in (3, 4) or 0 in frames.shape or frames.dtype != np.uint8:
         raise ConfigError(f"a clip must be uint8 [T, H, W, 3], got {frames.dtype} {frames.shape}")
-    if frames.shape[-1] == 4:
-        alpha = frames[..., 3:].astype(np.float32) / 255
-        frames = (frames[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
+    frames = over_white(frames)
     size = grid_size((frames.shape[1], frames.shape[2]))
     if size == frames.shape[1:3]:
         return frames
     return resize(frames, size)
+
+
+def over_white(frames: Frames) -> Frames:
+    """Return frames [T, H, W, 3 or 4] as RGB, alpha laid over white."""
+    if frames.shape[-1] != 4:
+        return frames
+    alpha = frames[..., 3:].astype(np.float32) / 255
+    found: Frames = (frames[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
+    return found
 
 
 def _tail(video: Frames, chunks: int = _CONTEXT) -> Frames:
@@ -321,6 +344,12 @@ def _at_least(frames: int) -> int:
     if frames < 1:
         raise ConfigError(f"a clip has at least 1 frame, got {frames}")
     return frames
+
+
+def _one_take(frames: int) -> None:
+    if frames > TRAINED_FRAMES:
+        told = f"takes of more than {TRAINED_FRAMES} frames were never trained: longer ones go on from their own end (task=long)"
+        warnings.warn(told, PromptWarning, stacklevel=3)
 
 
 def _actions(codes: Sequence[int], first: int, chunks: int) -> Tensor:

@@ -17,6 +17,13 @@ from sora_eval.world.families import common
 LENGTH = 96
 """The longest text in words and stops; what goes beyond is not read."""
 _PLAIN = 256 * 256
+_SURROUNDINGS = re.compile(r"\b(?:tiles|floor|backdrop|background|light|lit|dark|sky|island|blocks)\b")
+"""In a prompt that says itself how things around look: nothing is added about them."""
+_ON_THE_FLOOR = re.compile(r"\b(?:on|onto|to|from|hits|over|off|above) (?:the|a) (?:perfectly smooth )?floor\b")
+_MOVES = re.compile(
+    r"\b(?:camera|pans?|panning|tilt\w*|zoom\w*|dolly|orbit\w*|trucks?|tracking|view|shots?|cuts?|filmed|afar|island|blocks)\b"
+)
+"""In a prompt whose camera may move, or that is no single shot: it isn't said to stand still."""
 _THING = re.compile(rf"\b({'|'.join(palette.COLOURS)}) ({'|'.join(common.SHAPES)})\b")
 
 
@@ -41,9 +48,9 @@ def expand(prompt: str, seed: int = 0) -> str:
         for colour, shape in dict.fromkeys(_THING.findall(text.lower())):
             size, texture = rng.choice(list(common.SIZES)), rng.choice(common.TEXTURES)
             more.append(f"The {colour} {shape} is {size} and {texture}.")
-    if "tiles" not in said:
+    if not _SURROUNDINGS.search(_ON_THE_FLOOR.sub("", text.lower())):
         more.append(common.style_words(common.sample_style(rng)))
-    if "camera" not in said:
+    if not _MOVES.search(text.lower()):
         more.append("The camera does not move.")
     for sentence in more:
         if len(words_of(f"{text} {sentence}")) <= LENGTH:

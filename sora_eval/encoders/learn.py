@@ -69,7 +69,7 @@ def learn(plan: EncoderPlan) -> Path:
         raise unknown("encoder", plan.name, KINDS)
     folder = plan.out / plan.name
     clips = shards.read(plan.data)
-    training.carry_out(_work, plan.workers, folder, plan)
+    training.carry_out(_work, plan.workers, plan)
     spent = training.spent(folder)
     path = plan.out / f"{plan.name}.safetensors"
     kind = KINDS[plan.name]

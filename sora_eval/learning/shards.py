@@ -114,7 +114,7 @@ def read(folder: Path) -> list[Shard]:
     found = sorted(folder.glob("shard-*.json"))
     if not found:
         raise ConfigError(
-            f"{folder} holds no training set: make one with sora-eval train stage=data data.folder={folder}"
+            f"{folder} holds no training set: make one with sora-eval train stage=data data.folder={folder.parent}"
         )
     return [Shard(path.with_suffix(".npy"), tuple(_items(read_json(path)["clips"]))) for path in found]
 

@@ -10,6 +10,7 @@ import copy
 import json
 import math
 import os
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,9 +22,9 @@ from typing import Any, Protocol
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.multiprocessing.spawn import spawn
+from torch.multiprocessing.spawn import ProcessRaisedException, spawn
 
-from sora_eval.errors import ConfigError
+from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.learning.muon import product_dtype
 from sora_eval.processes import end_with_parent
 from sora_eval.types import digest
@@ -163,37 +164,50 @@ def fit(
                 rows = []
             if state.step % schedule.sheet_every == 0 and state.step < schedule.steps:
                 job.preview(state.ema, folder / f"sheet-{state.step:07d}.png")
+            # First what is kept: killed between the two, a run that goes on comes past its milestone again.
             milestone = state.step in schedule.milestones
+            if milestone:
+                _save(kept(folder, state.step), network, optimisers, state, settings)
             if milestone or state.step == schedule.steps or time.perf_counter() - saved > schedule.save_s:
                 _save(found, network, optimisers, state, settings)
                 saved = time.perf_counter()
-            if milestone:
-                _save(folder / f"kept-{state.step:07d}.pt", network, optimisers, state, settings)
     finally:
         if writer is not None:
             writer.close()
     return export(folder, job, state) if rank == 0 else folder / EMA
 
 
-def carry_out(work: Callable[..., None], workers: int, folder: Path, *args: Any) -> None:
+def kept(folder: Path, step: int) -> Path:
+    """Return where a run keeps its whole state of a milestone."""
+    return folder / f"kept-{step:07d}.pt"
+
+
+def carry_out(work: Callable[..., None], workers: int, *args: Any) -> None:
     """Call work(*args): in processes that train together on a CPU that has several to give, else in this one."""
     if workers > 1 and not torch.cuda.is_available():
-        together(work, workers, folder, *args)
+        together(work, workers, *args)
     else:
         torch.set_num_threads(os.cpu_count() or 1)
         work(*args)
 
 
-def together(work: Callable[..., None], workers: int, folder: Path, *args: Any) -> None:
-    """Call work(*args) in processes that train together, one thread each: on a CPU two of them beat one with two threads."""
-    folder.mkdir(parents=True, exist_ok=True)
-    meeting = folder / "meeting"
-    meeting.unlink(missing_ok=True)
-    spawn(_begin, (work, workers, str(meeting.absolute()), args), nprocs=workers)  # type: ignore[no-untyped-call]
-    meeting.unlink(missing_ok=True)
+def together(work: Callable[..., None], workers: int, *args: Any) -> None:
+    """Call work(*args) in processes that train together, one thread each: on a CPU two of them beat one with two threads.
+
+    Raises:
+        SoraEvalError: one of them refused its input.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        meeting, refused = Path(place) / "meeting", Path(place) / "refused"
+        try:
+            spawn(_begin, (work, workers, str(meeting), str(refused), args), nprocs=workers)  # type: ignore[no-untyped-call]
+        except ProcessRaisedException:
+            if refused.exists():
+                raise ConfigError(refused.read_text(encoding="utf-8")) from None
+            raise
 
 
-def _begin(rank: int, work: Callable[..., None], workers: int, meeting: str, args: Sequence[Any]) -> None:
+def _begin(rank: int, work: Callable[..., None], workers: int, meeting: str, refused: str, args: Sequence[Any]) -> None:
     torch.set_num_threads(1)
     end_with_parent()
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=workers)
@@ -201,6 +215,9 @@ def _begin(rank: int, work: Callable[..., None], workers: int, meeting: str, arg
         work(*args)
         # Nobody leaves before the slowest: the connection of one that is gone may end the other.
         dist.barrier()
+    except SoraEvalError as error:
+        Path(refused).write_text(str(error), encoding="utf-8")
+        raise
     finally:
         dist.destroy_process_group()
 
@@ -294,10 +311,14 @@ def ema_of(folder: Path) -> dict[str, Tensor]:
     Raises:
         ConfigError: there is no state, or it can't be read.
     """
+    found: dict[str, Tensor] = _last(folder)["ema"]
+    return found
+
+
+def _last(folder: Path) -> dict[str, Any]:
     if not (folder / STATE).exists():
         raise ConfigError(f"{folder} holds no training that could be exported: {folder / STATE} is missing")
-    found: dict[str, Tensor] = _content(folder / STATE)["ema"]
-    return found
+    return _content(folder / STATE)
 
 
 def _begin_from(past: Past, network: nn.Module, state: _State, log: Path | None) -> None:
@@ -339,19 +360,25 @@ def _log(
 def spent(folder: Path, trunk: Path | None = None) -> dict[str, Any]:
     """Return what a run has cost so far, with the trunk that it branched off, and its curve.
 
-    steps, clips and seconds of wall time; curve: some 60 points (step, loss).
+    steps, clips and seconds of wall time; curve: some 60 points (step, loss). All as of its last saved state, whose weights these are
+    the figures of: the log may be ahead of it.
+
+    Raises:
+        ConfigError: there is no state, or it can't be read.
     """
+    state = _last(folder)
     rows = _rows(folder)
-    last = rows[-1]
-    if trunk is not None and (trunk / LOG).exists():
+    if trunk is not None and rows:
         rows = [row for row in _rows(trunk) if row["step"] < rows[0]["step"]] + rows
     # A run that was killed logs some steps twice: the later line is the one that counts.
-    curve = sorted({row["step"]: round(row["loss"], 4) for row in rows}.items())
+    curve = sorted({row["step"]: round(row["loss"], 4) for row in rows if row["step"] <= state["step"]}.items())
     thin = curve[:: max(1, len(curve) // 60)]
-    return {"steps": last["step"], "clips": last["clips"], "seconds": last["seconds"], "curve": thin}
+    return {**{k: state[k] for k in ("clips", "seconds")}, "steps": state["step"], "curve": thin}
 
 
 def _rows(folder: Path) -> list[dict[str, Any]]:
+    if not (folder / LOG).exists():
+        return []
     return [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
 
 

@@ -110,7 +110,7 @@ def _work(folder):
 
 
 def test_processes_that_train_together_take_half_the_steps_each(tmp_path):
-    training.together(_work, 2, tmp_path / "two", tmp_path / "two")
+    training.together(_work, 2, tmp_path / "two")
     last = json.loads((tmp_path / "two" / "log.jsonl").read_text().splitlines()[-1])
     assert last["clips"] == 2 * 20 * 16
     assert (tmp_path / "two" / "ema.safetensors").exists()

@@ -6,7 +6,8 @@ from PIL import Image
 
 from sora_eval import registry
 from sora_eval.cli import main
-from sora_eval.generator.reference import measures
+from sora_eval.errors import ConfigError
+from sora_eval.generator.reference import commands, measures
 from sora_eval.generator.reference.adapter import Reference
 from sora_eval.types import Video
 from sora_eval.video import read_video
@@ -77,16 +78,64 @@ def test_formats_and_variations(tmp_path, checkpoint, capsys):
         (["task=extend"], "needs input=FILE"),
         (["task=extend", "input=nothing.mp4"], "nothing.mp4 can't be read"),
         (["prompt=A red ball.", "steps=0"], "steps"),
-        (["prompt=A red ball.", "frames=0"], "at least 1 frame"),
+        (["prompt=A red ball.", "frames=0"], "frames must be at least 1"),
+        (["prompt=A red ball.", "seed=-1"], "seed must be at least 0"),
+        (["prompt=A red ball.", "strength=0.3"], "has no use for strength"),
+        (["prompt=A red ball.", "expanded=perhaps"], "expanded must be true or false"),
+        (["prompt=A red ball.", "height=100000"], "pixels: say height="),
+        (["task=edit", "input=VIDEO", "frames=5"], "has no use for frames"),
+        (["task=edit", "input=VIDEO", "strength=much"], "strength must be a number"),
+        (["task=extend", "input=VIDEO", "frames=-5"], "frames must be at least 1"),
+        (["task=extend", "input=VIDEO", "backward=perhaps"], "backward must be true or false"),
+        (["task=extend", "input=5"], "input must be text"),
+        (["task=actions", "input=IMAGE", "actions=null"], "actions must be a list"),
+        (["task=actions", "input=IMAGE", "actions=[jump]"], "unknown action 'jump'"),
+        (["task=actions", "input=IMAGE"], "actions is empty"),
         (["prompt=A red ball.", "frames=many"], "frames must be a whole number"),
         (["prompt=A red ball.", "count=0"], "count must be at least 1"),
     ],
 )
-def test_bad_input_is_one_line(checkpoint, capsys, args, told):
+def test_bad_input_is_one_line(checkpoint, image, video, capsys, args, told):
+    args = [a.replace("IMAGE", str(image)).replace("VIDEO", str(video)) for a in args]
+    capsys.readouterr()
     assert run("sample", *args, f"checkpoint={checkpoint}") == 2
     error = capsys.readouterr().err
     assert told in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["prompt=红色的球"], "knows no word of the prompt"),
+        (["prompt=" + "A red ball rolls to the left. " * 20], "only the first"),
+        (["prompt=A red ball rolls to the left.", "frames=41"], "takes of more than 33 frames"),
+        (["prompt=A red ball rolls to the left.", "frames=1", "width=144"], "above 128 pixels"),
+    ],
+)
+def test_what_is_read_otherwise_than_asked_is_said(tmp_path, checkpoint, capsys, args, told):
+    assert run("sample", *args, f"checkpoint={checkpoint}", f"out={tmp_path / 'a.mkv'}", *QUICK) == 0
+    assert told in capsys.readouterr().out
+
+
+def test_pictures_of_any_kind_are_read_at_the_size_that_is_asked(tmp_path, checkpoint):
+    deep = tmp_path / "deep.png"
+    Image.fromarray(np.full((300, 400), 20_000, np.uint16)).save(deep)
+    seen = commands._frames(commands.Request("image_to_video", input=str(deep), height=64, width=80))
+    assert seen.shape == (1, 64, 80, 3)
+    assert abs(int(seen.mean()) - 78) <= 1
+    turned = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (64, 32)).save(turned, exif=exif)
+    assert commands._frames(commands.Request("loop", input=str(turned))).shape == (1, 64, 32, 3)
+    with pytest.raises(ConfigError, match="say height= and width="):
+        commands._frames(commands.Request("loop", input=str(_blank(tmp_path / "large.png", (3200, 1600)))))
+
+
+def _blank(path, size):
+    Image.new("RGB", size).save(path)
+    return path
 
 
 def test_a_missing_checkpoint_is_one_line(capsys):

@@ -15,7 +15,7 @@ from sora_eval.learning.words import Vocabulary
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stages")
-    small = {"data": {"folder": str(folder / "data"), "shards": 1, "size": 2, "heldout": 1}, "out": str(folder)}
+    small = {"data": {"folder": str(folder / "data"), "shards": 1, "size": 2}, "out": str(folder)}
     short = {"autoencoder": {"steps": 2, "decay": 1}, "decoder": {"steps": 2}}
     branch = {"name": "tiny", "units": 1, "unit": 5, "tokens": 80, "words": 2, "compiled": False}
     return plan_of({**small, **short, "transformer": branch})

@@ -56,6 +56,28 @@ def test_the_expander_adds_what_is_left_open_and_nothing_twice():
     assert len({expand("a red ball stands still", s) for s in range(20)}) > 5
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_the_expander_contradicts_nothing_that_is_said(seed):
+    lit = "A red ball rolls to the left, with light from the left."
+    assert words_of(expand(lit, seed)).count("light") == 1
+    assert (
+        expand("The floor is dark grey and the backdrop is slate. A red cube stands still.", seed).count("floor") == 1
+    )
+    assert "tiles" not in expand(f"A red ball stands still. {SETTINGS[0]}", seed)
+    assert "tiles" in expand("A red cone stands on the floor and does not move.", seed)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_camera_that_moves_is_never_said_to_stand_still(name):
+    rng, family = np.random.default_rng([6, *name.encode()]), FAMILIES[name]
+    for _ in range(40):
+        params = family.sample(rng)
+        short, long = family.caption(params, rng), family.caption(params, rng, long=True)
+        added = expand(short, 1)[len(short) :]
+        assert "camera does not move" not in added or "does not move" in long or "still picture" in short
+        assert "blocks" not in short or added.strip(" .") == ""
+
+
 def test_an_expanded_prompt_is_never_longer_than_what_is_read():
     for name, family in FAMILIES.items():
         rng = np.random.default_rng([5, *name.encode()])
