@@ -405,8 +405,7 @@ def _eval_tasks(config: DictConfig) -> int:
     from sora_eval.generator.reference.measures import table
 
     names, count = names_of(config, "tasks", "text"), whole(config, "count", 1)
-    rows = evaluate(_sampler(config), names, count, out_folder(config))
-    print(table(r.to_json() for r in rows))
+    print(table(evaluate(_sampler(config), str(config.checkpoint), names, count, out_folder(config))))
     print(f"table: {config.out}/tasks.md")
     return 0
 

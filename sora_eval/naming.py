@@ -72,9 +72,10 @@ def quoted(values: list[str]) -> str:
 
 
 def register() -> None:
-    """Make the names usable in configuration files: ${asked:...}, ${slug:...}, ${files:...} and ${shards:...}."""
+    """Make the names usable in configuration files: ${asked:...}, ${slug:...}, ${stem:...}, ${files:...} and ${shards:...}."""
     OmegaConf.register_new_resolver("asked", asked, replace=True)
     OmegaConf.register_new_resolver("slug", slug, replace=True)
+    OmegaConf.register_new_resolver("stem", lambda path: Path(str(path)).stem, replace=True)
     OmegaConf.register_new_resolver("files", lambda patterns: quoted(matching(patterns)), replace=True)
     OmegaConf.register_new_resolver("shards", lambda n: quoted([f"{i + 1}/{n}" for i in range(int(n))]), replace=True)
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model
+from sora_eval.generator.reference.commands import rows_of
 from sora_eval.generator.reference.measures import cell, table
 from sora_eval.learning import files
 from sora_eval.store import put_between, read_json
@@ -28,7 +29,10 @@ FIGURES: tuple[tuple[str, str], ...] = (
     ("text to video", "shape"),
     ("text to video, two things", "side"),
     ("image and text to video", "first frame (dB)"),
+    ("image and text to video", "the next four, to the true ones (dB)"),
     ("image and text to video", "direction"),
+    ("extend forward", "seam"),
+    ("extend forward", "shape"),
     *((f"text to video, {aspect}", key) for aspect in ("wide", "tall") for key in ("one object", "whole in view")),
 )
 """The measures that are followed over training compute; the last ones tell what square crops cost."""
@@ -58,8 +62,8 @@ def read(runs: Sequence[Path]) -> list[Entry]:
         loaded = model.load(tasks["checkpoint"])
         if loaded.hash != tasks["hash"]:
             raise ConfigError(f"{run} has measures of other weights than {path} holds: run eval-tasks again")
-        rows = {(r["task"], r["measure"]): r for r in tasks["rows"]}
-        found.append(Entry(tasks["checkpoint"], path.stat().st_size, loaded.about, rows, int(tasks["count"])))
+        rows = {(r["task"], r["measure"]): r for r in rows_of(tasks["tasks"])}
+        found.append(Entry(path.stem, path.stat().st_size, loaded.about, rows, int(tasks["count"])))
     return sorted(found, key=lambda e: (e.about["plan"]["square"], e.about["flops"]))
 
 

@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from sora_eval.generator.reference.diffusion import Options
 from sora_eval.generator.reference.tasks import PromptWarning, Sampler, fit, over_white
 from sora_eval.learning.shards import ACTIONS, FPS
 from sora_eval.pictures import contact_sheet
-from sora_eval.store import write_json
+from sora_eval.store import read_json, write_json
 from sora_eval.types import Frames, Video
 from sora_eval.video import (
     read_video,
@@ -273,26 +273,42 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def evaluate(sampler: Sampler, names: list[str], count: int, out: Path) -> list[measures.Row]:
-    """Measure tasks, write them as a table (Markdown and JSON), and return the rows.
+def evaluate(sampler: Sampler, checkpoint: str, names: list[str], count: int, out: Path) -> list[Mapping[str, Any]]:
+    """Measure tasks, write them as a table (Markdown and JSON) after each, and return the rows of `out`.
+
+    checkpoint: the name or path that the sampler's model was loaded by. Rows of other tasks stay, if they are of the same weights, count
+    and options.
 
     Raises:
         ConfigError: a task is unknown.
     """
-    rows: list[measures.Row] = []
-    seconds: dict[str, float] = {}
-    for name in names or list(measures.TASKS):
+    for name in names:
         if name not in measures.TASKS:
             raise unknown("task", name, measures.TASKS)
+    about = {
+        "checkpoint": checkpoint,
+        "hash": sampler.model.hash,
+        "count": count,
+        "options": {**asdict(sampler.options), "expanded": sampler.expanded},
+    }
+    done: dict[str, dict[str, Any]] = {}
+    if (out / "tasks.json").exists():
+        before = read_json(out / "tasks.json")
+        done = before["tasks"] if {k: before.get(k) for k in about} == about else {}
+    for name in names or list(measures.TASKS):
         start = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PromptWarning)
-            rows += measures.TASKS[name](sampler, count)
-        seconds[name] = round(time.perf_counter() - start, 1)
-        print(f"{name}: {seconds[name]} s", flush=True)
-    out.mkdir(parents=True, exist_ok=True)
-    found = {"checkpoint": sampler.model.name, "hash": sampler.model.hash, "count": count, "seconds": seconds}
-    write_json(out / "tasks.json", {**found, "rows": [r.to_json() for r in rows]})
-    with replacing(out / "tasks.md") as part:
-        part.write_text(measures.table([r.to_json() for r in rows]) + "\n", encoding="utf-8")
-    return rows
+            rows = [r.to_json() for r in measures.TASKS[name](sampler, count)]
+        done[name] = {"seconds": round(time.perf_counter() - start, 1), "rows": rows}
+        print(f"{name}: {done[name]['seconds']} s", flush=True)
+        done = {k: done[k] for k in measures.TASKS if k in done}
+        write_json(out / "tasks.json", {**about, "tasks": done})
+        with replacing(out / "tasks.md") as part:
+            part.write_text(measures.table(rows_of(done)) + "\n", encoding="utf-8")
+    return rows_of(done)
+
+
+def rows_of(tasks: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the rows of the tasks of a tasks.json, as `measures.Row.to_json` gives them."""
+    return [row for found in tasks.values() for row in found["rows"]]

@@ -17,7 +17,7 @@ from torch import Tensor
 from sora_eval.errors import ConfigError
 
 _NEAREST = 0.05
-"""Velocity divides by 1 - t; nearer to 1 than this it would only amplify rounding."""
+"""The loss of the velocity divides by 1 - t; nearer to 1 than this it would be all that is learnt."""
 LEVEL_MEAN, LEVEL_SPREAD = -1.2, 1.2
 """The logit of a training level is normal. Layout is decided near 0, so levels are mostly low."""
 
@@ -112,7 +112,7 @@ def sample(
     before: tuple[Tensor, float] | None = None
     for now, then in zip(t[:-1].tolist(), t[1:].tolist(), strict=True):
         level = torch.where(given, 1.0, now)
-        v = (predict(z, level) - z) / max(1 - now, _NEAREST)
+        v = (predict(z, level) - z) / (1 - now)
         step = then - now
         if before is None:
             move = step * v

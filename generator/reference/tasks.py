@@ -31,9 +31,10 @@ from sora_eval.video import resize
 
 GRID = STRIDE * PATCH
 """Pixels per patch: heights and widths are multiples of it."""
-_WINDOW = 9
+WINDOW = 9
+"""Chunks of a window of an extension: as many as the longest trained clip has."""
 _CONTEXT = 5
-"""Extensions look back on 5 of the 9 chunks that the longest trained clip has: on 2 of 5 they kept shapes and directions worse."""
+"""Chunks that it looks back on: on 2 of a window of 5, shapes and directions were kept worse."""
 _EDGE = 2
 _SAME = 10.0
 """Levels of 0..255 by which a pixel may differ and still show the same."""
@@ -103,7 +104,7 @@ class Sampler:
         head, done = video, 0
         while done < frames:
             known = self._groups(head[: _CONTEXT * CHUNK])
-            window = _Window.ending(known, _WINDOW)
+            window = _Window.ending(known, WINDOW)
             clip = self._decode(self._fill(text, window, seed + len(made)))
             new, shown = np.split(clip, [len(clip) - CHUNK * len(known)])
             new = kept(new, shown[0], head[0])
@@ -118,8 +119,8 @@ class Sampler:
         done, number, tail = 0, 0, _tail(video)
         while done < frames:
             known = self._encode(tail)
-            window = _Window.starting(known, _WINDOW)
-            acted = None if actions is None else _actions(actions, done - CHUNK * (len(known) - 1), _WINDOW)
+            window = _Window.starting(known, WINDOW)
+            acted = None if actions is None else _actions(actions, done - CHUNK * (len(known) - 1), WINDOW)
             clip = self._decode(self._fill(text, window, seed * 1009 + number, acted))
             shown, new = np.split(clip, [len(tail)])
             new = kept(new, shown[-1], tail[-1])
@@ -152,7 +153,7 @@ class Sampler:
     def _between(self, a: Frames, b: Frames, text: str, seed: int) -> Frames:
         tail = _tail(a, _EDGE)
         start, end = self._encode(tail), self._groups(b[: _EDGE * CHUNK])
-        window = _Window.between(start, end, _WINDOW)
+        window = _Window.between(start, end, WINDOW)
         clip = self._decode(self._fill(text, window, seed))
         before, new, after = np.split(clip, [len(tail), len(clip) - CHUNK * len(end)])
         share = np.linspace(0, 1, len(new))[:, None, None, None]

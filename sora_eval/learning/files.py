@@ -64,7 +64,8 @@ def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any], dict
     except (SafetensorError, OSError, ValueError) as error:
         with path.open("rb") as raw:
             head = raw.read(2)
-        if head in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05"):
+        # A pickle by itself begins with a byte 80 and its protocol, torch's files are zip archives with one inside.
+        if head == b"PK" or head[:1] == b"\x80":
             raise ConfigError(f"{path} is a pickle, which may run code: only safetensors files are read") from error
         raise ConfigError(f"{path} is damaged or cut short ({error})") from error
     if "facts" not in header or "sha256" not in header:

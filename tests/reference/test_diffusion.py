@@ -15,7 +15,7 @@ def test_the_schedule_rises_to_clean(start):
     assert t.diff()[0] < t.diff()[-2]
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7, 30])
+@pytest.mark.parametrize("steps", [1, 2, 7, 30, 250])
 def test_a_perfect_network_is_followed_to_its_picture(steps):
     z, eps = torch.randn(1, 3, 4, 2, 2), torch.randn(1, 3, 4, 2, 2)
     none = torch.zeros(1, 3, dtype=torch.bool)
