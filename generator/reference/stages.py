@@ -317,15 +317,10 @@ def _transformer_work(plan: Plan, folder: Path) -> None:
         network.load_state_dict(learnt, strict=False)
     if p.units:
         steps = p.units * p.unit
-        start = (
-            None
-            if p.square or not (trunk / training.STATE).exists()
-            else training.kept(trunk, _branch(p.units, p.unit))
-        )
-        if start and not start.exists():
-            raise ConfigError(
-                f"{start} is missing: the trunk keeps it when it comes by; train it first, with transformer.units=0"
-            )
+        branches = not p.square and (trunk / training.STATE).exists()
+        start = training.kept(trunk, _branch(p.units, p.unit)) if branches else None
+        if start and not start.exists() and not (folder / training.STATE).exists():
+            raise ConfigError(f"{start} is missing: the trunk keeps it when it comes by, with transformer.units=0")
         training.fit(job, folder, training.Schedule(steps, decay=steps // 5, save_s=plan.save_s), settings, start)
         return
     kept = tuple(_branch(u, p.unit) for u in p.branches)

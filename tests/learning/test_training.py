@@ -105,8 +105,43 @@ def test_killed_at_any_moment_nothing_is_lost(tmp_path):
         assert torch.equal(a, b)
 
 
+def test_killed_at_a_milestone_its_state_is_kept_all_the_same(tmp_path, monkeypatch):
+    whole, saves = training._save, []
+
+    def dies(path, *rest):
+        whole(path, *rest)
+        saves.append(path.name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_save", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, 20, milestones=(10,))
+    monkeypatch.setattr(training, "_save", whole)
+    train(tmp_path, 20, milestones=(10,))
+    assert saves == ["kept-0000010.pt"]
+    assert torch.load(training.kept(tmp_path, 10), weights_only=True)["step"] == 10
+
+
+def test_what_is_told_of_a_run_is_of_the_weights_that_are_saved(tmp_path, monkeypatch):
+    train(tmp_path, 20)
+    monkeypatch.setattr(training, "_save", lambda *_: None)
+    train(tmp_path, 50)
+    found = training.spent(tmp_path)
+    assert (found["steps"], found["clips"]) == (20, 320)
+    assert [step for step, _ in found["curve"]] == [10, 20]
+
+
 def _work(folder):
     train(folder, 20)
+
+
+def _refused():
+    raise ConfigError("what is asked for is not there")
+
+
+def test_what_processes_that_train_together_refuse_is_one_line():
+    with pytest.raises(ConfigError, match=r"^what is asked for is not there$"):
+        training.together(_refused, 2)
 
 
 def test_processes_that_train_together_take_half_the_steps_each(tmp_path):

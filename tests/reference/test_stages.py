@@ -97,6 +97,25 @@ def test_a_trunk_goes_on_from_weights_of_before_there_were_places(plan, tmp_path
         stages._past(start, network, Vocabulary(words.words[:-1]), facts["latents"])
 
 
+def test_a_branch_has_a_name_of_its_own_and_never_begins_from_nothing_beside_a_trunk(plan):
+    names = {0: "trunk", 1: "base", 4: "4x"}
+    assert {u: stages._name(replace(plan.transformer, name="", units=u)) for u in names} == names
+    assert stages._name(replace(plan.transformer, name="", units=4, square=True)) == "square"
+    for name in ("trunk", "words", "../else"):
+        with pytest.raises(ConfigError, match=r"transformer\.name"):
+            plan_of({"data": {"folder": "x"}, "out": "x", "transformer": {"name": name, "units": 1}})
+    run("all", plan)
+    run("transformer", replace(plan, transformer=replace(plan.transformer, units=0, trunk_units=1, branches=())))
+    with pytest.raises(ConfigError, match=r"kept-0000004\.pt is missing"):
+        run("transformer", replace(plan, transformer=replace(plan.transformer, name="late")))
+
+
+def test_without_a_compiler_training_goes_on(monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert not stages.can_compile()
+    assert "without torch.compile" in capsys.readouterr().out
+
+
 def training_weights(plan, name):
     from safetensors.torch import load_file
 
@@ -113,7 +132,16 @@ def test_a_stage_says_what_it_builds_on(tmp_path):
 
 def test_values_are_checked_by_name(tmp_path):
     words = {"data": {"folder": str(tmp_path)}, "out": str(tmp_path)}
-    with pytest.raises(ConfigError, match=r"decoder\.steps must be at least 1"):
-        plan_of({**words, "decoder": {"steps": 0}})
+    for values, told in (
+        ({"decoder": {"steps": 0}}, r"decoder\.steps must be at least 1"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"save_s": float("nan")}, "save_s must be above 0"),
+        ({"decoder": None}, "decoder must be a group"),
+        ({"autoencoder": {"steps": 2, "decay": 3}}, r"autoencoder\.decay must be in 0\.\.2"),
+        ({"transformer": {"branches": ["a"]}}, r"transformer\.branches must be a list"),
+        ({"transformer": {"branches": None}}, r"transformer\.branches must be a list"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            plan_of({**words, **values})
     with pytest.raises(ConfigError, match=r"transformer\.units must be int"):
         plan_of({**words, "transformer": {"units": "four"}})
