@@ -22,7 +22,7 @@ from sora_eval.encoders.damages import distorted, reordered
 from sora_eval.encoders.perceptual import Perceptual
 from sora_eval.encoders.video import VideoEncoder
 from sora_eval.exam import Answer, pictures_exam, words_exam
-from sora_eval.generator.reference.measures import FRAMES, SIZE, Member, member
+from sora_eval.learning.members import FRAMES, SIZE, Member, member
 from sora_eval.learning.shards import FPS
 from sora_eval.metrics import frechet
 from sora_eval.metrics.similarity import clip_similarity
@@ -92,7 +92,7 @@ class Response:
 
 def true_clips(families: Sequence[str], count: int, first: int) -> list[Member]:
     """Return `count` members of some families in turn."""
-    return [member(families[i % len(families)], first + i, FRAMES, "heldout") for i in range(count)]
+    return [member(families[i % len(families)], first + i) for i in range(count)]
 
 
 def damaged(true: Member, damage: Damage, severity: float) -> Frames:

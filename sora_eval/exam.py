@@ -13,7 +13,7 @@ import numpy as np
 from sora_eval.encoders.clip import TextImageEncoder
 from sora_eval.encoders.damages import CONTENT, DISTORTIONS, HARMLESS
 from sora_eval.encoders.perceptual import SIDE, Perceptual, across, graded
-from sora_eval.generator.reference.measures import HELD_OUT, Member, member
+from sora_eval.learning.members import HELD_OUT, Member, member
 from sora_eval.metrics.pixels import psnr, ssim
 from sora_eval.types import Floats, Frames
 from sora_eval.video import resize

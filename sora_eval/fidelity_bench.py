@@ -18,7 +18,7 @@ from sora_eval.collecting import motion_of
 from sora_eval.encoders import clip as text_encoders
 from sora_eval.encoders import perceptual
 from sora_eval.encoders import video as encoders
-from sora_eval.generator.reference.measures import member
+from sora_eval.learning.members import member
 from sora_eval.metrics.frechet import frechet_distance
 from sora_eval.types import Floats, Video
 from sora_eval.video import read_video, write_ffv1, write_h264

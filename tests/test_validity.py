@@ -13,8 +13,8 @@ import pytest
 from sora_eval import cli, registry
 from sora_eval.collecting import Choice, Clip, Collected
 from sora_eval.fidelity import measures
-from sora_eval.generator.reference.measures import Member
 from sora_eval.generator.simulator import CONTROLS, OTHER
+from sora_eval.learning.members import Member
 from sora_eval.metrics.frechet import frechet_distance
 from sora_eval.types import Video
 from sora_eval.validity import fidelity, treated

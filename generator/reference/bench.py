@@ -201,7 +201,8 @@ def training_table() -> str:
 
 def steps_table(sampler: Sampler, count: int = 24) -> str:
     """Return what fewer steps cost in quality: single things that come out right, by steps."""
-    from sora_eval.generator.reference.measures import FRAMES, SIZE, members, single
+    from sora_eval.generator.reference.measures import single
+    from sora_eval.learning.members import FRAMES, SIZE, members
 
     some = members("single", count)
     lines = ["| steps | colour | one object | direction | shape |", "|---:|---:|---:|---:|---:|"]

@@ -260,7 +260,7 @@ def request_of(values: Mapping[str, Any]) -> Request:
         elif isinstance(value, bool) != (kinds == (bool,)) or not isinstance(value, kinds):
             raise ConfigError(f"{f.name} must be {what}, got {value}")
         else:
-            made[f.name] = tuple(str(v) for v in value) if kinds == (list, tuple) else value
+            made[f.name] = tuple(map(str, values[f.name])) if kinds == (list, tuple) else value
     return Request(**made)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.jobs import PREVIEWS
-from sora_eval.generator.reference.measures import members
 from sora_eval.generator.reference.tasks import Sampler
+from sora_eval.learning.members import members
 from sora_eval.learning.shards import FPS
 from sora_eval.pictures import labelled_sheet
 from sora_eval.types import Frames, Video

@@ -16,24 +16,22 @@ import cv2
 import numpy as np
 
 from sora_eval.generator.reference.tasks import Sampler
+from sora_eval.learning.members import FIRST, FRAMES, SIZE, Member, member, members
 from sora_eval.learning.shards import ACTIONS, FPS, actions_of
 from sora_eval.metrics.pixels import psnr, ssim
 from sora_eval.tracking.world import track
 from sora_eval.types import Floats, Frames, Tracks, Video
 from sora_eval.world import clip, scene_of
-from sora_eval.world.families import FAMILIES, draw
+from sora_eval.world.families import FAMILIES
 from sora_eval.world.families.common import SHAPES
 
-SIZE, FRAMES = (64, 64), 17
 _ASPECTS: Mapping[str, tuple[int, int]] = {"wide": (64, 96), "tall": (96, 64)}
-HELD_OUT = "heldout"
 _ONE_M = 0.12
 """A way, as a share of the frame, from which on a thing has moved; the slowest asked-for one is twice that."""
 _GROWN = 1.12
 _DESCRIPTORS = ("extent", "aspect", "taper", "shade")
 _CALIBRATION = 64
 _BLURS = (0.0, 0.7, 1.1)
-_FIRST_SEED = 50_000
 
 
 @dataclass(frozen=True)
@@ -50,38 +48,6 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON values: what has no answer is null."""
         return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(self).items()}
-
-
-@dataclass(frozen=True)
-class Member:
-    """A held-out member of a family: its parameters, its short caption and the true clip."""
-
-    family: str
-    params: Mapping[str, Any]
-    caption: str
-    frames: Frames
-    number: int
-
-    @property
-    def frozen(self) -> Frames:
-        """The first frame, held."""
-        return np.repeat(self.frames[:1], len(self.frames), axis=0)
-
-
-@lru_cache(maxsize=4096)
-def member(
-    family: str, number: int, frames: int = FRAMES, stream: str = HELD_OUT, size: tuple[int, int] = SIZE
-) -> Member:
-    """Return a member of a family at 8 frames per second; size: height and width."""
-    params, rng = draw(family, number, 0, stream)
-    words = FAMILIES[family].caption(params, rng)
-    scene = scene_of({"family": family, "params": params}, (frames - 1) / FPS)
-    return Member(family, params, words, clip(scene, size, FPS, frames).video.frames, number)
-
-
-def members(family: str, count: int, frames: int = FRAMES, size: tuple[int, int] = SIZE) -> list[Member]:
-    """Return held-out members."""
-    return [member(family, _FIRST_SEED + i, frames, size=size) for i in range(count)]
 
 
 @lru_cache(maxsize=1)
@@ -194,21 +160,23 @@ def ordinary(frames: Frames) -> float:
 
 
 def _changes(frames: Frames) -> Floats:
-    return np.abs(np.diff(frames.astype(np.float64), axis=0)).mean(axis=(1, 2, 3))
+    found: Floats = np.abs(np.diff(frames.astype(np.float64), axis=0)).mean(axis=(1, 2, 3))
+    return found
 
 
 def _relative(
-    task: str, goals: Mapping[str, str], usual: Sequence[float], *columns: Sequence[Mapping[str, float]]
+    task: str, goals: Mapping[str, str], usual: Sequence[float], model: Any, oracle: Any, frozen: Any
 ) -> Iterator[Row]:
     """Yield rows of changes over the ordinary change of the true clips, `usual`.
 
     A ratio of means: of a clip that stands still, a ratio by itself would be of nothing. What is drawn has no say in what is ordinary.
     """
+
+    def over(clips: Sequence[Mapping[str, float]], key: str) -> float:
+        return float(np.mean([c[key] for c in clips]) / np.mean(usual)) if clips else math.nan
+
     for key, goal in goals.items():
-        found = [
-            float(np.mean([c[key] for c in column]) / np.mean(usual)) if column else math.nan for column in columns
-        ]
-        yield Row(task, key, *found, goal=goal)
+        yield Row(task, key, over(model, key), over(oracle, key), over(frozen, key), goal)
 
 
 def _rows(task: str, goals: Mapping[str, str], model: Any, oracle: Any, frozen: Any) -> Iterator[Row]:
@@ -222,7 +190,7 @@ def _rows(task: str, goals: Mapping[str, str], model: Any, oracle: Any, frozen: 
 
 def _autoencoder(s: Sampler, count: int) -> Iterator[Row]:
     names = list(FAMILIES)
-    clips = [member(names[i % len(names)], _FIRST_SEED + i) for i in range(count)]
+    clips = [member(names[i % len(names)], FIRST + i) for i in range(count)]
     singles = members("single", count)
 
     def pair(true: Member) -> dict[str, float]:

@@ -116,16 +116,13 @@ def plan_of(values: dict[str, Any]) -> Plan:
     ):
         if value < least:
             raise ConfigError(f"{key} must be at least {least}, got {value}")
-    for key, value in (
-        ("save_s", found.save_s),
-        ("autoencoder.rate", found.autoencoder.rate),
-        ("decoder.rate", found.decoder.rate),
-    ):
-        if not 0 < value < math.inf:
-            raise ConfigError(f"{key} must be above 0, got {value}")
+    rates = {"autoencoder.rate": found.autoencoder.rate, "decoder.rate": found.decoder.rate}
+    for key, much in {"save_s": found.save_s, **rates}.items():
+        if not 0 < much < math.inf:
+            raise ConfigError(f"{key} must be above 0, got {much}")
     if not 0 <= found.autoencoder.decay <= found.autoencoder.steps:
         raise ConfigError(f"autoencoder.decay must be in 0..{found.autoencoder.steps}, got {found.autoencoder.decay}")
-    if Path(t.name).name != t.name or (t.units and t.name in (*STAGES, TRUNK)):
+    if Path(t.name).name != t.name or (t.units and t.name in (*STAGES, TRUNK, "..")):
         raise ConfigError(
             f"transformer.name must be the name of a folder, and none of a stage or the trunk, got {t.name}"
         )

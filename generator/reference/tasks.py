@@ -105,7 +105,7 @@ class Sampler:
         while done < frames:
             known = self._groups(head[: _CONTEXT * CHUNK])
             window = _Window.ending(known, WINDOW)
-            clip = self._decode(self._fill(text, window, seed + len(made)))
+            clip = self._decode(self._fill(text, window, _of_window(seed, len(made))))
             new, shown = np.split(clip, [len(clip) - CHUNK * len(known)])
             new = kept(new, shown[0], head[0])
             made.insert(0, new)
@@ -121,7 +121,7 @@ class Sampler:
             known = self._encode(tail)
             window = _Window.starting(known, WINDOW)
             acted = None if actions is None else _actions(actions, done - CHUNK * (len(known) - 1), WINDOW)
-            clip = self._decode(self._fill(text, window, seed * 1009 + number, acted))
+            clip = self._decode(self._fill(text, window, _of_window(seed, number), acted))
             shown, new = np.split(clip, [len(tail)])
             new = kept(new, shown[-1], tail[-1])
             yield new
@@ -159,7 +159,7 @@ class Sampler:
         share = np.linspace(0, 1, len(new))[:, None, None, None]
         return _rounded((1 - share) * kept(new, before[-1], tail[-1]) + share * kept(new, after[0], b[0]))
 
-    def edit(self, video: Frames, prompt: str, strength: float = 0.75, seed: int = 0) -> Video:
+    def edit(self, video: Frames, prompt: str, strength: float = 0.8, seed: int = 0) -> Video:
         """Return the clip redrawn by another text: 0 keeps it, 1 keeps nothing (SDEdit, arXiv:2108.01073)."""
         if not 0 <= strength <= 1:
             raise ConfigError(f"strength must be between 0 and 1, got {strength}")
@@ -317,6 +317,10 @@ def over_white(frames: Frames) -> Frames:
     alpha = frames[..., 3:].astype(np.float32) / 255
     found: Frames = (frames[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
     return found
+
+
+def _of_window(seed: int, number: int) -> int:
+    return seed * 1009 + number
 
 
 def _tail(video: Frames, chunks: int = _CONTEXT) -> Frames:

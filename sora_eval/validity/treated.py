@@ -12,8 +12,8 @@ import numpy as np
 from sora_eval import dose
 from sora_eval.collecting import Choice, Clip, collect
 from sora_eval.errors import ConfigError
-from sora_eval.generator.reference.measures import FRAMES, SIZE, Member, member
 from sora_eval.generator.simulator import CONTROLS, OTHER, WORLD
+from sora_eval.learning.members import FRAMES, SIZE, Member, member
 from sora_eval.learning.shards import FPS
 from sora_eval.store import read_json, write_json
 from sora_eval.types import Floats, Video, digest
@@ -87,7 +87,7 @@ def made(true: Member, treatment: Treatment) -> Video:
         return Video(true.frames, FPS)
     if kind == "control":
         if what == OTHER:
-            return Video(member(true.family, true.number + _APART, FRAMES, "heldout").frames, FPS)
+            return Video(member(true.family, true.number + _APART).frames, FPS)
         return Video(CONTROLS[what](true.frames, np.random.default_rng([true.number, 17])), FPS)
     if kind == "look":
         if what != SIZE_LOOK and not what.startswith("light "):

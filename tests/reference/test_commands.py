@@ -1,12 +1,16 @@
+from dataclasses import asdict, fields
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from sora_eval import registry
+from sora_eval import app, registry
 from sora_eval.cli import main
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import commands, measures
 from sora_eval.generator.reference.adapter import Reference
+from sora_eval.generator.reference.diffusion import Options
+from sora_eval.learning.members import members
 from sora_eval.store import read_json
 from sora_eval.types import Video
 from sora_eval.video import read_video
@@ -137,6 +141,14 @@ def _blank(path, size):
     return path
 
 
+def test_the_samplers_defaults_are_the_same_everywhere():
+    expected = asdict(Options())
+    assert {f.name: f.default for f in fields(Reference) if f.name in expected} == expected
+    configs = [app.composed(name, []) for name in ("sample", "eval-tasks")]
+    for config in (*configs, app.composed("run", ["generator=reference"]).generator):
+        assert {key: config[key] for key in expected} == expected
+
+
 def test_a_missing_checkpoint_is_one_line(capsys):
     assert run("sample", "prompt=A red ball.", "checkpoint=64x") == 2
     assert "did you mean 4x" in capsys.readouterr().err
@@ -170,7 +182,7 @@ def test_measured_tasks_stay_until_weights_or_options_change(tmp_path, checkpoin
 
 
 def test_the_judges_of_single_things_believe_the_world_and_doubt_its_frozen_frame():
-    some = measures.members("single", 24)
+    some = members("single", 24)
     true = [measures.single(m.frames, m.params) for m in some]
     for key in ("colour", "one object", "shape"):
         assert np.mean([t[key] for t in true]) == 1
@@ -179,14 +191,14 @@ def test_the_judges_of_single_things_believe_the_world_and_doubt_its_frozen_fram
     assert np.mean([measures.single(m.frozen, m.params)["direction"] for m in moving]) == 0
     wrong = [{**m.params, "hero": {**m.params["hero"], "colour": "none", "shape": "none"}} for m in some]
     assert not any(measures.single(m.frames, w)["colour"] for m, w in zip(some, wrong, strict=True))
-    pairs = measures.members("relation", 8)
+    pairs = members("relation", 8)
     assert all(measures.sided(m.frames, m.params)["side"] for m in pairs)
     assert not any(measures.sided(m.frames[:, :, ::-1], m.params)["side"] for m in pairs)
 
 
 def test_a_cut_has_a_seam_and_a_motion_none():
-    m = next(m for m in measures.members("single", 20, 33) if m.params["motion"] == "left")
-    other = measures.members("single", 1)[0]
+    m = next(m for m in members("single", 20, 33) if m.params["motion"] == "left")
+    other = members("single", 1)[0]
     usual = measures.ordinary(m.frames)
     assert measures.seam(m.frames[:16], m.frames[16:]) == pytest.approx(usual, rel=0.3)
     assert measures.seam(m.frames[:16], other.frames) > 3 * usual

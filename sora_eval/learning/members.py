@@ -1,0 +1,52 @@
+"""Members of the world's families that training never draws: what generators, encoders and metrics are measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from sora_eval.learning.shards import FPS
+from sora_eval.types import Frames
+from sora_eval.world import clip, scene_of
+from sora_eval.world.families import FAMILIES, draw
+
+SIZE, FRAMES = (64, 64), 17
+HELD_OUT = "heldout"
+"""The stream that they are drawn from."""
+FIRST = 50_000
+
+
+@dataclass(frozen=True)
+class Member:
+    """A held-out member of a family: its parameters, its short caption and the true clip."""
+
+    family: str
+    params: Mapping[str, Any]
+    caption: str
+    frames: Frames
+    number: int
+
+    @property
+    def frozen(self) -> Frames:
+        """The first frame, held."""
+        return np.repeat(self.frames[:1], len(self.frames), axis=0)
+
+
+@lru_cache(maxsize=4096)
+def member(
+    family: str, number: int, frames: int = FRAMES, stream: str = HELD_OUT, size: tuple[int, int] = SIZE
+) -> Member:
+    """Return a member of a family at 8 frames per second; size: height and width."""
+    params, rng = draw(family, number, 0, stream)
+    words = FAMILIES[family].caption(params, rng)
+    scene = scene_of({"family": family, "params": params}, (frames - 1) / FPS)
+    return Member(family, params, words, clip(scene, size, FPS, frames).video.frames, number)
+
+
+def members(family: str, count: int, frames: int = FRAMES, size: tuple[int, int] = SIZE) -> list[Member]:
+    """Return held-out members."""
+    return [member(family, FIRST + i, frames, size=size) for i in range(count)]
