@@ -258,12 +258,10 @@ class DiffusionJob:
             text = self.network.text(ids)
             found = self.network.denoise(diffusion.mix(z, eps, t), t, text, actions)
         loss = diffusion.velocity_loss(found, z, t, given)
+        told, sides = self.told_error(text[0], ids, places)
         figures = {"clips": float(len(z)), f"loss{z.shape[1]}": float(loss.detach())}
-        if self.network.config.placed:
-            told, sides = self.told_error(text[0], ids, places)
-            loss = loss + _TOLD_WEIGHT * told
-            figures |= {"told": float(told.detach()), "sides": float(sides)}
-        return loss, figures
+        figures |= {"told": float(told.detach()), "sides": float(sides)}
+        return loss + _TOLD_WEIGHT * told, figures
 
     def told_error(self, words: Tensor, ids: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """Return `told_error` of what encoded words [B, L, W] tell of the things whose colours are among `ids` [B, L]."""

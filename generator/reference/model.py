@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
@@ -99,8 +101,12 @@ def load(checkpoint: str, autoencoder: Path | None = None) -> Model:
     pixels, latents = load_autoencoder(autoencoder or (beside if beside.exists() else None))
     if facts["latents"] != latents:
         raise ConfigError(f"{path} was trained on the latents of another autoencoder: put that one beside it")
-    network = Transformer(TransformerConfig(**facts["config"]))
-    network.load_state_dict(weights)
+    network = Transformer(TransformerConfig(**{k: v for k, v in facts["config"].items() if k != "placed"}))
+    # What base and 4x don't have yet does nothing at 0.
+    later = {
+        k: torch.zeros_like(v) for k, v in network.state_dict().items() if k.startswith(("place.", "told.", "keep."))
+    }
+    network.load_state_dict({**later, **weights})
     network.eval().requires_grad_(False)
     # Another decoder makes another clip of the same latent.
     both = digest([found, files.hash_of(files.halved(pixels.state_dict()))])

@@ -258,7 +258,7 @@ def _written(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
     """Write a transformer's weights with what its training was and took so far."""
     p, name = plan.transformer, _name(plan.transformer)
     folder = plan.folder / name
-    network = Transformer(TransformerConfig(words=len(world_vocabulary()), placed=True))
+    network = Transformer(TransformerConfig(words=len(world_vocabulary())))
     network.load_state_dict(weights)
     job, space = _diffusion(plan, network)
     about = _cost(plan, folder, job, plan.folder / TRUNK if p.units and not p.square else None)
@@ -288,14 +288,14 @@ def _words_work(plan: Plan, folder: Path) -> None:
     network = _network(plan)
     job, space = _diffusion(plan, network)
     if p.start:
-        network.load_state_dict(_past(plan, network, job.words, space).weights)
+        network.load_state_dict(_past(plan, job.words, space).weights)
     schedule = training.Schedule(p.words, warmup=30, decay=p.words // 2, save_s=plan.save_s)
     training.fit(jobs.WordsJob(job), folder, schedule, {"words": p.words, "latents": space, "start": p.start})
 
 
 def _network(plan: Plan) -> Transformer:
     torch.manual_seed(plan.seed)
-    return Transformer(TransformerConfig(words=len(world_vocabulary()), placed=True)).to(training.device())
+    return Transformer(TransformerConfig(words=len(world_vocabulary()))).to(training.device())
 
 
 def _transformer_work(plan: Plan, folder: Path) -> None:
@@ -322,7 +322,7 @@ def _transformer_work(plan: Plan, folder: Path) -> None:
         return
     kept = tuple(_branch(u, p.unit) for u in p.branches)
     schedule = training.Schedule(_branch(p.trunk_units, p.unit), save_s=plan.save_s, milestones=kept)
-    past = _past(plan, network, job.words, space) if p.start else None
+    past = _past(plan, job.words, space) if p.start else None
     training.fit(job, folder, schedule, settings, past and replace(past, weights={**past.weights, **learnt}))
 
 
@@ -334,10 +334,8 @@ def can_compile() -> bool:
     return found
 
 
-def _past(plan: Plan, network: Transformer, words: Vocabulary, space: str) -> training.Past:
-    """Return what the file `transformer.start` says of the training that it was exported from, to go on with in `network`.
-
-    What weights from before there were places lack begins at 0, which changes nothing that they do.
+def _past(plan: Plan, words: Vocabulary, space: str) -> training.Past:
+    """Return what the file `transformer.start` says of the training that it was exported from, to go on with.
 
     Raises:
         ConfigError: it doesn't say, or learnt other words, or other latents than those named `space`.
@@ -348,9 +346,8 @@ def _past(plan: Plan, network: Transformer, words: Vocabulary, space: str) -> tr
         raise ConfigError(f"{path} was trained on the latents of another autoencoder: its run can't go on here")
     if tuple(facts["words"]) != words.words:
         raise ConfigError(f"{path} was trained on other words: its run can't go on here")
-    new = {k: torch.zeros_like(v) for k, v in network.state_dict().items() if k.startswith(("place.", "told."))}
     try:
-        return training.Past({**new, **weights}, *(about[key] for key in ("steps", "clips", "seconds", "curve")))
+        return training.Past(weights, *(about[key] for key in ("steps", "clips", "seconds", "curve")))
     except KeyError as error:
         raise ConfigError(f"{path} doesn't say how it was trained ({error}): a run can't go on from it") from error
 

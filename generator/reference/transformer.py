@@ -28,10 +28,7 @@ PATCH = 2
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """Sizes: latent channels, width, depth, heads; text width, depth and longest text; words; kinds of actions.
-
-    placed: patches know where in the frame they are, and words are taught where their things are. Off in checkpoints of before.
-    """
+    """Sizes: latent channels, width, depth, heads; text width, depth and longest text; words; kinds of actions."""
 
     channels: int = 16
     width: int = 192
@@ -42,7 +39,6 @@ class TransformerConfig:
     text_length: int = LENGTH
     words: int = 512
     actions: int = 6
-    placed: bool = False
 
 
 class Transformer(nn.Module):
@@ -56,24 +52,23 @@ class Transformer(nn.Module):
             config.words, config.text_width, config.text_depth, config.heads, config.text_length, pooled=d
         )
         self.enter = nn.Linear(patch, d)
-        if config.placed:
-            self.place = nn.Linear(4 * _PLACE_WAVES, d, bias=False)
-            self.told = nn.Linear(config.text_width, TOLD)
+        self.place = nn.Linear(4 * _PLACE_WAVES, d, bias=False)
+        self.told = nn.Linear(config.text_width, TOLD)
         self.level = nn.Sequential(nn.Linear(128, d), nn.SiLU(), nn.Linear(d, d))
         self.action = nn.Parameter(torch.zeros(CHUNK, config.actions, d))
         self.modulate = nn.Linear(d, 6 * d)
         self.blocks = nn.ModuleList(Block(d, config.heads, config.text_width) for _ in range(config.depth))
         self.last_norm = nn.RMSNorm(d, elementwise_affine=False)
         self.last_table = nn.Linear(d, 2 * d)
-        self.leave = nn.Linear(d, patch)
-        for zero in (self.modulate, self.last_table, self.leave):
+        self.leave, self.keep = nn.Linear(d, patch), nn.Linear(d, patch)
+        for zero in (self.modulate, self.last_table, self.leave, self.keep):
             nn.init.zeros_(zero.weight)
             nn.init.zeros_(zero.bias)
 
     def forward(self, z: Tensor, t: Tensor, ids: Tensor, actions: Tensor | None = None) -> Tensor:
         """Return the clean latent, the shape of `z`.
 
-        z: [B, K, C, h, w] noisy latents. t: [B, K] noise levels, 0 is noise and 1 is clean. ids: [B, L] words.
+        z: [B, K, C, h, w] noisy latents. t: [B, K] noise levels, 0 is noise and 1 is clean: a chunk at 1 is given. ids: [B, L] words.
         actions: [B, K, 4] index per frame, or None for none.
         """
         return self.denoise(z, t, self.text(ids), actions)
@@ -84,9 +79,7 @@ class Transformer(nn.Module):
         """Return the clean latent for a text that was encoded before: sampling encodes it once."""
         b, k, _, h, w = z.shape
         words, known, pooled = text
-        x = self.enter(patches(z))  # [B, K, S, D]
-        if self.config.placed:
-            x = x + self.place(_places(h // PATCH, w // PATCH, z.device))
+        x = self.enter(patches(z)) + self.place(_places(h // PATCH, w // PATCH, z.device))  # [B, K, S, D]
         level = self.level(_waves(t, 128).to(x.dtype)) + pooled[:, None]  # [B, K, D]
         if actions is not None:
             level = level + _acted(self.action, actions)
@@ -96,8 +89,11 @@ class Transformer(nn.Module):
         for block in self.blocks:
             x = block(x, shared, words, known, turn)
         scale, shift = self.last_table(level)[:, :, None].chunk(2, dim=-1)
-        x = self.leave(self.last_norm(x) * (1 + scale) + shift)  # [B, K, S, patch]
-        return unpatch(x, h, w)
+        x = self.last_norm(x) * (1 + scale) + shift
+        found, given = self.leave(x), t >= 1  # [B, K, S, patch]
+        # As a share of the difference: added to what is drawn, what is kept would have no gradient where that is right on average.
+        apart = (patches(nearest(z, given)) - found) * given.any(dim=1)[:, None, None, None]
+        return unpatch(found + self.keep(x) * apart, h, w)
 
 
 class Block(nn.Module):
@@ -142,6 +138,17 @@ class Block(nn.Module):
         gate, up = self.gate_up(self.norm3(x) * (1 + scale2) + shift2).chunk(2, dim=-1)
         found: Tensor = x + (1 + gate2) * self.down(F.silu(gate) * up)
         return found
+
+
+def nearest(z: Tensor, given: Tensor) -> Tensor:
+    """Return for each chunk of z [B, K, C, h, w] the nearest one that is given [B, K], the earlier of two; any where none is.
+
+    What stands still is copied from it. Through attention alone, and through the input as well, it was drawn anew.
+    """
+    k = torch.arange(z.shape[1], device=z.device)
+    apart = (k[:, None] - k).abs() + 0.5 * (k > k[:, None])  # [K, K], from a chunk to another
+    chosen = apart.expand(len(z), -1, -1).masked_fill(~given[:, None], torch.inf).argmin(dim=-1)  # [B, K]
+    return z[torch.arange(len(z), device=z.device)[:, None], chosen]
 
 
 def patches(z: Tensor) -> Tensor:

@@ -23,9 +23,7 @@ def tiny_autoencoder() -> Autoencoder:
 
 def tiny_transformer() -> Transformer:
     torch.manual_seed(1)
-    config = TransformerConfig(
-        width=48, depth=2, heads=2, text_width=16, text_depth=1, words=len(world_vocabulary()), placed=True
-    )
+    config = TransformerConfig(width=48, depth=2, heads=2, text_width=16, text_depth=1, words=len(world_vocabulary()))
     network = Transformer(config)
     for p in network.parameters():
         if p.ndim > 1:

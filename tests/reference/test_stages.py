@@ -7,7 +7,6 @@ import torch
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model, stages
 from sora_eval.generator.reference.stages import EXPORT, plan_of, run
-from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
 from sora_eval.learning import files, training
 from sora_eval.learning.words import Vocabulary
 
@@ -71,30 +70,16 @@ def test_a_trunk_whose_state_is_lost_goes_on_from_exported_weights(plan, tmp_pat
         run(EXPORT, replace(plan, out=str(tmp_path / "empty"), transformer=trunk))
 
 
-def test_a_trunk_goes_on_from_weights_of_before_there_were_places(plan, tmp_path):
+def test_a_run_goes_on_only_with_its_own_words_and_latents(plan):
     exported = run("all", plan)
-    weights, facts, about, _ = files.read(exported, "transformer")
-    less = {k: v for k, v in weights.items() if not k.startswith(("place.", "told."))}
-    old = tmp_path / "old.safetensors"
-    facts = {"kind": "transformer", **facts, "config": {**facts["config"], "placed": False}}
-    files.save(old, less, facts, about)
-
-    later = replace(plan.transformer, units=0, trunk_units=2, start=str(old))
-    start = replace(plan, transformer=later)
-    network = Transformer(TransformerConfig(**{**facts["config"], "placed": True}))
+    facts = files.read(exported, "transformer")[1]
     words = Vocabulary(tuple(facts["words"]))
-    past = stages._past(start, network, words, facts["latents"])
-    network.load_state_dict(past.weights)
-    shutil.copy(exported.parent / "autoencoder.safetensors", tmp_path)
-    before = model.load(str(old)).transformer
-    z, t, ids = torch.randn(2, 3, 16, 8, 8), torch.full((2, 3), 0.5), torch.ones(2, 5, dtype=torch.long)
-    assert torch.equal(network(z, t, ids), before(z, t, ids))
-
-    found = model.load(str(run("transformer", replace(plan, out=str(tmp_path), transformer=later))))
-    assert found.transformer.config.placed
-    assert found.transformer.place.weight.abs().max() > 0
+    start = replace(plan, transformer=replace(plan.transformer, start=str(exported)))
+    assert stages._past(start, words, facts["latents"]).steps == 5
     with pytest.raises(ConfigError, match="other words"):
-        stages._past(start, network, Vocabulary(words.words[:-1]), facts["latents"])
+        stages._past(start, Vocabulary(words.words[:-1]), facts["latents"])
+    with pytest.raises(ConfigError, match="another autoencoder"):
+        stages._past(start, words, "0" * 64)
 
 
 def test_a_branch_has_a_name_of_its_own_and_never_begins_from_nothing_beside_a_trunk(plan):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sora_eval.generator.reference.transformer import PATCH, patches, rotate, rotations, unpatch
+from sora_eval.generator.reference.transformer import PATCH, nearest, patches, rotate, rotations, unpatch
 from sora_eval.learning.words import world_vocabulary
 
 WORDS = world_vocabulary()
@@ -50,6 +50,18 @@ def test_clips_of_a_batch_do_not_see_each_other(ask):
 def test_a_patch_knows_where_in_the_frame_it_is(ask):
     same = ask(torch.ones(1, 1, 16, 4, 4), torch.full((1, 1), 0.1), ["a red ball"])[0, 0, :, ::2, ::2]
     assert (same.flatten(1) - same[:, :1, :1].flatten(1)).abs().max(dim=0).values[1:].min() > 1e-4
+
+
+def test_what_is_not_given_begins_from_the_nearest_that_is():
+    z = torch.arange(5.0).reshape(1, 5, 1, 1, 1).expand(2, 5, 1, 2, 2)
+    given = torch.tensor([[True, False, False, False, True], [False, True, False, False, False]])
+    assert nearest(z, given)[:, :, 0, 0, 0].tolist() == [[0, 0, 0, 4, 4], [1] * 5]
+
+
+def test_only_a_given_chunk_is_copied(ask, transformer):
+    z, t = torch.randn(1, 2, 16, 4, 4), torch.tensor([[1.0, 0.3]])
+    known, almost = ask(z, t, [""]), ask(z, torch.tensor([[0.9999, 0.3]]), [""])
+    assert (known - almost).abs().max() > 1e-2
 
 
 def test_rotary_positions_depend_on_distance_only():
