@@ -23,6 +23,20 @@ def test_a_perfect_network_is_followed_to_its_picture(steps):
     assert torch.allclose(found, z, atol=1e-5)
 
 
+def test_an_edit_begins_from_what_is_known_under_noise_of_its_strength():
+    known, eps = torch.randn(1, 3, 4, 2, 2), torch.randn(1, 3, 4, 2, 2)
+    none = torch.zeros(1, 3, dtype=torch.bool)
+    seen = []
+
+    def predict(z, t):
+        seen.append((z, t))
+        return z
+
+    found = diffusion.sample(predict, eps, known, none, Options(steps=4), start=0.8)
+    assert torch.allclose(found, 0.8 * known + 0.2 * eps, atol=1e-6)
+    assert torch.all(seen[0][1] == torch.tensor(0.8))
+
+
 def test_given_chunks_are_read_as_clean_and_never_changed():
     known, eps = torch.randn(1, 3, 4, 2, 2), torch.randn(1, 3, 4, 2, 2)
     given = torch.tensor([[True, False, True]])
