@@ -88,6 +88,7 @@ def test_formats_and_variations(tmp_path, checkpoint, capsys):
         (["prompt=A red ball.", "height=100000"], "pixels: say height="),
         (["task=edit", "input=VIDEO", "frames=5"], "has no use for frames"),
         (["task=edit", "input=VIDEO", "strength=much"], "strength must be a number"),
+        (["task=edit", "input=VIDEO", "strength=1.5"], "strength must be between 0 and 1"),
         (["task=extend", "input=VIDEO", "frames=-5"], "frames must be at least 1"),
         (["task=extend", "input=VIDEO", "backward=perhaps"], "backward must be true or false"),
         (["task=extend", "input=5"], "input must be text"),
