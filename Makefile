@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CHECKPOINTS ?= base 4x
+CHECKPOINTS ?= base 4x 32x
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help demo test soak lint format bench card encoders validate leaderboard baseline gate clean
@@ -56,7 +56,7 @@ bench: $(VENV)/installed
 
 # Measures of the bundled checkpoints, into docs/model_card.md, and the pictures of the README.
 card: $(VENV)/installed
-	for c in $(CHECKPOINTS); do $(BIN)/sora-eval eval-tasks checkpoint=$$c || exit 1; done
+	for c in $(CHECKPOINTS); do $(BIN)/sora-eval eval-tasks checkpoint=$$c replace=true || exit 1; done
 	$(BIN)/python -m sora_eval.generator.reference.card $(CHECKPOINTS:%=runs/tasks-%)
 	$(BIN)/python -m sora_eval.generator.reference.gallery $(lastword $(CHECKPOINTS)) docs
 

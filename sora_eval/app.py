@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from itertools import dropwhile, product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
@@ -23,7 +23,11 @@ from tqdm import tqdm
 from sora_eval import naming, registry, sweeps
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
 from sora_eval.probes.base import Probe, Profile
+from sora_eval.processes import cores
 from sora_eval.types import MODES, Case, Mode
+
+if TYPE_CHECKING:
+    from sora_eval.generator.reference.stages import Plan
 
 _GROUPS = ("generator", "suite", "profile", "sweep")
 _OWN_CONFIG = ("--config", "-cd", "-cp", "-cn")
@@ -209,11 +213,6 @@ def whole(config: DictConfig, key: str, least: int, most: int | None = None) -> 
     return value
 
 
-def cores() -> int:
-    """Return how many cores this process may use: a batch system may have lent it a few of the machine's."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def workers_of(config: DictConfig) -> int:
     """Return how many processes a command may use: `workers`, else one per core."""
     return cores() if config.workers is None else whole(config, "workers", 1)
@@ -375,19 +374,21 @@ def _train(config: DictConfig) -> int:
 
     values = values_of(config)
     stage, encoder, steps = str(values.pop("stage")), values.pop("encoder"), values.pop("steps")
+    plan = plan_of({**values, "workers": workers_of(config), "out": str(out_folder(config))})
     if encoder is not None:
-        return _train_encoder(config, str(encoder), None if steps is None else whole(config, "steps", 2))
-    written = run(stage, plan_of({**values, "workers": workers_of(config), "out": str(out_folder(config))}))
-    print(f"{stage}: {written}")
+        return _train_encoder(str(encoder), plan, None if steps is None else whole(config, "steps", 2))
+    if steps is not None:
+        raise ConfigError("steps is of an encoder: a stage has its own, such as autoencoder.steps or transformer.units")
+    print(f"{stage}: {run(stage, plan)}")
     return 0
 
 
-def _train_encoder(config: DictConfig, name: str, steps: int | None) -> int:
+def _train_encoder(name: str, plan: Plan, steps: int | None) -> int:
     from sora_eval.encoders.learn import EncoderPlan, learn
 
-    data, seed = Path(str(config.data.folder)) / "training", whole(config, "seed", 0)
-    plan = EncoderPlan(name, data, out_folder(config), seed, workers_of(config), steps, float(config.save_s))
-    print(f"{name}: {learn(plan)}")
+    data = Path(plan.data.folder) / "training"
+    found = learn(EncoderPlan(name, data, plan.folder, plan.seed, plan.workers, steps, plan.save_s))
+    print(f"{name}: {found}")
     return 0
 
 
@@ -404,8 +405,11 @@ def _eval_tasks(config: DictConfig) -> int:
     from sora_eval.generator.reference.commands import evaluate
     from sora_eval.generator.reference.measures import table
 
-    names, count = names_of(config, "tasks", "text"), whole(config, "count", 1)
-    print(table(evaluate(_sampler(config), str(config.checkpoint), names, count, out_folder(config))))
+    names, count = names_of(config, "tasks", "text"), whole(config, "count", 2)
+    if not isinstance(config.replace, bool):
+        raise ConfigError(f"replace must be true or false, got {config.replace}")
+    rows = evaluate(_sampler(config), str(config.checkpoint), names, count, out_folder(config), config.replace)
+    print(table(rows))
     print(f"table: {config.out}/tasks.md")
     return 0
 

@@ -15,7 +15,7 @@ usage: sora-eval COMMAND [ARGUMENTS]
   run        ask a generator for the cases of a suite, score its videos, write a report
                sora-eval run generator=oracle suite=smoke
                sora-eval run generator=folder generator.path=my_videos suite=smoke
-               sora-eval run -m generator=reference generator.checkpoint=base,4x seed=0,1
+               sora-eval run -m generator=reference generator.checkpoint=base,4x,32x seed=0,1
   merge      put the shards of one large run together (run shard=1/4, shard=2/4, ...)
                sora-eval merge part1 part2 part3 part4 --out whole
   cases      export prompts, given frames and a manifest template, to run a model elsewhere
@@ -27,7 +27,7 @@ usage: sora-eval COMMAND [ARGUMENTS]
   leaderboard the models of several runs in one table: Markdown, CSV and one HTML page
                sora-eval leaderboard runs/standard-small/*/*/0 --out reports/leaderboard
   export     send the scores of a run to W&B, MLflow or TensorBoard
-               sora-eval export runs/smoke-small/reference/4x/0 --to tensorboard
+               sora-eval export runs/smoke-small/reference/32x/0 --to tensorboard
   gate       stop a candidate that is worse than a baseline: exit code 1, JUnit XML and Markdown for CI
                sora-eval gate --baseline reports/baselines/NAME --candidate RUN
   baseline   keep a run's scores, without its clips, as a baseline for the gate; show one
@@ -43,7 +43,7 @@ usage: sora-eval COMMAND [ARGUMENTS]
   sample     make pictures and videos with the bundled reference generator
                sora-eval sample prompt='A red ball rolls to the left.' out=ball.gif
   eval-tasks measure everything that the reference generator can do
-               sora-eval eval-tasks checkpoint=4x
+               sora-eval eval-tasks checkpoint=32x
   fidelity   how real, matched and steady a folder of videos is, against a folder of real ones
                sora-eval fidelity REAL_FOLDER FAKE_FOLDER
   weights    list, verify, fetch or find the weights of the standard encoders (I3D, CLIP, LPIPS, ...)
@@ -73,7 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"sora-eval: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("sora-eval: stopped; the same command goes on where it stopped", file=sys.stderr)
+        resumed = "; the same command goes on where it stopped" if args[0] in _RESUMABLE else ""
+        print(f"sora-eval: stopped{resumed}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         return 0
@@ -272,6 +273,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "weights": _weights,
     "list": _list,
 }
+
+_RESUMABLE = ("run", "generate", "render", "validate", "train", "eval-tasks", "gate")
 
 if __name__ == "__main__":
     sys.exit(main())

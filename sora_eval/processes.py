@@ -11,6 +11,11 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 
 
+def cores() -> int:
+    """Return how many cores this process may use: a batch system may have lent it a few of the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextmanager
 def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Give a pool of `workers` processes; no process starts before there is work.

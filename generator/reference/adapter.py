@@ -10,7 +10,7 @@ from typing import Literal
 
 from sora_eval.errors import ConfigError
 from sora_eval.generator.base import Capabilities
-from sora_eval.generator.reference import model
+from sora_eval.generator.reference import model, tasks
 from sora_eval.generator.reference.diffusion import Options
 from sora_eval.generator.reference.tasks import GRID, PromptWarning, Sampler
 from sora_eval.learning import files
@@ -26,8 +26,9 @@ class Reference:
 
     checkpoint: base, 4x, 32x, square or the path of a safetensors file. short_side: pixels of the shorter side of what is drawn, null for
     the size that is asked; clips are made at 8 frames per second. steps, guidance, shift, history: of the sampler.
-    expanded: whether prompts are made descriptive first. noise: another number draws other noise for the same cases, and so other clips;
-    that is how much a checkpoint differs from itself. Raises ConfigError for a checkpoint that can't be used.
+    expanded: whether prompts are made descriptive first; those of the suites say enough and stay as they are. noise: another number
+    draws other noise for the same cases, and so other clips; that is how much a checkpoint differs from itself. Raises ConfigError
+    for a checkpoint that can't be used.
     """
 
     checkpoint: str = model.DEFAULT
@@ -48,6 +49,8 @@ class Reference:
             raise ConfigError(f"short_side must be at least {GRID}, got {self.short_side}")
         if isinstance(self.noise, bool) or not isinstance(self.noise, int) or self.noise < 0:
             raise ConfigError(f"noise must be a whole number of at least 0, got {self.noise}")
+        if not isinstance(self.expanded, bool):
+            raise ConfigError(f"expanded must be true or false, got {self.expanded}")
         self._options()
         _loaded(self.checkpoint)
 
@@ -71,11 +74,13 @@ class Reference:
         return found if isinstance(found, int) else None
 
     def fingerprint(self, case: Case) -> str:
-        """Return the weights' hash and the options."""
+        """Return the weights' hash, the version of the sampler, and the options."""
         found = _loaded(self.checkpoint)
         options = f"{self.short_side}:{self.steps}:{self.guidance:g}:{self.shift:g}:{self.history:g}:{self.expanded}"
         # Left out where it is 0: clips from before there was a choice are still the right ones.
-        return f"reference:{files.FORMAT}:{found.hash}:{options}" + (f":noise={self.noise}" if self.noise else "")
+        return f"reference:{files.FORMAT}.{tasks.VERSION}:{found.hash}:{options}" + (
+            f":noise={self.noise}" if self.noise else ""
+        )
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield a clip per case; unknown words are the tester's, not the model's, so nothing warns of them here."""

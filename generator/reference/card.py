@@ -53,15 +53,20 @@ def read(runs: Sequence[Path]) -> list[Entry]:
     """Return the entries of the folders of `sora-eval eval-tasks`, by training compute.
 
     Raises:
-        ConfigError: measures are of other weights than the checkpoint has now.
+        ConfigError: measures are of other weights than the checkpoint has now, or not all of one count, version and options.
     """
     found = []
+    alike: dict[str, Any] = {}
     for run in runs:
         tasks = read_json(run / "tasks.json")
         path = model.find(tasks["checkpoint"])
         loaded = model.load(tasks["checkpoint"])
         if loaded.hash != tasks["hash"]:
             raise ConfigError(f"{run} has measures of other weights than {path} holds: run eval-tasks again")
+        ways = {k: tasks[k] for k in ("count", "options", "version")}
+        if alike and ways != alike:
+            raise ConfigError(f"{run} was measured otherwise than {runs[0]}: {ways}, not {alike}")
+        alike = ways
         rows = {(r["task"], r["measure"]): r for r in rows_of(tasks["tasks"])}
         found.append(Entry(path.stem, path.stat().st_size, loaded.about, rows, int(tasks["count"])))
     return sorted(found, key=lambda e: (e.about["plan"]["square"], e.about["flops"]))
@@ -116,8 +121,15 @@ def plot(entries: Sequence[Entry], path: Path) -> None:
     left.legend()
     native = [e for e in entries if not e.about["plan"]["square"]]
     for key in FIGURES[:5]:
-        values = [e.rows[key]["model"] for e in native if key in e.rows]
-        right.plot([e.about["flops"] for e in native][: len(values)], values, marker="o", label=", ".join(key))
+        rows = [(e.about["flops"], e.rows[key]) for e in native if key in e.rows]
+        right.errorbar(
+            [compute for compute, _ in rows],
+            [r["model"] for _, r in rows],
+            [r["error"] or 0.0 for _, r in rows],
+            marker="o",
+            capsize=2,
+            label=", ".join(key),
+        )
     right.set(xscale="log", xlabel="training compute (operations)", ylabel="share right", ylim=(0, 1.03))
     right.legend(fontsize=7)
     with replacing(path) as part:

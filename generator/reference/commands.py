@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sora_eval.errors import ConfigError, VideoError, unknown
-from sora_eval.generator.reference import measures, model
+from sora_eval.generator.reference import measures, model, tasks
 from sora_eval.generator.reference.diffusion import Options
 from sora_eval.generator.reference.tasks import PromptWarning, Sampler, fit, over_white
 from sora_eval.learning.shards import FPS
@@ -151,7 +151,7 @@ def _write(path: Path, pieces: Iterator[Frames]) -> None:
 
 
 def _frames(request: Request, what: str = "input") -> Frames:
-    """Read a picture or a clip that a request names, at 8 frames per second, at the request's size.
+    """Read a picture or a clip that a request names, at 8 frames per second, at the request's size; one side alone keeps its shape.
 
     Raises:
         ConfigError: none is named, or it can't be read.
@@ -164,12 +164,37 @@ def _frames(request: Request, what: str = "input") -> Frames:
             with Image.open(path) as image:
                 frames = _pixels(ImageOps.exif_transpose(image))[None]
         else:
-            frames = resample(read_video(path), FPS).frames
-    except (UnidentifiedImageError, Image.DecompressionBombError, VideoError, OSError) as error:
+            video = read_video(path)
+            frames = resample(video, FPS).frames
+            if abs(video.fps - FPS) > 0.01:
+                _note(f"{what}={path} has {video.fps:g} frames per second: it is read, and written, at {FPS:g}")
+    # Pillow raises SyntaxError and ValueError for some damaged files.
+    except (
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+        VideoError,
+        OSError,
+        SyntaxError,
+        ValueError,
+    ) as error:
         raise ConfigError(f"{what}={path} can't be read: {error}") from error
+    high, wide = frames.shape[1:3]
     if request.height or request.width:
-        frames = resize(over_white(frames), (request.height or frames.shape[1], request.width or frames.shape[2]))
+        height = request.height or max(1, round(high * (request.width or wide) / wide))
+        frames = resize(over_white(frames), (height, request.width or max(1, round(wide * height / high))))
     return fit(frames)
+
+
+def _first(request: Request) -> Frames:
+    """Read the picture [1, H, W, 3] that a request names, or a clip's first frame."""
+    frames = _frames(request)
+    if len(frames) > 1:
+        _note(f"task={request.task} reads the first of {len(frames)} frames")
+    return frames[:1]
+
+
+def _note(told: str) -> None:
+    warnings.warn(told, PromptWarning, stacklevel=2)
 
 
 def _pixels(image: Image.Image) -> Frames:
@@ -188,7 +213,7 @@ def _still(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
 
 
 def _from_picture(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
-    yield s.continue_video(_frames(r)[:1], r.prompt, r.frames or _FRAMES, seed).frames
+    yield s.continue_video(_first(r), r.prompt, r.frames or _FRAMES, seed).frames
 
 
 def _extend(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
@@ -214,7 +239,7 @@ def _connect(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
 def _act(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
     if not r.actions:
         raise ConfigError("actions is empty: say actions=[forward,forward,turn left,...], one per frame")
-    yield s.rollout(_frames(r)[0], r.actions, r.prompt, seed).frames
+    yield s.rollout(_first(r)[0], r.actions, r.prompt, seed).frames
 
 
 @dataclass(frozen=True)
@@ -268,14 +293,16 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def evaluate(sampler: Sampler, checkpoint: str, names: list[str], count: int, out: Path) -> list[Mapping[str, Any]]:
+def evaluate(
+    sampler: Sampler, checkpoint: str, names: list[str], count: int, out: Path, renewed: bool = False
+) -> list[Mapping[str, Any]]:
     """Measure tasks, write them as a table (Markdown and JSON) after each, and return the rows of `out`.
 
-    checkpoint: the name or path that the sampler's model was loaded by. Rows of other tasks stay, if they are of the same weights, count
-    and options.
+    checkpoint: the name or path that the sampler's model was loaded by. names: of tasks, [] for all; what `out` has already of the same
+    weights, count, options and version is not measured again. renewed: measures of anything else that are there give way.
 
     Raises:
-        ConfigError: a task is unknown.
+        ConfigError: a task is unknown, or `out` has measures of something else.
     """
     for name in names:
         if name not in measures.TASKS:
@@ -285,12 +312,19 @@ def evaluate(sampler: Sampler, checkpoint: str, names: list[str], count: int, ou
         "hash": sampler.model.hash,
         "count": count,
         "options": {**asdict(sampler.options), "expanded": sampler.expanded},
+        "version": f"{tasks.VERSION}.{measures.VERSION}",
     }
     done: dict[str, dict[str, Any]] = {}
     if (out / "tasks.json").exists():
         before = read_json(out / "tasks.json")
-        done = before["tasks"] if {k: before.get(k) for k in about} == about else {}
-    for name in names or list(measures.TASKS):
+        # The same weights by another path are the same.
+        other = [k for k in about if k != "checkpoint" and before.get(k) != about[k]]
+        if other and not renewed:
+            raise ConfigError(
+                f"{out} has measures of another {', '.join(other)}: name another out=, or say replace=true"
+            )
+        done = {} if other else before["tasks"]
+    for name in [n for n in names or measures.TASKS if n not in done]:
         start = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PromptWarning)

@@ -32,10 +32,10 @@ def moving(sampler: Sampler, seed: int = 1) -> Video:
 
 def tasks(sampler: Sampler) -> Frames:
     """Return a row of frames for every task."""
-    some = members("single", 40)
-    left = next(m for m in some if m.params["motion"] == "left")
-    right = next(m for m in some if m.params["motion"] == "right")
-    near = next(m for m in some if m.params["motion"] == "closer")
+    left, right, near = (
+        members("single", 1, wanted=lambda p, way=way: p["motion"] == way)[0]  # type: ignore[misc]
+        for way in ("left", "right", "closer")
+    )
     island = members("voxel", 1)[0]
     acts = ["forward"] * 4 + ["turn left"] * 4 + ["forward"] * 4 + ["place"] * 4
     colour = "blue" if left.params["hero"]["colour"] != "blue" else "red"

@@ -25,6 +25,8 @@ from sora_eval.world import clip, scene_of
 from sora_eval.world.families import FAMILIES
 from sora_eval.world.families.common import SHAPES
 
+VERSION = "2"
+"""Raised whenever a measure of the same clips changes."""
 _ASPECTS: Mapping[str, tuple[int, int]] = {"wide": (64, 96), "tall": (96, 64)}
 _ONE_M = 0.12
 """A way, as a share of the frame, from which on a thing has moved; the slowest asked-for one is twice that."""
@@ -36,7 +38,11 @@ _BLURS = (0.0, 0.7, 1.1)
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: of the model, of the world itself and of its frozen first frame; NaN where one has no answer."""
+    """One figure: of the model, of the world itself and of its frozen first frame; NaN where one has no answer.
+
+    n: clips that the model's figure is a mean over. error: the standard error of that mean; of a ratio of means, with the
+    ordinary change taken as known.
+    """
 
     task: str
     measure: str
@@ -44,6 +50,8 @@ class Row:
     oracle: float
     frozen: float
     goal: str = ""
+    n: int = 0
+    error: float = math.nan
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON values: what has no answer is null."""
@@ -171,21 +179,22 @@ def _relative(
 
     A ratio of means: of a clip that stands still, a ratio by itself would be of nothing. What is drawn has no say in what is ordinary.
     """
-
-    def over(clips: Sequence[Mapping[str, float]], key: str) -> float:
-        return float(np.mean([c[key] for c in clips]) / np.mean(usual)) if clips else math.nan
-
-    for key, goal in goals.items():
-        yield Row(task, key, over(model, key), over(oracle, key), over(frozen, key), goal)
+    whole = float(np.mean(usual))
+    trio = [[{k: c[k] / whole for k in goals} for c in clips] for clips in (model, oracle, frozen)]
+    yield from _rows(task, goals, *trio)
 
 
 def _rows(task: str, goals: Mapping[str, str], model: Any, oracle: Any, frozen: Any) -> Iterator[Row]:
-    def mean(values: Sequence[Mapping[str, float]], key: str) -> float:
-        found = [v[key] for v in values if key in v and np.isfinite(v[key])]
-        return float(np.mean(found)) if found else float("nan")
-
     for key, goal in goals.items():
-        yield Row(task, key, mean(model, key), mean(oracle, key), mean(frozen, key), goal)
+        made, true, held = (
+            [v[key] for v in values if key in v and np.isfinite(v[key])] for values in (model, oracle, frozen)
+        )
+        error = float(np.std(made, ddof=1) / len(made) ** 0.5) if len(made) > 1 else math.nan
+        yield Row(task, key, _mean(made), _mean(true), _mean(held), goal, len(made), error)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
 
 
 def _autoencoder(s: Sampler, count: int) -> Iterator[Row]:
@@ -258,7 +267,7 @@ def _image(s: Sampler, count: int) -> Iterator[Row]:
 
 
 def _extend(s: Sampler, count: int) -> Iterator[Row]:
-    some = [m for m in members("single", 2 * count, 33) if m.params["motion"] in ("left", "right", "still")][:count]
+    some = members("single", count, 33, wanted=lambda p: p["motion"] in ("left", "right", "still"))
     goals = {"one object": "", "direction": "", "shape": ""}
     for backward in (False, True):
         task, cut = f"extend {'backward' if backward else 'forward'}", 16 if backward else 17
@@ -380,7 +389,7 @@ def _variations(s: Sampler, count: int) -> Iterator[Row]:
 
 def _long(s: Sampler, count: int) -> Iterator[Row]:
     frames = round(60 * FPS)
-    some = [m for m in members("single", 40) if m.params["motion"] == "still"][: max(1, count // 10)]
+    some = members("single", max(1, count // 10), wanted=lambda p: p["motion"] == "still")
 
     def judged(whole: Frames, m: Member) -> dict[str, float]:
         last = whole[-FRAMES:]
@@ -422,10 +431,15 @@ def _actions(s: Sampler, count: int) -> Iterator[Row]:
 
 def table(rows: Iterable[Mapping[str, Any]]) -> str:
     """Return rows, as `Row.to_json` gives them, as a Markdown table."""
-    lines = ["| task | measure | model | oracle | frozen | goal |", "|---|---|---:|---:|---:|---|"]
+    lines = [
+        "| task | measure | model | ± standard error | n | oracle | frozen | goal |",
+        "|---|---|---:|---:|---:|---:|---:|---|",
+    ]
     for r in rows:
-        cells = " | ".join(cell(r[k]) for k in ("model", "oracle", "frozen"))
-        lines.append(f"| {r['task']} | {r['measure']} | {cells} | {r['goal']} |")
+        model, error, oracle, frozen = (cell(r[k]) for k in ("model", "error", "oracle", "frozen"))
+        lines.append(
+            f"| {r['task']} | {r['measure']} | {model} | {error} | {r['n']} | {oracle} | {frozen} | {r['goal']} |"
+        )
     return "\n".join(lines)
 
 

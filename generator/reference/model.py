@@ -7,12 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
-from sora_eval.learning import files
+from sora_eval.learning import files, training
 from sora_eval.learning.words import Vocabulary
 from sora_eval.types import digest
 
@@ -20,7 +18,7 @@ FOLDER = Path(__file__).parent / "checkpoints"
 AUTOENCODER = "autoencoder"
 BUNDLED: tuple[str, ...] = ("base", "4x", "32x", "square")
 """Transformers that come with the package, by the training compute that they had; "square" is the ablation."""
-DEFAULT = "4x"
+DEFAULT = "32x"
 
 
 @dataclass(frozen=True)
@@ -87,10 +85,8 @@ def load_autoencoder(path: Path | None = None) -> tuple[Autoencoder, str]:
     return network.eval().requires_grad_(False), latents_of(network)
 
 
-def load(checkpoint: str, autoencoder: Path | None = None) -> Model:
-    """Return a model by the name of a bundled checkpoint or by its path.
-
-    autoencoder: another file than the bundled one, for a transformer that was trained on other latents.
+def load(checkpoint: str) -> Model:
+    """Return a model by the name of a bundled checkpoint or by its path, with the autoencoder beside it, else the bundled one.
 
     Raises:
         ConfigError: a file can't be used, or the transformer was trained on the latents of another autoencoder.
@@ -98,15 +94,14 @@ def load(checkpoint: str, autoencoder: Path | None = None) -> Model:
     path = find(checkpoint)
     weights, facts, about, found = files.read(path, "transformer")
     beside = path.parent / f"{AUTOENCODER}.safetensors"
-    pixels, latents = load_autoencoder(autoencoder or (beside if beside.exists() else None))
+    pixels, latents = load_autoencoder(beside if beside.exists() else None)
     if facts["latents"] != latents:
         raise ConfigError(f"{path} was trained on the latents of another autoencoder: put that one beside it")
-    network = Transformer(TransformerConfig(**{k: v for k, v in facts["config"].items() if k != "placed"}))
-    # What base and 4x don't have yet does nothing at 0.
-    later = {
-        k: torch.zeros_like(v) for k, v in network.state_dict().items() if k.startswith(("place.", "told.", "keep."))
-    }
-    network.load_state_dict({**later, **weights})
+    try:
+        network = Transformer(TransformerConfig(**facts["config"]))
+    except TypeError as error:
+        raise ConfigError(f"{path} is of another version: {error}") from error
+    training.fill(network, weights, path)
     network.eval().requires_grad_(False)
     # Another decoder makes another clip of the same latent.
     both = digest([found, files.hash_of(files.halved(pixels.state_dict()))])

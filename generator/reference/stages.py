@@ -55,11 +55,12 @@ class DecoderPlan:
 class TransformerPlan:
     """What is trained, in units of compute of `unit` steps.
 
-    name: of its folder and file; by default "base" after one unit, "4x" after four, "square" of the ablation; the trunk is "trunk".
+    name: of a branch's folder and file; by default "base" after one unit, "4x" after four, "square" of the ablation.
     units: the run's whole compute; its last fifth is the decay. It branches off the undecayed `trunk` where that has one, so that
-    runs of 1, 4 and 32 units share their beginning. units 0 is the trunk itself, up to `trunk_units`.
+    runs of 1, 4 and 32 units share their beginning. units 0 is the trunk itself, up to `trunk_units`; it keeps the state from which each
+    of the `branches` can begin.
     words: steps of the stage before, of the text encoder alone, with a rate that falls over the second half.
-    start: weights from which a trunk goes on that has no state here: those that `stage=export` wrote elsewhere, or a checkpoint.
+    start: weights from which a trunk goes on that has no state here: the file that `stage=export` wrote elsewhere, or a checkpoint.
     """
 
     name: str = ""
@@ -126,6 +127,10 @@ def plan_of(values: dict[str, Any]) -> Plan:
         raise ConfigError(
             f"transformer.name must be the name of a folder, and none of a stage or the trunk, got {t.name}"
         )
+    if t.name and not t.units:
+        raise ConfigError(
+            f"transformer.name={t.name} is of a branch: the trunk (transformer.units=0) is called {TRUNK}"
+        )
     return found
 
 
@@ -155,6 +160,8 @@ def _build(kind: type[_T], values: dict[str, Any], prefix: str) -> _T:
 def run(stage: str, plan: Plan) -> Path:
     """Carry out a stage, or all of them in order, and return what the last one wrote.
 
+    After a trunk, "all" lets each of its branches end: a trunk by itself, its rate never having fallen, is no finished model.
+
     Raises:
         ConfigError: the stage is unknown, or what it builds on is not there.
     """
@@ -162,6 +169,10 @@ def run(stage: str, plan: Plan) -> Path:
         raise unknown("stage", stage, [*STAGES, EXPORT, "all"])
     for name in STAGES if stage == "all" else (stage,):
         found = _DO[name](plan)
+    p = plan.transformer
+    if stage == "all" and not p.units:
+        for units in sorted(u for u in p.branches if u <= p.trunk_units):
+            found = _transformer(replace(plan, transformer=replace(p, units=units)))
     return found
 
 
@@ -176,8 +187,13 @@ def _autoencoder(plan: Plan) -> Path:
     network = Autoencoder(AutoencoderConfig())
     network.load_state_dict(_weights(plan.folder / "autoencoder"))
     path = _eyes(plan)
+    if path.exists():
+        _, _, before, _ = files.read(path, "autoencoder")
+        if "decoder" in before and model.load_autoencoder(path)[1] == model.latents_of(network):
+            # The same latents, and a decoder that went on learning: what is there is the later one.
+            return path
     about = _cost(plan, plan.folder / "autoencoder", _pixels(plan, network))
-    model.save_autoencoder(path, network, {"plan": asdict(plan.autoencoder), **about})
+    model.save_autoencoder(path, network, {"plan": asdict(plan.autoencoder), "seed": plan.seed, **about})
     return path
 
 
@@ -215,7 +231,7 @@ def _autoencoder_work(plan: Plan, folder: Path) -> None:
     p = plan.autoencoder
     network = Autoencoder(AutoencoderConfig()).to(training.device())
     schedule = training.Schedule(p.steps, warmup=30, decay=p.decay, ema=0.998, save_s=plan.save_s)
-    training.fit(_pixels(plan, network), folder, schedule, {"autoencoder": asdict(p)})
+    training.fit(_pixels(plan, network), folder, schedule, {"autoencoder": asdict(p), "seed": plan.seed})
 
 
 def _decoder_work(plan: Plan, folder: Path) -> None:
@@ -225,7 +241,7 @@ def _decoder_work(plan: Plan, folder: Path) -> None:
     network.decoder.requires_grad_(True)
     job = _pixels(plan, network.to(training.device()), decoder_only=True)
     schedule = training.Schedule(p.steps, warmup=30, decay=p.steps, ema=0.998, save_s=plan.save_s)
-    training.fit(job, folder, schedule, {"decoder": asdict(p)})
+    training.fit(job, folder, schedule, {"decoder": asdict(p), "seed": plan.seed})
 
 
 def _latents(plan: Plan) -> Path:
@@ -259,27 +275,48 @@ def _written(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
     p, name = plan.transformer, _name(plan.transformer)
     folder = plan.folder / name
     network = Transformer(TransformerConfig(words=len(world_vocabulary())))
-    network.load_state_dict(weights)
+    training.fill(network, weights, folder)
     job, space = _diffusion(plan, network)
     about = _cost(plan, folder, job, plan.folder / TRUNK if p.units and not p.square else None)
-    if (plan.folder / WORDS / training.LOG).exists():
+    if _learnt(plan):
         about[WORDS] = _cost(plan, plan.folder / WORDS, jobs.WordsJob(job))
     elif p.start:
-        _, _, before, _ = files.read(Path(p.start), "transformer")
+        _, _, before, _ = files.read(model.find(p.start), "transformer")
         about |= {k: v for k, v in before.items() if k == WORDS}
     path = plan.folder / f"{name}.safetensors"
-    model.save_transformer(path, network, job.words, space, {"plan": asdict(p), **about})
+    model.save_transformer(path, network, job.words, space, {"plan": asdict(p), "seed": plan.seed, **about})
     return path
 
 
+def _learnt(plan: Plan) -> dict[str, torch.Tensor]:
+    """Return what the stage of the words has learnt, nothing where there was none.
+
+    Raises:
+        ConfigError: it was begun and is not done.
+    """
+    folder = plan.folder / WORDS
+    if (folder / training.EMA).exists():
+        return _weights(folder)
+    if (folder / training.LOG).exists():
+        raise ConfigError(f"{folder} was begun and is not done: run stage=words again, or remove it")
+    return {}
+
+
 def _diffusion(plan: Plan, network: Transformer) -> tuple[jobs.DiffusionJob, str]:
-    """Return the job of a transformer, and the name of the latents that it learns."""
+    """Return the job of a transformer, and the name of the latents that it learns.
+
+    Raises:
+        ConfigError: clips, or their latents, are missing.
+    """
     p = plan.transformer
     network_of_pixels, space = model.load_autoencoder(_eyes(plan))
     source = Path(plan.data.folder) / "training"
     recipe = jobs.Recipe(tokens=p.tokens, seed=plan.seed, unit=p.unit, square=p.square)
     latents = source / f"latents-{space[:12]}"
     words, limit = world_vocabulary(), plan.data.shards
+    missing = [s.name for s in shards.read(source)[:limit] if not (latents / s.path.name).exists()]
+    if missing:
+        raise ConfigError(f"{latents} lacks the latents of {len(missing)} of {limit} shards: run stage=latents first")
     return jobs.DiffusionJob(network, network_of_pixels, words, source, latents, recipe, limit), space
 
 
@@ -288,9 +325,11 @@ def _words_work(plan: Plan, folder: Path) -> None:
     network = _network(plan)
     job, space = _diffusion(plan, network)
     if p.start:
-        network.load_state_dict(_past(plan, job.words, space).weights)
+        past = _past(plan, job.words, space)
+        training.fill(network, past.weights, past.path)
     schedule = training.Schedule(p.words, warmup=30, decay=p.words // 2, save_s=plan.save_s)
-    training.fit(jobs.WordsJob(job), folder, schedule, {"words": p.words, "latents": space, "start": p.start})
+    settings = {"words": p.words, "latents": space, "start": p.start, "seed": plan.seed}
+    training.fit(jobs.WordsJob(job), folder, schedule, settings)
 
 
 def _network(plan: Plan) -> Transformer:
@@ -307,17 +346,19 @@ def _transformer_work(plan: Plan, folder: Path) -> None:
         for block in (*network.blocks, *network.text.layers):
             block.compile(dynamic=False)
     job, space = _diffusion(plan, network)
-    settings = {"tokens": p.tokens, "square": p.square, "unit": p.unit, "latents": space}
-    trunk, learnt = plan.folder / TRUNK, {}
-    if (plan.folder / WORDS / training.EMA).exists():
-        learnt = _weights(plan.folder / WORDS)
-        network.load_state_dict(learnt, strict=False)
+    trunk, learnt = plan.folder / TRUNK, _learnt(plan)
+    network.load_state_dict(learnt, strict=False)
+    settings = {"tokens": p.tokens, "square": p.square, "unit": p.unit, "latents": space, "seed": plan.seed}
+    settings["words"] = bool(learnt)
     if p.units:
         steps = p.units * p.unit
         branches = not p.square and (trunk / training.STATE).exists()
         start = training.kept(trunk, _branch(p.units, p.unit)) if branches else None
         if start and not start.exists() and not (folder / training.STATE).exists():
-            raise ConfigError(f"{start} is missing: the trunk keeps it when it comes by, with transformer.units=0")
+            raise ConfigError(
+                f"{start} is missing: a trunk (transformer.units=0) keeps it when it comes by, if {p.units} is among its "
+                f"transformer.branches"
+            )
         training.fit(job, folder, training.Schedule(steps, decay=steps // 5, save_s=plan.save_s), settings, start)
         return
     kept = tuple(_branch(u, p.unit) for u in p.branches)
@@ -340,14 +381,14 @@ def _past(plan: Plan, words: Vocabulary, space: str) -> training.Past:
     Raises:
         ConfigError: it doesn't say, or learnt other words, or other latents than those named `space`.
     """
-    path = Path(plan.transformer.start)
+    path = model.find(plan.transformer.start)
     weights, facts, about, _ = files.read(path, "transformer")
     if facts["latents"] != space:
         raise ConfigError(f"{path} was trained on the latents of another autoencoder: its run can't go on here")
     if tuple(facts["words"]) != words.words:
         raise ConfigError(f"{path} was trained on other words: its run can't go on here")
     try:
-        return training.Past(weights, *(about[key] for key in ("steps", "clips", "seconds", "curve")))
+        return training.Past(path, weights, *(about[key] for key in ("steps", "clips", "seconds", "curve")))
     except KeyError as error:
         raise ConfigError(f"{path} doesn't say how it was trained ({error}): a run can't go on from it") from error
 

@@ -26,9 +26,11 @@ from sora_eval.generator.reference.transformer import PATCH
 from sora_eval.learning.shards import ACTIONS, FPS
 from sora_eval.learning.tensors import to_tensor, to_uint8
 from sora_eval.learning.words import words_of
-from sora_eval.types import Frames, Video
+from sora_eval.types import Frames, Video, digest
 from sora_eval.video import resize
 
+VERSION = "2"
+"""Raised whenever the same weights, options and seed give other clips."""
 GRID = STRIDE * PATCH
 """Pixels per patch: heights and widths are multiples of it."""
 WINDOW = 9
@@ -66,7 +68,7 @@ class Sampler:
         """
         if not prompt.strip():
             raise ConfigError("the prompt is empty: say what is to be seen")
-        _one_take(frames)
+        _one_take(frames, "task=long goes on from its own end")
         channels = self.model.transformer.config.channels
         window = _Window.open(chunks_of(_at_least(frames)), grid_size(size), channels)
         return self._video(self._fill(self.read(prompt, seed), window, seed), frames)
@@ -79,14 +81,21 @@ class Sampler:
         """Return a clip that begins with given frames [k, H, W, 3]: an image when k is 1. The given part is decoded like the rest.
 
         Frames beyond 1 + 4n are not read: the chunk that they begin is asked for.
+
+        Raises:
+            ConfigError: `given` is no clip, or frames is below 1.
         """
-        _one_take(frames)
+        _one_take(frames, "task=extend goes on from its end")
         known = self._encode(given[: 1 + (len(given) - 1) // CHUNK * CHUNK])
         chunks = max(chunks_of(_at_least(frames)), known.shape[0])
         return self._video(self._fill(self.read(prompt), _Window.starting(known, chunks), seed), frames)
 
     def extend(self, video: Frames, prompt: str = "", frames: int = 16, seed: int = 0, backward: bool = False) -> Video:
-        """Return the clip with `frames` more after it, or before it. The clip itself is kept as it is."""
+        """Return the clip with `frames` more after it, or before it. The clip itself is kept as it is.
+
+        Raises:
+            ConfigError: it is no clip, or frames is below 1.
+        """
         video = fit(video)
         if backward:
             return Video(np.concatenate([self._before(video, self.read(prompt), _at_least(frames), seed), video]), FPS)
@@ -139,14 +148,22 @@ class Sampler:
             left -= len(piece)
 
     def connect(self, a: Frames, b: Frames, prompt: str = "", seed: int = 0) -> Video:
-        """Return a, a transition of 20 frames, and b."""
+        """Return a, a transition of 20 frames (up to 28 where a clip has less than 8), and b.
+
+        Raises:
+            ConfigError: one is no clip, or they differ in size.
+        """
         a, b = fit(a), fit(b)
         if a.shape[1:] != b.shape[1:]:
             raise ConfigError(f"clips to connect must have one size, got {a.shape[1:3]} and {b.shape[1:3]}")
         return Video(np.concatenate([a, self._between(a, b, self.read(prompt), seed), b]), FPS)
 
     def loop(self, video: Frames, prompt: str = "", seed: int = 0) -> Video:
-        """Return the clip with a transition from its end to its beginning: played again and again, it has no seam."""
+        """Return the clip with a transition from its end to its beginning, to be played again and again.
+
+        Raises:
+            ConfigError: it is no clip.
+        """
         video = fit(video)
         return Video(np.concatenate([video, self._between(video, video, self.read(prompt), seed)]), FPS)
 
@@ -160,9 +177,16 @@ class Sampler:
         return _rounded((1 - share) * kept(new, before[-1], tail[-1]) + share * kept(new, after[0], b[0]))
 
     def edit(self, video: Frames, prompt: str, strength: float = 0.8, seed: int = 0) -> Video:
-        """Return the clip redrawn by another text: 0 keeps it, 1 keeps nothing (SDEdit, arXiv:2108.01073)."""
+        """Return the clip redrawn by another text: 0 keeps it, 1 keeps nothing (SDEdit, arXiv:2108.01073).
+
+        Raises:
+            ConfigError: strength is not in 0..1, there is no text, or it is no clip.
+        """
         if not 0 <= strength <= 1:
             raise ConfigError(f"strength must be between 0 and 1, got {strength}")
+        if strength and not prompt.strip():
+            raise ConfigError("the prompt is empty: say what the clip is to show instead")
+        _one_take(len(video), "edit it piece by piece")
         known = self._encode(fit(video))
         if strength == 0:
             return self._video(known, len(video))
@@ -173,7 +197,7 @@ class Sampler:
         """Return what follows an image [H, W, 3] of the world of blocks under one action per frame.
 
         Raises:
-            ConfigError: an action is unknown.
+            ConfigError: an action is unknown, or `image` is no image.
         """
         for action in actions:
             if action not in ACTIONS:
@@ -280,7 +304,11 @@ class _Window:
 
 
 def grid_size(size: Size) -> Size:
-    """Return the nearest (height, width) that the patches fill, at least one patch; says so when it is another."""
+    """Return the nearest (height, width) that the patches fill, at least one patch; says so when it is another.
+
+    Raises:
+        ConfigError: a side is below 1, or the whole too large.
+    """
     if min(size) < 1:
         raise ConfigError(f"height and width must be at least 1, got {size[0]}x{size[1]}")
     found = tuple(max(GRID, round(s / GRID) * GRID) for s in size)
@@ -320,7 +348,8 @@ def over_white(frames: Frames) -> Frames:
 
 
 def _of_window(seed: int, number: int) -> int:
-    return seed * 1009 + number
+    # Hashed: a first window with the seed of its clip would have the very noise that the clip was drawn from.
+    return int(digest(["window", seed, number], 8), 16)
 
 
 def _tail(video: Frames, chunks: int = _CONTEXT) -> Frames:
@@ -351,9 +380,9 @@ def _at_least(frames: int) -> int:
     return frames
 
 
-def _one_take(frames: int) -> None:
+def _one_take(frames: int, better: str) -> None:
     if frames > TRAINED_FRAMES:
-        told = f"takes of more than {TRAINED_FRAMES} frames were never trained: longer ones go on from their own end (task=long)"
+        told = f"takes of more than {TRAINED_FRAMES} frames were never trained, this one has {frames}: {better}"
         warnings.warn(told, PromptWarning, stacklevel=3)
 
 

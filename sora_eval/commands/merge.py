@@ -18,10 +18,10 @@ def main(args: Sequence[str]) -> int:
     from omegaconf import OmegaConf
 
     from sora_eval import shards
-    from sora_eval.app import cores
     from sora_eval.commands.run import choice_of, finish
     from sora_eval.errors import ConfigError
     from sora_eval.locking import held
+    from sora_eval.processes import cores
     from sora_eval.reporting.text import table
 
     parser = argparse.ArgumentParser(prog="sora-eval merge", description="Put the shards of one run together.")

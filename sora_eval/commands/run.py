@@ -15,11 +15,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from sora_eval import __version__, shards
-from sora_eval.app import chosen_cases, chosen_probes, cores, generator_of, names_of, out_folder, values_of, whole
+from sora_eval.app import chosen_cases, chosen_probes, generator_of, names_of, out_folder, values_of, whole
 from sora_eval.claims import claim, list_cases, unfinish
 from sora_eval.locking import held
 from sora_eval.manifest import manifest, report_key
 from sora_eval.probes.base import Probe
+from sora_eval.processes import cores
 from sora_eval.store import Store, remove_parts, write_json
 from sora_eval.types import Case, ScoreRow, digest
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -47,6 +48,15 @@ def member(
     return Member(family, params, words, clip(scene, size, FPS, frames).video.frames, number)
 
 
-def members(family: str, count: int, frames: int = FRAMES, size: tuple[int, int] = SIZE) -> list[Member]:
-    """Return held-out members."""
-    return [member(family, FIRST + i, frames, size=size) for i in range(count)]
+def members(
+    family: str,
+    count: int,
+    frames: int = FRAMES,
+    size: tuple[int, int] = SIZE,
+    wanted: Callable[[Mapping[str, Any]], bool] | None = None,
+) -> list[Member]:
+    """Return held-out members, the first whose parameters are wanted."""
+    numbers: Iterator[int] = itertools.count(FIRST)
+    if wanted is not None:
+        numbers = (n for n in numbers if wanted(draw(family, n, 0, HELD_OUT)[0]))
+    return [member(family, n, frames, size=size) for n in itertools.islice(numbers, count)]

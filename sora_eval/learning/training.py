@@ -14,7 +14,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,7 +26,7 @@ from torch.multiprocessing.spawn import ProcessRaisedException, spawn
 
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.learning.muon import product_dtype
-from sora_eval.processes import end_with_parent
+from sora_eval.processes import cores, end_with_parent
 from sora_eval.types import digest
 from sora_eval.video import replacing
 
@@ -89,6 +89,7 @@ class _State:
 class Past:
     """What is left of a run whose state was lost: EMA weights, and what `spent` said of it."""
 
+    path: Path
     weights: Mapping[str, Tensor]
     steps: int
     clips: int
@@ -187,7 +188,7 @@ def carry_out(work: Callable[..., None], workers: int, *args: Any) -> None:
     if workers > 1 and not torch.cuda.is_available():
         together(work, workers, *args)
     else:
-        torch.set_num_threads(os.cpu_count() or 1)
+        torch.set_num_threads(cores())
         work(*args)
 
 
@@ -195,7 +196,7 @@ def together(work: Callable[..., None], workers: int, *args: Any) -> None:
     """Call work(*args) in processes that train together, one thread each: on a CPU two of them beat one with two threads.
 
     Raises:
-        SoraEvalError: one of them refused its input.
+        ConfigError: one of them refused its input, or couldn't read or write a file.
     """
     with tempfile.TemporaryDirectory() as place:
         meeting, refused = Path(place) / "meeting", Path(place) / "refused"
@@ -215,7 +216,7 @@ def _begin(rank: int, work: Callable[..., None], workers: int, meeting: str, ref
         work(*args)
         # Nobody leaves before the slowest: the connection of one that is gone may end the other.
         dist.barrier()
-    except SoraEvalError as error:
+    except (SoraEvalError, OSError) as error:
         Path(refused).write_text(str(error), encoding="utf-8")
         raise
     finally:
@@ -285,16 +286,29 @@ def _load(
 ) -> None:
     content = _content(path)
     before = json.loads(content["settings"])
-    if differing := [k for k in settings if before.get(k) != settings[k]]:
-        told = ", ".join(f"{k}={before.get(k)} (asked: {settings[k]})" for k in differing)
+    # What a state of an earlier version doesn't say can't differ.
+    if differing := [k for k in settings if before.get(k, settings[k]) != settings[k]]:
+        told = ", ".join(f"{k}={before[k]} (asked: {settings[k]})" for k in differing)
         raise ConfigError(f"{path} is the state of a run with {told}; name another folder with out=...")
-    network.load_state_dict(content["network"])
+    fill(network, content["network"], path)
     for optimiser, values in zip(optimisers, content["optimisers"], strict=True):
         optimiser.load_state_dict(values)
     where = next(network.parameters()).device
     state.ema = {k: v.to(where) for k, v in content["ema"].items()}
     state.step, state.seconds, state.clips = content["step"], content["seconds"], content["clips"]
     state.begun = content.get("begun", 0)
+
+
+def fill(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Put the weights of a file into a network.
+
+    Raises:
+        ConfigError: they are those of another network.
+    """
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ConfigError(f"{path} has the weights of another network than this version builds") from error
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -322,7 +336,7 @@ def _last(folder: Path) -> dict[str, Any]:
 
 
 def _begin_from(past: Past, network: nn.Module, state: _State, log: Path | None) -> None:
-    network.load_state_dict(past.weights)
+    fill(network, past.weights, past.path)
     where = next(network.parameters()).device
     state.ema = {k: v.to(where).clone() for k, v in past.weights.items()}
     state.step = state.begun = past.steps
@@ -367,37 +381,48 @@ def spent(folder: Path, trunk: Path | None = None) -> dict[str, Any]:
         ConfigError: there is no state, or it can't be read.
     """
     state = _last(folder)
-    rows = _rows(folder)
+    rows = _logged(folder)
     if trunk is not None and rows:
-        rows = [row for row in _rows(trunk) if row["step"] < rows[0]["step"]] + rows
+        rows = [row for row in _logged(trunk) if row["step"] < rows[0]["step"]] + rows
     # A run that was killed logs some steps twice: the later line is the one that counts.
     curve = sorted({row["step"]: round(row["loss"], 4) for row in rows if row["step"] <= state["step"]}.items())
     thin = curve[:: max(1, len(curve) // 60)]
     return {**{k: state[k] for k in ("clips", "seconds")}, "steps": state["step"], "curve": thin}
 
 
-def _rows(folder: Path) -> list[dict[str, Any]]:
-    if not (folder / LOG).exists():
-        return []
-    return [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
+def _logged(folder: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's log; one that was cut, by a full disk or a kill, is no line."""
+    found: list[dict[str, Any]] = []
+    if (folder / LOG).exists():
+        for line in (folder / LOG).read_text(encoding="utf-8").splitlines():
+            with suppress(json.JSONDecodeError):
+                found.append(json.loads(line))
+    return found
 
 
 def flops(job: Job, steps: int, samples: int = 12) -> float:
     """Return the floating-point operations of training for `steps` steps, from the forward passes of some of them.
 
-    Matrix products and convolutions are counted; backward costs twice the forward pass.
+    Matrix products and convolutions are counted, not the optimisers. How much the backward pass adds is counted in the first step: twice
+    the forward pass, less where a part of the network is frozen.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    total, some = 0, range(0, steps, max(1, steps // samples))
+    total, both, first, some = 0, 0, 0, range(0, steps, max(1, steps // samples))
     before = copy.deepcopy(job.network.state_dict())
     for step in some:
+        if not both:
+            with FlopCounterMode(display=False) as counter:
+                job.loss(step)[0].backward()  # type: ignore[no-untyped-call]
+            job.network.zero_grad(set_to_none=True)
+            both = counter.get_total_flops()
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             job.loss(step)
+        first = first or counter.get_total_flops()
         total += counter.get_total_flops()
     # Looking must not train: batch statistics run on with every forward pass.
     job.network.load_state_dict(before)
-    return 3.0 * total / len(some) * steps
+    return both / first * total / len(some) * steps
 
 
 def noise_of(seed: int, step: int, what: str) -> torch.Generator:

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import asdict, fields
 
 import numpy as np
@@ -13,7 +14,7 @@ from sora_eval.generator.reference.diffusion import Options
 from sora_eval.learning.members import members
 from sora_eval.store import read_json
 from sora_eval.types import Video
-from sora_eval.video import read_video
+from sora_eval.video import read_video, write_ffv1
 
 QUICK = ["steps=1"]
 
@@ -115,9 +116,14 @@ def test_bad_input_is_one_line(checkpoint, image, video, capsys, args, told):
         (["prompt=" + "A red ball rolls to the left. " * 20], "only the first"),
         (["prompt=A red ball rolls to the left.", "frames=41"], "takes of more than 33 frames"),
         (["prompt=A red ball rolls to the left.", "frames=1", "width=144"], "above 128 pixels"),
+        (["task=image_to_video", "input=VIDEO", "frames=5"], "reads the first of 17 frames"),
+        (["task=loop", "input=FAST"], "has 16 frames per second: it is read, and written, at 8"),
     ],
 )
-def test_what_is_read_otherwise_than_asked_is_said(tmp_path, checkpoint, capsys, args, told):
+def test_what_is_read_otherwise_than_asked_is_said(tmp_path, checkpoint, video, capsys, args, told):
+    fast = tmp_path / "fast.mkv"
+    write_ffv1(fast, Video(read_video(video).frames, 16.0))
+    args = [a.replace("VIDEO", str(video)).replace("FAST", str(fast)) for a in args]
     assert run("sample", *args, f"checkpoint={checkpoint}", f"out={tmp_path / 'a.mkv'}", *QUICK) == 0
     assert told in capsys.readouterr().out
 
@@ -133,6 +139,12 @@ def test_pictures_of_any_kind_are_read_at_the_size_that_is_asked(tmp_path, check
     exif[0x0112] = 6
     Image.new("RGB", (64, 32)).save(turned, exif=exif)
     assert commands._frames(commands.Request("loop", input=str(turned))).shape == (1, 64, 32, 3)
+    assert commands._frames(commands.Request("loop", input=str(deep), height=48)).shape == (1, 48, 64, 3)
+    damaged = tmp_path / "damaged.png"
+    good = _blank(tmp_path / "good.png", (64, 64)).read_bytes()
+    damaged.write_bytes(good.replace(b"IDAT", b"ID\0T"))
+    with pytest.raises(ConfigError, match="can't be read"):
+        commands._frames(commands.Request("loop", input=str(damaged)))
     with pytest.raises(ConfigError, match="say height= and width="):
         commands._frames(commands.Request("loop", input=str(_blank(tmp_path / "large.png", (3200, 1600)))))
 
@@ -172,14 +184,27 @@ def test_all_measures_have_rows(tmp_path, checkpoint, capsys):
 
 
 def test_measured_tasks_stay_until_weights_or_options_change(tmp_path, checkpoint, capsys):
-    args = ["eval-tasks", f"checkpoint={checkpoint}", "count=1", f"out={tmp_path}"]
+    args = ["eval-tasks", f"checkpoint={checkpoint}", "count=2", f"out={tmp_path}"]
     assert run(*args, "tasks=[variations]", "steps=1") == 0
     assert run(*args, "tasks=[variations,nothing]", "steps=1") == 2
     assert "unknown task 'nothing'" in capsys.readouterr().err
     assert run(*args, "tasks=[edit]", "steps=1") == 0
-    assert list(read_json(tmp_path / "tasks.json")["tasks"]) == ["edit", "variations"]
-    assert run(*args, "tasks=[edit]", "steps=2") == 0
+    before = read_json(tmp_path / "tasks.json")["tasks"]
+    assert list(before) == ["edit", "variations"]
+    shutil.copytree(checkpoint.parent, tmp_path / "moved")
+    moved = tmp_path / "moved" / checkpoint.name
+    assert run("eval-tasks", f"checkpoint={moved}", *args[2:], "tasks=[edit]", "steps=1") == 0
+    assert read_json(tmp_path / "tasks.json")["tasks"] == before
+    capsys.readouterr()
+    assert run(*args, "tasks=[edit]", "steps=2") == 2
+    assert "has measures of another options" in capsys.readouterr().err
+    assert read_json(tmp_path / "tasks.json")["tasks"] == before
+    assert run(*args, "tasks=[edit]", "steps=2", "replace=true") == 0
+    (row, *_) = measured = read_json(tmp_path / "tasks.json")["tasks"]["edit"]["rows"]
     assert list(read_json(tmp_path / "tasks.json")["tasks"]) == ["edit"]
+    assert [r["n"] for r in measured] == [2, 2]
+    assert row["model"] in (0, 0.5, 1)
+    assert row["error"] == (0.5 if row["model"] == 0.5 else 0)
 
 
 def test_the_judges_of_single_things_believe_the_world_and_doubt_its_frozen_frame():

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from sora_eval.generator.reference import jobs
+from sora_eval.generator.reference import jobs, latents, model
 from sora_eval.generator.reference.jobs import Phase, Recipe
 from sora_eval.learning import shards
+from sora_eval.learning.tensors import to_tensor
 from sora_eval.tracking.colours import states_of
 
 
@@ -53,6 +54,30 @@ def test_places_are_those_of_the_clips_and_of_their_mirror_images(tmp_path: Path
     assert found[4:, :, [0, 3]][there] == pytest.approx(x[there], abs=1e-5)
     assert np.isnan(found[4:, :, [0, 3]][~there]).all()
     assert np.array_equal(jobs._places(shard, tmp_path), found, equal_nan=True)
+
+
+def test_mirror_images_have_mirrored_latents_captions_and_places(tmp_path: Path, autoencoder):
+    some = shards.prepare(tmp_path / "set", 2, 4, 0, 1)
+    eyes = tmp_path / "autoencoder.safetensors"
+    model.save_autoencoder(eyes, autoencoder, {})
+    folder = latents.encode(tmp_path / "set", eyes, 1)
+    read = model.load_autoencoder(eyes)[0]
+    seen = 0
+    for pool in jobs._pools(some, folder, jobs.Recipe()):
+        for z, items, there in zip(pool.latents, pool.items, pool.places, strict=True):
+            whole = next(
+                (s, i) for s in some for i, item in enumerate(s.items) if items in (item, shards.mirrored(item))
+            )
+            shard, i = whole
+            clip, flipped = (np.asarray(shard.frames()[i])[:, :, ::step].copy() for step in (1, -1))
+            shown = flipped if items != shard.items[i] else clip
+            with torch.inference_mode():
+                assert z == pytest.approx(read.encode(to_tensor(shown)[None])[0].numpy(), abs=0.02)
+            x = 2 * states_of(shown[[0]])[:, 0, 1] - 1
+            known = ~np.isnan(there[:, 0])
+            assert there[known, 0] == pytest.approx(x[known], abs=1e-4)
+            seen += items != shard.items[i]
+    assert seen >= 4
 
 
 def test_places_in_the_middle_square_of_a_wide_frame():

@@ -20,10 +20,14 @@ def plan(tmp_path_factory):
     return plan_of({**small, **short, "transformer": branch})
 
 
-def test_all_stages_from_nothing_to_a_checkpoint(plan):
-    path = run("all", plan)
-    assert path == plan.folder / "tiny.safetensors"
-    found = model.load(str(path))
+@pytest.fixture(scope="module")
+def built(plan):
+    return run("all", plan)
+
+
+def test_all_stages_from_nothing_to_a_checkpoint(plan, built):
+    assert built == plan.folder / "tiny.safetensors"
+    found = model.load(str(built))
     assert found.about["steps"] == 5
     assert found.compute > 1e9
     # The decoder went on by itself: the latents are those of the encoder before.
@@ -35,8 +39,7 @@ def test_all_stages_from_nothing_to_a_checkpoint(plan):
     assert (plan.folder / "tiny" / "sheet-0000005.png").exists()
 
 
-def test_a_transformer_begins_with_the_words_that_were_learnt_before_it(plan, monkeypatch):
-    run("all", plan)
+def test_a_transformer_begins_with_the_words_that_were_learnt_before_it(plan, built, monkeypatch):
     learnt = training_weights(plan, "words")
     assert {k.split(".")[0] for k in learnt} == {"text", "told"}
     begun = []
@@ -49,8 +52,7 @@ def test_a_transformer_begins_with_the_words_that_were_learnt_before_it(plan, mo
     assert model.load(str(plan.folder / "tiny.safetensors")).about["words"]["steps"] == 2
 
 
-def test_a_trunk_whose_state_is_lost_goes_on_from_exported_weights(plan, tmp_path):
-    run("all", plan)
+def test_a_trunk_whose_state_is_lost_goes_on_from_exported_weights(plan, built, tmp_path):
     trunk = replace(plan.transformer, units=0, trunk_units=1, branches=())
     before = replace(plan, transformer=trunk)
     run("transformer", before)
@@ -70,11 +72,10 @@ def test_a_trunk_whose_state_is_lost_goes_on_from_exported_weights(plan, tmp_pat
         run(EXPORT, replace(plan, out=str(tmp_path / "empty"), transformer=trunk))
 
 
-def test_a_run_goes_on_only_with_its_own_words_and_latents(plan):
-    exported = run("all", plan)
-    facts = files.read(exported, "transformer")[1]
+def test_a_run_goes_on_only_with_its_own_words_and_latents(plan, built):
+    facts = files.read(built, "transformer")[1]
     words = Vocabulary(tuple(facts["words"]))
-    start = replace(plan, transformer=replace(plan.transformer, start=str(exported)))
+    start = replace(plan, transformer=replace(plan.transformer, start=str(built)))
     assert stages._past(start, words, facts["latents"]).steps == 5
     with pytest.raises(ConfigError, match="other words"):
         stages._past(start, Vocabulary(words.words[:-1]), facts["latents"])
@@ -82,17 +83,25 @@ def test_a_run_goes_on_only_with_its_own_words_and_latents(plan):
         stages._past(start, words, "0" * 64)
 
 
-def test_a_branch_has_a_name_of_its_own_and_never_begins_from_nothing_beside_a_trunk(plan):
+def test_a_branch_has_a_name_of_its_own_and_never_begins_from_nothing_beside_a_trunk(plan, built):
     names = {0: "trunk", 1: "base", 4: "4x"}
     assert {u: stages._name(replace(plan.transformer, name="", units=u)) for u in names} == names
     assert stages._name(replace(plan.transformer, name="", units=4, square=True)) == "square"
     for name in ("trunk", "words", "../else"):
         with pytest.raises(ConfigError, match=r"transformer\.name"):
             plan_of({"data": {"folder": "x"}, "out": "x", "transformer": {"name": name, "units": 1}})
-    run("all", plan)
     run("transformer", replace(plan, transformer=replace(plan.transformer, units=0, trunk_units=1, branches=())))
     with pytest.raises(ConfigError, match=r"kept-0000004\.pt is missing"):
         run("transformer", replace(plan, transformer=replace(plan.transformer, name="late")))
+
+
+def test_after_a_trunk_all_its_branches_end(plan, monkeypatch):
+    done = []
+    monkeypatch.setattr(stages, "_DO", {name: lambda p, name=name: done.append(name) for name in stages.STAGES})
+    monkeypatch.setattr(stages, "_transformer", lambda p: done.append(stages._name(p.transformer)))
+    trunk = replace(plan.transformer, name="", units=0, trunk_units=4, branches=(1, 4, 32))
+    run("all", replace(plan, transformer=trunk))
+    assert done == [*stages.STAGES, "base", "4x"]
 
 
 def test_without_a_compiler_training_goes_on(monkeypatch, capsys):
@@ -115,6 +124,46 @@ def test_a_stage_says_what_it_builds_on(tmp_path):
         run("decode", bare)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("stage", ["words", "transformer"])
+def test_without_latents_there_is_one_line(plan, built, stage, workers, tmp_path):
+    shutil.copy(plan.folder / "autoencoder.safetensors", tmp_path)
+    data = replace(plan.data, folder=str(tmp_path / "data"))
+    shutil.copytree(
+        plan.folder / "data" / "training", tmp_path / "data" / "training", ignore=shutil.ignore_patterns("latents-*")
+    )
+    with pytest.raises(ConfigError, match="run stage=latents first"):
+        run(stage, replace(plan, data=data, out=str(tmp_path), workers=workers))
+
+
+def test_words_that_were_begun_are_never_left_out(plan, built, tmp_path):
+    shutil.copy(plan.folder / "autoencoder.safetensors", tmp_path)
+    other = replace(plan, out=str(tmp_path))
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / training.LOG).write_text("")
+    with pytest.raises(ConfigError, match="is not done: run stage=words again"):
+        run("transformer", other)
+    assert not (tmp_path / "tiny" / training.STATE).exists()
+
+
+def test_another_seed_is_another_run(plan, built):
+    with pytest.raises(ConfigError, match=r"seed=0 \(asked: 1\)"):
+        run("transformer", replace(plan, seed=1))
+
+
+def test_a_decoder_that_went_on_learning_stays(plan, built):
+    path = built.with_name("autoencoder.safetensors")
+    before = path.read_bytes()
+    run("autoencoder", plan)
+    assert path.read_bytes() == before
+
+
+def test_a_start_may_be_named(plan, built):
+    start = replace(plan, transformer=replace(plan.transformer, start="4x"))
+    with pytest.raises(ConfigError, match="another autoencoder"):
+        stages._past(start, Vocabulary(()), "0" * 64)
+
+
 def test_values_are_checked_by_name(tmp_path):
     words = {"data": {"folder": str(tmp_path)}, "out": str(tmp_path)}
     for values, told in (
@@ -124,6 +173,7 @@ def test_values_are_checked_by_name(tmp_path):
         ({"decoder": None}, "decoder must be a group"),
         ({"autoencoder": {"steps": 2, "decay": 3}}, r"autoencoder\.decay must be in 0\.\.2"),
         ({"transformer": {"branches": ["a"]}}, r"transformer\.branches must be a list"),
+        ({"transformer": {"name": "mine"}}, "is of a branch"),
         ({"transformer": {"branches": None}}, r"transformer\.branches must be a list"),
     ):
         with pytest.raises(ConfigError, match=told):

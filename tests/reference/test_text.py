@@ -67,6 +67,12 @@ def test_the_expander_contradicts_nothing_that_is_said(seed):
     assert "tiles" in expand("A red cone stands on the floor and does not move.", seed)
 
 
+@pytest.mark.parametrize("name", registry.probe_names())
+def test_the_suites_own_prompts_stay_as_they_are(name):
+    (case, *_) = registry.probe(name).cases(1, registry.profile("small"), "t2v")
+    assert expand(case.prompt, 1) == case.prompt
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_camera_that_moves_is_never_said_to_stand_still(name):
     rng, family = np.random.default_rng([6, *name.encode()]), FAMILIES[name]
