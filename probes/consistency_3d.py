@@ -186,8 +186,9 @@ def staying(case: Case, tracks: Tracks) -> float:
     early, late = slice(0, max(2, tracks.frames // 5)), slice(-max(2, tracks.frames // 5), None)
     kept = []
     for colour in asked_colours(case):
-        mine = tracks.of(colour)
-        if not mine or not tracks.visible[mine, early].any():
+        # Of a clip without its rests: a thing that was seen only in those is not there.
+        mine = [i for i in tracks.of(colour) if tracks.visible[i].any()]
+        if not tracks.visible[mine, early].any():
             continue
         last = max(mine, key=lambda i: int(np.flatnonzero(tracks.visible[i])[-1]))
         frame = int(np.flatnonzero(tracks.visible[last])[-1])

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from sora_eval.generator.simulator import Control, Violation, true_video
 from sora_eval.probes.base import Profile
-from sora_eval.probes.consistency_3d import Dolly, Orbit, Revisit, Truck, flicker
+from sora_eval.probes.consistency_3d import Dolly, Orbit, Revisit, Truck, flicker, staying
 from sora_eval.tracking.world import track
 from sora_eval.types import Video
 
@@ -105,6 +107,22 @@ def test_a_rest_before_and_after_the_move_does_no_harm():
     frames = true_video(case).frames
     rested = np.concatenate([np.repeat(frames[:1], 12, 0), frames, np.repeat(frames[-1:], 20, 0)])
     assert _score(Orbit(), case, Video(rested, 8)).value >= 0.97
+
+
+def test_what_was_seen_only_before_the_move_is_judged_too():
+    # A track of which no frame is left once the rests are cut off: here a red thing that is gone when the camera starts.
+    case = Dolly().cases(1, SMALL, "t2v", seed=7)[0]
+    tracks = track(true_video(case))
+    whole = staying(case, tracks)
+    gone = replace(tracks, visible=np.zeros_like(tracks.visible))
+    more = replace(
+        tracks,
+        colour=(*tracks.colour, *gone.colour),
+        **{k: np.concatenate([getattr(tracks, k), getattr(gone, k)]) for k in ("xy", "visible", "area", "box")},
+        shape={k: np.concatenate([v, v]) for k, v in tracks.shape.items()},
+    )
+    assert staying(case, more) == whole == 1
+    assert staying(case, gone) == 0
 
 
 def test_flicker_is_the_noise_and_no_motion():
