@@ -56,8 +56,8 @@ bench: $(VENV)/installed
 
 # Measures of the bundled checkpoints, into docs/model_card.md, and the pictures of the README.
 card: $(VENV)/installed
-	for c in $(CHECKPOINTS); do $(BIN)/sora-eval eval-tasks checkpoint=$$c replace=true || exit 1; done
-	$(BIN)/python -m sora_eval.generator.reference.card $(CHECKPOINTS:%=runs/tasks-%)
+	for c in square $(CHECKPOINTS); do $(BIN)/sora-eval eval-tasks checkpoint=$$c replace=true || exit 1; done
+	$(BIN)/python -m sora_eval.generator.reference.card $(patsubst %,runs/tasks-%,square $(CHECKPOINTS))
 	$(BIN)/python -m sora_eval.generator.reference.gallery $(lastword $(CHECKPOINTS)) docs
 
 validate: $(VENV)/installed
