@@ -213,6 +213,18 @@ def whole(config: DictConfig, key: str, least: int, most: int | None = None) -> 
     return value
 
 
+def flag(config: DictConfig, key: str) -> bool:
+    """Return a yes or no of a configuration; a word, which would be true, is neither.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    value = OmegaConf.select(config, key)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key} must be true or false, got {value}")
+    return value
+
+
 def workers_of(config: DictConfig) -> int:
     """Return how many processes a command may use: `workers`, else one per core."""
     return cores() if config.workers is None else whole(config, "workers", 1)
@@ -406,10 +418,8 @@ def _eval_tasks(config: DictConfig) -> int:
     from sora_eval.generator.reference.measures import table
 
     names, count = names_of(config, "tasks", "text"), whole(config, "count", 2)
-    if not isinstance(config.replace, bool):
-        raise ConfigError(f"replace must be true or false, got {config.replace}")
-    rows = evaluate(_sampler(config), str(config.checkpoint), names, count, out_folder(config), config.replace)
-    print(table(rows))
+    replace = flag(config, "replace")
+    print(table(evaluate(_sampler(config), str(config.checkpoint), names, count, out_folder(config), replace)))
     print(f"table: {config.out}/tasks.md")
     return 0
 
@@ -419,8 +429,6 @@ def _sampler(config: DictConfig) -> Any:
     from sora_eval.generator.reference.diffusion import Options
 
     options = Options(whole(config, "steps", 1), config.guidance, config.shift, config.history)
-    if not isinstance(config.expanded, bool):
-        raise ConfigError(f"expanded must be true or false, got {config.expanded}")
     return sampler_of(str(config.checkpoint), options, config.expanded)
 
 

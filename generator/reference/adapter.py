@@ -49,13 +49,11 @@ class Reference:
             raise ConfigError(f"short_side must be at least {GRID}, got {self.short_side}")
         if isinstance(self.noise, bool) or not isinstance(self.noise, int) or self.noise < 0:
             raise ConfigError(f"noise must be a whole number of at least 0, got {self.noise}")
-        if not isinstance(self.expanded, bool):
-            raise ConfigError(f"expanded must be true or false, got {self.expanded}")
-        self._options()
-        _loaded(self.checkpoint)
+        self._sampler()
 
-    def _options(self) -> Options:
-        return Options(self.steps, self.guidance, self.shift, self.history)
+    def _sampler(self) -> Sampler:
+        options = Options(self.steps, self.guidance, self.shift, self.history)
+        return Sampler(_loaded(self.checkpoint), options, self.expanded)
 
     @property
     def name(self) -> str:
@@ -84,7 +82,7 @@ class Reference:
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield a clip per case; unknown words are the tester's, not the model's, so nothing warns of them here."""
-        sampler = Sampler(_loaded(self.checkpoint), self._options(), self.expanded)
+        sampler = self._sampler()
         for case in cases:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", PromptWarning)

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from sora_eval.generator.reference import diffusion
 from sora_eval.generator.reference.autoencoder import STRIDE, Autoencoder, chunks_of
@@ -49,12 +48,6 @@ def peak(dtype: torch.dtype, side: int = 1536) -> float:
     return 2 * side**3 / least(lambda: a @ b, 5)
 
 
-def _operations(work: Callable[[], object]) -> float:
-    with FlopCounterMode(display=False) as counter:
-        work()
-    return float(counter.get_total_flops())
-
-
 def sampling_table(sampler: Sampler) -> str:
     """Return clips per second at 64 x 64 x 17, and the share of the machine's peak in matrix products, by steps."""
     top = peak(torch.float32)
@@ -66,7 +59,7 @@ def sampling_table(sampler: Sampler) -> str:
     for steps in (4, 8, 16, 32):
         s = Sampler(sampler.model, Options(steps=steps))
         seconds = least(lambda s=s: s.text_to_video(PROMPT))  # type: ignore[misc]
-        done = _operations(lambda s=s: s.text_to_video(PROMPT))  # type: ignore[misc]
+        done = training.operations(lambda s=s: s.text_to_video(PROMPT))  # type: ignore[misc]
         lines.append(f"| {steps} | {seconds:.2f} | {1 / seconds:.1f} | {done / seconds / top:.0%} |")
     return "\n".join(lines)
 
@@ -193,7 +186,7 @@ def training_table() -> str:
         ("transformer, with its optimisers", step, _BATCH),
         ("autoencoder (3 chunks a clip)", see, 4),
     ):
-        seconds, done = least(work), _operations(work)
+        seconds, done = least(work), training.operations(work)
         lines.append(f"| {name} | {clips / seconds:.1f} | {done / seconds / top:.0%} |")
     torch.set_num_threads(before)
     return "\n".join(lines)

@@ -56,17 +56,14 @@ def read(runs: Sequence[Path]) -> list[Entry]:
         ConfigError: measures are of other weights than the checkpoint has now, or not all of one count, version and options.
     """
     found = []
-    alike: dict[str, Any] = {}
-    for run in runs:
-        tasks = read_json(run / "tasks.json")
+    measured = [read_json(run / "tasks.json") for run in runs]
+    for run, tasks in zip(runs, measured, strict=True):
         path = model.find(tasks["checkpoint"])
         loaded = model.load(tasks["checkpoint"])
         if loaded.hash != tasks["hash"]:
             raise ConfigError(f"{run} has measures of other weights than {path} holds: run eval-tasks again")
-        ways = {k: tasks[k] for k in ("count", "options", "version")}
-        if alike and ways != alike:
-            raise ConfigError(f"{run} was measured otherwise than {runs[0]}: {ways}, not {alike}")
-        alike = ways
+        if other := [k for k in ("count", "options", "version") if tasks[k] != measured[0][k]]:
+            raise ConfigError(f"{run} was measured with another {', '.join(other)} than {runs[0]}")
         rows = {(r["task"], r["measure"]): r for r in rows_of(tasks["tasks"])}
         found.append(Entry(path.stem, path.stat().st_size, loaded.about, rows, int(tasks["count"])))
     return sorted(found, key=lambda e: (e.about["plan"]["square"], e.about["flops"]))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from sora_eval.errors import ConfigError, VideoError, unknown
 from sora_eval.generator.reference import measures, model, tasks
@@ -169,14 +169,7 @@ def _frames(request: Request, what: str = "input") -> Frames:
             if abs(video.fps - FPS) > 0.01:
                 _note(f"{what}={path} has {video.fps:g} frames per second: it is read, and written, at {FPS:g}")
     # Pillow raises SyntaxError and ValueError for some damaged files.
-    except (
-        UnidentifiedImageError,
-        Image.DecompressionBombError,
-        VideoError,
-        OSError,
-        SyntaxError,
-        ValueError,
-    ) as error:
+    except (Image.DecompressionBombError, VideoError, OSError, SyntaxError, ValueError) as error:
         raise ConfigError(f"{what}={path} can't be read: {error}") from error
     high, wide = frames.shape[1:3]
     if request.height or request.width:
@@ -294,12 +287,12 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 
 
 def evaluate(
-    sampler: Sampler, checkpoint: str, names: list[str], count: int, out: Path, renewed: bool = False
+    sampler: Sampler, checkpoint: str, names: list[str], count: int, out: Path, replace: bool = False
 ) -> list[Mapping[str, Any]]:
     """Measure tasks, write them as a table (Markdown and JSON) after each, and return the rows of `out`.
 
     checkpoint: the name or path that the sampler's model was loaded by. names: of tasks, [] for all; what `out` has already of the same
-    weights, count, options and version is not measured again. renewed: measures of anything else that are there give way.
+    weights, count, options and version is not measured again. replace: whether measures of anything else that are there may give way.
 
     Raises:
         ConfigError: a task is unknown, or `out` has measures of something else.
@@ -319,7 +312,7 @@ def evaluate(
         before = read_json(out / "tasks.json")
         # The same weights by another path are the same.
         other = [k for k in about if k != "checkpoint" and before.get(k) != about[k]]
-        if other and not renewed:
+        if other and not replace:
             raise ConfigError(
                 f"{out} has measures of another {', '.join(other)}: name another out=, or say replace=true"
             )

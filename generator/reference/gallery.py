@@ -11,7 +11,7 @@ import numpy as np
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.jobs import PREVIEWS
 from sora_eval.generator.reference.tasks import Sampler
-from sora_eval.learning.members import members
+from sora_eval.learning.members import Member, members
 from sora_eval.learning.shards import FPS
 from sora_eval.pictures import labelled_sheet
 from sora_eval.types import Frames, Video
@@ -32,10 +32,7 @@ def moving(sampler: Sampler, seed: int = 1) -> Video:
 
 def tasks(sampler: Sampler) -> Frames:
     """Return a row of frames for every task."""
-    left, right, near = (
-        members("single", 1, wanted=lambda p, way=way: p["motion"] == way)[0]  # type: ignore[misc]
-        for way in ("left", "right", "closer")
-    )
+    left, right, near = map(_mover, ("left", "right", "closer"))
     island = members("voxel", 1)[0]
     acts = ["forward"] * 4 + ["turn left"] * 4 + ["forward"] * 4 + ["place"] * 4
     colour = "blue" if left.params["hero"]["colour"] != "blue" else "red"
@@ -59,6 +56,10 @@ def tasks(sampler: Sampler) -> Frames:
         ("actions: forward, turn left, forward, place", sampler.rollout(island.frames[0], acts).frames),
     ]
     return labelled_sheet(rows)
+
+
+def _mover(way: str) -> Member:
+    return members("single", 1, wanted=lambda p: p["motion"] == way)[0]
 
 
 def _firsts(clips: Sequence[Frames]) -> Frames:

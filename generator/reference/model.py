@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from torch import nn
 
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
-from sora_eval.learning import files, training
+from sora_eval.learning import files
 from sora_eval.learning.words import Vocabulary
 from sora_eval.types import digest
 
 FOLDER = Path(__file__).parent / "checkpoints"
 AUTOENCODER = "autoencoder"
+_N = TypeVar("_N", bound=nn.Module)
 BUNDLED: tuple[str, ...] = ("base", "4x", "32x", "square")
 """Transformers that come with the package, by the training compute that they had; "square" is the ablation."""
 DEFAULT = "32x"
@@ -78,11 +81,24 @@ def load_autoencoder(path: Path | None = None) -> tuple[Autoencoder, str]:
     Raises:
         ConfigError: the file can't be used.
     """
-    weights, facts, _, _ = files.read(path or FOLDER / f"{AUTOENCODER}.safetensors", "autoencoder")
-    config: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()}
-    network = Autoencoder(AutoencoderConfig(**config))
-    network.load_state_dict(weights)
-    return network.eval().requires_grad_(False), latents_of(network)
+    path = path or FOLDER / f"{AUTOENCODER}.safetensors"
+    weights, facts, _, _ = files.read(path, "autoencoder")
+    network = _built(path, lambda config: Autoencoder(AutoencoderConfig(**config)), facts, weights)
+    return network, latents_of(network)
+
+
+def _built(path: Path, build: Callable[[Mapping[str, Any]], _N], facts: Mapping[str, Any], weights: Any) -> _N:
+    """Return the network of a file that `files.read` read, ready to use.
+
+    Raises:
+        ConfigError: this version builds another one.
+    """
+    try:
+        network = build({k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()})
+    except TypeError as error:
+        raise ConfigError(f"{path} is of another version: {error}") from error
+    files.fill(network, weights, path)
+    return network.eval().requires_grad_(False)
 
 
 def load(checkpoint: str) -> Model:
@@ -97,12 +113,7 @@ def load(checkpoint: str) -> Model:
     pixels, latents = load_autoencoder(beside if beside.exists() else None)
     if facts["latents"] != latents:
         raise ConfigError(f"{path} was trained on the latents of another autoencoder: put that one beside it")
-    try:
-        network = Transformer(TransformerConfig(**facts["config"]))
-    except TypeError as error:
-        raise ConfigError(f"{path} is of another version: {error}") from error
-    training.fill(network, weights, path)
-    network.eval().requires_grad_(False)
+    network = _built(path, lambda config: Transformer(TransformerConfig(**config)), facts, weights)
     # Another decoder makes another clip of the same latent.
     both = digest([found, files.hash_of(files.halved(pixels.state_dict()))])
     return Model(pixels, network, Vocabulary(tuple(facts["words"])), path.stem, both, about)

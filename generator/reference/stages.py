@@ -275,7 +275,7 @@ def _written(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
     p, name = plan.transformer, _name(plan.transformer)
     folder = plan.folder / name
     network = Transformer(TransformerConfig(words=len(world_vocabulary())))
-    training.fill(network, weights, folder)
+    files.fill(network, weights, folder)
     job, space = _diffusion(plan, network)
     about = _cost(plan, folder, job, plan.folder / TRUNK if p.units and not p.square else None)
     if _learnt(plan):
@@ -326,7 +326,7 @@ def _words_work(plan: Plan, folder: Path) -> None:
     job, space = _diffusion(plan, network)
     if p.start:
         past = _past(plan, job.words, space)
-        training.fill(network, past.weights, past.path)
+        files.fill(network, past.weights, past.path)
     schedule = training.Schedule(p.words, warmup=30, decay=p.words // 2, save_s=plan.save_s)
     settings = {"words": p.words, "latents": space, "start": p.start, "seed": plan.seed}
     training.fit(jobs.WordsJob(job), folder, schedule, settings)
@@ -348,8 +348,8 @@ def _transformer_work(plan: Plan, folder: Path) -> None:
     job, space = _diffusion(plan, network)
     trunk, learnt = plan.folder / TRUNK, _learnt(plan)
     network.load_state_dict(learnt, strict=False)
-    settings = {"tokens": p.tokens, "square": p.square, "unit": p.unit, "latents": space, "seed": plan.seed}
-    settings["words"] = bool(learnt)
+    settings = {k: getattr(p, k) for k in ("tokens", "square", "unit")}
+    settings |= {"latents": space, "seed": plan.seed, "words": bool(learnt)}
     if p.units:
         steps = p.units * p.unit
         branches = not p.square and (trunk / training.STATE).exists()

@@ -60,6 +60,11 @@ class Sampler:
     options: Options = field(default_factory=Options)
     expanded: bool = True
 
+    def __post_init__(self) -> None:
+        """Refuse what is neither yes nor no: words are true."""
+        if not isinstance(self.expanded, bool):
+            raise ConfigError(f"expanded must be true or false, got {self.expanded}")
+
     def text_to_video(self, prompt: str, frames: int = 17, size: Size = (64, 64), seed: int = 0) -> Video:
         """Return a clip of a prompt.
 

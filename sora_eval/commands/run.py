@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from sora_eval import __version__, shards
-from sora_eval.app import chosen_cases, chosen_probes, generator_of, names_of, out_folder, values_of, whole
+from sora_eval.app import chosen_cases, chosen_probes, flag, generator_of, names_of, out_folder, values_of, whole
 from sora_eval.claims import claim, list_cases, unfinish
 from sora_eval.locking import held
 from sora_eval.manifest import manifest, report_key
@@ -97,7 +97,7 @@ def plan_of(config: DictConfig) -> Plan:
     plain = {str(k): v for k, v in values_of(config).items() if k in (*SETTINGS, "out", "workers")}
     return Plan(
         *(plain, _command(config), probes, cases, generators, choice, out_folder(config), workers),
-        replace=bool(config.replace),
+        replace=flag(config, "replace"),
         shard=shard,
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from sora_eval.errors import ConfigError
 from sora_eval.video import replacing
@@ -79,3 +79,15 @@ def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any], dict
         raise ConfigError(f"{path} holds a network of kind {facts.get('kind')}, not {kind}")
     floats = {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
     return floats, facts, json.loads(header["about"]), header["sha256"]
+
+
+def fill(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Put the weights of a file into a network.
+
+    Raises:
+        ConfigError: they are those of another network.
+    """
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ConfigError(f"{path} has the weights of another network than this version builds") from error

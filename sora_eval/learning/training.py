@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.multiprocessing.spawn import ProcessRaisedException, spawn
 
 from sora_eval.errors import ConfigError, SoraEvalError
+from sora_eval.learning import files
 from sora_eval.learning.muon import product_dtype
 from sora_eval.processes import cores, end_with_parent
 from sora_eval.types import digest
@@ -290,25 +291,13 @@ def _load(
     if differing := [k for k in settings if before.get(k, settings[k]) != settings[k]]:
         told = ", ".join(f"{k}={before[k]} (asked: {settings[k]})" for k in differing)
         raise ConfigError(f"{path} is the state of a run with {told}; name another folder with out=...")
-    fill(network, content["network"], path)
+    files.fill(network, content["network"], path)
     for optimiser, values in zip(optimisers, content["optimisers"], strict=True):
         optimiser.load_state_dict(values)
     where = next(network.parameters()).device
     state.ema = {k: v.to(where) for k, v in content["ema"].items()}
     state.step, state.seconds, state.clips = content["step"], content["seconds"], content["clips"]
     state.begun = content.get("begun", 0)
-
-
-def fill(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Put the weights of a file into a network.
-
-    Raises:
-        ConfigError: they are those of another network.
-    """
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ConfigError(f"{path} has the weights of another network than this version builds") from error
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -336,7 +325,7 @@ def _last(folder: Path) -> dict[str, Any]:
 
 
 def _begin_from(past: Past, network: nn.Module, state: _State, log: Path | None) -> None:
-    fill(network, past.weights, past.path)
+    files.fill(network, past.weights, past.path)
     where = next(network.parameters()).device
     state.ema = {k: v.to(where).clone() for k, v in past.weights.items()}
     state.step = state.begun = past.steps
@@ -406,23 +395,24 @@ def flops(job: Job, steps: int, samples: int = 12) -> float:
     Matrix products and convolutions are counted, not the optimisers. How much the backward pass adds is counted in the first step: twice
     the forward pass, less where a part of the network is frozen.
     """
-    from torch.utils.flop_counter import FlopCounterMode
-
-    total, both, first, some = 0, 0, 0, range(0, steps, max(1, steps // samples))
+    some = range(0, steps, max(1, steps // samples))
     before = copy.deepcopy(job.network.state_dict())
-    for step in some:
-        if not both:
-            with FlopCounterMode(display=False) as counter:
-                job.loss(step)[0].backward()  # type: ignore[no-untyped-call]
-            job.network.zero_grad(set_to_none=True)
-            both = counter.get_total_flops()
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            job.loss(step)
-        first = first or counter.get_total_flops()
-        total += counter.get_total_flops()
+    both = operations(lambda: job.loss(0)[0].backward())  # type: ignore[no-untyped-call]
+    job.network.zero_grad(set_to_none=True)
+    with torch.no_grad():
+        forward = [operations(lambda step=step: job.loss(step)) for step in some]  # type: ignore[misc]
     # Looking must not train: batch statistics run on with every forward pass.
     job.network.load_state_dict(before)
-    return both / first * total / len(some) * steps
+    return both / forward[0] * sum(forward) / len(some) * steps
+
+
+def operations(work: Callable[[], object]) -> float:
+    """Return the floating-point operations of matrix products and convolutions that a call of `work` takes."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return float(counter.get_total_flops())
 
 
 def noise_of(seed: int, step: int, what: str) -> torch.Generator:

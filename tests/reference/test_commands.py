@@ -223,7 +223,7 @@ def test_the_judges_of_single_things_believe_the_world_and_doubt_its_frozen_fram
 
 
 def test_a_cut_has_a_seam_and_a_motion_none():
-    m = next(m for m in members("single", 20, 33) if m.params["motion"] == "left")
+    (m,) = members("single", 1, 33, wanted=lambda p: p["motion"] == "left")
     other = members("single", 1)[0]
     usual = measures.ordinary(m.frames)
     assert measures.seam(m.frames[:16], m.frames[16:]) == pytest.approx(usual, rel=0.3)

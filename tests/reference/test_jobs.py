@@ -65,10 +65,9 @@ def test_mirror_images_have_mirrored_latents_captions_and_places(tmp_path: Path,
     seen = 0
     for pool in jobs._pools(some, folder, jobs.Recipe()):
         for z, items, there in zip(pool.latents, pool.items, pool.places, strict=True):
-            whole = next(
+            shard, i = next(
                 (s, i) for s in some for i, item in enumerate(s.items) if items in (item, shards.mirrored(item))
             )
-            shard, i = whole
             clip, flipped = (np.asarray(shard.frames()[i])[:, :, ::step].copy() for step in (1, -1))
             shown = flipped if items != shard.items[i] else clip
             with torch.inference_mode():
