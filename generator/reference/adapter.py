@@ -36,7 +36,7 @@ class Reference:
     steps: int = 16
     guidance: float = 3.0
     shift: float = 3.0
-    history: float = 1.5
+    history: float = 1.0
     expanded: bool = True
     noise: int = 0
     kind: Literal["model"] = "model"

@@ -44,6 +44,16 @@ def test_words_are_asked_only_about_colours_that_are_there():
     assert sides == 0.5
 
 
+def test_words_that_look_alike_once_they_are_encoded_cost_something():
+    table = 8 * torch.eye(4, 6)
+    ids = torch.tensor([[1, 3, 0, 0]])  # the last two are padding, whatever they look like
+    words = table[[1, 3, 2, 1]][None] / 4
+    assert jobs.named_error(words, table, ids) < 1e-5
+    assert jobs.named_error(words[:, [1, 0, 2, 3]], table, ids) > 10
+    same = words[:, :2].mean(dim=1, keepdim=True).expand_as(words)
+    assert jobs.named_error(same, table, ids) == pytest.approx(np.log(2), rel=0.01)
+
+
 def test_places_are_those_of_the_clips_and_of_their_mirror_images(tmp_path: Path):
     (shard,) = shards.prepare(tmp_path / "set", 1, 4, 0, 1)
     found = jobs._places(shard, tmp_path)
