@@ -68,7 +68,7 @@ leaderboard: $(VENV)/installed
 	$(BIN)/sora-eval leaderboard runs/smoke-small/reference/*/0 --out reports
 
 # What the bundled checkpoint can do, with a first frame given: where it scores 0, nothing can fall.
-GATED := suite=gate 'suite.modes=[i2v]' 'suite.suites=[left_right,object_permanence,physics]' 'references=[]' 'fidelity.metrics=[]' players=0
+GATED := suite=gate 'suite.modes=[i2v]' 'suite.suites=[left_right,object_permanence,physics]' 'references=[]' 'fidelity.metrics=[]' players=0 replace=true
 BASELINE := reports/baselines/reference-$(lastword $(CHECKPOINTS))
 baseline: $(VENV)/installed
 	$(BIN)/sora-eval run generator=reference $(GATED) out=runs/baseline
