@@ -66,6 +66,7 @@ validate: $(VENV)/installed
 leaderboard: $(VENV)/installed
 	$(BIN)/sora-eval run +sweep=scaling suite=smoke
 	$(BIN)/sora-eval leaderboard runs/smoke-small/reference/*/0 --out reports
+	cp runs/sweeps/scaling-*/scaling.png docs/scaling.png
 
 # What the bundled checkpoint can do, with a first frame given: where it scores 0, nothing can fall.
 GATED := suite=gate 'suite.modes=[i2v]' 'suite.suites=[left_right,object_permanence,physics]' 'references=[]' 'fidelity.metrics=[]' players=0 replace=true
