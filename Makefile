@@ -64,9 +64,9 @@ validate: $(VENV)/installed
 	$(BIN)/sora-eval validate readme=README.md
 
 leaderboard: $(VENV)/installed
-	$(BIN)/sora-eval run +sweep=scaling suite=smoke
+	$(BIN)/sora-eval run +sweep=scaling suite=smoke hydra.sweep.dir=runs/leaderboard
 	$(BIN)/sora-eval leaderboard runs/smoke-small/reference/*/0 --out reports
-	cp runs/sweeps/scaling-*/scaling.png docs/scaling.png
+	cp runs/leaderboard/scaling.png docs/scaling.png
 
 # What the bundled checkpoint can do, with a first frame given: where it scores 0, nothing can fall.
 GATED := suite=gate 'suite.modes=[i2v]' 'suite.suites=[left_right,object_permanence,physics]' 'references=[]' 'fidelity.metrics=[]' players=0 replace=true

@@ -40,7 +40,7 @@ PREVIEWS: tuple[str, ...] = (
     "In a world made of blocks, a little figure in red walks forward, turns left, walks forward and places a block.",
 )
 """What training draws again and again, with the seeds 0, 1, ..."""
-_TOLD_WEIGHT, _NAMED_WEIGHT = 0.3, 0.1
+_WORDS_WEIGHT, _NAMED_WEIGHT = 0.3, 0.1
 _ASIDE = 0.2
 _WINDOW = 3
 _MOST = 32
@@ -260,10 +260,10 @@ class DiffusionJob:
             text = self.network.text(ids)
             found = self.network.denoise(diffusion.mix(z, eps, t), t, text, actions)
         loss = diffusion.velocity_loss(found, z, t, given)
-        told, sides = self.words_error(text[0], ids, places)
+        second, sides = self.words_error(text[0], ids, places)
         figures = {"clips": float(len(z)), f"loss{z.shape[1]}": float(loss.detach())}
-        figures |= {"told": float(told.detach()), "sides": float(sides)}
-        return loss + _TOLD_WEIGHT * told, figures
+        figures |= {"words": float(second.detach()), "sides": float(sides)}
+        return loss + _WORDS_WEIGHT * second, figures
 
     def words_error(self, words: Tensor, ids: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss of encoded words [B, L, W] of `ids` [B, L], and how often they put a thing on its side of the frame."""
@@ -306,8 +306,8 @@ class WordsJob:
         ids = self._whole.words.encode(captions, network.config.text_length).to(z.device)
         with training.autocast(z.device):
             words, _, _ = network.text(ids)
-        told, sides = self._whole.words_error(words, ids, places)
-        return told, {"clips": float(len(z)), "sides": float(sides)}
+        loss, sides = self._whole.words_error(words, ids, places)
+        return loss, {"clips": float(len(z)), "sides": float(sides)}
 
     def preview(self, weights: Mapping[str, Tensor], path: Path) -> None:
         """Write nothing: words alone draw no picture."""
@@ -330,7 +330,7 @@ def told_error(told: Tensor, colour: Tensor, places: Tensor) -> tuple[Tensor, Te
 
 def named_error(words: Tensor, table: Tensor, ids: Tensor) -> Tensor:
     """Return the cross-entropy of which word each encoded one [B, L, W] is, by its likeness to the embeddings [V, W]; ids: [B, L]."""
-    return F.cross_entropy((words.float() @ table.float().T).flatten(0, 1), ids.flatten(), ignore_index=PAD)
+    return F.cross_entropy((words.float() @ table.T).flatten(0, 1), ids.flatten(), ignore_index=PAD)
 
 
 def optimisers_of(network: torch.nn.Module) -> list[torch.optim.Optimizer]:
