@@ -156,17 +156,14 @@ def report_table(per_mode: int = 14) -> str:
 
 def _measured(code: str, arguments: Sequence[Path]) -> tuple[float, float, float]:
     """Run code in a process of its own; return its seconds, those of a processor (other jobs weigh less on them), and peak GiB."""
-    told = (
-        "; import resource; u = resource.getrusage(resource.RUSAGE_SELF); print(u.ru_utime + u.ru_stime, u.ru_maxrss)"
-    )
+    told = "; import time; from sora_eval.processes import peak_memory; print(time.process_time(), peak_memory())"
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", code + told, *map(str, arguments)], check=True, capture_output=True, text=True
     )
     seconds = time.perf_counter() - start
     busy, peak = done.stdout.split()[-2:]
-    # In KiB on Linux, in bytes on macOS.
-    return seconds, float(busy), int(peak) / (2**30 if sys.platform == "darwin" else 2**20)
+    return seconds, float(busy), int(peak) / 2**30
 
 
 def main() -> None:

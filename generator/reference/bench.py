@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
-import resource
 import time
 import warnings
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from sora_eval.learning import training
 from sora_eval.learning.muon import product_dtype
 from sora_eval.learning.shards import FPS
 from sora_eval.learning.words import world_vocabulary
+from sora_eval.processes import peak_memory
 
 PROMPT = "A red ball rolls to the left."
 _BATCH = 16
@@ -86,8 +86,7 @@ def _grown(sampler: Sampler, frames: int, side: int, threads: int) -> tuple[floa
     else:
         for _ in sampler.long_video(PROMPT, frames, (side, side)):
             pass
-    # Linux counts the peak in kilobytes.
-    return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return time.perf_counter() - start, peak_memory() / 1e6
 
 
 def block_table() -> str:
