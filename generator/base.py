@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from sora_eval.errors import ConfigError
 from sora_eval.types import MODES, Case, Failure, Mode, Video
 
 
@@ -21,6 +22,12 @@ class Capabilities:
     modes: tuple[Mode, ...] = MODES
     max_frames: int | None = None
     processes: bool = False
+
+    def __post_init__(self) -> None:
+        """Reject a limit that is no number of frames."""
+        most = self.max_frames
+        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+            raise ConfigError(f"max_frames must be a whole number of at least 1, or null for no limit, got {most}")
 
     def refuses(self, case: Case) -> str:
         """Return why this case can't be asked, "" when it can."""

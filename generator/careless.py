@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from sora_eval.errors import ConfigError
 from sora_eval.generator.base import Capabilities
 from sora_eval.generator.simulator import WORLD, Control, Violation, true_video
 from sora_eval.registry import probe
@@ -25,6 +26,11 @@ class Careless:
     name: str = "careless"
     kind: Literal["model"] = "model"
     capabilities: Capabilities = Capabilities(processes=True)
+
+    def __post_init__(self) -> None:
+        """Reject a rate that is no probability."""
+        if isinstance(self.rate, bool) or not isinstance(self.rate, int | float) or not 0 <= self.rate <= 1:
+            raise ConfigError(f"generator.rate must be a number from 0 to 1, got {self.rate}")
 
     def fingerprint(self, case: Case) -> str:
         """Return the rate and the world's version."""

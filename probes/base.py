@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,12 +33,17 @@ class Profile:
 
     def __post_init__(self) -> None:
         """Reject what no generator can be asked for."""
-        for key, least in (("height", 8), ("width", 8), ("frames", 2), ("given", 1)):
+        for key, least, most in (
+            ("height", 8, 8192),
+            ("width", 8, 8192),
+            ("frames", 2, 100_000),
+            ("given", 1, 100_000),
+        ):
             value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ConfigError(f"profile.{key} must be a whole number of at least {least}, got {value}")
-        if isinstance(self.fps, bool) or not isinstance(self.fps, int | float) or not 0 < self.fps < math.inf:
-            raise ConfigError(f"profile.fps must be a number above 0, got {self.fps}")
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise ConfigError(f"profile.{key} must be a whole number from {least} to {most}, got {value}")
+        if isinstance(self.fps, bool) or not isinstance(self.fps, int | float) or not 0.1 <= self.fps <= 1000:
+            raise ConfigError(f"profile.fps must be a number from 0.1 to 1000, got {self.fps}")
         if self.given > self.frames:
             raise ConfigError(f"profile.given must be at most profile.frames={self.frames}, got {self.given}")
 

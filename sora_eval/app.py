@@ -17,10 +17,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 from tqdm import tqdm
 
-from sora_eval import naming, registry, sweeps
+from sora_eval import naming, overrides, registry, sweeps
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
 from sora_eval.probes.base import Probe, Profile
 from sora_eval.processes import cores
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from sora_eval.generator.reference.stages import Plan
 
 _GROUPS = ("generator", "suite", "profile", "sweep")
+MAX_COUNT = 100_000
+"""Most cases per probe and mode; more would be listed for hours before the first is asked."""
 _OWN_CONFIG = ("--config", "-cd", "-cp", "-cn")
 
 
@@ -41,8 +43,8 @@ def launch(name: str, args: list[str]) -> int:
     if any(a in ("-h", "--help") for a in args):
         print(options(name))
         return 0
-    args = [_spoken(a) for a in args]
     sweep = name == "run" and sweeps.is_sweep(args)
+    args = [overrides.as_typed(a, sweep) for a in args]
     if sweep or any(a.startswith("-") for a in args):
         if not any(a.startswith(_OWN_CONFIG) for a in args):
             _check_words(name, [a for a in args if "=" in a and not a.startswith("-")])
@@ -64,15 +66,6 @@ def options(name: str) -> str:
     return "\n".join([told, "", head.strip(), *chosen, *body, last])
 
 
-def _spoken(override: str) -> str:
-    """Quote a prompt, which is words with commas and all, and nothing of Hydra's grammar."""
-    key, _, value = override.partition("=")
-    if key != "prompt" or not value or (value[0] in "'\"" and value[-1] == value[0] and len(value) > 1):
-        return override
-    escaped = re.sub(r'(\\*)"', r'\1\1\\"', re.sub(r"(\\+)$", r"\1\1", value))
-    return f'prompt="{escaped}"'
-
-
 def _hydra_main(name: str, args: list[str]) -> int:
     """Let Hydra itself answer --cfg, --multirun and its other flags."""
     import hydra
@@ -84,15 +77,20 @@ def _hydra_main(name: str, args: list[str]) -> int:
         try:
             codes.append(_COMMANDS[name](complete(config)))
         except (SoraEvalError, OSError, OmegaConfBaseException) as error:
-            print(f"sora-eval: {str(error).splitlines()[0]}", file=sys.stderr)
+            print(f"sora-eval: {_first_line(error)}", file=sys.stderr)
             codes.append(2)
 
     sys.argv = [f"sora-eval {name}", *args]
-    hydra.main(version_base="1.3", config_path="pkg://sora_eval.conf", config_name=name)(task)()
+    try:
+        hydra.main(version_base="1.3", config_path="pkg://sora_eval.conf", config_name=name)(task)()
+    except SystemExit as end:  # Hydra has printed why; its code 1 means "done, but" here
+        return 2 if end.code else 0
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise ConfigError(_first_line(error)) from error
     return max(codes, default=0)
 
 
-def composed(name: str, overrides: list[str]) -> DictConfig:
+def composed(name: str, words: list[str]) -> DictConfig:
     """Return the configuration `conf/NAME.yaml` with overrides, complete.
 
     Raises:
@@ -101,36 +99,54 @@ def composed(name: str, overrides: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module("sora_eval.conf", version_base="1.3", job_name=name):
-            config = compose(name, overrides, return_hydra_config=True)
+            _check_groups(words)
+            config = compose(name, words, return_hydra_config=True)
             HydraConfig.instance().set_config(config)
             config = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
             return complete(config)
     except (HydraException, OmegaConfBaseException) as error:
-        _check_words(name, overrides)
-        text = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ConfigError(text) from error
+        _check_words(name, words)
+        raise ConfigError(_first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def complete(config: DictConfig) -> DictConfig:
-    """Return the configuration with its references resolved; a value that must be said is missing no longer."""
-    OmegaConf.resolve(config)
-    if missing := sorted(OmegaConf.missing_keys(config)):
-        raise ConfigError(f"{missing[0]} is missing: say {missing[0]}=...")
-    return config
+    """Return the configuration with its interpolations resolved, and no value missing.
+
+    Raises:
+        ConfigError: a mandatory value is missing, or an interpolation leads nowhere.
+    """
+    try:
+        # Not OmegaConf.resolve, which leaves `${` of an escaped text behind as a new interpolation.
+        resolved = OmegaConf.create(_literal(OmegaConf.to_container(config, resolve=True)))
+    except InterpolationResolutionError as error:
+        text = str(error).splitlines()[0]
+        raise ConfigError(rf"{text}; for a literal ${{ write \${{") from error
+    assert isinstance(resolved, DictConfig)
+    if missing := sorted(OmegaConf.missing_keys(resolved)):
+        raise ConfigError(f"{missing[0]} is missing: set {missing[0]}=...")
+    return resolved
 
 
-def _check_words(name: str, overrides: list[str]) -> None:
+def _literal(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _literal(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_literal(value) for value in node]
+    return overrides.literal(node) if isinstance(node, str) else node
+
+
+def _check_words(name: str, words: list[str]) -> None:
     """Refuse an unknown group entry or option with the nearest names; values may be comma lists, as --multirun takes them.
 
     Raises:
         ConfigError: a word is unknown.
     """
-    texts = [o.partition("=") for o in overrides]
-    chosen = {key: value.split(",") for key, _, value in texts if key.lstrip("+") in _GROUPS}
-    for key, values in chosen.items():
-        for value in values:
-            if value not in registry.names(key.lstrip("+")):
-                raise unknown(key.lstrip("+"), value, registry.names(key.lstrip("+")))
+    texts = [o.partition("=") for o in words]
+    chosen = _check_groups(words)
     known: set[str] = set()
     for picked in product(*chosen.values()):
         GlobalHydra.instance().clear()
@@ -144,6 +160,21 @@ def _check_words(name: str, overrides: list[str]) -> None:
         # What is added (+), removed (~) or Hydra's own is Hydra's to judge.
         if not key.startswith(("+", "~", "hydra")) and key not in known:
             raise unknown("option", key, known)
+
+
+def _check_groups(words: list[str]) -> dict[str, list[str]]:
+    """Return the entries that are chosen of each group, as typed.
+
+    Raises:
+        ConfigError: there is no such entry; `null`, which takes a group away, is none.
+    """
+    texts = [word.partition("=") for word in words]
+    chosen = {key: value.split(",") for key, _, value in texts if key.lstrip("+") in _GROUPS}
+    for key, values in chosen.items():
+        for value in values:
+            if value not in registry.names(key.lstrip("+")):
+                raise unknown(key.lstrip("+"), value, registry.names(key.lstrip("+")))
+    return chosen
 
 
 def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
@@ -173,7 +204,7 @@ def chosen_probes(config: DictConfig) -> dict[str, Probe]:
 def chosen_cases(config: DictConfig, probes: Mapping[str, Probe]) -> list[Case]:
     """Return the cases of a run: every probe, every mode that it supports, `count` each."""
     profile, modes = chosen_profile(config), chosen_modes(config)
-    count, seed = whole(config, "suite.count", 1), whole(config, "seed", 0)
+    count, seed = whole(config, "suite.count", 1, MAX_COUNT), whole(config, "seed", 0)
     found = [c for p in probes.values() for m in modes if m in p.modes for c in p.cases(count, profile, m, seed)]
     if not found:
         raise ConfigError(f"no chosen probe has a mode of suite.modes={modes}")
@@ -249,8 +280,9 @@ def out_folder(config: DictConfig) -> Path:
     folder = Path(str(config.out))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"out={folder} can't be a folder ({error.strerror}): name another one") from error
+    except (OSError, ValueError) as error:  # ValueError: NUL in the name
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"out={folder} can't be a folder ({why}): name another one") from error
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"out={folder} can't be written to: name another folder")
     return folder

@@ -12,7 +12,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.generator.base import Capabilities
 from sora_eval.generator.reference import model, tasks
 from sora_eval.generator.reference.diffusion import Options
-from sora_eval.generator.reference.tasks import GRID, PromptWarning, Sampler
+from sora_eval.generator.reference.tasks import GRID, LARGEST, PromptWarning, Sampler
 from sora_eval.learning import files
 from sora_eval.learning.shards import FPS
 from sora_eval.types import Case, Failure, Frames, Video, digest
@@ -45,8 +45,9 @@ class Reference:
 
     def __post_init__(self) -> None:
         """Refuse what can't be sampled, before the first case."""
-        if self.short_side is not None and self.short_side < GRID:
-            raise ConfigError(f"short_side must be at least {GRID}, got {self.short_side}")
+        side = self.short_side
+        if side is not None and (isinstance(side, bool) or not isinstance(side, int) or not GRID <= side <= LARGEST):
+            raise ConfigError(f"short_side must be a whole number from {GRID} to {LARGEST}, or null, got {side}")
         if isinstance(self.noise, bool) or not isinstance(self.noise, int) or self.noise < 0:
             raise ConfigError(f"noise must be a whole number of at least 0, got {self.noise}")
         self._sampler()

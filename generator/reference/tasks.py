@@ -41,7 +41,7 @@ _EDGE = 2
 _SAME = 10.0
 """Levels of 0..255 by which a pixel may differ and still show the same."""
 TRAINED_SIDE, TRAINED_FRAMES = 128, 33
-_LARGEST = 1024
+LARGEST = 1024
 Size = tuple[int, int]
 
 
@@ -320,8 +320,8 @@ def grid_size(size: Size) -> Size:
     if found != tuple(size):
         told = f"{size[0]}x{size[1]} does not fit the grid of {GRID} pixels: {found[0]}x{found[1]} is made"
         warnings.warn(told, PromptWarning, stacklevel=3)
-    if found[0] * found[1] > _LARGEST**2:
-        raise ConfigError(f"{found[0]}x{found[1]} is more than {_LARGEST}x{_LARGEST} pixels: say height= and width=")
+    if found[0] * found[1] > LARGEST**2:
+        raise ConfigError(f"{found[0]}x{found[1]} is more than {LARGEST}x{LARGEST} pixels: say height= and width=")
     if max(found) > TRAINED_SIDE:
         told = f"sizes above {TRAINED_SIDE} pixels were never trained, {found[0]}x{found[1]} is drawn all the same"
         warnings.warn(told, PromptWarning, stacklevel=3)

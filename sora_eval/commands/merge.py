@@ -47,7 +47,7 @@ def main(args: Sequence[str]) -> int:
         done = shards.merged(out, cases, n)
         done.about["config"]["out"] = str(out)
         config = OmegaConf.create(done.about["config"])
-        choice = choice_of(config) if config.fidelity.metrics else None
+        choice = choice_of(config)
         result = finish(out, cases, done.rows, done.about, choice, done.about["problems"], cores(), 0)
     print(table(result.rows))
     for problem in result.problems:

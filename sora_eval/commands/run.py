@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from sora_eval import __version__, shards
 from sora_eval.app import chosen_cases, chosen_probes, flag, generator_of, names_of, out_folder, values_of, whole
 from sora_eval.claims import claim, list_cases, unfinish
+from sora_eval.errors import ConfigError
 from sora_eval.locking import held
 from sora_eval.manifest import manifest, report_key
 from sora_eval.probes.base import Probe
@@ -90,7 +91,7 @@ def plan_of(config: DictConfig) -> Plan:
     workers = processes(config)
     whole(config, "players", 0)
     references = [_reference(name) for name in names_of(config, "references", "frozen")]
-    choice = choice_of(config) if config.fidelity.metrics else None
+    choice = choice_of(config)
     shard = None if config.shard is None else shards.parse(str(config.shard))
     model = generator_of(config, cases)
     generators = [model, *(r for r in references if r.name != model.name)]
@@ -227,10 +228,22 @@ def finish(
 
 
 def choice_of(config: DictConfig) -> Any:
-    """Return what fidelity measures, by a configuration; the files of weights that it names are used from now on."""
+    """Return what fidelity measures, by a configuration, None for nothing; the files of weights that it names are used from now on.
+
+    Raises:
+        ConfigError: `fidelity` is neither null nor a mapping of its options.
+    """
+    if config.fidelity is None:
+        return None
+    if not isinstance(config.fidelity, DictConfig):
+        raise ConfigError(f"fidelity={config.fidelity}: set fidelity.metrics=[...], or fidelity=null for none")
+    if not names_of(config, "fidelity.metrics", "frechet"):
+        return None
     from sora_eval.collecting import Choice
     from sora_eval.encoders import weights
 
+    if not isinstance(config.fidelity.weights, DictConfig):
+        raise ConfigError(f"fidelity.weights must be {{NAME: FILE}}, got {config.fidelity.weights}")
     weights.use({str(name): str(path) for name, path in config.fidelity.weights.items()})
     return Choice(
         tuple(names_of(config, "fidelity.metrics", "frechet")),
