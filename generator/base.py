@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from sora_eval.errors import ConfigError
 from sora_eval.types import MODES, Case, Failure, Mode, Video
+
+
+def file_safe(text: str) -> str:
+    """Return a name that can be a file's: what is neither letter, digit, `_`, `.` nor `-` becomes `-`."""
+    return re.sub(r"[^\w.-]+", "-", text).lstrip(".-") or "model"
 
 
 @dataclass(frozen=True)

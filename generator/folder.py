@@ -7,7 +7,6 @@ import csv
 import hashlib
 import json
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,7 +14,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from sora_eval.errors import ManifestError, VideoError, unknown
-from sora_eval.generator.base import Capabilities
+from sora_eval.generator.base import Capabilities, file_safe
 from sora_eval.types import MODES, Case, Failure, Mode, Video, digest
 from sora_eval.video import read_video
 
@@ -91,7 +90,7 @@ class Folder:
 
         """
         self.path = Path(path)
-        self.name = name or re.sub(r"[^\w.-]+", "-", self.path.resolve().name).lstrip(".-") or "folder"
+        self.name = name or file_safe(self.path.resolve().name)
         for mode in modes:
             if mode not in MODES:
                 raise unknown("mode", str(mode), MODES)

@@ -20,12 +20,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sora_eval import naming, registry
 from sora_eval.errors import ConfigError, SoraEvalError
+from sora_eval.overrides import quote
 
 FAILED = "failed.json"
 _EXTRAS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}
@@ -206,9 +208,11 @@ def _launch(args: Sequence[str]) -> tuple[list[Outcome], Path]:
     if words.config_dir is not None:
         path.append("command-line", f"file://{Path(words.config_dir).resolve()}")
     hydra = Hydra.create_main_hydra2("run", path)
-    said = next((w.partition("=")[2] for w in words.overrides if w.startswith("hydra.sweep.dir=")), None)
-    folder = _folder(words.overrides) if said is None else Path(said.strip("'\""))
-    overrides = [*ours, "hydra.mode=MULTIRUN", *([f"hydra.sweep.dir='{folder}'"] if said is None else [])]
+    said = next((w for w in words.overrides if w.startswith("hydra.sweep.dir=")), None)
+    folder = (
+        _folder(words.overrides) if said is None else Path(str(OverridesParser.create().parse_override(said).value()))
+    )
+    overrides = [*ours, "hydra.mode=MULTIRUN", *([f"hydra.sweep.dir={quote(str(folder))}"] if said is None else [])]
     batches = hydra.multirun(words.config_name or "run", partial(job, cwd=os.getcwd()), overrides)
     return [found.return_value for batch in batches for found in batch], folder
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Literal
 
 from sora_eval.errors import ConfigError
-from sora_eval.generator.base import Capabilities
+from sora_eval.generator.base import Capabilities, file_safe
 from sora_eval.generator.reference import model, tasks
 from sora_eval.generator.reference.diffusion import Options
 from sora_eval.generator.reference.tasks import GRID, LARGEST, PromptWarning, Sampler
@@ -58,8 +58,8 @@ class Reference:
 
     @property
     def name(self) -> str:
-        """The checkpoint's name."""
-        return f"reference-{_loaded(self.checkpoint).name}"
+        """The checkpoint's name, file-name safe."""
+        return f"reference-{file_safe(_loaded(self.checkpoint).name)}"
 
     @property
     def compute(self) -> float | None:

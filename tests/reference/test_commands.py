@@ -92,7 +92,7 @@ def test_formats_and_variations(tmp_path, checkpoint, capsys):
         (["task=edit", "input=VIDEO", "strength=1.5"], "strength must be between 0 and 1"),
         (["task=extend", "input=VIDEO", "frames=-5"], "frames must be at least 1"),
         (["task=extend", "input=VIDEO", "backward=perhaps"], "backward must be true or false"),
-        (["task=extend", "input=5"], "input must be text"),
+        (["task=extend", "input=5"], "5 can't be read"),
         (["task=actions", "input=IMAGE", "actions=null"], "actions must be a list"),
         (["task=actions", "input=IMAGE", "actions=[jump]"], "unknown action 'jump'"),
         (["task=actions", "input=IMAGE"], "actions is empty"),
