@@ -348,8 +348,8 @@ class Folder:
         if self._beyond:
             asked, there = self._asked_samples, max(self._beyond) + 1
             self.problems.append(
-                f"{self.manifest}: samples up to {there - 1} are there and the run asks for {asked} per case: {len(self._beyond)} videos are "
-                f"not scored; samples={there} scores them"
+                f"{self.manifest}: samples up to {there - 1} are there and the run asks for {asked} per case: {len(self._beyond)} videos "
+                f"are not scored; samples={there} scores them"
             )
 
     def _path_fault(self, path: str) -> str:

@@ -31,7 +31,8 @@ def evaluate(
 ) -> tuple[list[ScoreRow], int]:
     """Ask every generator for every case, track and score what comes back, and keep all of it in `folder`.
 
-    probes: by name, those that the cases name. Oracle, controls and violations are asked once per prompt, models for every sample. workers: processes; generators that can't be copied run in this one.
+    Oracle, controls and violations are asked once per prompt, models for every sample.
+    probes: by name, those that the cases name. workers: processes; generators that can't be copied run in this one.
     Returns the rows, in the order of generators and cases, and how many of them had to be made.
     """
     from tqdm import tqdm

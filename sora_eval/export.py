@@ -26,7 +26,7 @@ _README = """\
 4. Leave out the row of a video that can't be made: it is counted as failed, and the others are scored.
 5. Give this folder to sora-eval as the generator `folder`; nothing in it will be changed.
 """
-_SAMPLES = "6. Rows of one scene differ in `sample` and `seed`: several videos of one prompt. The case_id of a further one ends in .s1, .s2, ...\n"
+_SAMPLES = "6. Rows that differ in `sample` and `seed` alone ask for several videos of one prompt; further case_ids end in .s1, .s2, ...\n"
 
 
 def export_cases(
@@ -37,7 +37,8 @@ def export_cases(
     - `prompts.csv`: a row per case, columns `PROMPT_COLUMNS`; `conditioning` is a path in the folder, or empty. With several samples per
       prompt there is also `sample`, and a row for each.
     - `conditioning/<case_id>.png` (one frame) or `.mkv` without loss and `.mp4` (several frames).
-    - `manifest.csv`: case_id and `videos/<case_id>.mp4`, and `sample` where there are several. One that is already there is kept: it may be filled in.
+    - `manifest.csv`: case_id and `videos/<case_id>.mp4`, and `sample` where there are several.
+      One that is already there is kept: it may be filled in.
     - `cases.jsonl`: the cases themselves; `generator.folder` refuses to score the videos against other ones.
     - `README.txt`: how to go on.
 

@@ -39,7 +39,8 @@ class Entrant:
     """A row of the leaderboard.
 
     label: what the page calls it, unique. name, kind, fingerprints: what its runs call it.
-    runs: by seed, as read. rows: its scores, all samples of each case, with `label` as their generator; the paths of videos and tracks start with the run's folder.
+    runs: by seed, as read.
+    rows: its scores, all samples of each case, with `label` as their generator; the paths of videos and tracks start with the run's folder.
     """
 
     label: str

@@ -28,7 +28,8 @@ class Protocol:
     """All that the scores of a run depend on, besides the generator.
 
     cases: {case id: hash}. probes: {name: version}. facts: {"size": "64x64", "fps": "8", "frames": "17", "tracker": version,
-    "world": version, "samples per prompt": "1", "encoder world-video": hash of its weights}; several sizes, rates or lengths stand with commas between.
+    "world": version, "samples per prompt": "1" (of the model),
+    "encoder world-video": hash of its weights}; several sizes, rates or lengths stand with commas between.
     """
 
     cases: Mapping[str, str]
@@ -70,7 +71,8 @@ def protocol_of(run: Run) -> Protocol:
 def differing(protocols: Mapping[str, Protocol]) -> list[str]:
     """Return a line for each thing in which some protocols differ, [] when the scores may be compared.
 
-    Runs without a model agree with any number of samples. Encoders differ where two runs have another hash for one, or each has one that the other lacks; a run without fidelity agrees
+    Runs without a model agree with any number of samples.
+    Encoders differ where two runs have another hash for one, or each has one that the other lacks; a run without fidelity agrees
     with every other. protocols: by the name that the lines are to call each.
     """
     found = []

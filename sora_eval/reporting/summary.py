@@ -80,8 +80,8 @@ class Sampling:
 
     suite, probe: "" where it covers all of them. samples: K, clips per prompt; cases: prompts that have several.
     deviation: standard deviation between the samples of a prompt (K - 1 in the denominator), averaged as scores are.
-    best: the mean over prompts of the best of K samples, averaged as scores are. It grows with K and knows the truth, so that it is no score:
-    it stands beside no mean, and nothing is ranked or compared by it.
+    best: the mean over prompts of the best of K samples, averaged as scores are. It grows with K and knows the truth, so that it is
+    no score: it stands beside no mean, and nothing is ranked or compared by it.
     Both in the unit of scores, an unjudgeable clip counted as 0, each with its 95% interval, clustered by scene.
     """
 
@@ -158,6 +158,17 @@ class Summary:
         """Return the best control here: a model has to beat it before its score means anything."""
         cells = [c for g in self.of_kind("control") if (c := self.get(g, suite, probe))]
         return max(cells, key=lambda c: c.score, default=None)
+
+    @property
+    def samples(self) -> int:
+        """How many samples per prompt the generator with the most has."""
+        return max((c.samples for c in self.cells), default=1)
+
+    @property
+    def sampling_by_suite(self) -> tuple[Sampling, ...]:
+        """The part of `sampling` that a page shows: overall and by suite, of each generator; of one suite, overall repeats it."""
+        shown = [s for s in self.sampling if not s.probe and (s.suite or len(self.suites) > 1)]
+        return tuple(sorted(shown, key=lambda s: self.generators.index(s.generator)))
 
     def frame(self) -> pd.DataFrame:
         """Return the cells as a table, one row per cell, with the column `level` in front."""
