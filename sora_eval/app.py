@@ -185,7 +185,10 @@ def chosen_samples(config: DictConfig) -> int:
     """Return how many samples per case are asked; where that is left open, as many as a folder of videos has, else 1."""
     if OmegaConf.select(config, "samples") is not None:
         return whole(config, "samples", 1, MOST)
-    return int(registry.generator(config.generator).samples) if _is_folder(config) else 1
+    if not _is_folder(config):
+        return 1
+    folder: Any = registry.generator(config.generator)
+    return min(int(folder.samples), MOST)
 
 
 def _is_folder(config: DictConfig) -> bool:

@@ -79,12 +79,12 @@ def export_cases(
     return folder
 
 
-def manifest_row(case: Case | None, several: bool) -> tuple[object, ...]:
+def manifest_row(case: Case | None, several: bool) -> tuple[str, ...]:
     """Return a case's row of manifest.csv, None for the header; several: whether there are several samples per prompt."""
     if case is None:
         return ("case_id", "path", "sample") if several else ("case_id", "path")
     row = (case.id, f"videos/{case.id}.mp4")
-    return (*row, case.sample) if several else row
+    return (*row, str(case.sample)) if several else row
 
 
 def write_cases(folder: Path, cases: Sequence[Case]) -> None:

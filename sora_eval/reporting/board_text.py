@@ -68,7 +68,7 @@ def _sampling(standing: Standing, seeds: Mapping[str, str]) -> Iterator[dict[str
     """Yield what several samples tell beyond their mean, under measures of their own: programs that want scores don't meet them."""
     summary = standing.summary
     for s in summary.sampling:
-        row = {
+        row: dict[str, Any] = {
             "model": s.generator,
             "kind": summary.kind(s.generator),
             "level": "samples",
