@@ -27,7 +27,8 @@ from sora_eval.reporting.run import read_run
 from sora_eval.reporting.summary import summarise
 from sora_eval.reporting.text import table
 from sora_eval.samples import asked_of, case_means, per_prompt, sampled
-from sora_eval.shards import part
+from sora_eval.shards import merged, part
+from sora_eval.shards import write as write_shard
 from sora_eval.store import write_json, write_lines
 from sora_eval.tracking.world import VERSION as TRACKER
 from sora_eval.types import Case, ScoreRow, Video
@@ -238,6 +239,20 @@ def test_references_are_asked_once_and_growing_makes_only_what_is_new(
     ]
     clips = [(folder / r.video).read_bytes() for r in rows if r.generator == "careless"]
     assert len(set(clips)) > 2
+
+
+def test_shards_with_samples_are_merged_in_the_order_of_the_unsplit_run(
+    grown: tuple[Path, list[ScoreRow], list[int]], tmp_path: Path
+) -> None:
+    _, rows, _ = grown
+    cases = sampled(ONE[:2], 3)
+    generators = [{"name": n, "kind": k, "fingerprint": ""} for n, k in {r.generator: r.kind for r in rows}.items()]
+    about = {"generators": generators, "hashes": {}, "versions": {"tracker": "", "world": ""}, "problems": []}
+    about |= {"timings": {"seconds": 1.0}, "command": "sora-eval run samples=3"}
+    for i in (1, 2):
+        mine = {c.id for c in part(cases, (i, 2))}
+        write_shard(tmp_path, (i, 2), [r for r in rows if r.case in mine], about)
+    assert merged(tmp_path, cases, 2).rows == rows
 
 
 def test_a_function_gets_the_seed_of_the_sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
