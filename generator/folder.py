@@ -10,11 +10,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import count
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from sora_eval.errors import ManifestError, VideoError, unknown
 from sora_eval.generator.base import Capabilities, file_safe
+from sora_eval.samples import per_prompt, sample_id
 from sora_eval.types import MODES, Case, Failure, Mode, Video, digest
 from sora_eval.video import read_video
 
@@ -32,7 +34,7 @@ class Row:
     """One usable line of a manifest.
 
     number: as an editor or a spreadsheet counts it (the header of a CSV is row 1).
-    case_id, path, seed, fps: as written; path is relative to the folder.
+    case_id, path, seed, fps: as written; path is relative to the folder. Of a further sample, case_id is the sample's own.
     fault: why the row's video can't be used, "" when it can.
     """
 
@@ -52,7 +54,9 @@ class Folder:
 
     - `case_id`: which case the video answers;
     - `path`: the video, relative to the folder and inside it;
-    - `seed` (optional): for several videos per case; the one with the case's seed is taken, or the only one;
+    - `sample` (optional): 0 to K - 1 for K videos per case, all of which are scored; the id of a case's further sample may also be
+      written out (`.s1`, `.s2`, ...);
+    - `seed` (optional): for several videos of which one is meant: that with the case's seed is taken, or the only one;
     - `fps` (optional): frames per second, overriding the container's.
 
     Other columns are ignored. A video of any size, rate and length is taken as it is, but one frame where several
@@ -84,7 +88,7 @@ class Folder:
             asked: the cases that will be asked; rows of others that exist are nobody's problem. None means any.
 
         Raises:
-            ManifestError: there is no folder or manifest, it isn't UTF-8 or CSV, or it lacks a column; or the folder's
+            ManifestError: there is no folder or manifest, it isn't UTF-8 or CSV, it lacks a column or all samples 0; or the folder's
                 `cases.jsonl` says that the videos were made for other cases than `asked`.
             ConfigError: a mode is unknown.
 
@@ -106,10 +110,19 @@ class Folder:
         self._check_asked(made_for, asked or ())
         self._hashes: dict[tuple[str, int, int], str] = {}
         self._rows: dict[str, list[Row]] = {}
+        self._asked_samples = None if asked is None else per_prompt(asked)
+        self._seen_samples: set[int] = set()
+        self._beyond: list[int] = []
         for number, values in self._read():
             self._add(number, values)
+        self._check_samples()
         if self._known is not None:
             self._check_known(self._known)
+
+    @property
+    def samples(self) -> int:
+        """How many samples per case the manifest has: all of 0 to K - 1 are there, for one case at least."""
+        return max(1, next(k for k in count() if k not in self._seen_samples))
 
     def fingerprint(self, case: Case) -> str:
         """Return a hash of the video's bytes and of the rate that the manifest gives it."""
@@ -209,6 +222,8 @@ class Folder:
 
     def _row(self, case: Case) -> Row | Failure:
         rows = self._rows.get(case.id, [])
+        if not rows and case.sample:
+            return Failure(f"no video for sample {case.sample} of this case in {self.manifest.name}")
         if not rows:
             return Failure(f"no video for this case in {self.manifest.name}")
         matching = [row for row in rows if row.seed == case.seed] or (rows if len(rows) == 1 else [])
@@ -299,6 +314,20 @@ class Folder:
         if not case_id:
             self._note(number, "no case_id; the row is left out")
             return
+        sample, sample_fault = _sample(case_id, values.get("sample"))
+        if sample_fault:
+            self._note(number, f"{sample_fault} (case {case_id!r}); the row is left out")
+            return
+        self._seen_samples.add(sample)
+        prompt_id = case_id.removesuffix(f".s{sample}") if sample else case_id
+        if (
+            self._asked_samples is not None
+            and sample >= self._asked_samples
+            and prompt_id in (self._known or (prompt_id,))
+        ):
+            self._beyond.append(sample)
+            return
+        case_id = sample_id(prompt_id, sample)
         seed, seed_fault = _seed(values.get("seed"))
         fps, fps_fault = _fps(values.get("fps"))
         fault = seed_fault or fps_fault or self._path_fault(path)
@@ -311,6 +340,16 @@ class Folder:
             self._note(number, f"{again} is there already in row {first.number}, which is used")
             return
         rows.append(Row(number, case_id, path, seed, fps, fault))
+
+    def _check_samples(self) -> None:
+        if self._seen_samples and 0 not in self._seen_samples:
+            raise ManifestError(f"{self.manifest}: no row has sample 0; number the samples of a case from 0")
+        if self._beyond:
+            asked, there = self._asked_samples, max(self._beyond) + 1
+            self.problems.append(
+                f"{self.manifest}: samples up to {there - 1} are there and the run asks for {asked} per case: {len(self._beyond)} videos "
+                f"are not scored; samples={there} scores them"
+            )
 
     def _path_fault(self, path: str) -> str:
         if not path:
@@ -344,6 +383,19 @@ class Folder:
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value).strip()
+
+
+def _sample(case_id: str, value: Any) -> tuple[int, str]:
+    """Return the number of a row's sample and what is wrong with it, "" if nothing is; an id may say it as well."""
+    text, ending = _text(value), re.search(r"\.s([1-9]\d{0,8})$", case_id)
+    written = int(ending[1]) if ending else 0
+    if not text:
+        return written, ""
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        return 0, f"the sample {text!r} is no whole number from 0"
+    if ending and int(text) != written:
+        return 0, f"the sample is {int(text)} and the id ends in {ending[0]}"
+    return int(text), ""
 
 
 def _seed(value: Any) -> tuple[int | None, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -173,7 +173,7 @@ def continuation(case: Case, video: Video) -> dict[str, float]:
     They are components for the reader and no part of the score: they pay a clip for standing still where the truth is calm.
     Source: Motamed et al. 2025; empty when nothing moves in either clip.
     """
-    true = _true_frames(json.dumps(case.to_json()))[case.given :]
+    true = _true_frames(_scene_key(case))[case.given :]
     mine = resize(resample(video, case.fps, case.frames).frames, case.size)[case.given :]
     if len(mine) != len(true):
         return {}
@@ -186,6 +186,11 @@ def continuation(case: Case, video: Video) -> dict[str, float]:
         "iq_weighted_spatial_iou": physics_iq.weighted_spatial_iou(a, b),
         "iq_mse": physics_iq.mean_squared_error(true, mine),
     }
+
+
+def _scene_key(case: Case) -> str:
+    """Return the case without what the world's frames don't depend on: all samples of a prompt share them."""
+    return json.dumps(replace(case, id="", twin="", seed=0, sample=0).to_json())
 
 
 @lru_cache(maxsize=16)
@@ -206,7 +211,7 @@ def _given_kept(case: Case, video: Video) -> None:
     """Check that the frames that were given stand at the clip's beginning."""
     if not case.given:
         return
-    given = _given(json.dumps(case.to_json()))
+    given = _given(_scene_key(case))
     for k in {0, len(given) - 1}:
         # The clip may have another rate: compare what is shown at the same moment.
         mine = video.frames[min(round(k / case.fps * video.fps), len(video) - 1)]

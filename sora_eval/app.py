@@ -24,6 +24,7 @@ from sora_eval import naming, overrides, registry, sweeps
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
 from sora_eval.probes.base import Probe, Profile
 from sora_eval.processes import cores
+from sora_eval.samples import MOST, per_prompt, sample_id, sampled
 from sora_eval.types import MODES, Case, Mode
 
 if TYPE_CHECKING:
@@ -202,13 +203,29 @@ def chosen_probes(config: DictConfig) -> dict[str, Probe]:
 
 
 def chosen_cases(config: DictConfig, probes: Mapping[str, Probe]) -> list[Case]:
-    """Return the cases of a run: every probe, every mode that it supports, `count` each."""
+    """Return the cases of a run: every probe, every mode that it supports, `count` each, in as many samples as are asked."""
     profile, modes = chosen_profile(config), chosen_modes(config)
     count, seed = whole(config, "suite.count", 1, MAX_COUNT), whole(config, "seed", 0)
     found = [c for p in probes.values() for m in modes if m in p.modes for c in p.cases(count, profile, m, seed)]
     if not found:
         raise ConfigError(f"no chosen probe has a mode of suite.modes={modes}")
-    return found
+    return sampled(found, chosen_samples(config))
+
+
+def chosen_samples(config: DictConfig) -> int:
+    """Return how many samples per case are asked; where that is left open, as many as a folder of videos has, else 1."""
+    if OmegaConf.select(config, "samples") is not None:
+        return whole(config, "samples", 1, MOST)
+    if not _is_folder(config):
+        return 1
+    folder: Any = registry.generator(config.generator)
+    return min(int(folder.samples), MOST)
+
+
+def _is_folder(config: DictConfig) -> bool:
+    from sora_eval.generator.folder import Folder
+
+    return bool(OmegaConf.select(config, "generator._target_") == f"{Folder.__module__}.{Folder.__name__}")
 
 
 def chosen_modes(config: DictConfig) -> list[Mode]:
@@ -300,14 +317,14 @@ def generator_of(config: DictConfig, cases: list[Case]) -> Any:
     Raises:
         ConfigError: it can't be had, or its name is no file name or a reference's.
     """
-    from sora_eval.generator.folder import Folder
     from sora_eval.generator.simulator import CONTROLS, OTHER
 
     more: dict[str, Any] = {}
-    if config.generator.get("_target_") == f"{Folder.__module__}.{Folder.__name__}":
+    if _is_folder(config):
         count = whole(config, "suite.count", 1)
         every = [(suite, name, mode) for name, (suite, _) in registry.probe_names().items() for mode in MODES]
         ids = [f"{suite}.{name}.{mode}.{i:04d}" for suite, name, mode in every for i in range(count)]
+        ids = [sample_id(case, k) for case in ids for k in range(per_prompt(cases))]
         more = {"cases": ids, "asked": cases}
     made = registry.generator(config.generator, **more)
     if not re.fullmatch(r"\w[\w.@+-]*", made.name):
@@ -330,7 +347,9 @@ def _cases(config: DictConfig) -> int:
 
     cases = chosen_cases(config, chosen_probes(config))
     folder = export_cases(cases, out_folder(config), conditioning, progress=True)
-    print(f"{len(cases)} cases are in {folder}; README.txt there says how to go on")
+    k = per_prompt(cases)
+    told = f"{len(cases) // k} cases" + (f", {k} samples of each," if k > 1 else "")
+    print(f"{told} are in {folder}; README.txt there says how to go on")
     return 0
 
 
@@ -338,7 +357,7 @@ def _generate(config: DictConfig) -> int:
     import csv
     import io
 
-    from sora_eval.export import write_cases
+    from sora_eval.export import manifest_row, write_cases
     from sora_eval.store import read_json, write_json
     from sora_eval.types import Video, digest
     from sora_eval.video import replacing, write_h264
@@ -360,7 +379,8 @@ def _generate(config: DictConfig) -> int:
     write_cases(folder, cases)
     text = io.StringIO()
     manifest = csv.writer(text, lineterminator="\n")
-    manifest.writerow(["case_id", "path"])
+    several = per_prompt(cases) > 1
+    manifest.writerow(manifest_row(None, several))
     failures = 0
     for case in tqdm(cases, unit="clip"):
         path = folder / "videos" / f"{case.id}.mp4"
@@ -371,7 +391,7 @@ def _generate(config: DictConfig) -> int:
                 failures += 1
                 continue
             write_h264(path, video, crf)
-        manifest.writerow([case.id, f"videos/{case.id}.mp4"])
+        manifest.writerow(manifest_row(case, several))
     with replacing(folder / "manifest.csv") as part:
         part.write_text(text.getvalue(), encoding="utf-8")
     print(

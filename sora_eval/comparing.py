@@ -1,7 +1,8 @@
 """Paired comparisons of score rows: differences of two models with what could have been found, and ranks of many.
 
 A probe's score is the mean over its cases; a suite's is the mean over its probes, overall is the mean over the suites. So
-a difference of any level is one weighted sum over cases, and its errors come from the clusters: cases of one scene.
+a difference of any level is one weighted sum over cases, and its errors come from the clusters: cases of one scene. Where a prompt was
+asked for several samples, its mean over them is the case.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from sora_eval.samples import case_means
 from sora_eval.stats import EXACT_FLIPS, holm, wilson
 from sora_eval.types import Bools, Floats, ScoreRow
 
@@ -121,7 +123,7 @@ class Pairs:
 
 
 def pair(first: Iterable[ScoreRow], second: Iterable[ScoreRow]) -> Pairs:
-    """Return the scores of two models on the cases that both answered, matched by id.
+    """Return the scores of two models on the cases that both answered, matched by id; of several samples of a prompt, the mean.
 
     Raises ValueError when they share no case, or when a model has two scores for one.
     """
@@ -361,7 +363,7 @@ def every_sign(clusters: int) -> Floats:
 
 def _by_case(rows: Iterable[ScoreRow]) -> dict[str, ScoreRow]:
     found: dict[str, ScoreRow] = {}
-    for row in rows:
+    for row in case_means(rows):
         if row.case in found:
             raise ValueError(f"{row.case} has two scores: compare rows of one generator")
         found[row.case] = row

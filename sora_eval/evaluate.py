@@ -10,6 +10,7 @@ from sora_eval.errors import SoraEvalError
 from sora_eval.generator.base import Generator
 from sora_eval.probes.base import Probe
 from sora_eval.processes import pool
+from sora_eval.samples import asked_of
 from sora_eval.store import Store
 from sora_eval.tracking.world import VERSION as TRACKER_VERSION
 from sora_eval.tracking.world import track
@@ -30,13 +31,15 @@ def evaluate(
 ) -> tuple[list[ScoreRow], int]:
     """Ask every generator for every case, track and score what comes back, and keep all of it in `folder`.
 
+    Oracle, controls and violations are asked once per prompt, models for every sample.
     probes: by name, those that the cases name. workers: processes; generators that can't be copied run in this one.
     Returns the rows, in the order of generators and cases, and how many of them had to be made.
     """
     from tqdm import tqdm
 
     store = Store(folder)
-    missing = [(g, [c for c in cases if not _scored(store, g, c, probes[c.probe])]) for g in generators]
+    asked = [(g, asked_of(g.kind, cases)) for g in generators]
+    missing = [(g, [c for c in some if not _scored(store, g, c, probes[c.probe])]) for g, some in asked]
     total = sum(len(left) for _, left in missing)
     # Nothing is printed for a run that is finished, and a bar only where somebody may wait.
     with tqdm(total=total, unit="clip", disable=not (progress and total), smoothing=0.1) as bar:
@@ -55,7 +58,7 @@ def evaluate(
                 for chunk in _chunks(left):
                     bar.set_description(g.name)
                     bar.update(work(g, chunk, probes, folder))
-    return [_row(store, g, c, probes[c.probe]) for g in generators for c in cases], total
+    return [_row(store, g, c, probes[c.probe]) for g, some in asked for c in some], total
 
 
 def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe], folder: Path) -> int:
@@ -134,6 +137,7 @@ def _row(store: Store, generator: Generator, case: Case, probe: Probe) -> ScoreR
         seed=case.seed,
         video=store.relative(_video_path(store, generator, case)),
         tracks=store.relative(_tracks_path(store, generator, case)),
+        sample=case.sample,
     )
 
 

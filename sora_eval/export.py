@@ -12,6 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from sora_eval.errors import ConfigError
+from sora_eval.samples import per_prompt
 from sora_eval.types import Case, Frames, Video
 from sora_eval.video import replacing, write_ffv1, write_h264, write_png
 
@@ -25,6 +26,7 @@ _README = """\
 4. Leave out the row of a video that can't be made: it is counted as failed, and the others are scored.
 5. Give this folder to sora-eval as the generator `folder`; nothing in it will be changed.
 """
+_SAMPLES = "6. Rows that differ in `sample` and `seed` alone ask for several videos of one prompt; further case_ids end in .s1, .s2, ...\n"
 
 
 def export_cases(
@@ -32,9 +34,11 @@ def export_cases(
 ) -> Path:
     """Write all that somebody needs to answer the cases with a model of their own.
 
-    - `prompts.csv`: a row per case, columns `PROMPT_COLUMNS`; `conditioning` is a path in the folder, or empty.
+    - `prompts.csv`: a row per case, columns `PROMPT_COLUMNS`; `conditioning` is a path in the folder, or empty. With several samples per
+      prompt there is also `sample`, and a row for each.
     - `conditioning/<case_id>.png` (one frame) or `.mkv` without loss and `.mp4` (several frames).
-    - `manifest.csv`: case_id and `videos/<case_id>.mp4`. One that is already there is kept: it may be filled in.
+    - `manifest.csv`: case_id and `videos/<case_id>.mp4`, and `sample` where there are several.
+      One that is already there is kept: it may be filled in.
     - `cases.jsonl`: the cases themselves; `generator.folder` refuses to score the videos against other ones.
     - `README.txt`: how to go on.
 
@@ -58,18 +62,29 @@ def export_cases(
     _check_ids(cases)
     (folder / "videos").mkdir(parents=True, exist_ok=True)
     prompts: list[tuple[object, ...]] = []
+    several = per_prompt(cases) > 1
+    shown: dict[str, str] = {}
     for case in tqdm(cases, unit="case", disable=not progress):
-        given = _write_conditioning(case, folder, conditioning(case) if case.given else None)
-        height, width = case.size
-        prompts.append(
-            (case.id, case.prompt, case.mode, height, width, case.fps, case.frames, case.seed, case.given, given)
-        )
+        # All samples of a prompt begin with the same frames.
+        if case.prompt_id not in shown:
+            shown[case.prompt_id] = _write_conditioning(case, folder, conditioning(case) if case.given else None)
+        given, (height, width) = shown[case.prompt_id], case.size
+        row = (case.id, case.prompt, case.mode, height, width, case.fps, case.frames, case.seed, case.given, given)
+        prompts.append((*row, case.sample) if several else row)
     write_cases(folder, cases)
-    _write(folder / "README.txt", _README)
+    _write(folder / "README.txt", _README + _SAMPLES * several)
     if not (folder / "manifest.csv").exists():
-        _write(folder / "manifest.csv", _table(("case_id", "path"), [(c.id, f"videos/{c.id}.mp4") for c in cases]))
-    _write(folder / "prompts.csv", _table(PROMPT_COLUMNS, prompts))
+        _write(folder / "manifest.csv", _table(manifest_row(None, several), [manifest_row(c, several) for c in cases]))
+    _write(folder / "prompts.csv", _table((*PROMPT_COLUMNS, "sample") if several else PROMPT_COLUMNS, prompts))
     return folder
+
+
+def manifest_row(case: Case | None, several: bool) -> tuple[str, ...]:
+    """Return a case's row of manifest.csv, None for the header; several: whether there are several samples per prompt."""
+    if case is None:
+        return ("case_id", "path", "sample") if several else ("case_id", "path")
+    row = (case.id, f"videos/{case.id}.mp4")
+    return (*row, str(case.sample)) if several else row
 
 
 def write_cases(folder: Path, cases: Sequence[Case]) -> None:

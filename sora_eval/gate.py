@@ -1,6 +1,7 @@
 """The gate tells whether a candidate has become worse than a baseline, and whether a drop that matters could have been seen.
 
-Two ways to ask, on differences d = baseline - candidate per case, with the cases of a scene (a cluster) as one observation:
+Two ways to ask, on differences d = baseline - candidate per case (of several samples of a prompt, the mean), with the cases of a scene (a
+cluster) as one observation:
 
 - `fixed`: all cases are there. Sign flips of whole clusters, joint over the overall score and all probes.
 - `Sequential`: clusters come one after the other, and one may look after each. Betting e-processes (Waudby-Smith and Ramdas 2020).
@@ -22,6 +23,7 @@ import numpy as np
 
 from sora_eval.comparing import Pairs, detectable, every_sign, interval_of, pair, random_signs, spread, student
 from sora_eval.errors import ConfigError, unknown
+from sora_eval.samples import case_means
 from sora_eval.stats import EXACT_FLIPS
 from sora_eval.types import Floats, ScoreRow
 
@@ -290,7 +292,7 @@ def _number(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Step:
-    """The cases of one scene of a probe, which are one observation. last: whether a round ends with it."""
+    """The cases of one scene of a probe, which are one observation. cases: ids of prompts. last: whether a round ends with it."""
 
     suite: str
     probe: str
@@ -304,7 +306,7 @@ def schedule(rows: Iterable[ScoreRow]) -> list[Step]:
     There are as many rounds as the probe with the fewest scenes has; others put several into one.
     """
     scenes: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for row in rows:
+    for row in case_means(rows):
         scenes.setdefault((row.suite, row.probe), {}).setdefault(row.cluster, []).append(row.case)
     count = min((len(some) for some in scenes.values()), default=0)
     found: list[Step] = []
@@ -370,7 +372,7 @@ class Sequential:
     def __init__(self, baseline: Iterable[ScoreRow], plan: Plan | None = None) -> None:
         """Begin with the baseline's rows, of one generator; those of the candidate come by `add`."""
         self.plan = plan or Plan()
-        self._baseline = {row.case: row for row in baseline}
+        self._baseline = {row.case: row for row in case_means(baseline)}
         self.steps = schedule(self._baseline.values())
         every = pair(self._baseline.values(), self._baseline.values())
         self._rows = _hypotheses(every)
@@ -390,12 +392,12 @@ class Sequential:
         return bool(self._alarmed) or all(row in self._excluded for row in self._clear)
 
     def add(self, step: Step, candidate: Iterable[ScoreRow]) -> bool:
-        """Take the candidate's rows of the next step; return whether the verdict is certain.
+        """Take the candidate's rows of the next step, all samples of its prompts; return whether the verdict is certain.
 
         Raises:
             ValueError: a case of the step has no row.
         """
-        by_case = {row.case: row for row in candidate}
+        by_case = {row.case: row for row in case_means(candidate)}
         if missing := [case for case in step.cases if case not in by_case]:
             raise ValueError(f"{missing[0]} has no score of the candidate")
         row = (step.suite, step.probe)

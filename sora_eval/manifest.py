@@ -15,6 +15,7 @@ import av
 from sora_eval import __version__
 from sora_eval.errors import SoraEvalError
 from sora_eval.probes.base import Probe
+from sora_eval.samples import per_prompt
 from sora_eval.store import read_json
 from sora_eval.tracking.world import VERSION as TRACKER_VERSION
 from sora_eval.types import Case, digest
@@ -53,6 +54,7 @@ def manifest(
         "suite": config["suite"]["name"],
         "profile": config["profile"]["name"],
         "seed": config["seed"],
+        "samples": per_prompt(cases),
         "generators": [_about(g, cases) for g in generators],
         "hashes": {"cases": digest([c.hash for c in cases]), "probes": {n: p.version for n, p in probes.items()}},
         "versions": {

@@ -22,10 +22,11 @@ def of_run(
 ) -> dict[str, dict[str, list[Measure]]]:
     """Return measures by suite, ALL first, and generator; the real set are the oracle's clips, without which there is none.
 
-    cases, rows: of the run in `folder`. Clips that no generator delivered are left out.
+    cases, rows: of the run in `folder`. Clips that no generator delivered are left out. Of several samples of a prompt, the first is
+    measured: one clip against each true one, as many as in a run with a single sample, so that its figures may be set beside these.
     """
     by_id = {c.id: (i, c) for i, c in enumerate(cases)}
-    rows = [r for r in rows if r.video and (folder / r.video).is_file()]
+    rows = [r for r in rows if not r.sample and r.video and (folder / r.video).is_file()]
     true = {r.case: folder / r.video for r in rows if r.kind == "oracle"}
     if not true or not choice.metrics:
         return {}

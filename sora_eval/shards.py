@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sora_eval.errors import ConfigError
+from sora_eval.samples import asked_of
 from sora_eval.store import read_json, write_json
 from sora_eval.types import Case, ScoreRow
 
@@ -44,7 +45,10 @@ def name(shard: tuple[int, int]) -> str:
 
 
 def part(cases: Sequence[Case], shard: tuple[int, int]) -> list[Case]:
-    """Return the cases of a shard, in their order. Scenes are dealt out in turn, each whole, so that what they share is made once."""
+    """Return the cases of a shard, in their order. Scenes are dealt out in turn, each whole, so that what they share is made once.
+
+    Samples of one prompt are of one scene, and stay together.
+    """
     i, n = shard
     scenes = {cluster: k for k, cluster in enumerate(dict.fromkeys(c.cluster for c in cases))}
     return [c for c in cases if scenes[c.cluster] % n == i - 1]
@@ -91,7 +95,7 @@ def merged(folder: Path, cases: Sequence[Case], n: int) -> Merged:
             if (row.generator, row.case) in found:
                 raise ConfigError(f"{folder}: {row.generator} on {row.case} was scored in two shards")
             found[row.generator, row.case] = row
-    order = [(g["name"], c.id) for g in abouts[0]["generators"] for c in cases]
+    order = [(g["name"], c.id) for g in abouts[0]["generators"] for c in asked_of(g["kind"], cases)]
     if lost := [key for key in order if key not in found]:
         raise ConfigError(f"{folder}: no shard scored {lost[0][0]} on {lost[0][1]}; run the shards again")
     seconds = round(sum(a["timings"]["seconds"] for a in abouts), 1)

@@ -127,6 +127,8 @@ class Case:
     expect: what must come true, in the probe's own terms; JSON values only.
     cluster: cases of one cluster share a scene and are resampled together.
     twin: id of the mirrored or matched case, "" when there is none.
+    sample: 0 to K - 1 where a generator is asked K times for one prompt, with other seeds: further samples are cases of their own, with the
+    scene of sample 0, and their ids end in `.s1`, `.s2`, ... (`samples.py`).
     """
 
     id: str
@@ -143,10 +145,17 @@ class Case:
     expect: Mapping[str, Any]
     cluster: str
     twin: str = ""
+    sample: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a sample whose id is not one."""
+        first_sample(self.id, self.sample)
 
     def to_json(self) -> dict[str, Any]:
         """Return the case as JSON values."""
-        return {**asdict(self), "size": list(self.size)}
+        values = {**asdict(self), "size": list(self.size)}
+        # Left out where it is 0: clips and scores from before there were several samples are still the right ones.
+        return values if self.sample else {k: v for k, v in values.items() if k != "sample"}
 
     @staticmethod
     def from_json(row: Mapping[str, Any]) -> Case:
@@ -163,6 +172,11 @@ class Case:
     def alone(self) -> str:
         """Hash of the case but for its twin: with more cases the last one may get one, which changes neither its clip nor its score."""
         return replace(self, twin="").hash
+
+    @property
+    def prompt_id(self) -> str:
+        """Id of sample 0, which all samples of one prompt share."""
+        return first_sample(self.id, self.sample)
 
 
 @dataclass(frozen=True)
@@ -204,6 +218,7 @@ class ScoreRow:
     chance: the mean value that a blind guess reaches, below 1.
     video: path of the lossless clip, relative to the run folder, "" when there is none.
     tracks: path of the tracks (npz), relative to the run folder, "" when there are none.
+    sample: from the case, 0 for the first or only one of its prompt.
     """
 
     case: str
@@ -222,6 +237,16 @@ class ScoreRow:
     seed: int
     video: str
     tracks: str
+    sample: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a sample whose case is not one."""
+        first_sample(self.case, self.sample)
+
+    @property
+    def prompt_id(self) -> str:
+        """Id of the case of sample 0, which all samples of one prompt share."""
+        return first_sample(self.case, self.sample)
 
     @property
     def counted(self) -> float:
@@ -230,6 +255,21 @@ class ScoreRow:
         1 is right, 0 is what a blind guess reaches on average, and with a chance of one half -1 is always wrong.
         """
         return 0.0 if self.value is None else (self.value - self.chance) / (1 - self.chance)
+
+
+def first_sample(case: str, sample: int) -> str:
+    """Return the id of sample 0 of the prompt that `case` is sample number `sample` of.
+
+    Raises:
+        ValueError: it is no number of a sample, or the id is not that of such a sample. To go on would count it as a prompt of its own.
+    """
+    if isinstance(sample, bool) or not isinstance(sample, int) or sample < 0:
+        raise ValueError(f"sample must be a whole number of at least 0, got {sample!r}")
+    if not sample:
+        return case
+    if not case.endswith(ending := f".s{sample}"):
+        raise ValueError(f"case {case} is sample {sample}, its id must end in {ending}")
+    return case.removesuffix(ending)
 
 
 def digest(value: Any, length: int = 16) -> str:

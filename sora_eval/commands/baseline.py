@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sora_eval.types import ScoreRow
 
 FOLDER = Path("reports") / "baselines"
 
@@ -48,9 +52,16 @@ def _save(folder: Path, generator: str | None, out: Path | None) -> int:
         print(f"replacing the baseline in {out}")
     save_baseline(scored, out)
     size = sum(path.stat().st_size for path in out.iterdir())
-    print(f"{scored.name}: {len(scored.rows)} cases, {size / 1024:.0f} KiB in {out}")
+    print(f"{scored.name}: {_cases(scored.rows)}, {size / 1024:.0f} KiB in {out}")
     print(f"gate a candidate: sora-eval gate --baseline {out} --candidate RUN")
     return 0
+
+
+def _cases(rows: Sequence[ScoreRow]) -> str:
+    from sora_eval.samples import per_prompt, prompts
+
+    k = per_prompt(rows)
+    return f"{prompts(rows)} cases" + (f" in {k} samples each" if k > 1 else "")
 
 
 def _show(folder: Path) -> int:
@@ -61,7 +72,7 @@ def _show(folder: Path) -> int:
     scored = read_scored(folder)
     protocol, about = protocol_of(scored.run), scored.run.manifest
     clusters = len({row.cluster for row in scored.rows})
-    print(f"{scored.name}: {len(scored.rows)} cases of {len(protocol.probes)} probes, {clusters} scenes")
+    print(f"{scored.name}: {_cases(scored.rows)} of {len(protocol.probes)} probes, {clusters} scenes")
     for key in ("suite", "profile", "seed", "created", "command"):
         print(f"{key:8} {about.get(key, '-')}")
     print("; ".join(f"{name} {value}" for name, value in protocol.facts.items()))

@@ -95,7 +95,11 @@ def exports(folder: Path, references: bool = False) -> Iterator[Export]:
 
 
 def _settings(run: Run, name: str) -> dict[str, Any]:
-    kept = {k: run.manifest[k] for k in ("tool_version", "suite", "profile", "seed", "config") if k in run.manifest}
+    kept = {
+        k: run.manifest[k]
+        for k in ("tool_version", "suite", "profile", "seed", "samples", "config")
+        if k in run.manifest
+    }
     about = [g for g in run.manifest.get("generators", []) if isinstance(g, Mapping) and g.get("name") == name]
     return {**kept, "generator": dict(about[0]) if about else {"name": name}}
 
@@ -110,6 +114,12 @@ def _scalars(summary: Summary, name: str, measures: Mapping[str, Sequence[Measur
                 yield f"score_low/{where}", cell.low
                 yield f"score_high/{where}", cell.high
             yield f"unjudgeable/{where}", cell.unjudgeable / cell.n
+    # Names of their own: best of K is no score, and a service would draw it over one.
+    for s in summary.sampling:
+        if s.generator == name:
+            where = "/".join(part for part in (s.suite, s.probe or "all") if part)
+            yield f"samples_deviation/{where}", s.deviation
+            yield f"samples_best_of_{s.samples}/{where}", s.best
     for suite, some in measures.items():
         for m in some:
             if m.value is not None:

@@ -48,6 +48,7 @@ def _gate(args: Sequence[str]) -> int:
     from sora_eval import gate
     from sora_eval.reporting.baseline import read_scored
     from sora_eval.reporting.gate import Told, method, sentence, table, write_gate
+    from sora_eval.samples import case_means, per_prompt, prompts
 
     found = _parser().parse_args(args)
     plan = read_plan(found.config, found.set)
@@ -66,11 +67,13 @@ def _gate(args: Sequence[str]) -> int:
         _check_probes(plan, baseline.rows)
         name = candidate.name
         if found.sequential:
-            outcome = _walked(baseline.rows, {r.case: r for r in candidate.rows}, plan)
+            outcome = _walked(baseline.rows, {r.case: r for r in case_means(candidate.rows)}, plan)
         else:
             outcome = gate.fixed(baseline.rows, candidate.rows, plan)
-    if found.sequential and outcome.cases < len(baseline.rows):
-        notes.append(f"the verdict was certain after {outcome.cases} of {len(baseline.rows)} cases")
+    if found.sequential and outcome.cases < (of := prompts(baseline.rows)):
+        notes.append(f"the verdict was certain after {outcome.cases} of {of} cases")
+    if (k := per_prompt(baseline.rows)) > 1:
+        notes.append(f"{k} samples per prompt: the score of a case is the mean over them")
     folder: Path | None = found.out or found.candidate
     assert folder is not None, "one of the two was said"
     command = shlex.join(["sora-eval", "gate", *args])
@@ -170,14 +173,16 @@ def _matched(baseline: Scored, candidate: Scored, shared: bool) -> tuple[Scored,
         ConfigError: they can't be compared, with what differs.
     """
     from sora_eval.reporting.baseline import Scored
-    from sora_eval.reporting.protocol import ENCODER, common, differing, protocol_of
+    from sora_eval.reporting.protocol import ENCODER, SAMPLES, common, differing, protocol_of
+    from sora_eval.samples import per_prompt, prompts
 
     a, b = protocol_of(baseline.run), protocol_of(candidate.run)
     here = [case for case in candidate.run.cases if case.id in a.cases]
     if here and not shared:
         used = {case.probe for case in here}
         probes = {name: version for name, version in b.probes.items() if name in used}
-        b = replace(b, cases={case.id: case.alone for case in here}, probes=probes)
+        facts = {**b.facts, **({SAMPLES: str(per_prompt(here))} if SAMPLES in b.facts else {})}
+        b = replace(b, cases={case.id: case.alone for case in here}, probes=probes, facts=facts)
     lines = [
         line
         for line in differing({"baseline": a, "candidate": b})
@@ -186,12 +191,12 @@ def _matched(baseline: Scored, candidate: Scored, shared: bool) -> tuple[Scored,
     if lines and not shared:
         raise ConfigError(f"cannot be compared: {'; '.join(lines)}")
     first, second = common([baseline.run, candidate.run])
-    kept = len(first.cases)
     notes = [f"--common, for they differ: {'; '.join(lines)}"] if lines else []
-    if kept < max(len(baseline.rows), len(candidate.rows)):
-        notes.append(
-            f"compared on {kept} cases, of {len(baseline.rows)} of the baseline and {len(candidate.rows)} of the candidate"
-        )
+    # Other numbers of samples would give the means other distributions, which flipped signs take for a difference: the shared ones it is.
+    for what, number in (("cases", prompts), ("samples per prompt", per_prompt)):
+        kept, of, others = (number(rows) for rows in (first.rows, baseline.rows, candidate.rows))
+        if kept < max(of, others):
+            notes.append(f"compared on {kept} {what}, of {of} of the baseline and {others} of the candidate")
     return Scored(baseline.name, first), Scored(candidate.name, second), notes
 
 
@@ -215,6 +220,7 @@ def _generated(
     from sora_eval.gate import Sequential
     from sora_eval.locking import held
     from sora_eval.reporting.protocol import protocol_of
+    from sora_eval.samples import per_prompt
 
     if wrong := [o for o in overrides if not o.startswith(("generator=", "generator.", "+generator."))]:
         raise ConfigError(f"{wrong[0]}: only generator=... and generator.KEY=... here, the baseline decides all else")
@@ -222,11 +228,13 @@ def _generated(
         raise ConfigError(f"--workers must be at least 1, got {workers}")
     cases = list(baseline.run.cases)
     probes = _same_probes(protocol_of(baseline.run))
-    count = max(int(case.id.rsplit(".", 1)[1]) for case in cases) + 1
-    config = app.composed("run", [*overrides, f"suite.count={count}"])
+    count = max(int(case.prompt_id.rsplit(".", 1)[1]) for case in cases) + 1
+    config = app.composed("run", [*overrides, f"suite.count={count}", f"samples={per_prompt(cases)}"])
     model = app.generator_of(config, cases)
     test = Sequential(baseline.rows, plan)
-    by_id = {case.id: case for case in cases}
+    by_id: dict[str, list[Case]] = {}
+    for case in cases:
+        by_id.setdefault(case.prompt_id, []).append(case)
     with held(folder / ".lock"), tqdm(total=len(cases), unit="clip", desc=model.name) as bar:
         for step, rows in _answers(test.steps, by_id, probes, model, folder, workers):
             bar.update(len(rows))
@@ -258,9 +266,17 @@ def _same_probes(protocol: Any) -> dict[str, Any]:
 
 
 def _answers(
-    steps: Sequence[Step], cases: Mapping[str, Case], probes: Mapping[str, Any], model: Any, folder: Path, workers: int
+    steps: Sequence[Step],
+    cases: Mapping[str, Sequence[Case]],
+    probes: Mapping[str, Any],
+    model: Any,
+    folder: Path,
+    workers: int,
 ) -> Iterator[tuple[Step, list[ScoreRow]]]:
-    """Yield the steps with their rows, in order; with several processes, as many scenes are in work at once."""
+    """Yield the steps with their rows, in order; with several processes, as many scenes are in work at once.
+
+    cases: the samples of each prompt, by its id.
+    """
     from collections import deque
     from concurrent.futures import Future
 
@@ -273,13 +289,14 @@ def _answers(
         rest = iter(steps)
         while True:
             while executor is not None and len(waiting) < 2 * workers and (step := next(rest, None)) is not None:
-                some = [cases[case] for case in step.cases]
+                some = [case for prompt in step.cases for case in cases[prompt]]
                 needed = {step.probe: probes[step.probe]}
                 waiting.append((step, executor.submit(evaluate, some, needed, [model], folder, 1, False)))
             if executor is None:
                 if (step := next(rest, None)) is None:
                     return
-                rows, _ = evaluate([cases[c] for c in step.cases], probes, [model], folder, 1, False)
+                some = [case for prompt in step.cases for case in cases[prompt]]
+                rows, _ = evaluate(some, probes, [model], folder, 1, False)
                 yield step, rows
             elif waiting:
                 step, job = waiting.popleft()

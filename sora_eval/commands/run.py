@@ -26,7 +26,7 @@ from sora_eval.store import Store, remove_parts, write_json
 from sora_eval.types import Case, ScoreRow, digest
 
 Say = Callable[[str], None]
-SETTINGS = ("generator", "suite", "profile", "references", "seed", "fidelity", "players")
+SETTINGS = ("generator", "suite", "profile", "references", "seed", "samples", "fidelity", "players")
 """The parts of a configuration on which a run's files depend."""
 _PRINTED = 10
 
@@ -210,7 +210,8 @@ def finish(
 
     config, model = about["config"], about["generators"][0]["name"]
     problems = list(dict.fromkeys([*problems, *(choice.absent() if choice else [])]))
-    settings = {k: config[k] for k in SETTINGS}
+    # Shards of earlier versions lack some.
+    settings = {k: config.get(k) for k in SETTINGS}
     measured = choice.fingerprint() if choice else ""
     key = digest([[asdict(r) for r in rows], settings, problems, measured, __version__])
     if not made and report_key(folder) == key:

@@ -17,6 +17,7 @@ from typing import Any
 
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.reporting.run import Run, read_run
+from sora_eval.samples import asked_of
 from sora_eval.store import read_json, write_json
 from sora_eval.types import Case, ScoreRow
 from sora_eval.video import replacing
@@ -30,14 +31,14 @@ _AGAIN = "save the baseline again"
 
 @dataclass(frozen=True)
 class Scored:
-    """One generator's scores of a run or a baseline: its name, the run with its rows alone."""
+    """One generator's scores of a run or a baseline: its name, the run with its cases and rows alone."""
 
     name: str
     run: Run
 
     @property
     def rows(self) -> tuple[ScoreRow, ...]:
-        """The rows, one per case."""
+        """The rows, one per case; samples of a prompt are cases of their own."""
         return self.run.rows
 
 
@@ -158,6 +159,7 @@ def _rows(path: Path, cases: Mapping[str, Case]) -> Iterable[ScoreRow]:
             seed=case.seed,
             video="",
             tracks="",
+            sample=case.sample,
         )
 
 
@@ -174,9 +176,10 @@ def _of(run: Run, generator: str | None) -> Scored:
     name = generator or next(n for n in [*models, *listed, *kinds] if n in kinds)
     rows = tuple(row for row in run.rows if row.generator == name)
     scored = {row.case for row in rows}
-    if missing := [case.id for case in run.cases if case.id not in scored]:
+    asked = tuple(asked_of(kinds[name], run.cases))
+    if missing := [case.id for case in asked if case.id not in scored]:
         raise ConfigError(
-            f"{run.folder}: an unfinished run, {name} has no score of {len(missing)} of {len(run.cases)} cases, "
+            f"{run.folder}: an unfinished run, {name} has no score of {len(missing)} of {len(asked)} cases, "
             f"such as {missing[0]}; run the same command again"
         )
     known = {case.id for case in run.cases}
@@ -184,4 +187,4 @@ def _of(run: Run, generator: str | None) -> Scored:
         raise ConfigError(
             f"{run.folder}: {strange[0]} has a score and is none of the cases; run the same command again"
         )
-    return Scored(name, Run(run.folder, run.manifest, run.cases, rows, run.problems))
+    return Scored(name, Run(run.folder, run.manifest, asked, rows, run.problems))

@@ -14,7 +14,8 @@ from sora_eval.reporting.board_fidelity import Figures
 from sora_eval.reporting.board_players import Comparison
 from sora_eval.reporting.board_runs import Entrant, Field
 from sora_eval.reporting.board_standing import ALPHA, Standing, holds
-from sora_eval.reporting.summary import KINDS, N_BOOT, Cell
+from sora_eval.reporting.summary import KINDS, N_BOOT, Cell, Sampling
+from sora_eval.reporting.text import BETWEEN_SAMPLES, FIRST_SAMPLES
 
 MAX_PLOTTED = 8
 """Models in a plot; more are told apart neither by colour nor by shape. Tables have all of them."""
@@ -154,6 +155,10 @@ class BoardPage:
     sides: int
     cases: int
     rows: int
+    samples: int
+    sampling: tuple[Sampling, ...]
+    about_sampling: str = BETWEEN_SAMPLES
+    first_samples: str = FIRST_SAMPLES
     version: str = __version__
     n_boot: int = N_BOOT
     alpha: float = ALPHA
@@ -226,6 +231,8 @@ def make_page(
         sides=len(shown),
         cases=field.cases,
         rows=sum(len(e.rows) for e in field.entrants),
+        samples=summary.samples,
+        sampling=summary.sampling_by_suite,
     )
 
 
@@ -242,7 +249,8 @@ def _lead(field: Field, standing: Standing) -> str:
     seeds = f"; seeds {', '.join(field.seeds)} pooled" if len(field.seeds) > 1 else ""
     share = f" ({field.cases / field.of:.0%} of all)" if field.cases < field.of else ""
     runs = len({id(run) for e in field.entrants for run in e.runs.values()})
-    text = f"{_count(runs, 'run')}, {_count(field.cases, 'case')}{share} of {_count(_probes(standing), 'probe')}{shape}{seeds}."
+    samples = f"; {standing.summary.samples} samples per prompt" if standing.summary.sampling else ""
+    text = f"{_count(runs, 'run')}, {_count(field.cases, 'case')}{share} of {_count(_probes(standing), 'probe')}{shape}{samples}{seeds}."
     if not standing.against:
         return text
     return f"{text} Every model is compared with {standing.against}, case by case."

@@ -39,12 +39,14 @@ class Comparison:
 def contested(rows: Mapping[str, Sequence[ScoreRow]]) -> list[tuple[ScoreRow, ...]]:
     """Return the cases of some models, each with all models' rows: those first where models differ most, of every probe in turn.
 
-    rows: by model, in the order of the table. Of one model alone the worst cases come first.
+    rows: by model, in the order of the table; of several samples of a prompt, sample 0 stands for all. Of one model alone the worst cases
+    come first.
     """
     cases: dict[str, list[ScoreRow]] = {}
     for some in rows.values():
         for row in some:
-            cases.setdefault(row.case, []).append(row)
+            if not row.sample:
+                cases.setdefault(row.case, []).append(row)
     probes: dict[tuple[str, str], list[tuple[ScoreRow, ...]]] = {}
     for mine in cases.values():
         probes.setdefault((mine[0].suite, mine[0].probe), []).append(tuple(mine))
@@ -72,7 +74,7 @@ def make_comparisons(
     for mine in contested(rows)[:limit]:
         if store.full(1.0):
             break
-        truth = truths.get(mine[0].case)
+        truth = truths.get(mine[0].prompt_id)
         expected = store.overlay(truth.tracks) if truth else None
         sides = [make_side(store, r, f"{r.generator}: {_verdict(r)}", expected) for r in mine]
         if truth:

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.reporting.protocol import Protocol, common, differing, protocol_of, refuse_versions
 from sora_eval.reporting.run import Run, read_run
+from sora_eval.samples import per_prompt, prompts, sample_id
 from sora_eval.types import ScoreRow
 
 _FOLDER = "sora_eval.generator.folder.Folder"
@@ -38,7 +39,8 @@ class Entrant:
     """A row of the leaderboard.
 
     label: what the page calls it, unique. name, kind, fingerprints: what its runs call it.
-    runs: by seed, as read. rows: its scores, with `label` as their generator; the paths of videos and tracks start with the run's folder.
+    runs: by seed, as read.
+    rows: its scores, all samples of each case, with `label` as their generator; the paths of videos and tracks start with the run's folder.
     """
 
     label: str
@@ -47,6 +49,16 @@ class Entrant:
     fingerprints: tuple[str, ...]
     runs: Mapping[str, Run]
     rows: tuple[ScoreRow, ...]
+
+    @property
+    def cases(self) -> int:
+        """How many cases were answered, whatever the number of their samples."""
+        return prompts(self.rows)
+
+    @property
+    def samples(self) -> int:
+        """How many samples of a case there are."""
+        return per_prompt(self.rows)
 
 
 @dataclass(frozen=True)
@@ -107,7 +119,7 @@ def gather(folders: Sequence[Path], shared: bool = False) -> Field:
     many = len(seeds) > 1
     judged = [g for g in groups if g.kind == "model"] or groups
     pools = [_pool(g, many) for g in judged]
-    every = {c.id for pool in pools for c in pool.cases}
+    every = {c.prompt_id for pool in pools for c in pool.cases}
     if shared:
         kept = common(pools)
         notes += _left_out(pools, kept)
@@ -121,15 +133,14 @@ def gather(folders: Sequence[Path], shared: bool = False) -> Field:
     # Models keep what is compared; a reference is shown over these cases, and no others.
     chosen = {id(g): pool.rows for g, pool in zip(judged, kept, strict=True)}
     entrants = [_entrant(g, chosen.get(id(g)) or _matching(g, known, many)) for g in groups]
+    count = prompts(kept[0].cases)
     for e in entrants:
-        if 0 < len(e.rows) < len(known):
-            notes.append(f"{e.label} was run on {len(e.rows)} of the {len(known)} cases")
+        if 0 < e.cases < count:
+            notes.append(f"{e.label} was run on {e.cases} of the {count} cases")
     shown = sorted((e for e in entrants if e.rows), key=lambda e: e.kind != "model")
     counts = Counter(problem for run in runs for problem in dict.fromkeys(run.problems))
     problems = tuple(p if n == 1 else f"{p} ({n} runs)" for p, n in counts.items())
-    return Field(
-        tuple(shown), len(known), len(every), seeds, protocols[id(runs[0])], (*_pooling(shown), *notes), problems
-    )
+    return Field(tuple(shown), count, len(every), seeds, protocols[id(runs[0])], (*_pooling(shown), *notes), problems)
 
 
 def _read(folders: Sequence[Path]) -> list[Run]:
@@ -250,9 +261,9 @@ def _told_apart(group: _Group, twins: Sequence[_Group]) -> str:
     return hashes[id(group)] if len(set(hashes.values())) == len(twins) else str(list(parts).index(id(group)) + 1)
 
 
-def _renamed(case: str, seed: str, many: bool) -> str:
+def _renamed(case: str, seed: str, many: bool, sample: int = 0) -> str:
     # Every seed counts its cases from 0: united, their ids have to say whose they are.
-    return f"{case}@{seed}" if many and case else case
+    return sample_id(f"{case.removesuffix(f'.s{sample}')}@{seed}", sample) if many and case else case
 
 
 def _pool(group: _Group, many: bool) -> Run:
@@ -263,7 +274,7 @@ def _pool(group: _Group, many: bool) -> Run:
         answers = {case: row for (case, _), (_, row) in group.answers[seed].items()}
         mine = [c for c in run.cases if c.id in answers]
         rows += [_row(group, seed, run, answers[c.id], many) for c in mine]
-        cases += [replace(c, id=_renamed(c.id, seed, many)) for c in mine] if many else mine
+        cases += [replace(c, id=_renamed(c.id, seed, many, c.sample)) for c in mine] if many else mine
     return Run(first.folder, _agreed(group), tuple(cases), tuple(rows), ())
 
 
@@ -284,8 +295,8 @@ def _row(group: _Group, seed: str, run: Run, row: ScoreRow, many: bool) -> Score
         **{
             **vars(row),
             "generator": group.label,
-            "case": _renamed(row.case, seed, many),
-            "twin": _renamed(row.twin, seed, many),
+            "case": _renamed(row.case, seed, many, row.sample),
+            "twin": _renamed(row.twin, seed, many, row.sample),
             "cluster": _renamed(row.cluster, seed, many),
             "video": (run.folder / row.video).as_posix() if row.video else "",
             "tracks": (run.folder / row.tracks).as_posix() if row.tracks else "",
@@ -294,7 +305,11 @@ def _row(group: _Group, seed: str, run: Run, row: ScoreRow, many: bool) -> Score
 
 
 def _hashes(group: _Group, many: bool) -> dict[str, str]:
-    return {_renamed(case, seed, many): told for seed, some in group.answers.items() for case, told in some}
+    return {
+        _renamed(case, seed, many, row.sample): told
+        for seed, some in group.answers.items()
+        for (case, told), (_, row) in some.items()
+    }
 
 
 def _matching(group: _Group, known: Mapping[str, str], many: bool) -> tuple[ScoreRow, ...]:
@@ -302,7 +317,7 @@ def _matching(group: _Group, known: Mapping[str, str], many: bool) -> tuple[Scor
         _row(group, seed, run, row, many)
         for seed, some in group.answers.items()
         for (case, told), (run, row) in some.items()
-        if known.get(_renamed(case, seed, many)) == told
+        if known.get(_renamed(case, seed, many, row.sample)) == told
     )
 
 
@@ -318,8 +333,11 @@ def _other_seeds(groups: Sequence[_Group], seeds: Sequence[str]) -> Iterator[str
 
 
 def _left_out(pools: Sequence[Run], kept: Sequence[Run]) -> Iterator[str]:
-    every = {c.id for pool in pools for c in pool.cases}
-    count = len(kept[0].cases)
+    every = {c.prompt_id for pool in pools for c in pool.cases}
+    count = prompts(kept[0].cases)
+    most = [max(per_prompt(pool.cases) for pool in some) for some in (kept, pools)]
+    if most[0] < most[1]:
+        yield f"compared on the samples that are shared: {most[0]} per prompt, of up to {most[1]}"
     yield f"compared on what is shared: {count} of {len(every)} cases ({count / len(every):.0%})"
     names = [dict.fromkeys(f"{c.suite}/{c.probe}" for run in some for c in run.cases) for some in (pools, kept)]
     if gone := [name for name in names[0] if name not in names[1]]:

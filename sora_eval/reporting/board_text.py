@@ -14,14 +14,23 @@ from sora_eval.reporting.board_runs import Field
 from sora_eval.reporting.board_standing import Standing, holds
 from sora_eval.reporting.html import figure, p_value, signed
 from sora_eval.reporting.summary import Cell
-from sora_eval.reporting.text import escape, fence, pipe, score, unjudgeable
+from sora_eval.reporting.text import (
+    BETWEEN_SAMPLES,
+    FIRST_SAMPLES,
+    escape,
+    fence,
+    pipe,
+    sampling_table,
+    score,
+    unjudgeable,
+)
 from sora_eval.types import Measure
 
 COLUMNS = (
     *("model", "kind", "level", "suite", "probe", "measure", "value", "low", "high", "higher_is_better"),
     *("n", "judged", "unjudgeable", "unjudgeable_share", "judged_mean", "chance", "rank_best", "rank_worst"),
     *("against", "difference", "difference_low", "difference_high", "p_value", "p_adjusted", "holds", "detectable"),
-    *("clusters", "seeds", "protocol", "reason"),
+    *("clusters", "seeds", "samples", "protocol", "reason"),
 )
 _LISTED = 40
 """Lines of differences in leaderboard.md; leaderboard.csv has all of them."""
@@ -30,10 +39,10 @@ _LISTED = 40
 def csv(field: Field, standing: Standing, measures: Sequence[Measured]) -> str:
     """Return one row per model and cell: scores of every level first, then the measures of fidelity."""
     seeds = {e.label: ", ".join(s for s in e.runs if s) for e in field.entrants}
-    rows = [*_scores(standing, seeds), *(_measure(m) for m in measures)]
+    rows = [*_scores(standing, seeds), *_sampling(standing, seeds), *(_measure(m) for m in measures)]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     # Whole numbers with gaps would become 1.0.
-    whole = dict.fromkeys(("judged", "unjudgeable", "rank_best", "rank_worst", "clusters"), "Int64")
+    whole = dict.fromkeys(("judged", "unjudgeable", "rank_best", "rank_worst", "clusters", "samples"), "Int64")
     return table.astype(whole).to_csv(index=False, lineterminator="\n", na_rep="")
 
 
@@ -53,6 +62,24 @@ def _scores(standing: Standing, seeds: Mapping[str, str]) -> Iterator[dict[str, 
             "seeds": seeds[cell.generator],
         }
         yield {**row, **_difference(standing, standing.difference(cell))}
+
+
+def _sampling(standing: Standing, seeds: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield what several samples tell beyond their mean, under measures of their own: programs that want scores don't meet them."""
+    summary = standing.summary
+    for s in summary.sampling:
+        row: dict[str, Any] = {
+            "model": s.generator,
+            "kind": summary.kind(s.generator),
+            "level": "samples",
+            "suite": s.suite,
+            "probe": s.probe,
+        }
+        row |= {"n": s.cases * s.samples, "seeds": seeds[s.generator], "samples": s.samples}
+        spread = {"value": s.deviation, "low": s.deviation_low, "high": s.deviation_high}
+        yield {**row, "measure": "deviation between samples", **spread}
+        top = {"value": s.best, "low": s.best_low, "high": s.best_high, "higher_is_better": True}
+        yield {**row, "measure": f"best of {s.samples}", **top}
 
 
 def _difference(standing: Standing, d: Difference | None) -> dict[str, Any]:
@@ -104,8 +131,10 @@ def markdown(title: str, command: str, field: Field, standing: Standing, figures
         parts += [f"## {escape(suite)}", _table(standing, [(suite, p) for p in summary.probes(suite)], [], [])]
     if standing.differences:
         parts += [f"## Differences from {escape(standing.against)}", *_differences(standing)]
+    if summary.sampling:
+        parts += ["## Between the samples of a prompt", BETWEEN_SAMPLES, sampling_table(summary)]
     if figures is not None:
-        parts += ["## Fidelity", *_fidelity(figures)]
+        parts += ["## Fidelity", *([FIRST_SAMPLES] if summary.sampling else []), *_fidelity(figures)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -114,6 +143,8 @@ def _about(standing: Standing) -> str:
         "Score [95% interval]; a clip that could not be judged counts as 0. A suite is the mean over its probes, overall is the mean "
         "over the suites. In (): the ranks that the scores leave to a model, all pairs at once with 95%."
     )
+    if standing.summary.sampling:
+        text += f" {standing.summary.samples} samples per prompt: a case's score is their mean."
     if not standing.against:
         return text
     marks = f"▼ ▲: below or above {escape(standing.against)}, ≈: no difference from it is shown"

@@ -13,7 +13,9 @@ from sora_eval.reporting import plots
 from sora_eval.reporting.fidelity import Sheet
 from sora_eval.reporting.players import Player
 from sora_eval.reporting.run import Run
-from sora_eval.reporting.summary import KINDS, N_BOOT, Cell, Reason, Summary
+from sora_eval.reporting.summary import KINDS, N_BOOT, Cell, Reason, Sampling, Summary
+from sora_eval.reporting.text import BETWEEN_SAMPLES, FIRST_SAMPLES
+from sora_eval.samples import prompts
 
 TOP_REASONS = 8
 TILES = 4
@@ -111,6 +113,10 @@ class Page:
     rows: int
     model_clips: int
     fidelity: Mapping[str, Sheet]
+    samples: int
+    sampling: tuple[Sampling, ...]
+    about_sampling: str = BETWEEN_SAMPLES
+    first_samples: str = FIRST_SAMPLES
     version: str = __version__
     n_boot: int = N_BOOT
     colours: int = plots.COLOURS
@@ -161,6 +167,8 @@ def make_page(
         rows=len(run.rows),
         model_clips=sum(r.kind == "model" for r in run.rows),
         fidelity=dict(fidelity or {}),
+        samples=summary.samples,
+        sampling=summary.sampling_by_suite,
     )
 
 
@@ -180,14 +188,15 @@ def _several(names: Sequence[str], what: str) -> str:
 
 
 def _lead(run: Run, summary: Summary) -> str:
-    cases = len({r.case for r in run.rows})
+    cases = prompts(run.rows)
     failed = sum(r.value is None for r in run.rows)
     by_kind = [
         f"{len(g)} {_GROUPS[k].lower().rstrip('s')}{'s' if len(g) > 1 else ''}"
         for k in KINDS
         if (g := summary.of_kind(k))
     ]
-    parts = [f"{len(run.rows)} clips of {cases} cases by {', '.join(by_kind)}; {failed} could not be judged."]
+    several = f", {summary.samples} samples per prompt of models" if summary.sampling else ""
+    parts = [f"{len(run.rows)} clips of {cases} cases by {', '.join(by_kind)}{several}; {failed} could not be judged."]
     told = [
         f"{name} {run.manifest[name]}"
         for name in ("profile", "seed", "created")

@@ -108,12 +108,13 @@ def worst_first(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
 
 
 def choose(rows: Sequence[ScoreRow], per_probe: int, limit: int = MAX_PLAYERS) -> list[ScoreRow]:
-    """Return the rows of models to show: the worst of every generator and probe before any second worst."""
+    """Return the rows of models to show: the worst of every generator and probe before any second worst, of a prompt the worst sample."""
     groups: dict[tuple[str, str, str], list[ScoreRow]] = {}
     for row in rows:
         if row.kind == "model":
             groups.setdefault((row.suite, row.probe, row.generator), []).append(row)
-    ranked = [(rank, key, row) for key in groups for rank, row in enumerate(worst_first(groups[key])[:per_probe])]
+    worst = {key: {r.prompt_id: r for r in reversed(worst_first(some))}.values() for key, some in groups.items()}
+    ranked = [(rank, key, row) for key in groups for rank, row in enumerate(worst_first(worst[key])[:per_probe])]
     return [row for _, _, row in sorted(ranked, key=lambda item: item[:2])][:limit]
 
 
@@ -143,7 +144,7 @@ def _fill(store: ClipStore, shown: Sequence[ScoreRow], truths: Mapping[str, Scor
     for row in shown:
         if store.full(share):
             break
-        players.append(_player(store, row, truths.get(row.case)))
+        players.append(_player(store, row, truths.get(row.prompt_id)))
     return players
 
 

@@ -10,8 +10,11 @@ from pathlib import Path
 from sora_eval.errors import ConfigError
 from sora_eval.reporting.fidelity import read_measures
 from sora_eval.reporting.run import Run
+from sora_eval.samples import per_prompt
 from sora_eval.types import Case
 
+SAMPLES = "samples per prompt"
+"""The name of a fact: with other numbers of samples, means over them have other distributions."""
 ENCODER = "encoder "
 """How the name of a fact begins on which the measures of fidelity depend, and no score."""
 _OF_CASES = ("size", "fps", "frames")
@@ -25,7 +28,8 @@ class Protocol:
     """All that the scores of a run depend on, besides the generator.
 
     cases: {case id: hash}. probes: {name: version}. facts: {"size": "64x64", "fps": "8", "frames": "17", "tracker": version,
-    "world": version, "encoder world-video": hash of its weights}; several sizes, rates or lengths stand with commas between.
+    "world": version, "samples per prompt": "1" (of the model),
+    "encoder world-video": hash of its weights}; several sizes, rates or lengths stand with commas between.
     """
 
     cases: Mapping[str, str]
@@ -53,6 +57,9 @@ def protocol_of(run: Run) -> Protocol:
         "tracker": str(told.get("tracker", _UNKNOWN)),
         "world": str(told.get("world", _UNKNOWN)),
     }
+    # References are asked once, whatever a run asks of its model.
+    if models := [r for r in run.rows if r.kind == "model"]:
+        facts[SAMPLES] = str(per_prompt(models))
     used = {c.probe for c in run.cases}
     return Protocol(
         {c.id: c.alone for c in run.cases},
@@ -64,13 +71,18 @@ def protocol_of(run: Run) -> Protocol:
 def differing(protocols: Mapping[str, Protocol]) -> list[str]:
     """Return a line for each thing in which some protocols differ, [] when the scores may be compared.
 
+    Runs without a model agree with any number of samples.
     Encoders differ where two runs have another hash for one, or each has one that the other lacks; a run without fidelity agrees
     with every other. protocols: by the name that the lines are to call each.
     """
     found = []
     facts = list(dict.fromkeys(name for p in protocols.values() for name in p.facts if not name.startswith(ENCODER)))
     for name in facts:
-        found += _disagreement(name, {who: p.facts.get(name, _UNKNOWN) for who, p in protocols.items()})
+        having = {
+            who: p.facts.get(name, _UNKNOWN) for who, p in protocols.items() if name != SAMPLES or name in p.facts
+        }
+        remedy = "; run with the same samples=K, or let --common compare the samples that all have" * (name == SAMPLES)
+        found += [f"{line}{remedy}" for line in _disagreement(name, having)]
     found += _encoder_disagreements(protocols)
     probes = list(dict.fromkeys(name for p in protocols.values() for name in p.probes))
     for name in probes:

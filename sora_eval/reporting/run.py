@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sora_eval.errors import ConfigError
+from sora_eval.samples import asked_of
 from sora_eval.types import MODES, Case, ScoreRow
 
 T = TypeVar("T")
 _TEXT = ("case", "suite", "probe", "generator", "kind", "reason", "prompt", "cluster", "twin", "video", "tracks")
 _NAMES = frozenset(f.name for f in fields(ScoreRow))
+_NEWER = frozenset({"sample"})
+"""Fields that rows written by earlier versions lack; they have a default."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,7 @@ def _case(line: str) -> Case:
 @lru_cache(maxsize=1 << 14)
 def _score(line: str) -> ScoreRow:
     raw = _object(line)
-    if raw.keys() != _NAMES:
-        wrong = sorted(_NAMES.symmetric_difference(raw))
+    if wrong := sorted((_NAMES - _NEWER - raw.keys()) | (raw.keys() - _NAMES)):
         raise ValueError(f"missing or unknown fields: {', '.join(wrong)}")
     for name in _TEXT:
         if not isinstance(raw[name], str):
@@ -155,8 +157,9 @@ def _unscored(cases: tuple[Case, ...], rows: tuple[ScoreRow, ...]) -> list[str]:
     for row in rows:
         scored.setdefault(row.generator, set()).add(row.case)
     problems = []
-    known = {case.id for case in cases}
+    kinds = {row.generator: row.kind for row in rows}
     for generator, done in sorted(scored.items()):
+        known = {case.id for case in asked_of(kinds[generator], cases)}
         missing = sorted(known - done)
         if missing:
             problems.append(

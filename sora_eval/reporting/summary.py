@@ -1,15 +1,15 @@
 """Score rows to means, intervals and counts: per mode, probe, suite and overall, for each generator.
 
 Nothing is dropped: the score counts an unjudgeable clip as 0, and the mean over the judged ones stands beside it.
-A probe's score is the mean over its clips; a suite's is the mean over its probes, and the overall score is the mean over
-the suites, so that a probe with many cases does not drown its neighbours.
+A probe's score is the mean over its cases, a case's the mean over its samples; a suite's is the mean over its probes, and the
+overall score is the mean over the suites, so that a probe with many cases does not drown its neighbours.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from sora_eval.samples import by_prompt, case_means, per_prompt
 from sora_eval.stats import cluster_bootstrap
 from sora_eval.types import MODES, Floats, ScoreRow
 
@@ -37,6 +38,7 @@ class Cell:
     score: corrected for chance, unjudgeable counted as 0; low, high: its 95% interval.
     judged_mean: the same mean over judged clips only, None when no clip (or, above a probe, no probe) was judged.
     chance: what a blind guess reaches before the correction; after it, 0.
+    samples: clips per prompt that the generator was asked for.
     """
 
     generator: str
@@ -53,6 +55,7 @@ class Cell:
     high: float
     judged_mean: float | None
     chance: float
+    samples: int
 
     @property
     def level(self) -> Level:
@@ -72,15 +75,41 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """What several samples of a prompt say beyond their mean, of one generator on a probe, a suite, or overall.
+
+    suite, probe: "" where it covers all of them. samples: K, clips per prompt; cases: prompts that have several.
+    deviation: standard deviation between the samples of a prompt (K - 1 in the denominator), averaged as scores are.
+    best: the mean over prompts of the best of K samples, averaged as scores are. It grows with K and knows the truth, so that it is
+    no score: it stands beside no mean, and nothing is ranked or compared by it.
+    Both in the unit of scores, an unjudgeable clip counted as 0, each with its 95% interval, clustered by scene.
+    """
+
+    generator: str
+    suite: str
+    probe: str
+    samples: int
+    cases: int
+    deviation: float
+    deviation_low: float
+    deviation_high: float
+    best: float
+    best_low: float
+    best_high: float
+
+
+@dataclass(frozen=True)
 class Summary:
     """Every number of a report.
 
     cells: overall first, then suites, probes and modes; generators in the order of `generators`.
     reasons: most frequent first.
+    sampling: of generators that gave several samples per prompt, overall first, then suites and probes.
     """
 
     cells: tuple[Cell, ...]
     reasons: tuple[Reason, ...]
+    sampling: tuple[Sampling, ...] = ()
 
     @cached_property
     def _index(self) -> dict[tuple[str, str, str, str], Cell]:
@@ -130,6 +159,17 @@ class Summary:
         cells = [c for g in self.of_kind("control") if (c := self.get(g, suite, probe))]
         return max(cells, key=lambda c: c.score, default=None)
 
+    @property
+    def samples(self) -> int:
+        """How many samples per prompt the generator with the most has."""
+        return max((c.samples for c in self.cells), default=1)
+
+    @property
+    def sampling_by_suite(self) -> tuple[Sampling, ...]:
+        """The part of `sampling` that a page shows: overall and by suite, of each generator; of one suite, overall repeats it."""
+        shown = [s for s in self.sampling if not s.probe and (s.suite or len(self.suites) > 1)]
+        return tuple(sorted(shown, key=lambda s: self.generators.index(s.generator)))
+
     def frame(self) -> pd.DataFrame:
         """Return the cells as a table, one row per cell, with the column `level` in front."""
         return pd.DataFrame([{"level": c.level, **asdict(c)} for c in self.cells])
@@ -147,6 +187,7 @@ class Summary:
             },
             **{level: [row for at, row in rows if at == level] for level in levels},
             "reasons": [asdict(r) for r in self.reasons],
+            "between_samples": [{k: _json(v) for k, v in asdict(s).items() if v != ""} for s in self.sampling],
         }
 
 
@@ -165,7 +206,9 @@ def summarise(rows: Iterable[ScoreRow], modes: bool = True) -> Summary:
     counts = Counter((r.generator, r.suite, r.probe, r.reason) for r in rows if r.value is None)
     reasons = (Reason(*key, count) for key, count in counts.items())
     return Summary(
-        tuple(cells), tuple(sorted(reasons, key=lambda r: (-r.count, r.suite, r.probe, r.generator, r.reason)))
+        tuple(cells),
+        tuple(sorted(reasons, key=lambda r: (-r.count, r.suite, r.probe, r.generator, r.reason))),
+        tuple(_beyond_means(by_generator, [c.generator for c in cells if c.level == "overall"])),
     )
 
 
@@ -205,8 +248,10 @@ def _generator_cells(rows: list[ScoreRow], modes: bool) -> list[Cell]:
 def _cell(rows: Sequence[ScoreRow]) -> Cell:
     """Return the cell of rows of one generator and one probe."""
     first = rows[0]
-    judged = [r.counted for r in rows if r.value is not None]
-    values, clusters = np.array([r.counted for r in rows]), [r.cluster for r in rows]
+    judged = [r for r in rows if r.value is not None]
+    # Every case weighs the same, however many of its samples there are; and samples of one scene are no further scenes.
+    means = case_means(rows)
+    values, clusters = np.array([r.counted for r in means]), [r.cluster for r in means]
     bounds = (_least(rows), 1.0)
     interval = cluster_bootstrap(values, clusters, n_boot=N_BOOT, seed=SEED, level=LEVEL, bounds=bounds)
     return Cell(
@@ -222,9 +267,43 @@ def _cell(rows: Sequence[ScoreRow]) -> Cell:
         score=float(interval.mean),
         low=float(interval.low),
         high=float(interval.high),
-        judged_mean=float(np.mean(judged)) if judged else None,
-        chance=float(np.mean([r.chance for r in rows])),
+        judged_mean=float(np.mean([r.counted for r in case_means(judged)])) if judged else None,
+        chance=float(np.mean([r.chance for r in means])),
+        samples=per_prompt(rows),
     )
+
+
+def _beyond_means(by_generator: Mapping[str, Sequence[ScoreRow]], order: Sequence[str]) -> list[Sampling]:
+    found = [s for name in order for s in _sampling(by_generator[name])]
+    return sorted(found, key=lambda s: bool(s.suite) + bool(s.probe))
+
+
+def _sampling(rows: Sequence[ScoreRow]) -> list[Sampling]:
+    """Return what the samples of one generator say beyond their means; [] where there is one per prompt."""
+    if per_prompt(rows) < 2:
+        return []
+    several = [samples for samples in by_prompt(rows) if len(samples) > 1]
+    if not several:
+        return []
+    # That of two samples at the ends of the scale: no standard deviation of numbers in it is larger. As a share of that, deviations are
+    # numbers from 0 to 1 like scores, and their intervals where nothing varies are theirs.
+    widest = max(1 / (1 - r.chance) for r in rows) / math.sqrt(2)
+    deviations = [_of_prompt(some, float(np.std([r.counted for r in some], ddof=1)) / widest, 0.0) for some in several]
+    best = [_of_prompt(some, max(_or_guess(r) for r in some), some[0].chance) for some in several]
+    found = []
+    for spread, top in zip(*(_generator_cells(r, False) for r in (deviations, best)), strict=True):
+        ends = (spread.score * widest, spread.low * widest, spread.high * widest, top.score, top.low, top.high)
+        found.append(Sampling(top.generator, top.suite, top.probe, max(map(len, several)), top.n, *ends))
+    return found
+
+
+def _of_prompt(samples: Sequence[ScoreRow], value: float, chance: float) -> ScoreRow:
+    first = samples[0]
+    return replace(first, case=first.prompt_id, sample=0, value=value, reason="", chance=chance)
+
+
+def _or_guess(row: ScoreRow) -> float:
+    return row.chance if row.value is None else row.value
 
 
 def _average(parts: Sequence[tuple[Cell, Floats]], suite: str) -> tuple[Cell, Floats]:
@@ -255,18 +334,19 @@ def _average(parts: Sequence[tuple[Cell, Floats]], suite: str) -> tuple[Cell, Fl
         high=float(high),
         judged_mean=float(np.mean(judged)) if judged else None,
         chance=float(np.mean([c.chance for c in cells])),
+        samples=max(c.samples for c in cells),
     )
     return above, replicates
 
 
 def _replicates(rows: Sequence[ScoreRow], rng: np.random.Generator) -> Floats:
-    """Return [N_BOOT] means of the counted values, whole clusters drawn with replacement.
+    """Return [N_BOOT] means of the counted values, of each case the mean over its samples, whole clusters drawn with replacement.
 
     Where resampling would lie (all equal, or a single cluster) the means come from Jeffreys' posterior of a rate, with
     one trial per cluster: `cluster_bootstrap` falls back to Wilson's interval in the same cases, and a suite of probes
     that all failed must not look more certain than each of them.
     """
-    least = _least(rows)
+    rows, least = case_means(rows), _least(rows)
     values = (np.array([r.counted for r in rows]) - least) / (1 - least)
     _, cluster = np.unique([r.cluster for r in rows], return_inverse=True)
     sums = np.bincount(cluster, weights=values)

@@ -92,7 +92,7 @@ def write_curves(runs: Sequence[Path], out: Path, command: str, evidence: bool =
     Raises as `gather` does when they can't be compared.
     """
     field = gather(runs)
-    line = in_line([m for m in field.models if len(m.rows) == field.cases])
+    line = in_line([m for m in field.models if m.cases == field.cases])
     if line is None:
         return None
     summary = summarise(field.rows)
@@ -188,7 +188,9 @@ def _evidence(findings: Sequence[Finding], line: Line, field: Field) -> list[Evi
         if store.full(1.0) or len(found) * CASES_EACH >= MAX_SHOWN:
             break
         before, after = (line.checkpoints[k].entrant for k in (finding.change.best, finding.change.at))
-        some = [_beside(store, b, a, truths.get(a.case)) for b, a in lost_most(before.rows, after.rows, finding.change)]
+        some = [
+            _beside(store, b, a, truths.get(a.prompt_id)) for b, a in lost_most(before.rows, after.rows, finding.change)
+        ]
         found.append(Evidence(finding, tuple(some)))
     return found
 
@@ -196,7 +198,7 @@ def _evidence(findings: Sequence[Finding], line: Line, field: Field) -> list[Evi
 def lost_most(
     before: Sequence[ScoreRow], after: Sequence[ScoreRow], change: Change, limit: int = CASES_EACH
 ) -> list[tuple[ScoreRow, ScoreRow]]:
-    """Return the cases of a level that lost most, as rows of both checkpoints; none that did not lose."""
+    """Return the cases of a level that lost most, as rows of both checkpoints and the same sample; none that did not lose."""
     earlier = {r.case: r for r in before}
     pairs = [
         (earlier[r.case], r)
@@ -204,8 +206,9 @@ def lost_most(
         if r.case in earlier and change.suite in ("", r.suite) and change.probe in ("", r.probe)
     ]
     pairs = [(b, a) for b, a in pairs if a.counted < b.counted]
-    # Of equals, those with something to look at.
-    return sorted(pairs, key=lambda p: (p[1].counted - p[0].counted, not p[1].video, p[1].case))[:limit]
+    # Of equals, those with something to look at; of a prompt, one sample.
+    pairs.sort(key=lambda p: (p[1].counted - p[0].counted, not p[1].video, p[1].case))
+    return list({a.prompt_id: (b, a) for b, a in reversed(pairs)}.values())[::-1][:limit]
 
 
 def _beside(store: ClipStore, before: ScoreRow, after: ScoreRow, truth: ScoreRow | None) -> Comparison:

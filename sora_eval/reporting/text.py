@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from sora_eval.reporting.summary import Cell, Summary, summarise
+from sora_eval.reporting.summary import Cell, Sampling, Summary, summarise
 from sora_eval.types import ScoreRow
 
 WIDTH = 100
 _NAME = 24
 _COLUMN = 17
 _GAP = "  "
+BETWEEN_SAMPLES = (
+    "Deviation: standard deviation between the samples of a prompt, averaged as scores are. Best of K: the mean of the best sample of each "
+    "prompt; it grows with K and is no score: it is compared with no mean and ranks nothing. [95% interval], clustered by scene."
+)
+"""What is said above the table of what samples tell beyond their mean."""
+FIRST_SAMPLES = "Of the first sample of each prompt: one clip against each true one."
 
 
 def score(cell: Cell | None) -> str:
@@ -40,7 +46,43 @@ def text_table(summary: Summary) -> str:
     fit = (WIDTH - name - len(_GAP) - len("unjudged")) // (_COLUMN + len(_GAP))
     blocks = [_block(summary, columns[i : i + fit], name) for i in range(0, len(columns), fit)]
     note = "score [95% interval], 0 is a blind guess; clips that could not be judged count as 0"
+    if summary.sampling:
+        told = ", ".join(dict.fromkeys(f"{s.generator} {s.samples}" for s in summary.sampling))
+        note += f"\nscores are means over samples; samples per prompt: {told}"
+        blocks.append(note)
+        note = _sampling_block(summary.sampling_by_suite, name)
     return "\n\n".join([*blocks, note])
+
+
+def _sampling_block(found: Sequence[Sampling], name: int) -> str:
+    suite = max(len(s.suite or "overall") for s in found)
+    head = ["generator".ljust(name), "suite".ljust(suite), "deviation".rjust(_COLUMN), "best of K".rjust(_COLUMN)]
+    lines = [_GAP.join(head)]
+    for s in found:
+        where = [_cut(s.generator, name).ljust(name), (s.suite or "overall").ljust(suite)]
+        lines.append(_GAP.join([*where, *(text.rjust(_COLUMN) for text in (deviation(s), best(s)))]))
+    title = "between the samples of a prompt: their standard deviation, and apart from it the best of them, which is no score"
+    return "\n".join([title, lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def deviation(s: Sampling) -> str:
+    """Return `0.21 [0.15, 0.28]`."""
+    return f"{s.deviation:.2f} [{s.deviation_low:.2f}, {s.deviation_high:.2f}]"
+
+
+def best(s: Sampling) -> str:
+    """Return `0.62 [0.55, 0.69]`."""
+    return f"{s.best:.2f} [{s.best_low:.2f}, {s.best_high:.2f}]"
+
+
+def sampling_table(summary: Summary) -> str:
+    """Return what samples tell beyond their mean as a Markdown table."""
+    head = ["generator", "suite", "samples per prompt", "cases", "deviation", "best of K"]
+    rows = [
+        [s.generator, s.suite or "overall", str(s.samples), str(s.cases), deviation(s), best(s)]
+        for s in summary.sampling_by_suite
+    ]
+    return pipe(head, rows)
 
 
 def _block(summary: Summary, suites: Sequence[str], name: int) -> str:
@@ -72,6 +114,7 @@ def markdown(
     parts.append(
         "Score [95% interval]; a clip that could not be judged counts as 0. A suite is the mean over its probes, "
         "overall is the mean over the suites."
+        + (f" {summary.samples} samples per prompt: a case's score is their mean." if summary.sampling else "")
     )
     rows = []
     for g in summary.generators:
@@ -80,8 +123,10 @@ def markdown(
             [g, summary.kind(g), score(overall), *(score(summary.get(g, s)) for s in suites), unjudgeable(overall)]
         )
     parts.append(pipe(["generator", "kind", "overall", *suites, "unjudged"], rows))
+    if summary.sampling:
+        parts += ["## Between the samples of a prompt", BETWEEN_SAMPLES, sampling_table(summary)]
     if "" in fidelity:
-        parts += ["## Fidelity", fidelity[""]]
+        parts += ["## Fidelity", *([FIRST_SAMPLES] if summary.sampling else []), fidelity[""]]
     for suite in suites:
         parts += [f"## {escape(suite)}", pipe(*_suite(summary, suite))]
         if suite in fidelity:

@@ -377,3 +377,60 @@ def test_a_file_is_read_once_for_its_hash_in_copies_too(tmp_path: Path, monkeypa
 def test_an_unknown_mode_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown mode 't2w': did you mean t2v"):
         Folder(folder_with(tmp_path, "case_id,path\na.0001,a.mkv\n"), modes=["t2w"])  # type: ignore[list-item]
+
+
+# Several samples of a case
+
+SECOND = replace(CASE, id="a.0001.s1", seed=8, sample=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "manifest"),
+    [
+        ("manifest.csv", "case_id,sample,path\na.0001,1,b.mkv\na.0001,0,a.mkv\n"),
+        ("manifest.csv", "case_id,path,sample\na.0001,a.mkv,\na.0001.s1,b.mkv,1\n"),
+        ("manifest.csv", "case_id,path\na.0001,a.mkv\na.0001.s1,b.mkv\n"),
+        (
+            "manifest.jsonl",
+            '{"case_id": "a.0001", "path": "b.mkv", "sample": 1}\n{"case_id": "a.0001", "path": "a.mkv", "sample": 0}\n',
+        ),
+    ],
+)
+def test_samples_of_a_case_are_told_apart_by_column_or_id(tmp_path: Path, name: str, manifest: str) -> None:
+    folder = Folder(folder_with(tmp_path, manifest, name), cases=["a.0001", "a.0001.s1"], asked=[CASE, SECOND])
+    assert (folder.samples, folder.problems) == (2, [])
+    assert [grey(answer(folder, case)) for case in (CASE, SECOND)] == [10, 20]
+    assert folder.fingerprint(CASE) != folder.fingerprint(SECOND)
+
+
+def test_seeds_choose_among_rows_of_one_sample(tmp_path: Path) -> None:
+    folder = Folder(folder_with(tmp_path, "case_id,path,seed\na.0001,b.mkv,8\na.0001,a.mkv,7\n"))
+    assert (folder.samples, folder.problems) == (1, [])
+    assert grey(answer(folder)) == 10
+    twice = Folder(folder_with(tmp_path, "case_id,path,sample\na.0001,a.mkv,0\na.0001,b.mkv,0\n"))
+    assert len(twice.problems) == 1
+    assert "row 3: 'a.0001' is there already in row 2" in twice.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("a.0001,b.mkv,first", "the sample 'first' is no whole number from 0"),
+        ("a.0001,b.mkv,-1", "the sample '-1' is no whole number from 0"),
+        ("a.0001,b.mkv,1.5", "the sample '1.5' is no whole number from 0"),
+        ("a.0001.s1,b.mkv,2", "the sample is 2 and the id ends in .s1"),
+    ],
+)
+def test_a_row_whose_sample_means_nothing_is_left_out(tmp_path: Path, row: str, words: str) -> None:
+    folder = Folder(folder_with(tmp_path, f"case_id,path,sample\na.0001,a.mkv,0\n{row}\n"))
+    assert folder.problems == [f"{folder.manifest}, row 3: {words} (case {row.split(',')[0]!r}); the row is left out"]
+    assert (folder.samples, grey(answer(folder))) == (1, 10)
+
+
+def test_samples_counted_from_1_are_refused_and_gaps_are_not_filled(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="no row has sample 0; number the samples of a case from 0"):
+        Folder(folder_with(tmp_path, "case_id,path,sample\na.0001,a.mkv,1\na.0001,b.mkv,2\n"))
+    folder_with(tmp_path, "case_id,path,sample\na.0001,a.mkv,0\na.0001,b.mkv,99\n")
+    assert Folder(tmp_path).samples == 1
+    (line,) = Folder(tmp_path, cases=["a.0001"], asked=[CASE]).problems
+    assert "samples up to 99 are there and the run asks for 1 per case: 1 videos are not scored; samples=100" in line
