@@ -83,7 +83,6 @@ class Probe(ABC):
     modes: the modes it supports. chance: the score of a blind guess. violations: faults that it must notice.
     blind_to: controls and violations that it can't tell from the truth by design, with the reason; blind_modes: where so.
     continued: whether given frames decide the rest, so that a v2v clip can be laid over the true one (components only).
-    setting: a last sentence of every prompt, for what is taken for granted in judging.
     """
 
     suite: ClassVar[str]
@@ -99,7 +98,6 @@ class Probe(ABC):
     blind_to: ClassVar[Mapping[str, str]] = {}
     blind_modes: ClassVar[tuple[Mode, ...]] = ("t2v",)
     continued: ClassVar[bool] = False
-    setting: ClassVar[str] = "The floor and the backdrop are plain and pale; the camera does not move."
 
     def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
         """Return a case; with `flip` its mirrored twin, which draws the same numbers from `rng`.
@@ -107,6 +105,14 @@ class Probe(ABC):
         Here it is a random member of the scene family that has the probe's name.
         """
         return family_draft(self.name, FAMILIES[self.name].sample(rng), rng, flip)
+
+    def drafts(self, count: int, seed: int) -> list[Draft]:
+        """Return the drafts of `count` cases, in pairs of twins."""
+        return [self.draft(self._rng(seed, i // 2), flip=bool(i % 2)) for i in range(count)]
+
+    def _rng(self, seed: int, pair: int) -> np.random.Generator:
+        # Words alone must not tell probe scenes from training scenes: their seeds start with a word of their own.
+        return np.random.default_rng([*b"probe", *self.name.encode(), seed, pair])
 
     @abstractmethod
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
@@ -118,11 +124,7 @@ class Probe(ABC):
 
     def cases(self, count: int, profile: Profile, mode: Mode, seed: int = 0) -> list[Case]:
         """Return `count` cases, in pairs of twins; the same arguments give the same cases."""
-        drafts = []
-        for i in range(count):
-            # Words alone must not tell probe scenes from training scenes: their seeds start with a word of their own.
-            rng = np.random.default_rng([*b"probe", *self.name.encode(), seed, i // 2])
-            drafts.append(self.draft(rng, flip=bool(i % 2)))
+        drafts = self.drafts(count, seed)
         ids = [f"{self.suite}.{self.name}.{mode}.{i:04d}" for i in range(count)]
         given = {"t2v": 0, "i2v": 1, "v2v": profile.given}[mode]
         return [
@@ -131,7 +133,7 @@ class Probe(ABC):
                 suite=self.suite,
                 probe=self.name,
                 mode=mode,
-                prompt=f"{d.prompt} {self.setting}",
+                prompt=f"{d.prompt} {FAMILIES[d.family].setting(d.params)}",
                 size=(profile.height, profile.width),
                 fps=profile.fps,
                 frames=profile.frames,

@@ -99,7 +99,6 @@ class CameraMove(Probe):
     """What orbit, dolly and truck share: the move was made, and one rigid scene explains the picture."""
 
     suite = "consistency_3d"
-    setting = "The floor and the backdrop are plain and pale."
     source = "bundle adjustment residual, Triggs et al. 2000; parallax gate against frozen clips"
     violations = (
         "drift",
@@ -275,7 +274,6 @@ class Revisit(Probe):
     """The camera turns away until all is out of sight and comes back: everything must be where it was, as it was."""
 
     suite = "consistency_3d"
-    setting = "The floor and the backdrop are plain and pale."
     name = "revisit"
     version = 2
     claim = "after looking away and back the same things, and no others, are at the same places"

@@ -8,19 +8,21 @@ unjudgeable. GenEval (Ghosh et al. 2023) gives the geometry of boxes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 
 from sora_eval.probes import helpers
-from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
+from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict
 from sora_eval.tracking.background import background_motion
 from sora_eval.tracking.world import membership
 from sora_eval.types import Bools, Case, Floats, Frames, Tracks, Video
-from sora_eval.world.families import hands
+from sora_eval.world.families import FAMILIES, hands
 from sora_eval.world.palette import COLOURS
 
 SIDE = {-1: "left", 1: "right"}
+_OTHER = {"a": "b", "b": "a"}
 _AGREE = 0.8
 _LEAST_WAY = 0.15
 _LEAST_STEP = 0.01
@@ -138,16 +140,49 @@ class _Sided(Probe):
     violations = ("swapped_sides",)
 
 
+class _TwoNamed(_Sided):
+    """A probe that names two things, each with its side, in an order that tells nothing of the sides.
+
+    In every other couple of pairs the twins name the same thing first and give it opposite sides; in the couples between them each
+    twin names the thing of one and the same side first. So whoever goes by the order of mention ("the first named stands left") is
+    right in half of the cases, and so is whoever reads the words without their order. Over four cases a name (by the alphabet of
+    colours) and a side come first together equally often. Order bias of text-to-image models: arXiv 2603.03714.
+    """
+
+    side_of_a: ClassVar[str]
+    """The parameter that holds the side of thing `a`."""
+
+    def drafts(self, count: int, seed: int) -> list[Draft]:
+        """Return the drafts of `count` cases, in pairs of twins, the order of mention balanced."""
+        family, found = FAMILIES[self.name], []
+        for i in range(count):
+            rng = self._rng(seed, i // 2)
+            params = family.sample(rng)
+            params = family.mirrored(params) if i % 2 else params
+            first = self._first(params, i // 2, seed)
+            found.append(Draft(self.name, params, family.caption(params, rng, first=first)))
+        return found
+
+    def _first(self, params: Mapping[str, Any], pair: int, seed: int) -> str:
+        """Return which thing the caption of a pair's scene names first, "a" or "b"."""
+        early, late = np.random.default_rng([*b"order", *self.name.encode(), seed, pair // 4]).integers(2, size=2)
+        if pair % 4 < 2:
+            by_name = "a" if params["a"]["colour"] < params["b"]["colour"] else "b"
+            return by_name if pair % 2 == early else _OTHER[by_name]
+        on_left = "a" if params[self.side_of_a] == "left" else "b"
+        return on_left if pair % 2 == late else _OTHER[on_left]
+
+
 def _verdict(side: int, asked: str, **components: float) -> Verdict:
     right = side == helpers.SIGN[asked]
     return Verdict(float(right), {"side": 1.0 if right else -1.0, **components})
 
 
-class Relation(_Sided):
+class Relation(_TwoNamed):
     """One thing stands to the left or right of another, while the camera comes closer."""
 
     name = "relation"
-    setting = "The floor and the backdrop are plain and pale."
+    side_of_a = "side"
     claim = "a thing that is to be on the left of another is on its left"
     source = "GenEval's box geometry, Ghosh et al. 2023; VISOR, Gokhale et al. 2022"
 
@@ -202,10 +237,11 @@ class Motion(_Sided):
         return _verdict(side, p["to"], agreement=share)
 
 
-class OppositeMotion(_Sided):
+class OppositeMotion(_TwoNamed):
     """Two things move to opposite sides, each to the one that was said of it."""
 
     name = "opposite_motion"
+    side_of_a = "to"
     claim = "of two things that move apart, each goes to the side that was said of it"
     source = "object minus background displacement, as T2V-CompBench's motion binding (Sun et al. 2024)"
 
@@ -225,7 +261,6 @@ class CameraPan(_Sided):
     """The camera pans to the left or right: what stands in front of it goes the other way."""
 
     name = "camera_pan"
-    setting = "The floor and the backdrop are plain and pale."
     claim = "when the camera pans to the left, the world moves to the right"
     source = "VBench++ camera motion (Huang et al. 2024), on the tracks of landmarks"
 

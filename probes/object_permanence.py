@@ -162,7 +162,6 @@ class LeaveAndReturn(Probe):
 
     suite = "object_permanence"
     name = "leave_and_return"
-    setting = "The floor and the backdrop are plain and pale."
     claim = "an object that leaves the picture and returns is the same one, where it must be"
     source = "object permanence outside the frame, as in revisit tests of world models"
     violations = ("vanishes", "teleports", "changes_colour", "changes_shape", "duplicates", "appears_from_nowhere")
@@ -251,7 +250,6 @@ class EvolvesUnseen(Probe):
 
     suite = "object_permanence"
     name = "evolves_unseen"
-    setting = "The floor and the backdrop are plain and pale."
     claim = "a ball that rolls at a steady speed goes on while the camera looks away"
     source = "constant velocity across the unseen gap; unobserved evolution, as in world-model revisit tests"
     violations = (
@@ -386,7 +384,6 @@ class TwoShots(Probe):
 
     suite = "object_permanence"
     name = "two_shots"
-    setting = "The floor and the backdrop are plain and pale."
     claim = "a character is the same after a hard cut: colours, arrangement, proportions"
     source = "character consistency across shots, as claimed for Sora (OpenAI 2024)"
     violations = ("vanishes", "teleports", "changes_colour", "changes_shape", "duplicates", "appears_from_nowhere")

@@ -28,9 +28,6 @@ class FreeFallBounce(Probe):
     """A ball is dropped: it must fall along a parabola at 9.81 m/s^2 and bounce back, not higher than it fell."""
 
     suite = "physics"
-    setting = (
-        "The floor and the backdrop are plain and pale; the camera is level, looks from the side and does not move."
-    )
     continued = True
     name = "free_fall_bounce"
     claim = "a dropped ball falls at 9.81 m/s^2 along a parabola and bounces back no higher than it fell"
@@ -65,9 +62,6 @@ class TwoDrops(Probe):
     """Two balls are released together from different heights: times of fall squared must be as the heights."""
 
     suite = "physics"
-    setting = (
-        "The floor and the backdrop are plain and pale; the camera is level, looks from the side and does not move."
-    )
     continued = True
     name = "two_drops"
     claim = "the squared times of fall of two balls released together are as their heights, at any scale and speed"
@@ -111,9 +105,6 @@ class Projectile(Probe):
     """A thrown ball must fly along a parabola, at 9.81 m/s^2 downwards and without any acceleration sideways."""
 
     suite = "physics"
-    setting = (
-        "The floor and the backdrop are plain and pale; the camera is level, looks from the side and does not move."
-    )
     continued = True
     name = "projectile"
     claim = "a thrown ball flies along a parabola at 9.81 m/s^2 downwards and at a constant speed sideways"
@@ -149,9 +140,6 @@ class Collision(Probe):
     """A heavy block slides into a light one at rest: momentum is kept, and nothing moves unless it is hit."""
 
     suite = "physics"
-    setting = (
-        "The floor and the backdrop are plain and pale; the camera is level, looks from the side and does not move."
-    )
     continued = True
     name = "collision"
     claim = "a heavy block that glides into a light one pushes it off: momentum is kept, after contact and not before"
@@ -207,9 +195,6 @@ class Ramp(Probe):
     """A ball rolls down a ramp: it must stay on it and speed up at five sevenths of g times the sine of the slope."""
 
     suite = "physics"
-    setting = (
-        "The floor and the backdrop are plain and pale; the camera is level, looks from the side and does not move."
-    )
     continued = True
     name = "ramp"
     claim = "a ball let go on a ramp stays on it and speeds up steadily, at 5/7 g sin(slope)"
@@ -258,9 +243,6 @@ class Topple(Probe):
     """A ball hits a tall block: it must tip over the way it was pushed, after the hit, and come to lie on the floor."""
 
     suite = "physics"
-    setting = (
-        "The floor and the backdrop are plain and pale; the camera is level, looks from the side and does not move."
-    )
     continued = True
     name = "topple"
     claim = "a tall block that a ball hits tips over in the direction of the push, after the hit, and lies on the floor"

@@ -22,13 +22,13 @@ from sora_eval.learning import training
 from sora_eval.learning.muon import Muon
 from sora_eval.learning.shards import ACTIONS, Item, Shard, mirrored, read
 from sora_eval.learning.tensors import to_tensor, to_uint8
-from sora_eval.learning.words import PAD, SETTINGS, Vocabulary
+from sora_eval.learning.words import PAD, Vocabulary
 from sora_eval.pictures import contact_sheet
 from sora_eval.tracking.colours import states_of
 from sora_eval.types import Frames
 from sora_eval.video import replacing, write_png
 from sora_eval.world import palette
-from sora_eval.world.families import common
+from sora_eval.world.families import FAMILIES, common
 
 PREVIEWS: tuple[str, ...] = (
     "A red ball rolls to the left.",
@@ -410,7 +410,7 @@ def _caption(item: Item, rng: np.random.Generator, dropped: float, acted: bool) 
     kind = rng.random()
     if kind < 0.5:
         return long
-    return short if kind < 0.75 else f"{short} {SETTINGS[int(rng.integers(len(SETTINGS)))]}"
+    return short if kind < 0.75 else f"{short} {FAMILIES[item.family].setting(item.params)}"
 
 
 def _actions(items: Sequence[Item], told: Sequence[bool], k: int) -> Tensor:

@@ -14,15 +14,11 @@ from torch import Tensor
 from sora_eval.world import palette
 from sora_eval.world.families import FAMILIES
 
-SETTINGS: tuple[str, ...] = (
-    "The floor and the backdrop are plain and pale.",
-    "The floor and the backdrop are plain and pale; the camera does not move.",
-    "The floor and the backdrop are plain and pale; the camera is level, looks from the side and does not move.",
-)
-"""What the probes' prompts end with; training captions sometimes do."""
 PAD, UNKNOWN = 0, 1
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[.,;]")
 _PER_FAMILY = 300
+_KEPT: tuple[str, ...] = ("be", "ice", "seen")
+"""Words of earlier captions: with them the vocabulary stays the same, and training goes on from what was trained with it."""
 
 
 def words_of(text: str) -> list[str]:
@@ -64,7 +60,8 @@ def _ids(words: tuple[str, ...]) -> dict[str, int]:
 def world_vocabulary() -> Vocabulary:
     """Return the vocabulary of the world: the words of many captions of every family."""
     found: set[str] = {*palette.COLOURS, *(w for n in palette.NEUTRALS for w in n.split())}
-    found.update(w for text in (*SETTINGS, *_captions()) for w in words_of(text))
+    found.update(_KEPT)
+    found.update(w for text in _captions() for w in words_of(text))
     return Vocabulary(tuple(sorted(found)))
 
 
@@ -75,3 +72,4 @@ def _captions() -> Iterable[str]:
             params = family.sample(rng)
             yield family.caption(params, rng)
             yield family.caption(params, rng, long=True)
+            yield family.setting(params)

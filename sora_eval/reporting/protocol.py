@@ -178,7 +178,7 @@ def _case_disagreements(protocols: Mapping[str, Protocol]) -> list[str]:
     if changed:
         found.append(
             f"cases: {len(changed)} of {len(every)} have the same id and ask for something else, such as {changed[0]}; "
-            "another seed gives other cases"
+            "another seed gives other cases, another version of sora-eval may word them otherwise"
         )
     return found
 

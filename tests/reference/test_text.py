@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from sora_eval import registry
 from sora_eval.generator.reference.text import LENGTH, TextEncoder, expand
-from sora_eval.learning.words import SETTINGS, words_of, world_vocabulary
+from sora_eval.learning.words import words_of, world_vocabulary
 from sora_eval.world.families import FAMILIES, common
 from sora_eval.world.palette import COLOURS
 
+SETTING = common.setting({"floor": "slate"}, common.LEVEL)
 TURNED = {"left", "right", "up", "down", "closer", "away", "front", "behind", "above", "below", "forward", "towards"}
 
 
@@ -23,10 +24,7 @@ def test_every_word_of_the_world_is_known(name):
         params = family.sample(rng)
         for long in (False, True):
             assert vocabulary.unknown(family.caption(params, rng, long=long)) == []
-
-
-def test_the_settings_of_all_probes_are_known_and_in_training():
-    assert {registry.probe(n).setting for n in registry.probe_names()} <= set(SETTINGS)
+        assert vocabulary.unknown(family.setting(params)) == []
 
 
 @settings(max_examples=150, deadline=None)
@@ -63,7 +61,7 @@ def test_the_expander_contradicts_nothing_that_is_said(seed):
     assert (
         expand("The floor is dark grey and the backdrop is slate. A red cube stands still.", seed).count("floor") == 1
     )
-    assert "tiles" not in expand(f"A red ball stands still. {SETTINGS[0]}", seed)
+    assert expand(f"A red ball stands still. {SETTING}", seed).count("tiles") == 1
     assert "tiles" in expand("A red cone stands on the floor and does not move.", seed)
 
 
@@ -88,7 +86,8 @@ def test_an_expanded_prompt_is_never_longer_than_what_is_read():
     for name, family in FAMILIES.items():
         rng = np.random.default_rng([5, *name.encode()])
         for _ in range(30):
-            prompt = f"{family.caption(family.sample(rng), rng)} {SETTINGS[2]}"
+            params = family.sample(rng)
+            prompt = f"{family.caption(params, rng)} {family.setting(params)}"
             assert len(words_of(expand(prompt))) <= max(LENGTH, len(words_of(prompt)))
 
 

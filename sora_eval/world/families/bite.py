@@ -142,7 +142,7 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
         f"{common.article(biter)} comes from the {side}, bites a piece out of the {side} edge of a {cookie} and"
         " goes away again",
         f"a {cookie} stands facing us; {common.article(biter)} comes from the {side}, takes a bite out of its"
-        f" {side} side and leaves",
+        f" {side} side and goes back",
         f"from the {side} {common.article(biter)} comes up to a {cookie}, takes a big bite out of its {side} edge"
         f" and goes back to the {side}",
     ]
@@ -154,3 +154,8 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
             " The camera is close and does not move."
         )
     return words
+
+
+def setting(params: Mapping[str, Any]) -> str:
+    """Return what a prompt adds to the short caption: floor, backdrop and a camera that stands still."""
+    return common.setting(params["style"], common.STILL)

@@ -72,3 +72,8 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
         sizes = " ".join(things.look_words(t) for t in sorted(params["row"], key=lambda t: str(t["colour"])))
         words += f" {sizes} Nothing but the camera moves. {common.style_words(params['style'])}"
     return words
+
+
+def setting(params: Mapping[str, Any]) -> str:
+    """Return what a prompt adds to the short caption: floor, backdrop; the caption speaks of the camera."""
+    return common.setting(params["style"])

@@ -129,3 +129,8 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
             f" {common.style_words(params['style'])} The camera is close and does not move."
         )
     return words
+
+
+def setting(params: Mapping[str, Any]) -> str:
+    """Return what a prompt adds to the short caption: floor, backdrop and a camera that stands still."""
+    return common.setting(params["style"], common.STILL)

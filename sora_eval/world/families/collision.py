@@ -86,10 +86,10 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     start = common.OPPOSITE[to]
     short = [
         f"a long {heavy} glides from {start} to {to} over a perfectly smooth floor and hits a short {light} at rest;"
-        f" the long block is {times} as heavy and both keep gliding without friction",
+        f" the long block is {times} as heavy and both keep gliding",
         f"{common.article(light)} stands still; {common.article(heavy)}, {times} as long and {times} as heavy, slides"
         f" towards the {to} without friction and knocks it away",
-        f"on smooth ice, {common.article(heavy)} {times} as long and {times} as heavy as the {light} slides to the {to}"
+        f"on a perfectly smooth floor, {common.article(heavy)} {times} as long and as heavy as the {light} slides to the {to}"
         f" and bumps into it; the {light} was at rest",
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
@@ -99,3 +99,8 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
             f" {common.style_words(params['style'])} The camera looks from the side, level, and does not move."
         )
     return words
+
+
+def setting(params: Mapping[str, Any]) -> str:
+    """Return what a prompt adds to the short caption: floor, backdrop and a level camera that stands still."""
+    return common.setting(params["style"], common.LEVEL)

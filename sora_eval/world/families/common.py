@@ -1,13 +1,15 @@
 """What the scene families share: style (floor, backdrop, light), stages, objects, and their words.
 
-A family is a module with four functions over one dictionary of JSON parameters:
+A family is a module with five functions over one dictionary of JSON parameters:
 
     sample(rng) -> params                       a random member, for training sets and probes
     mirrored(params) -> params                  the same scene with left and right exchanged
     build(duration_s, **params) -> Scene        the scene; key frames scale with the duration, physics does not
     caption(params, rng, long=False) -> str     words that state what is to be seen, several phrasings
+    setting(params) -> str                      what a prompt adds to the short caption: floor, backdrop, and the camera unless
+                                                the caption speaks of it
 
-and, where something changes for good, a fifth one:
+and, where something changes for good, a sixth one:
 
     states(params) -> (before, after)           what a picture shows at the beginning and at the end, a sentence each
 """
@@ -45,6 +47,10 @@ LIGHT_WORDS: dict[str, str] = {
     "dim": "dim light",
 }
 _MIRRORED_LIGHT = {"left": "right", "right": "left"}
+STILL = "The camera does not move."
+LEVEL = "The camera looks from the side, level, and does not move."
+FLOOR_WORDS: dict[str, str] = {"light grey": "pale", "sand": "pale", "grey": "grey", "slate": "grey"}
+"""What prompts call the floors: "sand" and "slate" would be read as materials."""
 SAMPLED_LIGHTS = ("noon", "left", "right", "warm", "cool")
 """The lights that scenes are sampled from; "dim" is kept for looking at robustness."""
 
@@ -116,6 +122,16 @@ def style_words(style: Mapping[str, Any]) -> str:
     return sentence(
         f"the floor is {style['floor']} with tiles, the backdrop is {style['backdrop']}, with {LIGHT_WORDS[style['light']]}"
     )
+
+
+def setting(style: Mapping[str, Any], camera: str = "") -> str:
+    """Return what a prompt says of floor and backdrop, and the sentence `camera`: what is taken for granted in judging.
+
+    Raises:
+        KeyError: there are no words for the style's floor.
+    """
+    ground = f"The floor has {FLOOR_WORDS[style['floor']]} tiles, the backdrop is plain and pale."
+    return f"{ground} {camera}".strip()
 
 
 def level_view(duration_s: float, distance: float = 15.0, height: float = 4.2, fov: float = 40.0) -> CameraPath:

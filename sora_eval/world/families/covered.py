@@ -84,10 +84,15 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
         f"{hero} stands still on the floor; {screen} slides in front of it from the {start}, covers it and {goes}",
         f"{screen} comes from the {start}, hides {hero} completely, then {goes}, and the {params['shape']} is "
         f"still there",
-        f"{screen} slides from the {start} over {hero} that does not move; then it {goes}",
+        f"{screen} slides from the {start} in front of {hero} that does not move; then it {goes}",
     ]
     words = common.sentence(short[int(rng.integers(len(short)))])
     if long:
         words += f" The {params['shape']} is {params['size']} and {params['texture']}. "
         words += f"{common.style_words(params['style'])} The camera does not move."
     return words
+
+
+def setting(params: Mapping[str, Any]) -> str:
+    """Return what a prompt adds to the short caption: floor, backdrop and a camera that stands still."""
+    return common.setting(params["style"], common.STILL)

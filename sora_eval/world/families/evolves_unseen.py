@@ -98,3 +98,8 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
         words += f" The ball is {params['texture']}, the {params['landmark_shape']} stands still. "
         words += f"{common.style_words(params['style'])}"
     return words
+
+
+def setting(params: Mapping[str, Any]) -> str:
+    """Return what a prompt adds to the short caption: floor, backdrop; the caption speaks of the camera."""
+    return common.setting(params["style"])

@@ -110,8 +110,8 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
         back = f"back to the {side} until they are on the {start} of the picture"
         pair = f"{a_mark} stands on the {start} of {hero}"
         short = [
-            f"{pair} in the middle of the picture; the camera pans to the {start} to {away} until they are out of "
-            f"sight, then pans {back}",
+            f"{pair} in the middle of the picture; the camera pans {start} to {away} until they are out of sight, "
+            f"then pans {back}",
             f"{pair}, both in the middle and still; the camera turns to the {start}, loses them, sees {away}, and "
             f"turns {back}",
             f"in the middle {pair}; the camera pans {start} until only {away} is in view and then {back}; nothing "
@@ -124,3 +124,8 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
             f" The {shape} is {params['size']} and {params['texture']}. {common.style_words(params['style'])} {ending}"
         )
     return words
+
+
+def setting(params: Mapping[str, Any]) -> str:
+    """Return what a prompt adds to the short caption: floor, backdrop, and the camera where it stands still."""
+    return common.setting(params["style"], common.STILL if params["by"] == "motion" else "")

@@ -77,3 +77,8 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
         still = "" if follows else " The camera does not move."
         words += f" {things.look_words(params['hero'])} {common.style_words(params['style'])}{still}"
     return words
+
+
+def setting(params: Mapping[str, Any]) -> str:
+    """Return what a prompt adds to the short caption: floor, backdrop, and the camera where it stands still."""
+    return common.setting(params["style"], "" if params["camera"] == "follows" else common.STILL)

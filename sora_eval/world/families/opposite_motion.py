@@ -54,19 +54,27 @@ def build(
     return common.set_up(style, (first, second, post), view, duration_s, facts=facts)
 
 
-def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = False) -> str:
-    """Return words for the scene; either of the two comes first."""
-    to, other = params["to"], common.OPPOSITE[params["to"]]
-    a, b = (things.words(params[k]) for k in ("a", "b"))
-    does, also = things.verb(params["a"]), things.verb(params["b"])
+def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = False, first: str = "") -> str:
+    """Return words for the scene; `first`: which of the two is named first, "a" or "b", "" for either."""
+    phrase = int(rng.integers(3))
+    first = first or "aba"[phrase]
+    one, two = (params[k] for k in (("a", "b") if first == "a" else ("b", "a")))
+    a, b, does, also = things.words(one), things.words(two), things.verb(one), things.verb(two)
+    to, other = things.sides(params["to"], first)
     post = common.article(f"{params['pillar']} pillar")
-    short = [
-        f"{a} {does} to the {to} while {b} {also} to the {other}, past {post}",
-        f"{b} {also} to the {other} and {a} {does} to the {to}; {post} stands behind them",
-        f"in front of {post}, {a} {does} from {other} to {to} and {b} {also} from {to} to {other}",
-    ]
-    words = common.sentence(short[int(rng.integers(len(short)))])
+    words = common.sentence(
+        [
+            f"{a} {does} to the {to} while {b} {also} to the {other}, past {post}",
+            f"{a} {does} to the {to} and {b} {also} to the {other}; {post} stands behind them",
+            f"in front of {post}, {a} {does} from {other} to {to} and {b} {also} from {to} to {other}",
+        ][phrase]
+    )
     if long:
         words += f" {things.look_words(params['a'])} {things.look_words(params['b'])}"
         words += f" {common.style_words(params['style'])} The camera does not move."
     return words
+
+
+def setting(params: Mapping[str, Any]) -> str:
+    """Return what a prompt adds to the short caption: floor, backdrop and a camera that stands still."""
+    return common.setting(params["style"], common.STILL)

@@ -61,18 +61,26 @@ def build(
     return common.set_up(style, (first, second), camera, duration_s, facts={"hero": ["a", "b"], "sided": ["a", "b"]})
 
 
-def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = False) -> str:
-    """Return words for the scene; the side is told of `a`, of `b` or of both."""
-    side, other = params["side"], common.OPPOSITE[params["side"]]
-    a, b = (things.words(params[k]) for k in ("a", "b"))
-    short = [
-        f"{a} stands to the {side} of {b}, and the camera moves slowly closer",
-        f"{b} is to the {other} of {a} while the camera slowly moves in",
-        f"the camera moves slowly towards {a} on the {side} and {b} on the {other}",
-        f"on the {other} there is {b}, on the {side} {a}; the camera slowly comes closer",
-    ]
-    words = common.sentence(short[int(rng.integers(len(short)))])
+def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = False, first: str = "") -> str:
+    """Return words for the scene; `first`: which of the two is named first, "a" or "b", "" for either."""
+    phrase = int(rng.integers(4))
+    first = first or "abab"[phrase]
+    a, b = (things.words(params[k]) for k in (("a", "b") if first == "a" else ("b", "a")))
+    side, other = things.sides(params["side"], first)
+    words = common.sentence(
+        [
+            f"{a} stands to the {side} of {b}, and the camera moves slowly closer",
+            f"{a} is to the {side} of {b} while the camera slowly moves in",
+            f"the camera moves slowly towards {a} on the {side} and {b} on the {other}",
+            f"on the {side} there is {a}, on the {other} {b}; the camera slowly comes closer",
+        ][phrase]
+    )
     if long:
         words += f" {things.look_words(params['a'])} {things.look_words(params['b'])} They don't move."
         words += f" {common.style_words(params['style'])}"
     return words
+
+
+def setting(params: Mapping[str, Any]) -> str:
+    """Return what a prompt adds to the short caption: floor, backdrop; the caption speaks of the camera."""
+    return common.setting(params["style"])

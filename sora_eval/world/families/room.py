@@ -38,13 +38,13 @@ _WORDS: dict[str, tuple[str, ...]] = {
         "the camera slides sideways to the {to} past {things}",
         "{things} stand still while the camera travels to the {to} without turning",
     ),
-    "crane": ("the camera rises {to} and looks at {things}", "the camera moves {to} in front of {things}"),
+    "crane": ("the camera {rises} {to} and looks at {things}", "the camera moves {to} in front of {things}"),
     "pan": ("the camera turns to the {to} on the spot; {things} are in view", "the camera pans {to} across {things}"),
     "tilt": ("the camera tilts {to}; {things} are in view", "{things} stand still while the camera tilts {to}"),
     "zoom": ("the camera zooms {to} on {things}", "{things} stand still while the picture zooms {to}"),
     "revisit": (
-        "the camera looks at {things}, turns away to the {to} until they are out of sight, and turns back to them",
-        "{things} stand still; the camera turns {to} until none of them is to be seen and then returns to the same view",
+        "the camera looks at {things}, turns {to} until all are out of sight and turns back to them",
+        "{things} stand still; the camera turns {to} until none is in sight and returns to the same view",
     ),
     "still": ("{things} stand still and the camera does not move", "a still picture of {things}"),
 }
@@ -151,8 +151,9 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     listed = f"{', '.join(things[:-1])} and {things[-1]}"
     patterns = _WORDS[params["move"]]
     inward = "towards" if params["to"] == "in" else "away from"
+    rises = "rises" if params["to"] == "up" else "sinks"
     words = common.sentence(
-        patterns[int(rng.integers(len(patterns)))].format(to=params["to"], inward=inward, things=listed)
+        patterns[int(rng.integers(len(patterns)))].format(to=params["to"], inward=inward, rises=rises, things=listed)
     )
     spots = [s["colour"] for s in sorted(params["spots"], key=lambda s: s["x"])]
     words += f" {common.sentence(f'round spots in {spots[0]}, {spots[1]} and {spots[2]} are painted on the floor before them')}"
@@ -160,5 +161,11 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
         order = ", ".join(
             f"{o['texture']} {o['colour']} {o['shape']}" for o in sorted(params["objects"], key=lambda o: o["x"])
         )
-        words += f" From left to right: {order}. {common.style_words(params['style'])} Nothing but the camera moves."
+        still = "Nothing moves." if params["move"] == "still" else "Nothing but the camera moves."
+        words += f" From left to right: {order}. {common.style_words(params['style'])} {still}"
     return words
+
+
+def setting(params: Mapping[str, Any]) -> str:
+    """Return what a prompt adds to the short caption: floor, backdrop; the caption speaks of the camera."""
+    return common.setting(params["style"])

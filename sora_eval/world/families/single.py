@@ -88,3 +88,8 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     if long:
         words += f" {things.look_words(params['hero'])} {common.style_words(params['style'])} The camera does not move."
     return words
+
+
+def setting(params: Mapping[str, Any]) -> str:
+    """Return what a prompt adds to the short caption: floor, backdrop and a camera that stands still."""
+    return common.setting(params["style"], common.STILL)

@@ -36,6 +36,12 @@ def look_words(thing: Mapping[str, str]) -> str:
     return f"The {thing['colour']} {thing['shape']} is {thing['size']} and {thing['texture']}."
 
 
+def sides(side: str, first: str) -> tuple[str, str]:
+    """Return (side of the thing that is named first, side of the other), where `a` has `side`; first: "a" or "b"."""
+    other = common.OPPOSITE[side]
+    return (side, other) if first == "a" else (other, side)
+
+
 def verb(thing: Mapping[str, str]) -> str:
     """Return how a thing moves over the floor."""
     return "rolls" if thing["shape"] == "ball" else "slides"

@@ -87,8 +87,8 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     ball, block = common.article(f"{params['ball']} ball"), f"tall {params['block']} block"
     to, start = params["to"], common.OPPOSITE[params["to"]]
     short = [
-        f"{ball} flies in from the {start} and hits the top of a {block},"
-        f" which tips over to the {to} and lies flat on the floor",
+        f"{ball} flies in from the {start} and hits a {block} high up;"
+        f" the block tips over to the {to} and lies flat on the floor",
         f"a {block} stands upright; {ball} thrown from the {start} strikes it"
         f" and it topples over to the {to} onto the floor",
         f"{ball} is thrown from {start} to {to} against a {block}; the block falls over to the {to}"
@@ -102,3 +102,8 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
             " The camera looks from the side, level, and does not move."
         )
     return words
+
+
+def setting(params: Mapping[str, Any]) -> str:
+    """Return what a prompt adds to the short caption: floor, backdrop and a level camera that stands still."""
+    return common.setting(params["style"], common.LEVEL)

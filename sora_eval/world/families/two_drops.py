@@ -84,3 +84,8 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
             f" {common.style_words(params['style'])} The camera looks from the side, level, and does not move."
         )
     return words
+
+
+def setting(params: Mapping[str, Any]) -> str:
+    """Return what a prompt adds to the short caption: floor, backdrop and a level camera that stands still."""
+    return common.setting(params["style"], common.LEVEL)

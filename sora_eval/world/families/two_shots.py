@@ -87,7 +87,7 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
     side, swing = params["side"], params["swing"]
     first, second = ("from afar", "from close by") if params["second"] == "closer" else ("from close by", "from afar")
     short = [
-        f"two shots of {who}, {mate} on its {side}: first from the front {first}, then, after a hard cut, "
+        f"two shots of {who} and, to the {side} of it, {mate}: first from the front and {first}, then, after a hard cut, "
         f"{second} and more from the {swing}",
         f"{who} stands still with {mate} to the {side} of it, filmed {first}; cut to the same two {second}, "
         f"from farther {swing}",
@@ -99,3 +99,8 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
         words += f" The figure is {params['texture']}. "
         words += f"{common.style_words(params['style'])} The camera does not move within a shot."
     return words
+
+
+def setting(params: Mapping[str, Any]) -> str:
+    """Return what a prompt adds to the short caption: floor, backdrop; the caption speaks of the camera."""
+    return common.setting(params["style"])

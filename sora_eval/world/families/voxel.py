@@ -45,6 +45,7 @@ _PHRASES: dict[str, Callable[[int], str]] = {
     "break": lambda n: "breaks a block" if n == 1 else f"breaks {_NUMBERS[n]} blocks",
     "place": lambda n: "places a block" if n == 1 else f"places {_NUMBERS[n]} blocks",
 }
+_GLIDES = "The camera glides after the figure without turning."
 Cell = tuple[int, int, int]
 
 
@@ -380,5 +381,10 @@ def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = Fa
             f" Trees stand on the island, and pale water lies around it. At first the figure looks {params['heading']},"
         )
         words += f" where north is away from us. {common.sentence(light)}"
-        words += " The camera glides after the figure without turning."
+        words += f" {_GLIDES}"
     return words
+
+
+def setting(params: Mapping[str, Any]) -> str:
+    """Return what a prompt adds to the short caption: the water around the island, and the camera."""
+    return f"Pale water lies around the island. {_GLIDES}"
