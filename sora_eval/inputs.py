@@ -11,7 +11,6 @@ from pathlib import Path, PureWindowsPath
 
 from sora_eval.errors import ManifestError
 
-_LONGEST = 200
 _FIRST = 5
 _APPLE_DOUBLE = b"\x00\x05\x16\x07"
 """How the files begin in which macOS keeps metadata on other file systems (RFC 1740, appendix A)."""
@@ -23,8 +22,8 @@ _SPECIAL = (
 )
 
 
-def shown(name: str) -> str:
-    r"""Return a name or text for a message: one line, cut to 200 characters, what can't be printed as an escape.
+def shown(name: str, most: int = 200) -> str:
+    r"""Return a name or text for a message: one line, `most` characters of it, what can't be printed as an escape.
 
     A byte that is not UTF-8, which Python keeps as a surrogate (PEP 383), is shown as in a shell.
 
@@ -32,12 +31,17 @@ def shown(name: str) -> str:
         >>> shown("caf\udce9\n.mp4")
         'caf\\xe9\\n.mp4'
     """
-    cut = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."
+    cut = name if len(name) <= most else f"{name[:most]}..."
     return "".join(c if c.isprintable() else _escape(c) for c in cut)
 
 
 def _escape(c: str) -> str:
     return f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c.encode("unicode_escape").decode()
+
+
+def encodable(text: str) -> str:
+    r"""Return a text with what is no Unicode in it, a name that is not UTF-8, as escapes such as \udce9: it can be written anywhere."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def listed(names: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sora_eval.errors import ConfigError
+from sora_eval.inputs import encodable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,8 +77,8 @@ def exports(folder: Path, references: bool = False) -> Iterator[Export]:
 
     run = read_run(folder)
     summary = summarise(run.rows)
-    group = folder.resolve().name
-    text = markdown(summary, group, command(run.manifest), run.problems)
+    group = encodable(folder.resolve().name)
+    text = encodable(markdown(summary, group, command(run.manifest), run.problems))
     measures = read_measures(folder)
     chosen = summary.generators if references else summary.of_kind("model") or summary.generators
     for name in chosen:
@@ -97,7 +98,17 @@ def exports(folder: Path, references: bool = False) -> Iterator[Export]:
 def _settings(run: Run, name: str) -> dict[str, Any]:
     kept = {k: run.manifest[k] for k in ("tool_version", "suite", "profile", "seed", "config") if k in run.manifest}
     about = [g for g in run.manifest.get("generators", []) if isinstance(g, Mapping) and g.get("name") == name]
-    return {**kept, "generator": dict(about[0]) if about else {"name": name}}
+    settings: dict[str, Any] = _encodable({**kept, "generator": dict(about[0]) if about else {"name": name}})
+    return settings
+
+
+def _encodable(value: Any) -> Any:
+    """Return a JSON value whose texts any service can take."""
+    if isinstance(value, Mapping):
+        return {encodable(str(k)): _encodable(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_encodable(v) for v in value]
+    return encodable(value) if isinstance(value, str) else value
 
 
 def _scalars(summary: Summary, name: str, measures: Mapping[str, Sequence[Measure]]) -> Iterator[tuple[str, float]]:
