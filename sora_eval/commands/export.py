@@ -56,6 +56,8 @@ def main(args: Sequence[str]) -> int:
     found = parser.parse_args(args)
     if find_spec(found.to) is None:
         raise ConfigError(f"--to {found.to} needs a package that is not installed: pip install 'sora-eval[{found.to}]'")
+    if found.out is not None and encodable(str(found.out)) != str(found.out):
+        raise ConfigError(f"--out {found.out} is no name in UTF-8, which {found.to} needs: name another folder")
     for export in exports(found.run, found.references):
         where = SENDERS[found.to](export, found.project, found.out)
         print(f"{export.name}: {len(export.scalars)} scalars are in {where}")
