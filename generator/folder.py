@@ -316,7 +316,10 @@ class Folder:
                 continue
             try:
                 values = json.loads(line)
-            except (ValueError, RecursionError) as err:
+            except RecursionError:
+                self._note(number, "JSON that is nested too deeply; the row is left out")
+                continue
+            except ValueError as err:
                 self._note(number, f"not JSON ({shown(str(err))}); the row is left out")
                 continue
             if not isinstance(values, dict):

@@ -320,8 +320,8 @@ def test_many_faulty_rows_are_all_named(tmp_path: Path) -> None:
         ('{"case_id": "b.0001", "path": ', "not JSON ("),
         ('["b.0001", "b.mkv"]', "a JSON object is needed, got list"),
         ('{"case_id": "b.0001", "file": "b.mkv"}', "no path; the row is left out"),
-        ("[" * 100_000, "not JSON ("),
-        ('{"case_id": "b.0001", "path": ' + "[" * 100_000, "not JSON ("),
+        ("[" * 100_000, "JSON that is nested too deeply; the row is left out"),
+        ('{"case_id": "b.0001", "path": ' + "[" * 100_000, "JSON that is nested too deeply"),
         ('{"case_id": "b.0001", "path": ' + "[" * 400 + "]" * 400 + "}", "the path is a JSON array (case 'b.0001')"),
         ('{"case_id": "b.0001", "path": "b.mkv", "fps": {}}', "the fps is a JSON object (case 'b.0001')"),
         ('{"case_id": ["b.0001"], "path": "b.mkv"}', "no case_id"),
@@ -454,9 +454,10 @@ def test_what_a_video_does_not_depend_on_may_differ(tmp_path: Path) -> None:
 
 def test_cases_that_can_t_be_read_are_fatal(tmp_path: Path) -> None:
     folder_with(tmp_path, "case_id,path\na.0001,a.mkv\n")
-    (tmp_path / "cases.jsonl").write_text('{"id": ')
-    with pytest.raises(ManifestError, match=r"cases\.jsonl: not readable"):
-        Folder(tmp_path, asked=[CASE])
+    for text in ('{"id": ', "[" * 100_000):
+        (tmp_path / "cases.jsonl").write_text(text)
+        with pytest.raises(ManifestError, match=r"cases\.jsonl: not readable"):
+            Folder(tmp_path, asked=[CASE])
 
 
 def test_rows_of_cases_that_are_not_asked_are_nobody_s_problem(tmp_path: Path) -> None:
