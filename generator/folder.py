@@ -6,17 +6,17 @@ import codecs
 import csv
 import hashlib
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import count
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
-from sora_eval.errors import ManifestError, VideoError, unknown
+from sora_eval.errors import ConfigError, ManifestError, VideoError, unknown
 from sora_eval.generator.base import Capabilities, file_safe
+from sora_eval.inputs import Finder, separator, shown
 from sora_eval.samples import per_prompt, sample_id
 from sora_eval.types import MODES, Case, Failure, Mode, Video, digest
 from sora_eval.video import read_video
@@ -25,6 +25,12 @@ MANIFESTS = ("manifest.csv", "manifest.jsonl")
 MAX_ASPECT_ERROR = 0.1
 """A video whose width / height is further off than this share is noted in `Folder.problems`."""
 
+MIN_FPS, MAX_FPS = 0.1, 1000.0
+"""The rates that a manifest may give, in frames per second: from a time lapse to a high-speed camera."""
+
+_CASE_ID = re.compile(r"\w[\w.+-]{0,199}")
+_HINTS = 20
+"""How many misspelt case ids get the nearest known one: each takes a comparison with all of them."""
 _BY_SEED = ("seed",)
 _BY_PROFILE = ("size", "fps", "frames", "given")
 _BY_VERSION = ("prompt", "scene")
@@ -35,7 +41,8 @@ class Row:
     """One usable line of a manifest.
 
     number: as an editor or a spreadsheet counts it (the header of a CSV is row 1).
-    case_id, path, seed, fps: as written; path is relative to the folder. Of a further sample, case_id is the sample's own.
+    case_id, seed, fps: as written; of a further sample, case_id is the sample's own. path: relative to the folder, as it is on disk; as
+        written when there is no such file.
     fault: why the row's video can't be used, "" when it can.
     """
 
@@ -48,19 +55,21 @@ class Row:
 
 
 class Folder:
-    """Videos that were made elsewhere.
+    r"""Videos that were made elsewhere.
 
     The manifest, `manifest.csv` (UTF-8, comma separated, with a header) or `manifest.jsonl` (an object per line),
     has the columns
 
     - `case_id`: which case the video answers;
-    - `path`: the video, relative to the folder and inside it;
+    - `path`: the video, relative to the folder and inside it, a regular file; `/` separates, `\` too where no name has it;
     - `sample` (optional): 0 to K - 1 for K videos per case, all of which are scored; the id of a case's further sample may also be
       written out (`.s1`, `.s2`, ...);
     - `seed` (optional): for several videos of which one is meant: that with the case's seed is taken, or the only one;
-    - `fps` (optional): frames per second, overriding the container's.
+    - `fps` (optional): frames per second, `MIN_FPS` to `MAX_FPS`, overriding the container's.
 
-    Other columns are ignored. A video of any size, rate and length is taken as it is, but one frame where several
+    Other columns are ignored. A symbolic link that leads out of the folder is followed only with `links`.
+
+    A video of any size, rate and length is taken as it is, but one frame where several
     were asked is no video. Nothing in the folder is renamed or written.
 
     A faulty row costs its own case and no other: it becomes a line in `problems` that names the manifest and the
@@ -77,6 +86,7 @@ class Folder:
         cases: Iterable[str] | None = None,
         modes: Sequence[Mode] = MODES,
         asked: Sequence[Case] | None = None,
+        links: bool = False,
     ) -> None:
         """Read the manifest; videos are read when they are asked for.
 
@@ -87,11 +97,13 @@ class Folder:
             cases: all case ids that exist, to find misspelt ones; None when they aren't known.
             modes: the modes that the videos were made for.
             asked: the cases that will be asked; rows of others that exist are nobody's problem. None means any.
+            links: whether symbolic links that lead out of the folder are followed. A folder from somebody else should not make this
+                machine read, hash and show whatever it points to.
 
         Raises:
             ManifestError: there is no folder or manifest, it isn't UTF-8 or CSV, it lacks a column or all samples 0; or the folder's
                 `cases.jsonl` says that the videos were made for other cases than `asked`.
-            ConfigError: a mode is unknown.
+            ConfigError: a mode is unknown, or `links` is neither true nor false.
 
         """
         self.path = Path(path)
@@ -99,9 +111,12 @@ class Folder:
         for mode in modes:
             if mode not in MODES:
                 raise unknown("mode", str(mode), MODES)
+        if not isinstance(links, bool):
+            raise ConfigError(f"generator.links must be true or false, got {links}")
         self.capabilities = Capabilities(modes=tuple(modes), processes=True)
         self.problems: list[str] = []
         """One line per fault found so far, naming the manifest and the row."""
+        self._noted: set[str] = set()
         if not self.path.is_dir():
             raise ManifestError(f"{self.path}: no such folder")
         self.manifest = self._find(manifest)
@@ -114,6 +129,7 @@ class Folder:
         self._asked_samples = None if asked is None else per_prompt(asked)
         self._seen_samples: set[int] = set()
         self._beyond: list[int] = []
+        self._finder = Finder(self.path, links)
         for number, values in self._read():
             self._add(number, values)
         self._check_samples()
@@ -178,7 +194,7 @@ class Folder:
         try:
             rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
             return {str(row["id"]): row for row in rows}
-        except (OSError, ValueError, KeyError, TypeError) as err:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as err:
             raise ManifestError(f"{path}: not readable ({err}); remove it, or export the cases again") from err
 
     def _check_asked(self, made_for: Mapping[str, Mapping[str, Any]], asked: Sequence[Case]) -> None:
@@ -261,31 +277,52 @@ class Folder:
         yield from self._read_jsonl(lines) if self.manifest.suffix == ".jsonl" else self._read_csv(lines)
 
     def _read_csv(self, lines: list[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        reader = csv.reader((f"{line}\n" for line in lines), strict=True, skipinitialspace=True)
         header: list[str] = []
-        try:
-            for fields in reader:
-                if not any(field.strip() for field in fields):
-                    continue
+        at = 0
+        while at < len(lines):
+            reader = csv.reader((f"{lines[i]}\n" for i in range(at, len(lines))), strict=True, skipinitialspace=True)
+            try:
+                fields = next(reader)
+            except csv.Error as err:
+                at += 1
                 if not header:
-                    header = [field.strip() for field in fields]
-                    if missing := [column for column in ("case_id", "path") if column not in header]:
-                        raise ManifestError(
-                            f"{self.manifest}, row {reader.line_num}: no column {' and '.join(missing)}; "
-                            f"the header has {', '.join(header)}"
-                        )
-                elif len(fields) > len(header):
-                    self._note(
-                        reader.line_num,
-                        f"{len(fields)} fields, the header has {len(header)} (a comma in a path needs quotes around "
-                        "the path); the row is left out",
-                    )
-                else:
-                    yield reader.line_num, dict(zip(header, fields, strict=False))
-        except csv.Error as err:
-            raise ManifestError(f"{self.manifest}, row {reader.line_num}: not CSV ({err})") from err
+                    raise ManifestError(f"{self.manifest}, row {at}: not CSV ({err})") from err
+                # A quote that is not closed takes in the rows that follow: they are read again.
+                self._note(at, f"not CSV ({err}): is a quote not closed?; the row is left out")
+                continue
+            number = at + reader.line_num
+            if not any(field.strip() for field in fields):
+                pass
+            elif not header:
+                header = self._header(number, fields)
+            elif len(fields) > len(header):
+                self._note(
+                    number,
+                    f"{len(fields)} fields, the header has {len(header)} (a comma in a path needs quotes around "
+                    "the path); the row is left out",
+                )
+            else:
+                values = dict(zip(header, fields, strict=False))
+                if any("\n" in values.get(column, "") for column in ("case_id", "path")):
+                    at += 1
+                    self._note(at, "a line break in a path or id: is a quote not closed?; the row is left out")
+                    continue
+                yield number, values
+            at = number
         if not header:
             raise ManifestError(f"{self.manifest}: empty; it needs a header with case_id and path")
+
+    def _header(self, number: int, fields: Sequence[str]) -> list[str]:
+        header = [field.strip() for field in fields]
+        if missing := [column for column in ("case_id", "path") if column not in header]:
+            other = separator(header)
+            raise ManifestError(
+                f"{self.manifest}, row {number}: no column {' and '.join(missing)}; "
+                f"the header has {shown(', '.join(header))}"
+                + f": separate columns by commas, not by {other}"
+                * bool(other)
+            )
+        return header
 
     def _read_jsonl(self, lines: list[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
         lacking = 0
@@ -295,8 +332,11 @@ class Folder:
                 continue
             try:
                 values = json.loads(line)
-            except (ValueError, RecursionError) as err:
-                self._note(number, f"not JSON ({err}); the row is left out")
+            except RecursionError:
+                self._note(number, "JSON that is nested too deeply; the row is left out")
+                continue
+            except ValueError as err:
+                self._note(number, f"not JSON ({shown(str(err))}); the row is left out")
                 continue
             if not isinstance(values, dict):
                 self._note(number, f"a JSON object is needed, got {type(values).__name__}; the row is left out")
@@ -315,6 +355,12 @@ class Folder:
         if not case_id:
             self._note(number, "no case_id; the row is left out")
             return
+        if not _CASE_ID.fullmatch(case_id):
+            self._note(
+                number,
+                f"the case_id '{shown(case_id)}' is no id (letters, digits, and . _ + -, at most 200 of them); the row is left out",
+            )
+            return
         sample, sample_fault = _sample(case_id, values.get("sample"))
         if sample_fault:
             self._note(number, f"{sample_fault} (case {case_id!r}); the row is left out")
@@ -331,7 +377,9 @@ class Folder:
         case_id = sample_id(prompt_id, sample)
         seed, seed_fault = _seed(values.get("seed"))
         fps, fps_fault = _fps(values.get("fps"))
-        fault = seed_fault or fps_fault or self._path_fault(path)
+        fault = _type_fault(values) or seed_fault or fps_fault
+        if not fault:
+            path, fault = self._found(path)
         elsewhere = self._asked is not None and case_id not in self._asked and case_id in (self._known or ())
         if fault and not elsewhere:
             self._note(number, f"{fault} (case {case_id!r})")
@@ -352,38 +400,38 @@ class Folder:
                 f"are not scored; samples={there} scores them"
             )
 
-    def _path_fault(self, path: str) -> str:
+    def _found(self, path: str) -> tuple[str, str]:
+        """Return a path as it is on disk, or as it was, and why it can't be used."""
         if not path:
-            return "no path"
-        if Path(path).is_absolute() or PureWindowsPath(path).is_absolute():
-            return f"the path {path!r} is absolute; it must be relative to the folder"
+            return path, "no path"
         try:
-            target = (self.path / path).resolve()
-            # A manifest from elsewhere must not make us read, hash and show any file of this machine.
-            if not target.is_relative_to(self.path.resolve()):
-                return f"the path {path!r} leads out of the folder"
-            if not target.is_file():
-                return f"no file {path!r}"
-        except (OSError, ValueError, RuntimeError) as err:
-            return f"the path {path!r} can't be used ({err})"
-        return ""
+            return self._finder.find(path), ""
+        except ManifestError as err:
+            return path, str(err)
 
     def _check_known(self, known: set[str]) -> None:
-        for case_id, rows in self._rows.items():
-            if case_id not in known:
-                near = get_close_matches(case_id, sorted(known), n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                for row in rows:
-                    self._note(row.number, f"unknown case {case_id!r}{hint}")
+        names = sorted(known)
+        for i, case_id in enumerate(c for c in self._rows if c not in known):
+            near = get_close_matches(case_id, names, n=1) if i < _HINTS else []
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            for row in self._rows[case_id]:
+                self._note(row.number, f"unknown case {case_id!r}{hint}")
 
     def _note(self, number: int, text: str) -> None:
         line = f"{self.manifest}, row {number}: {text}"
-        if line not in self.problems:
+        if line not in self._noted:
+            self._noted.add(line)
             self.problems.append(line)
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value).strip()
+    return "" if value is None or isinstance(value, (dict, list)) else str(value).strip()
+
+
+def _type_fault(values: Mapping[str, Any]) -> str:
+    """Return what is no text or number in a row of JSON; its text could be as deep as the JSON."""
+    wrong = [c for c in ("path", "sample", "seed", "fps") if isinstance(values.get(c), (dict, list))]
+    return f"the {wrong[0]} is a JSON {'object' if isinstance(values[wrong[0]], dict) else 'array'}" if wrong else ""
 
 
 def _sample(case_id: str, value: Any) -> tuple[int, str]:
@@ -401,10 +449,9 @@ def _sample(case_id: str, value: Any) -> tuple[int, str]:
 
 def _seed(value: Any) -> tuple[int | None, str]:
     text = _text(value)
-    try:
-        return (int(text) if text else None), ""
-    except ValueError:
-        return None, f"the seed {text!r} is no whole number"
+    if not re.fullmatch(r"(?:[+-]?[0-9]{1,20})?", text):
+        return None, f"the seed '{shown(text)}' is no whole number"
+    return (int(text) if text else None), ""
 
 
 def _fps(value: Any) -> tuple[float | None, str]:
@@ -412,9 +459,11 @@ def _fps(value: Any) -> tuple[float | None, str]:
     if not text:
         return None, ""
     try:
-        fps = float(text)
+        # Python would take 1_000.
+        fps = float(text.replace("_", "?"))
     except ValueError:
-        return None, f"the fps {text!r} is no number"
-    if not (math.isfinite(fps) and fps > 0):
-        return None, f"the fps {text!r} is not positive"
+        return None, f"the fps '{shown(text)}' is no number"
+    # Also false for NaN.
+    if not MIN_FPS <= fps <= MAX_FPS:
+        return None, f"the fps '{shown(text)}' is not between {MIN_FPS:g} and {MAX_FPS:g} frames per second"
     return fps, ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
 
@@ -57,6 +58,7 @@ Add --help to a command for its options. Exit codes: 0 done, 1 done but somethin
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the console script and return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
+    _print_anything()
     if not args or args[0] in ("-h", "--help", "help"):
         print(USAGE)
         return 0 if args else 2
@@ -81,6 +83,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"sora-eval: {error}", file=sys.stderr)
         return 2
+
+
+def _print_anything() -> None:
+    """Print as an escape what the output can't encode, such as a name that is not UTF-8, instead of ending with a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _hydra(name: str) -> Callable[[Sequence[str]], int]:
@@ -150,11 +159,12 @@ def _fidelity(args: Sequence[str]) -> int:
     from sora_eval.collecting import METRICS, Choice
     from sora_eval.encoders import weights
     from sora_eval.reporting.fidelity import table
+    from sora_eval.reporting.html import write_text
     from sora_eval.store import write_json
-    from sora_eval.video import replacing
 
     parser = argparse.ArgumentParser(
-        prog="sora-eval fidelity", description="Distances of a folder of videos to a real one."
+        prog="sora-eval fidelity",
+        description="Distances of a folder of videos to a real one. Links to files are followed; hidden files and subfolders are left out.",
     )
     parser.add_argument("real", type=Path)
     parser.add_argument("fake", type=Path)
@@ -165,7 +175,9 @@ def _fidelity(args: Sequence[str]) -> int:
     parser.add_argument(
         "--weights", action="append", default=[], metavar="NAME=FILE", help="weights of that name; again for more"
     )
-    parser.add_argument("--prompts", type=Path, help="CSV with the columns name and prompt, for CLIPSIM")
+    parser.add_argument(
+        "--prompts", type=Path, help="CSV with the columns name and prompt, or the prompts.csv of sora-eval cases"
+    )
     parser.add_argument("--out", type=Path, help="folder for fidelity.json and fidelity.md")
     found = parser.parse_args(args)
     metrics = tuple(found.metrics.split(",")) if found.metrics else METRICS
@@ -173,18 +185,24 @@ def _fidelity(args: Sequence[str]) -> int:
         raise ConfigError(f"--weights {wrong[0]}: write NAME=FILE")
     weights.use(dict(part.split("=", 1) for part in found.weights))
     choice = Choice(metrics, found.video, found.words, found.distance)
-    fake = fidelity.videos(found.fake)
-    prompts = {} if found.prompts is None else fidelity.read_prompts(found.prompts, fake)
-    rows = fidelity.compare(fidelity.videos(found.real), fake, prompts, choice)
+    real, fake = fidelity.videos(found.real), fidelity.videos(found.fake)
+    notes = list(dict.fromkeys([*fidelity.left_out(found.real), *fidelity.left_out(found.fake)]))
+    prompts = fidelity.Prompts({}, ()) if found.prompts is None else fidelity.read_prompts(found.prompts, fake)
+    # Before the clips are read, which may take minutes.
+    for line in notes:
+        print(f"note: {line}", file=sys.stderr)
+    for line in prompts.problems:
+        print(f"problem: {line}", file=sys.stderr)
+    rows = fidelity.compare(real, fake, prompts.by_clip, choice)
     text = table(rows)
     print(text)
     if found.out is not None:
-        write_json(found.out / "fidelity.json", {"rows": [asdict(r) for r in rows]})
-        with replacing(found.out / "fidelity.md") as part:
-            part.write_text(text + "\n", encoding="utf-8")
+        about = {"rows": [asdict(r) for r in rows], "problems": list(prompts.problems), "notes": notes}
+        write_json(found.out / "fidelity.json", about)
+        write_text(found.out / "fidelity.md", text + "\n")
     # What was asked for must not be missing in silence; that few clips have no interval is no fault of theirs.
     missing = [r.metric for r in rows if r.failed]
-    return 1 if missing else 0
+    return 1 if missing or prompts.problems else 0
 
 
 def _weights(args: Sequence[str]) -> int:

@@ -18,7 +18,7 @@ from torch import Tensor
 from sora_eval.encoders import clip as text_encoders
 from sora_eval.encoders import perceptual, weights
 from sora_eval.encoders import video as encoders
-from sora_eval.encoders.clip import TextImageEncoder
+from sora_eval.encoders.clip import TextImageEncoder, Unread
 from sora_eval.encoders.perceptual import Perceptual
 from sora_eval.encoders.video import VideoEncoder
 from sora_eval.encoders.weights import AbsentWeightsError
@@ -37,7 +37,7 @@ from sora_eval.tracking.points import track_points
 from sora_eval.types import Floats, Frames, Video, digest
 from sora_eval.video import read_video, resize
 
-VERSION = 1
+VERSION = 2
 """Raised whenever measures change."""
 METRICS: tuple[str, ...] = ("frechet", "kernel", "motion", "words", "pairs")
 """What is measured: distances of features of both kinds, a distance of motions, words against pictures, clip against clip."""
@@ -126,19 +126,26 @@ class Clip:
 class Collected:
     """What metrics need of a set of clips. clips: how many were read.
 
-    values: of single clips, by metric. protocols: by reading, what the numbers depend on. missing: by reading, why there is nothing.
+    values: of single clips, by metric. unread: by metric, what its encoder left out of the texts of single clips.
+    protocols: by reading, what the numbers depend on. missing: by reading, why there is nothing.
     """
 
     clips: int = 0
     features: FeatureStatistics = field(default_factory=FeatureStatistics)
     motion: FeatureStatistics = field(default_factory=FeatureStatistics)
     values: dict[str, dict[int, float]] = field(default_factory=dict)
+    unread: dict[str, dict[int, Unread]] = field(default_factory=dict)
     protocols: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
     def note(self, metric: str, position: int, value: float) -> None:
         """Take in a value of one clip."""
         self.values.setdefault(metric, {})[position] = value
+
+    def note_text(self, metric: str, position: int, *texts: Unread) -> None:
+        """Keep the first of the texts of one clip of which something was not read."""
+        if left := next((text for text in texts if text), None):
+            self.unread.setdefault(metric, {})[position] = left
 
     def of(self, metric: str) -> list[float]:
         """Return the values of single clips, in the order of the set."""
@@ -152,6 +159,8 @@ class Collected:
         self.motion.merge(other.motion)
         for metric, values in other.values.items():
             self.values.setdefault(metric, {}).update(values)
+        for metric, texts in other.unread.items():
+            self.unread.setdefault(metric, {}).update(texts)
         self.protocols |= other.protocols
         self.missing |= other.missing
 
@@ -259,6 +268,7 @@ class _Words(_AtOnce):
         vectors = self.encoder.images(frames)
         if clip.prompt:
             found.note("CLIPSIM", clip.position, clip_similarity(vectors, self.encoder.texts([clip.prompt])[0]))
+            found.note_text("CLIPSIM", clip.position, self.encoder.unread(clip.prompt))
         if len(frames) == 1:
             return
         found.note("temporal consistency", clip.position, temporal_consistency(vectors))
@@ -271,6 +281,8 @@ class _Words(_AtOnce):
             still = np.array_equal(frames[0], frames[-1]) or np.allclose(vectors[0], vectors[-1], rtol=0, atol=1e-6)
             turned = 0.0 if still else directional_similarity(vectors[:1], vectors[-1:], before, after)
             found.note("directional similarity", clip.position, turned)
+            for metric in ("state change", "directional similarity"):
+                found.note_text(metric, clip.position, *map(self.encoder.unread, clip.states))
 
 
 class _Pairs(_AtOnce):

@@ -41,7 +41,7 @@ def test_the_bare_names_are_not_importable(tmp_path):
 
 def test_lower_layers_do_not_import_higher_ones():
     layers = [
-        ["types", "errors", "video", "processes", "samples"],
+        ["types", "errors", "inputs", "video", "processes", "samples"],
         ["world", "tracking", "encoders", "metrics", "stats", "comparing", "store", "learning"],
         ["generator", "probes", "registry"],
         ["evaluate", "validity", "gate", "export", "rendering"],

@@ -13,6 +13,7 @@ from sora_eval.cli import main
 from sora_eval.collecting import Choice, Clip, collect
 from sora_eval.encoders import clip as text_encoders
 from sora_eval.encoders import weights
+from sora_eval.encoders.clip import Unread
 from sora_eval.errors import ConfigError
 from sora_eval.evaluate import evaluate
 from sora_eval.generator.simulator import Control, Oracle
@@ -22,6 +23,9 @@ from sora_eval.types import Case, Floats, Frames, Measure, ScoreRow, Video
 from sora_eval.video import write_ffv1
 
 SMALL = Profile("tiny", 48, 48, 17, 8, 5)
+
+
+DRAGON = Unread("A dragon", unknown=("dragon",))
 
 
 class Shades:
@@ -36,6 +40,9 @@ class Shades:
     def texts(self, texts: list[str]) -> Floats:
         angle = np.array([0.1 if "without" in t else 1.2 for t in texts])
         return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+    def unread(self, text: str) -> Unread:
+        return replace(DRAGON, text=text) if "candle" in text else Unread(text)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +84,12 @@ def test_every_generator_by_suite_and_in_all(
     assert shown.generators == ("frozen", "oracle")
     text = markdown(shown)
     assert "| state change | higher | 0 [" in text
+    # Notes of texts are in the measures of a run and on its page.
+    said = "4 of 8 texts have words that world-clip does not know, such as 'dragon' in '"
+    (measure,) = [m for m in found[""]["oracle"] if "CLIPSIM" in m.metric]
+    assert measure.reason.startswith(said)
+    assert not measure.failed
+    assert f"Notes:\n\n- {measure.metric}: {said}" in markdown(sheet(found[""], ["oracle"]))
     few = "motion distance and motion distance, extrapolated: 4 clips for 64 features: no interval, and no bias removed"
     assert f"Not measured:\n\n- {few}" in text
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sora_eval.errors import ConfigError
+from sora_eval.inputs import encodable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +56,8 @@ def main(args: Sequence[str]) -> int:
     found = parser.parse_args(args)
     if find_spec(found.to) is None:
         raise ConfigError(f"--to {found.to} needs a package that is not installed: pip install 'sora-eval[{found.to}]'")
+    if found.out is not None and encodable(str(found.out)) != str(found.out):
+        raise ConfigError(f"--out {found.out} is no name in UTF-8, which {found.to} needs: name another folder")
     for export in exports(found.run, found.references):
         where = SENDERS[found.to](export, found.project, found.out)
         print(f"{export.name}: {len(export.scalars)} scalars are in {where}")
@@ -76,8 +79,8 @@ def exports(folder: Path, references: bool = False) -> Iterator[Export]:
 
     run = read_run(folder)
     summary = summarise(run.rows)
-    group = folder.resolve().name
-    text = markdown(summary, group, command(run.manifest), run.problems)
+    group = encodable(folder.resolve().name)
+    text = encodable(markdown(summary, group, command(run.manifest), run.problems))
     measures = read_measures(folder)
     chosen = summary.generators if references else summary.of_kind("model") or summary.generators
     for name in chosen:
@@ -101,7 +104,17 @@ def _settings(run: Run, name: str) -> dict[str, Any]:
         if k in run.manifest
     }
     about = [g for g in run.manifest.get("generators", []) if isinstance(g, Mapping) and g.get("name") == name]
-    return {**kept, "generator": dict(about[0]) if about else {"name": name}}
+    settings: dict[str, Any] = _encodable({**kept, "generator": dict(about[0]) if about else {"name": name}})
+    return settings
+
+
+def _encodable(value: Any) -> Any:
+    """Return a JSON value whose texts any service can take."""
+    if isinstance(value, Mapping):
+        return {encodable(str(k)): _encodable(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_encodable(v) for v in value]
+    return encodable(value) if isinstance(value, str) else value
 
 
 def _scalars(summary: Summary, name: str, measures: Mapping[str, Sequence[Measure]]) -> Iterator[tuple[str, float]]:

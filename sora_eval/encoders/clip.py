@@ -15,10 +15,26 @@ from torch import Tensor, nn
 
 from sora_eval.encoders import weights, world_clip
 from sora_eval.errors import ConfigError, unknown
-from sora_eval.learning.words import Vocabulary
+from sora_eval.learning.words import Vocabulary, words_of
 from sora_eval.types import Floats, Frames
 
 _BATCH = 32
+
+
+@dataclass(frozen=True)
+class Unread:
+    """What an encoder does not read of a text.
+
+    unknown: words that it has no vectors of. limit: the length at which it cuts the text, such as "77 tokens"; "" where it cuts nothing.
+    """
+
+    text: str
+    unknown: tuple[str, ...] = ()
+    limit: str = ""
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything."""
+        return bool(self.unknown or self.limit)
 
 
 @dataclass(frozen=True)
@@ -26,7 +42,7 @@ class TextImageEncoder:
     """Pictures and words as unit vectors [n, d]; their products are cosines.
 
     name: of the network. hash: of its weights. model: an open_clip network. transform: a picture to what the network takes.
-    tokenise: texts to ids [n, L]. scale: by which cosines are multiplied before a softmax over texts.
+    tokenise: texts to ids [n, L]. unread: what it leaves out of a text. scale: by which cosines are multiplied before a softmax over texts.
     """
 
     name: str
@@ -34,6 +50,7 @@ class TextImageEncoder:
     model: nn.Module
     transform: Callable[[Image.Image], Tensor]
     tokenise: Callable[[Sequence[str]], Tensor]
+    unread: Callable[[str], Unread]
 
     @property
     def protocol(self) -> str:
@@ -93,7 +110,13 @@ def _world(path: str | None) -> TextImageEncoder:
         return world_clip.pixels(np.asarray(image)[None])[0]
 
     tokenise = world_clip.WordTokenizer(Vocabulary(tuple(facts["words"])))
-    return TextImageEncoder(world_clip.NAME, digest, model, transform, tokenise)
+
+    def unread(text: str) -> Unread:
+        limit = f"{world_clip.CONTEXT - 1} words" if tokenise.cuts(text) else ""
+        unknown = tuple(tokenise.words.unknown(text)) if words_of(text) else (text,)
+        return Unread(text, unknown, limit)
+
+    return TextImageEncoder(world_clip.NAME, digest, model, transform, tokenise, unread)
 
 
 def from_file(name: str, architecture: str, file: Path, digest: str) -> TextImageEncoder:
@@ -107,7 +130,14 @@ def from_file(name: str, architecture: str, file: Path, digest: str) -> TextImag
     mean, spread = open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
     size = model.visual.image_size
     transform = open_clip.image_transform(size, is_train=False, mean=mean, std=spread, interpolation="bicubic")
-    return TextImageEncoder(name, digest, model, transform, open_clip.get_tokenizer(architecture))
+    tokenise = open_clip.get_tokenizer(architecture)
+
+    def unread(text: str) -> Unread:
+        # Pieces of words down to single bytes: no word is unknown. One token begins every text and one ends it.
+        length = len(tokenise.encode(text)) + 2
+        return Unread(text, limit=f"{tokenise.context_length} tokens" if length > tokenise.context_length else "")
+
+    return TextImageEncoder(name, digest, model, transform, tokenise, unread)
 
 
 def _model(architecture: str, file: Path) -> nn.Module:

@@ -22,7 +22,7 @@ from sora_eval.learning import training
 from sora_eval.learning.muon import Muon
 from sora_eval.learning.shards import Item, Shard, mirrored
 from sora_eval.learning.tensors import to_tensor, to_uint8
-from sora_eval.learning.words import Vocabulary
+from sora_eval.learning.words import Vocabulary, words_of
 from sora_eval.pictures import contact_sheet
 from sora_eval.types import Frames
 from sora_eval.video import resize, write_png
@@ -49,6 +49,10 @@ class WordTokenizer:
         ids = self.words.encode(some, CONTEXT)
         lengths = (ids != 0).sum(dim=1).clamp(max=CONTEXT - 1)
         return ids.scatter(1, lengths[:, None], IDS - 1)
+
+    def cuts(self, text: str) -> bool:
+        """Return whether words of a text are cut; a stop at the end is no word."""
+        return any(word[0].isalnum() for word in words_of(text)[CONTEXT - 1 :])
 
 
 def add_architecture() -> None:

@@ -205,7 +205,7 @@ def together(work: Callable[..., None], workers: int, *args: Any) -> None:
             spawn(_begin, (work, workers, str(meeting), str(refused), args), nprocs=workers)  # type: ignore[no-untyped-call]
         except ProcessRaisedException:
             if refused.exists():
-                raise ConfigError(refused.read_text(encoding="utf-8")) from None
+                raise ConfigError(refused.read_text(encoding="utf-8", errors="surrogateescape")) from None
             raise
 
 
@@ -218,7 +218,7 @@ def _begin(rank: int, work: Callable[..., None], workers: int, meeting: str, ref
         # Nobody leaves before the slowest: the connection of one that is gone may end the other.
         dist.barrier()
     except (SoraEvalError, OSError) as error:
-        Path(refused).write_text(str(error), encoding="utf-8")
+        Path(refused).write_text(str(error), encoding="utf-8", errors="surrogateescape")
         raise
     finally:
         dist.destroy_process_group()

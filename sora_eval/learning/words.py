@@ -16,6 +16,7 @@ from sora_eval.world.families import FAMILIES
 
 PAD, UNKNOWN = 0, 1
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[.,;]")
+_LETTERS = re.compile(r"[^\W\d_]+")
 _PER_FAMILY = 300
 _KEPT: tuple[str, ...] = ("be", "ice", "seen")
 """Words of earlier captions: with them the vocabulary stays the same, and training goes on from what was trained with it."""
@@ -42,8 +43,11 @@ class Vocabulary:
         return _ids(self.words)
 
     def unknown(self, text: str) -> list[str]:
-        """Return the words of a text that are not in the vocabulary, each once."""
-        return list(dict.fromkeys(w for w in words_of(text) if w not in self.ids))
+        """Return the words of a text that are not in the vocabulary, each once: whole ones, also of letters other than a to z."""
+        # These are no words to `words_of`, or only in part: "caf" of "café".
+        foreign = [w for w in _LETTERS.findall(text.lower()) if not w.isascii()]
+        rest = _LETTERS.sub(lambda found: found[0] if found[0].isascii() else " ", text.lower())
+        return list(dict.fromkeys([*(w for w in words_of(rest) if w not in self.ids), *foreign]))
 
     def encode(self, texts: Sequence[str], length: int) -> Tensor:
         """Return ids [B, length]: longer texts are cut, shorter ones padded. One length for all keeps results and shapes alike."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sora_eval.errors import ConfigError, unknown
+from sora_eval.inputs import encodable
 from sora_eval.reporting.run import Run, read_run
 from sora_eval.samples import asked_of
 from sora_eval.store import read_json, write_json
@@ -78,7 +79,9 @@ def save_baseline(scored: Scored, folder: Path) -> Path:
     }
     text = [json.dumps(case.to_json(), sort_keys=True, separators=(",", ":")) for case in run.cases]
     _write(folder / CASES, pa.table({"case": text}))
-    columns = {key: [getattr(row, key) for row in run.rows] for key in ("case", "generator", "kind", "reason")}
+    columns = {
+        key: [encodable(getattr(row, key)) for row in run.rows] for key in ("case", "generator", "kind", "reason")
+    }
     numbers = {key: pa.array([getattr(row, key) for row in run.rows], pa.float64()) for key in ("value", "chance")}
     _write(folder / SCORES, pa.table({**columns, **numbers}))
     write_json(folder / "manifest.json", about)
@@ -87,8 +90,9 @@ def save_baseline(scored: Scored, folder: Path) -> Path:
 
 def _write(path: Path, table: Any) -> None:
     _, pq = _arrow()
-    with replacing(path) as part:
-        pq.write_table(table, part, compression="zstd", compression_level=19)
+    # Not to a path: pyarrow takes only names in UTF-8.
+    with replacing(path) as part, part.open("wb") as file:
+        pq.write_table(table, file, compression="zstd", compression_level=19)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

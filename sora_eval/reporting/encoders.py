@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sora_eval.dose import SEVERITIES, Response
 from sora_eval.exam import Answer
+from sora_eval.inputs import encodable
 from sora_eval.pictures import labelled_sheet
 from sora_eval.reporting.text import pipe
 from sora_eval.store import put_between, write_json
@@ -56,7 +57,8 @@ def write_encoders(
     tables = f"{dose_table(rows)}\n\n{answers_table(answers)}"
     text = f"# What the bundled encoders notice\n\nMade by `{command}`, {count} clips per damage and severity.\n\n{tables}\n"
     with replacing(folder / "encoders.md") as part:
-        part.write_text(f"{text}\n![Damages at each severity, four frames each](encoders.png)\n", encoding="utf-8")
+        page = f"{text}\n![Damages at each severity, four frames each](encoders.png)\n"
+        part.write_text(encodable(page), encoding="utf-8")
     told = [{**asdict(r), "damage": r.damage.name, "kind": r.damage.kind} for r in rows]
     write_json(
         folder / "encoders.json", {"severities": SEVERITIES, "responses": told, "answers": list(map(asdict, answers))}

@@ -27,12 +27,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Sheet:
-    """The measures of a suite: generators, a line per metric, why others have none at all, and each metric's protocol."""
+    """The measures of a suite.
+
+    generators: columns. lines: a row per metric. missing: metrics without any value, and why. protocols: by metrics. notes: what one has to
+    know of metrics with a value.
+    """
 
     generators: tuple[str, ...]
     lines: tuple[Line, ...]
     missing: tuple[tuple[str, str], ...]
     protocols: tuple[tuple[str, str], ...]
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 def sheet(found: Mapping[str, Sequence[Measure]], generators: Sequence[str]) -> Sheet:
@@ -58,7 +63,14 @@ def sheet(found: Mapping[str, Sequence[Measure]], generators: Sequence[str]) -> 
     for k in names:
         if k in said:
             protocols.setdefault(said[k], []).append(k)
-    return Sheet(shown, kept, absent, tuple((_several(some), how) for how, some in protocols.items()))
+    noted: dict[str, list[str]] = {}
+    for k in names:
+        whys = dict.fromkeys(m.reason for g in shown if (m := by_name[g].get(k)) and m.value is not None and m.reason)
+        # Too few clips for an interval are too few for other metrics, which say so.
+        if why := "; ".join(w for w in whys if w not in missing):
+            noted.setdefault(why, []).append(k)
+    notes = tuple((_several(some), why) for why, some in noted.items())
+    return Sheet(shown, kept, absent, tuple((_several(some), how) for how, some in protocols.items()), notes)
 
 
 def _several(names: Sequence[str]) -> str:
@@ -87,7 +99,12 @@ def markdown(shown: Sheet) -> str:
     ]
     missing = [f"- {escape(names)}: {escape(why)}" for names, why in shown.missing]
     said = [f"- {escape(names)}: `{said}`" for names, said in shown.protocols]
-    parts = [pipe(head, cells), *(["", "Not measured:", "", *missing] if missing else [])]
+    notes = [f"- {escape(names)}: {escape(why)}" for names, why in shown.notes]
+    parts = [
+        pipe(head, cells),
+        *(["", "Not measured:", "", *missing] if missing else []),
+        *(["", "Notes:", "", *notes] if notes else []),
+    ]
     return "\n".join([*parts, "", "Protocols:", "", *said])
 
 

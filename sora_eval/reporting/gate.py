@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from sora_eval.gate import OVERALL, PASSED, REGRESSION, TOO_LITTLE, Line, Outcome
+from sora_eval.inputs import encodable
 from sora_eval.reporting.text import escape, fence, pipe
 from sora_eval.video import replacing
 
@@ -126,7 +127,7 @@ def write_gate(told: Told, folder: Path) -> list[Path]:
     """Write gate.xml and gate.md into a folder, and the Markdown to the job's page where CI names one; return their paths."""
     found = [folder / JUNIT, folder / MARKDOWN]
     text = markdown(told)
-    for path, content in zip(found, (junit(told), text.encode()), strict=True):
+    for path, content in zip(found, (junit(told), encodable(text).encode()), strict=True):
         with replacing(path) as part:
             part.write_bytes(content)
     add_to_job(text)
@@ -137,7 +138,7 @@ def add_to_job(text: str) -> None:
     """Append Markdown to the page of the CI job, where $GITHUB_STEP_SUMMARY names its file."""
     if page := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(page).open("a", encoding="utf-8") as file:
-            file.write(text)
+            file.write(encodable(text))
 
 
 def _lacks(line: Line, outcome: Outcome) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from sora_eval.inputs import encodable
 from sora_eval.video import replacing
 
 
@@ -27,9 +28,9 @@ def render(template: str, page: Any, clips: Mapping[str, str] | None = None) -> 
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all, with the same bytes on every system."""
+    """Write a text file, whole or not at all, with the same bytes on every system; what is no Unicode in a name is written as an escape."""
     with replacing(path) as part:
-        part.write_text(text, encoding="utf-8", newline="\n")
+        part.write_text(encodable(text), encoding="utf-8", newline="\n")
 
 
 def _source(name: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sora_eval.errors import SoraEvalError
+from sora_eval.inputs import encodable
 from sora_eval.pictures import labelled_sheet
 from sora_eval.reporting.fidelity import markdown, read_measures, sheet
 from sora_eval.reporting.run import Run, read_run
@@ -77,7 +78,7 @@ def write_scaling(group: Sequence[Point], folder: Path, command: str) -> Path:
     write_png(folder / "clips.png", labelled_sheet(_clips(group), _COLUMNS, _ZOOM))
     page = folder / "scaling.md"
     with replacing(page) as part:
-        part.write_text(_page(group, command), encoding="utf-8")
+        part.write_text(encodable(_page(group, command)), encoding="utf-8")
     return page
 
 

@@ -50,6 +50,19 @@ def test_unit_vectors_independent_of_what_is_beside_them(encoder: clip.TextImage
     assert encoder.protocol == "tiny@abcdef01"
 
 
+def test_what_is_not_read_of_a_text_is_known(encoder: clip.TextImageEncoder) -> None:
+    whole = " ".join(["ball"] * 14)  # a token each, and one at each end: 16
+    assert not encoder.unread(whole)
+    assert not encoder.unread("кот 🔴")  # byte by byte
+    assert encoder.unread(f"{whole} ball") == clip.Unread(f"{whole} ball", limit="16 tokens")
+    assert np.array_equal(encoder.texts([f"{whole} cube"]), encoder.texts([whole]))
+    world = clip.load("world-clip")
+    assert not world.unread(" ".join(["ball"] * 63) + ".")
+    assert world.unread(" ".join(["ball"] * 64)).limit == "63 words"
+    assert world.unread("A red dragon, ein Café, кот.").unknown == ("dragon", "ein", "café", "кот")
+    assert world.unread("🔴").unknown == ("🔴",)
+
+
 def test_the_weights_are_those_of_the_file(file: Path, encoder: clip.TextImageEncoder) -> None:
     torch.manual_seed(1)
     again = clip.from_file("tiny", "tiny-clip", file, "")

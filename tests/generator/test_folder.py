@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 import pickle
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,18 +147,40 @@ def test_a_manifest_from_elsewhere_has_paths_relative_to_the_folder(tmp_path: Pa
         ("a.0001,/etc/hostname,,", "the path '/etc/hostname' is absolute"),
         ("a.0001,C:\\clips\\a.mkv,,", "is absolute"),
         ("a.0001,../outside.mkv,,", "the path '../outside.mkv' leads out of the folder"),
-        ("a.0001,link.mkv,,", "the path 'link.mkv' leads out of the folder"),
+        ("a.0001,link.mkv,,", "outside.mkv', outside of the folder; set generator.links=true to follow it"),
+        ("a.0001,sub/up/outside.mkv,,", "'sub/up' is a link to "),
+        ("a.0001,sub/up/videos/../videos/../outside.mkv,,", "outside of the folder; write the path without '..'"),
+        ("a.0001,gone.mkv,,", "is a link to 'nowhere.mkv', which is not there"),
+        ("a.0001,circle.mkv,,", "is a link to 'circle.mkv', which leads nowhere"),
+        ("a.0001,sub,,", "the path 'sub' is a folder, not a video file"),
+        ("a.0001,pipe.mkv,,", "the path 'pipe.mkv' is a named pipe, not a video file"),
+        ("a.0001,._b.mkv,,", "'._b.mkv' is metadata of macOS (AppleDouble), not a video"),
+        ("a.0001,..\\outside.mkv,,", "leads out of the folder"),
+        ("a.0001,\\outside.mkv,,", "is absolute"),
+        ("a.0001,videos\\a.mkv,,", "no file 'videos\\a.mkv', with backslashes read as separators too"),
+        ("a.0001,a\0.mkv,,", "no file 'a\\x00.mkv'"),
+        (f"a.0001,{'a' * 5000}.mkv,,", "no file 'aaa"),
         ("a.0001,a.mkv,seven,", "the seed 'seven' is no whole number"),
         ("a.0001,a.mkv,,fast", "the fps 'fast' is no number"),
-        ("a.0001,a.mkv,,0", "the fps '0' is not positive"),
-        ("a.0001,a.mkv,,-24", "the fps '-24' is not positive"),
-        ("a.0001,a.mkv,,nan", "the fps 'nan' is not positive"),
+        ("a.0001,a.mkv,,0", "the fps '0' is not between 0.1 and 1000"),
+        ("a.0001,a.mkv,,-24", "the fps '-24' is not between 0.1 and 1000"),
+        ("a.0001,a.mkv,,1e-6", "the fps '1e-6' is not between 0.1 and 1000"),
+        ("a.0001,a.mkv,,1e300", "the fps '1e300' is not between 0.1 and 1000"),
+        ("a.0001,a.mkv,,1_0", "the fps '1_0' is no number"),
+        ("a.0001,a.mkv,1_0,", "the seed '1_0' is no whole number"),
+        ("a.0001,a.mkv,,nan", "the fps 'nan' is not between 0.1 and 1000"),
     ],
 )
 def test_a_faulty_row_fails_its_case_and_no_other(tmp_path: Path, row: str, words: str) -> None:
     write_ffv1(tmp_path / "outside.mkv", clip(99))
     place = folder_with(tmp_path / "videos", f"case_id,path,seed,fps\nb.0001,b.mkv,,\n{row}\n")
     (place / "link.mkv").symlink_to(tmp_path / "outside.mkv")
+    (place / "gone.mkv").symlink_to("nowhere.mkv")
+    (place / "circle.mkv").symlink_to("circle.mkv")
+    (place / "sub").mkdir()
+    (place / "sub" / "up").symlink_to("../..")
+    (place / "._b.mkv").write_bytes(b"\0\5\26\7Mac OS X")
+    os.mkfifo(place / "pipe.mkv")
     folder = Folder(place)
     (problem,) = folder.problems
     assert problem.startswith(f"{place / 'manifest.csv'}, row 3: ")
@@ -177,6 +201,60 @@ def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
     assert folder.problems == []
 
 
+def test_a_link_out_of_the_folder_is_followed_when_asked(tmp_path: Path) -> None:
+    place = folder_with(tmp_path / "videos", "case_id,path\na.0001,up/scratch/c.mkv\nb.0001,zero.mkv\n")
+    write_ffv1(tmp_path / "scratch" / "c.mkv", clip(30))
+    (place / "up").symlink_to("..")
+    (place / "zero.mkv").symlink_to("/dev/zero")
+    folder = Folder(place, links=True)
+    assert grey(answer(folder)) == 30
+    (problem,) = folder.problems
+    assert "the path 'zero.mkv' is a device, not a video file" in problem
+    with pytest.raises(ConfigError, match=r"generator\.links must be true or false, got maybe"):
+        Folder(place, links="maybe")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("on_disk", "written"),
+    [
+        (unicodedata.normalize("NFD", "é/ü.mkv"), "é/ü.mkv"),
+        ("é/ü.mkv", unicodedata.normalize("NFD", "é/ü.mkv")),
+        ("clips/c.mkv", "clips\\c.mkv"),
+        ("clips/c.mkv", ".\\clips\\c.mkv"),
+        ("clips\\c.mkv", "clips\\c.mkv"),
+        ("C:/12:30.mkv", "C:/12:30.mkv"),
+        ("sub/c.mkv", "./sub//../sub/c.mkv"),
+    ],
+)
+def test_a_path_is_found_as_it_is_meant(tmp_path: Path, on_disk: str, written: str) -> None:
+    folder_with(tmp_path, f"case_id,path\na.0001,{written}\n")
+    # Written elsewhere, for whoever writes clips must not have to cope with such a name.
+    write_ffv1(tmp_path / "c.mkv", clip(30))
+    (tmp_path / on_disk).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "c.mkv").rename(tmp_path / on_disk)
+    folder = Folder(tmp_path)
+    assert folder.problems == []
+    assert grey(answer(folder)) == 30
+
+
+def test_names_alike_but_for_their_unicode_form_are_not_guessed(tmp_path: Path) -> None:
+    # Two accents on one letter, in three orders and forms that are the same text.
+    forms = ["e\u0301\u0323.mkv", "\u00e9\u0323.mkv", "\u1eb9\u0301.mkv"]
+    folder_with(tmp_path, f"case_id,path\na.0001,{forms[0]}\n")
+    for name in forms[1:]:
+        (tmp_path / name).write_bytes(b"clip")
+    (problem,) = Folder(tmp_path).problems
+    assert "names that differ only in Unicode form: " in problem
+
+
+def test_a_name_that_is_not_utf_8_is_found_from_json(tmp_path: Path) -> None:
+    folder_with(tmp_path, '{"case_id": "a.0001", "path": "l\\udce9.bin"}\n', "manifest.jsonl")
+    (tmp_path / os.fsdecode(b"l\xe9.bin")).write_bytes(b"no video")
+    folder = Folder(tmp_path)
+    assert folder.problems == []
+    assert isinstance(answer(folder), Failure)
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [
@@ -184,6 +262,11 @@ def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
         (b",b.mkv", "no case_id; the row is left out"),
         (b"b.0001,clips, final,b.mkv", "4 fields, the header has 2"),
         (b"b.0001,caf\xe9.mkv", "not UTF-8 at byte 10; the row is left out"),
+        (b'b.0001,"b.mkv', "not CSV (unexpected end of data): is a quote not closed?; the row is left out"),
+        (b'b.0001,"b.mkv"x', "not CSV ("),
+        (b"b.0001,b.mkv" + b"x" * 200_000, "not CSV (field larger than field limit"),
+        (b"../../b,b.mkv", "the case_id '../../b' is no id"),
+        (b"x" * 201 + b",b.mkv", "is no id"),
     ],
 )
 def test_an_unusable_row_is_left_out_and_named(tmp_path: Path, row: bytes, words: str) -> None:
@@ -191,6 +274,17 @@ def test_an_unusable_row_is_left_out_and_named(tmp_path: Path, row: bytes, words
     (problem,) = folder.problems
     assert problem.startswith(f"{tmp_path / 'manifest.csv'}, row 3: ")
     assert words in problem
+    assert [grey(found) for found in folder.generate([CASE, replace(CASE, id="b.0001")])] == [10, 20]
+
+
+def test_rows_that_an_open_quote_takes_in_are_read(tmp_path: Path) -> None:
+    folder = Folder(folder_with(tmp_path, 'case_id,path\nc.0001,"c.mkv\nb.0001,b.mkv\na.0001,"a.mkv"\n'))
+    (problem,) = folder.problems
+    assert problem.startswith(f"{tmp_path / 'manifest.csv'}, row 2: not CSV (")
+    assert [grey(found) for found in folder.generate([CASE, replace(CASE, id="b.0001")])] == [10, 20]
+    (tmp_path / "manifest.csv").write_text('case_id,path\nc.0001,"c.mkv\nb.0001,b.mkv\nd.0001,d.mkv"\na.0001,a.mkv\n')
+    folder = Folder(tmp_path)
+    assert "row 2: a line break in a path or id: is a quote not closed?; the row is left out" in folder.problems[0]
     assert [grey(found) for found in folder.generate([CASE, replace(CASE, id="b.0001")])] == [10, 20]
 
 
@@ -213,12 +307,25 @@ def test_an_unknown_case_is_named_with_the_nearest_one(tmp_path: Path) -> None:
     assert Folder(tmp_path).problems == []
 
 
+def test_many_faulty_rows_are_all_named(tmp_path: Path) -> None:
+    rows = "".join(f"case{i},gone{i}.mkv\n" for i in range(3000))
+    folder_with(tmp_path, f"case_id,path\n{rows}")
+    folder = Folder(tmp_path, cases=[f"probe.{i:04}" for i in range(1000)])
+    assert len(folder.problems) == 6000
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
         ('{"case_id": "b.0001", "path": ', "not JSON ("),
         ('["b.0001", "b.mkv"]', "a JSON object is needed, got list"),
         ('{"case_id": "b.0001", "file": "b.mkv"}', "no path; the row is left out"),
+        ("[" * 100_000, "JSON that is nested too deeply; the row is left out"),
+        ('{"case_id": "b.0001", "path": ' + "[" * 100_000, "JSON that is nested too deeply"),
+        ('{"case_id": "b.0001", "path": ' + "[" * 400 + "]" * 400 + "}", "the path is a JSON array (case 'b.0001')"),
+        ('{"case_id": "b.0001", "path": "b.mkv", "fps": {}}', "the fps is a JSON object (case 'b.0001')"),
+        ('{"case_id": ["b.0001"], "path": "b.mkv"}', "no case_id"),
+        ('{"case_id": "b.0001", "path": "\\ud800.mkv"}', "no file '\\ud800.mkv'"),
     ],
 )
 def test_a_broken_json_line_is_named(tmp_path: Path, line: str, words: str) -> None:
@@ -236,7 +343,8 @@ def test_a_broken_json_line_is_named(tmp_path: Path, line: str, words: str) -> N
         (b"case,path\na.0001,a.mkv\n", "manifest.csv, row 1: no column case_id; the header has case, path"),
         (b"id;file\n", "no column case_id and path"),
         (b"", "manifest.csv: empty"),
-        (b'case_id,path\na.0001,"a.mkv\n', "manifest.csv, row 2: not CSV"),
+        (b"case_id;path\n", "separate columns by commas, not by semicolons"),
+        (b'"case_id,path\na.0001,a.mkv\n', "manifest.csv, row 1: not CSV"),
         (codecs.BOM_UTF16_LE + "case_id,path\n".encode("utf-16-le"), "manifest.csv: UTF-16; save it as UTF-8"),
     ],
 )
@@ -346,9 +454,10 @@ def test_what_a_video_does_not_depend_on_may_differ(tmp_path: Path) -> None:
 
 def test_cases_that_can_t_be_read_are_fatal(tmp_path: Path) -> None:
     folder_with(tmp_path, "case_id,path\na.0001,a.mkv\n")
-    (tmp_path / "cases.jsonl").write_text('{"id": ')
-    with pytest.raises(ManifestError, match=r"cases\.jsonl: not readable"):
-        Folder(tmp_path, asked=[CASE])
+    for text in ('{"id": ', "[" * 100_000):
+        (tmp_path / "cases.jsonl").write_text(text)
+        with pytest.raises(ManifestError, match=r"cases\.jsonl: not readable"):
+            Folder(tmp_path, asked=[CASE])
 
 
 def test_rows_of_cases_that_are_not_asked_are_nobody_s_problem(tmp_path: Path) -> None:
