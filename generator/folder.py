@@ -16,12 +16,17 @@ from typing import Any
 
 from sora_eval.errors import ManifestError, VideoError, unknown
 from sora_eval.generator.base import Capabilities
+from sora_eval.timing import same_rate, without_repeats
 from sora_eval.types import MODES, Case, Failure, Mode, Video, digest
-from sora_eval.video import read_video
+from sora_eval.video import Limits, probe, read_video
 
 MANIFESTS = ("manifest.csv", "manifest.jsonl")
 MAX_ASPECT_ERROR = 0.1
 """A video whose width / height is further off than this share is noted in `Folder.problems`."""
+MIN_SIDE = 8
+"""Pixels that a video must have along each side to be judged: of less, nothing can be found."""
+READING = 1
+"""Raised whenever the same file is read as another clip; what is stored of it is then made again."""
 
 _BY_SEED = ("seed",)
 _BY_PROFILE = ("size", "fps", "frames", "given")
@@ -56,8 +61,10 @@ class Folder:
     - `seed` (optional): for several videos per case; the one with the case's seed is taken, or the only one;
     - `fps` (optional): frames per second, overriding the container's.
 
-    Other columns are ignored. A video of any size, rate and length is taken as it is, but one frame where several
-    were asked is no video. Nothing in the folder is renamed or written.
+    Other columns are ignored. A video of any size, rate and length is scored, at the moments at which a player shows its frames; where
+    rate or length are others than asked, `problems` says so. Frames that repeat at a steady beat count once. With `fps` given, the frames
+    are taken one by one, whatever the file says. One frame where several were asked is no video, nor is one beyond `Limits.of` what was
+    asked. Nothing in the folder is renamed or written.
 
     A faulty row costs its own case and no other: it becomes a line in `problems` that names the manifest and the
     row, and the case a `Failure`, so that it stays in the denominator.
@@ -111,6 +118,8 @@ class Folder:
             self._add(number, values)
         if self._known is not None:
             self._check_known(self._known)
+        self.manifest_problems = tuple(self.problems)
+        """Those of the manifest alone, whether its videos were read or not."""
 
     def fingerprint(self, case: Case) -> str:
         """Return a hash of the video's bytes and of the rate that the manifest gives it."""
@@ -118,7 +127,7 @@ class Folder:
         if isinstance(row, Failure):
             return digest(["no video", row.reason])
         try:
-            return digest([self._sha(self.path / row.path), row.fps])
+            return digest([self._sha(self.path / row.path), row.fps, READING])
         except OSError as err:
             return digest(["no video", err.strerror])
 
@@ -146,6 +155,37 @@ class Folder:
         return (
             f"{self.manifest}, row {row.number}: {row.path!r} is {width}x{height}, {asked_width}x{asked_height} were asked: "
             "another aspect ratio; it is scored as it is"
+        )
+
+    def time_problem(self, case: Case, frames: int, fps: float) -> str:
+        """Return the line of `problems` for a case whose video was read as so many frames at such a rate, "" when that was asked."""
+        row = self._row(case)
+        if isinstance(row, Failure):
+            return ""
+        try:
+            there = probe(self.path / row.path, _limits(case), case.fps)
+        except VideoError:
+            # What can't be read has a line of its own.
+            return ""
+        found, remedy = f"{frames} frames at {fps:.4g} per second", "if that rate is wrong, give the right one in"
+        as_asked = same_rate(fps, case.fps) and frames == case.frames
+        if row.fps is not None:
+            remedy = "if that rate is wrong, correct"
+        elif there.assumed:
+            as_asked = False
+            found = f"no time for its frames, so {fps:.4g} fps is assumed: {found}"
+            remedy = "give the right rate in"
+        elif there.variable:
+            found = f"a variable rate ({there.frames} frames): {found}"
+        elif not same_rate(there.fps, fps):
+            as_asked = False
+            found = f"frames that repeat ({there.frames} at {there.fps:.4g} per second): without the repeats, {found}"
+            remedy = "to have every frame scored, give the file's rate in"
+        if as_asked:
+            return ""
+        return (
+            f"{self.manifest}, row {row.number}: {row.path!r} has {found}; {case.frames} at {case.fps:.4g} were asked; "
+            f"it is scored so; {remedy} the manifest's fps column"
         )
 
     def _sha(self, path: Path) -> str:
@@ -193,19 +233,23 @@ class Folder:
         if isinstance(row, Failure):
             return row
         try:
-            video = read_video(self.path / row.path)
+            video = read_video(self.path / row.path, limits=_limits(case), asked=case.fps, fps=row.fps)
         except VideoError as err:
             self._note(row.number, str(err))
             return Failure(str(err))
-        if row.fps is not None:
-            video = Video(video.frames, row.fps)
+        if row.fps is None and (once := without_repeats(video.frames, video.fps)):
+            video = Video(*once)
         if len(video) == 1 < case.frames:
             reason = f"{row.path!r} has 1 frame, {case.frames} were asked"
             self._note(row.number, reason)
             return Failure(reason)
-        line = self.aspect_problem(case, video.size)
-        if line and line not in self.problems:
-            self.problems.append(line)
+        if min(video.size) < MIN_SIDE:
+            reason = f"{row.path!r} is {video.size[1]}x{video.size[0]}: too small to be judged"
+            self._note(row.number, reason)
+            return Failure(reason)
+        for line in (self.aspect_problem(case, video.size), self.time_problem(case, len(video), video.fps)):
+            if line and line not in self.problems:
+                self.problems.append(line)
         return video
 
     def _row(self, case: Case) -> Row | Failure:
@@ -323,6 +367,8 @@ class Folder:
             # A manifest from elsewhere must not make us read, hash and show any file of this machine.
             if not target.is_relative_to(self.path.resolve()):
                 return f"the path {path!r} leads out of the folder"
+            if target.is_dir():
+                return f"{path!r} is a folder: image sequences are not supported, make a video of them"
             if not target.is_file():
                 return f"no file {path!r}"
         except (OSError, ValueError, RuntimeError) as err:
@@ -341,6 +387,10 @@ class Folder:
         line = f"{self.manifest}, row {number}: {text}"
         if line not in self.problems:
             self.problems.append(line)
+
+
+def _limits(case: Case) -> Limits:
+    return Limits.of(case.size, case.frames, case.fps)
 
 
 def _text(value: Any) -> str:

@@ -124,7 +124,7 @@ def write_h264(path: str | Path, video: Video, crf: int = 18) -> None:
     path = Path(path)
     _check_crf(crf)
     with _naming(path, "can't be written"), replacing(path) as part:
-        _write_h264(str(part), video.frames, video.fps, crf, faststart=True)
+        _write_h264(os.path.abspath(part), video.frames, video.fps, crf, faststart=True)
 
 
 def write_h264_pieces(path: str | Path, pieces: Iterable[Frames], fps: float, crf: int = 18) -> int:
@@ -145,7 +145,7 @@ def write_h264_pieces(path: str | Path, pieces: Iterable[Frames], fps: float, cr
             yield from piece
 
     with _naming(path, "can't be written"), replacing(path) as part:
-        _write_h264(str(part), frames(), fps, crf, faststart=True)
+        _write_h264(os.path.abspath(part), frames(), fps, crf, faststart=True)
     return count
 
 
@@ -245,7 +245,11 @@ def _write_ffv1(path: Path, video: Video) -> None:
     height, width = video.size
     # FFmpeg finds no way to cut some tiny pictures into its four slices.
     slices = "4" if min(height, width) >= 8 else "1"
-    with av.open(str(path), mode="w", format="matroska", options={"fflags": "bitexact"}) as container:
+    # FFmpeg would take a name such as 12:30.mkv for a protocol.
+    with (
+        path.open("wb") as file,
+        av.open(file, mode="w", format="matroska", options={"fflags": "bitexact"}) as container,
+    ):
         stream = container.add_stream(
             "ffv1", rate=_rate(video.fps), options={"level": "3", "slicecrc": "1", "slices": slices}
         )
