@@ -169,17 +169,17 @@ class _Seen:
         """The clip's frames and the true ones at the moments that both show, the true ones at the size of the clip's.
 
         Raises:
-            VideoError: the true clip can't be read, or at their rates the two share only their first moment.
+            VideoError: the true clip can't be read, or at their rates the two have too few moments in common.
 
         """
         if self.clip.true is None:
             return None
         true = self.video if self.clip.true == self.clip.path else read_video(self.clip.true)
         own, other = common_moments((len(self.video), len(true)), (self.video.fps, true.fps))
-        if len(own) == 1 < min(len(self.video), len(true)):
+        if not own:
             raise VideoError(
                 f"not comparable with {self.clip.true.name} frame by frame: {self.video.fps:.4g} and {true.fps:.4g} frames per second "
-                "share no moment but the first; give both one rate"
+                "have too few moments in common; give both one rate"
             )
         return self.video.frames[own], resize(true.frames[other], self.video.size)
 

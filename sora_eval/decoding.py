@@ -6,9 +6,10 @@ A name that FFmpeg sees may be a protocol or a pattern to it ("12:30.mp4", "img%
 from __future__ import annotations
 
 import errno
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from threading import Lock
 from typing import IO, Any
@@ -16,6 +17,7 @@ from typing import IO, Any
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.stream import VideoStream
 from PIL import Image
 
@@ -97,13 +99,33 @@ class Times:
     assumed: bool
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Packets:
-    """A stream's packets: how many, with a time or content; when they are shown and the last one ends, in seconds."""
+    """A stream's packets as they come, which is the order of decoding.
 
-    count: int
-    times: tuple[float, ...]
-    end_s: float
+    count: those with a time or content. times: when they are shown; end_s: when the last of them ends; last_s: when the one shown last
+    ends, by its own duration; ordered: whether that one also came last. In seconds.
+    """
+
+    count: int = 0
+    times: list[float] = field(default_factory=list)
+    end_s: float = 0.0
+    last_s: float = 0.0
+    ordered: bool = True
+    _latest: float = -math.inf
+
+    def add(self, packet: Packet) -> None:
+        if packet.pts is None and not packet.size:
+            return
+        self.count += 1
+        if packet.pts is None or packet.time_base is None:
+            return
+        time, end = (float(pts * packet.time_base) for pts in (packet.pts, packet.pts + (packet.duration or 0)))
+        self.times.append(time)
+        self.end_s = max(self.end_s, end)
+        self.ordered = time >= self._latest
+        if self.ordered:
+            self._latest, self.last_s = time, end
 
 
 class _Nameless:
@@ -195,11 +217,12 @@ def read_times(file: IO[bytes], limits: Limits, asked: float | None = None) -> T
     packets = _scan(file, limits)
     with _opened(file, limits) as (container, stream):
         delays = gif_times(file).delays_cs if container.format.name == "gif" else ()
-        nominal, tick = _nominal(container, stream, packets.count, packets.end_s), _tick(stream)
+        nominal = _nominal(container, stream, packets)
+        tick = _tick(container, stream, nominal)
         shown_at = np.array(sorted(packets.times))
         plan = Schedule(np.arange(packets.count), nominal, False)
         if len(shown_at):
-            end_s = _end(container, stream, packets.end_s)
+            end_s = _end(container, stream, packets)
             plan = schedule(shown_at - shown_at[0], end_s - float(shown_at[0]), nominal, tick, asked)
     return Times(packets.count, plan.fps, plan.variable, len(delays) > 1 and _untimed([d / 100 for d in delays]))
 
@@ -241,64 +264,63 @@ def _opened(file: IO[bytes], limits: Limits, **options: str) -> Iterator[tuple[I
 
 def _scan(file: IO[bytes], limits: Limits, max_frames: int | None = None, fps: float | None = None) -> _Packets:
     """Read the packets of the first video stream, and refuse what is too much before any of it is decoded."""
-    times: list[float] = []
-    n, end_s = 0, 0.0
+    packets = _Packets()
     with _opened(file, limits) as (container, stream):
         size = square((stream.height, stream.width), stream.sample_aspect_ratio)
         limits.check(size, 1)
         try:
             for packet in container.demux(stream):
-                if (packet.pts is None and not packet.size) or packet.is_discard:
-                    continue
-                n += 1
-                if packet.pts is not None and packet.time_base is not None:
-                    times.append(float(packet.pts * packet.time_base))
-                    end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-                if max_frames is None and n > limits.frames:
+                # An edit list hides some: they are decoded, for others need them, and not shown.
+                if not packet.is_discard:
+                    packets.add(packet)
+                if max_frames is None and packets.count > limits.frames:
                     break
         except av.FFmpegError as err:
             _raise_memory(err)
             # Decoding will tell where.
-        limits.check(size, n if max_frames is None else min(n, max_frames))
+        limits.check(size, packets.count if max_frames is None else min(packets.count, max_frames))
         if fps is not None:
-            limits.check_seconds(n / fps)
-            return _Packets(n, tuple(times), end_s)
-        if times:
-            limits.check_seconds(end_s - min(times))
-        _check_rate(_nominal(container, stream, n, end_s))
-    return _Packets(n, tuple(times), end_s)
+            limits.check_seconds(packets.count / fps)
+            return packets
+        if packets.times:
+            limits.check_seconds(packets.end_s - min(packets.times))
+        if packets.count:
+            _check_rate(_nominal(container, stream, packets))
+    return packets
 
 
 def _decode(
-    file: IO[bytes], limits: Limits, max_frames: int | None, packets: _Packets, declared: bool
+    file: IO[bytes], limits: Limits, max_frames: int | None, scanned: _Packets, declared: bool
 ) -> tuple[_Stack, Floats | None, float, float, float]:
     """Return frames, their times and the end of the last one in seconds, the container's rate, and the rounding of its times.
 
     There are no times when the container has none.
     """
-    stack = _Stack(packets.count if max_frames is None else min(packets.count, max_frames), limits)
+    stack = _Stack(scanned.count if max_frames is None else min(scanned.count, max_frames), limits)
     times: list[float | None] = []
     # Otherwise decoders paint over what they could not read.
     strict = {"err_detect": "crccheck+bitstream+buffer+explode"}
     with _opened(file, limits, **strict) as (container, stream):
         with _decoder_log(stream) as log:
-            n, end_s, last_s = _take(container, stream, max_frames, limits, stack, times)
+            packets = _take(container, stream, max_frames, limits, stack, times)
         if any("CRC mismatch" in text for _, _, text in log):
             raise VideoError("corrupt: a checksum doesn't match")
         if not stack.count:
             raise VideoError("the video stream has no frames")
-        nominal = _nominal(container, stream, n, end_s)
+        nominal = _nominal(container, stream, packets)
         if max_frames is None or stack.count < max_frames:
             promised = _promised_frames(container, stream)
-            if n < promised:
-                raise VideoError(f"cut off: {n} of {promised} frames are there")
+            # AVI counts frames that it leaves out, too: the one before is shown again.
+            held = container.format.name == "avi" and declared
+            if not held and max(packets.count, round(packets.end_s * nominal)) < promised:
+                raise VideoError(f"cut off: {packets.count} of {promised} frames are there")
             promised_s = _promised_seconds(container, stream)
             # A file that is as long as it says and plays on after its last frame holds that frame.
-            if not declared and promised_s - end_s > 1.5 / nominal:
-                raise VideoError(f"cut off: it ends at {end_s:.2f} s of {promised_s:.2f} s")
+            if not declared and promised_s - packets.end_s > 1.5 / nominal:
+                raise VideoError(f"cut off: it ends at {packets.end_s:.2f} s of {promised_s:.2f} s")
         known = [time for time in times if time is not None]
         shown_at = np.array(known) if len(known) == stack.count else None
-        return stack, shown_at, _end(container, stream, last_s), nominal, _tick(stream)
+        return stack, shown_at, _end(container, stream, scanned), nominal, _tick(container, stream, nominal)
 
 
 def _take(
@@ -308,32 +330,27 @@ def _take(
     limits: Limits,
     stack: _Stack,
     times: list[float | None],
-) -> tuple[int, float, float]:
-    """Decode; return the number of packets, when the last of them ends, and when the last frame ends, in seconds."""
-    packets, end_s, last_s = 0, 0.0, 0.0
+) -> _Packets:
+    """Decode onto the stack and note the times of its frames; return the packets that it took."""
+    packets = _Packets()
     pixel = stream.sample_aspect_ratio
     try:
         for packet in container.demux(stream):
             if packet.is_corrupt:
                 raise VideoError(f"cut off or corrupt after {stack.count} frames")
-            if packet.pts is not None or packet.size:
-                packets += 1
-            if packet.pts is not None and packet.time_base is not None:
-                end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            packets.add(packet)
             for frame in packet.decode():
                 if frame.is_corrupt:
                     raise VideoError(f"frame {stack.count} is corrupt")
                 stack.add(shown(frame, pixel))
                 times.append(frame.time)
-                if frame.pts is not None and frame.time_base is not None:
-                    last_s = float((frame.pts + (frame.duration or 0)) * frame.time_base)
                 if stack.count == max_frames:
-                    return packets, end_s, last_s
+                    return packets
     except av.FFmpegError as err:
         _raise_memory(err)
         large = f", or has more than {limits.pixels} pixels" if err.errno == errno.EINVAL else ""
         raise VideoError(f"cut off or corrupt after {stack.count} frames ({err.strerror}){large}") from err
-    return packets, end_s, last_s
+    return packets
 
 
 def _raise_memory(err: av.FFmpegError) -> None:
@@ -377,26 +394,33 @@ def _promised_seconds(container: InputContainer, stream: VideoStream) -> float:
     return 3600 * hours + 60 * minutes + seconds
 
 
-def _end(container: InputContainer, stream: VideoStream, last_s: float) -> float:
-    """Return when the last frame ends, in seconds. last_s: by its own duration."""
+def _end(container: InputContainer, stream: VideoStream, packets: _Packets) -> float:
+    """Return when the last frame ends, in seconds."""
     if "mp4" in container.format.name:
-        # A packet's duration is the time to the next one in order of decoding, not of showing.
-        return float(((stream.start_time or 0) + (stream.duration or 0)) * (stream.time_base or 0))
-    return max(last_s, _promised_seconds(container, stream))
+        # A packet's duration is the time to the next one in order of decoding, not of showing; only the last one's is its own.
+        said = float(((stream.start_time or 0) + (stream.duration or 0)) * (stream.time_base or 0))
+        return max(said, packets.last_s) if packets.ordered else said
+    if container.format.name == "avi" and stream.average_rate:
+        # It counts the frames that it leaves out.
+        return max(packets.last_s, stream.frames / float(stream.average_rate))
+    return max(packets.last_s, _promised_seconds(container, stream))
 
 
-def _nominal(container: InputContainer, stream: VideoStream, packets: int, end_s: float) -> float:
+def _nominal(container: InputContainer, stream: VideoStream, packets: _Packets) -> float:
     # GIF counts in 1/100 s, where FFmpeg's own estimate is off by a frame per second and more.
-    if container.format.name == "gif" and end_s > 0:
-        return packets / end_s
+    if container.format.name == "gif" and packets.end_s > 0:
+        return packets.count / packets.end_s
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
         if rate:
             return float(rate)
     return FALLBACK_FPS
 
 
-def _tick(stream: VideoStream) -> float:
-    return float(stream.time_base or Fraction(1, 1000))
+def _tick(container: InputContainer, stream: VideoStream, nominal: float) -> float:
+    """Return seconds to which times are rounded."""
+    tick = float(stream.time_base or Fraction(1, 1000))
+    # Where time counts frames (AVI), or nearly so, nothing is rounded.
+    return tick if tick * nominal < 0.4 or container.format.name == "gif" else 1e-6
 
 
 def _check_rate(fps: float) -> None:
@@ -414,6 +438,11 @@ def _is_animated_webp(file: IO[bytes]) -> bool:
 @contextmanager
 def _webp(file: IO[bytes], limits: Limits) -> Iterator[tuple[Image.Image, int]]:
     """Open an animated WebP, which FFmpeg can't read; give it with its number of frames."""
+    file.seek(24)
+    sides = file.read(6)
+    width, height = (int.from_bytes(side, "little") + 1 for side in (sides[:3], sides[3:]))
+    # Pillow warns of what is larger.
+    replace(limits, bytes=min(limits.bytes, 12 * (Image.MAX_IMAGE_PIXELS or limits.pixels))).check((height, width), 1)
     file.seek(0)
     try:
         with Image.open(file, formats=["WEBP"]) as image:

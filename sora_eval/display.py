@@ -58,7 +58,8 @@ def shown(frame: VideoFrame, pixel: Fraction | None = None) -> Frames:
         VideoError: it is HDR, or turned by something else than multiples of 90 degrees.
 
     """
-    refuse_hdr(int(frame.color_trc))
+    # Older versions of PyAV know it of the stream only.
+    refuse_hdr(int(getattr(frame, "color_trc", 0)))
     alpha = any(component.is_alpha for component in frame.format.components)
     space = Colorspace.ITU601 if frame.colorspace == _UNSPECIFIED else None
     size = square((frame.height, frame.width), pixel)

@@ -98,6 +98,7 @@ def _lattice(times: Floats, tick: float, nominal: float, asked: float | None) ->
     if not len(gaps):
         return None
     likely = [nominal, 1 / float(np.median(gaps)), 1 / float(gaps.min()), *([asked] if asked else [])]
+    likely = [rate for rate in likely if not any(abs(rate - common) < 1e-6 * rate for common in _COMMON)]
     # Of times in 1/100 s, everything would be a multiple of 1/50 s, give or take one.
     rates = sorted({rate for rate in (*_COMMON, *likely) if MIN_FPS <= rate <= min(MAX_FPS, 0.34 / tick)})
     fits: list[tuple[float, float]] = []
@@ -162,7 +163,8 @@ def _changes(frames: Frames) -> Floats:
 def common_moments(lengths: tuple[int, int], rates: tuple[float, float]) -> tuple[list[int], list[int]]:
     """Return the frames of two clips that show the same moments, by number: all common ones at one rate, else those where both have one.
 
-    Frames count as of one moment when they are less than a twentieth of a frame of the faster clip apart.
+    Frames count as of one moment when they are less than a twentieth of a frame of the faster clip apart. There are none at all where the
+    last common moment comes before the middle of what both show: the rest of the clips would go unseen.
     """
     if same_rate(*rates):
         both = list(range(min(lengths)))
@@ -172,4 +174,7 @@ def common_moments(lengths: tuple[int, int], rates: tuple[float, float]) -> tupl
     second = np.round(at).astype(int)
     tolerance = 0.05 * rates[1] / max(rates)
     met = (np.abs(at - second) <= tolerance) & (second < lengths[1])
+    both_s = min((n - 1) / rate for n, rate in zip(lengths, rates, strict=True))
+    if first[met][-1] / rates[0] < both_s / 2:
+        return [], []
     return first[met].tolist(), second[met].tolist()
