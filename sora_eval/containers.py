@@ -29,9 +29,12 @@ class End:
 
 @dataclass(frozen=True)
 class GifTimes:
-    """What a GIF says of its pictures. delays_cs: in 1/100 s, one per picture. whole: whether it has its end mark."""
+    """What a GIF says of its pictures.
 
-    delays_cs: tuple[int, ...]
+    delays_cs: in 1/100 s, one per picture, None where it says nothing. whole: whether it has its end mark.
+    """
+
+    delays_cs: tuple[int | None, ...]
     whole: bool
 
 
@@ -91,13 +94,13 @@ def _last_box_end(file: IO[bytes], size: int) -> int:
 
 def gif_times(file: IO[bytes]) -> GifTimes:
     """Walk through the blocks of a GIF; nothing is decoded (GIF89a specification, sections 17 to 27)."""
-    delays: list[int] = []
+    delays: list[int | None] = []
     file.seek(0)
     reader = _Bytes(file)
     try:
         reader.take(10)
         _skip_colours(reader, reader.take(3)[0])
-        delay = 0
+        delay: int | None = None
         while True:
             mark = reader.take(1)[0]
             if mark == 0x3B:
@@ -108,7 +111,7 @@ def gif_times(file: IO[bytes]) -> GifTimes:
                 for _ in _sub_blocks(reader):
                     pass
                 delays.append(delay)
-                delay = 0
+                delay = None
             elif mark == 0x21:
                 label = reader.take(1)[0]
                 for block in _sub_blocks(reader):

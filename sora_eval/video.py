@@ -32,12 +32,12 @@ from PIL import Image
 
 from sora_eval.containers import declared_end
 from sora_eval.decoding import FALLBACK_FPS as FALLBACK_FPS
-from sora_eval.decoding import Limits as Limits
 from sora_eval.decoding import Times as Times
 from sora_eval.decoding import decode, read_times
 from sora_eval.display import SCALER, reformat
 from sora_eval.display import resize as resize
 from sora_eval.errors import VideoError
+from sora_eval.limits import Limits as Limits
 from sora_eval.timing import MAX_FPS, MIN_FPS
 from sora_eval.types import Frames, Video
 
