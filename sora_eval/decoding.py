@@ -66,7 +66,7 @@ class _Packets:
     ordered: bool = True
     _latest: float = -math.inf
 
-    def add(self, packet: Packet) -> None:
+    def add(self, packet: Packet[VideoStream]) -> None:
         if packet.pts is None and not packet.size:
             return
         self.count += 1
@@ -165,6 +165,8 @@ def _opened(file: IO[bytes], limits: Limits, **options: str) -> Iterator[tuple[I
     file.seek(0)
     source: Any = _Nameless(file)
     most = {"max_pixels": str(limits.pixels)}
+    # PyAV's type hints want strings here.
+    probing: Any = [most] * _PROBED
     with av.open(
         source,
         mode="r",
@@ -172,7 +174,7 @@ def _opened(file: IO[bytes], limits: Limits, **options: str) -> Iterator[tuple[I
         # No protocol has this name: whatever a demuxer wants to open is refused.
         options={"protocol_whitelist": "none"},
         # To learn a stream's format, FFmpeg decodes some of it.
-        stream_options=[most] * _PROBED,
+        stream_options=probing,
     ) as container:
         if container.format.name in _REFUSED:
             raise VideoError(f"not a video ({container.format.long_name})")

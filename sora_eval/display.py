@@ -111,7 +111,9 @@ def resize(frames: Frames, size: tuple[int, int]) -> Frames:
 
 def _turned(image: Frames, frame: VideoFrame) -> Frames:
     """Apply the display matrix: x' = a x + c y, y' = b x + d y (ISO 14496-12, section 6.2.2)."""
-    side = frame.side_data.get(Type.DISPLAYMATRIX)
+    # PyAV's type hints know no keys but strings.
+    sides: Any = frame.side_data
+    side = sides.get(Type.DISPLAYMATRIX)
     if side is None or side.buffer_size < 36:
         return image
     a, b, _, c, d = np.frombuffer(bytes(side), dtype="=i4")[:5].astype(float)
