@@ -26,10 +26,10 @@ _JITTER = 0.45
 """Largest distance of a frame from its place, in frames, at which it is still taken for that place."""
 _SAME_RATE = 0.005
 """Rates are called the same up to this share: 24 and 24000/1001 are."""
-_NOISE = 3.0
-"""Change between two frames, in grey levels as a mean over 8 x 8 pixels, that coding alone may make (H.264 at crf 18: at most 2)."""
-_SHARE_OF_CHANGE = 0.1
-"""Frames that differ by less than this share of what the clip's frames otherwise differ by count as repeated."""
+_NOISE = 2.0
+"""Change between two frames, in grey levels as a mean over 8 x 8 pixels, that is none."""
+_CLEAR, _PLAIN = 1.5, 4.0
+"""How many times as much as any repeated frame the others must change, at a beat of whole numbers and at a mixed one."""
 _LEAST_CHANGES = 4
 _MOST_REPEATS = 8
 
@@ -124,26 +124,28 @@ def without_repeats(frames: Frames, fps: float) -> tuple[Frames, float] | None:
         fps: of the file.
 
     """
-    change = _changes(frames)
-    if len(change) < 2 * _LEAST_CHANGES:
-        return None
-    limit = max(_NOISE, _SHARE_OF_CHANGE * float(np.percentile(change, 95)))
-    changed = np.flatnonzero(change > limit) + 1
-    if len(changed) < _LEAST_CHANGES or len(changed) > 0.9 * len(change):
+    change = np.concatenate([[0.0], _changes(frames)])
+    if len(change) < 2 * _LEAST_CHANGES or not len(np.flatnonzero(change > _NOISE)):
         return None
     ratios = {Fraction(n) for n in range(2, _MOST_REPEATS + 1)}
     ratios |= {Fraction(fps / c).limit_denominator(12) for c in (8, 10, 12, 15, 16, 20, 24, 25, 30) if fps > 1.1 * c}
     best: tuple[float, Fraction, list[int]] | None = None
     for ratio in sorted(ratio for ratio in ratios if ratio <= _MOST_REPEATS):
+        whole = ratio.denominator == 1
         for phase in range(ratio.numerator):
             beats = [int(j * ratio + Fraction(phase, ratio.denominator)) for j in range(int(len(frames) / ratio) + 2)]
             beats = [b for b in beats if b < len(frames)]
-            within = [b for b in beats if changed[0] <= b <= changed[-1]]
-            if not set(changed.tolist()) <= set(within):
+            between = np.delete(change, beats)[1:] if beats[0] else np.delete(change, beats)
+            if len(between) < _LEAST_CHANGES:
                 continue
+            # A mixed beat (1, 2, 1, 2) has few repeats, which have to be plain, and changes at its every step.
+            limit = max(_NOISE, (_CLEAR if whole else _PLAIN) * between.max())
+            changed = np.flatnonzero(change > limit)
+            if len(changed) < _LEAST_CHANGES:
+                continue
+            within = [b for b in beats if changed[0] <= b <= changed[-1]]
             share = len(changed) / len(within)
-            # A whole number of repeats leaves a rest in the middle; a mixed beat (1, 2, 1, 2) is known by its every step.
-            if share >= (0.5 if ratio.denominator == 1 else 0.9) and (best is None or (share, ratio) > best[:2]):
+            if share >= (0.5 if whole else 0.9) and (best is None or (share, ratio) > best[:2]):
                 best = share, ratio, beats if beats[0] == 0 else [0, *beats]
     if best is None:
         return None
