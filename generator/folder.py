@@ -18,15 +18,17 @@ from sora_eval.errors import ConfigError, ManifestError, VideoError, unknown
 from sora_eval.generator.base import Capabilities, file_safe
 from sora_eval.inputs import Finder, separator, shown
 from sora_eval.samples import per_prompt, sample_id
+from sora_eval.timing import MAX_FPS, MIN_FPS, same_rate, without_repeats
 from sora_eval.types import MODES, Case, Failure, Mode, Video, digest
-from sora_eval.video import read_video
+from sora_eval.video import Limits, probe, read_video
 
 MANIFESTS = ("manifest.csv", "manifest.jsonl")
 MAX_ASPECT_ERROR = 0.1
 """A video whose width / height is further off than this share is noted in `Folder.problems`."""
-
-MIN_FPS, MAX_FPS = 0.1, 1000.0
-"""The rates that a manifest may give, in frames per second: from a time lapse to a high-speed camera."""
+MIN_SIDE = 8
+"""Pixels that a video must have along each side to be judged: of less, nothing can be found."""
+READING = 1
+"""Raised whenever the same file is read as another clip; what is stored of it is then made again."""
 
 _CASE_ID = re.compile(r"\w[\w.+-]{0,199}")
 _HINTS = 20
@@ -69,8 +71,10 @@ class Folder:
 
     Other columns are ignored. A symbolic link that leads out of the folder is followed only with `links`.
 
-    A video of any size, rate and length is taken as it is, but one frame where several
-    were asked is no video. Nothing in the folder is renamed or written.
+    A video of any size, rate and length is scored, at the moments at which a player shows its frames; where
+    rate or length are others than asked, `problems` says so. Frames that repeat at a steady beat count once. With `fps` given, the frames
+    are taken one by one, whatever the file says. One frame where several were asked is no video, nor is one beyond `Limits.of` what was
+    asked. Nothing in the folder is renamed or written.
 
     A faulty row costs its own case and no other: it becomes a line in `problems` that names the manifest and the
     row, and the case a `Failure`, so that it stays in the denominator.
@@ -135,6 +139,8 @@ class Folder:
         self._check_samples()
         if self._known is not None:
             self._check_known(self._known)
+        self.manifest_problems = tuple(self.problems)
+        """Those of the manifest alone, whether its videos were read or not."""
 
     @property
     def samples(self) -> int:
@@ -147,7 +153,7 @@ class Folder:
         if isinstance(row, Failure):
             return digest(["no video", row.reason])
         try:
-            return digest([self._sha(self.path / row.path), row.fps])
+            return digest([self._sha(self.path / row.path), row.fps, READING])
         except OSError as err:
             return digest(["no video", err.strerror])
 
@@ -165,16 +171,49 @@ class Folder:
         place = f"{self.manifest}" if isinstance(row, Failure) else f"{self.manifest}, row {row.number}"
         return f"{place}: {reason}" + (f" ({case.id})" if isinstance(row, Failure) else "")
 
-    def aspect_problem(self, case: Case, size: tuple[int, int]) -> str:
-        """Return the line of `problems` for a case whose video, `size` (height, width), has another shape than asked, or ""."""
-        row = self._row(case)
-        (height, width), (asked_height, asked_width) = size, case.size
-        ratio = (width * asked_height) / (height * asked_width)
-        if isinstance(row, Failure) or max(ratio, 1 / ratio) <= 1 + MAX_ASPECT_ERROR:
+    def reading_problems(self, videos: Iterable[tuple[Case, tuple[int, int], int, float]]) -> list[str]:
+        """Return a line for each way in which videos differ from what was asked; videos that differ in the same way share one.
+
+        videos: the case, size (height, width), number of frames and rate of each, as it was read.
+        """
+        alike: dict[str, list[Row]] = {}
+        for case, size, frames, fps in videos:
+            row = self._row(case)
+            if isinstance(row, Row):
+                for clause in (_aspect_clause(case, size), self._time_clause(row, case, frames, fps)):
+                    if clause:
+                        alike.setdefault(clause, []).append(row)
+        return [
+            f"{self.manifest}, row {rows[0].number}{f' and {len(rows) - 1} more' if len(rows) > 1 else ''}: "
+            f"{rows[0].path!r} {clause}"
+            for clause, rows in alike.items()
+        ]
+
+    def _time_clause(self, row: Row, case: Case, frames: int, fps: float) -> str:
+        try:
+            there = probe(self.path / row.path, _limits(case), case.fps)
+        except VideoError:
+            # What can't be read has a line of its own.
+            return ""
+        found, remedy = f"{frames} frames at {fps:.4g} per second", "if that rate is wrong, give the right one in"
+        as_asked = same_rate(fps, case.fps) and frames == case.frames
+        if row.fps is not None:
+            remedy = "if that rate is wrong, correct"
+        elif there.assumed:
+            as_asked = False
+            found = f"no time for its frames, so {fps:.4g} fps is assumed: {found}"
+            remedy = "give the right rate in"
+        elif there.variable:
+            found = f"a variable rate ({there.frames} frames): {found}"
+        elif not same_rate(there.fps, fps):
+            as_asked = False
+            found = f"frames that repeat ({there.frames} at {there.fps:.4g} per second): without the repeats, {found}"
+            remedy = "to have every frame scored, give the file's rate in"
+        if as_asked:
             return ""
         return (
-            f"{self.manifest}, row {row.number}: {row.path!r} is {width}x{height}, {asked_width}x{asked_height} were asked: "
-            "another aspect ratio; it is scored as it is"
+            f"has {found}; {case.frames} at {case.fps:.4g} were asked; it is scored so; "
+            f"{remedy} the manifest's fps column"
         )
 
     def _sha(self, path: Path) -> str:
@@ -222,19 +261,23 @@ class Folder:
         if isinstance(row, Failure):
             return row
         try:
-            video = read_video(self.path / row.path)
+            video = read_video(self.path / row.path, limits=_limits(case), asked=case.fps, fps=row.fps)
         except VideoError as err:
             self._note(row.number, str(err))
             return Failure(str(err))
-        if row.fps is not None:
-            video = Video(video.frames, row.fps)
+        if row.fps is None and (once := without_repeats(video.frames, video.fps)):
+            video = Video(*once)
         if len(video) == 1 < case.frames:
             reason = f"{row.path!r} has 1 frame, {case.frames} were asked"
             self._note(row.number, reason)
             return Failure(reason)
-        line = self.aspect_problem(case, video.size)
-        if line and line not in self.problems:
-            self.problems.append(line)
+        if min(video.size) < MIN_SIDE:
+            reason = f"{row.path!r} is {video.size[1]}x{video.size[0]}: too small to be judged"
+            self._note(row.number, reason)
+            return Failure(reason)
+        for line in self.reading_problems([(case, video.size, len(video), video.fps)]):
+            if line not in self.problems:
+                self.problems.append(line)
         return video
 
     def _row(self, case: Case) -> Row | Failure:
@@ -422,6 +465,18 @@ class Folder:
         if line not in self._noted:
             self._noted.add(line)
             self.problems.append(line)
+
+
+def _aspect_clause(case: Case, size: tuple[int, int]) -> str:
+    (height, width), (asked_height, asked_width) = size, case.size
+    ratio = (width * asked_height) / (height * asked_width)
+    if max(ratio, 1 / ratio) <= 1 + MAX_ASPECT_ERROR:
+        return ""
+    return f"is {width}x{height}, {asked_width}x{asked_height} were asked: another aspect ratio; it is scored as it is"
+
+
+def _limits(case: Case) -> Limits:
+    return Limits.of(case.size, case.frames, case.fps)
 
 
 def _text(value: Any) -> str:

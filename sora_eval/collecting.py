@@ -22,7 +22,7 @@ from sora_eval.encoders.clip import TextImageEncoder, Unread
 from sora_eval.encoders.perceptual import Perceptual
 from sora_eval.encoders.video import VideoEncoder
 from sora_eval.encoders.weights import AbsentWeightsError
-from sora_eval.errors import ConfigError, SoraEvalError, unknown
+from sora_eval.errors import ConfigError, SoraEvalError, VideoError, unknown
 from sora_eval.metrics.motion import motion_features
 from sora_eval.metrics.pixels import psnr, ssim
 from sora_eval.metrics.similarity import (
@@ -33,6 +33,7 @@ from sora_eval.metrics.similarity import (
     temporal_consistency,
 )
 from sora_eval.metrics.streaming import FeatureStatistics
+from sora_eval.timing import common_moments
 from sora_eval.tracking.points import track_points
 from sora_eval.types import Floats, Frames, Video, digest
 from sora_eval.video import read_video, resize
@@ -45,7 +46,7 @@ _READ: Mapping[str, tuple[str, ...]] = {"frechet": ("video",), "kernel": ("video
 """How a metric's clips are read, where it is not by a reading of its own."""
 DECODING = "rgb8 alpha=black"
 """How frames are read: grey ones have three equal channels, transparent pixels are shown over black."""
-COMMON = "frames=first-common resize=true-to-other"
+COMMON = "frames=common-moments resize=true-to-other"
 """How two clips of one name are made alike."""
 MOTION = "tracks=klt lost-stay-lost grid=8x8 histograms=2x2x8 all frames"
 _GRID = 8
@@ -174,12 +175,22 @@ class _Seen:
 
     @cached_property
     def pair(self) -> tuple[Frames, Frames] | None:
-        """The clip's frames and the true ones: as many as both have, the true ones at the size of the clip's."""
+        """The clip's frames and the true ones at the moments that both show, the true ones at the size of the clip's.
+
+        Raises:
+            VideoError: the true clip can't be read, or at their rates the two have too few moments in common.
+
+        """
         if self.clip.true is None:
             return None
         true = self.video if self.clip.true == self.clip.path else read_video(self.clip.true)
-        t = min(len(self.video), len(true))
-        return self.video.frames[:t], resize(true.frames[:t], self.video.size)
+        own, other = common_moments((len(self.video), len(true)), (self.video.fps, true.fps))
+        if not own:
+            raise VideoError(
+                f"not comparable with {self.clip.true.name} frame by frame: {self.video.fps:.4g} and {true.fps:.4g} frames per second "
+                "have too few moments in common; give both one rate"
+            )
+        return self.video.frames[own], resize(true.frames[other], self.video.size)
 
 
 class _Reader(Protocol):

@@ -156,7 +156,7 @@ class Finder:
         if not path.exists():
             raise ManifestError(f"the path {name} is a link to '{shown(os.readlink(path))}', which is not there")
         if path.is_dir():
-            raise ManifestError(f"the path {name} is a folder, not a video file")
+            raise ManifestError(f"the path {name} is a folder, not a video file: make a video of an image sequence")
         # Opening a named pipe would wait for ever.
         if what := special(path):
             raise ManifestError(f"the path {name} is {what}, not a video file")

@@ -139,6 +139,29 @@ def test_pairs_need_a_true_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert rows["SSIM"].n == (2,)
 
 
+def test_pairs_are_compared_at_the_same_moments_or_not_at_all(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (25, 16, 16, 3), dtype=np.uint8)
+    write_ffv1(tmp_path / "real24.mkv", Video(frames, 24.0))
+    write_ffv1(tmp_path / "same8.mkv", Video(frames[::3], 8.0))
+    # At 10 per second, the same is seen at 0, 0.5 and 1 s.
+    tenths = rng.integers(0, 256, (11, 16, 16, 3), dtype=np.uint8)
+    tenths[::5] = frames[::12]
+    write_ffv1(tmp_path / "met10.mkv", Video(tenths, 10.0))
+    write_ffv1(tmp_path / "odd.mkv", Video(frames[:9], 9.1))
+    choice = Choice(("pairs",))
+
+    def rows(*names: str) -> dict[str, Measure]:
+        files = [Clip(tmp_path / f"{name}.mkv", i, true=tmp_path / "real24.mkv") for i, name in enumerate(names)]
+        return by_name(fidelity.measures(Collected(), collect(files, choice), choice))
+
+    assert rows("same8", "met10")["PSNR (dB)"].value == 99
+    unlike = rows("same8", "odd")["SSIM"]
+    assert unlike.value is None
+    assert unlike.failed
+    assert "odd.mkv: not comparable with real24.mkv frame by frame: 9.1 and 24 frames per second" in unlike.reason
+
+
 def test_parts_merge_to_the_whole(tmp_path: Path, means: None) -> None:
     for i, some in enumerate(clips(20, 5)):
         write_ffv1(tmp_path / f"{i:02}.mkv", some)

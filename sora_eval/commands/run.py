@@ -312,8 +312,9 @@ def _problems(plan: Plan, rows: Sequence[ScoreRow]) -> list[str]:
     from sora_eval.generator.folder import Folder
 
     model = plan.model
-    found = list(model.problems) if isinstance(model, Folder) else []
+    found = list(model.manifest_problems) if isinstance(model, Folder) else []
     by_id = {c.id: c for c in plan.cases}
+    read: list[tuple[Case, tuple[int, int], int, float]] = []
     for row in rows:
         case = by_id[row.case]
         if row.reason.startswith(INTERNAL):
@@ -325,11 +326,14 @@ def _problems(plan: Plan, rows: Sequence[ScoreRow]) -> list[str]:
                 model.problem_of(case, row.reason) if isinstance(model, Folder) else f"{row.case}: {row.reason}"
             )
         elif isinstance(model, Folder) and row.tracks:
-            found.append(model.aspect_problem(case, _size(plan.folder / row.tracks)))
+            read.append((case, *_read_as(plan.folder / row.tracks)))
+    if isinstance(model, Folder):
+        found += model.reading_problems(read)
     return [line for line in dict.fromkeys(found) if line]
 
 
-def _size(tracks: Path) -> tuple[int, int]:
+def _read_as(tracks: Path) -> tuple[tuple[int, int], int, float]:
+    """Return the size (height, width), the frames and the rate of the clip that was tracked."""
     with np.load(tracks) as arrays:
         height, width = arrays["size"]
-    return int(height), int(width)
+        return (int(height), int(width)), int(arrays["visible"].shape[1]), float(arrays["fps"])

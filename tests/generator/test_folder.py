@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sora_eval.errors import ConfigError, ManifestError
 from sora_eval.generator.base import Generator
@@ -411,8 +412,117 @@ def test_another_size_rate_and_length_is_taken_and_another_aspect_noted(tmp_path
     assert isinstance(big, Video)
     assert (big.size, big.fps, len(big)) == ((64, 100), 10.0, 9)
     assert grey(tall) == 2
+    rate, shape = folder.problems
+    assert rate == (
+        f"{tmp_path / 'manifest.csv'}, row 2: 'big.mkv' has 9 frames at 10 per second; 4 at 24 were asked; it is scored so; "
+        "if that rate is wrong, give the right one in the manifest's fps column"
+    )
+    assert shape.startswith(f"{tmp_path / 'manifest.csv'}, row 3: 'tall.mkv' is 32x48, 48x32 were asked: ")
+    # Another process, or a later run, which reads no video, says the same of what was stored.
+    later = Folder(tmp_path)
+    assert rate in later.reading_problems([(CASE, big.size, len(big), big.fps)])
+    assert rate not in later.reading_problems([(replace(CASE, frames=9, fps=10.01), big.size, len(big), big.fps)])
+    assert later.manifest_problems == folder.manifest_problems == ()
+
+
+def moving(frames: int) -> np.ndarray:
+    """A bright square that goes to the right."""
+    out = np.full((frames, 32, 48, 3), 20, np.uint8)
+    for i in range(frames):
+        out[i, 8:24, 2 * i : 2 * i + 12] = 230
+    return out
+
+
+def test_frames_that_repeat_count_once_unless_the_manifest_gives_the_rate(tmp_path: Path) -> None:
+    folder_with(tmp_path, "case_id,path,fps\na.0001,slow.mkv,\nb.0001,slow.mkv,24\n")
+    write_ffv1(tmp_path / "slow.mkv", Video(np.repeat(moving(17), 3, axis=0), 24.0))
+    asked = replace(CASE, frames=17, fps=8.0)
+    folder = Folder(tmp_path)
+    once, every = folder.generate([asked, replace(asked, id="b.0001")])
+    assert isinstance(once, Video)
+    assert isinstance(every, Video)
+    assert np.array_equal(once.frames, moving(17))
+    assert (once.fps, len(every), every.fps) == (8.0, 51, 24.0)
+    repeats, rate = folder.problems
+    assert (
+        "row 2: 'slow.mkv' has frames that repeat (51 at 24 per second): without the repeats, 17 frames at 8 per second; 17 at 8"
+        in repeats
+    )
+    assert repeats.endswith("give the file's rate in the manifest's fps column")
+    assert "row 3: 'slow.mkv' has 51 frames at 24 per second; 17 at 8 were asked" in rate
+    assert rate.endswith("correct the manifest's fps column")
+
+
+def test_a_gif_without_times_is_noted_until_the_manifest_gives_its_rate(tmp_path: Path) -> None:
+    folder_with(tmp_path, "case_id,path,fps\na.0001,a.gif,\nb.0001,a.gif,24\n")
+    first, *others = (Image.fromarray(frame) for frame in moving(4))
+    first.save(tmp_path / "a.gif", save_all=True, append_images=others, duration=0)
+    folder = Folder(tmp_path)
+    assumed, told = folder.generate([CASE, replace(CASE, id="b.0001")])
+    assert isinstance(assumed, Video)
+    assert isinstance(told, Video)
+    assert (assumed.fps, told.fps) == (pytest.approx(10), 24.0)
     (problem,) = folder.problems
-    assert problem.startswith(f"{tmp_path / 'manifest.csv'}, row 3: 'tall.mkv' is 32x48, 48x32 were asked: ")
+    assert (
+        "row 2: 'a.gif' has no time for its frames, so 10 fps is assumed: 4 frames at 10 per second; 4 at 24" in problem
+    )
+    assert problem.endswith("give the right rate in the manifest's fps column")
+    # As many as were asked, at the rate that was: it is only a guess all the same.
+    assert "10 fps is assumed" in folder.reading_problems([(replace(CASE, fps=10.0), CASE.size, 4, 10.0)])[0]
+
+
+def test_a_held_frame_is_shown_for_as_long_as_it_is(tmp_path: Path) -> None:
+    folder_with(tmp_path, "case_id,path\na.0001,a.gif\n")
+    first, *others = (Image.fromarray(frame) for frame in moving(4))
+    first.save(tmp_path / "a.gif", save_all=True, append_images=others, duration=[100, 300, 100, 100])
+    folder = Folder(tmp_path)
+    found = answer(folder, replace(CASE, frames=6, fps=10.0))
+    assert isinstance(found, Video)
+    assert np.array_equal(found.frames, moving(4)[[0, 1, 1, 1, 2, 3]])
+    assert folder.problems == []
+    # At the moments that are asked: 0, 0.2 and 0.4 s.
+    slower = answer(folder, replace(CASE, frames=3, fps=5.0))
+    assert isinstance(slower, Video)
+    assert np.array_equal(slower.frames, moving(4)[[0, 1, 2]])
+    assert folder.problems == []
+
+
+@pytest.mark.parametrize(
+    ("path", "fps", "words"),
+    [
+        ("a.mkv", "1e-6", "the fps '1e-6' is not between 0.1 and 1000 frames per second"),
+        ("a.mkv", "1e300", "the fps '1e300' is not between 0.1 and 1000 frames per second"),
+        ("a.mkv", "0.1", ""),
+        ("thin.mkv", "", "'thin.mkv' is 1x64: too small to be judged"),
+        ("long.mkv", "", "long.mkv: more than 1000 frames, the limit here"),
+        ("long.mkv", "24", "long.mkv: more than 1000 frames, the limit here"),
+        ("still.mkv", "", "still.mkv: it plays for "),
+        ("pictures", "", "the path 'pictures' is a folder, not a video file: make a video of an image sequence"),
+    ],
+)
+def test_what_is_beyond_all_measure_fails_its_case_and_no_other(
+    tmp_path: Path, path: str, fps: str, words: str
+) -> None:
+    folder_with(tmp_path, f"case_id,path,fps\na.0001,{path},{fps}\nb.0001,b.mkv,\n")
+    (tmp_path / "pictures").mkdir()
+    if path in ("thin.mkv", "long.mkv", "still.mkv"):
+        kinds = {
+            "thin.mkv": clip(1, size=(64, 1)),
+            "long.mkv": clip(1, frames=1001, size=(8, 8)),
+            "still.mkv": clip(1, 8, fps=0.1),
+        }
+        write_ffv1(tmp_path / path, kinds[path])
+    folder = Folder(tmp_path)
+    found, other = folder.generate([CASE, replace(CASE, id="b.0001")])
+    assert grey(other) == 20
+    if words:
+        assert isinstance(found, Failure)
+        assert words in found.reason
+        (problem,) = folder.problems
+        assert words in problem
+        assert problem in (*folder.manifest_problems, folder.problem_of(CASE, found.reason))
+    else:
+        assert isinstance(found, Video)
 
 
 def test_a_mode_that_the_videos_were_not_made_for_is_refused(tmp_path: Path) -> None:
