@@ -11,7 +11,6 @@ from sora_eval.errors import VideoError
 from sora_eval.timing import MAX_FPS, MIN_FPS
 from sora_eval.types import Frames
 
-
 _FFMPEG_PIXELS = 2**31 - 1
 """The most that FFmpeg's option for it takes."""
 
