@@ -72,7 +72,9 @@ class _Packets:
         self.count += 1
         if packet.pts is None or packet.time_base is None:
             return
-        time, end = (float(pts * packet.time_base) for pts in (packet.pts, packet.pts + (packet.duration or 0)))
+        # Whole numbers divided once: exact, and quicker than fractions for files of many packets.
+        ticks, seconds = packet.time_base.numerator, packet.time_base.denominator
+        time, end = packet.pts * ticks / seconds, (packet.pts + (packet.duration or 0)) * ticks / seconds
         self.times.append(time)
         self.end_s = max(self.end_s, end)
         self.ordered = time >= self._latest

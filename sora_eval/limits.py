@@ -11,6 +11,9 @@ from sora_eval.errors import VideoError
 from sora_eval.timing import MAX_FPS, MIN_FPS
 from sora_eval.types import Frames
 
+_FFMPEG_PIXELS = 2**31 - 1
+"""The most that FFmpeg's option for it takes."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -23,7 +26,7 @@ class Limits:
     @property
     def pixels(self) -> int:
         """How many pixels one frame may have: a decoder holds several, at up to 8 bytes a pixel."""
-        return max(1, self.bytes // 12)
+        return min(max(1, self.bytes // 12), _FFMPEG_PIXELS)
 
     @staticmethod
     def of(size: tuple[int, int], frames: int, fps: float) -> Limits:

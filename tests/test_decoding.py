@@ -322,6 +322,11 @@ def test_limits_follow_what_was_asked() -> None:
     assert large == Limits(2 << 30, 320.0, 7680)
 
 
+def test_limits_beyond_what_ffmpeg_knows_are_none(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp4", greys(VALUES))
+    assert len(read_video(path, limits=Limits(1 << 60, 1e300, 1 << 60))) == 8
+
+
 def test_no_memory_is_no_fault_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.mp4", greys(VALUES))
 
