@@ -360,7 +360,7 @@ def test_fewer_samples_than_there_are_is_one_problem(
 ) -> None:
     assert main(run_words(theirs, tmp_path, "samples=1", "fidelity.metrics=[]")) == 1
     problems = [line for line in capsys.readouterr().err.splitlines() if line.startswith("problem")]
-    (line,) = (line for line in problems if "samples" in line)
+    (line,) = (line for line in problems if "samples=3" in line)
     assert len(problems) == 2  # the stand-in's rate is the other one, told once for all of its videos
     assert (
         "samples up to 2 are there and the run asks for 1 per case: 4 videos are not scored; samples=3 scores them"
