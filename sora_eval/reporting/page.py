@@ -14,6 +14,7 @@ from sora_eval.reporting.fidelity import Sheet
 from sora_eval.reporting.players import Player
 from sora_eval.reporting.run import Run
 from sora_eval.reporting.summary import KINDS, N_BOOT, Cell, Reason, Summary
+from sora_eval.reporting.tracking import TrackingPage
 
 TOP_REASONS = 8
 TILES = 4
@@ -111,6 +112,7 @@ class Page:
     rows: int
     model_clips: int
     fidelity: Mapping[str, Sheet]
+    tracking: TrackingPage | None = None
     version: str = __version__
     n_boot: int = N_BOOT
     colours: int = plots.COLOURS
@@ -121,6 +123,10 @@ class Page:
         return tuple(
             (s.name, found) for s in self.suites if (found := [p for p in self.players if p.row.suite == s.name])
         )
+
+    def tracked(self, player: Player) -> Mapping[str, float]:
+        """Return the tracking metrics of a player's clip."""
+        return {} if self.tracking is None else self.tracking.clips.get((player.row.generator, player.row.case), {})
 
     @staticmethod
     def shape(index: int) -> str:
@@ -134,8 +140,9 @@ def make_page(
     players: Sequence[Player],
     references: Sequence[Player],
     fidelity: Mapping[str, Sheet] | None = None,
+    tracking: TrackingPage | None = None,
 ) -> Page:
-    """Return the page of a run. fidelity: measures by suite, "" for all of them."""
+    """Return the page of a run. fidelity: measures by suite, "" for all of them. tracking: what it shows of tracking metrics."""
     scale = plots.axis(summary.cells)
     heads = _heads(summary)
     order = {(s, p): i for i, (s, p) in enumerate((s, p) for s in summary.suites for p in summary.probes(s))}
@@ -161,6 +168,7 @@ def make_page(
         rows=len(run.rows),
         model_clips=sum(r.kind == "model" for r in run.rows),
         fidelity=dict(fidelity or {}),
+        tracking=tracking,
     )
 
 
