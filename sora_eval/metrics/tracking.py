@@ -125,7 +125,7 @@ def tracking_metrics(case: Case, video: Video, tracks: Tracks, truth: TrueTracks
 
 
 def moments(frames: int, fps: float, case: Case) -> NDArray[np.int64]:
-    """Return the frame of a clip at `fps` that is nearest to each of the case's moments, [T]; `frames`, its length, or more after its end."""
+    """Return the frame of a clip of `frames` at `fps` nearest to each of the case's moments, [T]; `frames` or more after its end."""
     return np.asarray(np.ceil(np.arange(case.frames) * (fps / case.fps) - 0.5 - 1e-9), dtype=np.int64)
 
 

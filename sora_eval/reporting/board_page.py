@@ -14,6 +14,7 @@ from sora_eval.reporting.board_fidelity import Figures
 from sora_eval.reporting.board_players import Comparison
 from sora_eval.reporting.board_runs import Entrant, Field
 from sora_eval.reporting.board_standing import ALPHA, Standing, holds
+from sora_eval.reporting.board_tracking import BoardTracking
 from sora_eval.reporting.summary import KINDS, N_BOOT, Cell
 
 MAX_PLOTTED = 8
@@ -154,6 +155,7 @@ class BoardPage:
     sides: int
     cases: int
     rows: int
+    tracking: BoardTracking | None = None
     version: str = __version__
     n_boot: int = N_BOOT
     alpha: float = ALPHA
@@ -185,6 +187,7 @@ def make_page(
     command: str,
     sort: str = "",
     against: str = "",
+    tracking: BoardTracking | None = None,
 ) -> BoardPage:
     """Return the page of a leaderboard. shown: the models whose clips are shown. sort, against: what the reader asked for."""
     summary = standing.summary
@@ -226,6 +229,7 @@ def make_page(
         sides=len(shown),
         cases=field.cases,
         rows=sum(len(e.rows) for e in field.entrants),
+        tracking=tracking,
     )
 
 

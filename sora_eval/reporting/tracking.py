@@ -148,6 +148,8 @@ def _mean(rows: Sequence[TrackingRow], metric: Metric, rng: np.random.Generator)
     elif metric.bounds == (0.0, 1.0):
         # All equal, or of one scene: Jeffreys' posterior of a rate with a trial per scene, as for scores.
         replicates = rng.beta(mean * n + 0.5, (1 - mean) * n + 0.5, size=N_BOOT)
+    elif n > 1:
+        replicates = np.full(N_BOOT, mean)
     return _Mean(mean, replicates, len(values))
 
 
@@ -160,7 +162,8 @@ def _together(parts: Sequence[_Mean]) -> _Mean:
 
 def _cell(rows: Sequence[TrackingRow], metric: Metric, suite: str, probe: str, mean: _Mean) -> TrackingCell:
     low = high = None
-    if mean.replicates is not None:
+    # Values that are all equal say nothing of how far they might lie apart.
+    if mean.replicates is not None and np.ptp(mean.replicates) > 0:
         ends = np.quantile(mean.replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         # The posterior of what never failed stays just below 1, the mean does not.
         low, high = min(float(ends[0]), mean.value), max(float(ends[1]), mean.value)

@@ -242,7 +242,7 @@ class Renderer:
         return np.array(frames), Truth(camera, xy, z, states, found, np.array(depths), amodal, share)
 
     def seen(self, states: States, camera: Camera, k: int) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-        """Return for frame k the body [H, W] seen in each pixel, -1 for none of them, and the z-depth [H, W] in metres, inf for nothing."""
+        """Return for frame k the body [H, W] seen in each pixel, -1 for none, and the z-depth [H, W] in metres, inf where there is none."""
         self.place(states, k)
         eye, rays = _rays(self.centres, camera, k)
         geoms, dist, _ = self.cast(eye, rays)
