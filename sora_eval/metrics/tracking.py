@@ -91,8 +91,9 @@ PROTOCOL = (
     "identity: colour, linked by motion within it; "
     f"HOTA, DetA, AssA: mean over IoU {mot.HOTA_THRESHOLDS[0]:g} to {mot.HOTA_THRESHOLDS[-1]:g} by {mot.HOTA_THRESHOLDS[0]:g}; "
     f"MOTA, IDF1, switches: IoU >= {_IOU:g}; given frames are left out, but for switches, occlusions and exits",
-    f"points: {POINTS} of the first frame, on things, followed by KLT with re-detection (no weights); "
-    f"TAP-Vid: at 256 x 256, within {', '.join(f'{d:g}' for d in tapvid.THRESHOLDS_PX)} px, strictly, after the query (first mode); "
+    f"points: {POINTS} of the first frame, on things, where texture is strongest (Shi-Tomasi), "
+    "followed by KLT with re-detection (no weights); "
+    f"TAP-Vid: at 256 x 256, within {', '.join(f'{d:g}' for d in tapvid.THRESHOLDS_PX)} px, strictly, after the given frames; "
     "re-identification: within 8 px in half of the stretch or more",
     "time and size: the case's moments and size, to which the clip is resampled; moments after its end show nothing",
     "epipolar: SIFT at 256 px, ratio .8, MAGSAC at 1 px, gaps of 4, 8 and 12 frames, pairs with a parallax of 1 px or more",
@@ -115,7 +116,7 @@ def tracking_metrics(case: Case, video: Video, tracks: Tracks, truth: TrueTracks
         found = {
             **_things(mine, truth, case.given),
             **_exits(mine, truth),
-            **_points(small, shown, truth),
+            **_points(small, shown, truth, case.given),
             "reprojection error": _reprojection(small, shown, truth) if truth.rigid else None,
         }
     else:
@@ -217,7 +218,7 @@ def _followed(tracks: Tracks, truth: TrueTracks, thing: int, frames: NDArray[np.
     return int(np.argmax(hits)) if hits.max(initial=0) > 0 else None
 
 
-def _points(frames: Frames, shown: Bools, truth: TrueTracks) -> dict[str, float | None]:
+def _points(frames: Frames, shown: Bools, truth: TrueTracks, given: int) -> dict[str, float | None]:
     """Return the TAP-Vid scores of points that are followed from where the truth has them in the first frame."""
     if not len(truth.points):
         return {}
@@ -225,7 +226,8 @@ def _points(frames: Frames, shown: Bools, truth: TrueTracks) -> dict[str, float 
     start = np.clip(truth.points[:, 0], 0, (width - 1, height - 1))
     xy, visible = track_points(frames, np.column_stack([np.zeros(len(start)), start]))
     visible = visible & shown
-    judged = tapvid.after_query(np.zeros(len(start), dtype=int), len(shown))
+    # Frames that were given are not the clip's merit; after the first one in any case.
+    judged = tapvid.after_query(np.full(len(start), given - 1), len(shown))
     found: dict[str, float | None] = {}
     if (truth.points_visible & judged).any():
         scores = tapvid.tapvid(truth.points, truth.points_visible, xy, visible, truth.size, judged)

@@ -70,7 +70,8 @@ def csv_rows(found: BoardTracking | None) -> Iterator[dict[str, Any]]:
             "high": c.high,
             "higher_is_better": BY_NAME[c.metric].higher,
             "n": f"{c.n}/{c.clips}",
-            "protocol": "; ".join(PROTOCOLS),
+            # Once per model and metric: it is long.
+            "protocol": "" if c.suite else "; ".join(PROTOCOLS),
         }
 
 

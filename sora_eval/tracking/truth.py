@@ -7,7 +7,7 @@ its body and is visible where a ray from the eye meets it first.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from sora_eval.metrics.mot import BoxTracks
-from sora_eval.types import Bools, Camera, Case, Floats
+from sora_eval.types import Bools, Camera, Case, Floats, Frames
 from sora_eval.world import frame_times, physics, scene_of
 from sora_eval.world.palette import COLOURS
 from sora_eval.world.physics import States
@@ -28,6 +28,8 @@ from sora_eval.world.scene import Scene
 LEAST_SHARE = 8 / 64**2
 """Share of the frame that a thing must show to have a box: 8 pixels at 64 x 64, what the tracker finds whatever its shape."""
 POINTS = 16
+_APART = 2.5 / 64
+"""Share of the frame's shorter side by which points of one thing are apart, where it is large enough."""
 _SEEN_M = 0.02
 """How far before a point a ray may end that still meets it: edges of meshes, 32-bit ray lengths."""
 _Ids = NDArray[np.int16]
@@ -140,7 +142,7 @@ def _points(
     scene: Scene, states: States, camera: Camera, renderer: Renderer, of_body: NDArray[np.int64], first: _Ids, depth: Floats
 ) -> tuple[Floats, Bools]:  # fmt: skip
     """Return points [P, T, 2] on the things' surfaces that the first frame shows, and where each is visible [P, T]."""
-    pixels = list(_chosen(of_body[first]))
+    pixels = list(_chosen(of_body[first], renderer.frame(states, camera, 0)))
     frames, (height, width) = len(states.t_s), first.shape
     if not pixels:
         return np.zeros((0, frames, 2)), np.zeros((0, frames), dtype=bool)
@@ -169,16 +171,26 @@ def _points(
     return np.moveaxis(xy, 0, 1), visible
 
 
-def _chosen(things: NDArray[np.int64]) -> Iterator[Sequence[int]]:
-    """Yield up to POINTS pixels (y, x), as many of each thing as of the next, far from each other and off its rim."""
+def _chosen(things: NDArray[np.int64], frame: Frames) -> Iterator[tuple[int, int]]:
+    """Yield up to POINTS pixels (y, x), as many of each thing as of the next: those with most texture around, apart from each other.
+
+    A point of an even face looks like its neighbours, and no tracker could tell where it went.
+    """
+    texture = _texture(frame)
     numbers = [int(i) for i in np.unique(things) if i >= 0 and (things == i).sum() >= LEAST_SHARE * things.size]
     for place, i in enumerate(numbers):
-        mask = (things == i).astype(np.uint8)
-        inner = cv2.erode(mask, np.ones((3, 3), np.uint8), borderValue=0)
-        pixels = np.argwhere(inner if inner.any() else mask)
+        pixels = np.argwhere(things == i)
+        ranked = pixels[np.argsort(-texture[tuple(pixels.T)], kind="stable")]
         share = POINTS // len(numbers) + (place < POINTS % len(numbers))
-        picked = [int(np.argmin(np.linalg.norm(pixels - pixels.mean(axis=0), axis=1)))]
-        while len(picked) < min(share, len(pixels)):
-            gaps = np.linalg.norm(pixels[:, None] - pixels[None, picked], axis=2).min(axis=1)
-            picked.append(int(np.argmax(gaps)))
-        yield from (tuple(int(v) for v in pixels[p]) for p in picked[:share])
+        picked: list[NDArray[np.intp]] = []
+        for apart in (_APART * min(things.shape), 0.5):
+            for pixel in ranked:
+                if len(picked) < share and all(np.abs(pixel - other).max() > apart for other in picked):
+                    picked.append(pixel)
+        yield from ((int(y), int(x)) for y, x in picked)
+
+
+def _texture(frame: Frames) -> Floats:
+    """Return the smaller eigenvalue of the gradients around each pixel [H, W]: Shi and Tomasi 1994."""
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.cornerMinEigenVal(grey, blockSize=3, ksize=3), dtype=np.float64)
