@@ -37,7 +37,8 @@ class Subject:
     """A probe or a metric that is tried.
 
     suite: "fidelity" or "tracking" for a metric. kind: "probe" or "metric". about: its claim, or its protocol. version: of the probe.
-    higher: whether more is better. bounds: the least and the greatest value there can be. by_design: by (mode, what), why it can't tell or claims nothing.
+    higher: whether more is better. bounds: the least and the greatest value there can be. by_design: by (mode, what), why it can't tell or
+    claims nothing.
     unit: what a value is of: "scene", "clip" or "set of 8 clips". missing: why it was not tried, "" where it was.
     """
 
