@@ -55,14 +55,25 @@ def of_run(cases: Sequence[Case], rows: Sequence[ScoreRow], folder: Path, worker
     return [_row(row, _kept(folder, by_id[row.case], row) or {} if row.video and row.tracks else {}) for row in rows]
 
 
+def unmeasured(rows: Sequence[TrackingRow], scores: Sequence[ScoreRow]) -> list[str]:
+    """Return a line where tracks could not be measured, [] where all were or none were to be. rows: of `of_run` on `scores`."""
+    there = {(s.generator, s.case) for s in scores if s.tracks}
+    lost = [f"{r.generator} on {r.case}" for r in rows if not r.values and (r.generator, r.case) in there]
+    return [f"tracking metrics: {len(lost)} clips could not be measured, such as {lost[0]}"] if lost else []
+
+
 def _measure(folder: Path, part: Sequence[tuple[Case, ScoreRow]]) -> None:
     for case, row in part:
         try:
             video, tracks = read_video(folder / row.video), read_tracks(folder / row.tracks)
-        except SoraEvalError:
-            # The next run makes a damaged file again; until then the clip has no values.
+            values = tracking_metrics(case, video, tracks, true_tracks(case))
+        except OSError:
+            raise
+        except (
+            Exception
+        ):  # a fault of ours in one clip costs that clip; the run names it as unmeasured and tries again the next time
             continue
-        write_json(_path(folder, case, row), {"values": tracking_metrics(case, video, tracks, true_tracks(case))})
+        write_json(_path(folder, case, row), {"values": values})
 
 
 def _path(folder: Path, case: Case, row: ScoreRow) -> Path:

@@ -209,21 +209,22 @@ def finish(
     """
     from sora_eval.reporting.fidelity import write_measures
     from sora_eval.reporting.report import write_report
-    from sora_eval.run_tracking import write_tracking
+    from sora_eval.run_tracking import read_tracking, unmeasured, write_tracking
 
     config, model = about["config"], about["generators"][0]["name"]
     problems = list(dict.fromkeys([*problems, *(choice.absent() if choice else [])]))
     settings = {k: config.get(k) for k in SETTINGS}
     measured = choice.fingerprint() if choice else ""
     key = digest([[asdict(r) for r in rows], settings, problems, measured, __version__])
-    if not made and report_key(folder) == key:
-        return Result(rows, _faults(folder, model, problems), made, False)
+    # What could not be measured is tried again.
+    if not made and report_key(folder) == key and not unmeasured(read_tracking(folder), rows):
+        return Result(rows, _faults(folder, model, problems, rows), made, False)
     # The page comes last: its presence says that the rest is there and of this run.
     unfinish(folder)
     Store(folder).write_rows(rows)
     write_measures(folder, _fidelity_of(choice, cases, rows, folder, workers, say))
     write_tracking(folder, _tracking_of(config, cases, rows, folder, workers, say))
-    problems = _faults(folder, model, problems)
+    problems = _faults(folder, model, problems, rows)
     hashes = {**about["hashes"], "report": key}
     write_json(folder / "manifest.json", {**about, "hashes": hashes, "problems": problems})
     say(f"writing the report of {len(rows)} clips")
@@ -275,12 +276,13 @@ def _tell(plan: Plan, result: Result) -> None:
         print(f"report: {folder / 'report.html'}")
 
 
-def _faults(folder: Path, model: str, problems: Sequence[str]) -> list[str]:
-    """Return problems and why a measure of fidelity of the model failed, each once."""
+def _faults(folder: Path, model: str, problems: Sequence[str], rows: Sequence[ScoreRow]) -> list[str]:
+    """Return problems, why a measure of fidelity of the model failed and what could not be tracked, each once."""
     from sora_eval.reporting.fidelity import read_measures
+    from sora_eval.run_tracking import read_tracking, unmeasured
 
     some = [m for by in read_measures(folder).values() for m in by.get(model, ()) if m.failed]
-    return list(dict.fromkeys([*problems, *(m.reason for m in some)]))
+    return list(dict.fromkeys([*problems, *(m.reason for m in some), *unmeasured(read_tracking(folder), rows)]))
 
 
 def _fidelity_of(

@@ -110,9 +110,10 @@ def tracking_metrics(case: Case, video: Video, tracks: Tracks, truth: TrueTracks
     video: the clip; tracks: what `tracking.world.track` found in it; truth: of the case.
     """
     mine = at_moments(tracks, case, truth.unknown)
-    if case.given:
+    shown = moments(len(video), video.fps, case) < len(video)
+    if case.given or truth.rigid:
         small = resize(resample(video, case.fps, case.frames).frames, case.size)
-        shown = moments(len(video), video.fps, case) < len(video)
+    if case.given:
         found = {
             **_things(mine, truth, case.given),
             **_exits(mine, truth),
@@ -120,7 +121,7 @@ def tracking_metrics(case: Case, video: Video, tracks: Tracks, truth: TrueTracks
             "reprojection error": _reprojection(small, shown, truth) if truth.rigid else None,
         }
     else:
-        found = {**_alone(mine, truth), **(_epipolar(video) if truth.rigid else {})}
+        found = {**_alone(mine, truth), **(_epipolar(small[shown]) if truth.rigid else {})}
     names = [m.name for m in METRICS if m.truth == bool(case.given)]
     return {name: _finite(found.get(name)) for name in names}
 
@@ -306,7 +307,7 @@ def switches_by_motion(tracks: Tracks) -> int:
         taken = set()
         # Pairs out of reach cost more than all others together.
         rows, columns = linear_sum_assignment(np.where(np.isfinite(cost), cost, 1e6))
-        for p, c in zip(rows, columns, strict=True):
+        for p, c in zip(rows.tolist(), columns.tolist(), strict=True):
             if np.isfinite(cost[p, c]):
                 switches += paths[p].track != here[c]
                 paths[p].track = here[c]
@@ -322,18 +323,18 @@ def _at_edge(tracks: Tracks, path: _Path) -> bool:
     return bool(x0 < 0.5 or y0 < 0.5 or x1 > width - 1.5 or y1 > height - 1.5)
 
 
-def _epipolar(video: Video) -> dict[str, float | None]:
+def _epipolar(frames: Frames) -> dict[str, float | None]:
     """Return the medians over pairs of frames of error (px of 256) and support; pairs without parallax say nothing."""
     found = []
-    for i, j in frame_pairs(len(video)):
-        pairs = match(video.frames[i], video.frames[j])
+    for i, j in frame_pairs(len(frames)):
+        pairs = match(frames[i], frames[j])
         view = geometry.two_view_consistency(fundamental_matrix(pairs.a, pairs.b), pairs.a, pairs.b, pairs.features)
         if view.judgeable:
             found.append(view)
     if not found:
         return {}
     errors = [v.median_sampson_px for v in found if np.isfinite(v.median_sampson_px)]
-    error = float(np.median(errors)) * tapvid.SCALE_PX / min(video.size) if errors else None
+    error = float(np.median(errors)) * tapvid.SCALE_PX / min(frames.shape[1:3]) if errors else None
     return {"epipolar error": error, "epipolar support": float(np.median([v.support for v in found]))}
 
 

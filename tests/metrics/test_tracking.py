@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,3 +158,11 @@ def test_a_clip_without_anything_has_no_track_and_misses_all() -> None:
     assert found["exit error, place"] is None
     assert measured(grey, WORDS)["fragments"] is None
     assert measured(grey, replace(WORDS))["count consistency with the words"] == 0
+
+
+def test_the_readme_lists_every_metric_with_its_direction() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    for m in METRICS:
+        name = f"{m.name} ({m.unit})" if m.unit else m.name
+        assert f"| {name} | {'higher' if m.higher else 'lower'} |" in text, m.name
+        assert m.meaning in text
