@@ -217,7 +217,7 @@ class TrackingPage:
 
 def make_page(summary: TrackingSummary, generators: Sequence[str] = ()) -> TrackingPage | None:
     """Return what a page shows, generators in a given order; None where nothing was measured."""
-    shown = tuple(g for g in generators or summary.generators if g in summary.generators)
+    shown = tuple(g for g in dict.fromkeys(generators or summary.generators) if g in summary.generators)
     if not shown:
         return None
     # Of one suite, all suites together are the same again.
