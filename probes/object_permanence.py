@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sora_eval.metrics.permanence import fit_constant_velocity
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.types import Bools, Case, Floats, Tracks, Video
@@ -60,8 +61,9 @@ class PassBehind(Probe):
         if before.sum() < 2:
             raise UnjudgeableError(f"the {p['shape']} was not seen on its way to the wall")
         # What is seen before the wall must be a steady motion the right way.
-        speed, start = np.polyfit(t[before], x[before], 1)
-        uneven = float(np.abs(start + speed * t[before] - x[before]).max())
+        motion = fit_constant_velocity(t[before], tracks.xy[hero][before])
+        speed = motion.velocity[0]
+        uneven = float(np.abs([motion.at(s)[0] - seen_x for s, seen_x in zip(t[before], x[before], strict=True)]).max())
         if speed * way * (t[-1] - t[0]) < 0.3 * min(tracks.size) or uneven > 0.05 * min(tracks.size):
             raise UnjudgeableError(f"the {p['shape']} did not move steadily to the {p['to']}")
         if not (~seen[np.flatnonzero(before)[0] :]).any():
@@ -280,7 +282,7 @@ class EvolvesUnseen(Probe):
         x = place[:, 0]
         if before.sum() < 2:
             raise UnjudgeableError("the ball was not seen on its way before the camera looked away")
-        speed, _ = np.polyfit(t[before], x[before], 1)
+        speed = fit_constant_velocity(t[before], place[before]).velocity[0]
         if speed * way * (t[-1] - t[0]) < 0.25 * short or np.median(x[before]) * way > 0:
             raise UnjudgeableError(f"the ball did not roll to the {p['to']}, towards the {p['landmark_shape']}")
         if not after.any():

@@ -3,12 +3,14 @@
 RUN/manifest.json    what was run, with which versions and seeds, on which machine
 RUN/cases.jsonl      the cases
 RUN/scores.jsonl     one line per clip, written at the end
+RUN/tracking.jsonl   its tracking metrics, likewise
 RUN/identity.json    whose folder it is, written before the first clip (claims.py)
 RUN/failed.json      why it failed the last time, in a sweep (sweeps.py)
 RUN/shards/I-of-N.json    what shard I/N scored (shards.py)
 RUN/videos/GENERATOR/CASE.HASH.mkv    FFV1, lossless
 RUN/tracks/GENERATOR/CASE.HASH.npz
 RUN/scores/GENERATOR/CASE.HASH.json
+RUN/tracking/GENERATOR/CASE.HASH.json    tracking metrics (run_tracking.py)
 """
 
 from __future__ import annotations

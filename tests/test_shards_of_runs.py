@@ -15,6 +15,7 @@ from sora_eval.types import Case
 
 ASKED = ["suite.probes=[relation,motion]", "suite.modes=[t2v]", "suite.count=3", "workers=1", "generator=careless"]
 MORE = ["references=[oracle]", "fidelity.metrics=[]", "players=0"]
+COMPARED = ("scores.jsonl", "summary.json", "tracking.jsonl", "tracking.json")
 SCENES = 4
 """Two probes of three cases each, of which two are twins."""
 
@@ -34,7 +35,7 @@ def same(folder: Path, whole: Path) -> bool:
     """Whether a folder holds the very scores and summary of the unsplit run, and every clip that they name."""
     rows = [json.loads(line) for line in (folder / "scores.jsonl").read_text().splitlines()]
     assert all((folder / r["video"]).is_file() and (folder / r["tracks"]).is_file() for r in rows if r["video"])
-    return all((folder / n).read_bytes() == (whole / n).read_bytes() for n in ("scores.jsonl", "summary.json"))
+    return all((folder / n).read_bytes() == (whole / n).read_bytes() for n in COMPARED)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7])

@@ -13,11 +13,13 @@ import pytest
 from sora_eval import cli, registry
 from sora_eval.collecting import Choice, Clip, Collected
 from sora_eval.fidelity import measures
-from sora_eval.generator.simulator import CONTROLS, OTHER
+from sora_eval.generator.simulator import CONTROLS, OTHER, true_video
 from sora_eval.learning.members import Member
 from sora_eval.metrics.frechet import frechet_distance
+from sora_eval.reporting.validity import markdown
+from sora_eval.tracking.world import track
 from sora_eval.types import Video
-from sora_eval.validity import fidelity, treated
+from sora_eval.validity import fidelity, tracking, treated
 from sora_eval.validity import trials as trials_module
 from sora_eval.validity.card import absent_from, make_card, subject_of
 from sora_eval.validity.fidelity import METRICS, SETS
@@ -399,3 +401,39 @@ def test_read_writes_clips_as_a_model_does(monkeypatch: pytest.MonkeyPatch) -> N
     )
     assert found.missing["video"] == "not today"
     assert found.features.size == 0
+
+
+def test_tracking_metrics_are_tried_on_the_clips_of_a_probes_trials() -> None:
+    case = case_of(registry.probe(tracking.PROBE), SMALL, "t2v", 0, 0)
+    true = true_video(case)
+    found = {s: tracking.values(case, v, track(v)) for s in (0.0, 1.0) for v in [tracking.exchanged(case, s)]}
+    assert np.array_equal(tracking.exchanged(case, 0.0).frames, true.frames)
+    assert tuple(found[0.0]) == tracking.tried()
+    assert (found[0.0]["ID switches"], found[1.0]["ID switches"]) == (0, 2)
+    probe = registry.probe(tracking.PROBE)
+    assert [tracking.measured(probe, s, 12) for s in (7, 8, 12, 19, 20)] == [True, False, True, True, False]
+    assert not tracking.measured(registry.probe("motion"), 0, 12)
+
+
+def test_what_a_tracking_metric_does_not_claim_is_something_that_is_tried() -> None:
+    probe = registry.probe(tracking.PROBE)
+    done = {*CONTROLS, OTHER, *probe.violations, tracking.EXCHANGE}
+    for name in tracking.tried():
+        assert set(tracking.unclaimed(name)) < done, name
+
+
+def test_a_card_has_a_part_on_tracking(plan: Plan) -> None:
+    def trials(kind: str, what: str, value: float | None, severity: float) -> list[Trial]:
+        return [Trial("HOTA", "", kind, what, severity, f"{kind == 'held'}{i}", value, "why") for i in range(8)]
+
+    rows = [*trials("oracle", "oracle", 0.9, 0.0), *trials("held", "other scenes", 0.9, 0.0)]
+    rows += trials("control", "frozen", 0.3, 1.0)
+    rows += [t for s in SEVERITIES[1:] for t in trials("violation", "vanishes", 0.9 - s / 2, s)]
+    card = make_card("made", "about", [], plan, 0, rows, {}, [])
+    (subject,) = card.subjects
+    assert (subject.suite, subject.higher, subject.unit) == ("tracking", True, "clip")
+    assert [d.noticed for d in card.doses] == [0.25]
+    assert not card.missed
+    text = markdown(card)
+    assert "## Tracking metrics" in text
+    assert "| HOTA | vanishes | 0.9, 0.775, 0.65, 0.525, 0.4 | 1.00 | 1, 1, 1, 1 | 0.25 |" in text

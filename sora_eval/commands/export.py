@@ -30,7 +30,8 @@ class Export:
     """One generator of a run.
 
     id: the same for the same run, so that a second export replaces the first where a service can do that. name: RUN/GENERATOR.
-    group: the run. settings: what it was made with. scalars: by name, "score/SUITE/PROBE", "score/SUITE/all", "score/all" and the like.
+    group: the run. settings: what it was made with. scalars: by name, "score/SUITE/PROBE", "score/SUITE/all", "score/all", "fidelity/...",
+    "tracking/SUITE/PROBE/METRIC" and the like.
     table: its cells, as in summary.json. text: the run's tables, Markdown.
     """
 
@@ -75,12 +76,17 @@ def exports(folder: Path, references: bool = False) -> Iterator[Export]:
     from sora_eval.reporting.run import read_run
     from sora_eval.reporting.summary import summarise
     from sora_eval.reporting.text import markdown
+    from sora_eval.reporting.tracking import make_page, scalars, section
+    from sora_eval.reporting.tracking import summarise as summarise_tracking
+    from sora_eval.run_tracking import read_tracking
     from sora_eval.types import digest
 
     run = read_run(folder)
     summary = summarise(run.rows)
     group = encodable(folder.resolve().name)
-    text = encodable(markdown(summary, group, command(run.manifest), run.problems))
+    tracking = summarise_tracking(read_tracking(folder))
+    tracked = section(make_page(tracking, summary.generators))
+    text = encodable(markdown(summary, group, command(run.manifest), run.problems, tracking=tracked))
     measures = read_measures(folder)
     chosen = summary.generators if references else summary.of_kind("model") or summary.generators
     for name in chosen:
@@ -91,7 +97,7 @@ def exports(folder: Path, references: bool = False) -> Iterator[Export]:
             name=f"{group}/{name}",
             group=group,
             settings=_settings(run, name),
-            scalars=dict(_scalars(summary, name, some)),
+            scalars={**dict(_scalars(summary, name, some)), **dict(scalars(tracking, name))},
             table=frame[frame["generator"] == name],
             text=text,
         )

@@ -123,7 +123,7 @@ def _bring(folder: Path, out: Path, n: int) -> None:
 def _files(folder: Path, n: int) -> Iterator[Path]:
     from sora_eval import shards
 
-    for kind in ("videos", "tracks", "scores"):
+    for kind in ("videos", "tracks", "scores", "tracking"):
         yield from sorted(p for p in (folder / kind).rglob("[!.]*") if p.is_file())
     for name in ("cases.jsonl", "identity.json"):
         if (folder / name).exists():

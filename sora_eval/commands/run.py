@@ -26,7 +26,7 @@ from sora_eval.store import Store, remove_parts, write_json
 from sora_eval.types import Case, ScoreRow, digest
 
 Say = Callable[[str], None]
-SETTINGS = ("generator", "suite", "profile", "references", "seed", "samples", "fidelity", "players")
+SETTINGS = ("generator", "suite", "profile", "references", "seed", "samples", "fidelity", "tracking", "players")
 """The parts of a configuration on which a run's files depend."""
 _PRINTED = 10
 
@@ -90,6 +90,7 @@ def plan_of(config: DictConfig) -> Plan:
     cases = chosen_cases(config, probes)
     workers = processes(config)
     whole(config, "players", 0)
+    flag(config, "tracking")
     references = [_reference(name) for name in names_of(config, "references", "frozen")]
     choice = choice_of(config)
     shard = None if config.shard is None else shards.parse(str(config.shard))
@@ -179,6 +180,8 @@ def _part(plan: Plan, shard: tuple[int, int], say: Say, progress: bool) -> Resul
     list_cases(plan.folder, plan.cases)
     mine = shards.part(plan.cases, shard)
     rows, made = evaluate(mine, plan.probes, plan.generators, plan.folder, plan.workers, progress)
+    # What is measured now is found again by whoever puts the shards together.
+    _tracking_of(plan.config, mine, rows, plan.folder, plan.workers, say)
     about = _about(plan, _problems(plan, rows), time.perf_counter() - start)
     shards.write(plan.folder, shard, rows, about)
     missing = shards.missing(plan.folder, shard[1], about)
@@ -207,6 +210,7 @@ def finish(
     """
     from sora_eval.reporting.fidelity import write_measures
     from sora_eval.reporting.report import write_report
+    from sora_eval.run_tracking import read_tracking, unmeasured, write_tracking
 
     config, model = about["config"], about["generators"][0]["name"]
     problems = list(dict.fromkeys([*problems, *(choice.absent() if choice else [])]))
@@ -214,13 +218,15 @@ def finish(
     settings = {k: config.get(k) for k in SETTINGS}
     measured = choice.fingerprint() if choice else ""
     key = digest([[asdict(r) for r in rows], settings, problems, measured, __version__])
-    if not made and report_key(folder) == key:
-        return Result(rows, _faults(folder, model, problems), made, False)
+    # What could not be measured is tried again.
+    if not made and report_key(folder) == key and not unmeasured(read_tracking(folder), rows):
+        return Result(rows, _faults(folder, model, problems, rows), made, False)
     # The page comes last: its presence says that the rest is there and of this run.
     unfinish(folder)
     Store(folder).write_rows(rows)
     write_measures(folder, _fidelity_of(choice, cases, rows, folder, workers, say))
-    problems = _faults(folder, model, problems)
+    write_tracking(folder, _tracking_of(config, cases, rows, folder, workers, say))
+    problems = _faults(folder, model, problems, rows)
     hashes = {**about["hashes"], "report": key}
     write_json(folder / "manifest.json", {**about, "hashes": hashes, "problems": problems})
     say(f"writing the report of {len(rows)} clips")
@@ -284,12 +290,13 @@ def _tell(plan: Plan, result: Result) -> None:
         print(f"report: {folder / 'report.html'}")
 
 
-def _faults(folder: Path, model: str, problems: Sequence[str]) -> list[str]:
-    """Return problems and why a measure of fidelity of the model failed, each once."""
+def _faults(folder: Path, model: str, problems: Sequence[str], rows: Sequence[ScoreRow]) -> list[str]:
+    """Return problems, why a measure of fidelity of the model failed and what could not be tracked, each once."""
     from sora_eval.reporting.fidelity import read_measures
+    from sora_eval.run_tracking import read_tracking, unmeasured
 
     some = [m for by in read_measures(folder).values() for m in by.get(model, ()) if m.failed]
-    return list(dict.fromkeys([*problems, *(m.reason for m in some)]))
+    return list(dict.fromkeys([*problems, *(m.reason for m in some), *unmeasured(read_tracking(folder), rows)]))
 
 
 def _fidelity_of(
@@ -304,6 +311,18 @@ def _fidelity_of(
     if not found:
         say("no fidelity: it is measured against the oracle's clips, and the oracle is not among the references")
     return found
+
+
+def _tracking_of(
+    config: Mapping[str, Any], cases: Sequence[Case], rows: Sequence[ScoreRow], folder: Path, workers: int, say: Say
+) -> Any:
+    # Shards of an older version say nothing of tracking.
+    if not config.get("tracking", True):
+        return []
+    from sora_eval.run_tracking import of_run
+
+    say(f"measuring the tracking metrics of {len(rows)} clips")
+    return of_run(cases, rows, folder, workers)
 
 
 def _problems(plan: Plan, rows: Sequence[ScoreRow]) -> list[str]:

@@ -20,6 +20,7 @@ def validate(config: DictConfig) -> int:
     from sora_eval.validity.card import gather, make_card
     from sora_eval.validity.fidelity import SETS, names
     from sora_eval.validity.tracker import FOLLOWED, tracker_cards
+    from sora_eval.validity.tracking import PROBE, tried
     from sora_eval.validity.trials import Plan, code_hash
 
     probes = list(chosen_probes(config).values())
@@ -31,9 +32,9 @@ def validate(config: DictConfig) -> int:
             f"fidelity.count must be 0 or at least {2 * SETS}, two clips in each of {SETS} sets, got {clips}"
         )
     folder = out_folder(config)
-    _keep_fuller(
-        folder / "validity.json", [*(p.name for p in probes), *(names() if clips else [])], count, clips, config
-    )
+    every = [*(p.name for p in probes), *(names() if clips else [])]
+    every += tried() if any(p.name == PROBE for p in probes) else ()
+    _keep_fuller(folder / "validity.json", every, count, clips, config)
     plan = Plan(profile, tuple(modes), count, seed, Path(str(config.cache)), code_hash())
     with tqdm(unit="part", smoothing=0.05) as bar:
 

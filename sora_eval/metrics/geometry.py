@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from sora_eval.types import Bools, Camera, Floats, Frames
+from sora_eval.types import Bools, Camera, Floats
 
 MIN_PARALLAX_PX = 1.0
 """Below this, any F fits: a frozen clip or a pure rotation would score like a perfect scene."""
@@ -102,31 +102,6 @@ def reproject(depth: Floats, camera: Camera, frame: int, source: int = 0) -> tup
     z = np.where(seen[:, 2] > 1e-9, seen[:, 2], np.nan)
     pixel = (seen / z[:, None]) @ camera.K[frame].T
     return pixel[:, :2].reshape(height, width, 2), z.reshape(height, width)
-
-
-def reprojection_difference(
-    frames: Frames, depth: Floats, camera: Camera, frame: int, depth_then: Floats | None = None, source: int = 0
-) -> tuple[float, float]:
-    """Return the mean absolute colour difference in [0, 1] of frame `source` moved into frame `frame`, and the share
-    of its pixels that could be compared.
-
-    Each pixel of the source with depth is looked up (bilinear) where true geometry says that it must be now.
-    frames: uint8 [T, H, W, 3]; depth: [H, W] true z-depth (m) of the source. depth_then: [H, W] of `frame`; with it,
-    pixels that something nearer hides by now (2% tolerance) are left out, and without it they count as differences.
-    Raises ValueError when no pixel of the source is in view.
-    """
-    xy, z = reproject(depth, camera, frame, source)
-    height, width = depth.shape
-    inside = (xy[..., 0] >= 0) & (xy[..., 0] <= width - 1) & (xy[..., 1] >= 0) & (xy[..., 1] <= height - 1)
-    place = np.where(inside[..., None], xy, -1).astype(np.float32)
-    if depth_then is not None:
-        nearest = cv2.remap(depth_then.astype(np.float32), place[..., 0], place[..., 1], cv2.INTER_NEAREST)
-        inside = inside & (z <= nearest * 1.02)
-    if not inside.any():
-        raise ValueError(f"no pixel of frame {source} is in view in frame {frame}")
-    now = cv2.remap(frames[frame].astype(np.float32), place[..., 0], place[..., 1], cv2.INTER_LINEAR)
-    gap = np.abs(now - frames[source].astype(np.float32)).mean(axis=-1)
-    return float(gap[inside].mean()) / 255.0, float(inside.mean())
 
 
 def match_reprojection_error(

@@ -48,19 +48,19 @@ class ExitError:
     place_px: float
 
 
-def count_consistency(counts: ArrayLike, expected: int) -> float:
-    """Return `max(0, 1 - mean_t |n_t - n*| / n*)`, 1 when every frame shows the expected number of objects.
+def count_consistency(counts: ArrayLike, expected: ArrayLike) -> float:
+    """Return `max(0, 1 - mean_t |n_t - n*_t| / mean_t n*_t)`, 1 when every frame shows the expected number of objects.
 
-    counts: [T] objects found in each frame; expected: n*, at least 1.
+    counts: [T] objects found in each frame; expected: n*, one number for all frames or [T], above 0 in the mean.
     Clipped at 0, so that one clip full of false objects cannot outweigh many good ones in a mean.
-    Raises ValueError for no frames, negative counts or expected < 1.
+    Raises ValueError for no frames, negative counts, or where nothing is expected.
     """
-    n = np.asarray(counts, dtype=np.float64)
+    n, wanted = np.asarray(counts, dtype=np.float64), np.asarray(expected, dtype=np.float64)
     if n.ndim != 1 or n.size == 0 or not (n >= 0).all():
         raise ValueError(f"counts must be [T] numbers >= 0 with T >= 1, got shape {n.shape}")
-    if expected < 1:
-        raise ValueError(f"expected must be at least 1, got {expected}")
-    return max(0.0, 1.0 - float(np.abs(n - expected).mean()) / expected)
+    if wanted.shape not in ((), n.shape) or not (wanted >= 0).all() or not wanted.mean() > 0:
+        raise ValueError(f"expected must be a number above 0, or [T] with a mean above 0, got shape {wanted.shape}")
+    return max(0.0, 1.0 - float(np.abs(n - wanted).mean()) / float(wanted.mean()))
 
 
 def fit_constant_velocity(t_s: Floats, xy: Floats) -> Motion:
@@ -78,26 +78,6 @@ def fit_constant_velocity(t_s: Floats, xy: Floats) -> Motion:
     t0 = float(t.mean())
     velocity = (t - t0) @ (xy - xy.mean(axis=0)) / ((t - t0) ** 2).sum()
     return Motion(xy.mean(axis=0), velocity, t0)
-
-
-def expected_exit(motion: Motion, box: tuple[float, float, float, float]) -> Exit:
-    """Return where and when straight motion leaves a box (the occluder), by the slab method.
-
-    box: x0, y0, x1, y1 in pixels. Grow it by the object's radius to speak of the moment when all of it is out.
-    Raises ValueError when the path does not cross the box, or does not move.
-    """
-    low, high = np.asarray(box[:2], dtype=np.float64), np.asarray(box[2:], dtype=np.float64)
-    moving = motion.velocity != 0
-    still_inside = (low <= motion.xy0) & (motion.xy0 <= high)
-    if not moving.any():
-        raise ValueError("the object stands still and never leaves the box")
-    speed = motion.velocity[moving]
-    sides = np.sort([(low - motion.xy0)[moving] / speed, (high - motion.xy0)[moving] / speed], axis=0)
-    enter, leave = float(sides[0].max()), float(sides[1].min())
-    if not still_inside[~moving].all() or enter >= leave:
-        raise ValueError(f"the path does not cross the box {box}")
-    t_s = motion.t0_s + leave
-    return Exit(t_s, motion.at(t_s))
 
 
 def observed_exit(t_s: Floats, xy: Floats, visible: Bools) -> Exit:

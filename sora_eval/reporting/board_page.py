@@ -14,6 +14,7 @@ from sora_eval.reporting.board_fidelity import Figures
 from sora_eval.reporting.board_players import Comparison
 from sora_eval.reporting.board_runs import Entrant, Field
 from sora_eval.reporting.board_standing import ALPHA, Standing, holds
+from sora_eval.reporting.board_tracking import BoardTracking
 from sora_eval.reporting.summary import KINDS, N_BOOT, Cell, Sampling
 from sora_eval.reporting.text import BETWEEN_SAMPLES, FIRST_SAMPLES
 
@@ -159,6 +160,7 @@ class BoardPage:
     sampling: tuple[Sampling, ...]
     about_sampling: str = BETWEEN_SAMPLES
     first_samples: str = FIRST_SAMPLES
+    tracking: BoardTracking | None = None
     version: str = __version__
     n_boot: int = N_BOOT
     alpha: float = ALPHA
@@ -190,6 +192,7 @@ def make_page(
     command: str,
     sort: str = "",
     against: str = "",
+    tracking: BoardTracking | None = None,
 ) -> BoardPage:
     """Return the page of a leaderboard. shown: the models whose clips are shown. sort, against: what the reader asked for."""
     summary = standing.summary
@@ -233,6 +236,7 @@ def make_page(
         rows=sum(len(e.rows) for e in field.entrants),
         samples=summary.samples,
         sampling=summary.sampling_by_suite,
+        tracking=tracking,
     )
 
 

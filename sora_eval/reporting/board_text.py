@@ -12,6 +12,7 @@ from sora_eval.reporting.board_fidelity import Figures, Measured
 from sora_eval.reporting.board_page import span
 from sora_eval.reporting.board_runs import Field
 from sora_eval.reporting.board_standing import Standing, holds
+from sora_eval.reporting.board_tracking import BoardTracking, csv_rows, section
 from sora_eval.reporting.html import figure, p_value, signed
 from sora_eval.reporting.summary import Cell
 from sora_eval.reporting.text import (
@@ -36,10 +37,15 @@ _LISTED = 40
 """Lines of differences in leaderboard.md; leaderboard.csv has all of them."""
 
 
-def csv(field: Field, standing: Standing, measures: Sequence[Measured]) -> str:
-    """Return one row per model and cell: scores of every level first, then the measures of fidelity."""
+def csv(field: Field, standing: Standing, measures: Sequence[Measured], tracking: BoardTracking | None = None) -> str:
+    """Return one row per model and cell: scores of every level first, then the measures of fidelity, then tracking metrics."""
     seeds = {e.label: ", ".join(s for s in e.runs if s) for e in field.entrants}
-    rows = [*_scores(standing, seeds), *_sampling(standing, seeds), *(_measure(m) for m in measures)]
+    rows = [
+        *_scores(standing, seeds),
+        *_sampling(standing, seeds),
+        *(_measure(m) for m in measures),
+        *csv_rows(tracking),
+    ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     # Whole numbers with gaps would become 1.0.
     whole = dict.fromkeys(("judged", "unjudgeable", "rank_best", "rank_worst", "clusters", "samples"), "Int64")
@@ -117,7 +123,14 @@ def _measure(found: Measured) -> dict[str, Any]:
     }
 
 
-def markdown(title: str, command: str, field: Field, standing: Standing, figures: Figures | None) -> str:
+def markdown(
+    title: str,
+    command: str,
+    field: Field,
+    standing: Standing,
+    figures: Figures | None,
+    tracking: BoardTracking | None = None,
+) -> str:
     """Return the leaderboard as Markdown, the command that made it above."""
     summary = standing.summary
     notes = [*field.notes, *(f"problem: {p}" for p in field.problems)]
@@ -135,6 +148,7 @@ def markdown(title: str, command: str, field: Field, standing: Standing, figures
         parts += ["## Between the samples of a prompt", BETWEEN_SAMPLES, sampling_table(summary)]
     if figures is not None:
         parts += ["## Fidelity", *([FIRST_SAMPLES] if summary.sampling else []), *_fidelity(figures)]
+    parts += section(tracking)
     return "\n\n".join(parts) + "\n"
 
 

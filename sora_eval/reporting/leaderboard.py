@@ -14,6 +14,7 @@ from sora_eval.reporting.board_players import MAX_CASES, MAX_SIDES, make_compari
 from sora_eval.reporting.board_runs import Field, gather
 from sora_eval.reporting.board_standing import Standing, stand
 from sora_eval.reporting.board_text import csv, markdown
+from sora_eval.reporting.board_tracking import tracked
 from sora_eval.reporting.html import render, write_text
 from sora_eval.reporting.players import clips_of
 from sora_eval.types import ScoreRow
@@ -56,13 +57,13 @@ def write_leaderboard(
     standing = stand(field, sort, against)
     field, measures = (field, measured(field.entrants)) if field.cases == field.of else (_without_fidelity(field), [])
     order = (*standing.models, *standing.summary.generators)
-    table = figures(measures, order)
+    table, tracking = figures(measures, order), tracked(field, order)
     shown = standing.models[:MAX_SIDES] or standing.summary.generators[:MAX_SIDES]
     comparisons = make_comparisons(*_clips(field, standing, shown), players) if players > 0 else []
-    page = make_page(field, standing, table, comparisons, shown, command, sort, against)
+    page = make_page(field, standing, table, comparisons, shown, command, sort, against, tracking)
     clips = {name: clip.base64 for name, clip in clips_of(comparisons).items()}
-    write_text(out / "leaderboard.csv", csv(field, standing, measures))
-    write_text(out / "leaderboard.md", markdown(page.title, command, field, standing, table))
+    write_text(out / "leaderboard.csv", csv(field, standing, measures, tracking))
+    write_text(out / "leaderboard.md", markdown(page.title, command, field, standing, table, tracking))
     write_text(out / "leaderboard.html", render("leaderboard.html.j2", page, clips))
     return out / "leaderboard.html"
 

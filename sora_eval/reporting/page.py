@@ -15,6 +15,7 @@ from sora_eval.reporting.players import Player
 from sora_eval.reporting.run import Run
 from sora_eval.reporting.summary import KINDS, N_BOOT, Cell, Reason, Sampling, Summary
 from sora_eval.reporting.text import BETWEEN_SAMPLES, FIRST_SAMPLES
+from sora_eval.reporting.tracking import TrackingPage
 from sora_eval.samples import prompts
 
 TOP_REASONS = 8
@@ -117,6 +118,7 @@ class Page:
     sampling: tuple[Sampling, ...]
     about_sampling: str = BETWEEN_SAMPLES
     first_samples: str = FIRST_SAMPLES
+    tracking: TrackingPage | None = None
     version: str = __version__
     n_boot: int = N_BOOT
     colours: int = plots.COLOURS
@@ -127,6 +129,10 @@ class Page:
         return tuple(
             (s.name, found) for s in self.suites if (found := [p for p in self.players if p.row.suite == s.name])
         )
+
+    def tracked(self, player: Player) -> Mapping[str, float]:
+        """Return the tracking metrics of a player's clip."""
+        return {} if self.tracking is None else self.tracking.clips.get((player.row.generator, player.row.case), {})
 
     @staticmethod
     def shape(index: int) -> str:
@@ -140,8 +146,9 @@ def make_page(
     players: Sequence[Player],
     references: Sequence[Player],
     fidelity: Mapping[str, Sheet] | None = None,
+    tracking: TrackingPage | None = None,
 ) -> Page:
-    """Return the page of a run. fidelity: measures by suite, "" for all of them."""
+    """Return the page of a run. fidelity: measures by suite, "" for all of them. tracking: what it shows of tracking metrics."""
     scale = plots.axis(summary.cells)
     heads = _heads(summary)
     order = {(s, p): i for i, (s, p) in enumerate((s, p) for s in summary.suites for p in summary.probes(s))}
@@ -169,6 +176,7 @@ def make_page(
         fidelity=dict(fidelity or {}),
         samples=summary.samples,
         sampling=summary.sampling_by_suite,
+        tracking=tracking,
     )
 
 

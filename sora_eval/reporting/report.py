@@ -6,17 +6,19 @@ import json
 from pathlib import Path
 
 from sora_eval.errors import ConfigError
-from sora_eval.reporting import fidelity
+from sora_eval.reporting import fidelity, tracking
 from sora_eval.reporting.html import render, write_text
 from sora_eval.reporting.page import command, make_page, title
 from sora_eval.reporting.players import choose, choose_references, clips_of, make_players
 from sora_eval.reporting.run import read_run
 from sora_eval.reporting.summary import summarise
 from sora_eval.reporting.text import markdown
+from sora_eval.run_tracking import read_tracking
+from sora_eval.store import write_json
 
 
 def write_report(run: Path, players_per_probe: int = 3) -> Path:
-    """Write summary.json, report.md and report.html into a run folder and return the path of the HTML page.
+    """Write summary.json, tracking.json, report.md and report.html into a run folder and return the path of the HTML page.
 
     run: the folder, with manifest.json, cases.jsonl and scores.jsonl.
     players_per_probe: clips shown of each model and probe, the worst ones; fewer when the page is full (the limits are in
@@ -34,10 +36,14 @@ def write_report(run: Path, players_per_probe: int = 3) -> Path:
     references = choose_references(found.rows) if players_per_probe else []
     players = make_players(run, wanted, references, found.rows)
     sheets = {s: fidelity.sheet(by, summary.generators) for s, by in fidelity.read_measures(run).items()}
-    page = make_page(found, summary, *players, sheets)
+    tracked = tracking.summarise(read_tracking(run))
+    about_tracking = tracking.make_page(tracked, summary.generators)
+    page = make_page(found, summary, *players, sheets, about_tracking)
     tables = {s: fidelity.markdown(some) for s, some in sheets.items()}
     clips = {name: clip.base64 for name, clip in clips_of([*players[0], *players[1]]).items()}
     write_text(run / "summary.json", json.dumps(summary.to_json(), indent=1, allow_nan=False) + "\n")
-    write_text(run / "report.md", markdown(summary, title(summary), command(found.manifest), found.problems, tables))
+    write_json(run / "tracking.json", tracked.to_json())
+    texts = (title(summary), command(found.manifest), found.problems, tables)
+    write_text(run / "report.md", markdown(summary, *texts, tracking.section(about_tracking)))
     write_text(run / "report.html", render("report.html.j2", page, clips))
     return run / "report.html"

@@ -102,9 +102,17 @@ def _cut(text: str, width: int) -> str:
 
 
 def markdown(
-    summary: Summary, title: str, command: str, problems: Sequence[str], fidelity: Mapping[str, str] | None = None
+    summary: Summary,
+    title: str,
+    command: str,
+    problems: Sequence[str],
+    fidelity: Mapping[str, str] | None = None,
+    tracking: str = "",
 ) -> str:
-    """Return the tables of the report as Markdown, the command that made them above. fidelity: tables by suite, "" for all."""
+    """Return the tables of the report as Markdown, the command that made them above.
+
+    fidelity: tables by suite, "" for all. tracking: the section on tracking metrics.
+    """
     fidelity = fidelity or {}
     parts = [f"# {escape(title)}", "Made by:", fence(command)]
     if problems:
@@ -127,6 +135,8 @@ def markdown(
         parts += ["## Between the samples of a prompt", BETWEEN_SAMPLES, sampling_table(summary)]
     if "" in fidelity:
         parts += ["## Fidelity", *([FIRST_SAMPLES] if summary.sampling else []), fidelity[""]]
+    if tracking:
+        parts += ["## Tracking", tracking]
     for suite in suites:
         parts += [f"## {escape(suite)}", pipe(*_suite(summary, suite))]
         if suite in fidelity:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sora_eval.probes.base import Probe
 from sora_eval.reporting.html import write_text
 from sora_eval.reporting.validity_cells import auc_of, cell, hardest, marked, noticed, number, p_text, table
-from sora_eval.reporting.validity_metrics import metrics_part
+from sora_eval.reporting.validity_metrics import metrics_part, tracking_part
 from sora_eval.reporting.validity_page import write_page
 from sora_eval.store import put_between
 from sora_eval.validity.card import Card
@@ -21,6 +21,7 @@ from sora_eval.validity.told import (
     LOOK_LEAST,
     NOTICED,
     ORACLE_LEAST,
+    TRACKING,
     Dose,
     Subject,
     Told,
@@ -81,7 +82,7 @@ def summary(card: Card) -> str:
 def markdown(card: Card) -> str:
     """Return the whole card as Markdown."""
     probes = [s for s in card.subjects if s.kind == "probe"]
-    metrics = [s for s in card.subjects if s.kind == "metric"]
+    metrics, followed = ([s for s in card.subjects if s.suite == suite] for suite in (FIDELITY, TRACKING))
     parts = [
         "# What the probes and metrics notice",
         f"Made by `{card.command}`: {card.about}. With plots and clips: [validity.html](validity.html).",
@@ -112,6 +113,8 @@ def markdown(card: Card) -> str:
     ]
     if metrics:
         parts += ["## Fidelity metrics", *metrics_part(card, metrics)]
+    if followed:
+        parts += ["## Tracking metrics", *tracking_part(card, followed)]
     parts += ["## Not noticed", "\n".join(_unnoticed(card))]
     return "\n\n".join(p for p in parts if p)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from sora_eval.reporting.validity_cells import cell, noticed, p_text, table
 from sora_eval.validity.card import Card
-from sora_eval.validity.told import FIDELITY, Subject
+from sora_eval.validity.told import FIDELITY, TRACKING, Subject
+from sora_eval.validity.tracking import PROBE, SCENES
 from sora_eval.validity.trials import SEVERITIES
 
 _SHOWN = (0.0, 0.25, 1.0)
@@ -21,7 +22,7 @@ def metrics_part(card: Card, subjects: Sequence[Subject]) -> Iterable[str]:
         "is *by design*."
     )
     here = [s for s in subjects if not s.missing]
-    yield _controls(card, here)
+    yield _controls(card, here, FIDELITY)
     yield _doses(card, here)
     yield "True clips against other true clips: real against real. Pairs are of a clip and itself, so they have no such floor."
     yield _floors(card, here)
@@ -44,8 +45,24 @@ def metrics_part(card: Card, subjects: Sequence[Subject]) -> Iterable[str]:
         yield table(["metric", "why"], gone)
 
 
-def _controls(card: Card, subjects: Sequence[Subject]) -> str:
-    names = list(dict.fromkeys(r.what for r in card.rows if r.kind == "control" and r.suite == FIDELITY))
+def tracking_part(card: Card, subjects: Sequence[Subject]) -> Iterable[str]:
+    """Yield the parts of the card that are about tracking metrics."""
+    yield (
+        f"Of the clips of the first {SCENES} scenes of {PROBE}, as answers to a case with one given frame, and without for what needs no "
+        "true clip; *exchange*: hero and wall exchange colours while the hero is hidden. The truth through the tracker is the ceiling."
+    )
+    yield _controls(card, subjects, TRACKING)
+    yield _doses(card, subjects)
+    yield "True clips against other true clips:"
+    yield _floors(card, subjects)
+    refused = [r for r in card.rows if r.suite == TRACKING and r.mean is None]
+    if rows := [[r.subject, r.what, "; ".join(r.reasons)] for r in refused]:
+        yield "Clips on which a metric is not always defined:"
+        yield table(["metric", "clips", "why"], rows)
+
+
+def _controls(card: Card, subjects: Sequence[Subject], suite: str) -> str:
+    names = list(dict.fromkeys(r.what for r in card.rows if r.kind == "control" and r.suite == suite))
     rows = []
     for s in subjects:
         mine = [r for r in card.rows if r.subject == s.name and r.kind == "control"]

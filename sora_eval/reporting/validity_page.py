@@ -24,8 +24,8 @@ from sora_eval.validity.card import Card
 from sora_eval.validity.told import (
     ALPHA,
     AUC_LEAST,
-    FIDELITY,
     LOOK_LEAST,
+    METRICS,
     NOTICED,
     ORACLE_LEAST,
     Alarm,
@@ -178,15 +178,15 @@ def make_page(card: Card, samples: Sequence[Sample] = ()) -> Page:
     tried = [s for s in card.subjects if not s.missing]
     suites = list(dict.fromkeys(s.suite for s in tried))
     sections = tuple(_section(card, suite, i, [s for s in tried if s.suite == suite]) for i, suite in enumerate(suites))
-    looks = [r for r in card.rows if r.kind == "look" and r.suite != FIDELITY]
+    looks = [r for r in card.rows if r.kind == "look" and r.suite not in METRICS]
     names = tuple(dict.fromkeys(r.what for r in looks))
     by_probe = {(r.subject, r.what): r for r in looks}
     lines = tuple((s, tuple(by_probe.get((s, n)) for n in names)) for s in dict.fromkeys(r.subject for r in looks))
     design = {(r.subject, r.what): r.by_design for r in card.rows if r.by_design and not r.good}
     return Page(
         title="What the probes and metrics notice",
-        lead=f"{card.about[0].upper()}{card.about[1:]}. Every probe and every fidelity metric runs on true clips, on controls that no "
-        "score may reward, and on clips with one law broken by a dialled severity, through the code that judges a model.",
+        lead=f"{card.about[0].upper()}{card.about[1:]}. Every probe and every fidelity and tracking metric runs on true clips, on "
+        "controls that no score may reward, and on clips with one law broken by a dialled severity, through the code that judges a model.",
         command=card.command,
         problems=tuple(f"{r.subject} {r.mode} {r.what}: {_short(r)}" for r in card.missed[:12])
         + ((f"{len(card.missed) - 12} more, listed below",) if len(card.missed) > 12 else ()),
@@ -252,14 +252,14 @@ def _tiles(card: Card) -> Iterable[Fact]:
     claims = [
         r
         for r in card.rows
-        if r.suite == FIDELITY and r.kind in ("control", "violation", "damage") and r.severity == 1 and not r.by_design
+        if r.suite in METRICS and r.kind in ("control", "violation", "damage") and r.severity == 1 and not r.by_design
     ]
     if claims:
         good = sum(r.good for r in claims)
         yield Fact(
             "Damages told by metrics",
             f"{good} of {len(claims)}",
-            "of those that a fidelity metric claims to notice, with the interval of the AUC above 0.5",
+            "of those that a fidelity or tracking metric claims to notice, with the interval of the AUC above 0.5",
         )
 
 
@@ -268,22 +268,22 @@ def _section(card: Card, suite: str, number: int, subjects: Sequence[Subject]) -
     mine = [r for r in card.rows if r.subject in names and r.severity == 1 and not r.look]
     heads = list(dict.fromkeys(r.what for r in mine if r.kind == "control"))
     faults = [r for r in mine if r.kind in ("violation", "damage")]
-    if suite == FIDELITY:
+    if suite in METRICS:
         heads += [r.what for r in {r.what: r for r in faults}.values() if r.what not in heads]
     rows = []
     for s in subjects:
         own = [r for r in mine if r.subject == s.name]
         cells = [_heat([r for r in own if r.what == head]) for head in heads]
-        if suite != FIDELITY:
+        if suite not in METRICS:
             broken = [r for r in own if r.kind == "violation"]
             cells.append(_heat(broken, named=True))
         rows.append(HeatRow(s.name, tuple(cells)))
-    last = () if suite == FIDELITY else ("hardest violation",)
+    last = () if suite in METRICS else ("hardest violation",)
     lanes = tuple(
         Lane(s.name, s.about, s.unit, tuple(_panel(d, s) for d in card.doses if d.subject == s.name)) for s in subjects
     )
     asked = f"Asked for are {AUC_LEAST} and more"
-    if suite == FIDELITY:
+    if suite in METRICS:
         asked = "Asked for is an interval above 0.5, for what a metric claims to notice"
     return Section(f"part-{number}", suite, (*heads, *last), tuple(rows), asked, lanes)
 

@@ -7,12 +7,13 @@ from concurrent.futures import Future, as_completed
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from sora_eval.metrics.tracking import BY_NAME
 from sora_eval.probes.base import Probe
 from sora_eval.processes import pool
 from sora_eval.types import Mode
-from sora_eval.validity import fidelity, treated
+from sora_eval.validity import fidelity, tracking, treated
 from sora_eval.validity.fidelity import SetDistance
-from sora_eval.validity.told import Alarm, Dose, Floor, Subject, Told, alarms, doses, floors, told
+from sora_eval.validity.told import TRACKING, Alarm, Dose, Floor, Subject, Told, alarms, doses, floors, told
 from sora_eval.validity.tracker import TrackerCard
 from sora_eval.validity.treated import Read, Treatment
 from sora_eval.validity.trials import Plan, Trial, kept
@@ -93,6 +94,18 @@ def subject_of(probe: Probe, modes: Sequence[Mode]) -> Subject:
     return Subject(probe.name, probe.suite, "probe", probe.claim, probe.version, True, bounds, blind)
 
 
+def tracking_subjects() -> list[Subject]:
+    """Return the tracking metrics as subjects of the card."""
+    found = []
+    for name in tracking.tried():
+        m = BY_NAME[name]
+        by_design = {("", what): why for what, why in tracking.unclaimed(name).items()}
+        # No value lies within bounds of NaN: an interval of equal values is then unknown.
+        bounds = m.bounds or (float("nan"), float("nan"))
+        found.append(Subject(name, TRACKING, "metric", m.meaning, 1, m.higher, bounds, by_design, "clip"))
+    return found
+
+
 def gather(
     probes: Sequence[Probe], plan: Plan, clips: int, workers: int, done: Callable[[int], object] = lambda total: None
 ) -> tuple[list[Trial], dict[Treatment, Read]]:
@@ -129,6 +142,8 @@ def make_card(
     if found:
         protocols = {k: v for read in found.values() for k, v in read.protocols.items()}
         subjects += fidelity.subjects(protocols, clips)
+    followed = {t.subject for t in trials}
+    subjects += [s for s in tracking_subjects() if s.name in followed]
     by_name: dict[str, list[Trial]] = {}
     for trial in (*trials, *fidelity.trials(found)):
         by_name.setdefault(trial.subject, []).append(trial)

@@ -16,7 +16,11 @@ from sora_eval.validity.trials import SEVERITIES, Trial
 ORACLE_LEAST, LOOK_LEAST, AUC_LEAST = 0.97, 0.95, 0.95
 CHANCE = 0.5
 FIDELITY = "fidelity"
-"""The suite of metrics."""
+"""The suite of fidelity metrics."""
+TRACKING = "tracking"
+"""The suite of tracking metrics."""
+METRICS = (FIDELITY, TRACKING)
+"""Suites whose subjects are metrics: no score is promised for the truth."""
 ALPHA = 0.05
 NOTICED = (
     f"the lowest severity at which, and at every stronger one, a two-sided paired test against the truth is significant at {ALPHA}, "
@@ -32,8 +36,9 @@ _Key = TypeVar("_Key", bound=Hashable)
 class Subject:
     """A probe or a metric that is tried.
 
-    suite: "fidelity" for a metric. kind: "probe" or "metric". about: its claim, or its protocol. version: of the probe. higher: whether
-    more is better. bounds: the least and the greatest value there can be. by_design: by (mode, what), why it can't tell or claims nothing.
+    suite: "fidelity" or "tracking" for a metric. kind: "probe" or "metric". about: its claim, or its protocol. version: of the probe.
+    higher: whether more is better. bounds: the least and the greatest value there can be. by_design: by (mode, what), why it can't tell or
+    claims nothing.
     unit: what a value is of: "scene", "clip" or "set of 8 clips". missing: why it was not tried, "" where it was.
     """
 
@@ -85,10 +90,10 @@ class Told:
         """
         if self.kind in ("oracle", "look"):
             least = ORACLE_LEAST if self.kind == "oracle" else LOOK_LEAST
-            return self.suite == FIDELITY or (self.worst is not None and self.worst >= least)
+            return self.suite in METRICS or (self.worst is not None and self.worst >= least)
         if self.kind == "held" or self.look:
             return True
-        if self.suite == FIDELITY:
+        if self.suite in METRICS:
             return self.auc_low is not None and self.auc_low > CHANCE
         return self.auc is not None and self.auc >= AUC_LEAST
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from sora_eval.metrics.mot import BoxTracks, clear_mot, hota, identity_f1
+from sora_eval.generator.simulator import true_video
+from sora_eval.metrics.mot import clear_mot, hota, identity_f1
+from sora_eval.metrics.tracking import boxes_of
+from sora_eval.tracking.truth import true_tracks
 from sora_eval.tracking.world import track
-from sora_eval.types import Case, Tracks, Video
+from sora_eval.types import Case, Video
 from sora_eval.video import compress
-from sora_eval.world import Clip, clip, scene_of
-from sora_eval.world.palette import COLOURS
 
 
 @dataclass(frozen=True)
@@ -62,17 +63,12 @@ SPOILT: dict[str, Callable[[Video], Video]] = {
 }
 
 
-def tracker_cards(cases: Sequence[Case], least_px: int = 8) -> list[TrackerCard]:
-    """Return how well the tracker does on the true clips of some cases. Objects that show fewer than `least_px` pixels don't count."""
-    truths, videos = [], []
-    for case in cases:
-        scene = scene_of(case.scene, (case.frames - 1) / case.fps)
-        made = clip(scene, case.size, case.fps, case.frames, full_truth=True)
-        truths.append(_true_boxes(made, least_px))
-        videos.append(made.video)
+def tracker_cards(cases: Sequence[Case]) -> list[TrackerCard]:
+    """Return how well the tracker does on the true clips of some cases. Objects that show fewer than 8 pixels at 64 x 64 don't count."""
+    truths, videos = [true_tracks(case).boxes for case in cases], [true_video(case) for case in cases]
     cards = []
     for name, spoil in SPOILT.items():
-        found = [_found_boxes(track(spoil(v))) for v in videos]
+        found = [boxes_of(track(spoil(v))) for v in videos]
         pairs = list(zip(truths, found, strict=True))
         clear = [clear_mot(t, f) for t, f in pairs]
         cards.append(
@@ -86,22 +82,3 @@ def tracker_cards(cases: Sequence[Case], least_px: int = 8) -> list[TrackerCard]
             )
         )
     return cards
-
-
-def _true_boxes(made: Clip, least_px: int) -> BoxTracks:
-    assert made.truth.ids is not None
-    ids, boxes = [], []
-    things = [i for i, b in enumerate(made.scene.bodies) if b.colour in COLOURS]
-    for frame in made.truth.ids:
-        seen = [(i, np.nonzero(frame == i)) for i in things]
-        whole = [(i, ys, xs) for i, (ys, xs) in seen if len(xs) >= least_px]
-        ids.append(np.array([i for i, _, _ in whole], dtype=int))
-        boxes.append(
-            np.array([[x.min() - 0.5, y.min() - 0.5, x.max() + 0.5, y.max() + 0.5] for _, y, x in whole]).reshape(-1, 4)
-        )
-    return BoxTracks(ids, boxes)
-
-
-def _found_boxes(tracks: Tracks) -> BoxTracks:
-    ids = [np.flatnonzero(tracks.visible[:, k]) for k in range(tracks.frames)]
-    return BoxTracks(ids, [tracks.box[i, k] for k, i in enumerate(ids)])

@@ -17,7 +17,8 @@ from sora_eval.generator.simulator import CONTROLS, OTHER, WORLD, Control, Viola
 from sora_eval.probes.base import Probe, Profile
 from sora_eval.store import read_json, write_json
 from sora_eval.tracking.world import track
-from sora_eval.types import Case, Failure, Mode, Score, Video, digest
+from sora_eval.types import Case, Failure, Mode, Score, Tracks, Video, digest
+from sora_eval.validity import tracking
 from sora_eval.validity.looks import CHEAP, LOOKS, asked, seen
 from sora_eval.video import write_ffv1
 
@@ -27,7 +28,7 @@ LOOK_SCENES = 6
 """Scenes under other looks; a paired test of fewer could never be significant at .05."""
 _CODE = ("world", "tracking", "metrics", "probes", "encoders")
 _FILES = (
-    *(f"validity/{name}.py" for name in ("looks", "trials", "treated")),
+    *(f"validity/{name}.py" for name in ("looks", "trials", "treated", "tracking")),
     *("generator/simulator.py", "collecting.py", "dose.py", "video.py"),
 )
 """Packages and files whose code decides what a trial gives."""
@@ -113,9 +114,16 @@ def trials_of_scene(probe: Probe, plan: Plan, scene: int) -> list[Trial]:
         else:
             tracks = track(video)
             given = [probe.score(case, video, tracks) for case in some]
+            if tracking.measured(probe, scene, plan.count) and kind != "look" and not look:
+                follow(kind, what, severity, video, tracks)
         for case, score in zip(some, given, strict=True):
             value = 0.0 if score.value is None else (score.value - probe.chance) / (1 - probe.chance)
             found.append(Trial(probe.name, case.mode, kind, what, severity, unit, value, score.reason, look))
+
+    def follow(kind: str, what: str, severity: float, video: Video, tracks: Tracks) -> None:
+        for name, value in tracking.values(first, video, tracks).items():
+            reason = "" if value is not None else "the metric is not defined on such a clip"
+            found.append(Trial(name, "", kind, what, severity, unit, value, reason))
 
     found: list[Trial] = []
     if scene >= plan.count:
@@ -136,6 +144,10 @@ def trials_of_scene(probe: Probe, plan: Plan, scene: int) -> list[Trial]:
         if looking and isinstance(video, Video):
             for look in CHEAP:
                 told("violation", violation, 1.0, seen(video, look), cases[:1], look)
+    if tracking.measured(probe, scene, plan.count):
+        for severity in SEVERITIES[1:]:
+            video = tracking.exchanged(first, severity)
+            follow("violation", tracking.EXCHANGE, severity, video, track(video))
     if looking:
         for look in LOOKS:
             case = asked(first, look, scene)

@@ -229,21 +229,26 @@ class Renderer:
         amodal = np.zeros((len(states.t_s), len(self.geom), height, width), dtype=bool)
         for k in range(len(states.t_s)):
             frames.append(self.frame(states, camera, k))
-            eye, rays = _rays(self.centres, camera, k)
-            geoms, dist, _ = self.cast(eye, rays)
-            ids.append(
-                np.where(geoms >= 0, self.body_of[np.clip(geoms, 0, None)], -1).reshape(height, width).astype(np.int16)
-            )
-            z = np.where(dist < 0, np.inf, dist * (rays @ camera.R[k][2]))
-            depths.append(z.reshape(height, width).astype(np.float32))
-            amodal[k] = self._amodal(states, eye, rays, k)
+            seen, depth = self.seen(states, camera, k)
+            ids.append(seen)
+            depths.append(depth)
+            amodal[k] = self._amodal(states, *_rays(self.centres, camera, k), k)
         found = np.array(ids)
         area = amodal.sum(axis=(2, 3)).astype(float)
         seen_area = np.stack([(found == i).sum(axis=(1, 2)) for i in range(len(self.geom))], axis=1).astype(float)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(area > 0, np.minimum(seen_area / area, 1.0), np.nan)
-        xy, depth = camera.project(states.pos)
-        return np.array(frames), Truth(camera, xy, depth, states, found, np.array(depths), amodal, share)
+        xy, z = camera.project(states.pos)
+        return np.array(frames), Truth(camera, xy, z, states, found, np.array(depths), amodal, share)
+
+    def seen(self, states: States, camera: Camera, k: int) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+        """Return for frame k the body [H, W] seen in each pixel, -1 for none, and the z-depth [H, W] in metres, inf where there is none."""
+        self.place(states, k)
+        eye, rays = _rays(self.centres, camera, k)
+        geoms, dist, _ = self.cast(eye, rays)
+        ids = np.where(geoms >= 0, self.body_of[np.clip(geoms, 0, None)], -1)
+        depth = np.where(dist < 0, np.inf, dist * (rays @ camera.R[k][2]))
+        return ids.reshape(self.size).astype(np.int16), depth.reshape(self.size).astype(np.float32)
 
     def _amodal(self, states: States, eye: Floats, rays: Floats, k: int) -> Bools:
         height, width = self.size

@@ -9,7 +9,6 @@ import pytest
 from sora_eval.metrics.geometry import (
     match_reprojection_error,
     reproject,
-    reprojection_difference,
     sampson_distance,
     two_view_consistency,
 )
@@ -106,25 +105,3 @@ def test_reprojection_agrees_with_the_camera_under_rotation() -> None:
     assert known.all()
     assert error[0] < 0.1
     assert match_reprojection_error(pixel[0], pixel[1] + [3, 4], depth, cam, 1)[0][0] == pytest.approx(5, abs=0.1)
-
-
-def test_colour_difference_is_zero_for_the_true_shift_and_not_for_a_frozen_clip() -> None:
-    wide = np.random.default_rng(2).integers(0, 256, (32, 40, 3)).astype(np.uint8)
-    frames = np.stack([wide[:, :32], wide[:, 4:36]])
-    depth = np.full((32, 32), 4.0)
-    assert reprojection_difference(frames, depth, camera(0.5), 1) == pytest.approx((0, 28 / 32))
-    frozen, _ = reprojection_difference(np.stack([frames[0]] * 2), depth, camera(0.5), 1)
-    assert frozen > 0.2
-    with pytest.raises(ValueError, match="in view"):
-        reprojection_difference(frames, depth, camera(50), 1)
-
-
-def test_what_is_hidden_by_now_is_left_out() -> None:
-    wide = np.random.default_rng(3).integers(0, 256, (32, 40, 3)).astype(np.uint8)
-    frames = np.stack([wide[:, :32], wide[:, 4:36]])
-    depth, then = np.full((32, 32), 4.0), np.full((32, 32), 4.0)
-    frames[1, :, 10:20], then[:, 10:20] = 0, 2.0
-    counted, _ = reprojection_difference(frames, depth, camera(0.5), 1)
-    left_out, share = reprojection_difference(frames, depth, camera(0.5), 1, then)
-    assert counted > 0.1
-    assert (left_out, share) == pytest.approx((0, 18 / 32))

@@ -7,10 +7,8 @@ import pytest
 
 from sora_eval.metrics.permanence import (
     Exit,
-    Motion,
     count_consistency,
     exit_error,
-    expected_exit,
     fit_constant_velocity,
     observed_exit,
 )
@@ -24,6 +22,14 @@ def test_count_consistency_by_hand(counts: list[int], expected: int, value: floa
     assert count_consistency(counts, expected) == pytest.approx(value)
 
 
+def test_count_consistency_with_a_number_for_each_frame() -> None:
+    # Off by 0, 1 and 0 where 1 is expected on average.
+    assert count_consistency([1, 1, 0], [1, 2, 0]) == pytest.approx(2 / 3)
+    for expected in ([0, 0, 0], [1, 1], 0):
+        with pytest.raises(ValueError, match="expected must be"):
+            count_consistency([1, 1, 0], expected)
+
+
 def test_velocity_is_exact_on_a_line_and_skips_unseen_frames() -> None:
     t = np.arange(5) / 10
     xy = np.stack([4 + 30 * t, 7 - 10 * t], axis=1)
@@ -31,23 +37,6 @@ def test_velocity_is_exact_on_a_line_and_skips_unseen_frames() -> None:
     motion = fit_constant_velocity(t, xy)
     assert motion.velocity == pytest.approx([30, -10])
     assert motion.at(1.0) == pytest.approx([34, -3])
-
-
-def test_exit_from_a_wall_by_hand() -> None:
-    # From (0, 10) at 20 px/s to the right, the wall's far side x = 50 is passed at 2.5 s; y falls 2 px/s.
-    out = expected_exit(Motion(np.array([0.0, 10.0]), np.array([20.0, 2.0]), 0.0), (30, 0, 50, 100))
-    assert (out.t_s, *out.xy) == pytest.approx((2.5, 50, 15))
-
-
-def test_exit_through_the_top_comes_before_the_far_side() -> None:
-    out = expected_exit(Motion(np.array([40.0, 50.0]), np.array([1.0, -10.0]), 2.0), (30, 20, 50, 100))
-    assert (out.t_s, *out.xy) == pytest.approx((5.0, 43, 20))
-
-
-@pytest.mark.parametrize("velocity", [(0.0, 0.0), (0.0, 5.0), (5.0, 500.0)])
-def test_a_path_beside_the_wall_has_no_exit(velocity: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match=r"never leaves|does not cross"):
-        expected_exit(Motion(np.array([0.0, 10.0]), np.array(velocity), 0.0), (30, 0, 50, 20))
 
 
 def test_observed_exit_is_after_the_longest_hidden_span() -> None:
