@@ -26,8 +26,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sora_eval import naming, registry
 from sora_eval.errors import ConfigError, SoraEvalError
+from sora_eval.failures import FAILED
 
-FAILED = "failed.json"
 _EXTRAS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}
 """Launchers and the extra of this package that installs each."""
 _NOT_OURS = ("--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help", "--shell-completion", "-sc")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,8 @@ from sora_eval.types import MODES, Case, ScoreRow
 T = TypeVar("T")
 _TEXT = ("case", "suite", "probe", "generator", "kind", "reason", "prompt", "cluster", "twin", "video", "tracks")
 _NAMES = frozenset(f.name for f in fields(ScoreRow))
+_NEWER = frozenset(f.name for f in fields(ScoreRow) if f.default is not MISSING)
+"""Fields that rows of earlier versions lack."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,8 @@ def _case(line: str) -> Case:
 @lru_cache(maxsize=1 << 14)
 def _score(line: str) -> ScoreRow:
     raw = _object(line)
-    if raw.keys() != _NAMES:
-        wrong = sorted(_NAMES.symmetric_difference(raw))
+    if not _NAMES - _NEWER <= raw.keys() <= _NAMES:
+        wrong = sorted((_NAMES - _NEWER - raw.keys()) | (raw.keys() - _NAMES))
         raise ValueError(f"missing or unknown fields: {', '.join(wrong)}")
     for name in _TEXT:
         if not isinstance(raw[name], str):
@@ -136,6 +138,8 @@ def _score(line: str) -> ScoreRow:
         raise ValueError(f"value must be a finite number or null, got {raw['value']!r}")
     if (raw["value"] is None) == (raw["reason"] == ""):
         raise ValueError("a score has either a value or a reason")
+    if raw.get("failure", "") not in ("", "technical") or (raw.get("failure") and raw["value"] is not None):
+        raise ValueError(f"failure must be empty or, without a value, 'technical', got {raw['failure']!r}")
     if not isinstance(raw["components"], dict) or not all(_number(v) for v in raw["components"].values()):
         raise ValueError("components must map names to numbers")
     return ScoreRow(**raw)
