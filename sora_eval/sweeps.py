@@ -41,7 +41,7 @@ class Outcome:
 
     folder: of the run, "" when the configuration named none. state: "done", "nothing to do", "part" (a shard that isn't the last)
     or "failed". score: the model's overall. code: the exit code that the run alone would have. error: why it failed, one line.
-    problems: how many problems of the input the run had.
+    problems: how many problems of the input the run had. clips: how many clips were reused and made, in words.
     """
 
     overrides: str
@@ -52,13 +52,14 @@ class Outcome:
     code: int
     error: str = ""
     problems: int = 0
+    clips: str = ""
 
     @property
     def line(self) -> str:
         """The outcome as one line."""
         score = "" if self.score is None else f"{self.score:.2f}"
         line = f"{self.state:13} {score:>5} {self.seconds:7.1f} s  {self.folder or self.overrides}"
-        return f"{line}: {self.error}" if self.error else line
+        return f"{line}: {self.error}" if self.error else f"{line}  {self.clips}".rstrip()
 
 
 def is_sweep(args: Sequence[str]) -> bool:
@@ -268,7 +269,7 @@ def _installed(package: str) -> bool:
 
 def _carried_out(config: DictConfig, words: str) -> Outcome:
     from sora_eval.app import complete
-    from sora_eval.commands.run import carry_out, plan_of
+    from sora_eval.commands.run import carry_out, plan_of, reused
     from sora_eval.reporting.summary import summarise
 
     plan = plan_of(complete(config))
@@ -279,7 +280,8 @@ def _carried_out(config: DictConfig, words: str) -> Outcome:
     cell = summarise(result.rows).get(plan.model.name, "") if result.rows else None
     state = "part" if result.missing else "done" if result.fresh else "nothing to do"
     score = None if cell is None else cell.score
-    return Outcome(words, str(plan.folder), state, score, 0.0, result.code, problems=len(result.problems))
+    problems, clips = len(result.problems), reused(plan, result)
+    return Outcome(words, str(plan.folder), state, score, 0.0, result.code, problems=problems, clips=clips)
 
 
 def _failed_words(folder: Path) -> str:

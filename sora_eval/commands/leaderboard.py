@@ -61,7 +61,7 @@ def _skipped(run: Path) -> bool:
     except ConfigError:
         why = ""
     print(
-        f"sora-eval: {run} is left out, its job failed{f': {why}' if why else ''}; run its command again",
+        f"sora-eval: {run} is left out, its job failed{f': {why}' if why else ''}",
         file=sys.stderr,
     )
     return True
