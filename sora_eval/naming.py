@@ -80,13 +80,13 @@ def register() -> None:
 
 
 def _checkpoint(value: str) -> str:
-    """Return stem and short hash: of the content of a file or folder, else of the text, so that one that is not there has a name too."""
+    """Return stem and short hash: of the bytes of a file, else of the text, so that one that is not there has a name too."""
     path = Path(value)
     bundled = Path(str(files("sora_eval.generator.reference"))) / "checkpoints" / f"{value}.safetensors"
-    file = path if path.is_file() or path.is_dir() else bundled if "/" not in value and bundled.is_file() else None
+    file = path if path.is_file() else bundled if "/" not in value and bundled.is_file() else None
     if file is None:
         return _speaking("checkpoint", value)
-    return f"{_plain(file.name if file.is_dir() else file.stem)}-{content_hash(file)[:_HASH]}"
+    return f"{_plain(file.stem)}-{content_hash(file)[:_HASH]}"
 
 
 def _speaking(key: str, value: str) -> str:

@@ -59,7 +59,7 @@ class Outcome:
         """The outcome as one line."""
         score = "" if self.score is None else f"{self.score:.2f}"
         line = f"{self.state:13} {score:>5} {self.seconds:7.1f} s  {self.folder or self.overrides}"
-        return f"{line}: {self.error}" if self.error else f"{line}  {self.clips}".rstrip()
+        return f"{line}: {self.error}" if self.error else line
 
 
 def is_sweep(args: Sequence[str]) -> bool:
@@ -127,7 +127,7 @@ def job(config: DictConfig, cwd: str) -> Outcome:
     except Exception as error:
         made = _failure(config, error, shlex.join(words))
     outcome = replace(made, seconds=time.perf_counter() - start)
-    print(outcome.line, flush=True)
+    print("\n".join([outcome.line, *([outcome.clips] if outcome.clips else [])]), flush=True)
     return outcome
 
 
