@@ -280,7 +280,7 @@ def _carried_out(config: DictConfig, words: str) -> Outcome:
     cell = summarise(result.rows).get(plan.model.name, "") if result.rows else None
     state = "part" if result.missing else "done" if result.fresh else "nothing to do"
     score = None if cell is None else cell.score
-    problems, clips = len(result.problems), reused(plan, result)
+    problems, clips = len(result.problems), reused(plan.model.name, result.clips)
     return Outcome(words, str(plan.folder), state, score, 0.0, result.code, problems=problems, clips=clips)
 
 

@@ -175,6 +175,7 @@ def _whole_run(plan: Plan, say: Say, progress: bool) -> Result:
     list_cases(plan.folder, plan.cases)
     clips: dict[str, Clips] = {}
     rows, made = evaluate(plan.cases, plan.probes, plan.generators, plan.folder, plan.workers, progress, clips)
+    say(reused(plan.model.name, clips))
     problems = _problems(plan, rows)
     about = _about(plan, problems, time.perf_counter() - start, clips)
     done = finish(plan.folder, plan.cases, rows, about, plan.choice, problems, plan.workers, made, say)
@@ -190,6 +191,7 @@ def _part(plan: Plan, shard: tuple[int, int], say: Say, progress: bool) -> Resul
     mine = shards.part(plan.cases, shard)
     clips: dict[str, Clips] = {}
     rows, made = evaluate(mine, plan.probes, plan.generators, plan.folder, plan.workers, progress, clips)
+    say(reused(plan.model.name, clips))
     if why := why_failed(rows, plan.model.name):
         # Not written: as one that is not run yet it is waited for.
         raise FailedRunError(why)
@@ -270,7 +272,6 @@ def _tell(plan: Plan, result: Result) -> None:
     folder = plan.folder
     if not result.fresh:
         print(f"nothing to do: all {len(result.rows)} clips are scored")
-    print(reused(plan, result))
     if result.rows:
         print(table(result.rows))
     for problem in result.problems[:_PRINTED]:
@@ -297,12 +298,12 @@ def _tell(plan: Plan, result: Result) -> None:
         print(f"report: {folder / 'report.html'}")
 
 
-def reused(plan: Plan, result: Result) -> str:
+def reused(model: str, clips: Mapping[str, Clips]) -> str:
     """Return how many clips of a run were there already and how many it made, those of the model apart from its references'."""
     from sora_eval.evaluate import Clips
 
-    others = [c for name, c in result.clips.items() if name != plan.model.name]
-    told = [f"{plan.model.name}: {result.clips.get(plan.model.name, Clips()).line}"]
+    others = [c for name, c in clips.items() if name != model]
+    told = [f"{model}: {clips.get(model, Clips()).line}"]
     return "; ".join([*told, *([f"references: {sum(others, Clips()).line}"] if others else [])])
 
 
