@@ -69,4 +69,8 @@ class Generator(Protocol):
         """Return a hash of all that the answer to `case` depends on besides the case (weights, options)."""
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
-        """Yield one video, or the reason why there is none, per case and in order."""
+        """Yield one video, or the reason why there is none, per case and in order.
+
+        An exception costs the cases that have no answer yet: they are asked again one by one, and the one that raises by itself has failed
+        technically. Which cases are asked together changes when a run goes on: an answer must not depend on it.
+        """

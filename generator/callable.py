@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from omegaconf import OmegaConf
 
 from sora_eval.errors import ConfigError
+from sora_eval.failures import one_line
 from sora_eval.generator.base import Capabilities
+from sora_eval.hashing import content_hash
 from sora_eval.types import MODES, Case, Failure, Frames, Mode, Video, digest
 
 Conditioning: TypeAlias = Callable[[Case], Frames | None]
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_TAKEN = ("prompt", "height", "width", "frames", "fps", "seed", "conditioning", "checkpoint")
 
 
 class PythonCallable:
     """Calls a function once per case.
 
     The function is `f(prompt, *, height, width, frames, fps, seed, conditioning)`: the words, pixels, a frame count,
-    frames per second, an int, and uint8 [k, H, W, 3] (the k frames given) or None. It returns uint8 [T, H, W, 3]
-    at `fps`, or a `Video`. Whatever it raises becomes that case's `Failure`; the other cases go on.
+    frames per second, an int, and uint8 [k, H, W, 3] (the k frames given) or None. With `checkpoint` and `kwargs` it gets these as
+    keywords too. It returns uint8 [T, H, W, 3] at `fps`, or a `Video`. Whatever it raises (`sys.exit` as well, but for an interrupt
+    by the user), or no answer (None), is that case's technical `Failure`, and is asked again by the next call; the other cases go on.
     """
 
     kind = "model"
@@ -37,6 +44,8 @@ class PythonCallable:
         max_frames: int | None = None,
         version: str = "",
         conditioning: Conditioning | None = None,
+        checkpoint: str | Path | None = None,
+        kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         """Note what to call; the module is imported at first use.
 
@@ -45,12 +54,14 @@ class PythonCallable:
             name: of the generator; None takes the function's.
             modes: the modes that the function knows.
             max_frames: the longest clip it makes, None for no limit.
-            version: whatever else the answers depend on, for example the hash of a checkpoint. A stored clip is
-                used again while this and the module's own file stay the same.
+            version: whatever else the answers depend on. A stored clip is used again while this, the checkpoint's bytes, `kwargs`
+                and the module's own file stay the same.
             conditioning: gives a case's conditioning frames; None asks the simulated world.
+            checkpoint: a file or folder, hashed by its content, whose path the function gets as the keyword `checkpoint`.
+            kwargs: further keywords of the function.
 
         Raises:
-            ConfigError: the target isn't of that form.
+            ConfigError: the target isn't of that form, there is no such checkpoint, or `kwargs` has a keyword that is taken.
 
         """
         self._module, colon, self._function = target.partition(":")
@@ -61,10 +72,14 @@ class PythonCallable:
         self.capabilities = Capabilities(modes=tuple(modes), max_frames=max_frames)
         self._version = version
         self._conditioning = conditioning
+        self._checkpoint = None if checkpoint is None else Path(checkpoint)
+        # Now, and once: weights that are written again during a run are other weights.
+        self._weights = "" if self._checkpoint is None else _weights_hash(self._checkpoint)
+        self._kwargs = _checked_kwargs(kwargs)
         self._loaded: Callable[..., Any] | None = None
 
     def fingerprint(self, case: Case) -> str:
-        """Return a hash of the target, the version and the source file that defines the function.
+        """Return a hash of the target, version, checkpoint and keywords, and of the source file that defines the function.
 
         Raises:
             ConfigError: the target can't be imported.
@@ -75,21 +90,26 @@ class PythonCallable:
             source = Path(file).read_text(encoding="utf-8") if file else ""
         except (TypeError, OSError, ValueError):  # a built-in, an instance or a function made at run time
             source = ""
-        return digest([self.target, self._version, source])
+        # What isn't there is left out: clips from before there was a choice are still the right ones.
+        more = [{"checkpoint": self._weights}] if self._weights else []
+        return digest(
+            [self.target, self._version, source, *more, *([{"kwargs": self._kwargs}] if self._kwargs else [])]
+        )
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield each case's video, or why there is none.
 
         Raises:
-            ConfigError: the target can't be imported.
+            ConfigError: the target can't be imported, or doesn't take the keywords.
 
         """
         function = self._load()
+        keywords = self._keywords(function)
         for case in cases:
             refusal = self.capabilities.refuses(case)
-            yield Failure(refusal) if refusal else self._call(function, case)
+            yield Failure(refusal) if refusal else self._call(function, case, keywords)
 
-    def _call(self, function: Callable[..., Any], case: Case) -> Video | Failure:
+    def _call(self, function: Callable[..., Any], case: Case, keywords: Mapping[str, Any]) -> Video | Failure:
         # Outside the try: when the world can't give the frames, the fault is ours and not the model's.
         given = self._frames_given(case)
         try:
@@ -101,13 +121,21 @@ class PythonCallable:
                 fps=case.fps,
                 seed=case.seed,
                 conditioning=given,
+                **copy.deepcopy(keywords),
             )
-            if isinstance(answer, Video):
-                return answer
+        except KeyboardInterrupt:
+            raise
+        except BaseException as err:
+            return Failure(f"{self.target} raised {one_line(err)}", technical=True)
+        if answer is None:
+            return Failure(f"{self.target} returned nothing, uint8 [T, H, W, 3] is needed", technical=True)
+        if isinstance(answer, Video):
+            return answer
+        try:
             # A copy: the function may fill the same buffer for the next case.
             answer = np.array(answer)
         except Exception as err:
-            return Failure(f"{self.target} raised {type(err).__name__}: {_one_line(err)}")
+            return Failure(f"{self.target} returned a {type(answer).__name__} that is no array ({one_line(err)})")
         if answer.dtype != np.uint8 or answer.ndim != 4 or answer.shape[-1] != 3 or 0 in answer.shape:
             shape = list(answer.shape)
             return Failure(f"{self.target} returned {answer.dtype} {shape}, uint8 [T, H, W, 3] is needed")
@@ -124,6 +152,24 @@ class PythonCallable:
         frames = self._conditioning(case)
         return None if frames is None else frames.copy()
 
+    def _keywords(self, function: Callable[..., Any]) -> dict[str, Any]:
+        """Return `kwargs` and the checkpoint; the latter as None only to a function that can't do without the keyword."""
+        parameters = _parameters(function)
+        keywords = dict(self._kwargs)
+        wanted = parameters.get("checkpoint")
+        if self._checkpoint is not None:
+            keywords["checkpoint"] = str(self._checkpoint)
+        elif wanted is not None and wanted.kind in _BY_NAME and wanted.default is wanted.empty:
+            keywords["checkpoint"] = None
+        if parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            for name in keywords:
+                if name not in parameters or parameters[name].kind not in _BY_NAME:
+                    option = "generator.checkpoint" if name == "checkpoint" else f"generator.kwargs.{name}"
+                    raise ConfigError(
+                        f"{self.target} takes no keyword '{name}': add it to the function, or leave {option} out"
+                    )
+        return keywords
+
     def _load(self) -> Callable[..., Any]:
         if self._loaded is None:
             # As `python -m` does it, which a console script doesn't: a module in the folder one works in is found.
@@ -131,8 +177,8 @@ class PythonCallable:
                 sys.path.insert(0, os.getcwd())
             try:
                 found = getattr(import_module(self._module), self._function)
-            except Exception as err:  # importing runs the user's code
-                raise ConfigError(f"target '{self.target}': {type(err).__name__}: {_one_line(err)}") from err
+            except (Exception, SystemExit) as err:  # importing runs the user's code
+                raise ConfigError(f"target '{self.target}': {one_line(err)}") from err
             if not callable(found):
                 raise ConfigError(f"target '{self.target}': a {type(found).__name__} can't be called")
             self._loaded = found
@@ -140,5 +186,41 @@ class PythonCallable:
         return self._loaded
 
 
-def _one_line(err: Exception) -> str:
-    return " ".join(str(err).split())
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Return a function's parameters by name, none where it doesn't tell them."""
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def _weights_hash(path: Path) -> str:
+    if not (path.is_file() or path.is_dir()):
+        raise ConfigError(f"generator.checkpoint={path}: no such file or folder")
+    try:
+        return content_hash(path)
+    except OSError as error:
+        raise ConfigError(f"generator.checkpoint={path} can't be read: {error.strerror}") from error
+
+
+def _checked_kwargs(kwargs: Any) -> dict[str, Any]:
+    """Return keywords of the function as plain values.
+
+    Raises:
+        ConfigError: they are no mapping of names, one is what every case says, or a value is no plain one.
+    """
+    if OmegaConf.is_config(kwargs):
+        kwargs = OmegaConf.to_container(kwargs, resolve=True)
+    if kwargs is None:
+        return {}
+    if not isinstance(kwargs, Mapping) or not all(isinstance(k, str) and k.isidentifier() for k in kwargs):
+        raise ConfigError(f"generator.kwargs must map names of keywords to values, got {kwargs}")
+    if taken := [k for k in kwargs if k in _TAKEN]:
+        raise ConfigError(
+            f"generator.kwargs.{taken[0]}: {taken[0]} is given by the case or an option of its own; leave it out"
+        )
+    try:
+        digest(dict(kwargs))
+    except TypeError as error:
+        raise ConfigError(f"generator.kwargs must hold plain values only ({error})") from error
+    return dict(kwargs)

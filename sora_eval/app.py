@@ -358,6 +358,7 @@ def _generate(config: DictConfig) -> int:
     import io
 
     from sora_eval.export import manifest_row, write_cases
+    from sora_eval.failures import answers
     from sora_eval.store import read_json, write_json
     from sora_eval.types import Video, digest
     from sora_eval.video import replacing, write_h264
@@ -381,14 +382,16 @@ def _generate(config: DictConfig) -> int:
     manifest = csv.writer(text, lineterminator="\n")
     several = per_prompt(cases) > 1
     manifest.writerow(manifest_row(None, several))
-    failures = 0
+    failures = broken = 0
     for case in tqdm(cases, unit="clip"):
         path = folder / "videos" / f"{case.id}.mp4"
         if not path.exists():
-            video = next(iter(model.generate([case])))
+            # A case may come twice; its last answer counts.
+            *_, (_, video) = answers(model, [case])
             if not isinstance(video, Video):
                 print(f"{case.id}: {video.reason}", file=sys.stderr)
                 failures += 1
+                broken += video.technical
                 continue
             write_h264(path, video, crf)
         manifest.writerow(manifest_row(case, several))
@@ -397,6 +400,12 @@ def _generate(config: DictConfig) -> int:
     print(
         f"{len(cases) - failures} videos are in {folder}; score them: sora-eval run generator=folder generator.path={folder}"
     )
+    if broken:
+        print(
+            f"sora-eval: {broken} of {len(cases)} clips failed technically; the same command asks for them again",
+            file=sys.stderr,
+        )
+        return 2 if failures == len(cases) else 1
     return 1 if failures == len(cases) else 0
 
 

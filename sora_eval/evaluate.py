@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from concurrent.futures import as_completed
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from sora_eval.errors import SoraEvalError
+from sora_eval.failures import answers, one_line
 from sora_eval.generator.base import Generator
 from sora_eval.probes.base import Probe
 from sora_eval.processes import pool
@@ -14,11 +17,30 @@ from sora_eval.samples import asked_of
 from sora_eval.store import Store
 from sora_eval.tracking.world import VERSION as TRACKER_VERSION
 from sora_eval.tracking.world import track
-from sora_eval.types import Case, Failure, Score, ScoreRow, digest
+from sora_eval.types import Case, Failure, Score, ScoreRow, Video, digest
 
 _CHUNK = 8
 INTERNAL = "internal error: "
 """How the reason begins when judging a clip raised what nobody foresaw; the next run tries such a clip again."""
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Where clips came from: stored ones that were used again, those that were made now, and cases that were asked now and have none."""
+
+    reused: int = 0
+    made: int = 0
+    failed: int = 0
+
+    def __add__(self, other: Clips) -> Clips:
+        """Return the sum, count by count."""
+        return Clips(self.reused + other.reused, self.made + other.made, self.failed + other.failed)
+
+    @property
+    def line(self) -> str:
+        """The counts in words."""
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.reused} clips reused, {self.made} made{failed}"
 
 
 def evaluate(
@@ -28,11 +50,13 @@ def evaluate(
     folder: Path,
     workers: int = 1,
     progress: bool = True,
+    clips: MutableMapping[str, Clips] | None = None,
 ) -> tuple[list[ScoreRow], int]:
     """Ask every generator for every case, track and score what comes back, and keep all of it in `folder`.
 
     Oracle, controls and violations are asked once per prompt, models for every sample.
     probes: by name, those that the cases name. workers: processes; generators that can't be copied run in this one.
+    clips: takes up where the clips of each generator came from, by its name.
     Returns the rows, in the order of generators and cases, and how many of them had to be made.
     """
     from tqdm import tqdm
@@ -41,43 +65,53 @@ def evaluate(
     asked = [(g, asked_of(g.kind, cases)) for g in generators]
     missing = [(g, [c for c in some if not _scored(store, g, c, probes[c.probe])]) for g, some in asked]
     total = sum(len(left) for _, left in missing)
+    made = dict.fromkeys((g.name for g in generators), Clips())
     # Nothing is printed for a run that is finished, and a bar only where somebody may wait.
     with tqdm(total=total, unit="clip", disable=not (progress and total), smoothing=0.1) as bar:
         # A few clips are made sooner than processes are started.
         spread = workers > 1 and sum(len(left) for g, left in missing if g.capabilities.processes) > _CHUNK
         shared = [(g, left) for g, left in missing if spread and g.capabilities.processes]
         with pool(workers) as executor:
-            jobs = []
+            jobs = {}
             for g, left in shared:
                 for chunk in _chunks(left, workers):
-                    jobs.append(executor.submit(work, g, chunk, {c.probe: probes[c.probe] for c in chunk}, folder))
+                    job = executor.submit(work, g, chunk, {c.probe: probes[c.probe] for c in chunk}, folder)
+                    jobs[job] = g.name, len(chunk)
             for job in as_completed(jobs):
-                bar.update(job.result())
+                name, count = jobs[job]
+                made[name] += job.result()
+                bar.update(count)
         for g, left in missing:
             if not any(g is s for s, _ in shared):
                 for chunk in _chunks(left):
                     bar.set_description(g.name)
-                    bar.update(work(g, chunk, probes, folder))
-    return [_row(store, g, c, probes[c.probe]) for g, some in asked for c in some], total
+                    made[g.name] += work(g, chunk, probes, folder)
+                    bar.update(len(chunk))
+    rows = [_row(store, g, c, probes[c.probe]) for g, some in asked for c in some]
+    if clips is not None:
+        for g in generators:
+            there = sum(r.generator == g.name and r.video != "" for r in rows)
+            clips[g.name] = Clips(there - made[g.name].made, made[g.name].made, made[g.name].failed)
+    return rows, total
 
 
-def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe], folder: Path) -> int:
-    """Generate, track and score some cases; return how many.
+def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe], folder: Path) -> Clips:
+    """Generate, track and score some cases; return where their clips came from.
 
     What is stored already is read, not made again, unless it is damaged. A fault of ours in judging one clip costs that clip.
     """
     store = Store(folder)
     stored = {c.id: store.read_video(_video_path(store, generator, c)) for c in cases}
     fresh = [c for c in cases if stored[c.id] is None]
-    answers = generator.generate(fresh)
-    for case in cases:
-        video = stored[case.id]
-        if video is None:
-            video = next(answers, Failure("the generator gave no answer"))
+    made: dict[str, bool] = {}
+    kept = ((c, v) for c in cases if (v := stored[c.id]) is not None)
+    for case, video in chain(kept, answers(generator, fresh)):
+        if stored[case.id] is None:
             store.write_video(_video_path(store, generator, case), video)
+            made[case.id] = isinstance(video, Video)
         probe = probes[case.probe]
         if isinstance(video, Failure):
-            score = Score(None, video.reason)
+            score = Score(None, video.reason, failure="technical" if video.technical else "")
         else:
             try:
                 tracks = track(video)
@@ -86,14 +120,15 @@ def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe
             except (OSError, SoraEvalError):
                 raise
             except Exception as error:
-                score = Score(None, f"{INTERNAL}{type(error).__name__}: {' '.join(str(error).split())}")
+                score = Score(None, f"{INTERNAL}{one_line(error)}", failure="technical")
         store.write_score(_score_path(store, generator, case, probe), score, *_artefacts(store, generator, case))
-    return len(cases)
+    return Clips(sum(isinstance(v, Video) for v in stored.values()), sum(made.values()), len(made) - sum(made.values()))
 
 
 def _scored(store: Store, generator: Generator, case: Case, probe: Probe) -> bool:
     score = store.read_score(_score_path(store, generator, case, probe), *_artefacts(store, generator, case))
-    return score is not None and not score.reason.startswith(INTERNAL)
+    # Before there was a mark, the reason alone told of a fault of ours.
+    return score is not None and not score.failure and not score.reason.startswith(INTERNAL)
 
 
 def _video_key(generator: Generator, case: Case) -> str:
@@ -138,6 +173,7 @@ def _row(store: Store, generator: Generator, case: Case, probe: Probe) -> ScoreR
         video=store.relative(_video_path(store, generator, case)),
         tracks=store.relative(_tracks_path(store, generator, case)),
         sample=case.sample,
+        failure=score.failure,
     )
 
 

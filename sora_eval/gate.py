@@ -23,6 +23,7 @@ import numpy as np
 
 from sora_eval.comparing import Pairs, detectable, every_sign, interval_of, pair, random_signs, spread, student
 from sora_eval.errors import ConfigError, unknown
+from sora_eval.failures import SHARE
 from sora_eval.samples import case_means
 from sora_eval.stats import EXACT_FLIPS
 from sora_eval.types import Floats, ScoreRow
@@ -50,6 +51,8 @@ class Plan:
     tolerance: by how much the mean may fall; tolerances: by probe or "overall", instead of it.
     drop: of the overall score, that is to be detected; drops: of single probes, where those must be told to be free of it, too.
     share: the part of alpha that the overall score has.
+    technical: the share of a model's clips, and of each probe's beyond one clip, that may have failed technically. Such clips are left out
+    of the comparison on both sides; with more of them nothing is compared.
     """
 
     alpha: float = 0.05
@@ -59,12 +62,15 @@ class Plan:
     drop: float = 0.1
     drops: Mapping[str, float] = field(default_factory=dict)
     share: float = 0.5
+    technical: float = SHARE
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning, naming it."""
         for name in ("alpha", "power", "share"):
             if not (_number(value := getattr(self, name)) and 0 < value < 1):
                 raise ConfigError(f"gate: {name} must be a number between 0 and 1, got {value}")
+        if not (_number(self.technical) and 0 <= self.technical < 1):
+            raise ConfigError(f"gate: technical must be a number from 0 to below 1, got {self.technical}")
         for name in ("tolerances", "drops"):
             if not isinstance(getattr(self, name), Mapping):
                 raise ConfigError(f"gate: {name} must map probes to numbers, got {getattr(self, name)}")
@@ -394,6 +400,8 @@ class Sequential:
     def add(self, step: Step, candidate: Iterable[ScoreRow]) -> bool:
         """Take the candidate's rows of the next step, all samples of its prompts; return whether the verdict is certain.
 
+        Cases that failed technically, on either side, are left out.
+
         Raises:
             ValueError: a case of the step has no row.
         """
@@ -401,11 +409,13 @@ class Sequential:
         if missing := [case for case in step.cases if case not in by_case]:
             raise ValueError(f"{missing[0]} has no score of the candidate")
         row = (step.suite, step.probe)
-        d = float(np.mean([self._baseline[case].counted - by_case[case].counted for case in step.cases]))
-        self._seen += [by_case[case] for case in step.cases]
-        self._round.append((row, d))
-        self._bet(row, [(row, d)])
-        if step.last:
+        cases = [case for case in step.cases if not (by_case[case].failure or self._baseline[case].failure)]
+        if cases:
+            d = float(np.mean([self._baseline[case].counted - by_case[case].counted for case in cases]))
+            self._seen += [by_case[case] for case in cases]
+            self._round.append((row, d))
+            self._bet(row, [(row, d)])
+        if step.last and self._round:
             self._bet(_ALL, self._round)
             self._round = []
         # Between rounds the process of the overall score stands still, and a mixture with it would be no e-process. No adjusted value is

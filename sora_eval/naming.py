@@ -7,10 +7,8 @@ run grows there. MODEL: the generator's name in conf/generator. SLUG: what tells
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from glob import glob
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 from omegaconf import ListConfig, OmegaConf
 
 from sora_eval.errors import ConfigError
+from sora_eval.hashing import content_hash
 from sora_eval.types import digest
 
 _SPEAKING = ("name", "checkpoint", "path", "target", "control", "violation")
@@ -87,15 +86,7 @@ def _checkpoint(value: str) -> str:
     file = path if path.is_file() else bundled if "/" not in value and bundled.is_file() else None
     if file is None:
         return _speaking("checkpoint", value)
-    stat = file.stat()
-    return f"{_plain(file.stem)}-{_bytes_hash(file, stat.st_size, stat.st_mtime_ns)[:_HASH]}"
-
-
-@lru_cache(maxsize=256)
-def _bytes_hash(path: Path, size: int, changed_ns: int) -> str:
-    # Size and time are part of the key: a file that is written again is read again.
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return f"{_plain(file.stem)}-{content_hash(file)[:_HASH]}"
 
 
 def _speaking(key: str, value: str) -> str:

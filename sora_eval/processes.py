@@ -51,6 +51,23 @@ def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
             os.environ["OMP_NUM_THREADS"] = before
 
 
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let torch use one thread, and afterwards as many as before.
+
+    How a sum is split among threads decides how it is rounded: with another number of them the same network gives other bytes.
+    Of the whole process, so not for several threads at once.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _begin() -> None:
     import cv2
 

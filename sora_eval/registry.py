@@ -89,7 +89,7 @@ def instantiate(config: Any, **more: Any) -> Any:
         return build(config, _partial_=True)(**more)
     except SoraEvalError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         lines = str(error.__cause__ or error).splitlines() or [type(error).__name__]
         raise ConfigError(lines[0]) from error
 

@@ -96,5 +96,6 @@ def _mean(samples: Sequence[ScoreRow]) -> ScoreRow:
         sample=0,
         value=float(np.mean(values)) if judged else None,
         reason="" if judged else first.reason,
+        failure="technical" if not judged and all(row.failure for row in samples) else "",
         components={},
     )

@@ -8,6 +8,8 @@ RUN/identity.json    whose folder it is, written before the first clip (claims.p
 RUN/failed.json      why it failed the last time, in a sweep (sweeps.py)
 RUN/shards/I-of-N.json    what shard I/N scored (shards.py)
 RUN/videos/GENERATOR/CASE.HASH.mkv    FFV1, lossless
+                    /CASE.HASH.failed.json    in its place: why the answer is not as asked
+                    /CASE.HASH.error.json     in its place: why there is none for a technical reason; the case is asked again
 RUN/tracks/GENERATOR/CASE.HASH.npz
 RUN/scores/GENERATOR/CASE.HASH.json
 RUN/tracking/GENERATOR/CASE.HASH.json    tracking metrics (run_tracking.py)
@@ -46,13 +48,22 @@ class Store:
 
     def write_video(self, path: Path, video: Video | Failure) -> None:
         """Store a clip, or why there is none."""
+        failed, error = path.with_suffix(".failed.json"), path.with_suffix(".error.json")
         if isinstance(video, Video):
             write_ffv1(path, video)
+            kept = path
         else:
-            write_json(path.with_suffix(".failed.json"), {"reason": video.reason})
+            kept = error if video.technical else failed
+            write_json(kept, {"reason": video.reason})
+        for other in (path, failed, error):
+            if other != kept:
+                other.unlink(missing_ok=True)
 
     def read_video(self, path: Path) -> Video | Failure | None:
-        """Return a stored clip, why there is none, or None when neither is stored in a readable form."""
+        """Return a stored clip, why the answer was not as asked, or None when neither is stored in a readable form.
+
+        A technical failure is no answer: None.
+        """
         try:
             if path.exists():
                 return read_video(path)
@@ -89,7 +100,7 @@ class Store:
             sizes = row.get("bytes")
             if sizes is not None and sizes != [_size(p) for p in artefacts]:
                 return None
-            return Score(row["value"], row["reason"], row["components"])
+            return Score(row["value"], row["reason"], row["components"], row.get("failure", ""))
         except (SoraEvalError, KeyError, TypeError, ValueError):
             return None
 

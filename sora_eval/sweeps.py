@@ -27,9 +27,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sora_eval import naming, registry
 from sora_eval.errors import ConfigError, SoraEvalError
+from sora_eval.failures import FAILED
 from sora_eval.overrides import quote
 
-FAILED = "failed.json"
 _EXTRAS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}
 """Launchers and the extra of this package that installs each."""
 _NOT_OURS = ("--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help", "--shell-completion", "-sc")
@@ -43,7 +43,7 @@ class Outcome:
 
     folder: of the run, "" when the configuration named none. state: "done", "nothing to do", "part" (a shard that isn't the last)
     or "failed". score: the model's overall. code: the exit code that the run alone would have. error: why it failed, one line.
-    problems: how many problems of the input the run had.
+    problems: how many problems of the input the run had. clips: how many clips were reused and made, in words.
     """
 
     overrides: str
@@ -54,6 +54,7 @@ class Outcome:
     code: int
     error: str = ""
     problems: int = 0
+    clips: str = ""
 
     @property
     def line(self) -> str:
@@ -128,7 +129,7 @@ def job(config: DictConfig, cwd: str) -> Outcome:
     except Exception as error:
         made = _failure(config, error, shlex.join(words))
     outcome = replace(made, seconds=time.perf_counter() - start)
-    print(outcome.line, flush=True)
+    print("\n".join([outcome.line, *([outcome.clips] if outcome.clips else [])]), flush=True)
     return outcome
 
 
@@ -272,7 +273,7 @@ def _installed(package: str) -> bool:
 
 def _carried_out(config: DictConfig, words: str) -> Outcome:
     from sora_eval.app import complete
-    from sora_eval.commands.run import carry_out, plan_of
+    from sora_eval.commands.run import carry_out, plan_of, reused
     from sora_eval.reporting.summary import summarise
 
     plan = plan_of(complete(config))
@@ -283,7 +284,8 @@ def _carried_out(config: DictConfig, words: str) -> Outcome:
     cell = summarise(result.rows).get(plan.model.name, "") if result.rows else None
     state = "part" if result.missing else "done" if result.fresh else "nothing to do"
     score = None if cell is None else cell.score
-    return Outcome(words, str(plan.folder), state, score, 0.0, result.code, problems=len(result.problems))
+    problems, clips = len(result.problems), reused(plan.model.name, result.clips)
+    return Outcome(words, str(plan.folder), state, score, 0.0, result.code, problems=problems, clips=clips)
 
 
 def _failed_words(folder: Path) -> str:

@@ -20,6 +20,7 @@ Frames: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 Mode: TypeAlias = Literal["t2v", "i2v", "v2v"]
+FailureKind: TypeAlias = Literal["", "technical"]
 MODES: tuple[Mode, ...] = ("t2v", "i2v", "v2v")
 
 
@@ -181,9 +182,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why there is no video."""
+    """Why there is no video.
+
+    technical: whether the cause lies outside the model's answer (an exception, a service that is down, out of memory): such a case is asked
+    again by the next call of the same command, and says nothing about the model. False for an answer that is not as asked.
+    """
 
     reason: str
+    technical: bool = False
 
 
 @dataclass(frozen=True)
@@ -193,11 +199,13 @@ class Score:
     value: in the probe's unit; None when the clip could not be judged.
     reason: why there is no value, "" when there is one.
     components: named parts of the verdict, for the reader.
+    failure: "technical" where the reason says nothing about the model (see `Failure`), else "".
     """
 
     value: float | None
     reason: str = ""
     components: Mapping[str, float] = field(default_factory=dict)
+    failure: FailureKind = ""
 
     def __post_init__(self) -> None:
         """A score has a value or a reason, never both or neither."""
@@ -205,6 +213,8 @@ class Score:
             raise ValueError("a score has either a value or a reason")
         if self.value is not None and not np.isfinite(self.value):
             raise ValueError(f"a score must be finite, got {self.value}")
+        if self.failure not in ("", "technical") or (self.failure and self.value is not None):
+            raise ValueError(f"failure must be '' or, without a value, 'technical', got {self.failure!r}")
 
 
 @dataclass(frozen=True)
@@ -219,6 +229,7 @@ class ScoreRow:
     video: path of the lossless clip, relative to the run folder, "" when there is none.
     tracks: path of the tracks (npz), relative to the run folder, "" when there are none.
     sample: from the case, 0 for the first or only one of its prompt.
+    failure: "technical" where there is no value for a reason that says nothing about the model (see `Failure`), else "".
     """
 
     case: str
@@ -238,6 +249,7 @@ class ScoreRow:
     video: str
     tracks: str
     sample: int = 0
+    failure: FailureKind = ""
 
     def __post_init__(self) -> None:
         """Refuse a sample whose case is not one."""

@@ -23,6 +23,7 @@ from sora_eval.commands.gate import _parser
 from sora_eval.evaluate import evaluate
 from sora_eval.generator.callable import PythonCallable
 from sora_eval.probes.base import Profile
+from sora_eval.reporting.baseline import read_scored
 from sora_eval.store import write_json, write_lines
 from sora_eval.tracking.world import VERSION as TRACKER
 from sora_eval.types import Case, ScoreRow
@@ -474,3 +475,62 @@ def test_the_example_workflow_is_yaml_whose_commands_are_ours() -> None:
     assert _parser().parse_args(ours[1][2:]).out == Path("gate")
     assert "suite=gate" in ours[0] and "gate" in registry.names("suite")
     assert [line.strip()[0] for line in lines if re.match(r"\s*\d\) ", line)] == ["0", "1", "2", "3"]
+
+
+# Technical failures
+
+
+def _broken(folder: Path, count: int, probe: str = "") -> Path:
+    """Let the first `count` clips of a run's model have failed technically, of one probe where it is named."""
+    lines = [json.loads(line) for line in (folder / "scores.jsonl").read_text().splitlines()]
+    mine = [line for line in lines if line["kind"] == "model" and probe in ("", line["probe"])]
+    for line in mine[:count]:
+        line.update(value=None, reason="service down", failure="technical")
+    write_lines(folder / "scores.jsonl", lines)
+    return folder
+
+
+@pytest.mark.parametrize(("count", "probe"), [(72, ""), (2, "count"), (24, "bite")])
+def test_a_candidate_that_failed_technically_is_no_regression(
+    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], count: int, probe: str
+) -> None:
+    candidate = _broken(write_run(tmp_path / "run", cases_of(24), right), count, probe)
+    for more in ((), ("--sequential",)):
+        assert gate(good, candidate, *more) == 2
+        said = one_line(capsys)
+        assert f"of the candidate model, {count} of 72 clips failed technically" in said and "service down" in said
+    assert main(["gate", "--baseline", str(candidate), "--candidate", str(good / "run")]) == 2
+    assert "of the baseline model" in one_line(capsys)
+
+
+def test_a_few_technical_failures_are_left_out_with_a_note(
+    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    candidate = _broken(write_run(tmp_path / "run", cases_of(24), right), 1)
+    for more in ((), ("--sequential", "--set", "drop=0.2")):
+        assert gate(good, candidate, *more) == 0
+        assert "left out: 1 of 72 clips of the candidate failed technically" in capsys.readouterr().out
+    assert gate(good, candidate, "--set", "technical=0") == 2
+    assert gate(good, candidate, "--set", "technical=1") == 2
+    assert "gate: technical must be a number from 0 to below 1" in capsys.readouterr().err
+
+
+def test_a_generator_that_is_down_ends_the_sequential_gate(
+    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a_model_that_is_down.py").write_text("def f(prompt, **rest):\n    raise ConnectionError('refused')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = ["--sequential", "--out", str(tmp_path / "out"), "generator=callable"]
+    assert main(["gate", "--baseline", str(good / "baseline"), *words, "generator.target=a_model_that_is_down:f"]) == 2
+    said = capsys.readouterr().err
+    assert "2 of 72 clips of the candidate f failed technically so far" in said and "refused" in said
+
+
+def test_a_baseline_keeps_and_an_old_one_lacks_what_failed_technically(tmp_path: Path) -> None:
+    run = _broken(write_run(tmp_path / "run", cases_of(24), right), 1)
+    assert main(["baseline", "save", str(run), "--out", str(tmp_path / "baseline")]) == 0
+    assert [r.failure for r in read_scored(tmp_path / "baseline").rows].count("technical") == 1
+    path = tmp_path / "baseline" / "scores.parquet"
+    old = pd.read_parquet(path).drop(columns="failure")
+    old.to_parquet(path)
+    assert {r.failure for r in read_scored(tmp_path / "baseline").rows} == {""}

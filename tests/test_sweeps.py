@@ -135,6 +135,9 @@ def test_folders_tell_checkpoints_apart_by_their_bytes(tmp_path: Path) -> None:
     assert re.fullmatch(r"4x-[0-9a-f]{6}", slug("4x"))
     assert len({slug("gone/x y"), slug("gone_x_y"), slug("gone/x_y")}) == 3
     assert not any("/" in slug(p) for p in ("gone/x y", "/", "../x"))
+    mine = {"_target_": "x", "target": "m:f", "checkpoint": str(tmp_path / "a" / "last.safetensors"), "kwargs": None}
+    assert re.fullmatch(r"last-[0-9a-f]{6}\+m_f-[0-9a-f]{6}", naming.slug("callable", mine))
+    assert naming.slug("callable", mine) != naming.slug("callable", {**mine, "kwargs": {"steps": 2}})
 
 
 @pytest.mark.parametrize(

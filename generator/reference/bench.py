@@ -25,7 +25,7 @@ from sora_eval.learning import training
 from sora_eval.learning.muon import product_dtype
 from sora_eval.learning.shards import FPS
 from sora_eval.learning.words import world_vocabulary
-from sora_eval.processes import peak_memory
+from sora_eval.processes import one_torch_thread, peak_memory
 
 PROMPT = "A red ball rolls to the left."
 _BATCH = 16
@@ -50,9 +50,10 @@ def peak(dtype: torch.dtype, side: int = 1536) -> float:
 
 def sampling_table(sampler: Sampler) -> str:
     """Return clips per second at 64 x 64 x 17, and the share of the machine's peak in matrix products, by steps."""
-    top = peak(torch.float32)
+    with one_torch_thread():
+        top = peak(torch.float32)
     lines = [
-        f"Peak of a matrix product, float32, {torch.get_num_threads()} threads: {top / 1e9:.0f} GFLOP/s.\n",
+        f"Peak of a matrix product, float32, 1 thread as in sampling: {top / 1e9:.0f} GFLOP/s.\n",
         "| steps | s / clip | clips / s | share of peak |",
         "|---:|---:|---:|---:|",
     ]
@@ -70,15 +71,14 @@ def growth_table(sampler: Sampler) -> str:
     for frames, side in ((17, 64), (33, 64), (17, 128), (17, 256), (round(60 * FPS), 64), (round(60 * FPS), 128)):
         # The peak of a process never falls: each row has its own.
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
-            seconds, memory = alone.submit(_grown, sampler, frames, side, torch.get_num_threads()).result()
+            seconds, memory = alone.submit(_grown, sampler, frames, side).result()
         tokens = min(chunks_of(frames), WINDOW) * (side // STRIDE // PATCH) ** 2
         lines.append(f"| {frames} | {side} x {side} | {tokens} | {seconds:.1f} | {memory:.0f} |")
     return "\n".join(lines)
 
 
-def _grown(sampler: Sampler, frames: int, side: int, threads: int) -> tuple[float, float]:
+def _grown(sampler: Sampler, frames: int, side: int) -> tuple[float, float]:
     """Return the seconds that a clip takes, and this process's peak of memory in MB."""
-    torch.set_num_threads(threads)
     warnings.simplefilter("ignore", PromptWarning)
     start = time.perf_counter()
     if frames <= TRAINED_FRAMES:

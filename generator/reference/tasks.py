@@ -1,7 +1,8 @@
 """What one set of weights does: text, image and video prompts, extension, loops, edits, transitions, long videos, actions.
 
 Every task is the same call: some chunks of a latent are given, the others are asked for. Clips are sampled one by one, each from
-noise of its own seed, so that an answer depends on nothing that is asked beside it.
+noise of its own seed, so that an answer depends on nothing that is asked beside it; and on one thread, so that on one machine it has the
+same bytes whatever the number of threads or processes.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from sora_eval.generator.reference.transformer import PATCH
 from sora_eval.learning.shards import ACTIONS, FPS
 from sora_eval.learning.tensors import to_tensor, to_uint8
 from sora_eval.learning.words import words_of
+from sora_eval.processes import one_torch_thread
 from sora_eval.types import Frames, Video, digest
 from sora_eval.video import resize
 
@@ -212,6 +214,7 @@ class Sampler:
         more = list(self._onward(first, self.read(prompt), len(codes), seed, codes))
         return Video(np.concatenate([first, *more])[: 1 + len(codes)], FPS)
 
+    @one_torch_thread()
     def _fill(self, text: str, window: _Window, seed: int, actions: Tensor | None = None, start: float = 0.0) -> Tensor:
         """Return the latent [K, C, h, w] with what was asked for filled in; text is what `read` returned."""
         m, o, given = self.model, self.options, window.given
@@ -260,10 +263,12 @@ class Sampler:
         """Return the clip as the autoencoder shows it."""
         return self._decode(self._encode(video))[: len(video)]
 
+    @one_torch_thread()
     def _encode(self, frames: Frames) -> Tensor:
         with torch.inference_mode():
             return self.model.autoencoder.encode(to_tensor(fit(frames))[None])[0]
 
+    @one_torch_thread()
     def _groups(self, frames: Frames) -> Tensor:
         """Encode frames [4n, H, W, 3] as chunks of four, none of them the image that begins a clip; less than four are held."""
         frames = np.concatenate([frames, np.repeat(frames[-1:], max(0, CHUNK - len(frames)), axis=0)])
@@ -273,6 +278,7 @@ class Sampler:
             chunks = to_chunks(to_tensor(np.concatenate([whole[:1], whole]))[None])
             return self.model.autoencoder.encode_chunks(chunks[:, 1:])[0]
 
+    @one_torch_thread()
     def _decode(self, z: Tensor) -> Frames:
         with torch.inference_mode():
             return np.concatenate([to_uint8(part[0]) for part in self.model.autoencoder.stream(z[None])])

@@ -33,6 +33,7 @@ def main(args: Sequence[str]) -> int:
 
 def _save(folder: Path, generator: str | None, out: Path | None) -> int:
     from sora_eval.errors import ConfigError
+    from sora_eval.failures import too_many
     from sora_eval.reporting.baseline import FORMAT, read_scored, save_baseline
     from sora_eval.reporting.protocol import protocol_of
     from sora_eval.store import read_json
@@ -40,6 +41,8 @@ def _save(folder: Path, generator: str | None, out: Path | None) -> int:
     scored = read_scored(folder, generator)
     # What can't be compared later is no baseline.
     protocol_of(scored.run)
+    if why := too_many(scored.rows):
+        raise ConfigError(f"{folder}: no baseline, for {why}")
     about = scored.run.manifest
     if out is None:
         if missing := [key for key in ("suite", "profile", "seed") if key not in about]:

@@ -71,6 +71,7 @@ def exports(folder: Path, references: bool = False) -> Iterator[Export]:
     Raises:
         ConfigError: the run is broken.
     """
+    from sora_eval.failures import why_failed
     from sora_eval.reporting.fidelity import read_measures
     from sora_eval.reporting.page import command
     from sora_eval.reporting.run import read_run
@@ -89,6 +90,8 @@ def exports(folder: Path, references: bool = False) -> Iterator[Export]:
     text = encodable(markdown(summary, group, command(run.manifest), run.problems, tracking=tracked))
     measures = read_measures(folder)
     chosen = summary.generators if references else summary.of_kind("model") or summary.generators
+    if why := next((why for name in chosen if (why := why_failed(run.rows, name))), ""):
+        raise ConfigError(f"{folder}: {why}")
     for name in chosen:
         some = {suite: by[name] for suite, by in measures.items() if name in by}
         frame = summary.frame()
@@ -127,6 +130,10 @@ def _scalars(summary: Summary, name: str, measures: Mapping[str, Sequence[Measur
     for cell in summary.cells:
         if cell.generator == name and not cell.mode:
             where = _where(cell)
+            if cell.technical:
+                yield f"technical/{where}", cell.technical / cell.n
+            if cell.failed:
+                continue
             yield f"score/{where}", cell.score
             # A probe of one scene whose values leave [0, 1] has no interval.
             if math.isfinite(cell.low) and math.isfinite(cell.high):

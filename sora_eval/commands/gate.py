@@ -57,6 +57,7 @@ def _gate(args: Sequence[str]) -> int:
     if found.overrides:
         if not found.sequential or found.candidate is not None or found.out is None:
             raise ConfigError("a generator in place of a run needs --sequential and --out RUN, and no --candidate")
+        baseline, notes = _usable(baseline, "baseline", plan)
         _check_probes(plan, baseline.rows)
         name, outcome = _generated(baseline, plan, found.overrides, found.out, found.workers)
     else:
@@ -64,6 +65,10 @@ def _gate(args: Sequence[str]) -> int:
             raise ConfigError("say --candidate RUN, or --sequential --out RUN and a generator: generator=NAME ...")
         candidate = read_scored(found.candidate, found.generator)
         baseline, candidate, notes = _matched(baseline, candidate, found.common)
+        baseline, first = _usable(baseline, "baseline", plan)
+        candidate, second = _usable(candidate, "candidate", plan)
+        baseline, candidate = _both(baseline, candidate)
+        notes += first + second
         _check_probes(plan, baseline.rows)
         name = candidate.name
         if found.sequential:
@@ -200,6 +205,43 @@ def _matched(baseline: Scored, candidate: Scored, shared: bool) -> tuple[Scored,
     return Scored(baseline.name, first), Scored(candidate.name, second), notes
 
 
+def _usable(side: Scored, what: str, plan: Plan) -> tuple[Scored, list[str]]:
+    """Return a side without the clips that failed technically, and a note of them.
+
+    Raises:
+        ConfigError: they are too many to compare anything.
+    """
+    from sora_eval.failures import technical, too_many
+    from sora_eval.reporting.baseline import Scored
+
+    if why := too_many(side.rows, plan.technical):
+        raise ConfigError(f"cannot be compared: of the {what} {side.name}, {why}")
+    if not technical(side.rows):
+        return side, []
+    gone = [row.case for row in side.rows if row.failure]
+    rows = tuple(row for row in side.rows if not row.failure)
+    note = f"left out: {len(gone)} of {len(side.rows)} clips of the {what} failed technically ({gone[0]})"
+    return Scored(side.name, replace(side.run, rows=rows)), [note]
+
+
+def _both(baseline: Scored, candidate: Scored) -> tuple[Scored, Scored]:
+    """Return two sides with the rows of the cases that both have.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    from sora_eval.reporting.baseline import Scored
+
+    shared = {row.case for row in baseline.rows} & {row.case for row in candidate.rows}
+    if not shared:
+        raise ConfigError("cannot be compared: no case has an answer on both sides")
+    first, second = (
+        Scored(side.name, replace(side.run, rows=tuple(r for r in side.rows if r.case in shared)))
+        for side in (baseline, candidate)
+    )
+    return first, second
+
+
 def _walked(baseline: Sequence[ScoreRow], candidate: Mapping[str, ScoreRow], plan: Plan) -> Outcome:
     from sora_eval.gate import Sequential
 
@@ -217,6 +259,7 @@ def _generated(
     from tqdm import tqdm
 
     from sora_eval import app
+    from sora_eval.failures import first_reason
     from sora_eval.gate import Sequential
     from sora_eval.locking import held
     from sora_eval.reporting.protocol import protocol_of
@@ -235,9 +278,17 @@ def _generated(
     by_id: dict[str, list[Case]] = {}
     for case in cases:
         by_id.setdefault(case.prompt_id, []).append(case)
+    broken: list[ScoreRow] = []
     with held(folder / ".lock"), tqdm(total=len(cases), unit="clip", desc=model.name) as bar:
         for step, rows in _answers(test.steps, by_id, probes, model, folder, workers):
             bar.update(len(rows))
+            broken += [row for row in rows if row.failure]
+            if len(broken) > plan.technical * len(baseline.rows):
+                # At once, so that nothing more is asked in vain of what is down.
+                raise ConfigError(
+                    f"cannot be compared: {len(broken)} of {len(baseline.rows)} clips of the candidate {model.name} failed technically "
+                    f"so far, at most a share of {plan.technical:g} may ({first_reason(broken)}); the same command asks again"
+                )
             if test.add(step, rows):
                 break
     return str(model.name), test.outcome()

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sora_eval.errors import ConfigError
+
 
 def main(args: Sequence[str]) -> int:
     """Write the leaderboard of some runs and print where it is; 2 when their protocols differ."""
@@ -25,8 +27,11 @@ def main(args: Sequence[str]) -> int:
     parser.add_argument("--players", type=int, default=24, metavar="N", help="cases shown with their clips (24)")
     found = parser.parse_args(args)
     command = shlex.join(["sora-eval", "leaderboard", *args])
+    runs = [run for run in found.runs if not _skipped(run)]
+    if found.runs and not runs:
+        raise ConfigError("every run that was named is a failed job: run their commands again")
     try:
-        page = write_leaderboard(found.runs, found.out, command, found.common, found.sort, found.against, found.players)
+        page = write_leaderboard(runs, found.out, command, found.common, found.sort, found.against, found.players)
     except MixedProtocolsError as error:
         print("sora-eval: these runs can't stand in one table; --common compares what they share", file=sys.stderr)
         for line in error.lines:
@@ -34,3 +39,29 @@ def main(args: Sequence[str]) -> int:
         return 2
     print(f"leaderboard: {page}")
     return 0
+
+
+def _skipped(run: Path) -> bool:
+    """Return whether a folder is of a failed job, and say so: one of a sweep that left no scores, or none of its model."""
+    from sora_eval.failures import FAILED, why_failed
+    from sora_eval.reporting.run import read_run
+    from sora_eval.store import read_json
+
+    failed = run / FAILED
+    if not failed.is_file():
+        return False
+    if (run / "manifest.json").is_file() and (run / "scores.jsonl").is_file():
+        scored = read_run(run)
+        listed = scored.manifest.get("generators")
+        name = listed[0].get("name") if isinstance(listed, list) and listed and isinstance(listed[0], dict) else ""
+        if not why_failed(scored.rows, str(name)):
+            return False
+    try:
+        why = str(read_json(failed).get("error", ""))
+    except ConfigError:
+        why = ""
+    print(
+        f"sora-eval: {run} is left out, its job failed{f': {why}' if why else ''}",
+        file=sys.stderr,
+    )
+    return True

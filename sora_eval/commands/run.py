@@ -6,9 +6,9 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
@@ -18,12 +18,16 @@ from sora_eval import __version__, shards
 from sora_eval.app import chosen_cases, chosen_probes, flag, generator_of, names_of, out_folder, values_of, whole
 from sora_eval.claims import claim, list_cases, unfinish
 from sora_eval.errors import ConfigError
+from sora_eval.failures import FailedRunError, technical, why_failed
 from sora_eval.locking import held
 from sora_eval.manifest import manifest, report_key
 from sora_eval.probes.base import Probe
 from sora_eval.processes import cores
 from sora_eval.store import Store, remove_parts, write_json
 from sora_eval.types import Case, ScoreRow, digest
+
+if TYPE_CHECKING:
+    from sora_eval.evaluate import Clips
 
 Say = Callable[[str], None]
 SETTINGS = ("generator", "suite", "profile", "references", "seed", "samples", "fidelity", "tracking", "players")
@@ -58,13 +62,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """A run that ended. made: clips that had to be scored. fresh: whether its files were written again. missing: shards still to run."""
+    """A run that ended.
+
+    made: clips that had to be scored. fresh: whether its files were written again. missing: shards still to run.
+    clips: by generator, how many clips were reused and how many were made.
+    """
 
     rows: Sequence[ScoreRow]
     problems: Sequence[str]
     made: int
     fresh: bool
     missing: Sequence[int] = ()
+    clips: Mapping[str, Clips] = field(default_factory=dict)
 
     @property
     def code(self) -> int:
@@ -166,10 +175,13 @@ def _whole_run(plan: Plan, say: Say, progress: bool) -> Result:
 
     start = time.perf_counter()
     list_cases(plan.folder, plan.cases)
-    rows, made = evaluate(plan.cases, plan.probes, plan.generators, plan.folder, plan.workers, progress)
+    clips: dict[str, Clips] = {}
+    rows, made = evaluate(plan.cases, plan.probes, plan.generators, plan.folder, plan.workers, progress, clips)
+    say(reused(plan.model.name, clips))
     problems = _problems(plan, rows)
-    about = _about(plan, problems, time.perf_counter() - start)
-    return finish(plan.folder, plan.cases, rows, about, plan.choice, problems, plan.workers, made, say)
+    about = _about(plan, problems, time.perf_counter() - start, clips)
+    done = finish(plan.folder, plan.cases, rows, about, plan.choice, problems, plan.workers, made, say)
+    return replace(done, clips=clips)
 
 
 def _part(plan: Plan, shard: tuple[int, int], say: Say, progress: bool) -> Result:
@@ -179,18 +191,24 @@ def _part(plan: Plan, shard: tuple[int, int], say: Say, progress: bool) -> Resul
     start = time.perf_counter()
     list_cases(plan.folder, plan.cases)
     mine = shards.part(plan.cases, shard)
-    rows, made = evaluate(mine, plan.probes, plan.generators, plan.folder, plan.workers, progress)
+    clips: dict[str, Clips] = {}
+    rows, made = evaluate(mine, plan.probes, plan.generators, plan.folder, plan.workers, progress, clips)
+    say(reused(plan.model.name, clips))
+    if why := why_failed(rows, plan.model.name):
+        # Not written: as one that is not run yet it is waited for.
+        raise FailedRunError(why)
     # What is measured now is found again by whoever puts the shards together.
     _tracking_of(plan.config, mine, rows, plan.folder, plan.workers, say)
-    about = _about(plan, _problems(plan, rows), time.perf_counter() - start)
+    about = _about(plan, _problems(plan, rows), time.perf_counter() - start, clips)
     shards.write(plan.folder, shard, rows, about)
     missing = shards.missing(plan.folder, shard[1], about)
     if missing:
-        return Result(rows, about["problems"], made, True, missing)
+        return Result(rows, about["problems"], made, True, missing, clips)
     with held(plan.folder / ".lock"):
-        done = shards.merged(plan.folder, plan.cases, shard[1])
-        problems = done.about["problems"]
-        return finish(plan.folder, plan.cases, done.rows, done.about, plan.choice, problems, plan.workers, made, say)
+        whole = shards.merged(plan.folder, plan.cases, shard[1])
+        problems = whole.about["problems"]
+        done = finish(plan.folder, plan.cases, whole.rows, whole.about, plan.choice, problems, plan.workers, made, say)
+        return replace(done, clips=clips)
 
 
 def finish(
@@ -207,6 +225,9 @@ def finish(
     """Write scores, fidelity, manifest and report of all rows of a run, unless they are there and of just these.
 
     about: what the manifest says. choice: of fidelity. problems: of the input; those of fidelity are added. made: clips that are new.
+
+    Raises:
+        FailedRunError: nothing came back from the model, for technical reasons; the report is written all the same.
     """
     from sora_eval.reporting.fidelity import write_measures
     from sora_eval.reporting.report import write_report
@@ -219,7 +240,12 @@ def finish(
     measured = choice.fingerprint() if choice else ""
     key = digest([[asdict(r) for r in rows], settings, problems, measured, __version__])
     # What could not be measured is tried again.
-    if not made and report_key(folder) == key and not unmeasured(read_tracking(folder), rows):
+    if (
+        not made
+        and report_key(folder) == key
+        and not why_failed(rows, model)
+        and not unmeasured(read_tracking(folder), rows)
+    ):
         return Result(rows, _faults(folder, model, problems, rows), made, False)
     # The page comes last: its presence says that the rest is there and of this run.
     unfinish(folder)
@@ -231,6 +257,8 @@ def finish(
     write_json(folder / "manifest.json", {**about, "hashes": hashes, "problems": problems})
     say(f"writing the report of {len(rows)} clips")
     write_report(folder, config["players"])
+    if why := why_failed(rows, model):
+        raise FailedRunError(why)
     return Result(rows, problems, made, True)
 
 
@@ -258,8 +286,9 @@ def choice_of(config: DictConfig) -> Any:
     )
 
 
-def _about(plan: Plan, problems: Sequence[str], seconds: float) -> dict[str, Any]:
-    return manifest(plan.config, plan.command, plan.generators, plan.cases, plan.probes, problems, seconds)
+def _about(plan: Plan, problems: Sequence[str], seconds: float, clips: Mapping[str, Clips]) -> dict[str, Any]:
+    about = manifest(plan.config, plan.command, plan.generators, plan.cases, plan.probes, problems, seconds)
+    return {**about, "clips": {name: asdict(some) for name, some in clips.items()}}
 
 
 def _tell(plan: Plan, result: Result) -> None:
@@ -281,6 +310,10 @@ def _tell(plan: Plan, result: Result) -> None:
         print(
             f"{unjudged} of {len(mine)} clips of {plan.model.name} could not be judged and count as failed; the report says why"
         )
+    if broken := technical(mine):
+        print(
+            f"{broken} of them failed technically, which says nothing about the model; the same command asks for them again"
+        )
     if plan.shard is not None:
         print(f"shard {plan.shard[0]}/{plan.shard[1]}: {len(mine)} of {len(plan.cases)} cases are scored")
     if result.missing and plan.shard is not None:
@@ -288,6 +321,15 @@ def _tell(plan: Plan, result: Result) -> None:
         print(f"not yet in {folder}: shard {left}; the last one writes the report, or sora-eval merge does")
     else:
         print(f"report: {folder / 'report.html'}")
+
+
+def reused(model: str, clips: Mapping[str, Clips]) -> str:
+    """Return how many clips of a run were there already and how many it made, those of the model apart from its references'."""
+    from sora_eval.evaluate import Clips
+
+    others = [c for name, c in clips.items() if name != model]
+    parts = [f"{model}: {clips.get(model, Clips()).line}"]
+    return "; ".join([*parts, *([f"references: {sum(others, Clips()).line}"] if others else [])])
 
 
 def _faults(folder: Path, model: str, problems: Sequence[str], rows: Sequence[ScoreRow]) -> list[str]:
@@ -332,11 +374,16 @@ def _problems(plan: Plan, rows: Sequence[ScoreRow]) -> list[str]:
 
     model = plan.model
     found = list(model.manifest_problems) if isinstance(model, Folder) else []
+    mine = [r for r in rows if r.generator == model.name]
+    if broken := technical(mine):
+        found.insert(
+            0, f"{model.name}: {broken} of {len(mine)} clips failed technically; the same command asks for them again"
+        )
     by_id = {c.id: c for c in plan.cases}
     read: list[tuple[Case, tuple[int, int], int, float]] = []
     for row in rows:
         case = by_id[row.case]
-        if row.reason.startswith(INTERNAL):
+        if row.reason.startswith(INTERNAL) or (row.failure and row.generator != model.name):
             found.append(f"{row.generator} on {row.case}: {row.reason}")
         elif row.generator != model.name or model.kind != "model" or model.capabilities.refuses(case):
             continue

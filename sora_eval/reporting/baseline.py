@@ -79,9 +79,8 @@ def save_baseline(scored: Scored, folder: Path) -> Path:
     }
     text = [json.dumps(case.to_json(), sort_keys=True, separators=(",", ":")) for case in run.cases]
     _write(folder / CASES, pa.table({"case": text}))
-    columns = {
-        key: [encodable(getattr(row, key)) for row in run.rows] for key in ("case", "generator", "kind", "reason")
-    }
+    texts = ("case", "generator", "kind", "reason", "failure")
+    columns = {key: [encodable(getattr(row, key)) for row in run.rows] for key in texts}
     numbers = {key: pa.array([getattr(row, key) for row in run.rows], pa.float64()) for key in ("value", "chance")}
     _write(folder / SCORES, pa.table({**columns, **numbers}))
     write_json(folder / "manifest.json", about)
@@ -137,6 +136,8 @@ def _rows(path: Path, cases: Mapping[str, Case]) -> Iterable[ScoreRow]:
         try:
             case, value, chance = cases[row["case"]], row["value"], float(row["chance"])
             told = {key: str(row[key]) for key in ("generator", "kind", "reason")}
+            # Baselines of earlier versions lack it.
+            failure = str(row.get("failure", ""))
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"{where} is no score of a case ({error}); {_AGAIN}") from error
         if (told["generator"], case.id) in seen:
@@ -146,6 +147,8 @@ def _rows(path: Path, cases: Mapping[str, Case]) -> Iterable[ScoreRow]:
             raise ConfigError(f"{where}: value must be a finite number or null, got {value}; {_AGAIN}")
         if not (math.isfinite(chance) and chance < 1) or (value is None) == (told["reason"] == ""):
             raise ConfigError(f"{where}: chance must be below 1, and a score has either a value or a reason; {_AGAIN}")
+        if failure not in ("", "technical") or (failure and value is not None):
+            raise ConfigError(f"{where}: failure must be empty or, without a value, 'technical'; {_AGAIN}")
         yield ScoreRow(
             case=case.id,
             suite=case.suite,
@@ -164,6 +167,7 @@ def _rows(path: Path, cases: Mapping[str, Case]) -> Iterable[ScoreRow]:
             video="",
             tracks="",
             sample=case.sample,
+            failure="technical" if failure else "",
         )
 
 

@@ -46,7 +46,7 @@ class Item:
     @property
     def key(self) -> str:
         """What the cell is sorted by."""
-        return f"{self.cell.score:.6f}" if self.cell else ""
+        return f"{self.cell.score:.6f}" if self.cell and not self.cell.failed else ""
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def make_page(
     """Return the page of a leaderboard. shown: the models whose clips are shown. sort, against: what the reader asked for."""
     summary = standing.summary
     scale = plots.axis(summary.cells)
-    plotted = (standing.models or summary.generators)[:MAX_PLOTTED]
+    plotted = (standing.models or standing.shown)[:MAX_PLOTTED]
     reach = plots.Axis(-1.0, 1.0)
     found = [d for (_, _, probe), d in standing.differences.items() if not probe]
     if found:
@@ -217,7 +217,7 @@ def make_page(
         facts=tuple(_facts(field)),
         against=standing.against,
         chosen=bool(against),
-        models=len(standing.models),
+        models=len(standing.models) + len(standing.failed),
         oracle=next(iter(summary.of_kind("oracle")), ""),
         controls=bool(summary.of_kind("control")),
         series=plotted,
@@ -244,7 +244,8 @@ def _title(field: Field, standing: Standing) -> str:
     suites = standing.summary.suites
     what = ", ".join(suites) if len(suites) <= 3 else f"{len(suites)} suites"
     who = ", ".join(standing.models) if 0 < len(standing.models) <= 2 else f"{len(standing.models)} models"
-    return f"Leaderboard: {who if standing.models else 'references only'} on {what}"
+    none = "no model with a score" if standing.failed else "references only"
+    return f"Leaderboard: {who if standing.models else none} on {what}"
 
 
 def _lead(field: Field, standing: Standing) -> str:
@@ -303,7 +304,7 @@ def _table(standing: Standing, heads: Sequence[Head], scale: plots.Axis, by: int
         if names := summary.of_kind(kind):
             rows = tuple(_row(standing, g, heads, scale, bars) for g in names)
             groups.append(Group(_GROUPS[kind], rows))
-    rows = tuple(_row(standing, m, heads, scale, bars) for m in standing.models)
+    rows = tuple(_row(standing, m, heads, scale, bars) for m in (*standing.models, *standing.failed))
     return Table(tuple(heads), rows, tuple(groups), by)
 
 
@@ -321,7 +322,7 @@ def _item(standing: Standing, label: str, head: Head, scale: plots.Axis, bars: b
     if cell is None:
         return Item(None, "", None, None)
     rank = standing.rank(cell) if len(standing.models) > 1 else None
-    bar = plots.bar(standing.summary, cell, scale) if bars else None
+    bar = plots.bar(standing.summary, cell, scale) if bars and not cell.failed else None
     return Item(cell, span(*rank) if rank else "", standing.difference(cell), bar)
 
 

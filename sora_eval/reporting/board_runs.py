@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from sora_eval.errors import ConfigError, SoraEvalError
+from sora_eval.failures import failed, technical
 from sora_eval.reporting.protocol import Protocol, common, differing, protocol_of, refuse_versions
 from sora_eval.reporting.run import Run, read_run
 from sora_eval.samples import per_prompt, prompts, sample_id
@@ -140,7 +141,11 @@ def gather(folders: Sequence[Path], shared: bool = False) -> Field:
     shown = sorted((e for e in entrants if e.rows), key=lambda e: e.kind != "model")
     counts = Counter(problem for run in runs for problem in dict.fromkeys(run.problems))
     problems = tuple(p if n == 1 else f"{p} ({n} runs)" for p, n in counts.items())
-    return Field(tuple(shown), count, len(every), seeds, protocols[id(runs[0])], (*_pooling(shown), *notes), problems)
+    return Field(
+        *(tuple(shown), count, len(every), seeds, protocols[id(runs[0])]),
+        (*_pooling(shown), *_technical(shown), *notes),
+        problems,
+    )
 
 
 def _read(folders: Sequence[Path]) -> list[Run]:
@@ -350,6 +355,14 @@ def _pooling(entrants: Sequence[Entrant]) -> Iterator[str]:
         names = [label for label, mine in seeds.items() if mine == some]
         who = names[0] if len(names) == 1 else f"{len(names)} models"
         yield f"{who}: the cases of seeds {', '.join(some)} are pooled"
+
+
+def _technical(entrants: Sequence[Entrant]) -> Iterator[str]:
+    for e in entrants:
+        if failed(e.rows):
+            yield f"{e.label}: no clip came back, {technical(e.rows)} of {len(e.rows)} for technical reasons; it has no score and no rank"
+        elif n := technical(e.rows):
+            yield f"{e.label}: {n} of {len(e.rows)} clips failed technically and count as 0; its command, run again, asks for them"
 
 
 def _natural(seed: str) -> tuple[int, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sora_eval.comparing import Difference, differences, rank_intervals
-from sora_eval.errors import unknown
+from sora_eval.errors import ConfigError, unknown
 from sora_eval.reporting.board_runs import Field
 from sora_eval.reporting.summary import Cell, Summary, summarise
 from sora_eval.stats import holm
@@ -20,7 +20,8 @@ OVERALL = ""
 class Standing:
     """Everything that a leaderboard says of scores.
 
-    summary: means, intervals and counts. models: labels of the models, in the order of the table.
+    summary: means, intervals and counts. models: labels of the models, in the order of the table. failed: labels of models of which nothing
+    came back for technical reasons: they have no score, no rank, and nothing is compared with them.
     against: the model that the others are compared with, "" where there is only one.
     ranks: by (suite, probe), "" for all of them, the best and the worst rank that a model may have.
     differences: by (label, suite, probe), the model minus `against`; `adjusted` is corrected over all comparisons of a level, so over
@@ -32,6 +33,12 @@ class Standing:
     against: str
     ranks: Mapping[tuple[str, str], Mapping[str, tuple[int, int]]]
     differences: Mapping[tuple[str, str, str], Difference]
+    failed: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """All who have a score, as the summary orders them."""
+        return tuple(g for g in self.summary.generators if g not in self.failed)
 
     def rank(self, cell: Cell) -> tuple[int, int] | None:
         """Return the ranks that a cell's model may have there; None for references."""
@@ -53,23 +60,28 @@ def stand(field: Field, sort: str = OVERALL, against: str = "") -> Standing:
     sort: the suite by which the table is sorted. against: whom the others are compared with, "" for the first.
 
     Raises:
-        ConfigError: there is no such suite or model.
+        ConfigError: there is no such suite or model, or that model failed technically.
     """
     # Modes are for the report of each run: over a hundred runs they would be most of the work.
     summary = summarise(field.rows, modes=False)
     if sort and sort not in summary.suites:
         raise unknown("suite", sort, summary.suites)
-    labels = summary.of_kind("model")
+    failed = tuple(m for m in summary.of_kind("model") if (c := summary.get(m)) and c.failed)
+    labels = [m for m in summary.of_kind("model") if m not in failed]
     # Of equals, those first that are better overall: sorting keeps the order of the summary.
     models = tuple(sorted(labels, key=lambda m: -_score(summary, m, sort)))
+    if against in failed:
+        raise ConfigError(
+            f"{against}: all its clips failed technically, nothing can be compared with it; run its command again"
+        )
     if against and against not in models:
         raise unknown("model", against, models)
-    rows = {e.label: e.rows for e in field.models}
+    rows = {e.label: e.rows for e in field.models if e.label not in failed}
     if len(models) < 2:
-        return Standing(summary, models, "", _ranks(rows, summary), {})
+        return Standing(summary, models, "", _ranks(rows, summary), {}, failed)
     against = against or models[0]
     found = {m: differences(rows[m], rows[against]) for m in models if m != against}
-    return Standing(summary, models, against, _ranks(rows, summary), _corrected(found))
+    return Standing(summary, models, against, _ranks(rows, summary), _corrected(found), failed)
 
 
 def _score(summary: Summary, model: str, suite: str) -> float:

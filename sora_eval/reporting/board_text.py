@@ -31,7 +31,7 @@ COLUMNS = (
     *("model", "kind", "level", "suite", "probe", "measure", "value", "low", "high", "higher_is_better"),
     *("n", "judged", "unjudgeable", "unjudgeable_share", "judged_mean", "chance", "rank_best", "rank_worst"),
     *("against", "difference", "difference_low", "difference_high", "p_value", "p_adjusted", "holds", "detectable"),
-    *("clusters", "seeds", "samples", "protocol", "reason"),
+    *("clusters", "seeds", "samples", "protocol", "reason", "technical"),
 )
 _LISTED = 40
 """Lines of differences in leaderboard.md; leaderboard.csv has all of them."""
@@ -48,7 +48,8 @@ def csv(field: Field, standing: Standing, measures: Sequence[Measured], tracking
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     # Whole numbers with gaps would become 1.0.
-    whole = dict.fromkeys(("judged", "unjudgeable", "rank_best", "rank_worst", "clusters", "samples"), "Int64")
+    counts = ("judged", "unjudgeable", "technical", "rank_best", "rank_worst", "clusters", "samples")
+    whole = dict.fromkeys(counts, "Int64")
     return table.astype(whole).to_csv(index=False, lineterminator="\n", na_rep="")
 
 
@@ -60,9 +61,10 @@ def _scores(standing: Standing, seeds: Mapping[str, str]) -> Iterator[dict[str, 
             "model": cell.generator,
             "level": cell.level,
             "measure": "score",
-            "value": cell.score,
+            "value": None if cell.failed else cell.score,
             "higher_is_better": True,
             "unjudgeable_share": cell.unjudgeable / cell.n,
+            **({"low": None, "high": None, "reason": "failed technically"} if cell.failed else {}),
             "rank_best": best,
             "rank_worst": worst,
             "seeds": seeds[cell.generator],
@@ -168,7 +170,7 @@ def _about(standing: Standing) -> str:
 def _table(standing: Standing, levels: Sequence[tuple[str, str]], first: Sequence[str], last: Sequence[str]) -> str:
     summary = standing.summary
     head = ["model", *first, *(probe or suite or "overall" for suite, probe in levels), *last]
-    order = [*standing.models, *(g for g in summary.generators if summary.kind(g) != "model")]
+    order = [*standing.models, *standing.failed, *(g for g in summary.generators if summary.kind(g) != "model")]
     rows = []
     for label in order:
         overall = summary.get(label)

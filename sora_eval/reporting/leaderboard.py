@@ -58,7 +58,7 @@ def write_leaderboard(
     field, measures = (field, measured(field.entrants)) if field.cases == field.of else (_without_fidelity(field), [])
     order = (*standing.models, *standing.summary.generators)
     table, tracking = figures(measures, order), tracked(field, order)
-    shown = standing.models[:MAX_SIDES] or standing.summary.generators[:MAX_SIDES]
+    shown = standing.models[:MAX_SIDES] or standing.shown[:MAX_SIDES]
     comparisons = make_comparisons(*_clips(field, standing, shown), players) if players > 0 else []
     page = make_page(field, standing, table, comparisons, shown, command, sort, against, tracking)
     clips = {name: clip.base64 for name, clip in clips_of(comparisons).items()}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sora_eval import __version__
+from sora_eval.failures import technical
 from sora_eval.reporting import plots
 from sora_eval.reporting.fidelity import Sheet
 from sora_eval.reporting.players import Player
@@ -84,6 +85,7 @@ class Suite:
     probes: int
     clips: int
     unjudgeable: int
+    technical: int
     lanes: tuple[plots.Lane, ...]
     rows: tuple[ProbeRow, ...]
     reasons: tuple[Reason, ...]
@@ -164,7 +166,7 @@ def make_page(
         controls=bool(summary.of_kind("control")),
         series=plots.series(summary),
         axis=scale,
-        tiles=tuple(_tile(summary, g, scale) for g in summary.of_kind("model")[:TILES]),
+        tiles=tuple(_tile(summary, g, scale) for g in _scored(summary)[:TILES]),
         heads=heads,
         groups=tuple(_groups(summary, heads, scale)),
         suites=tuple(_suite(summary, s, scale) for s in summary.suites),
@@ -198,13 +200,16 @@ def _several(names: Sequence[str], what: str) -> str:
 def _lead(run: Run, summary: Summary) -> str:
     cases = prompts(run.rows)
     failed = sum(r.value is None for r in run.rows)
+    why = f", {n} of them for technical reasons" if (n := technical(run.rows)) else ""
     by_kind = [
         f"{len(g)} {_GROUPS[k].lower().rstrip('s')}{'s' if len(g) > 1 else ''}"
         for k in KINDS
         if (g := summary.of_kind(k))
     ]
     several = f", {summary.samples} samples per prompt of models" if summary.sampling else ""
-    parts = [f"{len(run.rows)} clips of {cases} cases by {', '.join(by_kind)}{several}; {failed} could not be judged."]
+    parts = [
+        f"{len(run.rows)} clips of {cases} cases by {', '.join(by_kind)}{several}; {failed} could not be judged{why}."
+    ]
     told = [
         f"{name} {run.manifest[name]}"
         for name in ("profile", "seed", "created")
@@ -243,7 +248,7 @@ def _heads(summary: Summary) -> tuple[Head, ...]:
 
 def _item(summary: Summary, generator: str, suite: str, scale: plots.Axis) -> Item:
     cell = summary.get(generator, suite)
-    return Item(cell, plots.bar(summary, cell, scale) if cell else None)
+    return Item(cell, plots.bar(summary, cell, scale) if cell and not cell.failed else None)
 
 
 def _groups(summary: Summary, heads: Sequence[Head], scale: plots.Axis) -> Iterator[Group]:
@@ -256,8 +261,13 @@ def _groups(summary: Summary, heads: Sequence[Head], scale: plots.Axis) -> Itera
         yield Group(_GROUPS.get(kind, kind), tuple(rows))
 
 
+def _scored(summary: Summary) -> list[str]:
+    """Return the models that have a score: not those of which nothing came back for technical reasons."""
+    return [g for g in summary.of_kind("model") if (c := summary.get(g)) and not c.failed]
+
+
 def _tile(summary: Summary, generator: str, scale: plots.Axis) -> Tile:
-    probes = [c for c in summary.cells if c.generator == generator and c.level == "probe"]
+    probes = [c for c in summary.cells if c.generator == generator and c.level == "probe" and not c.failed]
     overall = next(c for c in summary.cells if c.generator == generator and c.level == "overall")
     weakest = min(probes, key=lambda c: (c.score, c.suite, c.probe))
     return Tile(overall, plots.bar(summary, overall, scale), weakest, sum(c.low > 0 for c in probes))
@@ -273,6 +283,7 @@ def _suite(summary: Summary, name: str, scale: plots.Axis) -> Suite:
         probes=len(summary.probes(name)),
         clips=sum(c.n for c in cells),
         unjudgeable=sum(c.unjudgeable for c in cells),
+        technical=sum(c.technical for c in cells),
         lanes=plots.lanes(summary, name, scale),
         rows=tuple(_probe_rows(summary, name)),
         reasons=tuple(reasons[:TOP_REASONS]),

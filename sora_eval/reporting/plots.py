@@ -101,7 +101,8 @@ def lanes(summary: Summary, suite: str, scale: Axis, names: Sequence[str] = ()) 
     """Return the dot plot of a suite. names: the generators that get a dot, those of `series` by default."""
     found = []
     for probe in summary.probes(suite):
-        cells = [(i, c) for i, g in enumerate(names or series(summary)) if (c := summary.get(g, suite, probe))]
+        every = ((i, summary.get(g, suite, probe)) for i, g in enumerate(names or series(summary)))
+        cells = [(i, c) for i, c in every if c and not c.failed]
         if not cells:
             continue
         ceiling, floor = summary.ceiling(suite, probe), summary.floor(suite, probe)

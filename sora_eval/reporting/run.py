@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,8 +17,8 @@ from sora_eval.types import MODES, Case, ScoreRow
 T = TypeVar("T")
 _TEXT = ("case", "suite", "probe", "generator", "kind", "reason", "prompt", "cluster", "twin", "video", "tracks")
 _NAMES = frozenset(f.name for f in fields(ScoreRow))
-_NEWER = frozenset({"sample"})
-"""Fields that rows written by earlier versions lack; they have a default."""
+_NEWER = frozenset(f.name for f in fields(ScoreRow) if f.default is not MISSING)
+"""Fields that rows of earlier versions lack; they have a default."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,8 @@ def _score(line: str) -> ScoreRow:
         raise ValueError(f"value must be a finite number or null, got {raw['value']!r}")
     if (raw["value"] is None) == (raw["reason"] == ""):
         raise ValueError("a score has either a value or a reason")
+    if raw.get("failure", "") not in ("", "technical") or (raw.get("failure") and raw["value"] is not None):
+        raise ValueError(f"failure must be empty or, without a value, 'technical', got {raw['failure']!r}")
     if not isinstance(raw["components"], dict) or not all(_number(v) for v in raw["components"].values()):
         raise ValueError("components must map names to numbers")
     return ScoreRow(**raw)

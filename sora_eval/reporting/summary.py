@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
+from sora_eval.failures import answered, technical
 from sora_eval.samples import by_prompt, case_means, per_prompt
 from sora_eval.stats import cluster_bootstrap
 from sora_eval.types import MODES, Floats, ScoreRow
@@ -34,6 +35,7 @@ class Cell:
 
     suite, probe, mode: "" where the cell covers all of them.
     n, judged, unjudgeable: numbers of clips; n = judged + unjudgeable.
+    technical: clips among the unjudgeable whose reason says nothing about the model. answered: clips that came back.
     probes: how many probes the cell covers.
     score: corrected for chance, unjudgeable counted as 0; low, high: its 95% interval.
     judged_mean: the same mean over judged clips only, None when no clip (or, above a probe, no probe) was judged.
@@ -49,6 +51,8 @@ class Cell:
     n: int
     judged: int
     unjudgeable: int
+    technical: int
+    answered: int
     probes: int
     score: float
     low: float
@@ -58,6 +62,11 @@ class Cell:
     samples: int
 
     @property
+    def failed(self) -> bool:
+        """Whether nothing came back, for technical reasons: the score says nothing about the model."""
+        return self.technical > 0 and self.answered == 0
+
+    @property
     def level(self) -> Level:
         """Which level the cell is of."""
         return "mode" if self.mode else "probe" if self.probe else "suite" if self.suite else "overall"
@@ -65,13 +74,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Reason:
-    """How often one generator's clips of one probe could not be judged for one reason."""
+    """How often one generator's clips of one probe could not be judged for one reason; failure: "technical" as in a score's row, or ""."""
 
     generator: str
     suite: str
     probe: str
     reason: str
+    failure: str
     count: int
+
+    @property
+    def text(self) -> str:
+        """The reason, marked where it is technical."""
+        return f"{self.failure}: {self.reason}" if self.failure else self.reason
 
 
 @dataclass(frozen=True)
@@ -152,11 +167,11 @@ class Summary:
 
     def ceiling(self, suite: str = "", probe: str = "") -> Cell | None:
         """Return what the oracle, whose videos are right by construction, scores here."""
-        return next((c for g in self.of_kind("oracle") if (c := self.get(g, suite, probe))), None)
+        return next((c for g in self.of_kind("oracle") if (c := self.get(g, suite, probe)) and not c.failed), None)
 
     def floor(self, suite: str = "", probe: str = "") -> Cell | None:
         """Return the best control here: a model has to beat it before its score means anything."""
-        cells = [c for g in self.of_kind("control") if (c := self.get(g, suite, probe))]
+        cells = [c for g in self.of_kind("control") if (c := self.get(g, suite, probe)) and not c.failed]
         return max(cells, key=lambda c: c.score, default=None)
 
     @property
@@ -176,7 +191,7 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values: one list per level, and the reasons."""
-        rows = [(c.level, {k: _json(v) for k, v in asdict(c).items() if v != ""}) for c in self.cells]
+        rows = [(c.level, {k: _json(v) for k, v in _unscored(c).items() if v != ""}) for c in self.cells]
         levels: tuple[Level, ...] = ("overall", "suite", "probe", "mode")
         return {
             "interval": {
@@ -203,13 +218,18 @@ def summarise(rows: Iterable[ScoreRow], modes: bool = True) -> Summary:
     columns.sort(key=lambda cells: (_rank(cells[0].kind), -cells[0].score, cells[0].generator))
     depth = {"overall": 0, "suite": 1, "probe": 2, "mode": 3}
     cells = sorted((c for column in columns for c in column), key=lambda c: depth[c.level])
-    counts = Counter((r.generator, r.suite, r.probe, r.reason) for r in rows if r.value is None)
+    counts = Counter((r.generator, r.suite, r.probe, r.reason, r.failure) for r in rows if r.value is None)
     reasons = (Reason(*key, count) for key, count in counts.items())
     return Summary(
         tuple(cells),
         tuple(sorted(reasons, key=lambda r: (-r.count, r.suite, r.probe, r.generator, r.reason))),
         tuple(_beyond_means(by_generator, [c.generator for c in cells if c.level == "overall"])),
     )
+
+
+def _unscored(cell: Cell) -> dict[str, Any]:
+    """Return a cell's values, without a score where there is none."""
+    return asdict(cell) | (dict.fromkeys(("score", "low", "high")) if cell.failed else {})
 
 
 def _json(value: Any) -> Any:
@@ -263,6 +283,8 @@ def _cell(rows: Sequence[ScoreRow]) -> Cell:
         n=len(rows),
         judged=len(judged),
         unjudgeable=len(rows) - len(judged),
+        technical=technical(rows),
+        answered=sum(answered(r) for r in rows),
         probes=1,
         score=float(interval.mean),
         low=float(interval.low),
@@ -328,6 +350,8 @@ def _average(parts: Sequence[tuple[Cell, Floats]], suite: str) -> tuple[Cell, Fl
         n=sum(c.n for c in cells),
         judged=sum(c.judged for c in cells),
         unjudgeable=sum(c.unjudgeable for c in cells),
+        technical=sum(c.technical for c in cells),
+        answered=sum(c.answered for c in cells),
         probes=sum(c.probes for c in cells),
         score=score,
         low=float(low),

@@ -129,7 +129,7 @@ def curve(
     dots = []
     for i, point in enumerate(line.checkpoints):
         cell = summary.get(point.label, suite, probe)
-        if cell is None:
+        if cell is None or cell.failed:
             continue
         y, low, high = (_down(axis, v) for v in (cell.score, cell.low, cell.high))
         dots.append(Dot(point.label, cell.score, cell.low, cell.high, line.x(point.at), y, low, high, marks.get(i)))

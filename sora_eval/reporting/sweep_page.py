@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sora_eval import __version__
+from sora_eval.failures import too_many
 from sora_eval.regressions import Change, changes, first_regressions
 from sora_eval.reporting import plots
 from sora_eval.reporting.board_players import Comparison
@@ -92,9 +93,15 @@ def write_curves(runs: Sequence[Path], out: Path, command: str, evidence: bool =
     Raises as `gather` does when they can't be compared.
     """
     field = gather(runs)
-    line = in_line([m for m in field.models if m.cases == field.cases])
+    whole = [m for m in field.models if m.cases == field.cases]
+    # What failed technically would look like a regression.
+    left_out = {m.label: why for m in whole if (why := too_many(m.rows))}
+    line = in_line([m for m in whole if m.label not in left_out])
     if line is None:
         return None
+    field = replace(
+        field, notes=(*field.notes, *(f"{label} is not on the curves: {why}" for label, why in left_out.items()))
+    )
     summary = summarise(field.rows)
     found = changes([c.entrant.rows for c in line.checkpoints])
     page = make_page(field, line, summary, found, command, evidence)

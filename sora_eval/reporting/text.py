@@ -18,16 +18,21 @@ BETWEEN_SAMPLES = (
 )
 """What is said above the table of what samples tell beyond their mean."""
 FIRST_SAMPLES = "Of the first sample of each prompt: one clip against each true one."
+TECHNICAL = (
+    "technical: unjudged for a reason that says nothing about the model; the run's command asks for these clips again"
+)
 
 
 def score(cell: Cell | None) -> str:
-    """Return `0.62 [0.55, 0.69]`, a dash for nothing."""
-    return f"{cell.score:.2f} [{cell.low:.2f}, {cell.high:.2f}]" if cell else "-"
+    """Return `0.62 [0.55, 0.69]`, a dash for nothing and where the model failed technically."""
+    return f"{cell.score:.2f} [{cell.low:.2f}, {cell.high:.2f}]" if cell and not cell.failed else "-"
 
 
 def unjudgeable(cell: Cell | None) -> str:
-    """Return `3 of 120`."""
-    return f"{cell.unjudgeable} of {cell.n}" if cell else "-"
+    """Return `3 of 120`, or `3 of 120 (2 technical)`."""
+    if cell is None:
+        return "-"
+    return f"{cell.unjudgeable} of {cell.n}" + (f" ({cell.technical} technical)" if cell.technical else "")
 
 
 def table(rows: Iterable[ScoreRow]) -> str:
@@ -43,9 +48,12 @@ def text_table(summary: Summary) -> str:
     # With one suite the overall score repeats it.
     columns = ("", *summary.suites) if len(summary.suites) > 1 else summary.suites
     name = min(_NAME, max(len("generator"), *(len(g) for g in summary.generators)))
-    fit = (WIDTH - name - len(_GAP) - len("unjudged")) // (_COLUMN + len(_GAP))
-    blocks = [_block(summary, columns[i : i + fit], name) for i in range(0, len(columns), fit)]
+    some = any(c.technical for c in summary.cells)
+    last = len(_GAP) + len("unjudged") + (len(_GAP) + len("technical") if some else 0)
+    fit = (WIDTH - name - last) // (_COLUMN + len(_GAP))
+    blocks = [_block(summary, columns[i : i + fit], name, some) for i in range(0, len(columns), fit)]
     note = "score [95% interval], 0 is a blind guess; clips that could not be judged count as 0"
+    note = f"{note}\n{TECHNICAL}" if some else note
     if summary.sampling:
         told = ", ".join(dict.fromkeys(f"{s.generator} {s.samples}" for s in summary.sampling))
         note += f"\nscores are means over samples; samples per prompt: {told}"
@@ -85,14 +93,15 @@ def sampling_table(summary: Summary) -> str:
     return pipe(head, rows)
 
 
-def _block(summary: Summary, suites: Sequence[str], name: int) -> str:
+def _block(summary: Summary, suites: Sequence[str], name: int, technical: bool) -> str:
     heads = [_cut(suite or "overall", _COLUMN).rjust(_COLUMN) for suite in suites]
-    lines = [_GAP.join(["generator".ljust(name), *heads, "unjudged"])]
+    lines = [_GAP.join(["generator".ljust(name), *heads, "unjudged", *(["technical"] if technical else [])])]
     for generator in summary.generators:
         overall = summary.get(generator)
         texts = [score(summary.get(generator, suite)).rjust(_COLUMN) for suite in suites]
         failed = str(overall.unjudgeable if overall else 0).rjust(len("unjudged"))
-        lines.append(_GAP.join([_cut(generator, name).ljust(name), *texts, failed]))
+        more = [str(overall.technical if overall else 0).rjust(len("technical"))] if technical else []
+        lines.append(_GAP.join([_cut(generator, name).ljust(name), *texts, failed, *more]))
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
@@ -124,6 +133,8 @@ def markdown(
         "overall is the mean over the suites."
         + (f" {summary.samples} samples per prompt: a case's score is their mean." if summary.sampling else "")
     )
+    if any(c.technical for c in summary.cells):
+        parts.append(f"{TECHNICAL[0].upper()}{TECHNICAL[1:]}; a dash where nothing else came back.")
     rows = []
     for g in summary.generators:
         overall = summary.get(g)
@@ -141,7 +152,7 @@ def markdown(
         parts += [f"## {escape(suite)}", pipe(*_suite(summary, suite))]
         if suite in fidelity:
             parts += [f"### {escape(suite)}: fidelity", fidelity[suite]]
-    reasons = [[r.generator, r.suite, r.probe, r.reason, str(r.count)] for r in summary.reasons]
+    reasons = [[r.generator, r.suite, r.probe, r.text, str(r.count)] for r in summary.reasons]
     if reasons:
         parts += [
             "## Why clips could not be judged",

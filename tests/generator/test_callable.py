@@ -31,6 +31,8 @@ CASE = Case(
 )
 
 SOURCE = """
+import asyncio
+from pathlib import Path
 import numpy as np
 from sora_eval.types import Video
 
@@ -62,8 +64,30 @@ def floats(prompt, **rest):
 def channels_first(prompt, **rest):
     return np.zeros((3, 3, 6, 8), np.uint8)
 
+def ragged(prompt, **rest):
+    return [[1, 2], [3]]
+
 def nothing(prompt, **rest):
     return None
+
+def leaves(prompt, **rest):
+    raise SystemExit(0)
+
+def cancelled(prompt, **rest):
+    raise asyncio.CancelledError()
+
+def stopped(prompt, **rest):
+    raise KeyboardInterrupt
+
+def loads(prompt, *, height, width, frames, fps, seed, conditioning, checkpoint="default", steps=1, **rest):
+    value = 1 if checkpoint == "default" else len(Path(checkpoint).read_text())
+    return np.full((frames, height, width, 3), value * steps, np.uint8)
+
+def needs(prompt, *, checkpoint, **rest):
+    return np.full((1, 1, 1, 3), 7 if checkpoint is None else 8, np.uint8)
+
+def narrow(prompt, *, height, width, frames, fps, seed, conditioning):
+    return np.zeros((frames, height, width, 3), np.uint8)
 
 number = 3
 """
@@ -122,7 +146,7 @@ def test_a_video_keeps_its_own_rate_and_a_reused_buffer_is_copied(module: str) -
 def test_an_exception_is_its_case_s_failure_and_the_others_go_on(module: str) -> None:
     model = PythonCallable(f"{module}:moody", conditioning=given_frames)
     first, second, third = model.generate([CASE, replace(CASE, seed=1), CASE])
-    assert second == Failure(f"{module}:moody raised RuntimeError: out of memory")
+    assert second == Failure(f"{module}:moody raised RuntimeError: out of memory", technical=True)
     assert isinstance(first, Video)
     assert isinstance(third, Video)
 
@@ -132,12 +156,13 @@ def test_an_exception_is_its_case_s_failure_and_the_others_go_on(module: str) ->
     [
         ("floats", "returned float32 [3, 6, 8, 3], uint8 [T, H, W, 3] is needed"),
         ("channels_first", "returned uint8 [3, 3, 6, 8], uint8 [T, H, W, 3] is needed"),
-        ("nothing", "returned object [], uint8 [T, H, W, 3] is needed"),
+        ("ragged", "returned a list that is no array (ValueError: "),
     ],
 )
 def test_a_wrong_answer_says_what_was_needed(module: str, function: str, words: str) -> None:
     (failure,) = PythonCallable(f"{module}:{function}", conditioning=given_frames).generate([CASE])
-    assert failure == Failure(f"{module}:{function} {words}")
+    assert isinstance(failure, Failure)
+    assert failure.reason.startswith(f"{module}:{function} {words}") and not failure.technical
 
 
 def test_what_it_can_t_do_is_not_asked(module: str) -> None:
@@ -152,11 +177,13 @@ def test_a_bad_target_is_a_configuration_error(module: str, tmp_path: Path) -> N
         with pytest.raises(ConfigError, match=r"write package.module:function"):
             PythonCallable(target)
     (tmp_path / f"{module}_broken.py").write_text("raise OSError('no GPU')")
+    (tmp_path / f"{module}_leaves.py").write_text("raise SystemExit(0)")
     for target, words in {
         f"{module}_missing:echo": "ModuleNotFoundError",
         f"{module}:absent": "AttributeError",
         f"{module}:number": "a int can't be called",
         f"{module}_broken:f": "OSError: no GPU",
+        f"{module}_leaves:f": "SystemExit: 0",
     }.items():
         model = PythonCallable(target)  # nothing is imported yet
         with pytest.raises(ConfigError) as caught:
@@ -184,3 +211,66 @@ def test_a_module_in_the_working_folder_is_found(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("sys.path", list(sys.path))
     (video,) = PythonCallable("my_model_here:video", conditioning=given_frames).generate([CASE])
     assert isinstance(video, Video)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("nothing", "returned nothing, uint8 [T, H, W, 3] is needed"),
+        ("leaves", "raised SystemExit: 0"),
+        ("cancelled", "raised CancelledError"),
+    ],
+)
+def test_what_is_no_answer_is_a_technical_failure(module: str, function: str, words: str) -> None:
+    (failure,) = PythonCallable(f"{module}:{function}", conditioning=given_frames).generate([CASE])
+    assert failure == Failure(f"{module}:{function} {words}", technical=True)
+
+
+def test_an_interrupt_by_the_user_stops(module: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        list(PythonCallable(f"{module}:stopped", conditioning=given_frames).generate([CASE]))
+
+
+def brightness(model: PythonCallable) -> int:
+    (video,) = model.generate([replace(CASE, mode="t2v", given=0)])
+    assert isinstance(video, Video)
+    return int(video.frames[0, 0, 0, 0])
+
+
+def test_the_checkpoint_and_the_keywords_are_handed_over_and_fingerprinted(module: str, tmp_path: Path) -> None:
+    weights, folder = tmp_path / "weights.pt", tmp_path / "weights"
+    weights.write_text("abc")
+    folder.mkdir()
+    (folder / "a").write_text("1")
+    target = f"{module}:loads"
+    plain, loaded = PythonCallable(target), PythonCallable(target, checkpoint=weights, kwargs={"steps": 2})
+    assert (brightness(plain), brightness(loaded)) == (1, 6)
+    prints = [m.fingerprint(CASE) for m in (plain, loaded, PythonCallable(target, kwargs={"steps": 2}))]
+    prints += [PythonCallable(target, checkpoint=path).fingerprint(CASE) for path in (weights, folder)]
+    weights.write_text("abcd")
+    # Weights that are written again during a run are another model's.
+    assert loaded.fingerprint(CASE) == prints[1]
+    (folder / "a").rename(folder / "b")
+    prints += [PythonCallable(target, checkpoint=path).fingerprint(CASE) for path in (weights, folder)]
+    assert len(set(prints)) == len(prints)
+    moved = weights.rename(tmp_path / "moved.pt")
+    assert PythonCallable(target, checkpoint=moved).fingerprint(CASE) == prints[-2]
+    assert brightness(PythonCallable(f"{module}:needs")) == 7
+    assert brightness(PythonCallable(f"{module}:needs", checkpoint=moved)) == 8
+    assert PythonCallable(target, kwargs={}).fingerprint(CASE) == prints[0]
+
+
+def test_what_cannot_be_handed_over_is_a_configuration_error(module: str, tmp_path: Path) -> None:
+    for more, words in (
+        ({"checkpoint": tmp_path / "none.pt"}, "no such file or folder"),
+        ({"kwargs": {"seed": 1}}, "generator.kwargs.seed: seed is given"),
+        ({"kwargs": [1]}, "must map names"),
+        ({"kwargs": {"a b": 1}}, "must map names"),
+        ({"kwargs": {"steps": object()}}, "plain values only"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            PythonCallable(f"{module}:loads", **more)  # type: ignore[arg-type]
+    for more in ({"checkpoint": tmp_path}, {"kwargs": {"steps": 1}}):
+        model = PythonCallable(f"{module}:narrow", **more)  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match=r"takes no keyword '(checkpoint|steps)'"):
+            list(model.generate([CASE]))

@@ -33,3 +33,12 @@ def test_cases_of_equal_seed_get_different_noise(checkpoint):
 def test_noise_is_a_whole_number(checkpoint, noise):
     with pytest.raises(ConfigError, match="noise must be a whole number"):
         Reference(str(checkpoint), noise=noise)
+
+
+def test_a_clip_does_not_depend_on_what_is_asked_beside_it(checkpoint):
+    cases = registry.probe("relation").cases(3, Profile("tiny", 32, 32, 9, 8, 3), "i2v")
+    model = Reference(str(checkpoint), short_side=None, steps=1)
+    together = _clips(model, cases)
+    for i, case in enumerate(cases):
+        np.testing.assert_array_equal(_clips(model, [case])[0], together[i])
+    np.testing.assert_array_equal(_clips(model, cases[::-1])[0], together[2])

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model
@@ -26,6 +27,32 @@ def test_seed_and_options_decide_and_nothing_else(sampler):
     assert np.array_equal(one, sampler.text_to_video(WORDS, 5, (32, 32), seed=4).frames)
     assert not np.array_equal(one, sampler.text_to_video(WORDS, 5, (32, 32), seed=5).frames)
     assert not np.array_equal(one, sampler.text_to_video("A blue cube stands still.", 5, (32, 32), seed=4).frames)
+
+
+@pytest.fixture(scope="module")
+def threads():
+    """Sets how many threads torch uses, and afterwards as many as before."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_the_number_of_threads_changes_no_byte_and_stays_what_it_was(sampler, threads):
+    given = clip(9, (64, 64))
+    found = []
+    for number in (1, 2, 3):
+        threads(number)
+        made = [
+            sampler.text_to_video(WORDS, 9, (64, 64)),
+            sampler.continue_video(given, WORDS, 9),
+            sampler.extend(given, WORDS, 4, backward=True),
+        ]
+        found.append([v.frames for v in made])
+        assert torch.get_num_threads() == number
+        z = sampler._encode(given)
+        found[-1].append(z.numpy())
+    for other in found[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(found[0], other, strict=True))
 
 
 def test_an_image_is_a_clip_of_one_frame(sampler):
