@@ -23,6 +23,7 @@ from sora_eval.encoders.perceptual import Perceptual
 from sora_eval.encoders.video import VideoEncoder
 from sora_eval.encoders.weights import AbsentWeightsError
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
+from sora_eval.metrics import physics_iq, pixels
 from sora_eval.metrics.motion import motion_features
 from sora_eval.metrics.pixels import psnr, ssim
 from sora_eval.metrics.similarity import (
@@ -37,16 +38,22 @@ from sora_eval.tracking.points import track_points
 from sora_eval.types import Floats, Frames, Video, digest
 from sora_eval.video import read_video, resize
 
-VERSION = 1
+VERSION = 2
 """Raised whenever measures change."""
 METRICS: tuple[str, ...] = ("frechet", "kernel", "motion", "words", "pairs")
 """What is measured: distances of features of both kinds, a distance of motions, words against pictures, clip against clip."""
-_READ: Mapping[str, tuple[str, ...]] = {"frechet": ("video",), "kernel": ("video",), "pairs": ("pairs", "likeness")}
+_READ: Mapping[str, tuple[str, ...]] = {
+    "frechet": ("video",),
+    "kernel": ("video",),
+    "pairs": ("pairs", "likeness", "continuation"),
+}
 """How a metric's clips are read, where it is not by a reading of its own."""
 DECODING = "rgb8 alpha=black"
 """How frames are read: grey ones have three equal channels, transparent pixels are shown over black."""
 COMMON = "frames=first-common resize=true-to-other"
 """How two clips of one name are made alike."""
+FROZEN = ", frozen true frame"
+"""Ending of a measure's name for a clip that only holds the last true frame before the continuation."""
 MOTION = "tracks=klt lost-stay-lost grid=8x8 histograms=2x2x8 all frames"
 _GRID = 8
 _BATCH = 8
@@ -111,7 +118,8 @@ class Clip:
     """A clip to collect: its file, its position in the set, its prompt ("" for none), and the file of the clip that it should equal.
 
     states: what is to be seen before and after an event, a sentence each, where there is one. cluster: number of the clips that depend on
-    each other, such as mirrored twins; None where it stands alone.
+    each other, such as mirrored twins; None where it stands alone. given: frames at the beginning that the generator was given, which are
+    no continuation; None where the clip does not continue the true one's beginning.
     """
 
     path: Path
@@ -120,6 +128,7 @@ class Clip:
     true: Path | None = None
     states: tuple[str, str] | None = None
     cluster: int | None = None
+    given: int | None = None
 
 
 @dataclass
@@ -283,12 +292,28 @@ class _Pairs(_AtOnce):
 
 
 class _Likeness(_AtOnce):
-    protocol = f"torchmetrics {COMMON}"
+    protocol = f"{pixels.PROTOCOL} {COMMON}"
 
     def take(self, seen: _Seen, found: Collected) -> None:
         if seen.pair is not None:
             found.note("SSIM", seen.clip.position, ssim(*seen.pair))
             found.note("PSNR (dB)", seen.clip.position, psnr(*seen.pair))
+
+
+class _Continuation(_AtOnce):
+    protocol = f"physics-iq {physics_iq.PROTOCOL} without-given-frames {COMMON}"
+
+    def take(self, seen: _Seen, found: Collected) -> None:
+        given = seen.clip.given
+        if given is None or seen.pair is None:
+            return
+        made, true = (frames[given:] for frames in seen.pair)
+        if len(made) > 1:
+            for metric, value in physics_iq.measures(true, made).items():
+                found.note(metric, seen.clip.position, value)
+            still = np.repeat(seen.pair[1][max(given - 1, 0)][None], len(true), axis=0)
+            for metric, value in physics_iq.measures(true, still).items():
+                found.note(f"{metric}{FROZEN}", seen.clip.position, value)
 
 
 _READERS: Mapping[str, Callable[[Choice], _Reader]] = {
@@ -297,6 +322,7 @@ _READERS: Mapping[str, Callable[[Choice], _Reader]] = {
     "words": lambda c: _Words(text_encoders.load(c.words)),
     "pairs": lambda c: _Pairs(perceptual.load(c.distance)),
     "likeness": lambda c: _Likeness(),
+    "continuation": lambda c: _Continuation(),
 }
 
 

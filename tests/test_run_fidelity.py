@@ -16,10 +16,11 @@ from sora_eval.encoders import weights
 from sora_eval.errors import ConfigError
 from sora_eval.evaluate import evaluate
 from sora_eval.generator.simulator import Control, Oracle
+from sora_eval.metrics import physics_iq
 from sora_eval.probes.base import Profile
 from sora_eval.reporting.fidelity import FILE, markdown, read_measures, sheet, write_measures
 from sora_eval.types import Case, Floats, Frames, Measure, ScoreRow, Video
-from sora_eval.video import write_ffv1
+from sora_eval.video import read_video, write_ffv1
 
 SMALL = Profile("tiny", 48, 48, 17, 8, 5)
 
@@ -144,3 +145,25 @@ def test_weights_are_named_on_the_command_line(
     assert "weights fetch i3d" in capsys.readouterr().err
     assert main(["fidelity", str(tmp_path), str(tmp_path), "--weights", "i3d"]) == 2
     assert "write NAME=FILE" in capsys.readouterr().err
+
+
+def test_physics_iq_is_of_continued_clips_with_the_frozen_control_beside_them(tmp_path: Path) -> None:
+    probe = registry.probe("free_fall_bounce")
+    cases = [probe.cases(1, SMALL, mode)[0] for mode in ("t2v", "i2v", "v2v")]
+    rows, _ = evaluate(cases, {probe.name: probe}, [Oracle(), Control("frozen")], tmp_path, progress=False)
+    found = run_fidelity.of_run(cases, rows, tmp_path, Choice(("pairs",)))["physics"]
+    for metric, best in zip(physics_iq.HIGHER_IS_BETTER, (1, 1, 1, 0), strict=True):
+        assert value(found["oracle"], metric) == best
+        (frozen,) = [m for m in found["frozen"] if m.metric == metric]
+        # Text alone has no beginning to continue.
+        assert frozen.n == (2,)
+        assert "empty-in-both=1 without-given-frames" in frozen.protocol
+    true, held = (
+        {r.case: read_video(tmp_path / r.video).frames for r in rows if r.generator == g} for g in ("oracle", "frozen")
+    )
+    by_hand = [physics_iq.measures(true[c.id][c.given :], held[c.id][c.given :]) for c in cases[1:]]
+    for metric in physics_iq.HIGHER_IS_BETTER:
+        assert value(found["frozen"], metric) == pytest.approx(np.mean([m[metric] for m in by_hand]))
+    assert value(found["frozen"], "Physics-IQ spatial IoU") == 0
+    without = run_fidelity.of_run(cases[:1], [r for r in rows if r.case == cases[0].id], tmp_path, Choice(("pairs",)))
+    assert not any("Physics-IQ" in m.metric for m in without["physics"]["frozen"])

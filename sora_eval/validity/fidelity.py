@@ -22,6 +22,7 @@ from sora_eval.encoders import video as video_encoders
 from sora_eval.fidelity import measures
 from sora_eval.generator.simulator import OTHER
 from sora_eval.metrics import frechet, kernel
+from sora_eval.metrics.pixels import PSNR_MOST
 from sora_eval.types import Floats, digest
 from sora_eval.validity.told import FIDELITY, Subject
 from sora_eval.validity.treated import EVERY, Read, Treatment, real_set, true_set
@@ -111,7 +112,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("directional similarity", "words", "directional similarity", True, (-1.0, 1.0), _STATES),
     Metric("lpips-world", "pairs", "perceptual", False, (0.0, 1.0), {}),
     Metric("SSIM", "likeness", "SSIM", True, (-1.0, 1.0), {}),
-    Metric("PSNR (dB)", "likeness", "PSNR (dB)", True, (0.0, 99.0), {}),
+    Metric("PSNR (dB)", "likeness", "PSNR (dB)", True, (0.0, PSNR_MOST), {}),
 )
 
 
