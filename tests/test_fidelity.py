@@ -141,6 +141,8 @@ def test_psnr_is_the_mean_over_frames_and_an_equal_frame_counts_100_dB() -> None
     b[2] += 51
     assert psnr(a, b) == pytest.approx((3 * 100 + 10 * np.log10(25)) / 4, abs=1e-4)
     assert psnr(a, a) == 100
+    with pytest.raises(ValueError, match="of one shape"):
+        psnr(a[0], a[0])
 
 
 def test_pairs_need_a_true_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

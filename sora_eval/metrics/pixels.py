@@ -20,7 +20,11 @@ def psnr(a: Frames, b: Frames) -> float:
 
     A frame's is `10 log10(255^2 / mean squared error)`, 100 at most, which an equal frame has. Taken over all pixels of a clip
     together it is lower, by 3 to 19 dB for clips with a few bad frames.
+
+    Raises ValueError for unequal shapes, or what is no clip.
     """
+    if a.shape != b.shape or a.ndim != 4 or not len(a):
+        raise ValueError(f"need two clips [T, H, W, 3] of one shape, got {a.shape} and {b.shape}")
     from torchmetrics.functional.image import peak_signal_noise_ratio as measure
 
     found: Any = measure(_unit(a), _unit(b), data_range=1.0, reduction="none", dim=(1, 2, 3))
