@@ -68,6 +68,8 @@ class Choice:
     video: str = "world-video"
     words: str = "world-clip"
     distance: str = "lpips-world"
+    i3d_eps: float = 1e-3
+    """Of I3D's batch norm: 1e-3 as in TensorFlow, or 1e-5 as in code that left PyTorch's default."""
 
     def __post_init__(self) -> None:
         """Refuse unknown names."""
@@ -81,6 +83,8 @@ class Choice:
         ):
             if name not in known:
                 raise unknown(what, name, known)
+        if isinstance(self.i3d_eps, bool) or not isinstance(self.i3d_eps, int | float) or not 0 < self.i3d_eps < 1:
+            raise ConfigError(f"i3d_eps must be a number above 0 and below 1, such as 1e-3 or 1e-5, got {self.i3d_eps}")
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -89,7 +93,9 @@ class Choice:
 
     def of_sets(self) -> Choice:
         """Return the part of the choice that compares sets: all that is needed of the real one."""
-        return Choice(tuple(m for m in self.metrics if m in ("frechet", "kernel", "motion")), self.video)
+        return Choice(
+            tuple(m for m in self.metrics if m in ("frechet", "kernel", "motion")), self.video, i3d_eps=self.i3d_eps
+        )
 
     @property
     def encoders(self) -> list[str]:
@@ -317,7 +323,7 @@ class _Continuation(_AtOnce):
 
 
 _READERS: Mapping[str, Callable[[Choice], _Reader]] = {
-    "video": lambda c: _Features(encoders.load(c.video)),
+    "video": lambda c: _Features(encoders.load(c.video, i3d_eps=c.i3d_eps)),
     "motion": lambda c: _Motion(),
     "words": lambda c: _Words(text_encoders.load(c.words)),
     "pairs": lambda c: _Pairs(perceptual.load(c.distance)),

@@ -253,6 +253,26 @@ def test_the_command(
     assert main(["fidelity", *folders, "--prompts", str(tmp_path / "p.csv")]) == 2
 
 
+def test_the_protocol_says_which_batch_norm_i3d_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(encoders, "_files", lambda names, paths: ([{}], ["0123456789"]))
+    monkeypatch.setattr(encoders.i3d, "load", lambda state, eps: asked.append(eps) or Means())
+    monkeypatch.setattr(encoders.i3d, "SIDE", 16)
+    for name, seed in (("real", 1), ("fake", 2)):
+        for i, some in enumerate(clips(3, seed)):
+            write_ffv1(tmp_path / name / f"{i}.mkv", Video(some.frames.repeat(4, axis=0)[:16], 8.0))
+    words = ["fidelity", str(tmp_path / "real"), str(tmp_path / "fake"), "--metrics", "kernel", "--video", "i3d"]
+    assert main(words) == 0
+    assert "`mmd i3d@01234567 batch-norm-eps=0.001 frames=16" in capsys.readouterr().out
+    assert main([*words, "--i3d-eps", "1e-5"]) == 0
+    assert "`mmd i3d@01234567 batch-norm-eps=1e-05 frames=16" in capsys.readouterr().out
+    assert asked == [1e-3, 1e-3, 1e-5, 1e-5]
+    assert main([*words, "--i3d-eps", "2"]) == 2
+    assert "i3d_eps must be a number above 0 and below 1, such as 1e-3 or 1e-5, got 2" in capsys.readouterr().err
+
+
 def test_sets_with_gaps_are_still_pairs(tmp_path: Path, means: None) -> None:
     some = clips(40, 1)
     for i, video in enumerate(some):

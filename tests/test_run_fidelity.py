@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from sora_eval import registry, run_fidelity
 from sora_eval.cli import main
 from sora_eval.collecting import Choice, Clip, collect
+from sora_eval.commands.run import choice_of
 from sora_eval.encoders import clip as text_encoders
 from sora_eval.encoders import weights
 from sora_eval.errors import ConfigError
@@ -22,6 +24,7 @@ from sora_eval.reporting.fidelity import FILE, markdown, read_measures, sheet, w
 from sora_eval.types import Case, Floats, Frames, Measure, ScoreRow, Video
 from sora_eval.video import read_video, write_ffv1
 
+RUN = OmegaConf.load(Path(__file__).parents[1] / "conf" / "run.yaml")
 SMALL = Profile("tiny", 48, 48, 17, 8, 5)
 
 
@@ -143,6 +146,10 @@ def test_weights_are_named_on_the_command_line(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert main([*words, "fidelity.video=i3d"]) == 1
     assert "weights fetch i3d" in capsys.readouterr().err
+    assert main([*words, "fidelity.i3d_eps=one"]) == 2
+    assert "i3d_eps must be a number above 0" in capsys.readouterr().err
+    config = OmegaConf.create({"fidelity": {**RUN.fidelity, "i3d_eps": 1e-5}})
+    assert (choice_of(config).i3d_eps, choice_of(RUN).i3d_eps) == (1e-5, 1e-3)
     assert main(["fidelity", str(tmp_path), str(tmp_path), "--weights", "i3d"]) == 2
     assert "write NAME=FILE" in capsys.readouterr().err
 
