@@ -1,4 +1,4 @@
-"""Physics of tracked motion: free fall, bounces, momentum and energy.
+"""Physics of tracked motion: free fall, bounces and momentum.
 
 Positions may be in any unit of length as long as it is one; accelerations come out in that unit per second squared.
 """
