@@ -23,6 +23,8 @@ $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@# A reference of the tracking tests; of its requirements the tests need none that is not here, and one is a second OpenCV.
+	$(BIN)/python -m pip install --quiet --no-deps trackeval==1.3.0
 	@touch $@
 
 demo: $(VENV)/installed

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from sora_eval.errors import ConfigError
-from sora_eval.metrics import physics_iq
+from sora_eval.metrics import continuation as motion_overlap
 from sora_eval.types import MODES, Case, Floats, Frames, Mode, Score, Tracks, Video
 from sora_eval.video import resample, resize
 from sora_eval.world import clip, conditioning, scene_of
@@ -170,23 +170,23 @@ def family_draft(family: str, params: Mapping[str, Any], rng: np.random.Generato
 
 
 def continuation(case: Case, video: Video) -> dict[str, float]:
-    """Return the four Physics-IQ measures of what follows the given frames against the true clip.
+    """Return how motion and pixels of what follows the given frames agree with the true clip, by our variant of Physics-IQ.
 
-    They are components for the reader and no part of the score: they pay a clip for standing still where the truth is calm.
-    Source: Motamed et al. 2025; empty when nothing moves in either clip.
+    They are components for the reader and no part of the score.
+    Source: after Motamed et al. 2025; empty when nothing moves in either clip.
     """
     true = _true_frames(_scene_key(case))[case.given :]
     mine = resize(resample(video, case.fps, case.frames).frames, case.size)[case.given :]
     if len(mine) != len(true):
         return {}
-    a, b = physics_iq.motion_masks(true), physics_iq.motion_masks(mine)
+    a, b = motion_overlap.motion_masks(true), motion_overlap.motion_masks(mine)
     if not (a | b).any():
         return {}
     return {
-        "iq_spatial_iou": physics_iq.spatial_iou(a, b),
-        "iq_spatiotemporal_iou": physics_iq.spatiotemporal_iou(a, b),
-        "iq_weighted_spatial_iou": physics_iq.weighted_spatial_iou(a, b),
-        "iq_mse": physics_iq.mean_squared_error(true, mine),
+        "motion_spatial_iou": motion_overlap.spatial_iou(a, b),
+        "motion_spatiotemporal_iou": motion_overlap.spatiotemporal_iou(a, b),
+        "motion_weighted_spatial_iou": motion_overlap.weighted_spatial_iou(a, b),
+        "true_clip_mse": motion_overlap.mean_squared_error(true, mine),
     }
 
 

@@ -175,6 +175,7 @@ def _fidelity(args: Sequence[str]) -> int:
     parser.add_argument(
         "--weights", action="append", default=[], metavar="NAME=FILE", help="weights of that name; again for more"
     )
+    parser.add_argument("--i3d-eps", type=float, default=1e-3, help="of I3D's batch norm: 1e-3 (TensorFlow) or 1e-5")
     parser.add_argument(
         "--prompts", type=Path, help="CSV with the columns name and prompt, or the prompts.csv of sora-eval cases"
     )
@@ -184,7 +185,7 @@ def _fidelity(args: Sequence[str]) -> int:
     if wrong := [part for part in found.weights if "=" not in part]:
         raise ConfigError(f"--weights {wrong[0]}: write NAME=FILE")
     weights.use(dict(part.split("=", 1) for part in found.weights))
-    choice = Choice(metrics, found.video, found.words, found.distance)
+    choice = Choice(metrics, found.video, found.words, found.distance, found.i3d_eps)
     real, fake = fidelity.videos(found.real), fidelity.videos(found.fake)
     notes = list(dict.fromkeys([*fidelity.left_out(found.real), *fidelity.left_out(found.fake)]))
     prompts = fidelity.Prompts({}, ()) if found.prompts is None else fidelity.read_prompts(found.prompts, fake)

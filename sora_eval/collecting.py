@@ -23,6 +23,7 @@ from sora_eval.encoders.perceptual import Perceptual
 from sora_eval.encoders.video import VideoEncoder
 from sora_eval.encoders.weights import AbsentWeightsError
 from sora_eval.errors import ConfigError, SoraEvalError, VideoError, unknown
+from sora_eval.metrics import physics_iq, pixels
 from sora_eval.metrics.motion import motion_features
 from sora_eval.metrics.pixels import psnr, ssim
 from sora_eval.metrics.similarity import (
@@ -42,12 +43,18 @@ VERSION = 2
 """Raised whenever measures change."""
 METRICS: tuple[str, ...] = ("frechet", "kernel", "motion", "words", "pairs")
 """What is measured: distances of features of both kinds, a distance of motions, words against pictures, clip against clip."""
-_READ: Mapping[str, tuple[str, ...]] = {"frechet": ("video",), "kernel": ("video",), "pairs": ("pairs", "likeness")}
+_READ: Mapping[str, tuple[str, ...]] = {
+    "frechet": ("video",),
+    "kernel": ("video",),
+    "pairs": ("pairs", "likeness", "continuation"),
+}
 """How a metric's clips are read, where it is not by a reading of its own."""
 DECODING = "rgb8 alpha=black"
 """How frames are read: grey ones have three equal channels, transparent pixels are shown over black."""
 COMMON = "frames=common-moments resize=true-to-other"
 """How two clips of one name are made alike."""
+FROZEN = ", frozen true frame"
+"""Ending of a measure's name for a clip that only holds the last true frame before the continuation."""
 MOTION = "tracks=klt lost-stay-lost grid=8x8 histograms=2x2x8 all frames"
 _GRID = 8
 _BATCH = 8
@@ -62,6 +69,8 @@ class Choice:
     video: str = "world-video"
     words: str = "world-clip"
     distance: str = "lpips-world"
+    i3d_eps: float = 1e-3
+    """Of I3D's batch norm: 1e-3 as in TensorFlow, or 1e-5 as in code that left PyTorch's default."""
 
     def __post_init__(self) -> None:
         """Refuse unknown names."""
@@ -75,6 +84,8 @@ class Choice:
         ):
             if name not in known:
                 raise unknown(what, name, known)
+        if isinstance(self.i3d_eps, bool) or not isinstance(self.i3d_eps, int | float) or not 0 < self.i3d_eps < 1:
+            raise ConfigError(f"i3d_eps must be a number above 0 and below 1, such as 1e-3 or 1e-5, got {self.i3d_eps}")
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -83,7 +94,9 @@ class Choice:
 
     def of_sets(self) -> Choice:
         """Return the part of the choice that compares sets: all that is needed of the real one."""
-        return Choice(tuple(m for m in self.metrics if m in ("frechet", "kernel", "motion")), self.video)
+        return Choice(
+            tuple(m for m in self.metrics if m in ("frechet", "kernel", "motion")), self.video, i3d_eps=self.i3d_eps
+        )
 
     @property
     def encoders(self) -> list[str]:
@@ -112,7 +125,8 @@ class Clip:
     """A clip to collect: its file, its position in the set, its prompt ("" for none), and the file of the clip that it should equal.
 
     states: what is to be seen before and after an event, a sentence each, where there is one. cluster: number of the clips that depend on
-    each other, such as mirrored twins; None where it stands alone.
+    each other, such as mirrored twins; None where it stands alone. given: frames at the beginning that the generator was given, which are
+    no continuation; None where the clip does not continue the true one's beginning.
     """
 
     path: Path
@@ -121,6 +135,7 @@ class Clip:
     true: Path | None = None
     states: tuple[str, str] | None = None
     cluster: int | None = None
+    given: int | None = None
 
 
 @dataclass
@@ -306,7 +321,7 @@ class _Pairs(_AtOnce):
 
 
 class _Likeness(_AtOnce):
-    protocol = f"torchmetrics {COMMON}"
+    protocol = f"{pixels.PROTOCOL} {COMMON}"
 
     def take(self, seen: _Seen, found: Collected) -> None:
         if seen.pair is not None:
@@ -314,12 +329,29 @@ class _Likeness(_AtOnce):
             found.note("PSNR (dB)", seen.clip.position, psnr(*seen.pair))
 
 
+class _Continuation(_AtOnce):
+    protocol = f"physics-iq {physics_iq.PROTOCOL} without-given-frames {COMMON}"
+
+    def take(self, seen: _Seen, found: Collected) -> None:
+        given = seen.clip.given
+        if given is None or seen.pair is None:
+            return
+        made, true = (frames[given:] for frames in seen.pair)
+        if len(made) > 1:
+            for metric, value in physics_iq.measures(true, made).items():
+                found.note(metric, seen.clip.position, value)
+            still = np.repeat(seen.pair[1][max(given - 1, 0)][None], len(true), axis=0)
+            for metric, value in physics_iq.measures(true, still).items():
+                found.note(f"{metric}{FROZEN}", seen.clip.position, value)
+
+
 _READERS: Mapping[str, Callable[[Choice], _Reader]] = {
-    "video": lambda c: _Features(encoders.load(c.video)),
+    "video": lambda c: _Features(encoders.load(c.video, i3d_eps=c.i3d_eps)),
     "motion": lambda c: _Motion(),
     "words": lambda c: _Words(text_encoders.load(c.words)),
     "pairs": lambda c: _Pairs(perceptual.load(c.distance)),
     "likeness": lambda c: _Likeness(),
+    "continuation": lambda c: _Continuation(),
 }
 
 

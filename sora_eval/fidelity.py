@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sora_eval.collecting import Choice, Clip, Collected, collect
+from sora_eval.collecting import FROZEN, Choice, Clip, Collected, collect
 from sora_eval.errors import ConfigError
 from sora_eval.inputs import listed, same, separator, shown, special
-from sora_eval.metrics import frechet, kernel
+from sora_eval.metrics import frechet, kernel, physics_iq
+from sora_eval.metrics.pixels import PSNR_MOST
 from sora_eval.metrics.streaming import FeatureStatistics
 from sora_eval.stats import cluster_bootstrap
 from sora_eval.types import Measure
@@ -37,7 +38,7 @@ _CLUTTER = (".DS_Store", "Thumbs.db", "desktop.ini")
 _NAMED = 10
 _EXAMPLE = 60
 _HALVES = "at half as many clips, and so with twice the bias"
-_RANGES: Mapping[str, tuple[float, float]] = {"SSIM": (-1.0, 1.0), "PSNR (dB)": (0.0, 99.0)}
+_RANGES: Mapping[str, tuple[float, float]] = {"SSIM": (-1.0, 1.0), "PSNR (dB)": (0.0, PSNR_MOST)}
 
 
 def videos(folder: Path) -> dict[str, Path]:
@@ -226,8 +227,11 @@ def compare(
     """
     at = {name: i for i, name in enumerate(dict.fromkeys([*real, *fake]))}
     true = collect((Clip(path, at[name]) for name, path in real.items()), choice.of_sets())
-    made = (Clip(path, at[name], prompts.get(name, ""), real.get(name)) for name, path in fake.items())
-    return measures(true, collect(made, choice), choice, paired=fake.keys() <= real.keys())
+    made = (Clip(path, at[name], prompts.get(name, ""), real.get(name), given=0) for name, path in fake.items())
+    found = collect(made, choice)
+    rows = measures(true, found, choice, paired=fake.keys() <= real.keys())
+    # A run has the frozen control in a column of its own.
+    return [*rows, *_continued(found, FROZEN)]
 
 
 def measures(real: Collected, fake: Collected, choice: Choice, paired: bool = False) -> list[Measure]:
@@ -295,7 +299,17 @@ def _of_texts(found: Collected, metric: str, words: str) -> str:
 def _by_pairs(found: Collected, distance: str) -> list[Measure]:
     none = "no clips stand against each other"
     near = _of_clips(found, "pairs", "perceptual", distance, none, (0.0, 1.0), higher=False)
-    return [near, *(_of_clips(found, "likeness", k, k, none, bounds) for k, bounds in _RANGES.items())]
+    alike = [_of_clips(found, "likeness", k, k, none, bounds) for k, bounds in _RANGES.items()]
+    return [near, *alike, *_continued(found)]
+
+
+def _continued(found: Collected, ending: str = "") -> list[Measure]:
+    """Return Physics-IQ's measures of the clips that continue true ones; where there is none, there is no row."""
+    return [
+        _of_clips(found, "continuation", f"{k}{ending}", f"{k}{ending}", "", (0.0, 1.0), higher)
+        for k, higher in physics_iq.HIGHER_IS_BETTER.items()
+        if found.of(f"{k}{ending}")
+    ]
 
 
 def _of_clips(

@@ -37,7 +37,9 @@ def of_run(
     for row in rows:
         position, case = by_id[row.case]
         cluster = clusters[case.cluster]
-        clip = Clip(folder / row.video, position, row.prompt, true.get(row.case), _states(case), cluster)
+        clip = Clip(
+            folder / row.video, position, row.prompt, true.get(row.case), _states(case), cluster, case.given or None
+        )
         groups.setdefault((row.suite, row.generator), []).append(clip)
     parts = [(key, some[i : i + _AT_ONCE]) for key, some in groups.items() for i in range(0, len(some), _AT_ONCE)]
     found: dict[tuple[str, str], Collected] = {}

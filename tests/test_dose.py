@@ -43,7 +43,9 @@ def test_a_claim_that_does_not_hold_is_a_miss() -> None:
     bad = Response("b", "m", blur, (0.0, 0.5, 0.2, 0.4, 0.8), ERROR, 0.7, True)
     free = Response("c", "m", blur, (0.0, 0.5, 0.2, 0.4, 0.8), ERROR, 0.7, False)
     head, _, line = dose_table([good, bad, free]).splitlines()
-    assert head.startswith("| damage, at 0, 0.25, 0.5, 0.75, 1 | PSNR at 1 (dB) | a: m (Spearman) |")
+    assert head.startswith(
+        "| damage, at 0, 0.25, 0.5, 0.75, 1 | PSNR at 1 (dB, of the mean squared error) | a: m (Spearman) |"
+    )
     assert line == (
         "| blur (space) | 24 | 0, 0.1, 0.2, 0.4, 0.8 (1.00) | 0, 0.5, 0.2, 0.4, 0.8 (0.70, MISSED)"
         " | 0, 0.5, 0.2, 0.4, 0.8 (0.70, not claimed) |"

@@ -100,6 +100,23 @@ def test_short_clips_and_absent_weights_become_a_reason(
             Choice(**wrong)  # type: ignore[arg-type]
 
 
+def test_physics_iq_of_folders_stands_beside_a_frozen_true_frame(tmp_path: Path) -> None:
+    # Everything turns 50 brighter in the last of 4 frames of the true clip, and in the one before it of the other.
+    for name, levels in (("real", (100, 100, 100, 150)), ("fake", (100, 100, 150, 150))):
+        frames = np.repeat(np.array(levels, np.uint8), 32 * 32 * 3).reshape(4, 32, 32, 3)
+        write_ffv1(tmp_path / name / "a.mkv", Video(frames, 8.0))
+    real, fake = (fidelity.videos(tmp_path / name) for name in ("real", "fake"))
+    found = by_name(fidelity.compare(real, fake, {}, Choice(("pairs",))))
+    # Masks of the true clip: 0 0 0 1, of the other 0 0 1 1 (150 is 24.5 from the background 125.5 even in its second frame).
+    assert found["Physics-IQ spatial IoU"].value == 1
+    assert found["Physics-IQ spatiotemporal IoU"].value == 3 / 4
+    assert found["Physics-IQ weighted spatial IoU"].value == pytest.approx(1 / 2)
+    assert found["Physics-IQ MSE"].value == pytest.approx((50 / 255) ** 2 / 4)
+    assert found["Physics-IQ spatiotemporal IoU, frozen true frame"].value == 3 / 4
+    assert found["Physics-IQ spatial IoU, frozen true frame"].value == 0
+    assert not found["Physics-IQ MSE"].higher_is_better
+
+
 def test_constant_clips_are_a_set_like_any_other() -> None:
     still = [Video(np.full((5, 16, 16, 3), v, np.uint8), 8.0) for v in (0, 80, 160, 240) * 10]
     same = [Video(np.full((5, 16, 16, 3), 90, np.uint8), 8.0)] * 40
@@ -113,10 +130,21 @@ def test_likeness_is_that_of_torchmetrics() -> None:
     rng = np.random.default_rng(0)
     a = rng.integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
     b = np.clip(a + rng.normal(0, 20, a.shape), 0, 255).astype(np.uint8)
-    error = np.square(a.astype(float) - b).mean()
-    assert psnr(a, b) == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
-    assert psnr(a, a) == 99
+    error = np.square(a.astype(float) - b).mean(axis=(1, 2, 3))
+    assert psnr(a, b) == pytest.approx(np.mean(10 * np.log10(255**2 / error)), abs=1e-3)
     assert ssim(a, a) == pytest.approx(1)
+    assert ssim(a, b) == pytest.approx(np.mean([ssim(a[t : t + 1], b[t : t + 1]) for t in range(4)]), abs=1e-5)
+
+
+def test_psnr_is_the_mean_over_frames_and_an_equal_frame_counts_100_dB() -> None:
+    # One of four frames is 51 = 255 / 5 off everywhere: 10 log10 25 = 13.98 dB. All pixels together would give 10 log10 100 = 20.
+    a = np.full((4, 8, 8, 3), 60, np.uint8)
+    b = a.copy()
+    b[2] += 51
+    assert psnr(a, b) == pytest.approx((3 * 100 + 10 * np.log10(25)) / 4, abs=1e-4)
+    assert psnr(a, a) == 100
+    with pytest.raises(ValueError, match="of one shape"):
+        psnr(a[0], a[0])
 
 
 def test_pairs_need_a_true_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +155,7 @@ def test_pairs_need_a_true_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     choice = Choice(("pairs",))
     files = [Clip(tmp_path / "a.mkv", 0, true=tmp_path / "b.mkv"), Clip(tmp_path / "a.mkv", 1, true=tmp_path / "a.mkv")]
     found = by_name(fidelity.measures(Collected(), collect(files, choice), choice))
-    assert found["PSNR (dB)"].value == pytest.approx((99 + psnr(a.frames[:4], b.frames[:4])) / 2)
+    assert found["PSNR (dB)"].value == pytest.approx((100 + psnr(a.frames[:4], b.frames[:4])) / 2)
     assert found["SSIM"].n == (2,)
     assert "train encoder=lpips-world" in found["lpips-world"].reason
     monkeypatch.undo()
@@ -286,6 +314,26 @@ def test_the_command(
     assert "did you mean words" in capsys.readouterr().err
     (tmp_path / "p.csv").write_text("file,text\n")
     assert main(["fidelity", *folders, "--prompts", str(tmp_path / "p.csv")]) == 2
+
+
+def test_the_protocol_says_which_batch_norm_i3d_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(encoders, "_files", lambda names, paths: ([{}], ["0123456789"]))
+    monkeypatch.setattr(encoders.i3d, "load", lambda state, eps: asked.append(eps) or Means())
+    monkeypatch.setattr(encoders.i3d, "SIDE", 16)
+    for name, seed in (("real", 1), ("fake", 2)):
+        for i, some in enumerate(clips(3, seed)):
+            write_ffv1(tmp_path / name / f"{i}.mkv", Video(some.frames.repeat(4, axis=0)[:16], 8.0))
+    words = ["fidelity", str(tmp_path / "real"), str(tmp_path / "fake"), "--metrics", "kernel", "--video", "i3d"]
+    assert main(words) == 0
+    assert "`mmd i3d@01234567 batch-norm-eps=0.001 frames=16" in capsys.readouterr().out
+    assert main([*words, "--i3d-eps", "1e-5"]) == 0
+    assert "`mmd i3d@01234567 batch-norm-eps=1e-05 frames=16" in capsys.readouterr().out
+    assert asked == [1e-3, 1e-3, 1e-5, 1e-5]
+    assert main([*words, "--i3d-eps", "2"]) == 2
+    assert "i3d_eps must be a number above 0 and below 1, such as 1e-3 or 1e-5, got 2" in capsys.readouterr().err
 
 
 def test_sets_with_gaps_are_still_pairs(tmp_path: Path, means: None) -> None:

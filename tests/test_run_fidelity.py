@@ -7,21 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from sora_eval import registry, run_fidelity
 from sora_eval.cli import main
 from sora_eval.collecting import Choice, Clip, collect
+from sora_eval.commands.run import choice_of
 from sora_eval.encoders import clip as text_encoders
 from sora_eval.encoders import weights
 from sora_eval.encoders.clip import Unread
 from sora_eval.errors import ConfigError
 from sora_eval.evaluate import evaluate
 from sora_eval.generator.simulator import Control, Oracle
+from sora_eval.metrics import physics_iq
 from sora_eval.probes.base import Profile
 from sora_eval.reporting.fidelity import FILE, markdown, read_measures, sheet, write_measures
 from sora_eval.types import Case, Floats, Frames, Measure, ScoreRow, Video
-from sora_eval.video import write_ffv1
+from sora_eval.video import read_video, write_ffv1
 
+RUN = OmegaConf.load(Path(__file__).parents[1] / "conf" / "run.yaml")
 SMALL = Profile("tiny", 48, 48, 17, 8, 5)
 
 
@@ -155,5 +159,31 @@ def test_weights_are_named_on_the_command_line(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert main([*words, "fidelity.video=i3d"]) == 1
     assert "weights fetch i3d" in capsys.readouterr().err
+    assert main([*words, "fidelity.i3d_eps=one"]) == 2
+    assert "i3d_eps must be a number above 0" in capsys.readouterr().err
+    config = OmegaConf.create({"fidelity": {**RUN.fidelity, "i3d_eps": 1e-5}})
+    assert (choice_of(config).i3d_eps, choice_of(RUN).i3d_eps) == (1e-5, 1e-3)
     assert main(["fidelity", str(tmp_path), str(tmp_path), "--weights", "i3d"]) == 2
     assert "write NAME=FILE" in capsys.readouterr().err
+
+
+def test_physics_iq_is_of_continued_clips_with_the_frozen_control_beside_them(tmp_path: Path) -> None:
+    probe = registry.probe("free_fall_bounce")
+    cases = [probe.cases(1, SMALL, mode)[0] for mode in ("t2v", "i2v", "v2v")]
+    rows, _ = evaluate(cases, {probe.name: probe}, [Oracle(), Control("frozen")], tmp_path, progress=False)
+    found = run_fidelity.of_run(cases, rows, tmp_path, Choice(("pairs",)))["physics"]
+    for metric, best in zip(physics_iq.HIGHER_IS_BETTER, (1, 1, 1, 0), strict=True):
+        assert value(found["oracle"], metric) == best
+        (frozen,) = [m for m in found["frozen"] if m.metric == metric]
+        # Text alone has no beginning to continue.
+        assert frozen.n == (2,)
+        assert "empty-in-both=1 without-given-frames" in frozen.protocol
+    true, held = (
+        {r.case: read_video(tmp_path / r.video).frames for r in rows if r.generator == g} for g in ("oracle", "frozen")
+    )
+    by_hand = [physics_iq.measures(true[c.id][c.given :], held[c.id][c.given :]) for c in cases[1:]]
+    for metric in physics_iq.HIGHER_IS_BETTER:
+        assert value(found["frozen"], metric) == pytest.approx(np.mean([m[metric] for m in by_hand]))
+    assert value(found["frozen"], "Physics-IQ spatial IoU") == 0
+    without = run_fidelity.of_run(cases[:1], [r for r in rows if r.case == cases[0].id], tmp_path, Choice(("pairs",)))
+    assert not any("Physics-IQ" in m.metric for m in without["physics"]["frozen"])

@@ -16,6 +16,7 @@ from sora_eval.fidelity import measures
 from sora_eval.generator.simulator import CONTROLS, OTHER, true_video
 from sora_eval.learning.members import Member
 from sora_eval.metrics.frechet import frechet_distance
+from sora_eval.metrics.physics_iq import HIGHER_IS_BETTER
 from sora_eval.reporting.validity import markdown
 from sora_eval.tracking.world import track
 from sora_eval.types import Video
@@ -323,7 +324,7 @@ def test_laws_are_told_from_a_truth_of_their_own_families(reads: dict[Treatment,
 def every_metric() -> Iterator[str]:
     """Yield the names of all that fidelity measures with the bundled encoders, from the code that measures a run."""
     found = Collected(clips=5, protocols=dict.fromkeys(Choice().kinds, ""))
-    for key in ("state change", "directional similarity"):
+    for key in ("state change", "directional similarity", *HIGHER_IS_BETTER):
         found.note(key, 0, 0.5)
     for row in measures(found, found, Choice()):
         if row.metric.count(",") == 0:

@@ -29,7 +29,7 @@ FIGURES: tuple[tuple[str, str], ...] = (
     ("text to video", "shape"),
     ("text to video, two things", "side"),
     ("image and text to video", "first frame (dB)"),
-    ("image and text to video", "the next four, to the true ones (dB)"),
+    ("image and text to video", "the next four, to the true ones (dB, mean over frames)"),
     ("image and text to video", "direction"),
     ("extend forward", "seam"),
     ("extend forward", "shape"),

@@ -108,6 +108,7 @@ class AutoencoderJob:
         squared = error.square()
         weights = 1 + _SATURATED * _saturation(chunks)
         loss = (weights * (error.abs() + 2 * squared)).mean()
+        # Over all pixels of the batch together; eval-tasks has the mean over frames.
         psnr = -10 * torch.log10(squared.detach().mean() / 4)
         return loss, {"psnr": float(psnr), "clips": float(len(chunks))}
 

@@ -283,6 +283,7 @@ def choice_of(config: DictConfig) -> Any:
     return Choice(
         tuple(names_of(config, "fidelity.metrics", "frechet")),
         *(str(config.fidelity[k]) for k in ("video", "words", "distance")),
+        i3d_eps=config.fidelity.i3d_eps,
     )
 
 

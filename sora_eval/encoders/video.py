@@ -28,6 +28,7 @@ class VideoEncoder:
 
     name: of the network. hash: of its weights. network: [B, 3, T, H, W] to [B, d]. side: frames are squashed to side x side.
     frames: how many of a clip are read, from its first on, one after the other. colours: (mean, spread) by which 0..1 is normalised.
+    variant: which of several public implementations the network follows, as words of the protocol; "" where there is one.
     """
 
     name: str
@@ -37,13 +38,15 @@ class VideoEncoder:
     frames: int
     colours: tuple[tuple[float, ...], tuple[float, ...]]
     resize: Literal["bilinear", "bicubic", "area"] = "bilinear"
+    variant: str = ""
 
     @property
     def protocol(self) -> str:
         """All that the features of a clip depend on, but the clip."""
         (mean, spread) = self.colours
         span = f"{-mean[0] / spread[0]:.3g}..{(1 - mean[0]) / spread[0]:.3g}"
-        return f"{self.name}@{self.hash[:8]} frames={self.frames} stride=1 resize={self.resize}-squash-{self.side} range={span}"
+        read = f"frames={self.frames} stride=1 resize={self.resize}-squash-{self.side} range={span}"
+        return f"{self.name}@{self.hash[:8]} {self.variant}{' ' if self.variant else ''}{read}"
 
     def features(self, clips: Iterable[Video], batch: int = 8) -> Iterator[Floats]:
         """Yield the features [b, d] of clips, `batch` at a time; no clip is kept.
@@ -88,11 +91,11 @@ def _world(paths: Sequence[str | None]) -> VideoEncoder:
     return VideoEncoder("world-video", digest, network, world_video.SIDE, world_video.FRAMES, _HALF, "area")
 
 
-def _i3d(paths: Sequence[str | None]) -> VideoEncoder:
+def _i3d(paths: Sequence[str | None], eps: float = i3d.EPS) -> VideoEncoder:
     (file,), (digest,) = _files(("i3d",), paths)
-    network = i3d.load(weights.tensors(file, "state_dict"))
+    network = i3d.load(weights.tensors(file, "state_dict"), eps)
     # 16 frames, squashed by bilinear interpolation to -1..1: the protocol of StyleGAN-V's FVD, which most papers share.
-    return VideoEncoder("i3d", digest, network, i3d.SIDE, 16, _HALF)
+    return VideoEncoder("i3d", digest, network, i3d.SIDE, 16, _HALF, variant=f"batch-norm-eps={eps:g}")
 
 
 def _videomae(paths: Sequence[str | None]) -> VideoEncoder:
@@ -107,7 +110,8 @@ def _vjepa(paths: Sequence[str | None]) -> VideoEncoder:
     network = vit.load_vjepa(
         weights.tensors(encoder, "target_encoder", "encoder"), weights.tensors(probe, "classifier")
     )
-    return VideoEncoder("vjepa", "".join(d[:4] for d in digests), network, vit.SIDE, vit.FRAMES, _IMAGENET, "bicubic")
+    hashed = "".join(d[:4] for d in digests)
+    return VideoEncoder("vjepa", hashed, network, vit.SIDE, vit.FRAMES, _IMAGENET, "bicubic", "pooler=jedi(xattn.proj)")
 
 
 def _files(names: Sequence[str], paths: Sequence[str | None]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -124,8 +128,10 @@ ENCODERS: Mapping[str, Callable[[Sequence[str | None]], VideoEncoder]] = {
 }
 
 
-def load(name: str, *paths: str | None) -> VideoEncoder:
+def load(name: str, *paths: str | None, i3d_eps: float = i3d.EPS) -> VideoEncoder:
     """Return an encoder. paths: of its files of weights, where they are to be taken from there and nowhere else.
+
+    i3d_eps: of I3D's batch norm.
 
     Raises:
         AbsentWeightsError: its weights are not on this machine.
@@ -133,4 +139,4 @@ def load(name: str, *paths: str | None) -> VideoEncoder:
     """
     if name not in ENCODERS:
         raise unknown("video encoder", name, ENCODERS)
-    return ENCODERS[name](paths)
+    return _i3d(paths, i3d_eps) if name == "i3d" else ENCODERS[name](paths)

@@ -2,7 +2,8 @@
 
 Both are plain pre-norm transformers on tubelets (Dosovitskiy et al. 2021, arXiv:2010.11929; Tong et al. 2022, arXiv:2203.12602). They
 differ in their positions and in how tokens become one feature: VideoMAE takes the mean over all tokens and normalises it, V-JEPA lets
-one learnt query attend to them.
+one learnt query attend to them. Of that pooler there are two: JEDi's code (Luo et al. 2024, arXiv:2410.05203) projects what the query has
+attended to by `xattn.proj`, which the authors of V-JEPA took out of theirs again; features differ by 12 to 18%. Ours is JEDi's.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,12 @@ FOLDER = "SORA_EVAL_WEIGHTS"
 """The environment variable that names a folder with weights, before all caches."""
 _HUB = "https://huggingface.co"
 _BLOCK = 1 << 20
+_SAVE_STATE = (
+    "import sys, torch; from safetensors.torch import save_file; "
+    "state = torch.jit.load(sys.argv[1], map_location='cpu').state_dict(); "
+    "save_file({k: v.contiguous().clone() for k, v in state.items()}, sys.argv[2])"
+)
+"""A program that writes the tensors of a TorchScript file."""
 
 
 class AbsentWeightsError(SoraEvalError):
@@ -130,15 +137,6 @@ ENTRIES: tuple[Entry, ...] = (
         f"{_TORCH}/squeezenet1_1-b8a52dc0.pth",
         5,
         "b8a52dc0",
-    ),
-    Entry(
-        "raft",
-        "optical flow (RAFT small)",
-        "raft_small_C_T_V2-01064c6d.pth",
-        "BSD-3-Clause",
-        f"{_TORCH}/raft_small_C_T_V2-01064c6d.pth",
-        4,
-        "01064c6d",
     ),
 )
 
@@ -338,7 +336,11 @@ def read(path: Path) -> dict[str, Any]:
         except (SafetensorError, OSError, ValueError) as error:
             raise ConfigError(f"{path} is damaged or cut short ({error})") from error
     if _has_code(path):
-        raise ConfigError(f"{path} is TorchScript, which is a program: only state dicts are read")
+        made = path.with_suffix(".safetensors")
+        raise ConfigError(
+            f"{path} is TorchScript, which is a program and is not run here; if you trust it, this saves its tensors in {made.name}: "
+            f"{shlex.join(['python', '-c', _SAVE_STATE, str(path), str(made)])}"
+        )
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:

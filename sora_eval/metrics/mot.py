@@ -106,8 +106,9 @@ def clear_mot(truth: BoxTracks, predicted: BoxTracks, threshold: float = 0.5) ->
     """Return MOTA = 1 - (FN + FP + IDSW) / (number of true boxes).
 
     In each frame boxes are matched one to one at IoU >= threshold; pairs that were matched in the frame before are
-    kept first, then as many pairs as possible with the largest IoU. A switch is counted when a true object's match
-    has another id than its last match, however long ago.
+    kept first, then as many pairs as possible with the largest IoU. Frames in which the truth or the prediction has no
+    box match nothing and are passed over: pairs of the last frame with both are kept, as in TrackEval 1.3.0 and
+    motmetrics 1.4.0. A switch is counted when a true object's match has another id than its last match, however long ago.
 
     Raises ValueError for unequal frame counts or no true box.
 
@@ -234,11 +235,14 @@ def _check(truth: BoxTracks, predicted: BoxTracks) -> tuple[int, int]:
 
 
 def _matches(truth: BoxTracks, predicted: BoxTracks, threshold: float) -> list[dict[int, int]]:
-    """Return for each frame {true id: predicted id}, pairs of the frame before kept where they still overlap."""
+    """Return for each frame {true id: predicted id}; pairs of the last frame with boxes of both are kept where they still overlap."""
     matches: list[dict[int, int]] = []
     previous: dict[int, int] = {}
     for frame in range(len(truth.ids)):
         true_ids, found_ids = truth.ids[frame], predicted.ids[frame]
+        if not len(true_ids) or not len(found_ids):
+            matches.append({})
+            continue
         similarity = box_iou(truth.boxes[frame], predicted.boxes[frame])
         allowed = similarity >= threshold - _SLACK
         stays = np.array([[previous.get(int(i)) == int(j) for j in found_ids] for i in true_ids], dtype=bool)

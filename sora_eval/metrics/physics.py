@@ -1,4 +1,4 @@
-"""Physics of tracked motion: free fall, bounces, momentum and energy.
+"""Physics of tracked motion: free fall, bounces and momentum.
 
 Positions may be in any unit of length as long as it is one; accelerations come out in that unit per second squared.
 """
@@ -126,28 +126,6 @@ def acceleration_sd(sigma: float, fps: float, n: int) -> float:
     return float(2 * sigma * fps**2 * np.sqrt(180 / (n * (n**2 - 1) * (n**2 - 4))))
 
 
-def acceleration_spread(t_s: Floats, y: Floats, window: int) -> float:
-    """Return the sd of the acceleration over all windows of `window` samples: 0 for one parabola.
-
-    t_s, y: [n]; window >= 4. Raises ValueError unless at least two windows fit.
-    """
-    t, y = _samples(t_s, y, need=window + 1)
-    fits = [fit_parabola(t[k : k + window], y[k : k + window]).acceleration for k in range(len(t) - window + 1)]
-    return float(np.std(fits))
-
-
-def restitution(heights: Floats) -> Floats:
-    """Return the coefficient of each bounce, `e = sqrt(h_{k+1} / h_k)`, from successive apex heights.
-
-    heights: [k] heights above the floor at contact, length, > 0, k >= 2. Returns [k - 1]; above 1 a bounce gained.
-    Raises ValueError for fewer than two heights or a height <= 0.
-    """
-    h = np.asarray(heights, dtype=np.float64)
-    if h.ndim != 1 or len(h) < 2 or not (h > 0).all():
-        raise ValueError(f"need two or more heights above the floor, got {heights!r}")
-    return np.asarray(np.sqrt(h[1:] / h[:-1]))
-
-
 def two_drop_ratio(t1_s: float, h1: float, t2_s: float, h2: float) -> float:
     """Return `(t1^2 / t2^2) / (h1 / h2)`, 1 for two falls from rest in one field of gravity, whatever its strength.
 
@@ -172,20 +150,6 @@ def momentum_error(mass: Floats, before: Floats, after: Floats) -> float:
     if scale == 0:
         raise ValueError("nothing moves before the collision, so its momentum gives no scale")
     return float(np.linalg.norm(m @ (w - v))) / scale
-
-
-def energy_drift(energy: Floats) -> float:
-    """Return `max(0, dE) / E_0`, dE the largest rise of energy between an earlier and any later sample.
-
-    Losing energy is lawful (friction, heat), gaining it is not. Noise alone gives a small positive value: compare
-    with the true clip's.
-    energy: [n] kinetic plus potential, any one unit, E_0 > 0, n >= 2.
-    Raises ValueError for fewer than two samples, NaN, or E_0 <= 0.
-    """
-    e = np.asarray(energy, dtype=np.float64)
-    if e.ndim != 1 or len(e) < 2 or not np.isfinite(e).all() or e[0] <= 0:
-        raise ValueError("need two or more finite energies, the first of them positive")
-    return float((e - np.minimum.accumulate(e)).max() / e[0])
 
 
 def fit_bounce(t_s: Floats, y: Floats) -> BounceFit:

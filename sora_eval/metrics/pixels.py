@@ -10,13 +10,25 @@ from torch import Tensor
 
 from sora_eval.types import Frames
 
+PSNR_MOST = 100.0
+"""Decibels of an equal frame, whose ratio is infinite."""
+PROTOCOL = f"torchmetrics psnr=mean-over-frames-of-dB(equal={PSNR_MOST:g}) ssim=mean-over-frames"
+
 
 def psnr(a: Frames, b: Frames) -> float:
-    """Return the peak signal-to-noise ratio in dB of frames uint8 [T, H, W, 3], over all of them together; 99 at most, for equal ones."""
+    """Return the peak signal-to-noise ratio in dB of frames uint8 [T, H, W, 3]: the mean over frames of each frame's, as papers print it.
+
+    A frame's is `10 log10(255^2 / mean squared error)`, 100 at most, which an equal frame has. Taken over all pixels of a clip
+    together it is lower, by 3 to 19 dB for clips with a few bad frames.
+
+    Raises ValueError for unequal shapes, or what is no clip.
+    """
+    if a.shape != b.shape or a.ndim != 4 or not len(a):
+        raise ValueError(f"need two clips [T, H, W, 3] of one shape, got {a.shape} and {b.shape}")
     from torchmetrics.functional.image import peak_signal_noise_ratio as measure
 
-    found: Any = measure(_unit(a), _unit(b), data_range=1.0)
-    return float(min(99.0, found))
+    found: Any = measure(_unit(a), _unit(b), data_range=1.0, reduction="none", dim=(1, 2, 3))
+    return float(found.clamp(max=PSNR_MOST).mean())
 
 
 def ssim(a: Frames, b: Frames) -> float:

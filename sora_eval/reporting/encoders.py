@@ -23,7 +23,11 @@ def dose_table(rows: Sequence[Response]) -> str:
     damages = dict.fromkeys(r.damage for r in rows)
     found = {(r.damage, (r.encoder, r.measure)): r for r in rows}
     steps = ", ".join(f"{s:g}" for s in SEVERITIES)
-    head = [f"damage, at {steps}", "PSNR at 1 (dB)", *(f"{encoder}: {measure} (Spearman)" for encoder, measure in ways)]
+    head = [
+        f"damage, at {steps}",
+        "PSNR at 1 (dB, of the mean squared error)",
+        *(f"{encoder}: {measure} (Spearman)" for encoder, measure in ways),
+    ]
     psnr = {r.damage: -10 * math.log10(max(r.error[-1], 1e-9)) for r in rows}
     cells = [
         [f"{d.name} ({d.kind})", f"{psnr[d]:.0f}", *(_response(found.get((d, way))) for way in ways)] for d in damages

@@ -21,7 +21,8 @@ from sora_eval.encoders import perceptual
 from sora_eval.encoders import video as video_encoders
 from sora_eval.fidelity import measures
 from sora_eval.generator.simulator import OTHER
-from sora_eval.metrics import frechet, kernel
+from sora_eval.metrics import frechet, kernel, physics_iq
+from sora_eval.metrics.pixels import PSNR_MOST
 from sora_eval.types import Floats, digest
 from sora_eval.validity.told import FIDELITY, Subject
 from sora_eval.validity.treated import EVERY, Read, Treatment, real_set, true_set
@@ -111,7 +112,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("directional similarity", "words", "directional similarity", True, (-1.0, 1.0), _STATES),
     Metric("lpips-world", "pairs", "perceptual", False, (0.0, 1.0), {}),
     Metric("SSIM", "likeness", "SSIM", True, (-1.0, 1.0), {}),
-    Metric("PSNR (dB)", "likeness", "PSNR (dB)", True, (0.0, 99.0), {}),
+    Metric("PSNR (dB)", "likeness", "PSNR (dB)", True, (0.0, PSNR_MOST), {}),
+    *(Metric(k, "continuation", k, higher, (0.0, 1.0), {}) for k, higher in physics_iq.HIGHER_IS_BETTER.items()),
 )
 
 
@@ -163,7 +165,7 @@ def absent() -> list[Subject]:
             name = row.metric if row.metric not in {m.name for m in METRICS} else f"{row.metric}, {encoder}"
             if choice.metrics == ("words",) and row.metric == "CLIPSIM":
                 name = f"CLIPSIM, {encoder}"
-            if row.metric not in ("SSIM", "PSNR (dB)"):
+            if row.metric not in {m.name for m in METRICS if m.reading == "likeness"}:
                 found.append(Subject(name, FIDELITY, "metric", higher=row.higher_is_better, missing=reason))
     return found
 

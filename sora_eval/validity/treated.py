@@ -114,7 +114,7 @@ def read(treatment: Treatment, count: int) -> Read:
             write_ffv1(true, Video(m.frames, FPS))
             family = FAMILIES[m.family]
             states = family.states(m.params) if hasattr(family, "states") else None
-            clips.append(Clip(path, i, m.caption, true, states))
+            clips.append(Clip(path, i, m.caption, true, states, given=0))
         found = collect(clips, choice)
     features, motion = (
         np.zeros((0, 0)) if kind in found.missing else some.at(some.positions())

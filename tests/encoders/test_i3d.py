@@ -77,6 +77,21 @@ def test_clips_become_400_logits_each_by_itself() -> None:
     assert (both[0] - both[1]).abs().max() > 1e-3
 
 
+def test_batch_norm_is_tensorflows_or_as_asked() -> None:
+    state = public("piergiaj")
+    # A variance of 1e-3 in the first layer: its outputs are those of eps 1e-5 times sqrt((1e-3 + 1e-5) / (1e-3 + 1e-3)).
+    state["Conv3d_1a_7x7.bn.running_var"] = torch.full((64,), 1e-3)
+    state["Conv3d_1a_7x7.bn.bias"] = torch.zeros(64)
+    tensorflow, other = i3d.load(state), i3d.load(state, 1e-5)
+    for network, eps in ((tensorflow, 1e-3), (other, 1e-5)):
+        assert {m.eps for m in network.modules() if isinstance(m, torch.nn.BatchNorm3d)} == {eps}
+    x = torch.rand(1, 3, 2, 16, 16, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        a, b = (network.stem["1a"](x) for network in (tensorflow, other))
+    assert a.abs().max() > 1e-2
+    assert torch.allclose(a, b * ((1e-3 + 1e-5) / 2e-3) ** 0.5, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("shape", [(1, 3, 8, 224, 224), (1, 3, 16, 128, 128), (1, 1, 16, 224, 224), (3, 16, 224, 224)])
 def test_other_sizes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="I3D takes"):

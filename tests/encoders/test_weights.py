@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import shlex
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
@@ -122,6 +123,29 @@ def test_only_plain_tensors_are_read(tmp_path: Path) -> None:
             weights.read(put(tmp_path / "cut.safetensors", content))
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
+def test_the_tensors_of_torchscript_are_saved_by_the_command_that_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = torch.nn.Sequential(torch.nn.Conv3d(3, 2, 1), torch.nn.BatchNorm3d(2)).eval()
+    path = tmp_path / "a b" / "i3d_torchscript.pt"
+    path.parent.mkdir()
+    torch.jit.save(torch.jit.trace(network, torch.zeros(1, 3, 2, 2, 2)), path)
+    with pytest.raises(
+        ConfigError, match=r"if you trust it, this saves its tensors in i3d_torchscript\.safetensors: "
+    ) as told:
+        weights.read(path)
+    assert "\n" not in str(told.value)
+    python, option, program, *names = shlex.split(str(told.value).partition("i3d_torchscript.safetensors: ")[2])
+    assert (python, option) == ("python", "-c")
+    monkeypatch.setattr("sys.argv", ["-c", *names])
+    exec(program, {})
+    state = weights.read(path.with_suffix(".safetensors"))
+    assert state.keys() == network.state_dict().keys()
+    assert all(torch.equal(v, state[k]) for k, v in network.state_dict().items())
+
+
 def test_the_command(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "list"]) == 0
     told = capsys.readouterr().out
@@ -138,7 +162,7 @@ def test_the_command(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(home / "torch" / "hub" / "checkpoints" / "alexnet-owt-7be5be79.pth")
     assert main(["weights", "verify"]) == 1
     assert "is not alexnet" in capsys.readouterr().err
-    assert main(["weights", "path", "raft"]) == 2
+    assert main(["weights", "path", "lpips-vgg"]) == 2
     assert main(["weights", "fetch"]) == 2
 
 

@@ -90,9 +90,9 @@ def test_the_true_continuation_overlays_itself_and_a_frozen_one_does_not():
     case = probe.cases(1, SMALL, "v2v")[0]
     true = true_video(case)
     parts = probe.score(case, true, track(true)).components
-    assert parts["iq_spatial_iou"] == parts["iq_spatiotemporal_iou"] == 1
-    assert parts["iq_mse"] == 0
+    assert parts["motion_spatial_iou"] == parts["motion_spatiotemporal_iou"] == 1
+    assert parts["true_clip_mse"] == 0
     from sora_eval.probes.base import continuation
 
     frozen = next(Control("frozen").generate([case]))
-    assert continuation(case, frozen)["iq_spatiotemporal_iou"] == 0
+    assert continuation(case, frozen)["motion_spatiotemporal_iou"] == 0
