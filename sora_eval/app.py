@@ -20,7 +20,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
-from sora_eval import naming, registry, sweeps
+from sora_eval import console, naming, registry, sweeps
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
 from sora_eval.probes.base import Probe, Profile
 from sora_eval.processes import cores
@@ -86,6 +86,8 @@ def _hydra_main(name: str, args: list[str]) -> int:
         except (SoraEvalError, OSError, OmegaConfBaseException) as error:
             print(f"sora-eval: {str(error).splitlines()[0]}", file=sys.stderr)
             codes.append(2)
+        except Exception as error:
+            codes.append(console.failed(error))
 
     sys.argv = [f"sora-eval {name}", *args]
     hydra.main(version_base="1.3", config_path="pkg://sora_eval.conf", config_name=name)(task)()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import as_completed
+from functools import partial
 from pathlib import Path
 
-from sora_eval.errors import SoraEvalError
+from sora_eval.errors import is_fatal
 from sora_eval.generator.base import Generator
 from sora_eval.probes.base import Probe
-from sora_eval.processes import pool
+from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.store import Store
 from sora_eval.tracking.world import VERSION as TRACKER_VERSION
 from sora_eval.tracking.world import track
-from sora_eval.types import Case, Failure, Score, ScoreRow, digest
+from sora_eval.types import Case, Failure, Score, ScoreRow, Video, digest
 
 _CHUNK = 8
 INTERNAL = "internal error: "
@@ -43,19 +43,49 @@ def evaluate(
         # A few clips are made sooner than processes are started.
         spread = workers > 1 and sum(len(left) for g, left in missing if g.capabilities.processes) > _CHUNK
         shared = [(g, left) for g, left in missing if spread and g.capabilities.processes]
-        with pool(workers) as executor:
-            jobs = []
-            for g, left in shared:
-                for chunk in _chunks(left, workers):
-                    jobs.append(executor.submit(work, g, chunk, {c.probe: probes[c.probe] for c in chunk}, folder))
-            for job in as_completed(jobs):
-                bar.update(job.result())
+        jobs = [(g, chunk) for g, left in shared for chunk in _chunks(left, workers)]
+        for count in _spread(jobs, probes, folder, workers):
+            bar.update(count)
         for g, left in missing:
             if not any(g is s for s, _ in shared):
                 for chunk in _chunks(left):
                     bar.set_description(g.name)
                     bar.update(work(g, chunk, probes, folder))
     return [_row(store, g, c, probes[c.probe]) for g in generators for c in cases], total
+
+
+def _spread(
+    jobs: Sequence[tuple[Generator, Sequence[Case]]], probes: Mapping[str, Probe], folder: Path, workers: int
+) -> Iterator[int]:
+    """Carry out `work` in several processes; yield how many cases are done, bit by bit.
+
+    When a worker is killed, the cases that were in work are tried again one by one; the one that kills its worker again fails, no other.
+    """
+    store = Store(folder)
+
+    def calls(some: Sequence[tuple[Generator, Sequence[Case]]]) -> list[partial[int]]:
+        return [partial(work, g, chunk, {c.probe: probes[c.probe] for c in chunk}, folder) for g, chunk in some]
+
+    again: list[tuple[Generator, Sequence[Case]]] = []
+    for i, done in completed(workers, calls(jobs)):
+        if not isinstance(done, WorkerKilledError):
+            yield done
+            continue
+        g, chunk = jobs[i]
+        left = [c for c in chunk if not _scored(store, g, c, probes[c.probe])]
+        again += [(g, [c]) for c in left]
+        yield len(chunk) - len(left)
+    for i, done in completed(1, calls(again)):
+        if isinstance(done, WorkerKilledError):
+            g, (case,) = again[i]
+            _fail(store, g, case, probes[case.probe], f"{INTERNAL}{done}")
+        yield 1
+
+
+def _fail(store: Store, generator: Generator, case: Case, probe: Probe, reason: str) -> None:
+    """Record that a case could not be judged."""
+    score = Score(None, reason)
+    store.write_score(_score_path(store, generator, case, probe), score, *_artefacts(store, generator, case))
 
 
 def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe], folder: Path) -> int:
@@ -71,7 +101,7 @@ def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe
         video = stored[case.id]
         if video is None:
             video = next(answers, Failure("the generator gave no answer"))
-            store.write_video(_video_path(store, generator, case), video)
+            video = _kept(store, _video_path(store, generator, case), video)
         probe = probes[case.probe]
         if isinstance(video, Failure):
             score = Score(None, video.reason)
@@ -80,12 +110,23 @@ def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe
                 tracks = track(video)
                 store.write_tracks(_tracks_path(store, generator, case), tracks)
                 score = probe.score(case, video, tracks)
-            except (OSError, SoraEvalError):
-                raise
             except Exception as error:
+                if is_fatal(error):
+                    raise
                 score = Score(None, f"{INTERNAL}{type(error).__name__}: {' '.join(str(error).split())}")
         store.write_score(_score_path(store, generator, case, probe), score, *_artefacts(store, generator, case))
     return len(cases)
+
+
+def _kept(store: Store, path: Path, video: Video | Failure) -> Video | Failure:
+    """Store a clip and return it, or why it can't be stored: its size or rate may be one that no file can have."""
+    try:
+        store.write_video(path, video)
+    except Exception as error:
+        if is_fatal(error):
+            raise
+        return Failure(f"{INTERNAL}the clip can't be stored: {' '.join(str(error).split())}")
+    return video
 
 
 def _scored(store: Store, generator: Generator, case: Case, probe: Probe) -> bool:
@@ -116,7 +157,8 @@ def _score_path(store: Store, generator: Generator, case: Case, probe: Probe) ->
 
 def _row(store: Store, generator: Generator, case: Case, probe: Probe) -> ScoreRow:
     score = store.read_score(_score_path(store, generator, case, probe), *_artefacts(store, generator, case))
-    assert score is not None
+    if score is None:
+        score = Score(None, f"{INTERNAL}what was stored of this clip can't be read back")
     return ScoreRow(
         case=case.id,
         suite=case.suite,

@@ -383,9 +383,9 @@ def _past(plan: Plan, words: Vocabulary, space: str) -> training.Past:
     """
     path = model.find(plan.transformer.start)
     weights, facts, about, _ = files.read(path, "transformer")
-    if facts["latents"] != space:
+    if facts.get("latents") != space:
         raise ConfigError(f"{path} was trained on the latents of another autoencoder: its run can't go on here")
-    if tuple(facts["words"]) != words.words:
+    if files.texts(path, facts, "words") != words.words:
         raise ConfigError(f"{path} was trained on other words: its run can't go on here")
     try:
         return training.Past(path, weights, *(about[key] for key in ("steps", "clips", "seconds", "curve")))
@@ -398,9 +398,7 @@ def _branch(units: int, unit: int) -> int:
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
-    return load_file(folder / training.EMA)
+    return files.tensors(folder / training.EMA)[0]
 
 
 _DO = {

@@ -10,18 +10,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sora_eval import __version__, shards
+from sora_eval import __version__, console, shards
 from sora_eval.app import chosen_cases, chosen_probes, flag, generator_of, names_of, out_folder, values_of, whole
 from sora_eval.claims import claim, list_cases, unfinish
+from sora_eval.errors import SoraEvalError, is_fatal
 from sora_eval.locking import held
 from sora_eval.manifest import manifest, report_key
 from sora_eval.probes.base import Probe
 from sora_eval.processes import cores
-from sora_eval.store import Store, remove_parts, write_json
+from sora_eval.reporting.clips import read_overlay
+from sora_eval.store import Store, lines_of, remove_parts, write_json
 from sora_eval.types import Case, ScoreRow, digest
 
 Say = Callable[[str], None]
@@ -211,19 +212,33 @@ def finish(
     problems = list(dict.fromkeys([*problems, *(choice.absent() if choice else [])]))
     settings = {k: config[k] for k in SETTINGS}
     measured = choice.fingerprint() if choice else ""
-    key = digest([[asdict(r) for r in rows], settings, problems, measured, __version__])
-    if not made and report_key(folder) == key:
+    lines = [asdict(r) for r in rows]
+    key = digest([lines, settings, problems, measured, __version__])
+    if not made and report_key(folder) == key and _is_whole(folder, lines):
         return Result(rows, _faults(folder, model, problems), made, False)
     # The page comes last: its presence says that the rest is there and of this run.
     unfinish(folder)
     Store(folder).write_rows(rows)
-    write_measures(folder, _fidelity_of(choice, cases, rows, folder, workers, say))
+    known = len(problems)
+    write_measures(folder, _fidelity_of(choice, cases, rows, folder, workers, say, problems))
+    # Without a key the same command tries again what broke down.
+    hashes = {**about["hashes"], "report": key if len(problems) == known else ""}
     problems = _faults(folder, model, problems)
-    hashes = {**about["hashes"], "report": key}
     write_json(folder / "manifest.json", {**about, "hashes": hashes, "problems": problems})
     say(f"writing the report of {len(rows)} clips")
     write_report(folder, config["players"])
     return Result(rows, problems, made, True)
+
+
+def _is_whole(folder: Path, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether the scores and measures that a run's folder holds are those of `rows`, and readable."""
+    from sora_eval.reporting.fidelity import read_measures
+
+    try:
+        read_measures(folder)
+        return (folder / "scores.jsonl").read_text(encoding="utf-8") == lines_of(rows)
+    except (SoraEvalError, OSError, ValueError):
+        return False
 
 
 def choice_of(config: DictConfig) -> Any:
@@ -279,14 +294,28 @@ def _faults(folder: Path, model: str, problems: Sequence[str]) -> list[str]:
 
 
 def _fidelity_of(
-    choice: Any, cases: Sequence[Case], rows: Sequence[ScoreRow], folder: Path, workers: int, say: Say
+    choice: Any,
+    cases: Sequence[Case],
+    rows: Sequence[ScoreRow],
+    folder: Path,
+    workers: int,
+    say: Say,
+    problems: list[str],
 ) -> Any:
     if choice is None:
         return {}
     from sora_eval.run_fidelity import of_run
 
     say(f"measuring the fidelity of {len(rows)} clips")
-    found = of_run(cases, rows, folder, choice, workers)
+    try:
+        found = of_run(cases, rows, folder, choice, workers)
+    except Exception as error:
+        if isinstance(error, SoraEvalError) or is_fatal(error):
+            raise
+        # The scores are there, and so can their report be.
+        console.failed(error)
+        problems.append(f"no fidelity: {console.line_of(error)}")
+        return {}
     if not found:
         say("no fidelity: it is measured against the oracle's clips, and the oracle is not among the references")
     return found
@@ -298,7 +327,7 @@ def _problems(plan: Plan, rows: Sequence[ScoreRow]) -> list[str]:
     from sora_eval.generator.folder import Folder
 
     model = plan.model
-    found = list(model.problems) if isinstance(model, Folder) else []
+    found = list(getattr(model, "problems", ()))
     by_id = {c.id: c for c in plan.cases}
     for row in rows:
         case = by_id[row.case]
@@ -306,16 +335,18 @@ def _problems(plan: Plan, rows: Sequence[ScoreRow]) -> list[str]:
             found.append(f"{row.generator} on {row.case}: {row.reason}")
         elif row.generator != model.name or model.kind != "model" or model.capabilities.refuses(case):
             continue
-        elif not row.video:
+        elif not row.video and row.reason not in found:
             found.append(
                 model.problem_of(case, row.reason) if isinstance(model, Folder) else f"{row.case}: {row.reason}"
             )
         elif isinstance(model, Folder) and row.tracks:
-            found.append(model.aspect_problem(case, _size(plan.folder / row.tracks)))
+            found += [model.aspect_problem(case, size) for size in _size(plan.folder / row.tracks)]
     return [line for line in dict.fromkeys(found) if line]
 
 
-def _size(tracks: Path) -> tuple[int, int]:
-    with np.load(tracks) as arrays:
-        height, width = arrays["size"]
-    return int(height), int(width)
+def _size(tracks: Path) -> list[tuple[int, int]]:
+    """Return the (height, width) that tracks were made on, [] where they can't be read."""
+    try:
+        return [read_overlay(tracks).size]
+    except SoraEvalError:
+        return []

@@ -60,7 +60,7 @@ def test_a_file_that_was_cut_short_is_refused(copy):
     whole = copy.read_bytes()
     for size in (0, 5, 100, len(whole) // 2, len(whole) - 1):
         copy.write_bytes(whole[:size])
-        with pytest.raises(ConfigError, match="damaged or cut short"):
+        with pytest.raises(ConfigError, match=r"is cut short|is empty"):
             model.load(str(copy))
 
 
