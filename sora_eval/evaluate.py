@@ -9,7 +9,7 @@ from pathlib import Path
 from sora_eval.errors import is_fatal
 from sora_eval.generator.base import Generator
 from sora_eval.probes.base import Probe
-from sora_eval.processes import WorkerKilledError, completed
+from sora_eval.processes import KILLED, WorkerKilledError, completed
 from sora_eval.store import Store
 from sora_eval.tracking.world import VERSION as TRACKER_VERSION
 from sora_eval.tracking.world import track
@@ -17,7 +17,10 @@ from sora_eval.types import Case, Failure, Score, ScoreRow, Video, digest
 
 _CHUNK = 8
 INTERNAL = "internal error: "
-"""How the reason begins when judging a clip raised what nobody foresaw; the next run tries such a clip again."""
+"""How the reason begins when judging a clip raised what nobody foresaw."""
+_NOT_STORED = "the clip can't be stored: "
+TECHNICAL = (INTERNAL, _NOT_STORED, KILLED)
+"""How reasons begin that say nothing about the model; the next run tries such a clip again."""
 
 
 def evaluate(
@@ -78,7 +81,7 @@ def _spread(
     for i, done in completed(1, calls(again)):
         if isinstance(done, WorkerKilledError):
             g, (case,) = again[i]
-            _fail(store, g, case, probes[case.probe], f"{INTERNAL}{done}")
+            _fail(store, g, case, probes[case.probe], str(done))
         yield 1
 
 
@@ -125,13 +128,13 @@ def _kept(store: Store, path: Path, video: Video | Failure) -> Video | Failure:
     except Exception as error:
         if is_fatal(error):
             raise
-        return Failure(f"{INTERNAL}the clip can't be stored: {' '.join(str(error).split())}")
+        return Failure(f"{_NOT_STORED}{' '.join(str(error).split())}")
     return video
 
 
 def _scored(store: Store, generator: Generator, case: Case, probe: Probe) -> bool:
     score = store.read_score(_score_path(store, generator, case, probe), *_artefacts(store, generator, case))
-    return score is not None and not score.reason.startswith(INTERNAL)
+    return score is not None and not score.reason.startswith(TECHNICAL)
 
 
 def _video_key(generator: Generator, case: Case) -> str:

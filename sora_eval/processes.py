@@ -21,6 +21,9 @@ from sora_eval.errors import SoraEvalError
 T = TypeVar("T")
 
 
+KILLED = "the worker process was killed, as the system does when memory runs out"
+
+
 class WorkerKilledError(SoraEvalError):
     """A worker process ended in the midst of its work, as one does that the system kills when memory runs out."""
 
@@ -88,7 +91,7 @@ def _until_killed(workers: int, calls: Sequence[Callable[[], T]]) -> Iterator[tu
     waiting = deque(range(len(calls)))
     while waiting:
         running: dict[Future[T], int] = {}
-        with pool(workers) as executor:
+        with pool(min(workers, len(waiting))) as executor:
             try:
                 # A process that can't even start would be taken for one that was killed at its work.
                 executor.submit(os.getpid).result()
@@ -111,7 +114,7 @@ def _until_killed(workers: int, calls: Sequence[Callable[[], T]]) -> Iterator[tu
                         broken = True
                         yield (
                             i,
-                            WorkerKilledError("the worker process was killed, as the system does when memory runs out"),
+                            WorkerKilledError(KILLED),
                         )
 
 

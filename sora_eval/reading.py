@@ -1,11 +1,23 @@
-"""Reading files that somebody else may have written: JSON of any depth, and paths that may lead out of a folder."""
+"""Reading files that somebody else may have written: texts, JSON of any depth, and paths that may lead out of a folder."""
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from pathlib import Path
 from typing import Any
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8.
+
+    Raises:
+        OSError: there is none, or it is no plain file: reading a pipe would wait for ever. ValueError: it is no UTF-8.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no plain file", str(path))
+    return path.read_text(encoding="utf-8")
 
 
 def parse_json(text: str) -> Any:

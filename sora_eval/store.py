@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from sora_eval.errors import ConfigError, SoraEvalError
-from sora_eval.reading import parse_json
+from sora_eval.reading import parse_json, read_text
 from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, check_name
 from sora_eval.video import read_video, replacing, write_ffv1
 
@@ -145,7 +145,7 @@ def read_json(path: Path) -> dict[str, Any]:
         ConfigError: the file is no JSON object.
     """
     try:
-        value = parse_json(path.read_text(encoding="utf-8"))
+        value = parse_json(read_text(path))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: not readable as JSON ({error})") from error
     if not isinstance(value, dict):

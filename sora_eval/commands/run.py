@@ -21,6 +21,7 @@ from sora_eval.locking import held
 from sora_eval.manifest import manifest, report_key
 from sora_eval.probes.base import Probe
 from sora_eval.processes import cores
+from sora_eval.reading import read_text
 from sora_eval.reporting.clips import read_overlay
 from sora_eval.store import Store, lines_of, remove_parts, write_json
 from sora_eval.types import Case, ScoreRow, digest
@@ -236,7 +237,7 @@ def _is_whole(folder: Path, rows: Sequence[Mapping[str, Any]]) -> bool:
 
     try:
         read_measures(folder)
-        return (folder / "scores.jsonl").read_text(encoding="utf-8") == lines_of(rows)
+        return read_text(folder / "scores.jsonl") == lines_of(rows)
     except (SoraEvalError, OSError, ValueError):
         return False
 
@@ -323,7 +324,7 @@ def _fidelity_of(
 
 def _problems(plan: Plan, rows: Sequence[ScoreRow]) -> list[str]:
     """Return a line for all that was wrong with the input, from what is stored: the same in a first run and a later one."""
-    from sora_eval.evaluate import INTERNAL
+    from sora_eval.evaluate import TECHNICAL
     from sora_eval.generator.folder import Folder
 
     model = plan.model
@@ -331,7 +332,7 @@ def _problems(plan: Plan, rows: Sequence[ScoreRow]) -> list[str]:
     by_id = {c.id: c for c in plan.cases}
     for row in rows:
         case = by_id[row.case]
-        if row.reason.startswith(INTERNAL):
+        if row.reason.startswith(TECHNICAL):
             found.append(f"{row.generator} on {row.case}: {row.reason}")
         elif row.generator != model.name or model.kind != "model" or model.capabilities.refuses(case):
             continue

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from sora_eval.app import chosen_modes, chosen_probes, chosen_profile, out_folder, whole, workers_of
 from sora_eval.errors import ConfigError
-from sora_eval.reading import parse_json
+from sora_eval.reading import parse_json, read_text
 
 
 def validate(config: DictConfig) -> int:
@@ -69,10 +69,10 @@ def _keep_fuller(path: Path, names: list[str], count: int, clips: int, config: D
     if config.replace or not path.exists():
         return
     try:
-        card = parse_json(path.read_text(encoding="utf-8"))
+        card = parse_json(read_text(path))
         lost = [str(s["name"]) for s in card.get("subjects", ()) if s["name"] not in names]
         counts = {key: int(card.get(key, 0)) for key in ("scenes", "clips")}
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return
     less = [f"{len(lost)} of its probes and metrics, such as {lost[0]}"] if lost else []
     for key, mine in (("scenes", count), ("clips", clips)):

@@ -337,19 +337,18 @@ def read(path: Path) -> dict[str, Any]:
         _check_finite(path, safe)
         return dict(safe)
     # A pickle is what a file of this ending is, and torch reads its tensors alone.
-    if (wrong := files.foreign(path)) and not wrong.startswith("a pickle"):
-        raise ConfigError(f"{path} is {wrong}")
+    wrong = files.foreign(path)
+    if not wrong.startswith("a pickle"):
+        raise ConfigError(f"{path} is {wrong or 'no file of weights: fetch it again'}")
     if _has_code(path):
         raise ConfigError(f"{path} is TorchScript, which is a program: only state dicts are read")
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         # What torch says here advises to let the file run its code.
-        if wrong:
-            raise ConfigError(
-                f"{path} holds more than tensors, or is damaged: only state dicts are read; torch.save(model.state_dict(), FILE) writes one"
-            ) from error
-        raise ConfigError(f"{path} is no file of weights: fetch it again") from error
+        raise ConfigError(
+            f"{path} holds more than tensors, or is damaged: only state dicts are read; torch.save(model.state_dict(), FILE) writes one"
+        ) from error
     except Exception as error:
         raise ConfigError(f"{path} is damaged or cut short ({type(error).__name__}): fetch it again") from error
     if not isinstance(found, dict):

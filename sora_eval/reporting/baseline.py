@@ -97,6 +97,8 @@ def _read(path: Path) -> list[dict[str, Any]]:
         raise ConfigError(f"{path}: not found; {_AGAIN}")
     try:
         # Not by a path: pyarrow would take part of a name such as seed=0 for a column.
+        if not path.is_file():
+            raise OSError("no plain file")
         with path.open("rb") as file:
             return list(pq.read_table(file).to_pylist())
     except Exception as error:  # whatever pyarrow makes of bytes that are no Parquet

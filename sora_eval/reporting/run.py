@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from sora_eval.errors import ConfigError
-from sora_eval.reading import parse_json
+from sora_eval.reading import parse_json, read_text
 from sora_eval.types import MODES, Case, ScoreRow, check_name
 
 T = TypeVar("T")
@@ -78,7 +78,7 @@ def read_scores(path: Path) -> tuple[ScoreRow, ...]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: not found; is {path.parent} the folder of a run?") from None
     except (OSError, UnicodeDecodeError) as error:
