@@ -18,7 +18,7 @@ from sora_eval.types import Case, Failure, Score, ScoreRow, Video, digest
 _CHUNK = 8
 INTERNAL = "internal error: "
 """How the reason begins when judging a clip raised what nobody foresaw."""
-_NOT_STORED = "the clip can't be stored: "
+_NOT_STORED = "can't be stored: "
 TECHNICAL = (INTERNAL, _NOT_STORED, KILLED)
 """How reasons begin that say nothing about the model; the next run tries such a clip again."""
 
@@ -116,7 +116,8 @@ def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe
             except Exception as error:
                 if is_fatal(error):
                     raise
-                score = Score(None, f"{INTERNAL}{type(error).__name__}: {' '.join(str(error).split())}")
+                kind = _NOT_STORED if isinstance(error, OSError) else f"{INTERNAL}{type(error).__name__}: "
+                score = Score(None, f"{kind}{' '.join(str(error).split())}")
         store.write_score(_score_path(store, generator, case, probe), score, *_artefacts(store, generator, case))
     return len(cases)
 
