@@ -388,9 +388,13 @@ def _past(plan: Plan, words: Vocabulary, space: str) -> training.Past:
     if files.texts(path, facts, "words") != words.words:
         raise ConfigError(f"{path} was trained on other words: its run can't go on here")
     try:
-        return training.Past(path, weights, *(about[key] for key in ("steps", "clips", "seconds", "curve")))
+        steps, clips, seconds, curve = (about[key] for key in ("steps", "clips", "seconds", "curve"))
+        points = [(int(step), float(loss)) for step, loss in curve]
+        return training.Past(path, weights, int(steps), int(clips), float(seconds), points)
     except KeyError as error:
         raise ConfigError(f"{path} doesn't say how it was trained ({error}): a run can't go on from it") from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: about in its header can't be so ({error}): a run can't go on from it") from error
 
 
 def _branch(units: int, unit: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -38,6 +39,9 @@ def save(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any], ab
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         save_file(half, part, header)
+    # What a process that was killed left of the same file.
+    for old in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        old.unlink(missing_ok=True)
     return found
 
 

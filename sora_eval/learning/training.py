@@ -29,6 +29,7 @@ from sora_eval.learning import files
 from sora_eval.learning.muon import product_dtype
 from sora_eval.processes import cores, end_with_parent
 from sora_eval.reading import parse_json
+from sora_eval.store import remove_parts
 from sora_eval.types import digest
 from sora_eval.video import replacing
 
@@ -128,6 +129,8 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     network, optimisers = job.network, job.optimisers()
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    if rank == 0:
+        remove_parts(folder)
     base = [[g["lr"] for g in o.param_groups] for o in optimisers]
     state = _State(ema={k: v.detach().clone() for k, v in network.state_dict().items()})
     found = folder / STATE
