@@ -24,7 +24,7 @@ from sora_eval import console, naming, registry, sweeps
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
 from sora_eval.probes.base import Probe, Profile
 from sora_eval.processes import cores
-from sora_eval.types import MODES, Case, Mode
+from sora_eval.types import MODES, Case, Mode, check_name
 
 if TYPE_CHECKING:
     from sora_eval.generator.reference.stages import Plan
@@ -280,8 +280,10 @@ def generator_of(config: DictConfig, cases: list[Case]) -> Any:
         ids = [f"{suite}.{name}.{mode}.{i:04d}" for suite, name, mode in every for i in range(count)]
         more = {"cases": ids, "asked": cases}
     made = registry.generator(config.generator, **more)
-    if not re.fullmatch(r"\w[\w.@+-]*", made.name):
-        raise ConfigError(f"generator.name='{made.name}' is no file name: use letters, digits, and . _ + -")
+    try:
+        check_name("generator.name", made.name)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     if made.kind == "model" and made.name in ("oracle", OTHER, *CONTROLS):
         raise ConfigError(f"'{made.name}' is the name of a reference: say generator.name=...")
     return made

@@ -12,10 +12,13 @@ import pytest
 
 from sora_eval import cli, console, registry
 from sora_eval.cli import main
+from sora_eval.collecting import Choice
 from sora_eval.errors import ConfigError
 from sora_eval.evaluate import evaluate
+from sora_eval.generator.simulator import Control, Oracle
 from sora_eval.probes.base import Profile
 from sora_eval.processes import KILLED, WorkerKilledError, completed
+from sora_eval.run_fidelity import of_run
 
 ENDS = [
     (KeyError("x"), "internal error (KeyError: 'x'); please report it with what SORA_EVAL_TRACEBACK=1 shows"),
@@ -125,6 +128,38 @@ def test_a_worker_that_is_killed_costs_the_case_that_kills_it_and_is_asked_again
     monkeypatch.setenv("KILLER", "no more")
     rows, made = ask()
     assert made == 1 and [r.value for r in rows] == [1.0] * 3
+
+
+ASKED = ["suite.probes=[relation]", "suite.modes=[t2v]", "suite.count=1", "references=[]", "players=0", "workers=1"]
+
+
+def test_the_report_is_written_when_fidelity_breaks_down_and_the_same_command_measures_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "generator=oracle", *ASKED, "fidelity.metrics=[motion]", f"out={tmp_path}"]
+    with monkeypatch.context() as broken:
+        broken.setattr("sora_eval.run_fidelity.measures", lambda *args, **more: {}["gone"])
+        assert main(words) == 1
+    assert "problem: no fidelity: internal error (KeyError: 'gone')" in capsys.readouterr().err
+    assert "no fidelity" in (tmp_path / "report.html").read_text()
+    assert main(words) == 0
+    assert "Traceback" not in capsys.readouterr().err and "motion" in (tmp_path / "fidelity.json").read_text()
+
+
+def test_clips_that_kill_the_process_which_measures_them_leave_out_their_set_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = registry.probe("relation")
+    cases = probe.cases(2, Profile("small", 64, 64, 17, 8, 5), "t2v")
+    rows, _ = evaluate(cases, {"relation": probe}, [Oracle(), Control("frozen")], tmp_path, progress=False)
+
+    def killed(workers: int, calls: list[partial[object]], tries: int) -> list[tuple[int, object]]:
+        return [(1, WorkerKilledError(KILLED)), (0, calls[0]())]
+
+    monkeypatch.setattr("sora_eval.run_fidelity.completed", killed)
+    found = of_run(cases, rows, tmp_path, Choice(("motion",)), workers=2)[cases[0].suite]
+    assert [m.reason for m in found["frozen"]] == [KILLED] and found["frozen"][0].failed
+    assert found["oracle"][0].reason != KILLED
 
 
 def test_calls_that_were_in_work_beside_a_killed_one_are_tried_again(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -220,7 +221,12 @@ def _generated(
         raise ConfigError(f"--workers must be at least 1, got {workers}")
     cases = list(baseline.run.cases)
     probes = _same_probes(protocol_of(baseline.run))
-    count = max(int(case.id.rsplit(".", 1)[1]) for case in cases) + 1
+    numbers = [re.fullmatch(r".*\.(\d{1,6})", case.id) for case in cases]
+    if None in numbers:
+        raise ConfigError(
+            f"{baseline.run.folder}: case {cases[numbers.index(None)].id} has no number; save the baseline again"
+        )
+    count = max(int(found[1]) for found in numbers if found) + 1
     config = app.composed("run", [*overrides, f"suite.count={count}"])
     model = app.generator_of(config, cases)
     test = Sequential(baseline.rows, plan)
