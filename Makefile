@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 CHECKPOINTS ?= base 4x 32x
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test soak lint format bench card encoders validate leaderboard baseline gate clean
+.PHONY: help demo test soak fuzz lint format bench card encoders validate leaderboard baseline gate clean
 
 help:
 	@echo "make demo      install and run the main job: the four suites on the bundled generator, beside the oracle and a frozen picture"
 	@echo "make test      install and run the tests"
-	@echo "make soak      kill a sweep 50 times at random moments; its scores must be those of one that nobody disturbed"
+	@echo "make soak      kill a sweep, a run with fidelity, a merge and a training at random moments; they must make what they make undisturbed"
+	@echo "make fuzz      5,000 mutated inputs of every kind that is read: no traceback, no hang, nothing outside the folder, good rows scored"
 	@echo "make lint      ruff (format and lint) and mypy --strict"
 	@echo "make bench     timings, as tables"
 	@echo "make card      measures and pictures of the bundled checkpoints, into docs/"
@@ -40,6 +41,10 @@ test: $(VENV)/installed browser
 soak: $(VENV)/installed
 	rm -rf build/soak
 	$(BIN)/python tests/soak.py 50 build/soak
+
+fuzz: $(VENV)/installed
+	rm -rf build/fuzz
+	$(BIN)/python tests/fuzz.py 5000 build/fuzz
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -20,12 +19,12 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 from tqdm import tqdm
 
-from sora_eval import naming, overrides, registry, sweeps
+from sora_eval import console, naming, overrides, registry, sweeps
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
 from sora_eval.probes.base import Probe, Profile
 from sora_eval.processes import cores
 from sora_eval.samples import MOST, per_prompt, sample_id, sampled
-from sora_eval.types import MODES, Case, Mode
+from sora_eval.types import MODES, Case, Mode, check_name
 
 if TYPE_CHECKING:
     from sora_eval.generator.reference.stages import Plan
@@ -80,6 +79,8 @@ def _hydra_main(name: str, args: list[str]) -> int:
         except (SoraEvalError, OSError, OmegaConfBaseException) as error:
             print(f"sora-eval: {_first_line(error)}", file=sys.stderr)
             codes.append(2)
+        except Exception as error:
+            codes.append(console.failed(error))
 
     sys.argv = [f"sora-eval {name}", *args]
     try:
@@ -327,8 +328,10 @@ def generator_of(config: DictConfig, cases: list[Case]) -> Any:
         ids = [sample_id(case, k) for case in ids for k in range(per_prompt(cases))]
         more = {"cases": ids, "asked": cases}
     made = registry.generator(config.generator, **more)
-    if not re.fullmatch(r"\w[\w.@+-]*", made.name):
-        raise ConfigError(f"generator.name='{made.name}' is no file name: use letters, digits, and . _ + -")
+    try:
+        check_name("generator.name", made.name)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     if made.kind == "model" and made.name in ("oracle", OTHER, *CONTROLS):
         raise ConfigError(f"'{made.name}' is the name of a reference: say generator.name=...")
     return made

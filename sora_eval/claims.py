@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.manifest import fingerprint
+from sora_eval.reading import parse_json, read_text
 from sora_eval.store import read_json, write_json, write_lines
 from sora_eval.types import Case
 
@@ -93,8 +93,8 @@ def read_cases(folder: Path) -> list[Case]:
     """
     path = folder / "cases.jsonl"
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-        return [Case.from_json(json.loads(line)) for line in lines if line.strip()]
+        lines = read_text(path).split("\n")
+        return [Case.from_json(parse_json(line)) for line in lines if line.strip()]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: no list of cases ({error}); run the same command again") from error
 

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 
-from sora_eval.errors import ConfigError, SoraEvalError, unknown
+from sora_eval import console
+from sora_eval.errors import ConfigError, unknown
 
 USAGE = """sora-eval tells whether a video generator simulates a world or merely draws one.
 
@@ -57,7 +58,13 @@ Add --help to a command for its options. Exit codes: 0 done, 1 done but somethin
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the console script and return its exit code."""
-    args = list(sys.argv[1:] if argv is None else argv)
+    if argv is not None:
+        return _main(list(argv))
+    console.keep_writing()
+    return console.finish(_main(sys.argv[1:]))
+
+
+def _main(args: list[str]) -> int:
     _print_anything()
     if not args or args[0] in ("-h", "--help", "help"):
         print(USAGE)
@@ -71,18 +78,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args[0] not in COMMANDS:
             raise unknown("command", args[0], COMMANDS)
         return COMMANDS[args[0]](args[1:])
-    except SoraEvalError as error:
-        print(f"sora-eval: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         resumed = "; the same command goes on where it stopped" if args[0] in _RESUMABLE else ""
         print(f"sora-eval: stopped{resumed}", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        return 0
-    except OSError as error:
-        print(f"sora-eval: {error}", file=sys.stderr)
+    except SystemExit as stop:
+        # argparse and Hydra's flags end so, with 0 or 2; a run that anything else ended is not done.
+        flags = args[0] not in _RESUMABLE or any(a.startswith("-") for a in args[1:])
+        if stop.code == 2 or (stop.code in (0, None) and flags):
+            raise
+        print(f"sora-eval: ended by sys.exit({'' if stop.code is None else stop.code})", file=sys.stderr)
         return 2
+    except Exception as error:
+        return console.failed(error)
 
 
 def _print_anything() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -20,6 +21,19 @@ class ManifestError(SoraEvalError):
 
 class ConfigError(SoraEvalError):
     """A configuration value is unknown or out of range."""
+
+
+_FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ESTALE, errno.EMFILE, errno.ENFILE)
+
+
+def is_fatal(error: BaseException | None) -> bool:
+    """Return whether an exception ends a run rather than one case: the disk is full, failing or closed to us, or was when a codec wrote."""
+    while error is not None:
+        # FFmpeg's errors have a number too, and are no OSError.
+        if getattr(error, "errno", None) in _FATAL:
+            return True
+        error = error.__cause__
+    return False
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:

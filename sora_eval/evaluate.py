@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from concurrent.futures import as_completed
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from sora_eval.errors import SoraEvalError
+from sora_eval.errors import is_fatal
 from sora_eval.failures import answers, one_line
 from sora_eval.generator.base import Generator
 from sora_eval.probes.base import Probe
-from sora_eval.processes import pool
+from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.samples import asked_of
 from sora_eval.store import Store
 from sora_eval.tracking.world import VERSION as TRACKER_VERSION
@@ -21,7 +21,8 @@ from sora_eval.types import Case, Failure, Score, ScoreRow, Video, digest
 
 _CHUNK = 8
 INTERNAL = "internal error: "
-"""How the reason begins when judging a clip raised what nobody foresaw; the next run tries such a clip again."""
+"""How the reason begins when judging a clip raised what nobody foresaw."""
+_NOT_STORED = "can't be stored: "
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,10 @@ def evaluate(
         # A few clips are made sooner than processes are started.
         spread = workers > 1 and sum(len(left) for g, left in missing if g.capabilities.processes) > _CHUNK
         shared = [(g, left) for g, left in missing if spread and g.capabilities.processes]
-        with pool(workers) as executor:
-            jobs = {}
-            for g, left in shared:
-                for chunk in _chunks(left, workers):
-                    job = executor.submit(work, g, chunk, {c.probe: probes[c.probe] for c in chunk}, folder)
-                    jobs[job] = g.name, len(chunk)
-            for job in as_completed(jobs):
-                name, count = jobs[job]
-                made[name] += job.result()
-                bar.update(count)
+        jobs = [(g, chunk) for g, left in shared for chunk in _chunks(left, workers)]
+        for name, count, done in _spread(jobs, probes, folder, workers):
+            made[name] += done
+            bar.update(count)
         for g, left in missing:
             if not any(g is s for s, _ in shared):
                 for chunk in _chunks(left):
@@ -95,6 +90,36 @@ def evaluate(
     return rows, total
 
 
+def _spread(
+    jobs: Sequence[tuple[Generator, Sequence[Case]]], probes: Mapping[str, Probe], folder: Path, workers: int
+) -> Iterator[tuple[str, int, Clips]]:
+    """Carry out `work` in several processes; yield the generator, how many cases are done and where their clips came from, bit by bit.
+
+    When a worker is killed, the cases that were in work are tried again one by one; the one that kills its worker again fails, no other.
+    """
+    store = Store(folder)
+
+    def calls(some: Sequence[tuple[Generator, Sequence[Case]]]) -> list[partial[Clips]]:
+        return [partial(work, g, chunk, {c.probe: probes[c.probe] for c in chunk}, folder) for g, chunk in some]
+
+    again: list[tuple[Generator, Sequence[Case]]] = []
+    for i, done in completed(workers, calls(jobs)):
+        g, chunk = jobs[i]
+        if not isinstance(done, WorkerKilledError):
+            yield g.name, len(chunk), done
+            continue
+        left = [c for c in chunk if not _scored(store, g, c, probes[c.probe])]
+        again += [(g, [c]) for c in left]
+        yield g.name, len(chunk) - len(left), Clips(made=len(chunk) - len(left))
+    for i, done in completed(1, calls(again)):
+        g, (case,) = again[i]
+        if isinstance(done, WorkerKilledError):
+            score = Score(None, str(done), failure="technical")
+            store.write_score(_score_path(store, g, case, probes[case.probe]), score, *_artefacts(store, g, case))
+            done = Clips(failed=1)
+        yield g.name, 1, done
+
+
 def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe], folder: Path) -> Clips:
     """Generate, track and score some cases; return where their clips came from.
 
@@ -107,7 +132,7 @@ def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe
     kept = ((c, v) for c in cases if (v := stored[c.id]) is not None)
     for case, video in chain(kept, answers(generator, fresh)):
         if stored[case.id] is None:
-            store.write_video(_video_path(store, generator, case), video)
+            video = _kept(store, _video_path(store, generator, case), video)
             made[case.id] = isinstance(video, Video)
         probe = probes[case.probe]
         if isinstance(video, Failure):
@@ -117,12 +142,24 @@ def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe
                 tracks = track(video)
                 store.write_tracks(_tracks_path(store, generator, case), tracks)
                 score = probe.score(case, video, tracks)
-            except (OSError, SoraEvalError):
-                raise
             except Exception as error:
-                score = Score(None, f"{INTERNAL}{one_line(error)}", failure="technical")
+                if is_fatal(error):
+                    raise
+                kind = _NOT_STORED if isinstance(error, OSError) else INTERNAL
+                score = Score(None, f"{kind}{one_line(error)}", failure="technical")
         store.write_score(_score_path(store, generator, case, probe), score, *_artefacts(store, generator, case))
     return Clips(sum(isinstance(v, Video) for v in stored.values()), sum(made.values()), len(made) - sum(made.values()))
+
+
+def _kept(store: Store, path: Path, video: Video | Failure) -> Video | Failure:
+    """Store a clip and return it, or why it can't be stored: its size or rate may be one that no file can have."""
+    try:
+        store.write_video(path, video)
+    except Exception as error:
+        if is_fatal(error):
+            raise
+        return Failure(f"{_NOT_STORED}{one_line(error)}", technical=True)
+    return video
 
 
 def _scored(store: Store, generator: Generator, case: Case, probe: Probe) -> bool:
@@ -154,7 +191,8 @@ def _score_path(store: Store, generator: Generator, case: Case, probe: Probe) ->
 
 def _row(store: Store, generator: Generator, case: Case, probe: Probe) -> ScoreRow:
     score = store.read_score(_score_path(store, generator, case, probe), *_artefacts(store, generator, case))
-    assert score is not None
+    if score is None:
+        score = Score(None, f"{INTERNAL}what was stored of this clip can't be read back", failure="technical")
     return ScoreRow(
         case=case.id,
         suite=case.suite,

@@ -15,7 +15,10 @@ SHARE = 0.02
 FAILED = "failed.json"
 """Of a run's folder in a sweep: why its job failed the last time."""
 NO_ANSWER = "the generator gave no answer"
-_FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Nothing can be written: of the run's own folder too. Other errors of the system may be the generator's alone."""
 
 
 class FailedRunError(SoraEvalError):
@@ -139,5 +142,5 @@ def _raised(generator: Generator, error: BaseException) -> Failure:
 def _fatal(error: BaseException) -> bool:
     """Return whether an exception of a generator ends the run: the user stops it, nothing can be asked of it, or nothing can be written."""
     return isinstance(error, KeyboardInterrupt | ConfigError | ManifestError) or (
-        isinstance(error, OSError) and error.errno in _FATAL
+        isinstance(error, OSError) and error.errno in _FULL
     )

@@ -7,11 +7,25 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from pathlib import Path
+from typing import TypeVar
+
+from sora_eval.errors import SoraEvalError
+
+T = TypeVar("T")
+
+
+KILLED = "the worker process was killed, as the system does when memory runs out"
+
+
+class WorkerKilledError(SoraEvalError):
+    """A worker process ended in the midst of its work, as one does that the system kills when memory runs out."""
 
 
 def cores() -> int:
@@ -49,6 +63,59 @@ def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
             del os.environ["OMP_NUM_THREADS"]
         else:
             os.environ["OMP_NUM_THREADS"] = before
+
+
+def completed(
+    workers: int, calls: Sequence[Callable[[], T]], tries: int = 1
+) -> Iterator[tuple[int, T | WorkerKilledError]]:
+    """Carry out calls in `workers` processes; yield the number of each with its result, as they end.
+
+    When a worker is killed, nobody knows which of the calls in work then did it: each of them yields a WorkerKilledError, and the others go
+    on in new processes. tries: 2 to try each of these again first, alone, so that only one that is killed again yields the error. What a
+    call raises is raised here.
+
+    Raises:
+        WorkerKilledError: no process can be started.
+    """
+    suspects: list[int] = []
+    for i, result in _until_killed(workers, calls):
+        if isinstance(result, WorkerKilledError) and tries > 1:
+            suspects.append(i)
+        else:
+            yield i, result
+    for k, result in _until_killed(1, [calls[i] for i in suspects]):
+        yield suspects[k], result
+
+
+def _until_killed(workers: int, calls: Sequence[Callable[[], T]]) -> Iterator[tuple[int, T | WorkerKilledError]]:
+    waiting = deque(range(len(calls)))
+    while waiting:
+        running: dict[Future[T], int] = {}
+        with pool(min(workers, len(waiting))) as executor:
+            try:
+                # A process that can't even start would be taken for one that was killed at its work.
+                executor.submit(os.getpid).result()
+            except BrokenProcessPool as error:
+                raise WorkerKilledError("worker processes end as soon as they start: set workers=1") from error
+            broken = False
+            while running or (waiting and not broken):
+                # No more than there are workers: what is submitted is in work.
+                while waiting and not broken and len(running) < workers:
+                    try:
+                        running[executor.submit(calls[waiting[0]])] = waiting[0]
+                        waiting.popleft()
+                    except BrokenProcessPool:
+                        broken = True
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    i = running.pop(future)
+                    try:
+                        yield i, future.result()
+                    except BrokenProcessPool:
+                        broken = True
+                        yield (
+                            i,
+                            WorkerKilledError(KILLED),
+                        )
 
 
 @contextmanager

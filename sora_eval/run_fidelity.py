@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 from sora_eval.collecting import Choice, Clip, Collected, collect
 from sora_eval.fidelity import measures
-from sora_eval.processes import pool
+from sora_eval.processes import WorkerKilledError, completed
+from sora_eval.reading import inside
 from sora_eval.types import Case, Measure, ScoreRow
 from sora_eval.world.families import FAMILIES
 
@@ -26,7 +28,9 @@ def of_run(
     measured: one clip against each true one, as many as in a run with a single sample, so that its figures may be set beside these.
     """
     by_id = {c.id: (i, c) for i, c in enumerate(cases)}
-    rows = [r for r in rows if not r.sample and r.video and (folder / r.video).is_file()]
+    rows = [
+        r for r in rows if not r.sample and r.video and (path := inside(folder, r.video)) is not None and path.is_file()
+    ]
     true = {r.case: folder / r.video for r in rows if r.kind == "oracle"}
     if not true or not choice.metrics:
         return {}
@@ -44,11 +48,18 @@ def of_run(
     parts = [(key, some[i : i + _AT_ONCE]) for key, some in groups.items() for i in range(0, len(some), _AT_ONCE)]
     found: dict[tuple[str, str], Collected] = {}
     work = partial(collect, choice=choice)
-    with pool(workers) as executor:
-        mapped = executor.map if min(workers, len(parts)) > 1 else map
-        for ((suite, generator), _), part in zip(parts, mapped(work, [clips for _, clips in parts]), strict=True):
-            for key in ((ALL, generator), (suite, generator)):
-                found.setdefault(key, Collected()).merge(part)
+    calls = [partial(work, clips) for _, clips in parts]
+    if min(workers, len(parts)) > 1:
+        done: Iterable[tuple[int, Collected | WorkerKilledError]] = completed(workers, calls, tries=2)
+    else:
+        done = ((i, call()) for i, call in enumerate(calls))
+    for i, part in sorted(done, key=itemgetter(0)):
+        (suite, generator), clips = parts[i]
+        if isinstance(part, WorkerKilledError):
+            # What is missing of a set is missing of its measures: those of the rest would be of another set.
+            part = Collected(len(clips), missing=dict.fromkeys(choice.kinds, str(part)))
+        for key in ((ALL, generator), (suite, generator)):
+            found.setdefault(key, Collected()).merge(part)
     oracle = next(r.generator for r in rows if r.kind == "oracle")
     suites = list(dict.fromkeys([ALL, *(s for s, _ in groups)]))
     if len(suites) == 2:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sora_eval.errors import ConfigError
+from sora_eval.reporting.run import checked_manifest, score_row
 from sora_eval.samples import asked_of
 from sora_eval.store import read_json, write_json
 from sora_eval.types import Case, ScoreRow
@@ -135,11 +136,44 @@ def _is_of(path: Path, about: dict[str, Any]) -> bool:
 def _read(path: Path) -> tuple[dict[str, Any], list[ScoreRow]]:
     found = read_json(path)
     try:
-        about, rows = dict(found["about"]), [ScoreRow(**row) for row in found["rows"]]
-        _what(about)
+        about, rows = _checked(path, found["about"]), [score_row(row) for row in found["rows"]]
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: not a shard's scores ({error}); run that shard again") from error
     return about, rows
+
+
+def _checked(path: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """Return what a shard's manifest says, if all that a merged run takes from it is there and of the right kind.
+
+    Raises:
+        ConfigError, KeyError, TypeError, ValueError: it is not.
+    """
+    checked_manifest(path, about)
+    _what(about)
+    if not about["generators"]:
+        raise ValueError("generators is empty")
+    config = about["config"]
+    for key in ("generator", "suite", "profile"):
+        if not isinstance(config[key], dict):
+            raise ValueError(f"config.{key} is no JSON object")
+    fidelity = config["fidelity"]
+    if fidelity is not None and not (
+        isinstance(fidelity, dict)
+        and isinstance(fidelity["metrics"], list)
+        and isinstance(fidelity["weights"], dict)
+        and all(isinstance(v, str) and v != "???" for v in [*fidelity["metrics"], *fidelity["weights"].values()])
+        and all(isinstance(fidelity[key], str) for key in ("video", "words", "distance"))
+    ):
+        raise ValueError("config.fidelity is no choice of measures")
+    if isinstance(config["players"], bool) or not isinstance(config["players"], int) or config["players"] < 0:
+        raise ValueError("config.players is no whole number")
+    if not (isinstance(about["problems"], list) and all(isinstance(p, str) for p in about["problems"])):
+        raise ValueError("problems is no list of lines")
+    if not all(isinstance(v, str) for v in (about["command"], about["suite"], about["profile"])):
+        raise ValueError("command, suite or profile is no text")
+    if not 0 <= float(about["timings"]["seconds"]) < float("inf"):
+        raise ValueError("timings.seconds is no time")
+    return {**about, "config": {**config, "references": config["references"], "seed": config["seed"]}}
 
 
 def _path(folder: Path, shard: tuple[int, int]) -> Path:

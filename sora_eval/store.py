@@ -17,6 +17,7 @@ RUN/tracking/GENERATOR/CASE.HASH.json    tracking metrics (run_tracking.py)
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -27,7 +28,8 @@ from typing import Any
 import numpy as np
 
 from sora_eval.errors import ConfigError, SoraEvalError
-from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video
+from sora_eval.reading import parse_json, read_text
+from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, check_name
 from sora_eval.video import read_video, replacing, write_ffv1
 
 
@@ -39,7 +41,13 @@ class Store:
         self.folder = folder
 
     def path(self, kind: str, generator: str, case: Case, key: str, suffix: str) -> Path:
-        """Return where an artefact is or will be."""
+        """Return where an artefact is or will be.
+
+        Raises:
+            ValueError: an id or a name would lead out of the folder.
+        """
+        check_name("case", case.id)
+        check_name("generator", generator)
         return self.folder / kind / generator / f"{case.id}.{key[:12]}{suffix}"
 
     def relative(self, path: Path) -> str:
@@ -91,22 +99,27 @@ class Store:
     def read_score(self, path: Path, *artefacts: Path) -> Score | None:
         """Return a stored score, None when there is none in a readable form, or when what it was made of is no longer whole.
 
-        artefacts: the clip and the tracks; their sizes are compared, for reading every clip of a finished run would take minutes.
+        artefacts: the clip and the tracks. Of clips the sizes are compared, for reading every clip of a finished run would take minutes; of
+        tracks, which are small, the bytes.
         """
         if not path.exists():
             return None
         try:
             row = read_json(path)
-            sizes = row.get("bytes")
+            sizes, hashes = row.get("bytes"), row.get("sha256")
             if sizes is not None and sizes != [_size(p) for p in artefacts]:
                 return None
-            return Score(row["value"], row["reason"], row["components"], row.get("failure", ""))
-        except (SoraEvalError, KeyError, TypeError, ValueError):
+            # Scores of earlier versions have no hashes.
+            if hashes is not None and hashes != _hashes(artefacts):
+                return None
+            return _score_of(row)
+        except (SoraEvalError, OSError, KeyError, TypeError, ValueError, OverflowError):
             return None
 
     def write_score(self, path: Path, score: Score, *artefacts: Path) -> None:
         """Store a score, with the sizes of the files it was made of."""
-        write_json(path, {**asdict(score), "bytes": [_size(p) for p in artefacts]})
+        sizes = [_size(p) for p in artefacts]
+        write_json(path, {**asdict(score), "bytes": sizes, "sha256": _hashes(artefacts)})
 
     def write_rows(self, rows: Iterable[ScoreRow]) -> None:
         """Write scores.jsonl."""
@@ -116,6 +129,20 @@ class Store:
 def _size(path: Path) -> int:
     """Return a file's bytes, 0 when there is none."""
     return path.stat().st_size if path.is_file() else 0
+
+
+def _hashes(paths: Iterable[Path]) -> list[str]:
+    """Return the SHA-256 of the tracks among some files."""
+    return [hashlib.sha256(p.read_bytes()).hexdigest() for p in paths if p.suffix == ".npz" and p.is_file()]
+
+
+def _score_of(row: Mapping[str, Any]) -> Score:
+    value, reason, components = row["value"], row["reason"], row["components"]
+    if not isinstance(reason, str) or not isinstance(components, dict) or isinstance(value, bool):
+        raise ValueError("no score")
+    if not all(isinstance(v, int | float) for v in components.values()):
+        raise ValueError("components must map names to numbers")
+    return Score(value, reason, components, row.get("failure", ""))
 
 
 def remove_parts(folder: Path) -> None:
@@ -131,7 +158,7 @@ def read_json(path: Path) -> dict[str, Any]:
         ConfigError: the file is no JSON object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(read_text(path))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: not readable as JSON ({error})") from error
     if not isinstance(value, dict):
@@ -148,7 +175,12 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write JSON lines, whole or not at all."""
     with replacing(path) as part:
-        part.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+        part.write_text(lines_of(rows), encoding="utf-8")
+
+
+def lines_of(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return JSON lines."""
+    return "".join(json.dumps(r) + "\n" for r in rows)
 
 
 def put_between(page: Path, name: str, text: str) -> None:

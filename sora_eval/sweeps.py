@@ -25,7 +25,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sora_eval import naming, registry
+from sora_eval import console, naming, registry
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.failures import FAILED
 from sora_eval.overrides import quote
@@ -153,8 +153,9 @@ def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tupl
         for what, write in (("leaderboard", _leaderboard), ("curves", _curves), ("scores over compute", _scaling)):
             try:
                 page = write(some, out, command, shown)
-            except (SoraEvalError, ValueError) as error:
-                notes.append(f"no {what} of {name}: {error}")
+            except Exception as error:
+                known = isinstance(error, SoraEvalError | ValueError)
+                notes.append(f"no {what} of {name}: {error if known else console.line_of(error)}")
                 continue
             if page is not None:
                 pages.append((what, page))

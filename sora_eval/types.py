@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -22,6 +24,22 @@ Bools: TypeAlias = NDArray[np.bool_]
 Mode: TypeAlias = Literal["t2v", "i2v", "v2v"]
 FailureKind: TypeAlias = Literal["", "technical"]
 MODES: tuple[Mode, ...] = ("t2v", "i2v", "v2v")
+_NAME = re.compile(r"\w[\w.@+-]*")
+_LONGEST_NAME = 160
+"""File systems take 255 bytes, of which a hash and an ending follow an id."""
+_MOST_PIXELS, _MOST_FRAMES = 1 << 14, 1 << 20
+"""Of one side and of one clip: what is beyond is no question to a generator but a fault of the file it stands in."""
+
+
+def check_name(what: str, value: Any) -> None:
+    """Refuse what can't be part of a file's name: ids of cases, names of suites, probes and generators, wherever they come from.
+
+    Raises:
+        ValueError: it is no short text of letters, digits, and . _ @ + - that begins with a letter, a digit or _ and has no "..".
+    """
+    if not isinstance(value, str) or not _NAME.fullmatch(value) or ".." in value or len(value.encode()) > _LONGEST_NAME:
+        shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:80]}..."
+        raise ValueError(f"{what} {shown} is no name: use letters, digits, and . _ @ + -")
 
 
 @dataclass(frozen=True)
@@ -160,9 +178,35 @@ class Case:
 
     @staticmethod
     def from_json(row: Mapping[str, Any]) -> Case:
-        """Return the case that `to_json` wrote."""
+        """Return the case that `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: a field is missing, unknown, or out of its range.
+        """
         height, width = row["size"]
-        return Case(**{**row, "size": (int(height), int(width))})
+        case = Case(**{**row, "size": (height, width)})
+        case._check()
+        return case
+
+    def _check(self) -> None:
+        for what in ("id", "suite", "probe", *(["twin"] if self.twin != "" else [])):
+            check_name(what, getattr(self, what))
+        if self.mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
+        for what in ("prompt", "cluster"):
+            if not isinstance(getattr(self, what), str):
+                raise ValueError(f"{what} must be text, got {getattr(self, what)!r}")
+        for what in ("scene", "expect"):
+            if not isinstance(getattr(self, what), Mapping):
+                raise ValueError(f"{what} must be a JSON object, got {getattr(self, what)!r}")
+        sides = [("height", self.size[0], 1, _MOST_PIXELS), ("width", self.size[1], 1, _MOST_PIXELS)]
+        numbers = [("frames", self.frames, 1, _MOST_FRAMES), ("given", self.given, 0, _MOST_FRAMES)]
+        for what, value, least, most in [*sides, *numbers, ("seed", self.seed, 0, 2**64)]:
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise ValueError(f"{what} must be a whole number from {least} to {most}, got {value!r}")
+        fps = self.fps
+        if isinstance(fps, bool) or not isinstance(fps, int | float) or not (math.isfinite(fps) and fps > 0):
+            raise ValueError(f"fps must be a number above 0, got {fps!r}")
 
     @cached_property
     def hash(self) -> str:

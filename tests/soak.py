@@ -1,18 +1,21 @@
-"""Kill -9 at random moments of a sweep, restarted each time, until it ends: its scores must be those of the sweep that nobody disturbed.
+"""Kill -9 at random moments of a command, restarted each time, until it ends: what it makes must be what it makes when nobody disturbs it.
 
-python tests/soak.py 50 FOLDER does it with 50 kills; tests/test_kill.py with a few.
+python tests/soak.py 50 FOLDER kills a sweep 50 times, and a run with fidelity, a merge of shards and a training a quarter as often each;
+tests/test_kill.py kills a sweep a few times.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 ASKED = ["suite.probes=[relation,motion]", "suite.modes=[t2v]", "suite.count=6", "references=[oracle]"]
@@ -22,6 +25,50 @@ SWEEP = ["run", "-m", *ASKED, "fidelity.metrics=[]", "players=0", "workers=2", "
 def scores(folder: Path) -> dict[str, bytes]:
     """Return scores.jsonl of every run below a folder, by its path."""
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("scores.jsonl"))}
+
+
+@dataclass(frozen=True)
+class Soak:
+    """A command that is killed. before: commands that are not; words: the command. made: what it has to make, by path, of its folder.
+
+    renew: gives a finished folder something to do again.
+    """
+
+    name: str
+    before: Sequence[Sequence[str]]
+    words: Sequence[str]
+    made: Callable[[Path], dict[str, bytes]]
+    renew: Callable[[Path, random.Random], None]
+
+
+def measured(folder: Path) -> dict[str, bytes]:
+    """Return the scores and the measures of fidelity of the run in a folder."""
+    return {n: (folder / "run" / n).read_bytes() for n in ("scores.jsonl", "fidelity.json", "summary.json")}
+
+
+def merged(folder: Path) -> dict[str, bytes]:
+    """Return the scores and clips of the run that shards were merged to."""
+    found = [
+        p for p in sorted((folder / "whole").rglob("*")) if p.suffix in (".mkv", ".npz") or p.name == "scores.jsonl"
+    ]
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in found}
+
+
+def trained(folder: Path) -> dict[str, bytes]:
+    """Return the hash of the weights that a training exported; its file also has how many seconds it took."""
+    from safetensors import safe_open
+
+    with safe_open(folder / "trained" / "lpips-world.safetensors", "pt") as file:
+        return {"lpips-world": file.metadata()["sha256"].encode()}
+
+
+def forget(what: str) -> Callable[[Path, random.Random], None]:
+    """Return what takes a folder of results away."""
+
+    def renew(folder: Path, rng: random.Random) -> None:
+        shutil.rmtree(folder / what)
+
+    return renew
 
 
 def start(folder: Path, words: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -52,11 +99,18 @@ def undisturbed(folder: Path, words: Sequence[str] = SWEEP) -> float:
     return time.perf_counter() - begun
 
 
-def disturbed(folder: Path, kills: int, seconds: float, seed: int, words: Sequence[str] = SWEEP) -> list[float]:
+def disturbed(
+    folder: Path,
+    kills: int,
+    seconds: float,
+    seed: int,
+    words: Sequence[str] = SWEEP,
+    renew: Callable[[Path, random.Random], None] | None = None,
+) -> list[float]:
     """Kill the sweep `kills` times at moments drawn from its whole duration, and then let it end; return the moments.
 
     A sweep that ends before its moment was not killed and does not count. There is nothing left in its folder to be killed at, so half
-    of its files are lost at random, and the next one has something to do again, down to a run's last page.
+    of its files are lost at random (or what `renew` takes away), and the next one has something to do again, down to a run's last page.
     """
     rng = random.Random(seed)
     moments: list[float] = []
@@ -69,7 +123,7 @@ def disturbed(folder: Path, kills: int, seconds: float, seed: int, words: Sequen
             end(process)
             moments.append(moment)
             continue
-        lose(folder, rng)
+        (renew or lose)(folder, rng)
     undisturbed(folder, words)
     return moments
 
@@ -81,23 +135,64 @@ def lose(folder: Path, rng: random.Random) -> None:
         path.unlink()
 
 
-def main(kills: int, folder: Path, seed: int = 0) -> int:
-    """Run both sweeps and compare them; return 0 when they are the same to the byte."""
-    seconds = undisturbed(folder / "whole")
-    print(f"undisturbed: {seconds:.1f} s", flush=True)
+_SMALL = [
+    "suite.probes=[relation,motion]",
+    "suite.modes=[t2v]",
+    "references=[oracle]",
+    "workers=2",
+    "generator=control",
+]
+_SHARDS = [
+    ["run", *_SMALL, "suite.count=4", "fidelity.metrics=[]", "players=0", f"shard={i}/2", f"out=part{i}"]
+    for i in (1, 2)
+]
+_TRAIN = ["train", "out=trained", "data.folder=data", "data.shards=2", "data.size=4", "workers=1"]
+SOAKS = (
+    Soak("sweep", [], SWEEP, scores, lose),
+    Soak(
+        "fidelity",
+        [],
+        ["run", *_SMALL, "suite.count=4", "fidelity.metrics=[frechet,motion,words,pairs]", "players=1", "out=run"],
+        measured,
+        lose,
+    ),
+    Soak("merge", _SHARDS, ["merge", "part1", "part2", "--out", "whole"], merged, forget("whole")),
+    Soak(
+        "train",
+        [[*_TRAIN, "stage=data"]],
+        [*_TRAIN, "encoder=lpips-world", "steps=12", "save_s=0.1"],
+        trained,
+        forget("trained"),
+    ),
+)
+
+
+def soak(what: Soak, kills: int, folder: Path, seed: int = 0) -> bool:
+    """Carry out a command undisturbed and killed, print both, and return whether they made the same."""
+    whole, killed = folder / "whole", folder / "killed"
+    for place in (whole, killed):
+        for words in what.before:
+            undisturbed(place, words)
+    seconds = undisturbed(whole, what.words)
+    print(f"{what.name} undisturbed: {seconds:.1f} s", flush=True)
     begun = time.perf_counter()
-    moments = disturbed(folder / "killed", kills, seconds, seed)
-    whole, killed = scores(folder / "whole"), scores(folder / "killed")
-    same = whole == killed and len(whole) > 0
-    left = list((folder / "killed").rglob(".*.part"))
+    moments = disturbed(killed, kills, seconds, seed, what.words, what.renew)
+    a, b = what.made(whole), what.made(killed)
+    same = a == b and len(a) > 0
+    left = list(killed.rglob(".*.part"))
     spent = time.perf_counter() - begun
     print(f"{kills} kills from {min(moments):.1f} to {max(moments):.1f} s after the start, in {spent:.0f} s")
-    print(
-        f"{len(whole)} runs, {sum(len(b.splitlines()) for b in whole.values())} scores: {'the same' if same else 'DIFFERENT'}"
-    )
-    print(f"half-written files left: {len(left)}")
-    return 0 if same and not left else 1
+    print(f"{len(a)} files: {'the same' if same else 'DIFFERENT'}; half-written files left: {len(left)}", flush=True)
+    return same and not left
+
+
+def main(kills: int, folder: Path, names: Sequence[str] = ()) -> int:
+    """Soak all commands, or those of some names; return 0 when what they make is the same to the byte."""
+    chosen = [s for s in SOAKS if not names or s.name in names]
+    # All of them, whatever the first one says.
+    same = [soak(s, kills if s.name == "sweep" else max(1, kills // 4), folder / s.name) for s in chosen]
+    return 0 if all(same) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]))

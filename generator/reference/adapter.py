@@ -72,6 +72,12 @@ class Reference:
         found = _loaded(self.checkpoint).about.get("steps")
         return found if isinstance(found, int) else None
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the checkpoint."""
+        fault = _loaded(self.checkpoint).fault
+        return (fault,) if fault else ()
+
     def fingerprint(self, case: Case) -> str:
         """Return the weights' hash, the version of the sampler, and the options."""
         found = _loaded(self.checkpoint)
@@ -83,6 +89,10 @@ class Reference:
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield a clip per case; unknown words are the tester's, not the model's, so nothing warns of them here."""
+        if self.problems:
+            # What is not finite has no picture.
+            yield from (Failure(self.problems[0]) for _ in cases)
+            return
         sampler = self._sampler()
         for case in cases:
             with warnings.catch_warnings():

@@ -316,7 +316,9 @@ def evaluate(
             raise ConfigError(
                 f"{out} has measures of another {', '.join(other)}: name another out=, or say replace=true"
             )
-        done = {} if other else before["tasks"]
+        done = {} if other else before.get("tasks", {})
+        if not isinstance(done, dict) or not all(isinstance(d, dict) and "rows" in d for d in done.values()):
+            raise ConfigError(f"{out / 'tasks.json'}: no measures of tasks: remove it and run the same command again")
     for name in [n for n in names or measures.TASKS if n not in done]:
         start = time.perf_counter()
         with warnings.catch_warnings():

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-from torch import nn
+from typing import Any
 
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
@@ -18,7 +17,6 @@ from sora_eval.types import digest
 
 FOLDER = Path(__file__).parent / "checkpoints"
 AUTOENCODER = "autoencoder"
-_N = TypeVar("_N", bound=nn.Module)
 BUNDLED: tuple[str, ...] = ("base", "4x", "32x", "square")
 """Transformers that come with the package, by the training compute that they had; "square" is the ablation."""
 DEFAULT = "32x"
@@ -26,7 +24,10 @@ DEFAULT = "32x"
 
 @dataclass(frozen=True)
 class Model:
-    """Both networks, ready to sample, and what their files say of them. hash: of the weights of both."""
+    """Both networks, ready to sample, and what their files say of them. hash: of the weights of both.
+
+    fault: why no clip can be made with them, "" where nothing speaks against it.
+    """
 
     autoencoder: Autoencoder
     transformer: Transformer
@@ -34,6 +35,7 @@ class Model:
     name: str
     hash: str
     about: Mapping[str, Any]
+    fault: str = ""
 
     @property
     def compute(self) -> float | None:
@@ -83,22 +85,9 @@ def load_autoencoder(path: Path | None = None) -> tuple[Autoencoder, str]:
     """
     path = path or FOLDER / f"{AUTOENCODER}.safetensors"
     weights, facts, _, _ = files.read(path, "autoencoder")
-    network = _built(path, lambda config: Autoencoder(AutoencoderConfig(**config)), facts, weights)
+    config = files.sizes(path, facts, AutoencoderConfig)
+    network = files.built(path, lambda: Autoencoder(config), weights)
     return network, latents_of(network)
-
-
-def _built(path: Path, build: Callable[[Mapping[str, Any]], _N], facts: Mapping[str, Any], weights: Any) -> _N:
-    """Return the network of a file that `files.read` read, ready to use.
-
-    Raises:
-        ConfigError: this version builds another one.
-    """
-    try:
-        network = build({k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()})
-    except TypeError as error:
-        raise ConfigError(f"{path} is of another version: {error}") from error
-    files.fill(network, weights, path)
-    return network.eval().requires_grad_(False)
 
 
 def load(checkpoint: str) -> Model:
@@ -111,9 +100,35 @@ def load(checkpoint: str) -> Model:
     weights, facts, about, found = files.read(path, "transformer")
     beside = path.parent / f"{AUTOENCODER}.safetensors"
     pixels, latents = load_autoencoder(beside if beside.exists() else None)
-    if facts["latents"] != latents:
+    config, words = files.sizes(path, facts, TransformerConfig), Vocabulary(files.texts(path, facts, "words"))
+    if len(words) > config.words:
+        raise ConfigError(f"{path}: words in its header are {len(words)}, its network knows {config.words}")
+    _check_about(path, about)
+    if facts.get("latents") != latents:
         raise ConfigError(f"{path} was trained on the latents of another autoencoder: put that one beside it")
-    network = _built(path, lambda config: Transformer(TransformerConfig(**config)), facts, weights)
+    network = files.built(path, lambda: Transformer(config), weights)
     # Another decoder makes another clip of the same latent.
     both = digest([found, files.hash_of(files.halved(pixels.state_dict()))])
-    return Model(pixels, network, Vocabulary(tuple(facts["words"])), path.stem, both, about)
+    wrong = [*files.not_finite(weights), *files.not_finite(pixels.state_dict())]
+    fault = (
+        f"checkpoint {path} makes no clips: {len(wrong)} of its tensors, {wrong[0]} first, have values that are not finite; its training "
+        "diverged, or the file was written wrongly"
+        if wrong
+        else ""
+    )
+    return Model(pixels, network, words, path.stem, both, about, fault)
+
+
+def _check_about(path: Path, about: Mapping[str, Any]) -> None:
+    """Refuse what a file says of its training where a report would use it and it can't be so.
+
+    Raises:
+        ConfigError: the operations that the training took, or its steps, are no numbers of such.
+    """
+    for name in ("flops", "steps"):
+        value = about.get(name, 0)
+        right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+        if not right or (name == "steps" and not isinstance(value, int)):
+            raise ConfigError(
+                f"{path}: about.{name} in its header must be a number of at least 0, got {repr(value)[:80]}"
+            )

@@ -383,14 +383,18 @@ def _past(plan: Plan, words: Vocabulary, space: str) -> training.Past:
     """
     path = model.find(plan.transformer.start)
     weights, facts, about, _ = files.read(path, "transformer")
-    if facts["latents"] != space:
+    if facts.get("latents") != space:
         raise ConfigError(f"{path} was trained on the latents of another autoencoder: its run can't go on here")
-    if tuple(facts["words"]) != words.words:
+    if files.texts(path, facts, "words") != words.words:
         raise ConfigError(f"{path} was trained on other words: its run can't go on here")
     try:
-        return training.Past(path, weights, *(about[key] for key in ("steps", "clips", "seconds", "curve")))
+        steps, clips, seconds, curve = (about[key] for key in ("steps", "clips", "seconds", "curve"))
+        points = [(int(step), float(loss)) for step, loss in curve]
+        return training.Past(path, weights, int(steps), int(clips), float(seconds), points)
     except KeyError as error:
         raise ConfigError(f"{path} doesn't say how it was trained ({error}): a run can't go on from it") from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: about in its header can't be so ({error}): a run can't go on from it") from error
 
 
 def _branch(units: int, unit: int) -> int:
@@ -398,9 +402,7 @@ def _branch(units: int, unit: int) -> int:
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
-    return load_file(folder / training.EMA)
+    return files.tensors(folder / training.EMA)[0]
 
 
 _DO = {

@@ -37,6 +37,7 @@ def _save(folder: Path, generator: str | None, out: Path | None) -> int:
     from sora_eval.reporting.baseline import FORMAT, read_scored, save_baseline
     from sora_eval.reporting.protocol import protocol_of
     from sora_eval.store import read_json
+    from sora_eval.types import check_name
 
     scored = read_scored(folder, generator)
     # What can't be compared later is no baseline.
@@ -47,7 +48,12 @@ def _save(folder: Path, generator: str | None, out: Path | None) -> int:
     if out is None:
         if missing := [key for key in ("suite", "profile", "seed") if key not in about]:
             raise ConfigError(f"{folder / 'manifest.json'}: {missing[0]} is missing; say --out FOLDER")
-        out = FOLDER / f"{scored.name}-{about['suite']}-{about['profile']}-{about['seed']}"
+        name = f"{scored.name}-{about['suite']}-{about['profile']}-{about['seed']}"
+        try:
+            check_name("the baseline", name)
+        except ValueError as error:
+            raise ConfigError(f"{error}; set --out FOLDER") from error
+        out = FOLDER / name
     if out.exists() and any(out.iterdir()):
         kept = out / "manifest.json"
         if not kept.exists() or read_json(kept).get("format") != FORMAT:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import fields, replace
@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sora_eval import console
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
 
 if TYPE_CHECKING:
@@ -37,11 +38,9 @@ def main(args: Sequence[str]) -> int:
         print(f"sora-eval: {text}", file=sys.stderr)
         add_to_job(f"## sora-eval gate: cannot be compared\n\n```text\n{text}\n```\n")
         return 2
-    except Exception:
+    except Exception as error:
         # Python's own exit code would be 1, which says that the candidate is worse.
-        traceback.print_exc()
-        print("sora-eval: the gate broke down; please report this", file=sys.stderr)
-        return 2
+        return console.failed(error)
 
 
 def _gate(args: Sequence[str]) -> int:
@@ -152,7 +151,7 @@ def read_plan(config: str, changes: Sequence[str] = ()) -> Plan:
         if not isinstance(read, DictConfig):
             raise ConfigError(f"gate: {config} must map names to values")
         merged = OmegaConf.to_container(OmegaConf.merge(read, OmegaConf.from_dotlist(list(changes))), resolve=True)
-    except (OmegaConfBaseException, YAMLError) as error:
+    except (OmegaConfBaseException, YAMLError, RecursionError) as error:
         raise ConfigError(f"gate: {config} can't be read: {str(error).splitlines()[0]}") from error
     assert isinstance(merged, dict)
     values: dict[str, Any] = {str(key): value for key, value in merged.items()}
@@ -271,7 +270,12 @@ def _generated(
         raise ConfigError(f"--workers must be at least 1, got {workers}")
     cases = list(baseline.run.cases)
     probes = _same_probes(protocol_of(baseline.run))
-    count = max(int(case.prompt_id.rsplit(".", 1)[1]) for case in cases) + 1
+    numbers = [re.fullmatch(r".*\.(\d{1,6})", case.prompt_id) for case in cases]
+    if None in numbers:
+        raise ConfigError(
+            f"{baseline.run.folder}: case {cases[numbers.index(None)].id} has no number; save the baseline again"
+        )
+    count = max(int(found[1]) for found in numbers if found) + 1
     config = app.composed("run", [*overrides, f"suite.count={count}", f"samples={per_prompt(cases)}"])
     model = app.generator_of(config, cases)
     test = Sequential(baseline.rows, plan)

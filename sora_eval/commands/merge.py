@@ -22,6 +22,7 @@ def main(args: Sequence[str]) -> int:
     from sora_eval.errors import ConfigError
     from sora_eval.locking import held
     from sora_eval.processes import cores
+    from sora_eval.reading import literal
     from sora_eval.reporting.text import table
 
     parser = argparse.ArgumentParser(prog="sora-eval merge", description="Put the shards of one run together.")
@@ -46,7 +47,8 @@ def main(args: Sequence[str]) -> int:
             _bring(folder, out, n)
         done = shards.merged(out, cases, n)
         done.about["config"]["out"] = str(out)
-        config = OmegaConf.create(done.about["config"])
+        # As plain values: what a shard says must not be looked up in this machine's environment.
+        config = OmegaConf.create(literal(done.about["config"]))
         choice = choice_of(config)
         result = finish(out, cases, done.rows, done.about, choice, done.about["problems"], cores(), 0)
     print(table(result.rows))
@@ -122,10 +124,12 @@ def _bring(folder: Path, out: Path, n: int) -> None:
 
 def _files(folder: Path, n: int) -> Iterator[Path]:
     from sora_eval import shards
+    from sora_eval.reading import inside
 
+    found: list[Path] = []
     for kind in ("videos", "tracks", "scores", "tracking"):
-        yield from sorted(p for p in (folder / kind).rglob("[!.]*") if p.is_file())
-    for name in ("cases.jsonl", "identity.json"):
-        if (folder / name).exists():
-            yield folder / name
-    yield from sorted((folder / shards.FOLDER).glob(f"*-of-{n}.json"))
+        found += sorted((folder / kind).rglob("[!.]*"))
+    found += [folder / name for name in ("cases.jsonl", "identity.json")]
+    found += sorted((folder / shards.FOLDER).glob(f"*-of-{n}.json"))
+    # A link that leads out of the folder would bring a file that is no part of the run.
+    yield from (p for p in found if p.is_file() and inside(folder, p.relative_to(folder).as_posix()) is not None)

@@ -10,20 +10,20 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sora_eval import __version__, shards
+from sora_eval import __version__, console, shards
 from sora_eval.app import chosen_cases, chosen_probes, flag, generator_of, names_of, out_folder, values_of, whole
 from sora_eval.claims import claim, list_cases, unfinish
-from sora_eval.errors import ConfigError
+from sora_eval.errors import ConfigError, SoraEvalError, is_fatal
 from sora_eval.failures import FailedRunError, technical, why_failed
 from sora_eval.locking import held
 from sora_eval.manifest import manifest, report_key
 from sora_eval.probes.base import Probe
 from sora_eval.processes import cores
-from sora_eval.store import Store, remove_parts, write_json
+from sora_eval.reading import read_text
+from sora_eval.store import Store, lines_of, remove_parts, write_json
 from sora_eval.types import Case, ScoreRow, digest
 
 if TYPE_CHECKING:
@@ -238,11 +238,13 @@ def finish(
     # Shards of earlier versions lack some.
     settings = {k: config.get(k) for k in SETTINGS}
     measured = choice.fingerprint() if choice else ""
-    key = digest([[asdict(r) for r in rows], settings, problems, measured, __version__])
+    lines = [asdict(r) for r in rows]
+    key = digest([lines, settings, problems, measured, __version__])
     # What could not be measured is tried again.
     if (
         not made
         and report_key(folder) == key
+        and _is_whole(folder, lines)
         and not why_failed(rows, model)
         and not unmeasured(read_tracking(folder), rows)
     ):
@@ -250,16 +252,29 @@ def finish(
     # The page comes last: its presence says that the rest is there and of this run.
     unfinish(folder)
     Store(folder).write_rows(rows)
-    write_measures(folder, _fidelity_of(choice, cases, rows, folder, workers, say))
+    known = len(problems)
+    write_measures(folder, _fidelity_of(choice, cases, rows, folder, workers, say, problems))
+    # Without a key the same command tries again what broke down.
+    hashes = {**about["hashes"], "report": key if len(problems) == known else ""}
     write_tracking(folder, _tracking_of(config, cases, rows, folder, workers, say))
     problems = _faults(folder, model, problems, rows)
-    hashes = {**about["hashes"], "report": key}
     write_json(folder / "manifest.json", {**about, "hashes": hashes, "problems": problems})
     say(f"writing the report of {len(rows)} clips")
     write_report(folder, config["players"])
     if why := why_failed(rows, model):
         raise FailedRunError(why)
     return Result(rows, problems, made, True)
+
+
+def _is_whole(folder: Path, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether the scores and measures that a run's folder holds are those of `rows`, and readable."""
+    from sora_eval.reporting.fidelity import read_measures
+
+    try:
+        read_measures(folder)
+        return read_text(folder / "scores.jsonl") == lines_of(rows)
+    except (SoraEvalError, OSError, ValueError):
+        return False
 
 
 def choice_of(config: DictConfig) -> Any:
@@ -282,7 +297,9 @@ def choice_of(config: DictConfig) -> Any:
     weights.use({str(name): str(path) for name, path in config.fidelity.weights.items()})
     return Choice(
         tuple(names_of(config, "fidelity.metrics", "frechet")),
-        *(str(config.fidelity[k]) for k in ("video", "words", "distance")),
+        video=str(config.fidelity.video),
+        words=str(config.fidelity.words),
+        distance=str(config.fidelity.distance),
         i3d_eps=config.fidelity.i3d_eps,
     )
 
@@ -343,14 +360,28 @@ def _faults(folder: Path, model: str, problems: Sequence[str], rows: Sequence[Sc
 
 
 def _fidelity_of(
-    choice: Any, cases: Sequence[Case], rows: Sequence[ScoreRow], folder: Path, workers: int, say: Say
+    choice: Any,
+    cases: Sequence[Case],
+    rows: Sequence[ScoreRow],
+    folder: Path,
+    workers: int,
+    say: Say,
+    problems: list[str],
 ) -> Any:
     if choice is None:
         return {}
     from sora_eval.run_fidelity import of_run
 
     say(f"measuring the fidelity of {len(rows)} clips")
-    found = of_run(cases, rows, folder, choice, workers)
+    try:
+        found = of_run(cases, rows, folder, choice, workers)
+    except Exception as error:
+        if isinstance(error, SoraEvalError) or is_fatal(error):
+            raise
+        # The scores are there, and so can their report be.
+        console.failed(error)
+        problems.append(f"no fidelity: {console.line_of(error)}")
+        return {}
     if not found:
         say("no fidelity: it is measured against the oracle's clips, and the oracle is not among the references")
     return found
@@ -374,11 +405,11 @@ def _problems(plan: Plan, rows: Sequence[ScoreRow]) -> list[str]:
     from sora_eval.generator.folder import Folder
 
     model = plan.model
-    found = list(model.manifest_problems) if isinstance(model, Folder) else []
+    found = list(model.manifest_problems if isinstance(model, Folder) else getattr(model, "problems", ()))
     mine = [r for r in rows if r.generator == model.name]
     if broken := technical(mine):
-        found.insert(
-            0, f"{model.name}: {broken} of {len(mine)} clips failed technically; the same command asks for them again"
+        found.append(
+            f"{model.name}: {broken} of {len(mine)} clips failed technically; the same command asks for them again"
         )
     by_id = {c.id: c for c in plan.cases}
     read: list[tuple[Case, tuple[int, int], int, float]] = []
@@ -388,19 +419,23 @@ def _problems(plan: Plan, rows: Sequence[ScoreRow]) -> list[str]:
             found.append(f"{row.generator} on {row.case}: {row.reason}")
         elif row.generator != model.name or model.kind != "model" or model.capabilities.refuses(case):
             continue
-        elif not row.video:
+        elif not row.video and row.reason not in found:
             found.append(
                 model.problem_of(case, row.reason) if isinstance(model, Folder) else f"{row.case}: {row.reason}"
             )
         elif isinstance(model, Folder) and row.tracks:
-            read.append((case, *_read_as(plan.folder / row.tracks)))
+            read += [(case, *about) for about in _read_as(plan.folder / row.tracks)]
     if isinstance(model, Folder):
         found += model.reading_problems(read)
     return [line for line in dict.fromkeys(found) if line]
 
 
-def _read_as(tracks: Path) -> tuple[tuple[int, int], int, float]:
-    """Return the size (height, width), the frames and the rate of the clip that was tracked."""
-    with np.load(tracks) as arrays:
-        height, width = arrays["size"]
-        return (int(height), int(width)), int(arrays["visible"].shape[1]), float(arrays["fps"])
+def _read_as(tracks: Path) -> list[tuple[tuple[int, int], int, float]]:
+    """Return the size (height, width), the frames and the rate of the clip that was tracked, [] where the tracks can't be read."""
+    from sora_eval.run_tracking import read_tracks
+
+    try:
+        read = read_tracks(tracks)
+    except SoraEvalError:
+        return []
+    return [(read.size, read.visible.shape[1], read.fps)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from tqdm import tqdm
 
 from sora_eval.app import chosen_modes, chosen_probes, chosen_profile, out_folder, whole, workers_of
 from sora_eval.errors import ConfigError
+from sora_eval.reading import parse_json, read_text
 
 
 def validate(config: DictConfig) -> int:
@@ -70,16 +70,15 @@ def _keep_fuller(path: Path, names: list[str], count: int, clips: int, config: D
     if config.replace or not path.exists():
         return
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        card = parse_json(read_text(path))
+        lost = [str(s["name"]) for s in card.get("subjects", ()) if s["name"] not in names]
+        counts = {key: int(card.get(key, 0)) for key in ("scenes", "clips")}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return
-    if not isinstance(card, dict):
-        return
-    lost = [s["name"] for s in card.get("subjects", ()) if s["name"] not in names]
     less = [f"{len(lost)} of its probes and metrics, such as {lost[0]}"] if lost else []
     for key, mine in (("scenes", count), ("clips", clips)):
-        if card.get(key, 0) > mine:
-            less.append(f"{card[key] - mine} of its {card[key]} {key}")
+        if counts[key] > mine:
+            less.append(f"{counts[key] - mine} of its {counts[key]} {key}")
     if less:
         raise ConfigError(
             f"{path} has a fuller card, and this one would lose {' and '.join(less)}: say out=FOLDER, or replace=true"

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sora_eval.encoders import weights, world_clip
 from sora_eval.errors import ConfigError, unknown
+from sora_eval.learning import files
 from sora_eval.learning.words import Vocabulary, words_of
 from sora_eval.types import Floats, Frames
 
@@ -102,14 +103,16 @@ def load(name: str, path: str | None = None) -> TextImageEncoder:
 
 
 def _world(path: str | None) -> TextImageEncoder:
+    file = weights.bundled(world_clip.NAME, path)
     _, facts, digest = weights.load_bundled(world_clip.NAME, path)
+    words = Vocabulary(files.texts(file, facts, "words"))
     world_clip.add_architecture()
-    model = _model(world_clip.NAME, weights.bundled(world_clip.NAME, path))
+    model = _model(world_clip.NAME, file)
 
     def transform(image: Image.Image) -> Tensor:
         return world_clip.pixels(np.asarray(image)[None])[0]
 
-    tokenise = world_clip.WordTokenizer(Vocabulary(tuple(facts["words"])))
+    tokenise = world_clip.WordTokenizer(words)
 
     def unread(text: str) -> Unread:
         limit = f"{world_clip.CONTEXT - 1} words" if tokenise.cuts(text) else ""
@@ -142,9 +145,15 @@ def from_file(name: str, architecture: str, file: Path, digest: str) -> TextImag
 
 def _model(architecture: str, file: Path) -> nn.Module:
     open_clip: Any = importlib.import_module("open_clip")
+    wrong = files.not_safetensors(file) if file.suffix == ".safetensors" else files.foreign(file)
+    if wrong and not wrong.startswith("a pickle"):
+        raise ConfigError(f"{file} is {wrong}")
     try:
         # Given a name that it knows, open_clip would load what belongs to it; given none, it would go on with random weights.
         model: nn.Module = open_clip.create_model(architecture, pretrained=str(file), require_pretrained=True)
     except Exception as error:
-        raise ConfigError(f"{file} can't be loaded as {architecture}: {str(error).splitlines()[0]}") from error
+        # Not in torch's words, which advise to let a file run its code.
+        raise ConfigError(
+            f"{file} can't be loaded as {architecture} ({type(error).__name__}): it is damaged or of another network"
+        ) from error
     return model.eval().requires_grad_(False)

@@ -93,7 +93,8 @@ class I3D(nn.Module):
 
     def __init__(self, classes: int = LOGITS, eps: float = EPS) -> None:
         super().__init__()
-        self.stem = nn.ModuleDict({name: Conv(*sizes, eps=eps) for name, *sizes in _STEM})
+        stem = {name: Conv(inside, outside, size, stride, eps) for name, inside, outside, size, stride in _STEM}
+        self.stem = nn.ModuleDict(stem)
         self.mixed = nn.ModuleDict({name: Mixed(*sizes, eps=eps) for name, sizes in _MIXED.items()})
         self.narrow, self.wide, self.last = (
             Pool((1, 3, 3), (1, 2, 2)),

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from sora_eval.encoders import perceptual, world_clip
@@ -73,7 +72,7 @@ def learn(plan: EncoderPlan) -> Path:
     spent = training.spent(folder)
     path = plan.out / f"{plan.name}.safetensors"
     kind = KINDS[plan.name]
-    network, weights = kind.network(), load_file(folder / training.EMA)
+    network, weights = kind.network(), files.tensors(folder / training.EMA)[0]
     network.load_state_dict(weights)
     facts = {"kind": plan.name, **kind.facts(network.eval(), clips, plan.seed)}
     files.save(path, weights, facts, {"seed": plan.seed, **spent, "processes": plan.workers})

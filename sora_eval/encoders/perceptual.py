@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from sora_eval.encoders import weights
 from sora_eval.encoders.damages import CONTENT, DISTORTIONS, HARMLESS, distorted
 from sora_eval.errors import ConfigError, unknown
+from sora_eval.learning import files
 from sora_eval.learning.shards import Shard
 from sora_eval.learning.tensors import to_tensor, to_uint8
 from sora_eval.pictures import contact_sheet
@@ -127,7 +128,7 @@ class WorldPerceptual(nn.Module):
 def _world(path: str | None) -> Perceptual:
     found, _, digest = weights.load_bundled(NAME, path)
     network = WorldPerceptual()
-    network.load_state_dict(found)
+    files.fill(network, found, weights.bundled(NAME, path))
     return Perceptual(NAME, digest, network.eval().requires_grad_(False))
 
 

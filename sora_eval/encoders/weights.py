@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
@@ -202,7 +203,9 @@ def load_bundled(name: str, path: str | None = None) -> tuple[dict[str, Tensor],
         AbsentWeightsError: this copy of the package lacks it.
         ConfigError: the file is damaged, or of another encoder.
     """
-    found, facts, _, hashed = files.read(bundled(name, path), name)
+    file = bundled(name, path)
+    found, facts, _, hashed = files.read(file, name)
+    _check_finite(file, found)
     return found, facts, digest([hashed, facts])
 
 
@@ -328,13 +331,13 @@ def read(path: Path) -> dict[str, Any]:
         ConfigError: it is neither safetensors nor a plain file of tensors, or it is damaged.
     """
     if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return dict(load_file(path))
-        except (SafetensorError, OSError, ValueError) as error:
-            raise ConfigError(f"{path} is damaged or cut short ({error})") from error
+        safe = files.tensors(path)[0]
+        _check_finite(path, safe)
+        return dict(safe)
+    # A pickle is what a file of this ending is, and torch reads its tensors alone.
+    wrong = files.foreign(path)
+    if not wrong.startswith("a pickle"):
+        raise ConfigError(f"{path} is {wrong or 'no file of weights: fetch it again'}")
     if _has_code(path):
         made = path.with_suffix(".safetensors")
         raise ConfigError(
@@ -343,8 +346,13 @@ def read(path: Path) -> dict[str, Any]:
         )
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        # What torch says here advises to let the file run its code.
+        raise ConfigError(
+            f"{path} holds more than tensors, or is damaged: only state dicts are read; torch.save(model.state_dict(), FILE) writes one"
+        ) from error
     except Exception as error:
-        raise ConfigError(f"{path} can't be read as plain tensors: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{path} is damaged or cut short ({type(error).__name__}): fetch it again") from error
     if not isinstance(found, dict):
         raise ConfigError(f"{path} holds a {type(found).__name__}, not a dict of tensors")
     return found
@@ -359,7 +367,16 @@ def tensors(found: Mapping[str, Any], *keys: str) -> dict[str, Tensor]:
     inner = next((found[k] for k in keys if k in found), found)
     if not isinstance(inner, dict) or not all(isinstance(v, Tensor) for v in inner.values()):
         raise ConfigError(f"no state dict was found: looked for {', '.join(keys) or 'tensors'}")
+    if wrong := files.not_finite(inner):
+        raise ConfigError(f"{len(wrong)} of the weights' tensors, {wrong[0]} first, have values that are not finite")
     return inner
+
+
+def _check_finite(path: Path, found: Mapping[str, Tensor]) -> None:
+    if wrong := files.not_finite(found):
+        raise ConfigError(
+            f"{path} is damaged: {len(wrong)} of its tensors, {wrong[0]} first, have values that are not finite"
+        )
 
 
 def _has_code(path: Path) -> bool:

@@ -28,6 +28,8 @@ from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.learning import files
 from sora_eval.learning.muon import product_dtype
 from sora_eval.processes import cores, end_with_parent
+from sora_eval.reading import parse_json
+from sora_eval.store import remove_parts
 from sora_eval.types import digest
 from sora_eval.video import replacing
 
@@ -127,6 +129,8 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     network, optimisers = job.network, job.optimisers()
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    if rank == 0:
+        remove_parts(folder)
     base = [[g["lr"] for g in o.param_groups] for o in optimisers]
     state = _State(ema={k: v.detach().clone() for k, v in network.state_dict().items()})
     found = folder / STATE
@@ -286,7 +290,7 @@ def _load(
     settings: Mapping[str, Any],
 ) -> None:
     content = _content(path)
-    before = json.loads(content["settings"])
+    before = parse_json(content["settings"])
     # What a state of an earlier version doesn't say can't differ.
     if differing := [k for k in settings if before.get(k, settings[k]) != settings[k]]:
         told = ", ".join(f"{k}={before[k]} (asked: {settings[k]})" for k in differing)
@@ -384,8 +388,10 @@ def _logged(folder: Path) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if (folder / LOG).exists():
         for line in (folder / LOG).read_text(encoding="utf-8").splitlines():
-            with suppress(json.JSONDecodeError):
-                found.append(json.loads(line))
+            with suppress(ValueError):
+                row = parse_json(line)
+                if isinstance(row, dict) and all(isinstance(row.get(k), int | float) for k in ("step", "loss")):
+                    found.append(row)
     return found
 
 

@@ -52,8 +52,8 @@ def motion_masks(frames: Frames) -> Bools:
         grey = _smooth_grey(frames[t])
         cv2.accumulateWeighted(grey, background, WEIGHT)
         moving = (cv2.absdiff(grey, cv2.convertScaleAbs(background)) > THRESHOLD).astype(np.uint8)
-        moving = cv2.morphologyEx(moving, cv2.MORPH_OPEN, kernel)
-        masks[t] = cv2.morphologyEx(moving, cv2.MORPH_CLOSE, kernel) > 0
+        opened = cv2.morphologyEx(moving, cv2.MORPH_OPEN, kernel)
+        masks[t] = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, kernel) > 0
     return masks
 
 
@@ -63,7 +63,7 @@ def spatial_iou(truth: Bools, predicted: Bools) -> float:
     Raises ValueError for unequal shapes.
     """
     _check(truth, predicted)
-    return _iou(truth.any(axis=0), predicted.any(axis=0))
+    return _iou(np.asarray(truth.any(axis=0)), np.asarray(predicted.any(axis=0)))
 
 
 def spatiotemporal_iou(truth: Bools, predicted: Bools) -> float:
@@ -103,8 +103,7 @@ def measures(truth: Frames, predicted: Frames) -> dict[str, float]:
 
 
 def _smooth_grey(frame: Frames) -> Frames:
-    blurred: Frames = cv2.GaussianBlur(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (BLUR_PX, BLUR_PX), 0)
-    return blurred
+    return np.asarray(cv2.GaussianBlur(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (BLUR_PX, BLUR_PX), 0), np.uint8)
 
 
 def _iou(a: Bools, b: Bools) -> float:

@@ -17,10 +17,11 @@ from typing import Any
 
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.inputs import encodable
-from sora_eval.reporting.run import Run, read_run
+from sora_eval.reading import parse_json
+from sora_eval.reporting.run import Run, checked_manifest, read_run
 from sora_eval.samples import asked_of
 from sora_eval.store import read_json, write_json
-from sora_eval.types import Case, ScoreRow
+from sora_eval.types import Case, ScoreRow, check_name
 from sora_eval.video import replacing
 
 FORMAT = 1
@@ -95,14 +96,16 @@ def _write(path: Path, table: Any) -> None:
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    pa, pq = _arrow()
+    _, pq = _arrow()
     if not path.exists():
         raise ConfigError(f"{path}: not found; {_AGAIN}")
     try:
         # Not by a path: pyarrow would take part of a name such as seed=0 for a column.
+        if not path.is_file():
+            raise OSError("no plain file")
         with path.open("rb") as file:
             return list(pq.read_table(file).to_pylist())
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except Exception as error:  # whatever pyarrow makes of bytes that are no Parquet
         raise ConfigError(f"{path}: cut off or no Parquet file; {_AGAIN} ({type(error).__name__})") from error
 
 
@@ -112,7 +115,7 @@ def _arrow() -> tuple[Any, Any]:
 
 
 def _read_baseline(folder: Path) -> Run:
-    manifest = read_json(folder / "manifest.json")
+    manifest = checked_manifest(folder / "manifest.json", read_json(folder / "manifest.json"))
     if manifest.get("format") != FORMAT:
         raise ConfigError(
             f"{folder}: a baseline of format {manifest.get('format')}, this version reads {FORMAT}; {_AGAIN}"
@@ -124,7 +127,7 @@ def _read_baseline(folder: Path) -> Run:
 def _cases(path: Path) -> Iterable[Case]:
     for number, row in enumerate(_read(path)):
         try:
-            yield Case.from_json(json.loads(row["case"]))
+            yield Case.from_json(parse_json(row["case"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"{path}: row {number} is no case ({error}); {_AGAIN}") from error
 
@@ -135,9 +138,11 @@ def _rows(path: Path, cases: Mapping[str, Case]) -> Iterable[ScoreRow]:
         where = f"{path}: row {number}"
         try:
             case, value, chance = cases[row["case"]], row["value"], float(row["chance"])
+            value = None if value is None else float(value)
             told = {key: str(row[key]) for key in ("generator", "kind", "reason")}
             # Baselines of earlier versions lack it.
             failure = str(row.get("failure", ""))
+            check_name("generator", told["generator"])
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"{where} is no score of a case ({error}); {_AGAIN}") from error
         if (told["generator"], case.id) in seen:

@@ -139,9 +139,15 @@ def read_measures(folder: Path) -> dict[str, dict[str, list[Measure]]]:
     found: dict[str, Any] = read_json(path)
     try:
         return {s: {g: [_measure(m) for m in some] for g, some in by.items()} for s, by in found.items()}
-    except (TypeError, AttributeError, KeyError) as error:
+    except (TypeError, AttributeError, KeyError, ValueError, OverflowError) as error:
         raise ConfigError(f"{path}: no measures of fidelity ({error}); run the same command again") from error
 
 
 def _measure(values: Mapping[str, Any]) -> Measure:
-    return Measure(**{**values, "n": tuple(values["n"])})
+    found = Measure(**{**values, "n": tuple(values["n"])})
+    numbers = [v for v in (found.value, found.low, found.high, *found.n) if v is not None]
+    if any(isinstance(v, bool) or not isinstance(v, int | float) for v in numbers):
+        raise ValueError("a value that is no number")
+    if not all(isinstance(v, str) for v in (found.metric, found.protocol, found.reason)):
+        raise ValueError("a name, protocol or reason that is no text")
+    return found

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sora_eval.errors import SoraEvalError
+from sora_eval.reading import inside
 from sora_eval.reporting.clips import Clip, Overlay, make_clip, read_overlay
 from sora_eval.types import ScoreRow
 
@@ -84,11 +85,16 @@ class ClipStore:
         path = self.folder / relative
         if not path.is_file():
             return "no clip: the file is missing"
+        if not self._lies_in_a_run(path):
+            return "no clip: the file lies outside the run folder"
         try:
             clip = make_clip(path, f"clip{len(self.clips)}")
-        except (SoraEvalError, OSError, ValueError) as error:
+        except Exception as error:
+            # One clip that can't be shown, for whatever reason, must not cost the page.
+            known = isinstance(error, SoraEvalError | OSError | ValueError)
             # The message starts with the whole path; the player names the file.
-            return f"no clip: {str(error).removeprefix(f'{path}: ')}"
+            text = " ".join(str(error).removeprefix(f"{path}: ").split())
+            return f"no clip: {text if known else f'{type(error).__name__}: {text}'}"
         self.bytes += len(clip.mp4)
         self.shown += clip.frames * clip.shown_size[0] * clip.shown_size[1]
         self.decoded += clip.frames * clip.size[0] * clip.size[1]
@@ -96,10 +102,17 @@ class ClipStore:
 
     def overlay(self, relative: str) -> Overlay | None:
         """Return the tracks; None when there are none to draw, which costs the reader no number."""
+        path = self.folder / relative
         try:
-            return read_overlay(self.folder / relative) if relative else None
+            return read_overlay(path) if relative and self._lies_in_a_run(path) else None
         except SoraEvalError:
             return None
+
+    def _lies_in_a_run(self, path: Path) -> bool:
+        """Return whether a file lies, links followed, in the run folder that its path begins with."""
+        # Paths of clips and tracks are RUN/videos/GENERATOR/FILE and RUN/tracks/GENERATOR/FILE: reading a run made sure of it.
+        run = path.parents[2] if self.folder == Path() else self.folder
+        return inside(run, str(path.relative_to(run))) is not None
 
 
 def worst_first(rows: Iterable[ScoreRow]) -> list[ScoreRow]:

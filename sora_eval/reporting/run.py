@@ -7,15 +7,27 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from sora_eval.errors import ConfigError
+from sora_eval.reading import parse_json, read_text
 from sora_eval.samples import asked_of
-from sora_eval.types import MODES, Case, ScoreRow
+from sora_eval.types import MODES, Case, ScoreRow, check_name
 
 T = TypeVar("T")
 _TEXT = ("case", "suite", "probe", "generator", "kind", "reason", "prompt", "cluster", "twin", "video", "tracks")
+_PARTS = {
+    "config": dict,
+    "hashes": dict,
+    "versions": dict,
+    "generators": list,
+    "command": str,
+    "suite": str,
+    "profile": str,
+}
+_KINDS = {dict: "JSON object", list: "list", str: "text"}
+_AGAIN = "run the same command again"
 _NAMES = frozenset(f.name for f in fields(ScoreRow))
 _NEWER = frozenset(f.name for f in fields(ScoreRow) if f.default is not MISSING)
 """Fields that rows of earlier versions lack; they have a default."""
@@ -69,7 +81,7 @@ def read_scores(path: Path) -> tuple[ScoreRow, ...]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: not found; is {path.parent} the folder of a run?") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -79,11 +91,33 @@ def _read(path: Path) -> str:
 def _manifest(path: Path) -> dict[str, Any]:
     text = _read(path)
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except json.JSONDecodeError as error:
         raise ConfigError(f"{path}:{error.lineno}: broken JSON: {error.msg}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: broken JSON: {error}") from error
     if not isinstance(value, dict):
         raise ConfigError(f"{path}:1: expected a JSON object, got {type(value).__name__}")
+    return checked_manifest(path, value)
+
+
+def checked_manifest(path: Path, value: dict[str, Any]) -> dict[str, Any]:
+    """Return what a manifest.json says, if each of its parts that others rely on is of the right kind, where it is there.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    hashes = value.get("hashes")
+    parts = [(name, value.get(name), kind) for name, kind in _PARTS.items()]
+    parts += [("hashes.probes", hashes.get("probes"), dict)] if isinstance(hashes, dict) else []
+    for name, found, kind in parts:
+        if found is not None and not isinstance(found, kind):
+            raise ConfigError(f"{path}: {name} must be a {_KINDS[kind]}, got a {type(found).__name__}; {_AGAIN}")
+    for number, generator in enumerate(value.get("generators") or ()):
+        try:
+            check_name("name", generator["name"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"{path}: generators[{number}] is no generator ({error}); {_AGAIN}") from error
     return value
 
 
@@ -103,10 +137,11 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _object(line: str) -> dict[str, Any]:
     try:
-        value = json.loads(line)
-    except json.JSONDecodeError as error:
+        value = parse_json(line)
+    except ValueError as error:
         hint = "cut off or broken JSON; delete the line and run the same command again"
-        raise ValueError(f"{hint} ({error.msg}, column {error.colno})") from error
+        said = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise ValueError(f"{hint} ({said})") from error
     if not isinstance(value, dict):
         raise ValueError(f"expected a JSON object, got {type(value).__name__}")
     return value
@@ -124,16 +159,34 @@ def _case(line: str) -> Case:
 
 @lru_cache(maxsize=1 << 14)
 def _score(line: str) -> ScoreRow:
-    raw = _object(line)
+    return score_row(_object(line))
+
+
+def score_row(raw: Mapping[str, Any]) -> ScoreRow:
+    """Return the row of a JSON object as scores.jsonl and shards have them; fields with a default may be missing.
+
+    Raises:
+        ValueError: a field is missing or unknown, a value impossible, a name no name, or a path leads out of the run folder.
+    """
     if wrong := sorted((_NAMES - _NEWER - raw.keys()) | (raw.keys() - _NAMES)):
         raise ValueError(f"missing or unknown fields: {', '.join(wrong)}")
     for name in _TEXT:
         if not isinstance(raw[name], str):
             raise ValueError(f"{name} must be text, got {raw[name]!r}")
+    for name in ("case", "suite", "probe", "generator", *(["twin"] if raw["twin"] else [])):
+        check_name(name, raw[name])
+    for name in ("video", "tracks"):
+        folder = "videos" if name == "video" else name
+        if raw[name] and not _lies_in(folder, raw[name]):
+            raise ValueError(
+                f"{name} must be a path such as {folder}/GENERATOR/FILE in the run folder, got {raw[name]!r}"
+            )
+    if isinstance(raw["seed"], bool) or not isinstance(raw["seed"], int):
+        raise ValueError(f"seed must be a whole number, got {raw['seed']!r}")
     if raw["mode"] not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}, got {raw['mode']!r}")
-    if not _finite(raw["chance"]):
-        raise ValueError(f"chance must be a finite number, got {raw['chance']!r}")
+    if not _finite(raw["chance"]) or raw["chance"] >= 1:
+        raise ValueError(f"chance must be a finite number below 1, got {raw['chance']!r}")
     if raw["value"] is not None and not _finite(raw["value"]):
         raise ValueError(f"value must be a finite number or null, got {raw['value']!r}")
     if (raw["value"] is None) == (raw["reason"] == ""):
@@ -143,6 +196,12 @@ def _score(line: str) -> ScoreRow:
     if not isinstance(raw["components"], dict) or not all(_number(v) for v in raw["components"].values()):
         raise ValueError("components must map names to numbers")
     return ScoreRow(**raw)
+
+
+def _lies_in(folder: str, path: str) -> bool:
+    """Return whether a path is that of a file in FOLDER/GENERATOR. Where links lead is seen when the file is read."""
+    parts = PurePosixPath(path).parts
+    return len(parts) == 3 and parts[0] == folder and ".." not in parts and "\\" not in path and "\0" not in path
 
 
 def _number(value: Any) -> bool:

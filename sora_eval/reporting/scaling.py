@@ -16,6 +16,7 @@ import numpy as np
 from sora_eval.errors import SoraEvalError
 from sora_eval.inputs import encodable
 from sora_eval.pictures import labelled_sheet
+from sora_eval.reading import inside
 from sora_eval.reporting.fidelity import markdown, read_measures, sheet
 from sora_eval.reporting.run import Run, read_run
 from sora_eval.reporting.summary import Cell, Summary, summarise
@@ -177,6 +178,7 @@ def _clips(group: Sequence[Point]) -> list[tuple[str, Frames | None]]:
 def _shown(run: Run, row: ScoreRow) -> tuple[str, Frames | None]:
     told = f"{row.generator}: {row.value:.2f}" if row.value is not None else f"{row.generator}: {row.reason}"
     try:
-        return told, read_video(run.folder / row.video).frames if row.video else None
+        path = inside(run.folder, row.video) if row.video else None
+        return told, None if path is None else read_video(path).frames
     except SoraEvalError:
         return f"{told} (no clip)", None

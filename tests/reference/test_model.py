@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 import shutil
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from sora_eval.cli import main
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model
 from sora_eval.learning import files
@@ -60,7 +62,7 @@ def test_a_file_that_was_cut_short_is_refused(copy):
     whole = copy.read_bytes()
     for size in (0, 5, 100, len(whole) // 2, len(whole) - 1):
         copy.write_bytes(whole[:size])
-        with pytest.raises(ConfigError, match="damaged or cut short"):
+        with pytest.raises(ConfigError, match=r"is cut short|is empty"):
             model.load(str(copy))
 
 
@@ -89,6 +91,66 @@ def test_latents_of_another_autoencoder_are_refused(copy):
     save_file(load_file(copy), copy, {**header(copy), "facts": json.dumps({**facts, "latents": "0" * 64})})
     with pytest.raises(ConfigError, match="another autoencoder"):
         model.load(str(copy))
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "said"),
+    [
+        ("facts", "[" * 100_000 + "]" * 100_000, "facts in its header is no JSON (nested too deeply)"),
+        ("facts", "1", "facts in its header is no JSON object"),
+        ("about", "{", "about in its header is no JSON"),
+        ("about", '{"flops": "much"}', "about.flops in its header must be a number"),
+        ("about", '{"flops": NaN}', "about.flops in its header must be a number"),
+        ("about", '{"steps": 1.5}', "about.steps in its header must be a number"),
+        ("words", None, "words in its header must be a list of texts"),
+        ("words", [1], "words in its header must be a list of texts"),
+        ("words", ["x"] * 10_000, "words in its header are 10002, its network knows"),
+        ("config", None, "config in its header is missing"),
+        ("width", "wide", "config.width in its header must be a whole number"),
+        ("width", True, "config.width in its header must be a whole number"),
+        ("width", 1 << 40, "config.width in its header must be a whole number"),
+        ("depth", 10_000, "config.depth in its header must be a whole number"),
+        ("width", 60_000, "has the weights of another network"),
+        ("heads", 7, "has the weights of another network"),
+        ("strange", 1, "config.strange in its header is unknown"),
+        ("latents", None, "latents of another autoencoder"),
+    ],
+)
+def test_every_field_of_the_header_is_checked_and_named_with_its_file(copy, part, value, said):
+    about = header(copy)
+    facts = json.loads(about["facts"])
+    if part in ("facts", "about"):
+        about[part] = value
+    else:
+        if part in facts:
+            facts[part] = value
+        else:
+            facts["config"][part] = value
+        about["facts"] = json.dumps(facts)
+    save_file(load_file(copy), copy, about)
+    with pytest.raises(ConfigError, match=re.escape(said)) as caught:
+        model.load(str(copy))
+    assert str(copy) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_weights_that_are_not_finite_are_the_first_problem_of_a_run_and_make_no_clip(copy, tmp_path, capsys):
+    weights, about = load_file(copy), header(copy)
+    name = next(k for k, v in weights.items() if v.is_floating_point())
+    weights[name].view(-1)[0] = float("nan")
+    save_file(weights, copy, {**about, "sha256": files.hash_of(weights)})
+    words = [
+        "suite.probes=[relation]",
+        "suite.modes=[t2v]",
+        "suite.count=2",
+        "references=[]",
+        "fidelity.metrics=[]",
+        "players=0",
+    ]
+    assert main(["run", "generator=reference", f"generator.checkpoint={copy}", *words, f"out={tmp_path / 'out'}"]) == 1
+    (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("problem: ")]
+    assert line.startswith(f"problem: checkpoint {copy} makes no clips: 1 of its tensors, {name} first, have values")
+    rows = [json.loads(x) for x in (tmp_path / "out" / "scores.jsonl").read_text().splitlines()]
+    assert [r["value"] for r in rows] == [None, None] and not any(r["video"] for r in rows)
 
 
 def test_names_and_paths(tmp_path):
