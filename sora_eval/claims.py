@@ -94,7 +94,10 @@ def read_cases(folder: Path) -> list[Case]:
     path = folder / "cases.jsonl"
     try:
         lines = read_text(path).split("\n")
-        return [Case.from_json(parse_json(line)) for line in lines if line.strip()]
+        cases = [Case.from_json(parse_json(line)) for line in lines if line.strip()]
+        if len({c.id for c in cases}) < len(cases):
+            raise ValueError("a case is there twice")
+        return cases
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: no list of cases ({error}); run the same command again") from error
 

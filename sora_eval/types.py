@@ -42,6 +42,21 @@ def check_name(what: str, value: Any) -> None:
         raise ValueError(f"{what} {shown} is no name: use letters, digits, and . _ @ + -")
 
 
+def check_part(what: str, value: Any) -> None:
+    """Refuse what is no single part of a path: a generator's name that was read may be any words, but must not lead out of a folder.
+
+    Raises:
+        ValueError: it is no text, empty, too long, a step upwards, or has a separator.
+    """
+    if (
+        not isinstance(value, str)
+        or value in ("", ".", "..")
+        or set(value) & set("/\\\0")
+        or len(value) > _LONGEST_NAME
+    ):
+        raise ValueError(f"{what} {repr(value)[:80]} is no name")
+
+
 @dataclass(frozen=True)
 class Video:
     """A clip in memory.

@@ -348,7 +348,7 @@ def test_what_nobody_foresaw_is_no_regression(
     monkeypatch.setattr("sora_eval.gate.fixed", broken)
     assert gate(good, good / "run") == 2
     err = capsys.readouterr().err
-    assert "ZeroDivisionError: of all things" in err and "the gate broke down" in err
+    assert "ZeroDivisionError: of all things" in err and "Traceback" not in err
 
 
 def test_a_case_that_gets_a_twin_is_the_same_case(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from sora_eval.reading import parse_json
 from sora_eval.reporting.run import Run, checked_manifest, read_run
 from sora_eval.samples import asked_of
 from sora_eval.store import read_json, write_json
-from sora_eval.types import Case, ScoreRow, check_name
+from sora_eval.types import Case, ScoreRow, check_part
 from sora_eval.video import replacing
 
 FORMAT = 1
@@ -121,6 +121,8 @@ def _read_baseline(folder: Path) -> Run:
             f"{folder}: a baseline of format {manifest.get('format')}, this version reads {FORMAT}; {_AGAIN}"
         )
     cases = tuple(_cases(folder / CASES))
+    if len({c.id for c in cases}) < len(cases):
+        raise ConfigError(f"{folder / CASES}: a case is there twice; {_AGAIN}")
     return Run(folder, manifest, cases, tuple(_rows(folder / SCORES, {c.id: c for c in cases})), ())
 
 
@@ -142,7 +144,7 @@ def _rows(path: Path, cases: Mapping[str, Case]) -> Iterable[ScoreRow]:
             told = {key: str(row[key]) for key in ("generator", "kind", "reason")}
             # Baselines of earlier versions lack it.
             failure = str(row.get("failure", ""))
-            check_name("generator", told["generator"])
+            check_part("generator", told["generator"])
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"{where} is no score of a case ({error}); {_AGAIN}") from error
         if (told["generator"], case.id) in seen:

@@ -110,6 +110,8 @@ def fit(frames: Frames) -> Frames:
 def read_overlay(path: Path) -> Overlay:
     """Return the tracks of an .npz file as paths; raises SoraEvalError, in one line, when it cannot be read."""
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("no plain file")
         with np.load(path, allow_pickle=False) as file:
             colours = [str(c) for c in file["colour"]]
             xy: Floats = np.asarray(file["xy"], np.float64)

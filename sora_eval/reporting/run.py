@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sora_eval.errors import ConfigError
 from sora_eval.reading import parse_json, read_text
 from sora_eval.samples import asked_of
-from sora_eval.types import MODES, Case, ScoreRow, check_name
+from sora_eval.types import MODES, Case, ScoreRow, check_name, check_part
 
 T = TypeVar("T")
 _TEXT = ("case", "suite", "probe", "generator", "kind", "reason", "prompt", "cluster", "twin", "video", "tracks")
@@ -54,7 +54,7 @@ def read_run(folder: Path) -> Run:
     Raises ConfigError, naming the file and the line, when a file is missing, cut off or holds an impossible value.
     """
     manifest = _manifest(folder / "manifest.json")
-    cases = tuple(case for _, case in _parsed(folder / "cases.jsonl", _case))
+    cases = tuple(_each_once(folder / "cases.jsonl"))
     rows = read_scores(folder / "scores.jsonl")
     told = manifest.get("problems") or []
     problems = [str(p) for p in (told if isinstance(told, list) else [told])]
@@ -77,6 +77,15 @@ def read_scores(path: Path) -> tuple[ScoreRow, ...]:
     if not rows:
         raise ConfigError(f"{path}: there is no score in it; run the evaluation first")
     return tuple(rows)
+
+
+def _each_once(path: Path) -> Iterator[Case]:
+    seen: dict[str, int] = {}
+    for number, case in _parsed(path, _case):
+        if case.id in seen:
+            raise ConfigError(f"{path}:{number}: case {case.id} is there already in line {seen[case.id]}")
+        seen[case.id] = number
+        yield case
 
 
 def _read(path: Path) -> str:
@@ -115,7 +124,7 @@ def checked_manifest(path: Path, value: dict[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"{path}: {name} must be a {_KINDS[kind]}, got a {type(found).__name__}; {_AGAIN}")
     for number, generator in enumerate(value.get("generators") or ()):
         try:
-            check_name("name", generator["name"])
+            check_part("name", generator["name"])
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"{path}: generators[{number}] is no generator ({error}); {_AGAIN}") from error
     return value
@@ -173,8 +182,9 @@ def score_row(raw: Mapping[str, Any]) -> ScoreRow:
     for name in _TEXT:
         if not isinstance(raw[name], str):
             raise ValueError(f"{name} must be text, got {raw[name]!r}")
-    for name in ("case", "suite", "probe", "generator", *(["twin"] if raw["twin"] else [])):
+    for name in ("case", "suite", "probe", *(["twin"] if raw["twin"] else [])):
         check_name(name, raw[name])
+    check_part("generator", raw["generator"])
     for name in ("video", "tracks"):
         folder = "videos" if name == "video" else name
         if raw[name] and not _lies_in(folder, raw[name]):
