@@ -13,7 +13,7 @@ import numpy as np
 from sora_eval.encoders.clip import TextImageEncoder
 from sora_eval.encoders.damages import CONTENT, DISTORTIONS, HARMLESS
 from sora_eval.encoders.perceptual import SIDE, Perceptual, across, graded
-from sora_eval.learning.members import HELD_OUT, Member, member
+from sora_eval.learning.members import FRAMES, HELD_OUT, Member, caption_of, member
 from sora_eval.metrics.pixels import psnr, ssim
 from sora_eval.types import Floats, Frames
 from sora_eval.video import resize
@@ -23,6 +23,8 @@ from sora_eval.world.palette import COLOURS
 _FIRST = 80_000
 """The first number of these scenes; neither training nor other measures reach them."""
 CAPTIONS = 100
+_SEEN = tuple(range(0, FRAMES, 4))
+"""The frames of a clip that an encoder of words sees; no others are rendered."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +56,18 @@ def words_exam(words: TextImageEncoder, count: int) -> Iterator[Answer]:
 
 def _unlike(count: int) -> list[Member]:
     """Return members of all families in turn, no two with one caption."""
-    found: dict[str, Member] = {}
+    found: dict[str, tuple[str, int]] = {}
     names = sorted(FAMILIES)
     i = 0
     while len(found) < count:
-        m = member(names[i % len(names)], _FIRST + i)
-        found.setdefault(m.caption, m)
+        which = names[i % len(names)], _FIRST + i
+        found.setdefault(caption_of(*which), which)
         i += 1
-    return list(found.values())
+    return [member(*which, at=_SEEN) for which in found.values()]
 
 
 def _vector(words: TextImageEncoder, frames: Frames) -> Floats:
-    mean = words.images(frames[::4]).mean(axis=0)
+    mean = words.images(frames).mean(axis=0)
     found: Floats = mean / np.linalg.norm(mean)
     return found
 
@@ -79,14 +81,14 @@ _Pair = tuple[Frames, str, str]
 
 
 def _colour(number: int) -> Iterator[_Pair]:
-    m = member("single", number)
+    m = member("single", number, at=_SEEN)
     mine = m.params["hero"]["colour"]
     other = [c for c in COLOURS if c != mine][number % (len(COLOURS) - 1)]
     yield m.frames, m.caption, _swapped(m.caption, mine, other)
 
 
 def _shape(number: int) -> Iterator[_Pair]:
-    m = member("single", number)
+    m = member("single", number, at=_SEEN)
     mine = m.params["hero"]["shape"]
     other = [s for s in common.SHAPES if s != mine][number % (len(common.SHAPES) - 1)]
     yield m.frames, m.caption, m.caption.replace(mine, other)
@@ -101,7 +103,7 @@ def _swapped(caption: str, mine: str, other: str) -> str:
 
 def _sides(family: str) -> Callable[[int], Iterator[_Pair]]:
     def pairs(number: int) -> Iterator[_Pair]:
-        m = member(family, number)
+        m = member(family, number, at=_SEEN)
         # The same phrase of the scene in a mirror.
         params, rng = draw(family, number, 0, HELD_OUT)
         yield m.frames, m.caption, FAMILIES[family].caption(FAMILIES[family].mirrored(params), rng)
@@ -111,7 +113,7 @@ def _sides(family: str) -> Callable[[int], Iterator[_Pair]]:
 
 def _event(number: int) -> Iterator[_Pair]:
     families = [name for name in sorted(FAMILIES) if hasattr(FAMILIES[name], "states")]
-    m = member(families[number % len(families)], number)
+    m = member(families[number % len(families)], number, at=_SEEN)
     before, after = FAMILIES[m.family].states(m.params)
     yield m.frames[:1], before, after
     yield m.frames[-1:], after, before
@@ -147,8 +149,8 @@ def _trios(i: int) -> tuple[tuple[Frames, ...], tuple[Frames, ...]]:
     """Return (frame, less, more damaged) [1, 64, 64, 3] each: by one damage, and harmless against content."""
     rng = np.random.default_rng([*b"exam", i])
     names = sorted(FAMILIES)
-    m = member(names[i % len(names)], _FIRST + i)
-    frame = resize(m.frames[int(rng.integers(len(m.frames)))][None], (SIDE, SIDE))[0]
+    m = member(names[i % len(names)], _FIRST + i, at=(int(rng.integers(FRAMES)),))
+    frame = resize(m.frames, (SIDE, SIDE))[0]
     seed, kind = int(rng.integers(2**31)), DISTORTIONS[i % len(DISTORTIONS)]
     same = graded(frame, kind, rng, seed)
     worse = across(frame, HARMLESS[i % len(HARMLESS)], CONTENT[i % len(CONTENT)], rng, seed)

@@ -12,7 +12,7 @@ import numpy as np
 
 from sora_eval.learning.shards import FPS
 from sora_eval.types import Frames
-from sora_eval.world import clip, scene_of
+from sora_eval.world import clip, scene_of, stills
 from sora_eval.world.families import FAMILIES, draw
 
 SIZE, FRAMES = (64, 64), 17
@@ -39,13 +39,26 @@ class Member:
 
 @lru_cache(maxsize=4096)
 def member(
-    family: str, number: int, frames: int = FRAMES, stream: str = HELD_OUT, size: tuple[int, int] = SIZE
+    family: str,
+    number: int,
+    frames: int = FRAMES,
+    stream: str = HELD_OUT,
+    size: tuple[int, int] = SIZE,
+    at: tuple[int, ...] | None = None,
 ) -> Member:
-    """Return a member of a family at 8 frames per second; size: height and width."""
+    """Return a member of a family at 8 frames per second; size: height and width. at: the frames that are rendered; all by default."""
     params, rng = draw(family, number, 0, stream)
     words = FAMILIES[family].caption(params, rng)
     scene = scene_of({"family": family, "params": params}, (frames - 1) / FPS)
-    return Member(family, params, words, clip(scene, size, FPS, frames).video.frames, number)
+    made = clip(scene, size, FPS, frames).video.frames if at is None else stills(scene, size, FPS, frames, at)
+    return Member(family, params, words, made, number)
+
+
+def caption_of(family: str, number: int, stream: str = HELD_OUT) -> str:
+    """Return the caption of a member; nothing is rendered."""
+    params, rng = draw(family, number, 0, stream)
+    words: str = FAMILIES[family].caption(params, rng)
+    return words
 
 
 def members(

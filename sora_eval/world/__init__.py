@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,13 @@ def clip(
     """Render a scene. `full_truth` adds masks, depth, amodal masks and visibility, which cost one more cast per body."""
     states = physics.simulate(scene, frame_times(frames, fps), tweaks)
     return from_states(scene, states, size, fps, full_truth=full_truth, supersample=supersample)
+
+
+def stills(scene: Scene, size: tuple[int, int], fps: float, frames: int, at: Sequence[int]) -> Frames:
+    """Return some frames of `clip`, uint8 [len(at), H, W, 3]; the others are not rendered. at: their numbers."""
+    states = physics.simulate(scene, frame_times(frames, fps), Tweaks())
+    camera, renderer = render.camera_of(scene, states.t_s, size), Renderer(scene, size)
+    return np.array([renderer.frame(states, camera, k) for k in at])
 
 
 def from_states(
