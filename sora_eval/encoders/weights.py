@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import urllib.request
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -343,7 +344,10 @@ def read(path: Path) -> dict[str, Any]:
     if _has_code(path):
         raise ConfigError(f"{path} is TorchScript, which is a program: only state dicts are read")
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of a pickle's protocol, which it then refuses.
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         # What torch says here advises to let the file run its code.
         raise ConfigError(
