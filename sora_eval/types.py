@@ -39,7 +39,7 @@ def check_name(what: str, value: Any) -> None:
     """
     if not isinstance(value, str) or not _NAME.fullmatch(value) or ".." in value or len(value.encode()) > _LONGEST_NAME:
         shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:80]}..."
-        raise ValueError(f"{what} {shown} is no name: use letters, digits, and . _ @ + -")
+        raise ValueError(f"{what}={shown} is no file name: use letters, digits, and . _ @ + -")
 
 
 def check_part(what: str, value: Any) -> None:

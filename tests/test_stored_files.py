@@ -159,7 +159,7 @@ def test_a_case_that_no_one_could_be_asked_is_refused(field: str, value: Any) ->
 
 def test_nothing_is_written_outside_the_folder(tmp_path: Path) -> None:
     for case, generator in ((replace(CASE, id="../x"), "oracle"), (CASE, "../../x"), (CASE, "")):
-        with pytest.raises(ValueError, match="is no name"):
+        with pytest.raises(ValueError, match="is no file name"):
             Store(tmp_path).path("videos", generator, case, "0" * 16, ".mkv")
 
 

@@ -145,6 +145,8 @@ def from_file(name: str, architecture: str, file: Path, digest: str) -> TextImag
 
 def _model(architecture: str, file: Path) -> nn.Module:
     open_clip: Any = importlib.import_module("open_clip")
+    if not file.is_file():
+        raise ConfigError(f"there is no file of weights {file}")
     wrong = files.not_safetensors(file) if file.suffix == ".safetensors" else files.foreign(file)
     if wrong and not wrong.startswith("a pickle"):
         raise ConfigError(f"{file} is {wrong}")

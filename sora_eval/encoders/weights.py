@@ -10,6 +10,7 @@ import hashlib
 import os
 import shlex
 import urllib.request
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -345,7 +346,10 @@ def read(path: Path) -> dict[str, Any]:
             f"{shlex.join(['python', '-c', _SAVE_STATE, str(path), str(made)])}"
         )
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of a pickle's protocol, which it then refuses.
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         # What torch says here advises to let the file run its code.
         raise ConfigError(

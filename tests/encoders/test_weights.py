@@ -112,14 +112,14 @@ def test_only_plain_tensors_are_read(tmp_path: Path) -> None:
     put(tmp_path / "trap.pt", pickle.dumps(Trap()))
     torch.save(Trap(), tmp_path / "trap2.pt")
     for name in ("trap.pt", "trap2.pt"):
-        with pytest.raises(ConfigError, match="can't be read as plain tensors"):
+        with pytest.raises(ConfigError, match="only state dicts are read"):
             weights.read(tmp_path / name)
     with ZipFile(tmp_path / "program.pt", "w") as archive:
         archive.writestr("i3d/code/__torch__.py", "print('this must never be run')")
     with pytest.raises(ConfigError, match="TorchScript, which is a program"):
         weights.read(tmp_path / "program.pt")
     for content in (b"", (tmp_path / "a.safetensors").read_bytes()[:40]):
-        with pytest.raises(ConfigError, match="damaged or cut short"):
+        with pytest.raises(ConfigError, match=r"is empty|is cut short"):
             weights.read(put(tmp_path / "cut.safetensors", content))
 
 
