@@ -192,7 +192,7 @@ def continuation(case: Case, video: Video) -> dict[str, float]:
 
 def _scene_key(case: Case) -> str:
     """Return the case without what the world's frames don't depend on: all samples of a prompt share them."""
-    return json.dumps(replace(case, id="", twin="", seed=0, sample=0).to_json())
+    return json.dumps(replace(case, id="any", twin="", seed=0, sample=0).to_json())
 
 
 @lru_cache(maxsize=16)
