@@ -36,7 +36,8 @@ browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } || echo "no chromium: the browser tests will be skipped"
 
 test: $(VENV)/installed browser
-	$(BIN)/python -m pytest -n 2
+	@# By whole files, in their order: what a file's tests share is made once.
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 soak: $(VENV)/installed
 	rm -rf build/soak
@@ -76,7 +77,7 @@ leaderboard: $(VENV)/installed
 	cp runs/leaderboard/scaling.png docs/scaling.png
 
 # What the bundled checkpoint can do, with a first frame given: where it scores 0, nothing can fall.
-GATED := suite=gate 'suite.modes=[i2v]' 'suite.suites=[left_right,object_permanence,physics]' 'references=[]' 'fidelity.metrics=[]' players=0 replace=true
+GATED := suite=gate 'suite.modes=[i2v]' 'suite.suites=[left_right,object_permanence,physics]' 'references=[]' 'fidelity.metrics=[]' tracking=false players=0 replace=true
 BASELINE := reports/baselines/reference-$(lastword $(CHECKPOINTS))
 baseline: $(VENV)/installed
 	$(BIN)/sora-eval run generator=reference $(GATED) out=runs/baseline

@@ -82,26 +82,34 @@ def _files(folder: Path) -> dict[str, bytes]:
     }
 
 
+RUN = [
+    "run",
+    "generator=oracle",
+    "suite.probes=[relation,motion]",
+    "suite.modes=[t2v]",
+    "references=[frozen]",
+    "workers=1",
+]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    assert main([*RUN, f"out={folder}"]) == 0
+    return folder
+
+
 @pytest.mark.parametrize("scored", [1, 3, 6])
-def test_a_killed_run_is_completed_by_the_same_command(tmp_path, scored):
-    words = [
-        "run",
-        "generator=oracle",
-        "suite.probes=[relation,motion]",
-        "suite.modes=[t2v]",
-        "references=[frozen]",
-        "workers=1",
-    ]
-    assert main([*words, f"out={tmp_path / 'whole'}"]) == 0
-    command = [sys.executable, "-m", "sora_eval.cli", *words, f"out={tmp_path / 'killed'}"]
+def test_a_killed_run_is_completed_by_the_same_command(tmp_path, whole, scored):
+    command = [sys.executable, "-m", "sora_eval.cli", *RUN, f"out={tmp_path / 'killed'}"]
     process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     # Whatever is being written when so many clips are scored: the outcome must be the same.
     while len(list((tmp_path / "killed" / "scores").rglob("[!.]*.json"))) < scored and process.poll() is None:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert main([*words, f"out={tmp_path / 'killed'}"]) == 0
-    assert _files(tmp_path / "killed") == _files(tmp_path / "whole")
+    assert main([*RUN, f"out={tmp_path / 'killed'}"]) == 0
+    assert _files(tmp_path / "killed") == _files(whole)
     assert json.loads((tmp_path / "killed" / "summary.json").read_text())
 
 
