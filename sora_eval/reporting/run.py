@@ -174,6 +174,8 @@ def score_row(raw: Mapping[str, Any]) -> ScoreRow:
     Raises:
         ValueError: a field is missing or unknown, a value impossible, a name no name, or a path leads out of the run folder.
     """
+    if not isinstance(raw, Mapping):
+        raise ValueError(f"expected a JSON object, got {type(raw).__name__}")
     if raw.keys() != _NAMES:
         wrong = sorted(_NAMES.symmetric_difference(raw))
         raise ValueError(f"missing or unknown fields: {', '.join(wrong)}")
