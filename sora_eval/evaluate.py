@@ -145,8 +145,8 @@ def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe
             except Exception as error:
                 if is_fatal(error):
                     raise
-                kind = _NOT_STORED if isinstance(error, OSError) else INTERNAL
-                score = Score(None, f"{kind}{one_line(error)}", failure="technical")
+                reason = f"{_NOT_STORED}{error}" if isinstance(error, OSError) else f"{INTERNAL}{one_line(error)}"
+                score = Score(None, " ".join(reason.split()), failure="technical")
         store.write_score(_score_path(store, generator, case, probe), score, *_artefacts(store, generator, case))
     return Clips(sum(isinstance(v, Video) for v in stored.values()), sum(made.values()), len(made) - sum(made.values()))
 
@@ -158,7 +158,7 @@ def _kept(store: Store, path: Path, video: Video | Failure) -> Video | Failure:
     except Exception as error:
         if is_fatal(error):
             raise
-        return Failure(f"{_NOT_STORED}{one_line(error)}", technical=True)
+        return Failure(" ".join(f"{_NOT_STORED}{error}".split()), technical=True)
     return video
 
 

@@ -137,7 +137,7 @@ def _read(path: Path) -> tuple[dict[str, Any], list[ScoreRow]]:
     found = read_json(path)
     try:
         about, rows = _checked(path, found["about"]), [score_row(row) for row in found["rows"]]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ConfigError(f"{path}: not a shard's scores ({error}); run that shard again") from error
     return about, rows
 
@@ -148,6 +148,8 @@ def _checked(path: Path, about: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError, KeyError, TypeError, ValueError: it is not.
     """
+    if not isinstance(about, dict):
+        raise ValueError("about is no JSON object")
     checked_manifest(path, about)
     _what(about)
     if not about["generators"]:

@@ -468,6 +468,9 @@ def prompts(seeds: Seeds, here: Path, outside: Path, rng: random.Random) -> Prep
     else:
         shutil.copy(seeds.root / "prompts.csv", path)
         change(path, outside, rng)
+        if path.is_fifo():
+            # A pipe that the user names, as --prompts <(command) does, is waited for.
+            path.unlink()
     return [["fidelity", str(pair), str(pair), "--metrics", "motion", "--prompts", str(path)]], _nothing
 
 

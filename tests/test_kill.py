@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +16,8 @@ def soak() -> ModuleType:
     spec = importlib.util.spec_from_file_location("soak", Path(__file__).with_name("soak.py"))
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    # Its dataclasses look their module up.
+    sys.modules["soak"] = module
     spec.loader.exec_module(module)
     return module
 

@@ -248,7 +248,9 @@ def test_shards_with_samples_are_merged_in_the_order_of_the_unsplit_run(
     cases = sampled(ONE[:2], 3)
     generators = [{"name": n, "kind": k, "fingerprint": ""} for n, k in {r.generator: r.kind for r in rows}.items()]
     about = {"generators": generators, "hashes": {}, "versions": {"tracker": "", "world": ""}, "problems": []}
-    about |= {"timings": {"seconds": 1.0}, "command": "sora-eval run samples=3"}
+    config = {"generator": {}, "suite": {}, "profile": {}, "fidelity": None, "players": 0, "references": [], "seed": 0}
+    about |= {"timings": {"seconds": 1.0}, "command": "sora-eval run samples=3", "config": config}
+    about |= {"suite": "smoke", "profile": "small"}
     for i in (1, 2):
         mine = {c.id for c in part(cases, (i, 2))}
         write_shard(tmp_path, (i, 2), [r for r in rows if r.case in mine], about)

@@ -300,7 +300,7 @@ def choice_of(config: DictConfig) -> Any:
         video=str(config.fidelity.video),
         words=str(config.fidelity.words),
         distance=str(config.fidelity.distance),
-        i3d_eps=config.fidelity.i3d_eps,
+        i3d_eps=config.fidelity.get("i3d_eps", Choice.i3d_eps),  # shards of earlier versions lack it
     )
 
 

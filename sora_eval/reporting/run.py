@@ -177,6 +177,8 @@ def score_row(raw: Mapping[str, Any]) -> ScoreRow:
     Raises:
         ValueError: a field is missing or unknown, a value impossible, a name no name, or a path leads out of the run folder.
     """
+    if not isinstance(raw, Mapping):
+        raise ValueError(f"expected a JSON object, got {type(raw).__name__}")
     if wrong := sorted((_NAMES - _NEWER - raw.keys()) | (raw.keys() - _NAMES)):
         raise ValueError(f"missing or unknown fields: {', '.join(wrong)}")
     for name in _TEXT:
