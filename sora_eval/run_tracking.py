@@ -109,6 +109,8 @@ def read_tracks(path: Path) -> Tracks:
         ConfigError: the file can't be read.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("no plain file")  # opening a pipe would wait for ever
         with np.load(path, allow_pickle=False) as file:
             height, width = (int(v) for v in file["size"])
             return Tracks(
