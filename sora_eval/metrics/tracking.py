@@ -17,14 +17,20 @@ from scipy.optimize import linear_sum_assignment
 
 from sora_eval.metrics import geometry, mot, tapvid
 from sora_eval.metrics.mot import BoxTracks, box_iou
-from sora_eval.metrics.permanence import count_consistency, exit_error, fit_constant_velocity, observed_exit
+from sora_eval.metrics.permanence import (
+    count_consistency,
+    exit_error,
+    fit_constant_velocity,
+    observed_exit,
+    prompted_count_consistency,
+)
 from sora_eval.tracking.points import track_points
 from sora_eval.tracking.truth import LEAST_SHARE, POINTS, TrueTracks
 from sora_eval.tracking.twoview import frame_pairs, fundamental_matrix, match
 from sora_eval.types import Bools, Case, Floats, Frames, Tracks, Video
 from sora_eval.video import resample, resize
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a value changes for the same clip and tracks."""
 _IOU = 0.5
 _STRETCH = 4
@@ -78,7 +84,10 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("fragments", False, None, False, "times that a track breaks off and goes on, hidden spans included", "per track"),
     Metric("identity switches by motion", False, None, False, "times that a path linked by motion goes on in another colour", "per track"),
-    Metric("count consistency with the words", True, _SHARE, False, "as above, against the number of things that the prompt asks for"),
+    Metric(
+        "count consistency with the words", True, _SHARE, False,
+        "whether as many things as the prompt asks for are shown at once, and never more; fewer at times may be hidden",
+    ),
     Metric(
         "epipolar error", False, None, False,
         "median Sampson error of all matches between frames; prompts in which only the camera moves, pairs with parallax", "px of 256",
@@ -258,7 +267,7 @@ def _alone(tracks: Tracks, truth: TrueTracks) -> dict[str, float | None]:
     asked = int(truth.counts.max(initial=0))
     found: dict[str, float | None] = {}
     if asked:
-        found["count consistency with the words"] = count_consistency(tracks.visible.sum(axis=0), asked)
+        found["count consistency with the words"] = prompted_count_consistency(tracks.visible.sum(axis=0), asked)
     seen = [np.flatnonzero(v) for v in tracks.visible if v.any()]
     if seen:
         found["fragments"] = float(np.mean([(np.diff(frames) > 1).sum() for frames in seen]))

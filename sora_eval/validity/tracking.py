@@ -101,8 +101,10 @@ _UNCLAIMED: Mapping[str, Mapping[str, str]] = {
     ),
     "identity switches by motion": _for((*_CONTROLS, "vanishes", *_ELSEWHERE, *_NEW), _LOST),
     "count consistency with the words": {
-        "frozen": "nothing is hidden in it, so that it shows all that the words ask for at all times",
-        **_for(("shuffled", "reversed", "mirrored", "other", *_ELSEWHERE, "changes_colour", EXCHANGE), _AS_MANY),
+        **_for(
+            ("frozen", "shuffled", "reversed", "mirrored", "other", *_ELSEWHERE, "changes_colour", EXCHANGE), _AS_MANY
+        ),
+        "vanishes": "words do not say when a thing is hidden, so one that is gone may be",
     },
 }
 

@@ -11,6 +11,7 @@ from sora_eval.metrics.permanence import (
     exit_error,
     fit_constant_velocity,
     observed_exit,
+    prompted_count_consistency,
 )
 
 
@@ -28,6 +29,26 @@ def test_count_consistency_with_a_number_for_each_frame() -> None:
     for expected in ([0, 0, 0], [1, 1], 0):
         with pytest.raises(ValueError, match="expected must be"):
             count_consistency([1, 1, 0], expected)
+
+
+@pytest.mark.parametrize(
+    ("counts", "asked", "value"),
+    [
+        ([2, 1, 2], 2, 1.0),  # one is hidden for a while
+        ([1, 1, 1], 2, 0.5),
+        ([2, 3, 3], 2, 1 - (2 / 3) / 2),
+        ([0, 0], 2, 0.0),
+        ([9, 9], 2, 0.0),
+    ],
+)
+def test_count_against_the_prompt_by_hand(counts: list[int], asked: int, value: float) -> None:
+    assert prompted_count_consistency(counts, asked) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(("counts", "asked"), [([], 1), ([1, -1], 1), ([1], 0)])
+def test_count_against_the_prompt_refuses_what_is_no_count(counts: list[int], asked: int) -> None:
+    with pytest.raises(ValueError, match="counts must be"):
+        prompted_count_consistency(counts, asked)
 
 
 def test_velocity_is_exact_on_a_line_and_skips_unseen_frames() -> None:
