@@ -60,13 +60,13 @@ format: $(VENV)/installed
 
 bench: $(VENV)/installed
 	@$(BIN)/python -c "import diffusers" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[bench]'
-	$(BIN)/python -m sora_eval.bench
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.bench
 
 # Measures of the bundled checkpoints, into docs/model_card.md, and the pictures of the README.
 card: $(VENV)/installed
 	for c in square $(CHECKPOINTS); do $(BIN)/sora-eval eval-tasks checkpoint=$$c replace=true || exit 1; done
-	$(BIN)/python -m sora_eval.generator.reference.card $(patsubst %,runs/tasks-%,square $(CHECKPOINTS))
-	$(BIN)/python -m sora_eval.generator.reference.gallery $(lastword $(CHECKPOINTS)) docs
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.model_card $(patsubst %,runs/tasks-%,square $(CHECKPOINTS))
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.gallery $(lastword $(CHECKPOINTS)) docs
 
 validate: $(VENV)/installed
 	$(BIN)/sora-eval validate readme=README.md

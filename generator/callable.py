@@ -15,9 +15,9 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from sora_eval.errors import ConfigError
-from sora_eval.failures import one_line
+from sora_eval.files import content_hash
+from sora_eval.generator.answers import one_line
 from sora_eval.generator.base import Capabilities
-from sora_eval.hashing import content_hash
 from sora_eval.types import MODES, Case, Failure, Frames, Mode, Video, digest
 
 Conditioning: TypeAlias = Callable[[Case], Frames | None]

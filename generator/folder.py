@@ -16,11 +16,11 @@ from typing import Any
 
 from sora_eval.errors import ConfigError, ManifestError, VideoError, unknown
 from sora_eval.generator.base import Capabilities, file_safe
-from sora_eval.inputs import Finder, separator, shown
-from sora_eval.samples import per_prompt, sample_id
-from sora_eval.timing import MAX_FPS, MIN_FPS, same_rate, without_repeats
+from sora_eval.paths import Finder, separator, shown
+from sora_eval.stats.samples import per_prompt, sample_id
 from sora_eval.types import MODES, Case, Failure, Mode, Video, digest
 from sora_eval.video import Limits, probe, read_video
+from sora_eval.video.timestamps import MAX_FPS, MIN_FPS, same_rate, without_repeats
 
 MANIFESTS = ("manifest.csv", "manifest.jsonl")
 MAX_ASPECT_ERROR = 0.1

@@ -12,45 +12,11 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
-from sora_eval.errors import ConfigError
 from sora_eval.metrics import continuation as motion_overlap
-from sora_eval.types import MODES, Case, Floats, Frames, Mode, Score, Tracks, Video
+from sora_eval.types import MODES, Case, Floats, Frames, Mode, Profile, Score, Tracks, Video
 from sora_eval.video import resample, resize
 from sora_eval.world import clip, conditioning, scene_of
 from sora_eval.world.families import FAMILIES
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What is asked of a generator: (height, width) in pixels, frames, fps, and the frames given in v2v."""
-
-    name: str
-    height: int
-    width: int
-    frames: int
-    fps: float
-    given: int
-
-    def __post_init__(self) -> None:
-        """Reject what no generator can be asked for."""
-        for key, least, most in (
-            ("height", 8, 8192),
-            ("width", 8, 8192),
-            ("frames", 2, 100_000),
-            ("given", 1, 100_000),
-        ):
-            value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise ConfigError(f"profile.{key} must be a whole number from {least} to {most}, got {value}")
-        if isinstance(self.fps, bool) or not isinstance(self.fps, int | float) or not 0.1 <= self.fps <= 1000:
-            raise ConfigError(f"profile.fps must be a number from 0.1 to 1000, got {self.fps}")
-        if self.given > self.frames:
-            raise ConfigError(f"profile.given must be at most profile.frames={self.frames}, got {self.given}")
-
-    @property
-    def duration_s(self) -> float:
-        """Time from the first to the last frame."""
-        return (self.frames - 1) / self.fps
 
 
 class UnjudgeableError(Exception):

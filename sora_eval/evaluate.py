@@ -9,12 +9,12 @@ from itertools import chain
 from pathlib import Path
 
 from sora_eval.errors import is_fatal
-from sora_eval.failures import answers, one_line
+from sora_eval.generator.answers import answers, one_line
 from sora_eval.generator.base import Generator
 from sora_eval.probes.base import Probe
 from sora_eval.processes import WorkerKilledError, completed
-from sora_eval.samples import asked_of
-from sora_eval.store import Store
+from sora_eval.runs.store import Store
+from sora_eval.stats.samples import asked_of
 from sora_eval.tracking.world import VERSION as TRACKER_VERSION
 from sora_eval.tracking.world import track
 from sora_eval.types import Case, Failure, Score, ScoreRow, Video, digest

@@ -9,7 +9,8 @@ from sora_eval.errors import unknown
 
 if TYPE_CHECKING:
     from sora_eval.generator.base import Generator
-    from sora_eval.probes.base import Probe, Profile
+    from sora_eval.probes.base import Probe
+    from sora_eval.types import Profile
 
 GROUPS = {
     "generators": "generator",
@@ -66,7 +67,7 @@ def profile(name: str) -> Profile:
         raise unknown("profile", name, names("profile"))
     from omegaconf import OmegaConf
 
-    from sora_eval.probes.base import Profile
+    from sora_eval.types import Profile
 
     values = OmegaConf.create((files("sora_eval.conf") / "profile" / f"{name}.yaml").read_text(encoding="utf-8"))
     return Profile(**{str(key): value for key, value in values.items()})

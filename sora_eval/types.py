@@ -18,6 +18,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sora_eval.errors import ConfigError
+
 Frames: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
@@ -380,3 +382,36 @@ class Measure:
     higher_is_better: bool
     reason: str = ""
     failed: bool = False
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What is asked of a generator: (height, width) in pixels, frames, fps, and the frames given in v2v."""
+
+    name: str
+    height: int
+    width: int
+    frames: int
+    fps: float
+    given: int
+
+    def __post_init__(self) -> None:
+        """Reject what no generator can be asked for."""
+        for key, least, most in (
+            ("height", 8, 8192),
+            ("width", 8, 8192),
+            ("frames", 2, 100_000),
+            ("given", 1, 100_000),
+        ):
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise ConfigError(f"profile.{key} must be a whole number from {least} to {most}, got {value}")
+        if isinstance(self.fps, bool) or not isinstance(self.fps, int | float) or not 0.1 <= self.fps <= 1000:
+            raise ConfigError(f"profile.fps must be a number from 0.1 to 1000, got {self.fps}")
+        if self.given > self.frames:
+            raise ConfigError(f"profile.given must be at most profile.frames={self.frames}, got {self.given}")
+
+    @property
+    def duration_s(self) -> float:
+        """Time from the first to the last frame."""
+        return (self.frames - 1) / self.fps

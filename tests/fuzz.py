@@ -95,7 +95,7 @@ def make_seeds(root: Path) -> Seeds:
     """Make one small valid input of each kind below `root`, by sora-eval itself."""
     import torch
 
-    from sora_eval.cli import main
+    from sora_eval.commands.cli import main
     from sora_eval.types import Video
     from sora_eval.video import read_video, write_h264
 
@@ -148,10 +148,10 @@ def make_checkpoint(folder: Path) -> None:
     """Write a tiny autoencoder and a tiny transformer, not trained."""
     import torch
 
+    from sora_eval.data.vocabulary import world_vocabulary
     from sora_eval.generator.reference import model
     from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
     from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
-    from sora_eval.learning.words import world_vocabulary
 
     torch.manual_seed(0)
     words = world_vocabulary()
@@ -556,8 +556,7 @@ class Fuzz:
         import traceback
 
         gc.disable()
-        from sora_eval import cli
-        from sora_eval.commands import run
+        from sora_eval.commands import cli, run
 
         number = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(number, 1)
@@ -587,7 +586,7 @@ class Fuzz:
     def _composed(self, words: list[str]) -> Any:
         from omegaconf import OmegaConf
 
-        from sora_eval.app import composed
+        from sora_eval.config import composed
 
         # What differs between inputs is put in afterwards.
         own = {

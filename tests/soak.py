@@ -74,7 +74,7 @@ def forget(what: str) -> Callable[[Path, random.Random], None]:
 def start(folder: Path, words: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start the sweep in a process group of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "sora_eval.cli", *words]
+    command = [sys.executable, "-m", "sora_eval.commands.cli", *words]
     with said(folder).open("ab") as log:
         return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
 

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from sora_eval import registry
-from sora_eval.cli import main
+from sora_eval.commands.cli import main
 from sora_eval.evaluate import evaluate
 from sora_eval.generator.simulator import Control, Oracle
-from sora_eval.probes.base import Profile
-from sora_eval.types import Failure
+from sora_eval.types import Failure, Profile
 from sora_eval.video import read_video
 
 SMALL = Profile("small", 64, 64, 17, 8, 5)
@@ -101,7 +100,7 @@ def whole(tmp_path_factory):
 
 @pytest.mark.parametrize("scored", [1, 3, 6])
 def test_a_killed_run_is_completed_by_the_same_command(tmp_path, whole, scored):
-    command = [sys.executable, "-m", "sora_eval.cli", *RUN, f"out={tmp_path / 'killed'}"]
+    command = [sys.executable, "-m", "sora_eval.commands.cli", *RUN, f"out={tmp_path / 'killed'}"]
     process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     # Whatever is being written when so many clips are scored: the outcome must be the same.
     while len(list((tmp_path / "killed" / "scores").rglob("[!.]*.json"))) < scored and process.poll() is None:

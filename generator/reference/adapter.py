@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
+from sora_eval.data.shards import FPS
 from sora_eval.errors import ConfigError
 from sora_eval.generator.base import Capabilities, file_safe
 from sora_eval.generator.reference import model, tasks
 from sora_eval.generator.reference.diffusion import Options
 from sora_eval.generator.reference.tasks import GRID, LARGEST, PromptWarning, Sampler
-from sora_eval.learning import files
-from sora_eval.learning.shards import FPS
+from sora_eval.training import checkpoints
 from sora_eval.types import Case, Failure, Frames, Video, digest
 from sora_eval.video import resample, resize
 from sora_eval.world import conditioning
@@ -83,7 +83,7 @@ class Reference:
         found = _loaded(self.checkpoint)
         options = f"{self.short_side}:{self.steps}:{self.guidance:g}:{self.shift:g}:{self.history:g}:{self.expanded}"
         # Left out where it is 0: clips from before there was a choice are still the right ones.
-        return f"reference:{files.FORMAT}.{tasks.VERSION}:{found.hash}:{options}" + (
+        return f"reference:{checkpoints.FORMAT}.{tasks.VERSION}:{found.hash}:{options}" + (
             f":noise={self.noise}" if self.noise else ""
         )
 

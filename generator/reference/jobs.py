@@ -13,20 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from sora_eval.data.shards import ACTIONS, Item, Shard, mirrored, read
+from sora_eval.data.vocabulary import PAD, Vocabulary
+from sora_eval.files import replacing
 from sora_eval.generator.reference import diffusion
 from sora_eval.generator.reference.autoencoder import CHUNK, Autoencoder, to_chunks
 from sora_eval.generator.reference.model import Model
 from sora_eval.generator.reference.tasks import Sampler
 from sora_eval.generator.reference.transformer import PATCH, TOLD, Transformer
-from sora_eval.learning import training
-from sora_eval.learning.muon import Muon
-from sora_eval.learning.shards import ACTIONS, Item, Shard, mirrored, read
-from sora_eval.learning.tensors import to_tensor, to_uint8
-from sora_eval.learning.words import PAD, Vocabulary
-from sora_eval.pictures import contact_sheet
+from sora_eval.images import contact_sheet
 from sora_eval.tracking.colours import states_of
+from sora_eval.training import loop
+from sora_eval.training.muon import Muon
+from sora_eval.training.tensors import to_tensor, to_uint8
 from sora_eval.types import Frames
-from sora_eval.video import replacing, write_png
+from sora_eval.video import write_png
 from sora_eval.world import palette
 from sora_eval.world.families import FAMILIES, common
 
@@ -99,8 +100,8 @@ class AutoencoderJob:
     def loss(self, step: int, rank: int = 0) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of a step."""
         chunks = self.batch(step, rank)
-        noise = training.noise_of(self._seed, step, f"autoencoder {rank}")
-        with training.autocast(self._device):
+        noise = loop.noise_of(self._seed, step, f"autoencoder {rank}")
+        with loop.autocast(self._device):
             z = self.network.encode_chunks(chunks)
             z = z + _LATENT_NOISE * torch.randn(z.shape, generator=noise).to(z)
             out, _ = self.network.decoder(z)
@@ -251,13 +252,13 @@ class DiffusionJob:
     def loss(self, step: int, rank: int = 0) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of a step."""
         z, captions, actions, places = self.batch(step, rank)
-        noise = training.noise_of(self.recipe.seed, step, f"diffusion {rank}")
+        noise = loop.noise_of(self.recipe.seed, step, f"diffusion {rank}")
         share = self.recipe.phases[self.recipe.phase(step)].given
         t, given = diffusion.levels(z.shape[0], z.shape[1], noise, share)
         eps = torch.randn(z.shape, generator=noise).to(z)
         t, given = t.to(z), given.to(z.device)
         ids = self.words.encode(captions, self.network.config.text_length).to(z.device)
-        with training.autocast(self._device):
+        with loop.autocast(self._device):
             text = self.network.text(ids)
             found = self.network.denoise(diffusion.mix(z, eps, t), t, text, actions)
         loss = diffusion.velocity_loss(found, z, t, given)
@@ -305,7 +306,7 @@ class WordsJob:
         z, captions, _, places = self._whole.batch(self._first + step, rank)
         network = self._whole.network
         ids = self._whole.words.encode(captions, network.config.text_length).to(z.device)
-        with training.autocast(z.device):
+        with loop.autocast(z.device):
             words, _, _ = network.text(ids)
         loss, sides = self._whole.words_error(words, ids, places)
         return loss, {"clips": float(len(z)), "sides": float(sides)}

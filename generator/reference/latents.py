@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sora_eval.data.shards import Shard, read
+from sora_eval.files import replacing
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.autoencoder import Autoencoder
-from sora_eval.learning import training
-from sora_eval.learning.shards import Shard, read
-from sora_eval.learning.tensors import to_tensor
 from sora_eval.processes import pool
-from sora_eval.video import replacing
+from sora_eval.training import loop
+from sora_eval.training.tensors import to_tensor
 
 _AT_ONCE = 16
 
@@ -40,8 +40,8 @@ def encode(folder: Path, autoencoder: Path, workers: int = 1) -> Path:
 
 
 def _encode(shard: Shard, autoencoder: Path, path: Path) -> None:
-    network, where = _loaded(autoencoder), training.device()
-    with torch.no_grad(), training.autocast(where):
+    network, where = _loaded(autoencoder), loop.device()
+    with torch.no_grad(), loop.autocast(where):
         clips = np.array_split(shard.frames(), -(-len(shard.items) // _AT_ONCE))
         halves = [
             np.concatenate([network.encode(to_tensor(c).to(where), at_once=2).half().cpu().numpy() for c in some])
@@ -53,4 +53,4 @@ def _encode(shard: Shard, autoencoder: Path, path: Path) -> None:
 
 @lru_cache(maxsize=1)
 def _loaded(autoencoder: Path) -> Autoencoder:
-    return model.load_autoencoder(autoencoder)[0].to(training.device())
+    return model.load_autoencoder(autoencoder)[0].to(loop.device())

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sora_eval.data.vocabulary import Vocabulary
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
-from sora_eval.learning import files
-from sora_eval.learning.words import Vocabulary
+from sora_eval.training import checkpoints
 from sora_eval.types import digest
 
 FOLDER = Path(__file__).parent / "checkpoints"
@@ -46,14 +46,14 @@ class Model:
 
 def save_autoencoder(path: Path, network: Autoencoder, about: Mapping[str, Any]) -> str:
     """Write the autoencoder in half precision and return the name of its latents."""
-    files.save(path, network.state_dict(), {"kind": "autoencoder", "config": asdict(network.config)}, about)
+    checkpoints.save(path, network.state_dict(), {"kind": "autoencoder", "config": asdict(network.config)}, about)
     return latents_of(network)
 
 
 def latents_of(network: Autoencoder) -> str:
     """Return a hash of what decides an autoencoder's latents: another one with the same encoder may have learnt to decode better."""
     weights = {k: v for k, v in network.state_dict().items() if not k.startswith("decoder.") and v.is_floating_point()}
-    return files.hash_of({k: v.half().cpu() for k, v in weights.items()})
+    return checkpoints.hash_of({k: v.half().cpu() for k, v in weights.items()})
 
 
 def save_transformer(
@@ -61,7 +61,7 @@ def save_transformer(
 ) -> str:
     """Write a transformer in half precision, with its vocabulary and the name of its latents; return the hash of its weights."""
     facts = {"kind": "transformer", "config": asdict(network.config), "words": words.words, "latents": latents}
-    return files.save(path, network.state_dict(), facts, about)
+    return checkpoints.save(path, network.state_dict(), facts, about)
 
 
 def find(checkpoint: str) -> Path:
@@ -84,9 +84,9 @@ def load_autoencoder(path: Path | None = None) -> tuple[Autoencoder, str]:
         ConfigError: the file can't be used.
     """
     path = path or FOLDER / f"{AUTOENCODER}.safetensors"
-    weights, facts, _, _ = files.read(path, "autoencoder")
-    config = files.sizes(path, facts, AutoencoderConfig)
-    network = files.built(path, lambda: Autoencoder(config), weights)
+    weights, facts, _, _ = checkpoints.read(path, "autoencoder")
+    config = checkpoints.sizes(path, facts, AutoencoderConfig)
+    network = checkpoints.built(path, lambda: Autoencoder(config), weights)
     return network, latents_of(network)
 
 
@@ -97,19 +97,22 @@ def load(checkpoint: str) -> Model:
         ConfigError: a file can't be used, or the transformer was trained on the latents of another autoencoder.
     """
     path = find(checkpoint)
-    weights, facts, about, found = files.read(path, "transformer")
+    weights, facts, about, found = checkpoints.read(path, "transformer")
     beside = path.parent / f"{AUTOENCODER}.safetensors"
     pixels, latents = load_autoencoder(beside if beside.exists() else None)
-    config, words = files.sizes(path, facts, TransformerConfig), Vocabulary(files.texts(path, facts, "words"))
+    config, words = (
+        checkpoints.sizes(path, facts, TransformerConfig),
+        Vocabulary(checkpoints.texts(path, facts, "words")),
+    )
     if len(words) > config.words:
         raise ConfigError(f"{path}: words in its header are {len(words)}, its network knows {config.words}")
     _check_about(path, about)
     if facts.get("latents") != latents:
         raise ConfigError(f"{path} was trained on the latents of another autoencoder: put that one beside it")
-    network = files.built(path, lambda: Transformer(config), weights)
+    network = checkpoints.built(path, lambda: Transformer(config), weights)
     # Another decoder makes another clip of the same latent.
-    both = digest([found, files.hash_of(files.halved(pixels.state_dict()))])
-    wrong = [*files.not_finite(weights), *files.not_finite(pixels.state_dict())]
+    both = digest([found, checkpoints.hash_of(checkpoints.halved(pixels.state_dict()))])
+    wrong = [*checkpoints.not_finite(weights), *checkpoints.not_finite(pixels.state_dict())]
     fault = (
         f"checkpoint {path} makes no clips: {len(wrong)} of its tensors, {wrong[0]} first, have values that are not finite; its training "
         "diverged, or the file was written wrongly"

@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 
 import torch
 
+from sora_eval.data import shards
+from sora_eval.data.vocabulary import Vocabulary, world_vocabulary
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference import jobs, latents, model
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
-from sora_eval.learning import files, shards, training
-from sora_eval.learning.words import Vocabulary, world_vocabulary
+from sora_eval.training import checkpoints, loop
 
 STAGES: tuple[str, ...] = ("data", "autoencoder", "decoder", "latents", "words", "transformer")
 EXPORT = "export"
@@ -183,12 +184,12 @@ def _data(plan: Plan) -> Path:
 
 
 def _autoencoder(plan: Plan) -> Path:
-    training.carry_out(_autoencoder_work, plan.workers, plan, plan.folder / "autoencoder")
+    loop.carry_out(_autoencoder_work, plan.workers, plan, plan.folder / "autoencoder")
     network = Autoencoder(AutoencoderConfig())
     network.load_state_dict(_weights(plan.folder / "autoencoder"))
     path = _eyes(plan)
     if path.exists():
-        _, _, before, _ = files.read(path, "autoencoder")
+        _, _, before, _ = checkpoints.read(path, "autoencoder")
         if "decoder" in before and model.load_autoencoder(path)[1] == model.latents_of(network):
             # The same latents, and a decoder that went on learning: what is there is the later one.
             return path
@@ -200,8 +201,8 @@ def _autoencoder(plan: Plan) -> Path:
 def _decoder(plan: Plan) -> Path:
     """Let the decoder alone go on learning, and put it into the autoencoder's file."""
     path = _eyes(plan)
-    _, _, about, _ = files.read(path, "autoencoder")
-    training.carry_out(_decoder_work, plan.workers, plan, plan.folder / "decoder")
+    _, _, about, _ = checkpoints.read(path, "autoencoder")
+    loop.carry_out(_decoder_work, plan.workers, plan, plan.folder / "decoder")
     network = Autoencoder(AutoencoderConfig())
     network.load_state_dict(_weights(plan.folder / "decoder"))
     cost = _cost(plan, plan.folder / "decoder", _pixels(plan, network, decoder_only=True))
@@ -219,19 +220,19 @@ def _pixels(plan: Plan, network: Autoencoder, decoder_only: bool = False) -> job
     return jobs.AutoencoderJob(network, clips, plan.seed, rate, decoder_only)
 
 
-def _cost(plan: Plan, folder: Path, job: training.Job, trunk: Path | None = None) -> dict[str, Any]:
+def _cost(plan: Plan, folder: Path, job: loop.Job, trunk: Path | None = None) -> dict[str, Any]:
     """Return what a run has cost; processes that train together do the same work each, on clips of their own."""
-    spent = training.spent(folder, trunk)
+    spent = loop.spent(folder, trunk)
     alike = 1 if torch.cuda.is_available() else plan.workers
-    return {**spent, "flops": alike * training.flops(job, int(spent["steps"])), "processes": alike}
+    return {**spent, "flops": alike * loop.flops(job, int(spent["steps"])), "processes": alike}
 
 
 def _autoencoder_work(plan: Plan, folder: Path) -> None:
     torch.manual_seed(plan.seed)
     p = plan.autoencoder
-    network = Autoencoder(AutoencoderConfig()).to(training.device())
-    schedule = training.Schedule(p.steps, warmup=30, decay=p.decay, ema=0.998, save_s=plan.save_s)
-    training.fit(_pixels(plan, network), folder, schedule, {"autoencoder": asdict(p), "seed": plan.seed})
+    network = Autoencoder(AutoencoderConfig()).to(loop.device())
+    schedule = loop.Schedule(p.steps, warmup=30, decay=p.decay, ema=0.998, save_s=plan.save_s)
+    loop.fit(_pixels(plan, network), folder, schedule, {"autoencoder": asdict(p), "seed": plan.seed})
 
 
 def _decoder_work(plan: Plan, folder: Path) -> None:
@@ -239,9 +240,9 @@ def _decoder_work(plan: Plan, folder: Path) -> None:
     # From the file, in half precision as it is there: this is the encoder that latents are made with.
     network, _ = model.load_autoencoder(_eyes(plan))
     network.decoder.requires_grad_(True)
-    job = _pixels(plan, network.to(training.device()), decoder_only=True)
-    schedule = training.Schedule(p.steps, warmup=30, decay=p.steps, ema=0.998, save_s=plan.save_s)
-    training.fit(job, folder, schedule, {"decoder": asdict(p), "seed": plan.seed})
+    job = _pixels(plan, network.to(loop.device()), decoder_only=True)
+    schedule = loop.Schedule(p.steps, warmup=30, decay=p.steps, ema=0.998, save_s=plan.save_s)
+    loop.fit(job, folder, schedule, {"decoder": asdict(p), "seed": plan.seed})
 
 
 def _latents(plan: Plan) -> Path:
@@ -250,18 +251,18 @@ def _latents(plan: Plan) -> Path:
 
 def _words(plan: Plan) -> Path:
     folder = plan.folder / WORDS
-    training.carry_out(_words_work, plan.workers, plan, folder)
-    return folder / training.EMA
+    loop.carry_out(_words_work, plan.workers, plan, folder)
+    return folder / loop.EMA
 
 
 def _transformer(plan: Plan) -> Path:
     folder = plan.folder / _name(plan.transformer)
-    training.carry_out(_transformer_work, plan.workers, plan, folder)
+    loop.carry_out(_transformer_work, plan.workers, plan, folder)
     return _written(plan, _weights(folder))
 
 
 def _export(plan: Plan) -> Path:
-    return _written(plan, training.ema_of(plan.folder / _name(plan.transformer)))
+    return _written(plan, loop.ema_of(plan.folder / _name(plan.transformer)))
 
 
 def _name(p: TransformerPlan) -> str:
@@ -275,13 +276,13 @@ def _written(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
     p, name = plan.transformer, _name(plan.transformer)
     folder = plan.folder / name
     network = Transformer(TransformerConfig(words=len(world_vocabulary())))
-    files.fill(network, weights, folder)
+    checkpoints.fill(network, weights, folder)
     job, space = _diffusion(plan, network)
     about = _cost(plan, folder, job, plan.folder / TRUNK if p.units and not p.square else None)
     if _learnt(plan):
         about[WORDS] = _cost(plan, plan.folder / WORDS, jobs.WordsJob(job))
     elif p.start:
-        _, _, before, _ = files.read(model.find(p.start), "transformer")
+        _, _, before, _ = checkpoints.read(model.find(p.start), "transformer")
         about |= {k: v for k, v in before.items() if k == WORDS}
     path = plan.folder / f"{name}.safetensors"
     model.save_transformer(path, network, job.words, space, {"plan": asdict(p), "seed": plan.seed, **about})
@@ -295,9 +296,9 @@ def _learnt(plan: Plan) -> dict[str, torch.Tensor]:
         ConfigError: it was begun and is not done.
     """
     folder = plan.folder / WORDS
-    if (folder / training.EMA).exists():
+    if (folder / loop.EMA).exists():
         return _weights(folder)
-    if (folder / training.LOG).exists():
+    if (folder / loop.LOG).exists():
         raise ConfigError(f"{folder} was begun and is not done: run stage=words again, or remove it")
     return {}
 
@@ -326,15 +327,15 @@ def _words_work(plan: Plan, folder: Path) -> None:
     job, space = _diffusion(plan, network)
     if p.start:
         past = _past(plan, job.words, space)
-        files.fill(network, past.weights, past.path)
-    schedule = training.Schedule(p.words, warmup=30, decay=p.words // 2, save_s=plan.save_s)
+        checkpoints.fill(network, past.weights, past.path)
+    schedule = loop.Schedule(p.words, warmup=30, decay=p.words // 2, save_s=plan.save_s)
     settings = {"words": p.words, "latents": space, "start": p.start, "seed": plan.seed}
-    training.fit(jobs.WordsJob(job), folder, schedule, settings)
+    loop.fit(jobs.WordsJob(job), folder, schedule, settings)
 
 
 def _network(plan: Plan) -> Transformer:
     torch.manual_seed(plan.seed)
-    return Transformer(TransformerConfig(words=len(world_vocabulary()))).to(training.device())
+    return Transformer(TransformerConfig(words=len(world_vocabulary()))).to(loop.device())
 
 
 def _transformer_work(plan: Plan, folder: Path) -> None:
@@ -352,19 +353,19 @@ def _transformer_work(plan: Plan, folder: Path) -> None:
     settings |= {"latents": space, "seed": plan.seed, "words": bool(learnt)}
     if p.units:
         steps = p.units * p.unit
-        branches = not p.square and (trunk / training.STATE).exists()
-        start = training.kept(trunk, _branch(p.units, p.unit)) if branches else None
-        if start and not start.exists() and not (folder / training.STATE).exists():
+        branches = not p.square and (trunk / loop.STATE).exists()
+        start = loop.kept(trunk, _branch(p.units, p.unit)) if branches else None
+        if start and not start.exists() and not (folder / loop.STATE).exists():
             raise ConfigError(
                 f"{start} is missing: a trunk (transformer.units=0) keeps it when it comes by, if {p.units} is among its "
                 f"transformer.branches"
             )
-        training.fit(job, folder, training.Schedule(steps, decay=steps // 5, save_s=plan.save_s), settings, start)
+        loop.fit(job, folder, loop.Schedule(steps, decay=steps // 5, save_s=plan.save_s), settings, start)
         return
     kept = tuple(_branch(u, p.unit) for u in p.branches)
-    schedule = training.Schedule(_branch(p.trunk_units, p.unit), save_s=plan.save_s, milestones=kept)
+    schedule = loop.Schedule(_branch(p.trunk_units, p.unit), save_s=plan.save_s, milestones=kept)
     past = _past(plan, job.words, space) if p.start else None
-    training.fit(job, folder, schedule, settings, past and replace(past, weights={**past.weights, **learnt}))
+    loop.fit(job, folder, schedule, settings, past and replace(past, weights={**past.weights, **learnt}))
 
 
 def can_compile() -> bool:
@@ -375,22 +376,22 @@ def can_compile() -> bool:
     return found
 
 
-def _past(plan: Plan, words: Vocabulary, space: str) -> training.Past:
+def _past(plan: Plan, words: Vocabulary, space: str) -> loop.Past:
     """Return what the file `transformer.start` says of the training that it was exported from, to go on with.
 
     Raises:
         ConfigError: it doesn't say, or learnt other words, or other latents than those named `space`.
     """
     path = model.find(plan.transformer.start)
-    weights, facts, about, _ = files.read(path, "transformer")
+    weights, facts, about, _ = checkpoints.read(path, "transformer")
     if facts.get("latents") != space:
         raise ConfigError(f"{path} was trained on the latents of another autoencoder: its run can't go on here")
-    if files.texts(path, facts, "words") != words.words:
+    if checkpoints.texts(path, facts, "words") != words.words:
         raise ConfigError(f"{path} was trained on other words: its run can't go on here")
     try:
         steps, clips, seconds, curve = (about[key] for key in ("steps", "clips", "seconds", "curve"))
         points = [(int(step), float(loss)) for step, loss in curve]
-        return training.Past(path, weights, int(steps), int(clips), float(seconds), points)
+        return loop.Past(path, weights, int(steps), int(clips), float(seconds), points)
     except KeyError as error:
         raise ConfigError(f"{path} doesn't say how it was trained ({error}): a run can't go on from it") from error
     except (TypeError, ValueError) as error:
@@ -402,7 +403,7 @@ def _branch(units: int, unit: int) -> int:
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
-    return files.tensors(folder / training.EMA)[0]
+    return checkpoints.tensors(folder / loop.EMA)[0]
 
 
 _DO = {

@@ -17,6 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sora_eval.data.shards import ACTIONS, FPS
+from sora_eval.data.vocabulary import words_of
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference import diffusion
 from sora_eval.generator.reference.autoencoder import CHUNK, STRIDE, chunks_of, to_chunks
@@ -24,10 +26,8 @@ from sora_eval.generator.reference.diffusion import Options
 from sora_eval.generator.reference.model import Model
 from sora_eval.generator.reference.text import expand
 from sora_eval.generator.reference.transformer import PATCH
-from sora_eval.learning.shards import ACTIONS, FPS
-from sora_eval.learning.tensors import to_tensor, to_uint8
-from sora_eval.learning.words import words_of
 from sora_eval.processes import one_torch_thread
+from sora_eval.training.tensors import to_tensor, to_uint8
 from sora_eval.types import Frames, Video, digest
 from sora_eval.video import resize
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sora_eval.learning.words import PAD, words_of
+from sora_eval.data.vocabulary import PAD, words_of
 from sora_eval.types import digest
 from sora_eval.world import palette
 from sora_eval.world.families import common

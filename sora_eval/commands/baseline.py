@@ -33,10 +33,10 @@ def main(args: Sequence[str]) -> int:
 
 def _save(folder: Path, generator: str | None, out: Path | None) -> int:
     from sora_eval.errors import ConfigError
-    from sora_eval.failures import too_many
-    from sora_eval.reporting.baseline import FORMAT, read_scored, save_baseline
-    from sora_eval.reporting.protocol import protocol_of
-    from sora_eval.store import read_json
+    from sora_eval.files import read_json
+    from sora_eval.runs.baseline import FORMAT, read_scored, save_baseline
+    from sora_eval.runs.protocol import protocol_of
+    from sora_eval.stats.failures import too_many
     from sora_eval.types import check_name
 
     scored = read_scored(folder, generator)
@@ -67,16 +67,16 @@ def _save(folder: Path, generator: str | None, out: Path | None) -> int:
 
 
 def _cases(rows: Sequence[ScoreRow]) -> str:
-    from sora_eval.samples import per_prompt, prompts
+    from sora_eval.stats.samples import per_prompt, prompts
 
     k = per_prompt(rows)
     return f"{prompts(rows)} cases" + (f" in {k} samples each" if k > 1 else "")
 
 
 def _show(folder: Path) -> int:
-    from sora_eval.reporting.baseline import read_scored
-    from sora_eval.reporting.protocol import protocol_of
-    from sora_eval.reporting.text import table
+    from sora_eval.reporting.components.text import table
+    from sora_eval.runs.baseline import read_scored
+    from sora_eval.runs.protocol import protocol_of
 
     scored = read_scored(folder)
     protocol, about = protocol_of(scored.run), scored.run.manifest

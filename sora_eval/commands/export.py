@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sora_eval.errors import ConfigError
-from sora_eval.inputs import encodable
+from sora_eval.paths import encodable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sora_eval.reporting.run import Run
-    from sora_eval.reporting.summary import Cell, Summary
+    from sora_eval.runs.reader import Run
+    from sora_eval.stats.summary import Cell, Summary
     from sora_eval.types import Measure
 
 PROJECT = "sora-eval"
@@ -71,15 +71,15 @@ def exports(folder: Path, references: bool = False) -> Iterator[Export]:
     Raises:
         ConfigError: the run is broken.
     """
-    from sora_eval.failures import why_failed
-    from sora_eval.reporting.fidelity import read_measures
-    from sora_eval.reporting.page import command
-    from sora_eval.reporting.run import read_run
-    from sora_eval.reporting.summary import summarise
-    from sora_eval.reporting.text import markdown
-    from sora_eval.reporting.tracking import make_page, scalars, section
-    from sora_eval.reporting.tracking import summarise as summarise_tracking
-    from sora_eval.run_tracking import read_tracking
+    from sora_eval.reporting.components.text import markdown
+    from sora_eval.reporting.report.page import command
+    from sora_eval.reporting.report.tracking import make_page, scalars, section
+    from sora_eval.reporting.report.tracking import summarise as summarise_tracking
+    from sora_eval.runs.measures import read_measures
+    from sora_eval.runs.reader import read_run
+    from sora_eval.runs.tracking import read_tracking
+    from sora_eval.stats.failures import why_failed
+    from sora_eval.stats.summary import summarise
     from sora_eval.types import digest
 
     run = read_run(folder)

@@ -13,12 +13,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sora_eval import console
+from sora_eval.commands import console
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
 
 if TYPE_CHECKING:
-    from sora_eval.gate import Outcome, Plan, Step
-    from sora_eval.reporting.baseline import Scored
+    from sora_eval.runs.baseline import Scored
+    from sora_eval.stats.gate import Outcome, Plan, Step
     from sora_eval.types import Case, ScoreRow
 
 _EPILOG = """With --sequential the candidate may be a generator in place of a run:
@@ -44,10 +44,10 @@ def main(args: Sequence[str]) -> int:
 
 
 def _gate(args: Sequence[str]) -> int:
-    from sora_eval import gate
-    from sora_eval.reporting.baseline import read_scored
     from sora_eval.reporting.gate import Told, method, sentence, table, write_gate
-    from sora_eval.samples import case_means, per_prompt, prompts
+    from sora_eval.runs.baseline import read_scored
+    from sora_eval.stats import gate
+    from sora_eval.stats.samples import case_means, per_prompt, prompts
 
     found = _parser().parse_args(args)
     plan = read_plan(found.config, found.set)
@@ -132,7 +132,7 @@ def read_plan(config: str, changes: Sequence[str] = ()) -> Plan:
     from yaml import YAMLError
 
     from sora_eval import registry
-    from sora_eval.gate import Plan
+    from sora_eval.stats.gate import Plan
 
     path = Path(config)
     if config in registry.names("gate"):
@@ -176,9 +176,9 @@ def _matched(baseline: Scored, candidate: Scored, shared: bool) -> tuple[Scored,
     Raises:
         ConfigError: they can't be compared, with what differs.
     """
-    from sora_eval.reporting.baseline import Scored
-    from sora_eval.reporting.protocol import ENCODER, SAMPLES, common, differing, protocol_of
-    from sora_eval.samples import per_prompt, prompts
+    from sora_eval.runs.baseline import Scored
+    from sora_eval.runs.protocol import ENCODER, SAMPLES, common, differing, protocol_of
+    from sora_eval.stats.samples import per_prompt, prompts
 
     a, b = protocol_of(baseline.run), protocol_of(candidate.run)
     here = [case for case in candidate.run.cases if case.id in a.cases]
@@ -210,8 +210,8 @@ def _usable(side: Scored, what: str, plan: Plan) -> tuple[Scored, list[str]]:
     Raises:
         ConfigError: they are too many to compare anything.
     """
-    from sora_eval.failures import technical, too_many
-    from sora_eval.reporting.baseline import Scored
+    from sora_eval.runs.baseline import Scored
+    from sora_eval.stats.failures import technical, too_many
 
     if why := too_many(side.rows, plan.technical):
         raise ConfigError(f"cannot be compared: of the {what} {side.name}, {why}")
@@ -229,7 +229,7 @@ def _both(baseline: Scored, candidate: Scored) -> tuple[Scored, Scored]:
     Raises:
         ConfigError: there is none.
     """
-    from sora_eval.reporting.baseline import Scored
+    from sora_eval.runs.baseline import Scored
 
     shared = {row.case for row in baseline.rows} & {row.case for row in candidate.rows}
     if not shared:
@@ -242,7 +242,7 @@ def _both(baseline: Scored, candidate: Scored) -> tuple[Scored, Scored]:
 
 
 def _walked(baseline: Sequence[ScoreRow], candidate: Mapping[str, ScoreRow], plan: Plan) -> Outcome:
-    from sora_eval.gate import Sequential
+    from sora_eval.stats.gate import Sequential
 
     test = Sequential(baseline, plan)
     for step in test.steps:
@@ -257,12 +257,12 @@ def _generated(
     """Generate and score the baseline's cases scene by scene until the verdict is certain; return the name and the outcome."""
     from tqdm import tqdm
 
-    from sora_eval import app
-    from sora_eval.failures import first_reason
-    from sora_eval.gate import Sequential
-    from sora_eval.locking import held
-    from sora_eval.reporting.protocol import protocol_of
-    from sora_eval.samples import per_prompt
+    from sora_eval import config as app
+    from sora_eval.runs.lock import held
+    from sora_eval.runs.protocol import protocol_of
+    from sora_eval.stats.failures import first_reason
+    from sora_eval.stats.gate import Sequential
+    from sora_eval.stats.samples import per_prompt
 
     if wrong := [o for o in overrides if not o.startswith(("generator=", "generator.", "+generator."))]:
         raise ConfigError(f"{wrong[0]}: only generator=... and generator.KEY=... here, the baseline decides all else")

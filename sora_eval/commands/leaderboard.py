@@ -13,8 +13,8 @@ from sora_eval.errors import ConfigError
 
 def main(args: Sequence[str]) -> int:
     """Write the leaderboard of some runs and print where it is; 2 when their protocols differ."""
-    from sora_eval.reporting.board_runs import MixedProtocolsError
-    from sora_eval.reporting.leaderboard import write_leaderboard
+    from sora_eval.reporting.leaderboard.entrants import MixedProtocolsError
+    from sora_eval.reporting.leaderboard.write import write_leaderboard
 
     parser = argparse.ArgumentParser(
         prog="sora-eval leaderboard", description="Compare the models of several runs: Markdown, CSV and one HTML page."
@@ -43,9 +43,9 @@ def main(args: Sequence[str]) -> int:
 
 def _skipped(run: Path) -> bool:
     """Return whether a folder is of a failed job, and say so: one of a sweep that left no scores, or none of its model."""
-    from sora_eval.failures import FAILED, why_failed
-    from sora_eval.reporting.run import read_run
-    from sora_eval.store import read_json
+    from sora_eval.files import read_json
+    from sora_eval.runs.reader import read_run
+    from sora_eval.stats.failures import FAILED, why_failed
 
     failed = run / FAILED
     if not failed.is_file():

@@ -17,13 +17,13 @@ def main(args: Sequence[str]) -> int:
     """Merge shards and print the table; the clips are linked where the file system can, else copied."""
     from omegaconf import OmegaConf
 
-    from sora_eval import shards
     from sora_eval.commands.run import choice_of, finish
     from sora_eval.errors import ConfigError
-    from sora_eval.locking import held
+    from sora_eval.files import literal
     from sora_eval.processes import cores
-    from sora_eval.reading import literal
-    from sora_eval.reporting.text import table
+    from sora_eval.reporting.components.text import table
+    from sora_eval.runs import sharding
+    from sora_eval.runs.lock import held
 
     parser = argparse.ArgumentParser(prog="sora-eval merge", description="Put the shards of one run together.")
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folders in which shards were run")
@@ -35,7 +35,7 @@ def main(args: Sequence[str]) -> int:
         raise ConfigError("several folders are merged into another one: say --out FOLDER")
     out: Path = found.out or folders[0]
     for folder in folders:
-        if not shards.counts(folder):
+        if not sharding.counts(folder):
             raise ConfigError(f"{folder}: no shard was run there; name folders of runs with shard=I/N")
     n = _common_count(folders)
     with held(out / ".lock"):
@@ -45,7 +45,7 @@ def main(args: Sequence[str]) -> int:
             _refuse_another(out, folders[0], cases)
         for folder in others:
             _bring(folder, out, n)
-        done = shards.merged(out, cases, n)
+        done = sharding.merged(out, cases, n)
         done.about["config"]["out"] = str(out)
         # As plain values: what a shard says must not be looked up in this machine's environment.
         config = OmegaConf.create(literal(done.about["config"]))
@@ -64,26 +64,26 @@ def _common_count(folders: Sequence[Path]) -> int:
     Raises:
         ConfigError: there is none.
     """
-    from sora_eval import shards
     from sora_eval.errors import ConfigError
+    from sora_eval.runs import sharding
 
-    counts = [n for n in shards.counts(folders[0]) if all(n in shards.counts(f) for f in folders)]
+    counts = [n for n in sharding.counts(folders[0]) if all(n in sharding.counts(f) for f in folders)]
     if not counts:
         raise ConfigError("these folders hold shards of different numbers: split all with the same shard=I/N")
-    lacking = {n: set.intersection(*(set(shards.missing(f, n)) for f in folders)) for n in counts}
+    lacking = {n: set.intersection(*(set(sharding.missing(f, n)) for f in folders)) for n in counts}
     whole = [n for n in counts if not lacking[n]]
     if not whole:
         n = counts[0]
         left = ", ".join(f"{i}/{n}" for i in sorted(lacking[n]))
         raise ConfigError(f"shard {left} is in none of these folders: run it first")
-    return max(whole, key=lambda n: max(shards.written(f, n) for f in folders))
+    return max(whole, key=lambda n: max(sharding.written(f, n) for f in folders))
 
 
 def _refuse_another(out: Path, folder: Path, cases: Sequence[Case]) -> None:
     """Raise ConfigError where a folder holds a run of something else than a shard's folder."""
-    from sora_eval.claims import FILE, read_cases
     from sora_eval.errors import ConfigError
-    from sora_eval.store import read_json
+    from sora_eval.files import read_json
+    from sora_eval.runs.identity import FILE, read_cases
 
     if not (out / FILE).exists():
         return
@@ -97,8 +97,8 @@ def _cases(folders: Sequence[Path]) -> list[Case]:
     Raises:
         ConfigError: the folders hold shards of other cases.
     """
-    from sora_eval.claims import read_cases
     from sora_eval.errors import ConfigError
+    from sora_eval.runs.identity import read_cases
 
     first = read_cases(folders[0])
     for folder in folders[1:]:
@@ -123,13 +123,13 @@ def _bring(folder: Path, out: Path, n: int) -> None:
 
 
 def _files(folder: Path, n: int) -> Iterator[Path]:
-    from sora_eval import shards
-    from sora_eval.reading import inside
+    from sora_eval.files import inside
+    from sora_eval.runs import sharding
 
     found: list[Path] = []
     for kind in ("videos", "tracks", "scores", "tracking"):
         found += sorted((folder / kind).rglob("[!.]*"))
     found += [folder / name for name in ("cases.jsonl", "identity.json")]
-    found += sorted((folder / shards.FOLDER).glob(f"*-of-{n}.json"))
+    found += sorted((folder / sharding.FOLDER).glob(f"*-of-{n}.json"))
     # A link that leads out of the folder would bring a file that is no part of the run.
     yield from (p for p in found if p.is_file() and inside(folder, p.relative_to(folder).as_posix()) is not None)

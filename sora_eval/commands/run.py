@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sora_eval import __version__, console, shards
-from sora_eval.app import chosen_cases, chosen_probes, flag, generator_of, names_of, out_folder, values_of, whole
-from sora_eval.claims import claim, list_cases, unfinish
+from sora_eval import __version__
+from sora_eval.commands import console
+from sora_eval.config import chosen_cases, chosen_probes, flag, generator_of, names_of, out_folder, values_of, whole
 from sora_eval.errors import ConfigError, SoraEvalError, is_fatal
-from sora_eval.failures import FailedRunError, technical, why_failed
-from sora_eval.locking import held
-from sora_eval.manifest import manifest, report_key
+from sora_eval.files import lines_of, read_text, remove_parts, write_json
 from sora_eval.probes.base import Probe
 from sora_eval.processes import cores
-from sora_eval.reading import read_text
-from sora_eval.store import Store, lines_of, remove_parts, write_json
+from sora_eval.runs import sharding
+from sora_eval.runs.identity import claim, list_cases, unfinish
+from sora_eval.runs.lock import held
+from sora_eval.runs.manifest import manifest, report_key
+from sora_eval.runs.store import Store
+from sora_eval.stats.failures import FailedRunError, technical, why_failed
 from sora_eval.types import Case, ScoreRow, digest
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ class Result:
         return 1 if self.problems else 0
 
 
-def run(config: DictConfig) -> int:
+def main(config: DictConfig) -> int:
     """Carry out a run, tell of it, and return its exit code."""
     plan = plan_of(config)
     result = carry_out(plan)
@@ -102,7 +104,7 @@ def plan_of(config: DictConfig) -> Plan:
     flag(config, "tracking")
     references = [_reference(name) for name in names_of(config, "references", "frozen")]
     choice = choice_of(config)
-    shard = None if config.shard is None else shards.parse(str(config.shard))
+    shard = None if config.shard is None else sharding.parse(str(config.shard))
     model = generator_of(config, cases)
     generators = [model, *(r for r in references if r.name != model.name)]
     plain = {str(k): v for k, v in values_of(config).items() if k in (*SETTINGS, "out", "workers")}
@@ -115,11 +117,11 @@ def plan_of(config: DictConfig) -> Plan:
 
 def carry_out(plan: Plan, say: Say = print, progress: bool = True) -> Result:
     """Do what is missing of a run in its folder, which no other process writes meanwhile."""
-    lock = plan.folder / (".lock" if plan.shard is None else f".lock-{shards.name(plan.shard)}")
+    lock = plan.folder / (".lock" if plan.shard is None else f".lock-{sharding.name(plan.shard)}")
     with held(lock) as alone:
         claim(plan.folder, plan.model, plan.cases, plan.config, plan.replace)
         # Shards hold locks of their own, and may be writing now.
-        if alone and plan.shard is None and not (plan.folder / shards.FOLDER).exists():
+        if alone and plan.shard is None and not (plan.folder / sharding.FOLDER).exists():
             remove_parts(plan.folder)
         return _whole_run(plan, say, progress) if plan.shard is None else _part(plan, plan.shard, say, progress)
 
@@ -190,7 +192,7 @@ def _part(plan: Plan, shard: tuple[int, int], say: Say, progress: bool) -> Resul
 
     start = time.perf_counter()
     list_cases(plan.folder, plan.cases)
-    mine = shards.part(plan.cases, shard)
+    mine = sharding.part(plan.cases, shard)
     clips: dict[str, Clips] = {}
     rows, made = evaluate(mine, plan.probes, plan.generators, plan.folder, plan.workers, progress, clips)
     say(reused(plan.model.name, clips))
@@ -200,12 +202,12 @@ def _part(plan: Plan, shard: tuple[int, int], say: Say, progress: bool) -> Resul
     # What is measured now is found again by whoever puts the shards together.
     _tracking_of(plan.config, mine, rows, plan.folder, plan.workers, say)
     about = _about(plan, _problems(plan, rows), time.perf_counter() - start, clips)
-    shards.write(plan.folder, shard, rows, about)
-    missing = shards.missing(plan.folder, shard[1], about)
+    sharding.write(plan.folder, shard, rows, about)
+    missing = sharding.missing(plan.folder, shard[1], about)
     if missing:
         return Result(rows, about["problems"], made, True, missing, clips)
     with held(plan.folder / ".lock"):
-        whole = shards.merged(plan.folder, plan.cases, shard[1])
+        whole = sharding.merged(plan.folder, plan.cases, shard[1])
         problems = whole.about["problems"]
         done = finish(plan.folder, plan.cases, whole.rows, whole.about, plan.choice, problems, plan.workers, made, say)
         return replace(done, clips=clips)
@@ -229,9 +231,9 @@ def finish(
     Raises:
         FailedRunError: nothing came back from the model, for technical reasons; the report is written all the same.
     """
-    from sora_eval.reporting.fidelity import write_measures
-    from sora_eval.reporting.report import write_report
-    from sora_eval.run_tracking import read_tracking, unmeasured, write_tracking
+    from sora_eval.reporting.report.write import write_report
+    from sora_eval.runs.measures import write_measures
+    from sora_eval.runs.tracking import read_tracking, unmeasured, write_tracking
 
     config, model = about["config"], about["generators"][0]["name"]
     problems = list(dict.fromkeys([*problems, *(choice.absent() if choice else [])]))
@@ -268,7 +270,7 @@ def finish(
 
 def _is_whole(folder: Path, rows: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether the scores and measures that a run's folder holds are those of `rows`, and readable."""
-    from sora_eval.reporting.fidelity import read_measures
+    from sora_eval.runs.measures import read_measures
 
     try:
         read_measures(folder)
@@ -289,8 +291,8 @@ def choice_of(config: DictConfig) -> Any:
         raise ConfigError(f"fidelity={config.fidelity}: set fidelity.metrics=[...], or fidelity=null for none")
     if not names_of(config, "fidelity.metrics", "frechet"):
         return None
-    from sora_eval.collecting import Choice
     from sora_eval.encoders import weights
+    from sora_eval.fidelity.extractors import Choice
 
     if not isinstance(config.fidelity.weights, DictConfig):
         raise ConfigError(f"fidelity.weights must be {{NAME: FILE}}, got {config.fidelity.weights}")
@@ -310,7 +312,7 @@ def _about(plan: Plan, problems: Sequence[str], seconds: float, clips: Mapping[s
 
 
 def _tell(plan: Plan, result: Result) -> None:
-    from sora_eval.reporting.text import table
+    from sora_eval.reporting.components.text import table
 
     folder = plan.folder
     if not result.fresh:
@@ -352,8 +354,8 @@ def reused(model: str, clips: Mapping[str, Clips]) -> str:
 
 def _faults(folder: Path, model: str, problems: Sequence[str], rows: Sequence[ScoreRow]) -> list[str]:
     """Return problems, why a measure of fidelity of the model failed and what could not be tracked, each once."""
-    from sora_eval.reporting.fidelity import read_measures
-    from sora_eval.run_tracking import read_tracking, unmeasured
+    from sora_eval.runs.measures import read_measures
+    from sora_eval.runs.tracking import read_tracking, unmeasured
 
     some = [m for by in read_measures(folder).values() for m in by.get(model, ()) if m.failed]
     return list(dict.fromkeys([*problems, *(m.reason for m in some), *unmeasured(read_tracking(folder), rows)]))
@@ -370,7 +372,7 @@ def _fidelity_of(
 ) -> Any:
     if choice is None:
         return {}
-    from sora_eval.run_fidelity import of_run
+    from sora_eval.fidelity.of_run import of_run
 
     say(f"measuring the fidelity of {len(rows)} clips")
     try:
@@ -393,7 +395,7 @@ def _tracking_of(
     # Shards of an older version say nothing of tracking.
     if not config.get("tracking", True):
         return []
-    from sora_eval.run_tracking import of_run
+    from sora_eval.runs.tracking import of_run
 
     say(f"measuring the tracking metrics of {len(rows)} clips")
     return of_run(cases, rows, folder, workers)
@@ -432,7 +434,7 @@ def _problems(plan: Plan, rows: Sequence[ScoreRow]) -> list[str]:
 
 def _read_as(tracks: Path) -> list[tuple[tuple[int, int], int, float]]:
     """Return the size (height, width), the frames and the rate of the clip that was tracked, [] where the tracks can't be read."""
-    from sora_eval.run_tracking import read_tracks
+    from sora_eval.runs.tracking import read_tracks
 
     try:
         read = read_tracks(tracks)

@@ -9,14 +9,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from sora_eval.app import chosen_modes, chosen_probes, chosen_profile, out_folder, whole, workers_of
+from sora_eval.config import chosen_modes, chosen_probes, chosen_profile, out_folder, whole, workers_of
 from sora_eval.errors import ConfigError
-from sora_eval.reading import parse_json, read_text
+from sora_eval.files import parse_json, read_text
 
 
-def validate(config: DictConfig) -> int:
+def main(config: DictConfig) -> int:
     """Write the card; return 1 where a probe misses what it must notice. What metrics miss is a finding, and no fault of the bench."""
-    from sora_eval.reporting.validity import put_summary, write_validity
+    from sora_eval.reporting.validity.write import put_summary, write_validity
     from sora_eval.validity.card import gather, make_card
     from sora_eval.validity.fidelity import SETS, names
     from sora_eval.validity.tracker import FOLLOWED, tracker_cards

@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from sora_eval.data.vocabulary import Vocabulary, words_of
 from sora_eval.encoders import weights, world_clip
 from sora_eval.errors import ConfigError, unknown
-from sora_eval.learning import files
-from sora_eval.learning.words import Vocabulary, words_of
+from sora_eval.training import checkpoints
 from sora_eval.types import Floats, Frames
 
 _BATCH = 32
@@ -105,7 +105,7 @@ def load(name: str, path: str | None = None) -> TextImageEncoder:
 def _world(path: str | None) -> TextImageEncoder:
     file = weights.bundled(world_clip.NAME, path)
     _, facts, digest = weights.load_bundled(world_clip.NAME, path)
-    words = Vocabulary(files.texts(file, facts, "words"))
+    words = Vocabulary(checkpoints.texts(file, facts, "words"))
     world_clip.add_architecture()
     model = _model(world_clip.NAME, file)
 
@@ -147,7 +147,7 @@ def _model(architecture: str, file: Path) -> nn.Module:
     open_clip: Any = importlib.import_module("open_clip")
     if not file.is_file():
         raise ConfigError(f"there is no file of weights {file}")
-    wrong = files.not_safetensors(file) if file.suffix == ".safetensors" else files.foreign(file)
+    wrong = checkpoints.not_safetensors(file) if file.suffix == ".safetensors" else checkpoints.foreign(file)
     if wrong and not wrong.startswith("a pickle"):
         raise ConfigError(f"{file} is {wrong}")
     try:

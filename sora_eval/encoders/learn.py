@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from sora_eval.data import shards
+from sora_eval.data.vocabulary import world_vocabulary
 from sora_eval.encoders import perceptual, world_clip
 from sora_eval.encoders.world_video import WorldVideo, WorldVideoJob, balanced
 from sora_eval.errors import unknown
-from sora_eval.learning import files, shards, training
-from sora_eval.learning.words import world_vocabulary
+from sora_eval.training import checkpoints, loop
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class EncoderPlan:
 @dataclass(frozen=True)
 class _Kind:
     network: Callable[[], nn.Module]
-    job: Callable[[Any, list[shards.Shard], int], training.Job]
+    job: Callable[[Any, list[shards.Shard], int], loop.Job]
     facts: Callable[[Any, list[shards.Shard], int], dict[str, Any]]
     steps: int
 
@@ -68,14 +69,14 @@ def learn(plan: EncoderPlan) -> Path:
         raise unknown("encoder", plan.name, KINDS)
     folder = plan.out / plan.name
     clips = shards.read(plan.data)
-    training.carry_out(_work, plan.workers, plan)
-    spent = training.spent(folder)
+    loop.carry_out(_work, plan.workers, plan)
+    spent = loop.spent(folder)
     path = plan.out / f"{plan.name}.safetensors"
     kind = KINDS[plan.name]
-    network, weights = kind.network(), files.tensors(folder / training.EMA)[0]
+    network, weights = kind.network(), checkpoints.tensors(folder / loop.EMA)[0]
     network.load_state_dict(weights)
     facts = {"kind": plan.name, **kind.facts(network.eval(), clips, plan.seed)}
-    files.save(path, weights, facts, {"seed": plan.seed, **spent, "processes": plan.workers})
+    checkpoints.save(path, weights, facts, {"seed": plan.seed, **spent, "processes": plan.workers})
     return path
 
 
@@ -83,7 +84,7 @@ def _work(plan: EncoderPlan) -> None:
     torch.manual_seed(plan.seed)
     kind = KINDS[plan.name]
     steps = plan.steps or kind.steps
-    network = kind.network().to(training.device())
+    network = kind.network().to(loop.device())
     job = kind.job(network, shards.read(plan.data), plan.seed)
-    schedule = training.Schedule(steps, warmup=100, decay=steps // 2, ema=0.998, save_s=plan.save_s)
-    training.fit(job, plan.out / plan.name, schedule, {"encoder": plan.name, "seed": plan.seed, "steps": steps})
+    schedule = loop.Schedule(steps, warmup=100, decay=steps // 2, ema=0.998, save_s=plan.save_s)
+    loop.fit(job, plan.out / plan.name, schedule, {"encoder": plan.name, "seed": plan.seed, "steps": steps})

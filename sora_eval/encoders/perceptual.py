@@ -21,13 +21,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sora_eval.data.shards import Shard
 from sora_eval.encoders import weights
 from sora_eval.encoders.damages import CONTENT, DISTORTIONS, HARMLESS, distorted
 from sora_eval.errors import ConfigError, unknown
-from sora_eval.learning import files
-from sora_eval.learning.shards import Shard
-from sora_eval.learning.tensors import to_tensor, to_uint8
-from sora_eval.pictures import contact_sheet
+from sora_eval.images import contact_sheet
+from sora_eval.training import checkpoints
+from sora_eval.training.tensors import to_tensor, to_uint8
 from sora_eval.types import Floats, Frames
 from sora_eval.video import resize, write_png
 
@@ -128,7 +128,7 @@ class WorldPerceptual(nn.Module):
 def _world(path: str | None) -> Perceptual:
     found, _, digest = weights.load_bundled(NAME, path)
     network = WorldPerceptual()
-    files.fill(network, found, weights.bundled(NAME, path))
+    checkpoints.fill(network, found, weights.bundled(NAME, path))
     return Perceptual(NAME, digest, network.eval().requires_grad_(False))
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from sora_eval.encoders import i3d, vit, weights, world_video
 from sora_eval.errors import ConfigError, unknown
-from sora_eval.learning import files
+from sora_eval.training import checkpoints
 from sora_eval.types import Floats, Video
 from sora_eval.video import resize
 
@@ -87,7 +87,7 @@ def _world(paths: Sequence[str | None]) -> VideoEncoder:
     path = paths[0] if paths else None
     file = weights.bundled("world-video", path)
     found, facts, digest = weights.load_bundled("world-video", path)
-    config = files.sizes(file, facts, world_video.WorldVideoConfig)
+    config = checkpoints.sizes(file, facts, world_video.WorldVideoConfig)
     scale = facts.get("weights")
     if (
         not isinstance(scale, list)
@@ -95,7 +95,7 @@ def _world(paths: Sequence[str | None]) -> VideoEncoder:
         or not all(isinstance(v, int | float) for v in scale)
     ):
         raise ConfigError(f"{file}: weights in its header must be {config.features} numbers")
-    network = files.built(file, lambda: world_video.WorldVideo(config, scale), found)
+    network = checkpoints.built(file, lambda: world_video.WorldVideo(config, scale), found)
     return VideoEncoder("world-video", digest, network, world_video.SIDE, world_video.FRAMES, _HALF, "area")
 
 

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
-from sora_eval.learning import files
+from sora_eval.files import replacing
+from sora_eval.training import checkpoints
 from sora_eval.types import digest
-from sora_eval.video import replacing
 
 FOLDER = "SORA_EVAL_WEIGHTS"
 """The environment variable that names a folder with weights, before all caches."""
@@ -205,7 +205,7 @@ def load_bundled(name: str, path: str | None = None) -> tuple[dict[str, Tensor],
         ConfigError: the file is damaged, or of another encoder.
     """
     file = bundled(name, path)
-    found, facts, _, hashed = files.read(file, name)
+    found, facts, _, hashed = checkpoints.read(file, name)
     _check_finite(file, found)
     return found, facts, digest([hashed, facts])
 
@@ -332,11 +332,11 @@ def read(path: Path) -> dict[str, Any]:
         ConfigError: it is neither safetensors nor a plain file of tensors, or it is damaged.
     """
     if path.suffix == ".safetensors":
-        safe = files.tensors(path)[0]
+        safe = checkpoints.tensors(path)[0]
         _check_finite(path, safe)
         return dict(safe)
     # A pickle is what a file of this ending is, and torch reads its tensors alone.
-    wrong = files.foreign(path)
+    wrong = checkpoints.foreign(path)
     if not wrong.startswith("a pickle"):
         raise ConfigError(f"{path} is {wrong or 'no file of weights: fetch it again'}")
     if _has_code(path):
@@ -371,13 +371,13 @@ def tensors(found: Mapping[str, Any], *keys: str) -> dict[str, Tensor]:
     inner = next((found[k] for k in keys if k in found), found)
     if not isinstance(inner, dict) or not all(isinstance(v, Tensor) for v in inner.values()):
         raise ConfigError(f"no state dict was found: looked for {', '.join(keys) or 'tensors'}")
-    if wrong := files.not_finite(inner):
+    if wrong := checkpoints.not_finite(inner):
         raise ConfigError(f"{len(wrong)} of the weights' tensors, {wrong[0]} first, have values that are not finite")
     return inner
 
 
 def _check_finite(path: Path, found: Mapping[str, Tensor]) -> None:
-    if wrong := files.not_finite(found):
+    if wrong := checkpoints.not_finite(found):
         raise ConfigError(
             f"{path} is damaged: {len(wrong)} of its tensors, {wrong[0]} first, have values that are not finite"
         )

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sora_eval.learning import training
-from sora_eval.learning.muon import Muon
-from sora_eval.learning.shards import Item, Shard, mirrored
-from sora_eval.learning.tensors import to_tensor, to_uint8
-from sora_eval.learning.words import Vocabulary, words_of
-from sora_eval.pictures import contact_sheet
+from sora_eval.data.shards import Item, Shard, mirrored
+from sora_eval.data.vocabulary import Vocabulary, words_of
+from sora_eval.images import contact_sheet
+from sora_eval.training import loop
+from sora_eval.training.muon import Muon
+from sora_eval.training.tensors import to_tensor, to_uint8
 from sora_eval.types import Frames
 from sora_eval.video import resize, write_png
 from sora_eval.world.families import FAMILIES
@@ -118,7 +118,7 @@ class WorldClipJob:
         """Return open_clip's contrastive loss of a step."""
         seen, texts = self.batch(step, rank)
         model: Any = self.network
-        with training.autocast(self._device):
+        with loop.autocast(self._device):
             frames = model.encode_image(seen.flatten(0, 1), normalize=True).float().reshape(len(seen), _FRAMES, -1)
             words = model.encode_text(self._tokenise(texts).to(self._device), normalize=True).float()
         clips = F.normalize(frames.mean(dim=1), dim=-1)

@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sora_eval.data.shards import Shard
 from sora_eval.encoders.damages import distorted, reordered
 from sora_eval.errors import ConfigError
-from sora_eval.learning import training
-from sora_eval.learning.muon import Muon
-from sora_eval.learning.shards import Shard
-from sora_eval.learning.tensors import to_tensor, to_uint8
-from sora_eval.pictures import contact_sheet
+from sora_eval.images import contact_sheet
 from sora_eval.tracking.colours import states_of
+from sora_eval.training import loop
+from sora_eval.training.muon import Muon
+from sora_eval.training.tensors import to_tensor, to_uint8
 from sora_eval.types import Floats, Frames
 from sora_eval.video import resize, write_png
 from sora_eval.world.families import FAMILIES
@@ -156,7 +156,7 @@ class WorldVideoJob:
     def loss(self, step: int, rank: int = 0) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of a step."""
         clips, scenes, severities, states = self.batch(step, rank)
-        with training.autocast(self._device):
+        with loop.autocast(self._device):
             scene, damage, found = self.network.judged(self.network(clips))
         seen = (states[..., :1] > 0).float()
         parts = {

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from sora_eval.gate import OVERALL, PASSED, REGRESSION, TOO_LITTLE, Line, Outcome
-from sora_eval.inputs import encodable
-from sora_eval.reporting.text import escape, fence, pipe
-from sora_eval.video import replacing
+from sora_eval.files import replacing
+from sora_eval.paths import encodable
+from sora_eval.reporting.components.text import escape, fence, pipe
+from sora_eval.stats.gate import OVERALL, PASSED, REGRESSION, TOO_LITTLE, Line, Outcome
 
 JUNIT, MARKDOWN = "gate.xml", "gate.md"
 _HEAD = ("probe", "baseline", "candidate", "difference [95%]", "detectable", "verdict")

@@ -7,15 +7,15 @@ from concurrent.futures import Future, as_completed
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sora_eval.metrics.tracking import BY_NAME
 from sora_eval.probes.base import Probe
 from sora_eval.processes import pool
+from sora_eval.tracking.metrics import BY_NAME
 from sora_eval.types import Mode
-from sora_eval.validity import fidelity, tracking, treated
+from sora_eval.validity import corruptions, fidelity, tracking
+from sora_eval.validity.corruptions import Read, Treatment
+from sora_eval.validity.detection import TRACKING, Alarm, Dose, Floor, Subject, Told, alarms, doses, floors, told
 from sora_eval.validity.fidelity import SetDistance
-from sora_eval.validity.told import TRACKING, Alarm, Dose, Floor, Subject, Told, alarms, doses, floors, told
 from sora_eval.validity.tracker import TrackerCard
-from sora_eval.validity.treated import Read, Treatment
 from sora_eval.validity.trials import Plan, Trial, kept
 
 VERSION = 2
@@ -115,8 +115,8 @@ def gather(
     """
     with pool(workers) as executor:
         # The metrics' parts take longest: they begin.
-        treatments = treated.treatments() if clips else []
-        reads = [executor.submit(treated.kept, t, clips, plan.folder, plan.code) for t in treatments]
+        treatments = corruptions.treatments() if clips else []
+        reads = [executor.submit(corruptions.kept, t, clips, plan.folder, plan.code) for t in treatments]
         scenes = [executor.submit(kept, p, plan, i) for p in probes if plan.modes_of(p) for i in range(2 * plan.count)]
         every: list[Future[Any]] = [*reads, *scenes]
         for job in as_completed(every):

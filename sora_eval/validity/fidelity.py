@@ -14,18 +14,18 @@ from functools import partial
 import numpy as np
 from scipy import stats
 
-from sora_eval import dose
-from sora_eval.collecting import Choice, Collected
 from sora_eval.encoders import clip as text_encoders
 from sora_eval.encoders import perceptual
 from sora_eval.encoders import video as video_encoders
-from sora_eval.fidelity import measures
+from sora_eval.fidelity.extractors import Choice, Collected
+from sora_eval.fidelity.measures import measures
 from sora_eval.generator.simulator import OTHER
 from sora_eval.metrics import frechet, kernel, physics_iq
 from sora_eval.metrics.pixels import PSNR_MOST
 from sora_eval.types import Floats, digest
-from sora_eval.validity.told import FIDELITY, Subject
-from sora_eval.validity.treated import EVERY, Read, Treatment, real_set, true_set
+from sora_eval.validity import encoder_sensitivity
+from sora_eval.validity.corruptions import EVERY, Read, Treatment, real_set, true_set
+from sora_eval.validity.detection import FIDELITY, Subject
 from sora_eval.validity.trials import Trial
 
 COUNT = 48
@@ -51,9 +51,9 @@ class Metric:
     distance: Distance | None = None
 
 
-_SPACE = tuple(d.name for d in dose.DAMAGES if d.kind == "space")
-_TIME = tuple(d.name for d in dose.DAMAGES if d.kind == "time")
-_LAW = tuple(d.name for d in dose.DAMAGES if d.kind == "law")
+_SPACE = tuple(d.name for d in encoder_sensitivity.DAMAGES if d.kind == "space")
+_TIME = tuple(d.name for d in encoder_sensitivity.DAMAGES if d.kind == "time")
+_LAW = tuple(d.name for d in encoder_sensitivity.DAMAGES if d.kind == "law")
 _SET_OF_TRUE = {
     "mirrored": "a set of mirrored clips is as real: nothing in it has a side",
     OTHER: "a set of other true clips is a true set",
@@ -179,7 +179,7 @@ def trials(found: Mapping[Treatment, Read]) -> list[Trial]:
                 rows += _trials(m, t, mine, found)
             elif t.kind == "oracle":
                 # The truth of a damage that is tried on clips of its own families.
-                for d in (d for d in dose.DAMAGES if d.families == t.families):
+                for d in (d for d in encoder_sensitivity.DAMAGES if d.families == t.families):
                     own = replace(t, kind="violation", what=d.name)
                     rows += _trials(m, own, mine, found)
             elif t.kind != "held":

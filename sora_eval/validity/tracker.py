@@ -10,7 +10,7 @@ import numpy as np
 
 from sora_eval.generator.simulator import true_video
 from sora_eval.metrics.mot import clear_mot, hota, identity_f1
-from sora_eval.metrics.tracking import boxes_of
+from sora_eval.tracking.metrics import boxes_of
 from sora_eval.tracking.truth import true_tracks
 from sora_eval.tracking.world import track
 from sora_eval.types import Case, Video

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sora_eval.metrics.tracking import METRICS, tracking_metrics
 from sora_eval.probes.base import Probe
+from sora_eval.tracking.metrics import METRICS, tracking_metrics
 from sora_eval.tracking.truth import true_tracks
 from sora_eval.types import Case, Tracks, Video
 from sora_eval.world import frame_times, from_states, scene_of

@@ -13,13 +13,13 @@ from importlib.resources import files
 from pathlib import Path
 
 from sora_eval.errors import ConfigError
+from sora_eval.files import read_json, write_json
 from sora_eval.generator.simulator import CONTROLS, OTHER, WORLD, Control, Violation, true_video
-from sora_eval.probes.base import Probe, Profile
-from sora_eval.store import read_json, write_json
+from sora_eval.probes.base import Probe
 from sora_eval.tracking.world import track
-from sora_eval.types import Case, Failure, Mode, Score, Tracks, Video, digest
+from sora_eval.types import Case, Failure, Mode, Profile, Score, Tracks, Video, digest
 from sora_eval.validity import tracking
-from sora_eval.validity.looks import CHEAP, LOOKS, asked, seen
+from sora_eval.validity.nuisances import CHEAP, LOOKS, asked, seen
 from sora_eval.video import write_ffv1
 
 SEVERITIES: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -28,8 +28,8 @@ LOOK_SCENES = 6
 """Scenes under other looks; a paired test of fewer could never be significant at .05."""
 _CODE = ("world", "tracking", "metrics", "probes", "encoders")
 _FILES = (
-    *(f"validity/{name}.py" for name in ("looks", "trials", "treated", "tracking")),
-    *("generator/simulator.py", "collecting.py", "dose.py", "video.py"),
+    *(f"validity/{name}.py" for name in ("nuisances", "trials", "corruptions", "tracking", "encoder_sensitivity")),
+    *("generator/simulator.py", "fidelity/extractors.py", "video/codec.py"),
 )
 """Packages and files whose code decides what a trial gives."""
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from sora_eval.data.vocabulary import world_vocabulary
 from sora_eval.encoders import clip, perceptual, video, weights, world_clip
 from sora_eval.encoders.weights import AbsentWeightsError
 from sora_eval.encoders.world_video import WorldVideo
 from sora_eval.errors import ConfigError
-from sora_eval.learning import files
-from sora_eval.learning.words import world_vocabulary
+from sora_eval.training import checkpoints
 from sora_eval.types import Video
 
 CLIP = Video(np.random.default_rng(0).integers(0, 256, (17, 64, 96, 3), dtype=np.uint8), 8.0)
@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         perceptual.NAME: (perceptual.WorldPerceptual(), {}),
     }
     for name, (network, facts) in networks.items():
-        files.save(tmp_path / f"{name}.safetensors", network.state_dict(), {"kind": name, **facts}, {})
+        checkpoints.save(tmp_path / f"{name}.safetensors", network.state_dict(), {"kind": name, **facts}, {})
     monkeypatch.setattr(weights, "BUNDLED", tmp_path)
     return tmp_path
 
@@ -48,9 +48,9 @@ def test_world_video_reads_any_size(folder: Path) -> None:
 def test_what_the_features_are_weighted_by_is_part_of_the_protocol(folder: Path) -> None:
     before = video.load("world-video").protocol
     net = WorldVideo()
-    net.load_state_dict(files.read(folder / "world-video.safetensors", "world-video")[0])
+    net.load_state_dict(checkpoints.read(folder / "world-video.safetensors", "world-video")[0])
     facts = {"kind": "world-video", "config": asdict(net.config), "weights": [1.0] * 63 + [2.0]}
-    files.save(folder / "world-video.safetensors", net.state_dict(), facts, {})
+    checkpoints.save(folder / "world-video.safetensors", net.state_dict(), facts, {})
     assert video.load("world-video").protocol != before
 
 

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from sora_eval.cli import main
+from sora_eval.commands.cli import main
+from sora_eval.data import shards
 from sora_eval.encoders import world_video
 from sora_eval.encoders.damages import reordered
 from sora_eval.encoders.learn import EncoderPlan, learn
 from sora_eval.encoders.world_video import DAMAGES, WorldVideo
 from sora_eval.errors import ConfigError
-from sora_eval.learning import files, shards
 from sora_eval.tracking.colours import states_of
+from sora_eval.training import checkpoints
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def test_an_encoder_is_trained_and_goes_on(data: Path, tmp_path: Path, capsys: p
     assert main([*words, "steps=3"]) == 0
     path = tmp_path / "world-video.safetensors"
     assert str(path) in capsys.readouterr().out
-    weights, facts, about, _ = files.read(path, "world-video")
+    weights, facts, about, _ = checkpoints.read(path, "world-video")
     network = WorldVideo()
     network.load_state_dict(weights)
     assert facts["config"]["features"] == 64

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from sora_eval.encoders import damages, perceptual, weights
 from sora_eval.encoders.weights import AbsentWeightsError
 from sora_eval.errors import ConfigError
-from sora_eval.learning.tensors import to_tensor
+from sora_eval.training.tensors import to_tensor
 from sora_eval.types import Frames
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sora_eval.cli import main
+from sora_eval.commands.cli import main
 from sora_eval.encoders import weights
 from sora_eval.encoders.weights import AbsentWeightsError
 from sora_eval.errors import ConfigError

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from sora_eval.data import shards
+from sora_eval.data.vocabulary import world_vocabulary
 from sora_eval.encoders import world_clip
-from sora_eval.learning import shards
-from sora_eval.learning.words import world_vocabulary
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,9 @@ import pytest
 
 from sora_eval import registry
 from sora_eval.generator.base import Generator
-from sora_eval.generator.careless import Careless
+from sora_eval.generator.faulty import Careless
 from sora_eval.generator.simulator import CONTROLS, Control, Oracle, Violation, another, true_video
-from sora_eval.probes.base import Profile
-from sora_eval.types import Failure, Video
+from sora_eval.types import Failure, Profile, Video
 from sora_eval.world import VERSION, conditioning
 from sora_eval.world.faults import FAULTS
 

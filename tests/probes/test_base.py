@@ -3,9 +3,9 @@ import pytest
 
 from sora_eval import registry
 from sora_eval.generator.simulator import Control, true_video
-from sora_eval.probes.base import Profile, likeness
+from sora_eval.probes.base import likeness
 from sora_eval.tracking.world import track
-from sora_eval.types import Case, Video
+from sora_eval.types import Case, Profile, Video
 
 SMALL = Profile("small", 64, 64, 17, 8, 5)
 PROBES = [registry.probe(name) for name in registry.probe_names()]

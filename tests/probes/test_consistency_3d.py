@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 from sora_eval.generator.simulator import Control, Violation, true_video
-from sora_eval.probes.base import Profile
 from sora_eval.probes.consistency_3d import Dolly, Orbit, Revisit, Truck, flicker, staying
 from sora_eval.tracking.world import track
-from sora_eval.types import Video
+from sora_eval.types import Profile, Video
 
 SMALL = Profile("small", 64, 64, 17, 8, 5)
 PROBES = [Orbit(), Dolly(), Truck(), Revisit()]

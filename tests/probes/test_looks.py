@@ -5,7 +5,7 @@ import pytest
 from sora_eval import registry
 from sora_eval.generator.simulator import true_video
 from sora_eval.tracking.world import track
-from sora_eval.validity.looks import asked, seen
+from sora_eval.validity.nuisances import asked, seen
 from sora_eval.validity.trials import case_of
 
 

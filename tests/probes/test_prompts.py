@@ -20,10 +20,10 @@ import pytest
 from safetensors import safe_open
 
 from sora_eval import registry
+from sora_eval.data.vocabulary import words_of, world_vocabulary
 from sora_eval.encoders import weights, world_clip
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.text import LENGTH
-from sora_eval.learning.words import words_of, world_vocabulary
 from sora_eval.types import MODES, Case, Floats
 from sora_eval.world import scene_of
 from sora_eval.world.families import FAMILIES, draw

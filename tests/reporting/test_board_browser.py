@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sora_eval.reporting.leaderboard import write_leaderboard
+from sora_eval.reporting.leaderboard.write import write_leaderboard
 
 LOOKS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 Open = Callable[[Path, int, str], Any]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sora_eval.reporting.run import read_run
+from sora_eval.runs.reader import read_run
 
 
 @pytest.fixture(params=[(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")], ids=lambda p: f"{p[0]}-{p[1]}")

@@ -12,20 +12,20 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from benchmarks.leaderboard import made_up_cases, made_up_run
 
-from sora_eval.board_bench import made_up_cases, made_up_run
-from sora_eval.comparing import differences
 from sora_eval.errors import ConfigError
-from sora_eval.reporting.board_fidelity import figures, measured
-from sora_eval.reporting.board_players import contested, make_comparisons
-from sora_eval.reporting.board_runs import MixedProtocolsError, gather
-from sora_eval.reporting.board_standing import stand
-from sora_eval.reporting.fidelity import write_measures
-from sora_eval.reporting.html import signed
-from sora_eval.reporting.leaderboard import write_leaderboard
-from sora_eval.reporting.run import read_run
-from sora_eval.reporting.summary import summarise
-from sora_eval.stats import holm
+from sora_eval.reporting.components.html import signed
+from sora_eval.reporting.leaderboard.clips import contested, make_comparisons
+from sora_eval.reporting.leaderboard.entrants import MixedProtocolsError, gather
+from sora_eval.reporting.leaderboard.fidelity import figures, measured
+from sora_eval.reporting.leaderboard.standing import stand
+from sora_eval.reporting.leaderboard.write import write_leaderboard
+from sora_eval.runs.measures import write_measures
+from sora_eval.runs.reader import read_run
+from sora_eval.stats.intervals import holm
+from sora_eval.stats.paired import differences
+from sora_eval.stats.summary import summarise
 from sora_eval.types import Case, Measure
 
 EVIL_NAME = "model \"<b onclick=x>\" & 'co'"
@@ -339,7 +339,7 @@ def test_players_stand_beside_each_other_until_the_page_is_full(
     assert set(table.model) == {"first", EVIL_NAME, "oracle", "frozen"}
     field = gather(folders)
     rows = {e.label: e.rows for e in field.models}
-    monkeypatch.setattr("sora_eval.reporting.players.MAX_BYTES", 1)
+    monkeypatch.setattr("sora_eval.reporting.components.players.MAX_BYTES", 1)
     assert len(make_comparisons(rows, {})) == 1
     # A name that is markup stays text.
     assert "<b onclick" not in html and "&lt;b onclick" in html

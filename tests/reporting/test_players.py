@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from sora_eval.errors import SoraEvalError
-from sora_eval.reporting import players as players_module
-from sora_eval.reporting.clips import LONG_SIDE, SHORT_SIDE, fit, make_clip, read_overlay, trail
-from sora_eval.reporting.players import choose, choose_references, clips_of, make_players, worst_first
-from sora_eval.reporting.run import read_run
+from sora_eval.reporting.components import players as players_module
+from sora_eval.reporting.components.clips import LONG_SIDE, SHORT_SIDE, fit, make_clip, read_overlay, trail
+from sora_eval.reporting.components.players import choose, choose_references, clips_of, make_players, worst_first
+from sora_eval.runs.reader import read_run
 from sora_eval.types import Video
 from sora_eval.video import write_ffv1
 
@@ -54,7 +54,7 @@ def test_clip_is_h264_of_the_source_s_length_and_rate(tmp_path: Path) -> None:
 
 
 def test_long_clip_is_cut_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sora_eval.reporting.clips.MAX_FRAMES", 5)
+    monkeypatch.setattr("sora_eval.reporting.components.clips.MAX_FRAMES", 5)
     write_ffv1(tmp_path / "long.mkv", Video(np.zeros((6, 16, 16, 3), np.uint8), 8.0))
     clip = make_clip(tmp_path / "long.mkv", "clip0")
     assert (clip.frames, clip.note) == (5, "first 5 frames")

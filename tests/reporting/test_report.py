@@ -12,8 +12,8 @@ import pytest
 
 from sora_eval.errors import ConfigError
 from sora_eval.reporting import write_report
-from sora_eval.reporting.plots import COLOURS, shape
-from sora_eval.reporting.run import read_run
+from sora_eval.reporting.components.plots import COLOURS, shape
+from sora_eval.runs.reader import read_run
 
 
 class Reader(HTMLParser):

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sora_eval import sweeps
-from sora_eval.reporting.fidelity import write_measures
-from sora_eval.reporting.scaling import points
-from sora_eval.store import write_json
+from sora_eval.commands import sweep
+from sora_eval.files import write_json
+from sora_eval.reporting.sweep.scaling import points
+from sora_eval.runs.measures import write_measures
 from sora_eval.types import Measure
 
 
 def ended(runs: list[Path], out: Path) -> dict[str, Path]:
-    pages, notes = sweeps.compare(runs, out, "sora-eval run -m")
+    pages, notes = sweep.compare(runs, out, "sora-eval run -m")
     assert notes == []
     return dict(pages)
 

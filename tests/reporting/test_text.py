@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from sora_eval.reporting import summarise, table
-from sora_eval.reporting.run import read_run
-from sora_eval.reporting.text import escape, fence, markdown
+from sora_eval.reporting.components.text import escape, fence, markdown
+from sora_eval.runs.reader import read_run
 
 
 def test_terminal_table_shows_every_score_within_100_columns(finished_run: Path) -> None:

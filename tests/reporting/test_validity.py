@@ -14,12 +14,12 @@ import pytest
 
 from sora_eval import registry
 from sora_eval.errors import ConfigError
-from sora_eval.reporting.validity import markdown, put_summary, summary, to_json, write_validity
+from sora_eval.reporting.validity.write import markdown, put_summary, summary, to_json, write_validity
 from sora_eval.types import Video
 from sora_eval.validity.card import Card, make_card
+from sora_eval.validity.detection import Dose, Subject, alarms, doses, floors, told
 from sora_eval.validity.fidelity import absent
-from sora_eval.validity.looks import CHEAP, LOOKS
-from sora_eval.validity.told import Dose, Subject, alarms, doses, floors, told
+from sora_eval.validity.nuisances import CHEAP, LOOKS
 from sora_eval.validity.tracker import TrackerCard
 from sora_eval.validity.trials import SEVERITIES, Plan, Trial
 from sora_eval.video import write_ffv1
@@ -181,7 +181,7 @@ def test_page_plays_the_truth_beside_the_violation(page: Path) -> None:
 
 
 def test_curves_stay_inside_their_panels(card: Card) -> None:
-    from sora_eval.reporting.validity_page import make_page
+    from sora_eval.reporting.validity.page import make_page
 
     shown = make_page(card)
     for section in shown.sections:
@@ -193,7 +193,7 @@ def test_curves_stay_inside_their_panels(card: Card) -> None:
 
 
 def test_a_dose_is_noticed_where_its_line_stands(card: Card) -> None:
-    from sora_eval.reporting.validity_page import make_page
+    from sora_eval.reporting.validity.page import make_page
 
     found: dict[str, Dose] = {d.what: d for d in card.doses if d.subject == "dolly"}
     lanes = [lane for s in make_page(card).sections for lane in s.lanes if lane.name == "dolly"]

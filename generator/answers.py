@@ -1,0 +1,86 @@
+"""Asking a generator: each case gets an answer, and what the generator raises becomes a technical failure."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from sora_eval.errors import ConfigError, ManifestError
+from sora_eval.generator.base import Generator
+from sora_eval.types import Case, Failure, Video
+
+NO_ANSWER = "the generator gave no answer"
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Nothing can be written: of the run's own folder too. Other errors of the system may be the generator's alone."""
+
+
+def one_line(error: BaseException) -> str:
+    """Return an exception as one line: its type and its message."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+
+
+def answers(generator: Generator, cases: Sequence[Case]) -> Iterator[tuple[Case, Video | Failure]]:
+    """Yield each case with its answer, whatever the generator does: what it raises becomes a technical `Failure`.
+
+    After an exception the cases that have no answer yet are asked one by one, so that only the one that raises by itself fails: a batch may
+    have been too large. A generator that gives more or fewer answers than cases may have skipped one in the middle, and none of its answers
+    can be trusted to be of its case; then all are asked one by one, and a case comes a second time: its last answer counts.
+
+    Raises:
+        ConfigError, ManifestError: the generator can't be used at all. OSError: the disk is full.
+    """
+    if not cases:
+        return
+    left = list(cases)
+    try:
+        given = iter(generator.generate(left))
+        while left:
+            found = next(given, None)
+            if found is None:
+                break
+            yield left[0], _checked(found)
+            left = left[1:]
+        if left or next(given, None) is not None:
+            left = list(cases)
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        if _fatal(error):
+            raise
+        if left and len(cases) == 1:
+            yield cases[0], _raised(generator, error)
+            return
+    for case in left:
+        yield case, _alone(generator, case)
+
+
+def _alone(generator: Generator, case: Case) -> Video | Failure:
+    try:
+        found = list(islice(generator.generate([case]), 2))
+    except BaseException as error:
+        if _fatal(error):
+            raise
+        return _raised(generator, error)
+    if len(found) > 1:
+        return Failure("the generator gave more than one answer to one case", technical=True)
+    return _checked(found[0]) if found else Failure(NO_ANSWER, technical=True)
+
+
+def _checked(answer: object) -> Video | Failure:
+    if isinstance(answer, Video | Failure):
+        return answer
+    return Failure(f"the generator gave a {type(answer).__name__}, a Video or a Failure is needed", technical=True)
+
+
+def _raised(generator: Generator, error: BaseException) -> Failure:
+    return Failure(f"the generator {generator.name} raised {one_line(error)}", technical=True)
+
+
+def _fatal(error: BaseException) -> bool:
+    """Return whether an exception of a generator ends the run: the user stops it, nothing can be asked of it, or nothing can be written."""
+    return isinstance(error, KeyboardInterrupt | ConfigError | ManifestError) or (
+        isinstance(error, OSError) and error.errno in _FULL
+    )

@@ -1,0 +1,69 @@
+"""Command-line overrides whose value is text (paths, names, prompts): quoted for Hydra's grammar where it would read them otherwise.
+
+Hydra reads `out=20261128_020405` and `out=3.10` as numbers and refuses `out=my run (1)`. A value that is text by nature is taken as typed.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sora_eval.files import literal
+
+_TEXT = re.compile(
+    r"prompt|out|name|family|input|second|readme|checkpoint|checkpoints|data\.folder|transformer\.(name|start)"
+    r"|generator\.(path|name|manifest|checkpoint|target|version)|fidelity\.weights\..+|hydra\.(run|sweep)\.dir"
+)
+"""Keys whose value is a path, a name or a prompt."""
+_FUNCTION = re.compile(r"(choice|range|glob|shuffle|sort|tag|interval)\(.*\)", re.DOTALL)
+_PIECE = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[^,])+""", re.DOTALL)
+
+
+def as_typed(argument: str, sweep: bool = False) -> str:
+    """Return an argument of the command line with a textual value quoted, if Hydra's grammar would read it as anything but that text.
+
+    A value that is quoted already, `null`, and interpolations (`out=runs/${seed}`) stay Hydra's; in a prompt `${` is text.
+
+    Args:
+        argument: one word, such as `out=3.10`; flags and keys of other types are returned unchanged.
+        sweep: whether commas separate the values of a sweep; elsewhere a comma is part of the text.
+
+    """
+    key, equals, value = argument.partition("=")
+    if not (equals and value) or argument.startswith("-") or not _TEXT.fullmatch(key.lstrip("+")):
+        return argument
+    if key.lstrip("+") == "prompt":
+        return argument if _is_quoted(value) else f"{key}={quote(literal(value))}"
+    if sweep and _FUNCTION.fullmatch(value):
+        return argument
+    if key.lstrip("+") == "checkpoints" and value.startswith("["):
+        return argument
+    pieces = [match.group() for match in _PIECE.finditer(value)] if sweep else [value]
+    return f"{key}={','.join(_piece(piece) for piece in pieces)}"
+
+
+def quote(text: str) -> str:
+    """Return a text as a double-quoted value of Hydra's grammar: quotes and the backslashes before them are escaped."""
+    return '"' + re.sub(r'(\\*)"', r'\1\1\\"', re.sub(r"(\\+)$", r"\1\1", text)) + '"'
+
+
+def _piece(text: str) -> str:
+    if text == "null" or _is_quoted(text):
+        return text
+    try:
+        OmegaConf.create({"key": text})
+    except OmegaConfBaseException:  # `${` that begins no interpolation
+        return quote(literal(text))
+    try:
+        same = OverridesParser.create().parse_override(f"key={text}").value() == text
+    except HydraException:
+        same = False
+    return text if same else quote(text)
+
+
+def _is_quoted(value: str) -> bool:
+    return len(value) > 1 and value[0] in "'\"" and value[-1] == value[0]

@@ -1,0 +1,343 @@
+"""Sweeps: many runs by one command, through Hydra's launchers; each goes on where it stopped, a failed one stops no other.
+
+A job is a run: RUN/failed.json keeps why it failed the last time, with the traceback, and goes when it succeeds. The sweep's own folder
+is hydra.sweep.dir: the leaderboard, the curves, and what a launcher leaves there (.submitit holds the logs of jobs).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sora_eval import registry
+from sora_eval.commands import console
+from sora_eval.commands.overrides import quote
+from sora_eval.errors import ConfigError, SoraEvalError
+from sora_eval.runs import naming
+from sora_eval.stats.failures import FAILED
+
+_EXTRAS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}
+"""Launchers and the extra of this package that installs each."""
+_NOT_OURS = ("--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help", "--shell-completion", "-sc")
+
+naming.register()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job.
+
+    folder: of the run, "" when the configuration named none. state: "done", "nothing to do", "part" (a shard that isn't the last)
+    or "failed". score: the model's overall. code: the exit code that the run alone would have. error: why it failed, one line.
+    problems: how many problems of the input the run had. clips: how many clips were reused and made, in words.
+    """
+
+    overrides: str
+    folder: str
+    state: str
+    score: float | None
+    seconds: float
+    code: int
+    error: str = ""
+    problems: int = 0
+    clips: str = ""
+
+    @property
+    def line(self) -> str:
+        """The outcome as one line."""
+        score = "" if self.score is None else f"{self.score:.2f}"
+        line = f"{self.state:13} {score:>5} {self.seconds:7.1f} s  {self.folder or self.overrides}"
+        return f"{line}: {self.error}" if self.error else line
+
+
+def is_sweep(args: Sequence[str]) -> bool:
+    """Return whether the words of a command ask for a sweep: -m, or a named one."""
+    if any(a in _NOT_OURS for a in args):
+        return False
+    return any(a in ("-m", "--multirun") or a.lstrip("+").startswith("sweep=") for a in args)
+
+
+def sweep(args: Sequence[str]) -> int:
+    """Run all jobs of a sweep, show what became of each, compare those that are finished; return the highest exit code."""
+    start = time.perf_counter()
+    command = shlex.join(["sora-eval", "run", *args])
+    try:
+        outcomes, folder = _launch(args)
+    except SoraEvalError:
+        raise
+    except Exception as error:
+        found = _ours(error)
+        if found is not None:
+            raise found from error
+        name, text = type(error).__name__, next((x for x in str(error).splitlines() if x.strip()), "")
+        if isinstance(error, HydraException | OmegaConfBaseException):
+            raise ConfigError(text) from error
+        raise ConfigError(f"the launcher ended ({name}: {text}); the same command goes on where it stopped") from error
+    failed = [o for o in outcomes if o.state == "failed"]
+    pages, notes = compare([Path(o.folder) for o in outcomes if o.state in ("done", "nothing to do")], folder, command)
+    print(summary(outcomes, time.perf_counter() - start))
+    for what, page in pages:
+        print(f"{what}: {page}")
+    for note in notes:
+        print(f"sora-eval: {note}", file=sys.stderr)
+    for o in failed:
+        where = f"; traceback in {Path(o.folder) / FAILED}" if o.folder and (Path(o.folder) / FAILED).exists() else ""
+        print(f"failed: {o.folder or o.overrides}: {o.error}{where}", file=sys.stderr)
+    return max(o.code for o in outcomes)
+
+
+def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
+    """Return the table of all jobs."""
+    states = [o.state for o in outcomes]
+    counted = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
+    lines = [f"{'state':13} score    time    run", *(o.line for o in outcomes)]
+    jobs = "1 job" if len(outcomes) == 1 else f"{len(outcomes)} jobs"
+    again = "; the same command tries what failed again" if "failed" in states else ""
+    return "\n".join(["", *lines, f"{jobs} in {seconds:.0f} s: {counted}{again}"])
+
+
+def job(config: DictConfig, cwd: str) -> Outcome:
+    """Carry out one job wherever a launcher put it; whatever goes wrong is its outcome.
+
+    cwd: where the sweep was started; relative paths mean that place in a worker of a cluster too.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    from sora_eval.processes import end_with_parent
+
+    end_with_parent()
+    if Path(cwd).is_dir() and Path.cwd() != Path(cwd):
+        os.chdir(cwd)
+    start = time.perf_counter()
+    words = [w for w in map(str, HydraConfig.get().overrides.task) if not w.startswith("+launcher=")]
+    try:
+        made = _carried_out(config, shlex.join(words))
+    except Exception as error:
+        made = _failure(config, error, shlex.join(words))
+    outcome = replace(made, seconds=time.perf_counter() - start)
+    print("\n".join([outcome.line, *([outcome.clips] if outcome.clips else [])]), flush=True)
+    return outcome
+
+
+def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tuple[str, Path]], list[str]]:
+    """Write the leaderboard of finished runs and their curves into a folder; runs that ask different things apart from each other.
+
+    Returns the pages with what each is, and a line for each thing that could not be shown.
+    """
+    from sora_eval.runs.reader import read_run
+
+    groups: dict[str, list[Path]] = {}
+    shown = False
+    for run in dict.fromkeys(runs):
+        manifest = read_run(run).manifest
+        shown |= manifest["config"].get("players") != 0
+        groups.setdefault(_asks(manifest), []).append(run)
+    pages: list[tuple[str, Path]] = []
+    notes: list[str] = []
+    for name, some in groups.items():
+        out = folder if len(groups) == 1 else folder / name
+        for what, write in (("leaderboard", _leaderboard), ("curves", _curves), ("scores over compute", _scaling)):
+            try:
+                page = write(some, out, command, shown)
+            except Exception as error:
+                known = isinstance(error, SoraEvalError | ValueError)
+                notes.append(f"no {what} of {name}: {error if known else console.line_of(error)}")
+                continue
+            if page is not None:
+                pages.append((what, page))
+    return pages, notes
+
+
+def _asks(manifest: Mapping[str, Any]) -> str:
+    """Return a name for what a run asks; runs of one name may stand in one table, if their protocols agree."""
+    suite, profile = (manifest["config"].get(k) for k in ("suite", "profile"))
+    if isinstance(suite, Mapping) and isinstance(profile, Mapping):
+        return naming.asked(suite, profile)
+    return f"{manifest.get('suite')}-{manifest.get('profile')}"
+
+
+def _leaderboard(runs: Sequence[Path], out: Path, command: str, clips: bool) -> Path | None:
+    from sora_eval.reporting.leaderboard.clips import MAX_CASES
+    from sora_eval.reporting.leaderboard.write import write_leaderboard
+
+    return write_leaderboard(runs, out, command, players=MAX_CASES if clips else 0)
+
+
+def _curves(runs: Sequence[Path], out: Path, command: str, clips: bool) -> Path | None:
+    from sora_eval.reporting.sweep.page import write_curves
+
+    return write_curves(runs, out, command, clips)
+
+
+def _scaling(runs: Sequence[Path], out: Path, command: str, clips: bool) -> Path | None:
+    from sora_eval.reporting.sweep.scaling import points, write_scaling
+
+    # Several seeds are several groups; the page of curves pools them.
+    groups = points(runs)
+    return write_scaling(groups[0], out, command) if clips and len(groups) == 1 else None
+
+
+def _launch(args: Sequence[str]) -> tuple[list[Outcome], Path]:
+    """Let Hydra take a sweep apart and launch its jobs; return their outcomes and the sweep's folder.
+
+    hydra.main does the same and drops what the jobs return, which is why its parts are put together here.
+    """
+    from hydra import version
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path, get_args_parser
+    from hydra.core.global_hydra import GlobalHydra
+
+    words = get_args_parser().parse_args([a for a in args if a not in ("-m", "--multirun")])
+    ours = _with_presets(words.overrides)
+    _check_said(words.overrides)
+    version.setbase("1.3")
+    GlobalHydra.instance().clear()
+    path = create_config_search_path("pkg://sora_eval.conf")
+    if words.config_dir is not None:
+        path.append("command-line", f"file://{Path(words.config_dir).resolve()}")
+    hydra = Hydra.create_main_hydra2("run", path)
+    said = next((w for w in words.overrides if w.startswith("hydra.sweep.dir=")), None)
+    folder = (
+        _folder(words.overrides) if said is None else Path(str(OverridesParser.create().parse_override(said).value()))
+    )
+    overrides = [*ours, "hydra.mode=MULTIRUN", *([f"hydra.sweep.dir={quote(str(folder))}"] if said is None else [])]
+    batches = hydra.multirun(words.config_name or "run", partial(job, cwd=os.getcwd()), overrides)
+    return [found.return_value for batch in batches for found in batch], folder
+
+
+def _folder(overrides: Sequence[str]) -> Path:
+    """Return the folder of a sweep: the same for the same words, so that its pages are written again when it goes on."""
+    from sora_eval.types import digest
+
+    named = [w.partition("=")[2] for w in overrides if w.lstrip("+").startswith("sweep=")]
+    # Where jobs run says nothing about what they are.
+    what = sorted(w for w in overrides if not w.startswith(("hydra", "workers=")))
+    return Path("runs", "sweeps", "-".join([*named, digest(what)[:6]]))
+
+
+def _with_presets(overrides: Sequence[str]) -> list[str]:
+    """Return overrides with our preset of a launcher (conf/launcher) in place of its plain choice: hydra/launcher=joblib.
+
+    A file of ours in Hydra's own group would clash with the entry of the same name that the launcher's package brings.
+
+    Raises:
+        ConfigError: the launcher is unknown, or its package is missing; the remedy is the command that installs it.
+    """
+    found = []
+    for word in overrides:
+        key, _, name = word.partition("=")
+        if key == "hydra/launcher" and name in registry.names("launcher"):
+            extra = _EXTRAS.get(name)
+            if extra is not None and not _installed(f"hydra_plugins.hydra_{extra}_launcher"):
+                raise ConfigError(f"{word} needs a package that is not here: pip install 'sora-eval[{extra}]'")
+            word = f"+launcher={name}"
+        found.append(word)
+    return found
+
+
+def _check_said(overrides: Sequence[str]) -> None:
+    """Refuse a named sweep of which a value is missing that only its user can say.
+
+    Raises:
+        ConfigError: it is missing.
+    """
+    said = {w.partition("=")[0].lstrip("+"): w.partition("=")[2] for w in overrides}
+    file = files("sora_eval.conf") / "sweep" / f"{said.get('sweep')}.yaml"
+    node = OmegaConf.create(file.read_text(encoding="utf-8") if file.is_file() else "")
+    for key in map(str, node):
+        if OmegaConf.is_missing(node, key) and key not in said:
+            raise ConfigError(f"{key} is missing: say {key}=...")
+
+
+def _installed(package: str) -> bool:
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _carried_out(config: DictConfig, words: str) -> Outcome:
+    from sora_eval.commands.run import carry_out, plan_of, reused
+    from sora_eval.config import complete
+    from sora_eval.stats.summary import summarise
+
+    plan = plan_of(complete(config))
+    result = carry_out(plan, say=lambda line: None, progress=sys.stderr.isatty())
+    # What another shard of the folder failed with stays until all of them are done.
+    if not result.missing or _failed_words(plan.folder) == words:
+        (plan.folder / FAILED).unlink(missing_ok=True)
+    cell = summarise(result.rows).get(plan.model.name, "") if result.rows else None
+    state = "part" if result.missing else "done" if result.fresh else "nothing to do"
+    score = None if cell is None else cell.score
+    problems, clips = len(result.problems), reused(plan.model.name, result.clips)
+    return Outcome(words, str(plan.folder), state, score, 0.0, result.code, problems=problems, clips=clips)
+
+
+def _failed_words(folder: Path) -> str:
+    """Return which job the record of a failure in a folder is of; "" where there is none, or none that can be read."""
+    from sora_eval.errors import SoraEvalError
+    from sora_eval.files import read_json
+
+    try:
+        return str(read_json(folder / FAILED).get("overrides", ""))
+    except SoraEvalError:
+        return ""
+
+
+def _failure(config: DictConfig, error: Exception, words: str) -> Outcome:
+    """Return the outcome of a job that raised, and keep the traceback in its folder, unless that is another run's."""
+    from sora_eval.files import write_json
+    from sora_eval.runs.identity import ForeignRunError
+
+    known = _ours(error)
+    text = next((line for line in str(known or error).splitlines() if line.strip()), type(error).__name__)
+    if known is None and not isinstance(error, OSError):
+        text = f"{type(error).__name__}: {text}"
+    folder = _folder_of(config)
+    outcome = Outcome(words, folder, "failed", None, 0.0, 2, text)
+    if folder and not isinstance(known, ForeignRunError):
+        kept: dict[str, Any] = {
+            "error": text,
+            "overrides": words,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "traceback": "".join(traceback.format_exception(error)),
+        }
+        # The disk may be what failed; the sweep's last lines tell of it all the same.
+        with suppress(OSError):
+            write_json(Path(folder) / FAILED, kept)
+    return outcome
+
+
+def _folder_of(config: DictConfig) -> str:
+    try:
+        return str(config.out or "")
+    except Exception:
+        # What makes the name may be what is wrong with the configuration.
+        return ""
+
+
+def _ours(error: BaseException | None) -> SoraEvalError | None:
+    """Return the error of ours that an error wraps, as Hydra's and OmegaConf's do."""
+    while error is not None:
+        if isinstance(error, SoraEvalError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None

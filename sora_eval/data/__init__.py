@@ -1,0 +1,1 @@
+"""Clips of the world for training and for held-out measures."""

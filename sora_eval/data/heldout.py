@@ -1,0 +1,75 @@
+"""Members of the world's families that training never draws: what generators, encoders and metrics are measured on."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from sora_eval.data.shards import FPS
+from sora_eval.types import Frames
+from sora_eval.world import clip, scene_of, stills
+from sora_eval.world.families import FAMILIES, draw
+
+SIZE, FRAMES = (64, 64), 17
+HELD_OUT = "heldout"
+"""The stream that they are drawn from."""
+FIRST = 50_000
+
+
+@dataclass(frozen=True)
+class Member:
+    """A held-out member of a family: its parameters, its short caption and the true clip."""
+
+    family: str
+    params: Mapping[str, Any]
+    caption: str
+    frames: Frames
+    number: int
+
+    @property
+    def frozen(self) -> Frames:
+        """The first frame, held."""
+        return np.repeat(self.frames[:1], len(self.frames), axis=0)
+
+
+@lru_cache(maxsize=4096)
+def member(
+    family: str,
+    number: int,
+    frames: int = FRAMES,
+    stream: str = HELD_OUT,
+    size: tuple[int, int] = SIZE,
+    at: tuple[int, ...] | None = None,
+) -> Member:
+    """Return a member of a family at 8 frames per second; size: height and width. at: the frames that are rendered; all by default."""
+    params, rng = draw(family, number, 0, stream)
+    words = FAMILIES[family].caption(params, rng)
+    scene = scene_of({"family": family, "params": params}, (frames - 1) / FPS)
+    made = clip(scene, size, FPS, frames).video.frames if at is None else stills(scene, size, FPS, frames, at)
+    return Member(family, params, words, made, number)
+
+
+def caption_of(family: str, number: int, stream: str = HELD_OUT) -> str:
+    """Return the caption of a member; nothing is rendered."""
+    params, rng = draw(family, number, 0, stream)
+    words: str = FAMILIES[family].caption(params, rng)
+    return words
+
+
+def members(
+    family: str,
+    count: int,
+    frames: int = FRAMES,
+    size: tuple[int, int] = SIZE,
+    wanted: Callable[[Mapping[str, Any]], bool] | None = None,
+) -> list[Member]:
+    """Return held-out members, the first whose parameters are wanted."""
+    numbers: Iterator[int] = itertools.count(FIRST)
+    if wanted is not None:
+        numbers = (n for n in numbers if wanted(draw(family, n, 0, HELD_OUT)[0]))
+    return [member(family, n, frames, size=size) for n in itertools.islice(numbers, count)]

@@ -1,0 +1,199 @@
+"""Training sets: shards of world clips of one size each, with captions and actions, rendered in parallel processes.
+
+A set is a folder of shards. `NAME.npy` holds the frames, uint8 [N, T, H, W, 3], read through memory maps; `NAME.json` says
+for every clip its family, number, captions and actions. Clip `number` of a family is the same clip in every set of a seed. The streams
+"training" and "heldout" draw from different seeds, and both from others than the probes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sora_eval.errors import ConfigError
+from sora_eval.files import read_json, replacing, write_json
+from sora_eval.processes import pool
+from sora_eval.types import Frames
+from sora_eval.world import clip, scene_of
+from sora_eval.world.families import FAMILIES, draw
+from sora_eval.world.scene import Scene
+
+FPS = 8.0
+"""Frames per second of every training clip."""
+ACTIONS: tuple[str, ...] = ("none", "forward", "turn left", "turn right", "break", "place")
+"""What a figure can be told in the world of blocks; a frame's action is its index here."""
+_TURNED = {"turn left": "turn right", "turn right": "turn left"}
+_WORDINGS = 3
+_IMAGE_SCENE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A size of clips: frames, height and width in pixels, and the share of the shards that have it."""
+
+    frames: int
+    height: int
+    width: int
+    share: float
+
+
+BUCKETS: tuple[Bucket, ...] = (
+    Bucket(17, 64, 64, 0.62),
+    Bucket(17, 64, 96, 0.10),
+    Bucket(17, 96, 64, 0.10),
+    Bucket(33, 64, 64, 0.05),
+    Bucket(9, 96, 96, 0.06),
+    Bucket(1, 128, 128, 0.07),
+)
+FOCUS: Mapping[str, float] = {"single": 0.30, "relation": 0.10, "motion": 0.06, "voxel": 0.05}
+"""Shares of some families in a set; the others share the rest evenly. Simple scenes come first: words are learnt on them."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """What is known of one clip.
+
+    short, long: captions, several wordings each. actions: index into ACTIONS per frame, [] outside the world of blocks.
+    """
+
+    family: str
+    number: int
+    params: Mapping[str, Any]
+    short: tuple[str, ...]
+    long: tuple[str, ...]
+    actions: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some clips of one size on disk."""
+
+    path: Path
+    items: tuple[Item, ...]
+
+    @property
+    def name(self) -> str:
+        """The file's stem."""
+        return self.path.stem
+
+    def frames(self) -> Frames:
+        """Return the clips as a memory map, uint8 [N, T, H, W, 3]."""
+        return np.load(self.path, mmap_mode="r")  # type: ignore[no-any-return]
+
+
+def prepare(folder: Path, shards: int, size: int, seed: int, workers: int, stream: str = "training") -> list[Shard]:
+    """Render the shards of a set that are not there yet, `size` clips each, and return all of them.
+
+    Raises:
+        ConfigError: the folder holds a set that was made with other settings.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _same_settings(folder, {"size": size, "seed": seed, "stream": stream, "fps": FPS})
+    missing = [i for i in range(shards) if not (folder / f"{_name(i)}.json").exists()]
+    if missing:
+        from tqdm import tqdm
+
+        with pool(workers) as executor:
+            jobs = [executor.submit(render_shard, folder, i, size, seed, stream) for i in missing]
+            for job in tqdm(jobs, unit="shard", desc=f"rendering {stream}"):
+                job.result()
+    return read(folder)[:shards]
+
+
+def read(folder: Path) -> list[Shard]:
+    """Return the shards of a set that are complete, in order of their names.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    found = sorted(folder.glob("shard-*.json"))
+    if not found:
+        raise ConfigError(
+            f"{folder} holds no training set: make one with sora-eval train stage=data data.folder={folder.parent}"
+        )
+    return [Shard(path.with_suffix(".npy"), tuple(_items(read_json(path)["clips"]))) for path in found]
+
+
+def _items(rows: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
+    for row in rows:
+        yield Item(
+            row["family"],
+            row["number"],
+            row["params"],
+            tuple(row["short"]),
+            tuple(row["long"]),
+            tuple(row["actions"]),
+        )
+
+
+def _name(i: int) -> str:
+    return f"shard-{i:05d}"
+
+
+def _same_settings(folder: Path, asked: dict[str, Any]) -> None:
+    path = folder / "settings.json"
+    if path.exists() and (found := read_json(path)) != asked:
+        raise ConfigError(f"{folder} holds a set made with {found}, asked was {asked}; name another folder")
+    write_json(path, asked)
+
+
+def plan(shard: int, size: int, seed: int) -> tuple[Bucket, list[tuple[str, int]]]:
+    """Return the size of the clips of a shard, and which they are: (family, number)."""
+    rng = np.random.default_rng([seed, *b"mix", shard])
+    bucket = BUCKETS[int(rng.choice(len(BUCKETS), p=[b.share for b in BUCKETS]))]
+    names = list(FAMILIES)
+    rest = (1 - sum(FOCUS.values())) / (len(names) - len(FOCUS))
+    drawn = rng.choice(len(names), size=size, p=[FOCUS.get(name, rest) for name in names])
+    return bucket, [(names[int(k)], shard * size + i) for i, k in enumerate(drawn)]
+
+
+def render_shard(folder: Path, shard: int, size: int, seed: int, stream: str) -> None:
+    """Render one shard and write it, the frames first: its JSON file says that it is complete."""
+    bucket, members = plan(shard, size, seed)
+    clips, rows = zip(*(_render(f, n, seed, stream, bucket) for f, n in members), strict=True)
+    path = folder / f"{_name(shard)}.npy"
+    with replacing(path) as part, part.open("wb") as file:
+        np.save(file, np.stack(clips))
+    write_json(path.with_suffix(".json"), {"clips": list(rows)})
+
+
+def _render(family: str, number: int, seed: int, stream: str, bucket: Bucket) -> tuple[Frames, dict[str, Any]]:
+    params, rng = draw(family, number, seed, stream)
+    words = FAMILIES[family].caption
+    short = [words(params, rng) for _ in range(_WORDINGS)]
+    long = [words(params, rng, long=True) for _ in range(_WORDINGS)]
+    still = bucket.frames == 1
+    scene = scene_of({"family": family, "params": params}, _IMAGE_SCENE_S if still else (bucket.frames - 1) / FPS)
+    # Physics wants two moments at least; an image is the first.
+    made = clip(scene, (bucket.height, bucket.width), FPS, max(bucket.frames, 2)).video.frames[: bucket.frames]
+    row = {"family": family, "number": number, "params": params, "short": short, "long": long}
+    return made, {**row, "actions": actions_of(scene, bucket.frames)}
+
+
+def actions_of(scene: Scene, frames: int) -> list[int]:
+    """Return the action during the step that leads to each frame, [T] indices into ACTIONS; [] when the scene has none."""
+    script = scene.facts.get("actions", ())
+    if not script:
+        return []
+    starts = np.array([t for t, _ in script])
+    middles = (np.arange(frames) - 0.5) / FPS
+    at = np.searchsorted(starts, middles, side="right") - 1
+    return [0 if k < 0 else ACTIONS.index(script[k][1]) for k in at]
+
+
+def mirrored(item: Item, seed: int = 0) -> Item:
+    """Return what is known of a clip seen in a mirror: left and right exchanged in its parameters, captions and actions.
+
+    A lamp that is neither left nor right throws its shadows to the other side then; no caption tells that side.
+    """
+    family = FAMILIES[item.family]
+    params = family.mirrored(item.params)
+    rng = np.random.default_rng([seed, *b"mirrored", *item.family.encode(), item.number])
+    short = tuple(family.caption(params, rng) for _ in item.short)
+    long = tuple(family.caption(params, rng, long=True) for _ in item.long)
+    turned = {ACTIONS.index(a): ACTIONS.index(b) for a, b in _TURNED.items()}
+    return Item(item.family, item.number, params, short, long, tuple(turned.get(a, a) for a in item.actions))

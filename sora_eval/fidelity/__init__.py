@@ -1,0 +1,1 @@
+"""Fidelity metrics: features of clips, and distances between sets of them."""

@@ -1,0 +1,159 @@
+"""Files: written whole or not at all, read though somebody else may have written them, and hashed by their content."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sora_eval.errors import ConfigError
+from sora_eval.paths import encodable
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give the path of a new file beside `path` that takes its place when all went well, and is removed otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all, with the same bytes on every system; what is no Unicode in a name is written as an escape."""
+    with replacing(path) as part:
+        part.write_text(encodable(text), encoding="utf-8", newline="\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object from a file.
+
+    Raises:
+        ConfigError: the file is no JSON object.
+    """
+    try:
+        value = parse_json(read_text(path))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: not readable as JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: a JSON object was expected")
+    return value
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object, whole or not at all."""
+    with replacing(path) as part:
+        part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write JSON lines, whole or not at all."""
+    with replacing(path) as part:
+        part.write_text(lines_of(rows), encoding="utf-8")
+
+
+def lines_of(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return JSON lines."""
+    return "".join(json.dumps(r) + "\n" for r in rows)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what a killed process left half written. Only for who holds the folder's lock: others may be writing such a file now."""
+    for part in folder.rglob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
+def put_between(page: Path, name: str, text: str) -> None:
+    """Replace what stands between the comments "<!-- NAME: ... -->" and "<!-- /NAME -->" of a Markdown page.
+
+    Raises:
+        ConfigError: the page has no such comments.
+    """
+    before = page.read_text(encoding="utf-8")
+    found = re.search(rf"(<!-- {re.escape(name)}: [^\n]*-->\n)(.*?)(<!-- /{re.escape(name)} -->)", before, re.DOTALL)
+    if found is None:
+        raise ConfigError(f"{page}: the comments <!-- {name}: ... --> and <!-- /{name} --> are missing")
+    with replacing(page) as part:
+        part.write_text(f"{before[: found.end(1)]}\n{text}\n\n{before[found.start(3) :]}", encoding="utf-8")
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8.
+
+    Raises:
+        OSError: there is none, or it is no plain file: reading a pipe would wait for ever. ValueError: it is no UTF-8.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no plain file", str(path))
+    return path.read_text(encoding="utf-8")
+
+
+def parse_json(text: str) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        ValueError: it is no JSON (json.JSONDecodeError, with line and column), or nested too deeply for Python's reader.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def literal(value: Any) -> Any:
+    """Return JSON values such that OmegaConf takes them as they are: "${" in a text that was read asks for nothing."""
+    if isinstance(value, dict):
+        return {key: literal(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [literal(v) for v in value]
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
+
+
+def inside(folder: Path, relative: str) -> Path | None:
+    """Return the path of a file of a folder, None when it lies outside: an absolute path, one with "..", or a link that leads out.
+
+    A run folder from elsewhere must not make a report show any other file of this machine.
+    """
+    path = folder / relative
+    try:
+        return path if path.resolve().is_relative_to(folder.resolve()) else None
+    except (OSError, ValueError, RuntimeError):
+        return None
+
+
+def content_hash(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, of a folder of the names and bytes of all files below it, in hex.
+
+    Raises:
+        OSError: there is no such file or folder, or it can't be read.
+    """
+    if not path.is_dir():
+        return _bytes_hash(path)
+    found = hashlib.sha256()
+    # Folders of checkpoints hold links into a cache; what is linked counts, whatever it is called there.
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        found.update(f"{file.relative_to(path).as_posix()}\n{_bytes_hash(file)}\n".encode())
+    return found.hexdigest()
+
+
+def _bytes_hash(path: Path) -> str:
+    stat = path.stat()
+    return _hash_of(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _hash_of(path: Path, size: int, changed_ns: int) -> str:
+    # Size and time are part of the key: a file that is written again is read again.
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,181 @@
+"""Which clips a report shows, and what stands beside each: the worst cases of every generator and probe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from sora_eval.errors import SoraEvalError
+from sora_eval.files import inside
+from sora_eval.reporting.components.clips import Clip, Overlay, make_clip, read_overlay
+from sora_eval.types import ScoreRow
+
+MAX_PLAYERS = 90
+MAX_BYTES = 24_000_000
+"""Bytes of H.264 in one page; base64 adds a third."""
+MAX_SHOWN = 200_000_000
+"""Pixels encoded for one page, which is what a report's time goes into: 64 clips of 48 frames at 256x256."""
+MAX_DECODED = 1_500_000_000
+"""Pixels decoded for one page: ten clips of 72 frames at 1920x1080."""
+MODELS_SHARE = 0.85
+"""What models may use of these, so that the oracle and the controls can still be looked at."""
+REFERENCE_PLAYERS = 2
+
+
+@dataclass(frozen=True)
+class Side:
+    """One picture of a player.
+
+    label: what it shows; clip: None when there is nothing to show, and then `missing` says why.
+    overlay: its tracks; expected: the truth's tracks, drawn dashed over a generated clip.
+    """
+
+    label: str
+    clip: Clip | None
+    missing: str = ""
+    overlay: Overlay | None = None
+    expected: Overlay | None = None
+
+
+class WithSides(Protocol):
+    """Pictures beside each other."""
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The pictures."""
+
+
+@dataclass(frozen=True)
+class Player:
+    """One clip beside its truth (absent when the clip is the truth, or when the run has no oracle)."""
+
+    row: ScoreRow
+    sides: tuple[Side, ...]
+
+    @property
+    def playable(self) -> bool:
+        """Whether any of its sides has a clip."""
+        return any(side.clip for side in self.sides)
+
+
+@dataclass
+class ClipStore:
+    """Encodes each file once and counts what the page's budgets limit. folder: what paths are relative to."""
+
+    folder: Path
+    clips: dict[str, Clip | str] = field(default_factory=dict)
+    bytes: int = 0
+    shown: int = 0
+    decoded: int = 0
+
+    def full(self, share: float) -> bool:
+        """Whether a share of the budgets is used up."""
+        used = max(self.bytes / MAX_BYTES, self.shown / MAX_SHOWN, self.decoded / MAX_DECODED)
+        return used >= share
+
+    def clip(self, relative: str) -> Clip | str:
+        """Return the clip, or the reason why there is none."""
+        if relative not in self.clips:
+            self.clips[relative] = self._make(relative)
+        return self.clips[relative]
+
+    def _make(self, relative: str) -> Clip | str:
+        path = self.folder / relative
+        if not path.is_file():
+            return "no clip: the file is missing"
+        if not self._lies_in_a_run(path):
+            return "no clip: the file lies outside the run folder"
+        try:
+            clip = make_clip(path, f"clip{len(self.clips)}")
+        except Exception as error:
+            # One clip that can't be shown, for whatever reason, must not cost the page.
+            known = isinstance(error, SoraEvalError | OSError | ValueError)
+            # The message starts with the whole path; the player names the file.
+            text = " ".join(str(error).removeprefix(f"{path}: ").split())
+            return f"no clip: {text if known else f'{type(error).__name__}: {text}'}"
+        self.bytes += len(clip.mp4)
+        self.shown += clip.frames * clip.shown_size[0] * clip.shown_size[1]
+        self.decoded += clip.frames * clip.size[0] * clip.size[1]
+        return clip
+
+    def overlay(self, relative: str) -> Overlay | None:
+        """Return the tracks; None when there are none to draw, which costs the reader no number."""
+        path = self.folder / relative
+        try:
+            return read_overlay(path) if relative and self._lies_in_a_run(path) else None
+        except SoraEvalError:
+            return None
+
+    def _lies_in_a_run(self, path: Path) -> bool:
+        """Return whether a file lies, links followed, in the run folder that its path begins with."""
+        # Paths of clips and tracks are RUN/videos/GENERATOR/FILE and RUN/tracks/GENERATOR/FILE: reading a run made sure of it.
+        run = path.parents[2] if self.folder == Path() else self.folder
+        return inside(run, str(path.relative_to(run))) is not None
+
+
+def worst_first(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
+    """Return the rows, lowest counted value first; of equals, those with a clip to look at first."""
+    return sorted(rows, key=lambda r: (r.counted, not r.video, r.value is None, r.case))
+
+
+def choose(rows: Sequence[ScoreRow], per_probe: int, limit: int = MAX_PLAYERS) -> list[ScoreRow]:
+    """Return the rows of models to show: the worst of every generator and probe before any second worst, of a prompt the worst sample."""
+    groups: dict[tuple[str, str, str], list[ScoreRow]] = {}
+    for row in rows:
+        if row.kind == "model":
+            groups.setdefault((row.suite, row.probe, row.generator), []).append(row)
+    worst = {key: {r.prompt_id: r for r in reversed(worst_first(some))}.values() for key, some in groups.items()}
+    ranked = [(rank, key, row) for key in groups for rank, row in enumerate(worst_first(worst[key])[:per_probe])]
+    return [row for _, _, row in sorted(ranked, key=lambda item: item[:2])][:limit]
+
+
+def choose_references(rows: Sequence[ScoreRow], per_generator: int = REFERENCE_PLAYERS) -> list[ScoreRow]:
+    """Return a couple of rows per oracle, control and violation, of different probes where there are several."""
+    ranked: list[tuple[int, ScoreRow]] = []
+    for generator in dict.fromkeys(r.generator for r in rows if r.kind != "model"):
+        first = {(r.suite, r.probe): r for r in reversed(worst_first(r for r in rows if r.generator == generator))}
+        ranked += enumerate(worst_first(first.values())[:per_generator])
+    return [row for _, row in sorted(ranked, key=lambda item: item[0])]
+
+
+def make_players(
+    folder: Path, shown: Sequence[ScoreRow], references: Sequence[ScoreRow], rows: Sequence[ScoreRow]
+) -> tuple[list[Player], list[Player]]:
+    """Return players of `shown` and of `references`, in that order, until the page is full.
+
+    rows: where the truths are looked up.
+    """
+    truths = {r.case: r for r in rows if r.kind == "oracle"}
+    store = ClipStore(folder)
+    return _fill(store, shown, truths, MODELS_SHARE), _fill(store, references, truths, 1.0)
+
+
+def _fill(store: ClipStore, shown: Sequence[ScoreRow], truths: Mapping[str, ScoreRow], share: float) -> list[Player]:
+    players: list[Player] = []
+    for row in shown:
+        if store.full(share):
+            break
+        players.append(_player(store, row, truths.get(row.prompt_id)))
+    return players
+
+
+def clips_of(shown: Iterable[WithSides]) -> dict[str, Clip]:
+    """Return the clips that are shown, each once, by id."""
+    return {side.clip.id: side.clip for some in shown for side in some.sides if side.clip}
+
+
+def _player(store: ClipStore, row: ScoreRow, truth: ScoreRow | None) -> Player:
+    expected = store.overlay(truth.tracks) if truth else None
+    if row.kind == "oracle" or truth is None:
+        return Player(row, (make_side(store, row, row.generator, None),))
+    return Player(row, (make_side(store, row, row.generator, expected), make_side(store, truth, "truth", None)))
+
+
+def make_side(store: ClipStore, row: ScoreRow, label: str, expected: Overlay | None) -> Side:
+    """Return the picture of a row's clip. expected: the truth's tracks, to be drawn over it."""
+    found = store.clip(row.video) if row.video else "no clip: the generator returned none"
+    if isinstance(found, str):
+        return Side(label, None, found)
+    return Side(label, found, "", store.overlay(row.tracks), expected)

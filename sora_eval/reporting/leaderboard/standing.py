@@ -1,0 +1,115 @@
+"""The numbers of a leaderboard: scores, ranks, and which differences hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sora_eval.errors import ConfigError, unknown
+from sora_eval.reporting.leaderboard.entrants import Field
+from sora_eval.stats.intervals import holm
+from sora_eval.stats.paired import Difference, differences, rank_intervals
+from sora_eval.stats.summary import Cell, Summary, summarise
+from sora_eval.types import ScoreRow
+
+ALPHA = 0.05
+OVERALL = ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Everything that a leaderboard says of scores.
+
+    summary: means, intervals and counts. models: labels of the models, in the order of the table. failed: labels of models of which nothing
+    came back for technical reasons: they have no score, no rank, and nothing is compared with them.
+    against: the model that the others are compared with, "" where there is only one.
+    ranks: by (suite, probe), "" for all of them, the best and the worst rank that a model may have.
+    differences: by (label, suite, probe), the model minus `against`; `adjusted` is corrected over all comparisons of a level, so over
+    models and probes.
+    """
+
+    summary: Summary
+    models: tuple[str, ...]
+    against: str
+    ranks: Mapping[tuple[str, str], Mapping[str, tuple[int, int]]]
+    differences: Mapping[tuple[str, str, str], Difference]
+    failed: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """All who have a score, as the summary orders them."""
+        return tuple(g for g in self.summary.generators if g not in self.failed)
+
+    def rank(self, cell: Cell) -> tuple[int, int] | None:
+        """Return the ranks that a cell's model may have there; None for references."""
+        return self.ranks.get((cell.suite, cell.probe), {}).get(cell.generator)
+
+    def difference(self, cell: Cell) -> Difference | None:
+        """Return a cell's model minus `against`; None where there is nothing to compare."""
+        return self.differences.get((cell.generator, cell.suite, cell.probe))
+
+
+def holds(difference: Difference) -> bool:
+    """Return whether a difference is there, after correction for all that were looked at."""
+    return difference.adjusted <= ALPHA
+
+
+def stand(field: Field, sort: str = OVERALL, against: str = "") -> Standing:
+    """Return the standing of a field.
+
+    sort: the suite by which the table is sorted. against: whom the others are compared with, "" for the first.
+
+    Raises:
+        ConfigError: there is no such suite or model, or that model failed technically.
+    """
+    # Modes are for the report of each run: over a hundred runs they would be most of the work.
+    summary = summarise(field.rows, modes=False)
+    if sort and sort not in summary.suites:
+        raise unknown("suite", sort, summary.suites)
+    failed = tuple(m for m in summary.of_kind("model") if (c := summary.get(m)) and c.failed)
+    labels = [m for m in summary.of_kind("model") if m not in failed]
+    # Of equals, those first that are better overall: sorting keeps the order of the summary.
+    models = tuple(sorted(labels, key=lambda m: -_score(summary, m, sort)))
+    if against in failed:
+        raise ConfigError(
+            f"{against}: all its clips failed technically, nothing can be compared with it; run its command again"
+        )
+    if against and against not in models:
+        raise unknown("model", against, models)
+    rows = {e.label: e.rows for e in field.models if e.label not in failed}
+    if len(models) < 2:
+        return Standing(summary, models, "", _ranks(rows, summary), {}, failed)
+    against = against or models[0]
+    found = {m: differences(rows[m], rows[against]) for m in models if m != against}
+    return Standing(summary, models, against, _ranks(rows, summary), _corrected(found), failed)
+
+
+def _score(summary: Summary, model: str, suite: str) -> float:
+    cell = summary.get(model, suite)
+    return cell.score if cell else float("-inf")
+
+
+def _ranks(
+    rows: Mapping[str, Sequence[ScoreRow]], summary: Summary
+) -> dict[tuple[str, str], dict[str, tuple[int, int]]]:
+    if not rows:
+        return {}
+    # Every level gets its own rows only: a hundred models times thirty levels are many rows to look through.
+    parts: dict[tuple[str, str], dict[str, list[ScoreRow]]] = {}
+    for model, some in rows.items():
+        for row in some:
+            for level in ((OVERALL, ""), (row.suite, ""), (row.suite, row.probe)):
+                parts.setdefault(level, {}).setdefault(model, []).append(row)
+    every = [(OVERALL, "")] + [(s, p) for s in summary.suites for p in ("", *summary.probes(s))]
+    return {level: rank_intervals(parts[level]) for level in every if level in parts}
+
+
+def _corrected(found: Mapping[str, Sequence[Difference]]) -> dict[tuple[str, str, str], Difference]:
+    """Correct every comparison for all others of its level: the reader looks at all models at once."""
+    flat = [(model, d) for model, some in found.items() for d in some]
+    corrected: dict[tuple[str, str, str], Difference] = {}
+    for level in range(3):
+        mine = [(model, d) for model, d in flat if bool(d.suite) + bool(d.probe) == level]
+        for (model, d), p in zip(mine, holm([d.p_value for _, d in mine]), strict=True):
+            corrected[model, d.suite, d.probe] = d.among(len(mine), float(p))
+    return corrected

@@ -1,0 +1,295 @@
+"""Tracking metrics of a run: means with intervals by probe, suite and generator, and as tables.
+
+A probe's value is the mean over its clips on which the metric is defined; a suite's is the mean over its probes that have one, overall is
+the mean over suites, as scores are averaged. Intervals resample clusters of cases within each probe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from sora_eval.reporting.components.html import figure
+from sora_eval.reporting.components.text import escape, pipe
+from sora_eval.runs.tracking import TrackingRow
+from sora_eval.stats.summary import KINDS, LEVEL, N_BOOT, SEED
+from sora_eval.tracking.metrics import BY_NAME, METRICS, PROTOCOL, Metric
+from sora_eval.tracking.world import VERSION as TRACKER_VERSION
+from sora_eval.types import Floats
+
+PROTOCOLS = (f"tracker: world-tier, version {TRACKER_VERSION}", *PROTOCOL)
+
+
+@dataclass(frozen=True)
+class TrackingCell:
+    """One metric of one generator on a probe, a suite ("" for probe) or overall ("" for both).
+
+    n: clips on which the metric is defined, of `clips`. value, low, high: mean and its 95% interval, None where the spread is unknown.
+    """
+
+    generator: str
+    kind: str
+    suite: str
+    probe: str
+    metric: str
+    n: int
+    clips: int
+    value: float
+    low: float | None
+    high: float | None
+
+    @property
+    def level(self) -> str:
+        """Which level the cell is of."""
+        return "probe" if self.probe else "suite" if self.suite else "overall"
+
+
+@dataclass(frozen=True)
+class TrackingSummary:
+    """Every cell of a run, and the metrics of each clip by generator and case."""
+
+    cells: tuple[TrackingCell, ...]
+    clips: Mapping[tuple[str, str], Mapping[str, float]]
+
+    @cached_property
+    def _index(self) -> dict[tuple[str, str, str, str], TrackingCell]:
+        return {(c.generator, c.suite, c.probe, c.metric): c for c in self.cells}
+
+    def get(self, generator: str, metric: str, suite: str = "", probe: str = "") -> TrackingCell | None:
+        """Return a cell, None where the metric is defined on no clip there."""
+        return self._index.get((generator, suite, probe, metric))
+
+    @property
+    def generators(self) -> tuple[str, ...]:
+        """Names: models first, then the oracle, controls and violations."""
+        kinds = {c.generator: c.kind for c in self.cells}
+        return tuple(sorted(kinds, key=lambda g: KINDS.index(kinds[g]) if kinds[g] in KINDS else len(KINDS)))
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """Suite names, sorted."""
+        return tuple(sorted({c.suite for c in self.cells if c.suite}))
+
+    def probes(self, suite: str) -> tuple[str, ...]:
+        """Return the names of a suite's probes, sorted."""
+        return tuple(sorted({c.probe for c in self.cells if c.suite == suite and c.probe}))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values: a list of cells per level, with what the numbers depend on."""
+        rows = [(c.level, {k: v for k, v in asdict(c).items() if v != ""}) for c in self.cells]
+        return {
+            "protocol": list(PROTOCOLS),
+            "interval": {"level": LEVEL, "n_boot": N_BOOT, "seed": SEED, "method": "bootstrap over clusters"},
+            "metrics": [
+                {"name": m.name, "higher_is_better": m.higher, "unit": m.unit, "needs_truth": m.truth} for m in METRICS
+            ],
+            **{level: [row for at, row in rows if at == level] for level in ("overall", "suite", "probe")},
+        }
+
+
+@dataclass(frozen=True)
+class _Mean:
+    """A mean with its bootstrap replicates [N_BOOT], None where nothing is known of the spread, and the clips that it is of."""
+
+    value: float
+    replicates: Floats | None
+    n: int
+
+
+def summarise(rows: Iterable[TrackingRow]) -> TrackingSummary:
+    """Return the means and intervals of the clips of a run, or of several."""
+    by_generator: dict[str, list[TrackingRow]] = {}
+    clips: dict[tuple[str, str], dict[str, float]] = {}
+    for row in rows:
+        by_generator.setdefault(row.generator, []).append(row)
+        clips[row.generator, row.case] = {k: v for k, v in row.values.items() if v is not None}
+    cells = [c for some in by_generator.values() for m in METRICS for c in _cells(some, m)]
+    order = {"overall": 0, "suite": 1, "probe": 2}
+    return TrackingSummary(tuple(sorted(cells, key=lambda c: order[c.level])), clips)
+
+
+def _cells(rows: Sequence[TrackingRow], metric: Metric) -> Iterator[TrackingCell]:
+    """Yield one metric's cells of one generator."""
+    rng = np.random.default_rng(SEED)
+    asked = [r for r in rows if (r.mode != "t2v") == metric.truth]
+    if not asked:
+        return
+    suites: list[_Mean] = []
+    for suite in sorted({r.suite for r in asked}):
+        of_suite, probes = [r for r in asked if r.suite == suite], []
+        for probe in sorted({r.probe for r in of_suite}):
+            of_probe = [r for r in of_suite if r.probe == probe]
+            if (mean := _mean(of_probe, metric, rng)) is not None:
+                probes.append(mean)
+                yield _cell(of_probe, metric, suite, probe, mean)
+        if probes:
+            suites.append(_together(probes))
+            yield _cell(of_suite, metric, suite, "", suites[-1])
+    if suites:
+        yield _cell(asked, metric, "", "", _together(suites))
+
+
+def _mean(rows: Sequence[TrackingRow], metric: Metric, rng: np.random.Generator) -> _Mean | None:
+    values = [(v, r.cluster) for r in rows if (v := r.values.get(metric.name)) is not None]
+    if not values:
+        return None
+    x = np.array([v for v, _ in values])
+    _, cluster = np.unique([c for _, c in values], return_inverse=True)
+    sums, sizes = np.bincount(cluster, weights=x), np.bincount(cluster).astype(np.float64)
+    mean, n = float(x.mean()), len(sums)
+    replicates: Floats | None = None
+    if n > 1 and np.ptp(x) > 0:
+        draws = rng.integers(n, size=(N_BOOT, n))
+        replicates = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
+    elif metric.bounds == (0.0, 1.0):
+        # All equal, or of one scene: Jeffreys' posterior of a rate with a trial per scene, as for scores.
+        replicates = rng.beta(mean * n + 0.5, (1 - mean) * n + 0.5, size=N_BOOT)
+    elif n > 1:
+        replicates = np.full(N_BOOT, mean)
+    return _Mean(mean, replicates, len(values))
+
+
+def _together(parts: Sequence[_Mean]) -> _Mean:
+    """Return the mean of parts that weigh the same."""
+    known = [p.replicates for p in parts if p.replicates is not None]
+    replicates = np.mean(known, axis=0) if len(known) == len(parts) else None
+    return _Mean(float(np.mean([p.value for p in parts])), replicates, sum(p.n for p in parts))
+
+
+def _cell(rows: Sequence[TrackingRow], metric: Metric, suite: str, probe: str, mean: _Mean) -> TrackingCell:
+    low = high = None
+    # Values that are all equal say nothing of how far they might lie apart.
+    if mean.replicates is not None and np.ptp(mean.replicates) > 0:
+        ends = np.quantile(mean.replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        # The posterior of what never failed stays just below 1, the mean does not.
+        low, high = min(float(ends[0]), mean.value), max(float(ends[1]), mean.value)
+    first = rows[0]
+    return TrackingCell(
+        first.generator, first.kind, suite, probe, metric.name, mean.n, len(rows), mean.value, low, high
+    )
+
+
+@dataclass(frozen=True)
+class TrackingLine:
+    """A metric of several generators. probe: "" for a whole suite. cells: by generator; None where it is defined on no clip."""
+
+    metric: Metric
+    probe: str
+    cells: tuple[TrackingCell | None, ...]
+
+
+@dataclass(frozen=True)
+class TrackingTable:
+    """A suite's tracking metrics, "" for all suites: of the suite, and of each of its probes."""
+
+    suite: str
+    generators: tuple[str, ...]
+    lines: tuple[TrackingLine, ...]
+    by_probe: tuple[TrackingLine, ...]
+
+
+@dataclass(frozen=True)
+class TrackingPage:
+    """What a page shows of tracking.
+
+    tables: by suite, "" for all. legend: the metrics. protocols: what they depend on. clips: values by generator and case.
+    """
+
+    tables: Mapping[str, TrackingTable]
+    legend: tuple[Metric, ...]
+    protocols: tuple[str, ...]
+    clips: Mapping[tuple[str, str], Mapping[str, float]]
+
+    @property
+    def whole(self) -> TrackingTable:
+        """The table of all suites, or of the only one."""
+        return next(iter(self.tables.values()))
+
+    @property
+    def suites(self) -> tuple[TrackingTable, ...]:
+        """The tables of suites."""
+        return tuple(t for t in self.tables.values() if t.suite)
+
+
+def make_page(summary: TrackingSummary, generators: Sequence[str] = ()) -> TrackingPage | None:
+    """Return what a page shows, generators in a given order; None where nothing was measured."""
+    shown = tuple(g for g in dict.fromkeys(generators or summary.generators) if g in summary.generators)
+    if not shown:
+        return None
+    # Of one suite, all suites together are the same again.
+    suites = ("", *summary.suites) if len(summary.suites) > 1 else summary.suites
+    tables = {s: _table(summary, s, shown) for s in suites}
+    have = {c.metric for c in summary.cells}
+    return TrackingPage(tables, tuple(m for m in METRICS if m.name in have), PROTOCOLS, summary.clips)
+
+
+def _table(summary: TrackingSummary, suite: str, generators: tuple[str, ...]) -> TrackingTable:
+    probes = summary.probes(suite) if suite else ()
+    lines = tuple(_lines(summary, suite, "", generators))
+    return TrackingTable(
+        suite, generators, lines, tuple(x for p in probes for x in _lines(summary, suite, p, generators))
+    )
+
+
+def _lines(summary: TrackingSummary, suite: str, probe: str, generators: Sequence[str]) -> Iterator[TrackingLine]:
+    for m in METRICS:
+        cells = tuple(summary.get(g, m.name, suite, probe) for g in generators)
+        if any(cells):
+            yield TrackingLine(m, probe, cells)
+
+
+def markdown(page: TrackingPage, suite: str) -> str:
+    """Return a suite's table as Markdown, "" for all suites."""
+    table = page.tables[suite]
+    rows = [
+        [f"{x.metric.name}{f' ({x.metric.unit})' if x.metric.unit else ''}", _better(x.metric), *map(text, x.cells)]
+        for x in table.lines
+    ]
+    return pipe(["tracking metric", "better", *table.generators], rows)
+
+
+def legend(page: TrackingPage) -> str:
+    """Return what the metrics mean and what they depend on, as Markdown."""
+    lines = [f"- {escape(m.name)} ({_better(m)} is better): {escape(m.meaning)}" for m in page.legend]
+    return "\n".join([*lines, "", "Protocol:", "", *(f"- {escape(p)}" for p in page.protocols)])
+
+
+def section(page: TrackingPage | None) -> str:
+    """Return all that a report says of tracking, as Markdown; "" where nothing was measured."""
+    if page is None:
+        return ""
+    suites = [
+        part
+        for t in page.suites
+        if t != page.whole
+        for part in (f"### {escape(t.suite)}: tracking", markdown(page, t.suite))
+    ]
+    return "\n\n".join([markdown(page, page.whole.suite), legend(page), *suites])
+
+
+def _better(metric: Metric) -> str:
+    return "higher" if metric.higher else "lower"
+
+
+def text(cell: TrackingCell | None) -> str:
+    """Return `0.62 [0.55, 0.69]`, with the number of clips where the metric is not defined on all; a dash for nothing."""
+    if cell is None:
+        return "-"
+    span = "" if cell.low is None or cell.high is None else f" [{figure(cell.low)}, {figure(cell.high)}]"
+    return f"{figure(cell.value)}{span}{f' ({cell.n} of {cell.clips} clips)' if cell.n < cell.clips else ''}"
+
+
+def scalars(summary: TrackingSummary, generator: str) -> Iterator[tuple[str, float]]:
+    """Yield what an experiment tracker gets: "tracking/SUITE/PROBE/METRIC" with its interval's ends; "all" where a name is left out."""
+    for c in summary.cells:
+        if c.generator == generator:
+            where = "/".join(part for part in (c.suite, c.probe or "all") if part)
+            name = BY_NAME[c.metric].name.replace(",", "").replace(" ", "_")
+            yield f"tracking/{where}/{name}", c.value
+            if c.low is not None and c.high is not None:
+                yield f"tracking_low/{where}/{name}", c.low
+                yield f"tracking_high/{where}/{name}", c.high

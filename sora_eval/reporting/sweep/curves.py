@@ -1,0 +1,173 @@
+"""The checkpoints of a sweep in their order, and a curve per probe over what came before each: compute, steps, or files."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sora_eval.reporting.components.plots import Axis
+from sora_eval.reporting.leaderboard.entrants import Entrant
+from sora_eval.runs.naming import natural
+from sora_eval.stats.regressions import Change
+from sora_eval.stats.summary import Summary
+
+_STEP = re.compile(
+    r"(?:^|[^a-z])(?:steps?|iters?|iterations?|it|updates?|ckpt|checkpoint|global_step)[-_=.]?(\d+)([km]?)(?![a-z0-9])"
+)
+_TRAILING = re.compile(r"(\d+)([km]?)$")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model of the sweep and where it stands on the axis."""
+
+    entrant: Entrant
+    at: float
+
+    @property
+    def label(self) -> str:
+        """Its name on the page."""
+        return self.entrant.label
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of checkpoints, in order. axis, unit: what `at` counts, long and short; log: whether it is drawn on a logarithmic scale."""
+
+    checkpoints: tuple[Checkpoint, ...]
+    axis: str
+    unit: str
+    log: bool
+
+    def x(self, at: float) -> float:
+        """Return where a checkpoint is drawn, in per cent of the width; a margin is left on both sides."""
+        values = [math.log(c.at) if self.log else c.at for c in self.checkpoints]
+        value = math.log(at) if self.log else at
+        low, high = min(values), max(values)
+        return round(50.0 if high == low else 5 + 90 * (value - low) / (high - low), 2)
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A checkpoint in a curve; positions in per cent of the width and of the height, downwards."""
+
+    label: str
+    score: float
+    low_score: float
+    high_score: float
+    x: float
+    y: float
+    low: float
+    high: float
+    change: Change | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Scores of one probe, suite or overall. one, zero, ceiling, floor: heights of 1, 0, the oracle
+    and the best control, in per cent; None where there is none.
+
+    first: the first checkpoint that regressed, None when none did.
+    """
+
+    name: str
+    level: str
+    dots: tuple[Dot, ...]
+    one: float
+    zero: float
+    ceiling: float | None
+    floor: float | None
+    first: Dot | None
+
+
+def in_line(models: Sequence[Entrant]) -> Line | None:
+    """Return the models of a sweep in the order of their training; None when nothing tells it.
+
+    By compute where all manifests tell it, by step where manifests or names of checkpoints do, else by the names of files in one folder.
+    """
+    if len(models) < 2:
+        return None
+    for axis, unit, read, log in (
+        ("training compute (log scale)", "operations", _compute, True),
+        ("training step", "step", _step, False),
+    ):
+        told = [read(m) for m in models]
+        found = [v for v in told if v is not None]
+        if len(found) == len(models) and len(set(found)) == len(found) and (not log or min(found) > 0):
+            places = [Checkpoint(m, v) for m, v in zip(models, found, strict=True)]
+            return Line(tuple(sorted(places, key=lambda c: c.at)), axis, unit, log)
+    paths = [_path(m) for m in models]
+    if all(paths) and len(set(paths)) == len(paths) and len({str(Path(p).parent) for p in paths}) == 1:
+        ordered = sorted(zip(paths, models, strict=True), key=lambda item: natural(item[0]))
+        return Line(
+            tuple(Checkpoint(m, float(i + 1)) for i, (_, m) in enumerate(ordered)),
+            "checkpoint, by name",
+            "place",
+            False,
+        )
+    return None
+
+
+def step_of(name: str) -> float | None:
+    """Return the training step that a checkpoint's name tells: step_2000, iter-10k, epoch=3-step=500, model-000100."""
+    text = Path(name).stem.lower()
+    found = _STEP.search(text) or _TRAILING.search(text)
+    if found is None:
+        return None
+    return float(found[1]) * {"": 1, "k": 1e3, "m": 1e6}[found[2]]
+
+
+def curve(
+    line: Line, summary: Summary, name: str, suite: str, probe: str, changes: Sequence[Change], axis: Axis
+) -> Curve:
+    """Return the curve of one level. axis: of scores, from 0 to 1 unless scores leave it."""
+    marks = {c.at: c for c in changes if (c.suite, c.probe) == (suite, probe)}
+    dots = []
+    for i, point in enumerate(line.checkpoints):
+        cell = summary.get(point.label, suite, probe)
+        if cell is None or cell.failed:
+            continue
+        y, low, high = (_down(axis, v) for v in (cell.score, cell.low, cell.high))
+        dots.append(Dot(point.label, cell.score, cell.low, cell.high, line.x(point.at), y, low, high, marks.get(i)))
+    ceiling, floor = summary.ceiling(suite, probe), summary.floor(suite, probe)
+    return Curve(
+        name,
+        "probe" if probe else "suite" if suite else "overall",
+        tuple(dots),
+        _down(axis, 1.0),
+        _down(axis, 0.0),
+        _down(axis, ceiling.score) if ceiling else None,
+        _down(axis, floor.score) if floor else None,
+        next((d for d in dots if d.change and d.change.regressed), None),
+    )
+
+
+def _down(axis: Axis, value: float) -> float:
+    # A little room above 1 and below the lowest, for the marks.
+    return round(6 + 0.88 * (100 - axis.at(value)), 2)
+
+
+def _told(model: Entrant) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return what a model's first manifest says: of the generator, and of its configuration."""
+    manifest = next(iter(model.runs.values())).manifest
+    about: Mapping[str, Any] = next((g for g in manifest.get("generators", ()) if g.get("name") == model.name), {})
+    config = manifest.get("config", {})
+    return about, config.get("generator", {}) if isinstance(config, Mapping) else {}
+
+
+def _compute(model: Entrant) -> float | None:
+    value = _told(model)[0].get("compute")
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _step(model: Entrant) -> float | None:
+    value = _told(model)[0].get("step")
+    return float(value) if isinstance(value, int | float) else step_of(_path(model)) if _path(model) else None
+
+
+def _path(model: Entrant) -> str:
+    return str(_told(model)[1].get("checkpoint") or "")

@@ -1,0 +1,1 @@
+"""The validity card's pages, and the tables of the bundled encoders."""

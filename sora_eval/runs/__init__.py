@@ -1,0 +1,1 @@
+"""A run folder: its format, its reader and its writer."""

@@ -1,0 +1,125 @@
+"""What the folder of a run is called, so that no two runs share one: runs/SUITE-PROFILE/MODEL/SLUG/SEED.
+
+SUITE-PROFILE: their names, and what the suite and the profile were changed to (`smoke-small+probes=relation`); not `suite.count`, so that a
+run grows there. MODEL: the generator's name in conf/generator. SLUG: what tells its runs apart and how its options were changed
+(`4x-1c2f0a+steps=8`): a checkpoint is called by its stem and a hash of its bytes, a folder of videos by its name and a hash of its path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from glob import glob
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from omegaconf import ListConfig, OmegaConf
+
+from sora_eval.errors import ConfigError
+from sora_eval.files import content_hash
+from sora_eval.types import digest
+
+_SPEAKING = ("name", "checkpoint", "path", "target", "control", "violation")
+"""Options that are shown by their value alone, changed or not."""
+_HASH = 6
+_LONGEST = 100
+
+
+def asked(suite: Mapping[str, Any], profile: Mapping[str, Any]) -> str:
+    """Return what a run asks: the names of its suite and profile, and in what they differ from the files of these names."""
+    parts = [f"{suite.get('name')}-{profile.get('name')}"]
+    for group, node in (("suite", suite), ("profile", profile)):
+        parts += _changed(group, str(node.get("name")), node, ("name", "count"))
+    return _file_name("+".join(parts))
+
+
+def slug(choice: str, generator: Mapping[str, Any]) -> str:
+    """Return what tells the runs of a generator apart; "default" for one without a checkpoint or changed option."""
+    parts = []
+    for key in _SPEAKING:
+        value = generator.get(key)
+        if value is not None and str(value):
+            parts.append(_checkpoint(str(value)) if key == "checkpoint" else _speaking(key, str(value)))
+    parts += _changed("generator", choice, generator, ("_target_", *_SPEAKING))
+    return _file_name("+".join(parts)) or "default"
+
+
+def matching(patterns: Any) -> list[str]:
+    """Return the files that one or several glob patterns match, each once, in natural order: step-9 before step-10.
+
+    Raises:
+        ConfigError: a pattern matches nothing.
+    """
+    found: list[str] = []
+    for pattern in patterns if isinstance(patterns, list | tuple | ListConfig) else [patterns]:
+        here = sorted(glob(str(pattern), recursive=True), key=natural)
+        if not here:
+            raise ConfigError(f"no file matches '{pattern}'")
+        found += here
+    return list(dict.fromkeys(found))
+
+
+def natural(text: str) -> list[tuple[bool, int, str]]:
+    """Return a key that sorts numbers within a text by value."""
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", text)]
+
+
+def quoted(values: list[str]) -> str:
+    """Return values as a sweep of Hydra: 'a','b'."""
+    return ",".join("'" + v.replace("\\", "\\\\").replace("'", "\\'") + "'" for v in values)
+
+
+def register() -> None:
+    """Make the names usable in configuration files: ${asked:...}, ${slug:...}, ${stem:...}, ${files:...} and ${shards:...}."""
+    OmegaConf.register_new_resolver("asked", asked, replace=True)
+    OmegaConf.register_new_resolver("slug", slug, replace=True)
+    OmegaConf.register_new_resolver("stem", lambda path: Path(str(path)).stem, replace=True)
+    OmegaConf.register_new_resolver("files", lambda patterns: quoted(matching(patterns)), replace=True)
+    OmegaConf.register_new_resolver("shards", lambda n: quoted([f"{i + 1}/{n}" for i in range(int(n))]), replace=True)
+
+
+def _checkpoint(value: str) -> str:
+    """Return stem and short hash: of the bytes of a file, else of the text, so that one that is not there has a name too."""
+    path = Path(value)
+    bundled = Path(str(files("sora_eval.generator.reference"))) / "checkpoints" / f"{value}.safetensors"
+    file = path if path.is_file() else bundled if "/" not in value and bundled.is_file() else None
+    if file is None:
+        return _speaking("checkpoint", value)
+    return f"{_plain(file.stem)}-{content_hash(file)[:_HASH]}"
+
+
+def _speaking(key: str, value: str) -> str:
+    if key == "path":
+        path = Path(value).resolve()
+        return f"{_plain(path.name)}-{digest(str(path))[:_HASH]}"
+    plain = _plain(value)
+    return plain if plain == value else f"{plain}-{digest(value)[:_HASH]}"
+
+
+def _changed(group: str, name: str, node: Mapping[str, Any], without: tuple[str, ...]) -> list[str]:
+    """Return KEY=VALUE for each option that differs from conf/GROUP/NAME.yaml."""
+    file = files("sora_eval.conf") / group / f"{name}.yaml"
+    default = OmegaConf.create(file.read_text(encoding="utf-8")) if file.is_file() else OmegaConf.create({})
+    here, there = ({str(k): v for k, v in _container(n).items()} for n in (node, default))
+    return [f"{k}={_told(v)}" for k, v in here.items() if k not in without and v != there.get(k)]
+
+
+def _container(node: Any) -> dict[Any, Any]:
+    plain = OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node
+    return dict(plain) if isinstance(plain, Mapping) else {}
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(v, str) and _plain(v) == v for v in value):
+        return ".".join(value)
+    text = str(value)
+    return text if _plain(text) == text else f"{_plain(text)}-{digest(text)[:_HASH]}"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w.@-]+", "_", text).strip("_") or "_"
+
+
+def _file_name(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - _HASH - 1]}-{digest(text)[:_HASH]}"

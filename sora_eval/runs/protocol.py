@@ -1,0 +1,187 @@
+"""What makes scores comparable: the same cases, probe versions, sizes, tracker, world and encoders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sora_eval.errors import ConfigError
+from sora_eval.runs.measures import read_measures
+from sora_eval.runs.reader import Run
+from sora_eval.stats.samples import per_prompt
+from sora_eval.types import Case
+
+SAMPLES = "samples per prompt"
+"""The name of a fact: with other numbers of samples, means over them have other distributions."""
+ENCODER = "encoder "
+"""How the name of a fact begins on which the measures of fidelity depend, and no score."""
+_OF_CASES = ("size", "fps", "frames")
+_UNKNOWN = "unknown"
+_ENCODER = re.compile(r"(?<!\S)([\w.+-]+)@([0-9a-f]{6,})(?!\S)")
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """All that the scores of a run depend on, besides the generator.
+
+    cases: {case id: hash}. probes: {name: version}. facts: {"size": "64x64", "fps": "8", "frames": "17", "tracker": version,
+    "world": version, "samples per prompt": "1" (of the model),
+    "encoder world-video": hash of its weights}; several sizes, rates or lengths stand with commas between.
+    """
+
+    cases: Mapping[str, str]
+    probes: Mapping[str, int]
+    facts: Mapping[str, str]
+
+
+def protocol_of(run: Run) -> Protocol:
+    """Return the protocol of a run.
+
+    Raises:
+        ConfigError: its manifest does not tell the versions of its probes, or its measures of fidelity can't be read.
+    """
+    try:
+        versions = {str(name): int(version) for name, version in run.manifest["hashes"]["probes"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        path = run.folder / "manifest.json"
+        raise ConfigError(f"{path}: hashes.probes, the versions of the probes, is missing; run again") from None
+    told = run.manifest.get("versions")
+    told = told if isinstance(told, Mapping) else {}
+    facts = {
+        "size": _several({f"{c.size[0]}x{c.size[1]}" for c in run.cases}),
+        "fps": _several({f"{c.fps:g}" for c in run.cases}),
+        "frames": _several({str(c.frames) for c in run.cases}),
+        "tracker": str(told.get("tracker", _UNKNOWN)),
+        "world": str(told.get("world", _UNKNOWN)),
+    }
+    # References are asked once, whatever a run asks of its model.
+    if models := [r for r in run.rows if r.kind == "model"]:
+        facts[SAMPLES] = str(per_prompt(models))
+    used = {c.probe for c in run.cases}
+    return Protocol(
+        {c.id: c.alone for c in run.cases},
+        {name: version for name, version in versions.items() if name in used},
+        {**facts, **_encoders(run.folder)},
+    )
+
+
+def differing(protocols: Mapping[str, Protocol]) -> list[str]:
+    """Return a line for each thing in which some protocols differ, [] when the scores may be compared.
+
+    Runs without a model agree with any number of samples.
+    Encoders differ where two runs have another hash for one, or each has one that the other lacks; a run without fidelity agrees
+    with every other. protocols: by the name that the lines are to call each.
+    """
+    found = []
+    facts = list(dict.fromkeys(name for p in protocols.values() for name in p.facts if not name.startswith(ENCODER)))
+    for name in facts:
+        having = {
+            who: p.facts.get(name, _UNKNOWN) for who, p in protocols.items() if name != SAMPLES or name in p.facts
+        }
+        remedy = "; run with the same samples=K, or let --common compare the samples that all have" * (name == SAMPLES)
+        found += [f"{line}{remedy}" for line in _disagreement(name, having)]
+    found += _encoder_disagreements(protocols)
+    probes = list(dict.fromkeys(name for p in protocols.values() for name in p.probes))
+    for name in probes:
+        versions = {who: str(p.probes[name]) for who, p in protocols.items() if name in p.probes}
+        found += _disagreement(f"version of probe {name}", versions)
+    return [*found, *_case_disagreements(protocols)]
+
+
+def common(runs: Sequence[Run]) -> list[Run]:
+    """Return runs restricted to what all of them share: cases of equal hash, of probes of equal version.
+
+    Raises:
+        ConfigError: nothing is left, or they differ in what no restriction mends: the version of tracker or world.
+    """
+    protocols = [protocol_of(run) for run in runs]
+    named = dict(zip(_names(runs), protocols, strict=True))
+    refuse_versions(named)
+    if not runs:
+        return []
+    ids = {case for case, _ in set.intersection(*(set(p.cases.items()) for p in protocols))}
+    probes = {name for name, _ in set.intersection(*(set(p.probes.items()) for p in protocols))}
+    kept = [_restricted(run, ids, probes) for run in runs]
+    if not kept[0].cases:
+        why = differing(named)
+        raise ConfigError(f"these runs share nothing that can be compared: {'; '.join(why)}")
+    return kept
+
+
+def refuse_versions(protocols: Mapping[str, Protocol]) -> None:
+    """Raise ConfigError where trackers or worlds differ, which no restriction to a part mends. protocols: by name."""
+    for fact in ("tracker", "world"):
+        told = _disagreement(fact, {who: p.facts[fact] for who, p in protocols.items()})
+        if told:
+            raise ConfigError(f"no part of these runs can be compared: {told[0]}; run them again with one version")
+
+
+def _restricted(run: Run, ids: Collection[str], probes: Collection[str]) -> Run:
+    cases: tuple[Case, ...] = tuple(c for c in run.cases if c.id in ids and c.probe in probes)
+    kept = {c.id for c in cases}
+    return replace(run, cases=cases, rows=tuple(r for r in run.rows if r.case in kept))
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    names = [run.folder.name for run in runs]
+    return names if len(set(names)) == len(names) else [str(run.folder) for run in runs]
+
+
+def _several(values: set[str]) -> str:
+    return ", ".join(sorted(values)) or _UNKNOWN
+
+
+def _encoders(folder: Path) -> dict[str, str]:
+    """Return the hashes of the encoders' weights that a run's measures of fidelity name."""
+    measures = [m for by in read_measures(folder).values() for some in by.values() for m in some]
+    found = {name: digest for m in measures for name, digest in _ENCODER.findall(m.protocol)}
+    return {f"{ENCODER}{name}": digest for name, digest in sorted(found.items())}
+
+
+def _disagreement(name: str, values: Mapping[str, str]) -> list[str]:
+    """Return "NAME: VALUE in A, B; VALUE in C", nothing when all values are equal."""
+    by_value: dict[str, list[str]] = {}
+    for who, value in values.items():
+        by_value.setdefault(value, []).append(who)
+    if len(by_value) < 2:
+        return []
+    return [f"{name}: " + "; ".join(f"{value} in {_list(who)}" for value, who in by_value.items())]
+
+
+def _encoder_disagreements(protocols: Mapping[str, Protocol]) -> list[str]:
+    having = {who: {k: v for k, v in p.facts.items() if k.startswith(ENCODER)} for who, p in protocols.items()}
+    having = {who: some for who, some in having.items() if some}
+    found = []
+    for name in dict.fromkeys(k for some in having.values() for k in some):
+        found += _disagreement(name, {who: some[name] for who, some in having.items() if name in some})
+    sets = {who: set(some) for who, some in having.items()}
+    if any(a - b and b - a for a in sets.values() for b in sets.values()):
+        told = {who: ", ".join(k.removeprefix(ENCODER) for k in sorted(some)) for who, some in sets.items()}
+        found += _disagreement("encoders", told)
+    return found
+
+
+def _case_disagreements(protocols: Mapping[str, Protocol]) -> list[str]:
+    """Return lines on ids that some lack, and on ids whose cases differ although size, rate and length do not."""
+    found = []
+    every = list(dict.fromkeys(case for p in protocols.values() for case in p.cases))
+    lacking = {who: [c for c in every if c not in p.cases] for who, p in protocols.items()}
+    if any(lacking.values()):
+        said = [f"{who} lacks {len(some)} of {len(every)}, such as {some[0]}" for who, some in lacking.items() if some]
+        found.append(f"cases: {'; '.join(said[:_NAMED])}")
+    if any(len({p.facts.get(fact, _UNKNOWN) for p in protocols.values()}) > 1 for fact in _OF_CASES):
+        return found
+    changed = [c for c in every if len({p.cases[c] for p in protocols.values() if c in p.cases}) > 1]
+    if changed:
+        found.append(
+            f"cases: {len(changed)} of {len(every)} have the same id and ask for something else, such as {changed[0]}; "
+            "another seed gives other cases, another version of sora-eval may word them otherwise"
+        )
+    return found
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= _NAMED else f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"

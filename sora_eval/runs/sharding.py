@@ -1,0 +1,182 @@
+"""Parts of one large run: which cases belong to a shard, what it leaves behind, and all of them put together again.
+
+RUN/shards/I-of-N.json holds the manifest and the scores of a shard; clips and tracks lie where those of the unsplit run would.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sora_eval.errors import ConfigError
+from sora_eval.files import read_json, write_json
+from sora_eval.runs.reader import checked_manifest, score_row
+from sora_eval.stats.samples import asked_of
+from sora_eval.types import Case, ScoreRow
+
+FOLDER = "shards"
+
+
+@dataclass(frozen=True)
+class Merged:
+    """All shards of a run. rows: in the order of the unsplit run. about: what its manifest says."""
+
+    rows: list[ScoreRow]
+    about: dict[str, Any]
+
+
+def parse(text: str) -> tuple[int, int]:
+    """Return (i, n) of "i/n", with i from 1 to n.
+
+    Raises:
+        ConfigError: it is no such text.
+    """
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise ConfigError(f"shard={text}: write shard=I/N with I from 1 to N, for example shard=1/4")
+    return int(found[1]), int(found[2])
+
+
+def name(shard: tuple[int, int]) -> str:
+    """Return a shard's name in a folder."""
+    return f"{shard[0]}-of-{shard[1]}"
+
+
+def part(cases: Sequence[Case], shard: tuple[int, int]) -> list[Case]:
+    """Return the cases of a shard, in their order. Scenes are dealt out in turn, each whole, so that what they share is made once.
+
+    Samples of one prompt are of one scene, and stay together.
+    """
+    i, n = shard
+    scenes = {cluster: k for k, cluster in enumerate(dict.fromkeys(c.cluster for c in cases))}
+    return [c for c in cases if scenes[c.cluster] % n == i - 1]
+
+
+def write(folder: Path, shard: tuple[int, int], rows: Sequence[ScoreRow], about: dict[str, Any]) -> None:
+    """Leave a shard's scores and manifest; its presence says that all of it is done."""
+    write_json(_path(folder, shard), {"about": about, "rows": [asdict(r) for r in rows]})
+
+
+def missing(folder: Path, n: int, like: dict[str, Any] | None = None) -> list[int]:
+    """Return the numbers of the shards that a folder lacks. like: a manifest; shards of another run than its count as lacking."""
+    paths = {i: _path(folder, (i, n)) for i in range(1, n + 1)}
+    return [i for i, path in paths.items() if not (path.exists() if like is None else _is_of(path, like))]
+
+
+def written(folder: Path, n: int) -> float:
+    """Return when the last of n shards in a folder was written, in seconds since the epoch; 0 where there is none."""
+    return max((p.stat().st_mtime for p in (folder / FOLDER).glob(f"*-of-{n}.json")), default=0.0)
+
+
+def counts(folder: Path) -> list[int]:
+    """Return the n of all shards in a folder, the smallest first."""
+    found = [re.fullmatch(r"\d+-of-(\d+)\.json", p.name) for p in (folder / FOLDER).glob("*.json")]
+    return sorted({int(f[1]) for f in found if f})
+
+
+def merged(folder: Path, cases: Sequence[Case], n: int) -> Merged:
+    """Return all n shards of a folder as the unsplit run: generators in their order, and of each the cases in theirs.
+
+    Raises:
+        ConfigError: a shard is missing, broken or of another run; a case has no score, or two.
+    """
+    if absent := missing(folder, n):
+        raise ConfigError(f"{folder}: shard {', '.join(f'{i}/{n}' for i in absent)} is missing; run it first")
+    abouts: list[dict[str, Any]] = []
+    found: dict[tuple[str, str], ScoreRow] = {}
+    for i in range(1, n + 1):
+        about, rows = _read(_path(folder, (i, n)))
+        if abouts and _what(about) != _what(abouts[0]):
+            raise ConfigError(f"{_path(folder, (i, n))}: a shard of another run than 1/{n}; run shard={i}/{n} again")
+        abouts.append(about)
+        for row in rows:
+            if (row.generator, row.case) in found:
+                raise ConfigError(f"{folder}: {row.generator} on {row.case} was scored in two shards")
+            found[row.generator, row.case] = row
+    order = [(g["name"], c.id) for g in abouts[0]["generators"] for c in asked_of(g["kind"], cases)]
+    if lost := [key for key in order if key not in found]:
+        raise ConfigError(f"{folder}: no shard scored {lost[0][0]} on {lost[0][1]}; run the shards again")
+    seconds = round(sum(a["timings"]["seconds"] for a in abouts), 1)
+    problems = list(dict.fromkeys(p for a in abouts for p in a["problems"]))
+    command = re.sub(r" '?shard=\d+/\d+'?", "", abouts[0]["command"])
+    return Merged(
+        [found[key] for key in order],
+        {**abouts[0], "command": command, "timings": {"seconds": seconds}, "problems": problems, **_clips(abouts)},
+    )
+
+
+def _clips(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return how many clips of each generator were reused and made in all shards; nothing where one doesn't say, as of earlier versions."""
+    if not all("clips" in a for a in abouts):
+        return {}
+    first = abouts[0]["clips"]
+    return {
+        "clips": {
+            name: {key: sum(a["clips"][name][key] for a in abouts) for key in counts} for name, counts in first.items()
+        }
+    }
+
+
+def _what(about: dict[str, Any]) -> Any:
+    """Return what all shards of one run share."""
+    names = [(g["name"], g["fingerprint"]) for g in about["generators"]]
+    return names, about["hashes"], about["versions"]["tracker"], about["versions"]["world"]
+
+
+def _is_of(path: Path, about: dict[str, Any]) -> bool:
+    try:
+        return bool(_what(_read(path)[0]) == _what(about))
+    except ConfigError:
+        return False
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[ScoreRow]]:
+    found = read_json(path)
+    try:
+        about, rows = _checked(path, found["about"]), [score_row(row) for row in found["rows"]]
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ConfigError(f"{path}: not a shard's scores ({error}); run that shard again") from error
+    return about, rows
+
+
+def _checked(path: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """Return what a shard's manifest says, if all that a merged run takes from it is there and of the right kind.
+
+    Raises:
+        ConfigError, KeyError, TypeError, ValueError: it is not.
+    """
+    if not isinstance(about, dict):
+        raise ValueError("about is no JSON object")
+    checked_manifest(path, about)
+    _what(about)
+    if not about["generators"]:
+        raise ValueError("generators is empty")
+    config = about["config"]
+    for key in ("generator", "suite", "profile"):
+        if not isinstance(config[key], dict):
+            raise ValueError(f"config.{key} is no JSON object")
+    fidelity = config["fidelity"]
+    if fidelity is not None and not (
+        isinstance(fidelity, dict)
+        and isinstance(fidelity["metrics"], list)
+        and isinstance(fidelity["weights"], dict)
+        and all(isinstance(v, str) and v != "???" for v in [*fidelity["metrics"], *fidelity["weights"].values()])
+        and all(isinstance(fidelity[key], str) for key in ("video", "words", "distance"))
+    ):
+        raise ValueError("config.fidelity is no choice of measures")
+    if isinstance(config["players"], bool) or not isinstance(config["players"], int) or config["players"] < 0:
+        raise ValueError("config.players is no whole number")
+    if not (isinstance(about["problems"], list) and all(isinstance(p, str) for p in about["problems"])):
+        raise ValueError("problems is no list of lines")
+    if not all(isinstance(v, str) for v in (about["command"], about["suite"], about["profile"])):
+        raise ValueError("command, suite or profile is no text")
+    if not 0 <= float(about["timings"]["seconds"]) < float("inf"):
+        raise ValueError("timings.seconds is no time")
+    return {**about, "config": {**config, "references": config["references"], "seed": config["seed"]}}
+
+
+def _path(folder: Path, shard: tuple[int, int]) -> Path:
+    return folder / FOLDER / f"{name(shard)}.json"

@@ -1,0 +1,143 @@
+"""A run folder: clips, tracks and scores, each named by a hash of what it depends on, each appearing whole or not at all.
+
+RUN/manifest.json    what was run, with which versions and seeds, on which machine
+RUN/cases.jsonl      the cases
+RUN/scores.jsonl     one line per clip, written at the end
+RUN/tracking.jsonl   its tracking metrics, likewise
+RUN/identity.json    whose folder it is, written before the first clip (claims.py)
+RUN/failed.json      why it failed the last time, in a sweep (sweeps.py)
+RUN/shards/I-of-N.json    what shard I/N scored (shards.py)
+RUN/videos/GENERATOR/CASE.HASH.mkv    FFV1, lossless
+                    /CASE.HASH.failed.json    in its place: why the answer is not as asked
+                    /CASE.HASH.error.json     in its place: why there is none for a technical reason; the case is asked again
+RUN/tracks/GENERATOR/CASE.HASH.npz
+RUN/scores/GENERATOR/CASE.HASH.json
+RUN/tracking/GENERATOR/CASE.HASH.json    tracking metrics (run_tracking.py)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sora_eval.errors import SoraEvalError
+from sora_eval.files import read_json, replacing, write_json, write_lines
+from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, check_name
+from sora_eval.video import read_video, write_ffv1
+
+
+class Store:
+    """The artefacts of one run folder. Paths it returns are relative to the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use a folder; it is made at the first write."""
+        self.folder = folder
+
+    def path(self, kind: str, generator: str, case: Case, key: str, suffix: str) -> Path:
+        """Return where an artefact is or will be.
+
+        Raises:
+            ValueError: an id or a name would lead out of the folder.
+        """
+        check_name("case", case.id)
+        check_name("generator", generator)
+        return self.folder / kind / generator / f"{case.id}.{key[:12]}{suffix}"
+
+    def relative(self, path: Path) -> str:
+        """Return a path relative to the run folder, with forward slashes; "" when there is no such file."""
+        return path.relative_to(self.folder).as_posix() if path.exists() else ""
+
+    def write_video(self, path: Path, video: Video | Failure) -> None:
+        """Store a clip, or why there is none."""
+        failed, error = path.with_suffix(".failed.json"), path.with_suffix(".error.json")
+        if isinstance(video, Video):
+            write_ffv1(path, video)
+            kept = path
+        else:
+            kept = error if video.technical else failed
+            write_json(kept, {"reason": video.reason})
+        for other in (path, failed, error):
+            if other != kept:
+                other.unlink(missing_ok=True)
+
+    def read_video(self, path: Path) -> Video | Failure | None:
+        """Return a stored clip, why the answer was not as asked, or None when neither is stored in a readable form.
+
+        A technical failure is no answer: None.
+        """
+        try:
+            if path.exists():
+                return read_video(path)
+            failed = path.with_suffix(".failed.json")
+            reason = str(read_json(failed)["reason"]) if failed.exists() else ""
+            return Failure(reason) if reason else None
+        except (SoraEvalError, KeyError):
+            return None
+
+    def write_tracks(self, path: Path, tracks: Tracks) -> None:
+        """Store tracks."""
+        with replacing(path) as part, part.open("wb") as file:
+            np.savez_compressed(
+                file,
+                colour=np.array(tracks.colour, dtype="U16"),
+                xy=tracks.xy.astype(np.float32),
+                visible=tracks.visible,
+                area=tracks.area.astype(np.float32),
+                box=tracks.box.astype(np.float32),
+                size=np.array(tracks.size),
+                # A clip in memory may have a whole number here and a stored one has none: the same tracks, the same bytes.
+                fps=np.array(float(tracks.fps)),
+            )
+
+    def read_score(self, path: Path, *artefacts: Path) -> Score | None:
+        """Return a stored score, None when there is none in a readable form, or when what it was made of is no longer whole.
+
+        artefacts: the clip and the tracks. Of clips the sizes are compared, for reading every clip of a finished run would take minutes; of
+        tracks, which are small, the bytes.
+        """
+        if not path.exists():
+            return None
+        try:
+            row = read_json(path)
+            sizes, hashes = row.get("bytes"), row.get("sha256")
+            if sizes is not None and sizes != [_size(p) for p in artefacts]:
+                return None
+            # Scores of earlier versions have no hashes.
+            if hashes is not None and hashes != _hashes(artefacts):
+                return None
+            return _score_of(row)
+        except (SoraEvalError, OSError, KeyError, TypeError, ValueError, OverflowError):
+            return None
+
+    def write_score(self, path: Path, score: Score, *artefacts: Path) -> None:
+        """Store a score, with the sizes of the files it was made of."""
+        sizes = [_size(p) for p in artefacts]
+        write_json(path, {**asdict(score), "bytes": sizes, "sha256": _hashes(artefacts)})
+
+    def write_rows(self, rows: Iterable[ScoreRow]) -> None:
+        """Write scores.jsonl."""
+        write_lines(self.folder / "scores.jsonl", (asdict(r) for r in rows))
+
+
+def _size(path: Path) -> int:
+    """Return a file's bytes, 0 when there is none."""
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _hashes(paths: Iterable[Path]) -> list[str]:
+    """Return the SHA-256 of the tracks among some files."""
+    return [hashlib.sha256(p.read_bytes()).hexdigest() for p in paths if p.suffix == ".npz" and p.is_file()]
+
+
+def _score_of(row: Mapping[str, Any]) -> Score:
+    value, reason, components = row["value"], row["reason"], row["components"]
+    if not isinstance(reason, str) or not isinstance(components, dict) or isinstance(value, bool):
+        raise ValueError("no score")
+    if not all(isinstance(v, int | float) for v in components.values()):
+        raise ValueError("components must map names to numbers")
+    return Score(value, reason, components, row.get("failure", ""))

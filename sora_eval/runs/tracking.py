@@ -1,0 +1,160 @@
+"""Tracking metrics of a run: clip by clip, each kept beside its tracks, so that a run that goes on measures only what is new."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from sora_eval.errors import ConfigError, SoraEvalError
+from sora_eval.files import read_json, write_json, write_lines
+from sora_eval.processes import pool
+from sora_eval.runs.store import Store
+from sora_eval.tracking.metrics import BY_NAME, VERSION, tracking_metrics
+from sora_eval.tracking.truth import true_tracks
+from sora_eval.types import Case, ScoreRow, Tracks, digest
+from sora_eval.video import read_video
+
+FILE = "tracking.jsonl"
+
+
+@dataclass(frozen=True)
+class TrackingRow:
+    """One line of tracking.jsonl: the tracking metrics of one clip of one generator.
+
+    case, suite, probe, mode, cluster, generator, kind: as in scores.jsonl. values: by metric, null where it is not defined on the clip;
+    empty for a clip that is not there.
+    """
+
+    case: str
+    suite: str
+    probe: str
+    mode: str
+    cluster: str
+    generator: str
+    kind: str
+    values: Mapping[str, float | None]
+
+
+def of_run(cases: Sequence[Case], rows: Sequence[ScoreRow], folder: Path, workers: int = 1) -> list[TrackingRow]:
+    """Return the tracking metrics of every clip of a run, in the order of its rows. What is kept in the folder is not made again."""
+    by_id = {c.id: c for c in cases}
+    # Cases of one scene share its truth, which takes longer than the tracks of a clip.
+    jobs: dict[str, list[ScoreRow]] = {}
+    for row in rows:
+        if row.video and row.tracks and _kept(folder, by_id[row.case], row) is None:
+            jobs.setdefault(digest(by_id[row.case].scene), []).append(row)
+    work = partial(_measure, folder)
+    parts = [[(by_id[r.case], r) for r in some] for some in jobs.values()]
+    with pool(workers) as executor:
+        for _ in (executor.map if min(workers, len(parts)) > 1 else map)(work, parts):
+            pass
+    return [_row(row, _kept(folder, by_id[row.case], row) or {} if row.video and row.tracks else {}) for row in rows]
+
+
+def unmeasured(rows: Sequence[TrackingRow], scores: Sequence[ScoreRow]) -> list[str]:
+    """Return a line where tracks could not be measured, [] where all were or none were to be. rows: of `of_run` on `scores`."""
+    there = {(s.generator, s.case) for s in scores if s.tracks}
+    lost = [f"{r.generator} on {r.case}" for r in rows if not r.values and (r.generator, r.case) in there]
+    return [f"tracking metrics: {len(lost)} clips could not be measured, such as {lost[0]}"] if lost else []
+
+
+def _measure(folder: Path, part: Sequence[tuple[Case, ScoreRow]]) -> None:
+    for case, row in part:
+        try:
+            video, tracks = read_video(folder / row.video), read_tracks(folder / row.tracks)
+            values = tracking_metrics(case, video, tracks, true_tracks(case))
+        except OSError:
+            raise
+        except (
+            Exception
+        ):  # a fault of ours in one clip costs that clip; the run names it as unmeasured and tries again the next time
+            continue
+        write_json(_path(folder, case, row), {"values": values})
+
+
+def _path(folder: Path, case: Case, row: ScoreRow) -> Path:
+    # The tracks' name is a hash of clip and tracker; the case decides the truth.
+    key = digest([Path(row.tracks).name, case.alone, VERSION])
+    return Store(folder).path("tracking", row.generator, case, key, ".json")
+
+
+def _kept(folder: Path, case: Case, row: ScoreRow) -> Mapping[str, float | None] | None:
+    try:
+        return _values(read_json(_path(folder, case, row))["values"])
+    except (SoraEvalError, KeyError, ValueError):
+        return None
+
+
+def _values(found: object) -> dict[str, float | None]:
+    if not isinstance(found, dict) or not all(k in BY_NAME for k in found):
+        raise ValueError("no tracking metrics")
+    if not all(v is None or (isinstance(v, float | int) and np.isfinite(v)) for v in found.values()):
+        raise ValueError("a tracking metric is no finite number")
+    return {k: None if v is None else float(v) for k, v in found.items()}
+
+
+def _row(row: ScoreRow, values: Mapping[str, float | None]) -> TrackingRow:
+    about = (row.case, row.suite, row.probe, row.mode, row.cluster, row.generator, row.kind)
+    return TrackingRow(*about, dict(values))
+
+
+def read_tracks(path: Path) -> Tracks:
+    """Return stored tracks; silhouettes are not stored.
+
+    Raises:
+        ConfigError: the file can't be read.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError("no plain file")  # opening a pipe would wait for ever
+        with np.load(path, allow_pickle=False) as file:
+            height, width = (int(v) for v in file["size"])
+            return Tracks(
+                tuple(str(c) for c in file["colour"]),
+                file["xy"].astype(np.float64),
+                file["visible"].astype(bool),
+                file["area"].astype(np.float64),
+                file["box"].astype(np.float64),
+                (height, width),
+                float(file["fps"]),
+            )
+    except Exception as error:  # zipfile, zlib and NumPy have many words for a damaged file
+        raise ConfigError(f"{path}: no tracks ({type(error).__name__}: {error}); run the same command again") from error
+
+
+def write_tracking(folder: Path, rows: Sequence[TrackingRow]) -> None:
+    """Write tracking.jsonl."""
+    write_lines(folder / FILE, (asdict(r) for r in rows))
+
+
+def read_tracking(folder: Path) -> list[TrackingRow]:
+    """Return the tracking metrics in a run's folder, [] where none were measured.
+
+    Raises:
+        ConfigError: a line can't be read; it is named.
+    """
+    path = folder / FILE
+    return list(_parsed(path)) if path.exists() else []
+
+
+def _parsed(path: Path) -> Iterator[TrackingRow]:
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: can't be read ({error}); run the same command again") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            found = json.loads(line)
+            row = TrackingRow(**{**found, "values": _values(found["values"])})
+            if not all(isinstance(v, str) for k, v in vars(row).items() if k != "values"):
+                raise ValueError("a name is no text")
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise ConfigError(f"{path}:{number}: no tracking metrics ({error}); run the same command again") from error
+        yield row

@@ -1,0 +1,391 @@
+"""Score rows to means, intervals and counts: per mode, probe, suite and overall, for each generator.
+
+Nothing is dropped: the score counts an unjudgeable clip as 0, and the mean over the judged ones stands beside it.
+A probe's score is the mean over its cases, a case's the mean over its samples; a suite's is the mean over its probes, and the
+overall score is the mean over the suites, so that a probe with many cases does not drown its neighbours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from sora_eval.stats.failures import answered, technical
+from sora_eval.stats.intervals import cluster_bootstrap
+from sora_eval.stats.samples import by_prompt, case_means, per_prompt
+from sora_eval.types import MODES, Floats, ScoreRow
+
+Level: TypeAlias = Literal["overall", "suite", "probe", "mode"]
+KINDS = ("model", "oracle", "control", "violation")
+LEVEL = 0.95
+N_BOOT = 2000
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one generator scored on one mode of a probe, a probe, a suite, or overall.
+
+    suite, probe, mode: "" where the cell covers all of them.
+    n, judged, unjudgeable: numbers of clips; n = judged + unjudgeable.
+    technical: clips among the unjudgeable whose reason says nothing about the model. answered: clips that came back.
+    probes: how many probes the cell covers.
+    score: corrected for chance, unjudgeable counted as 0; low, high: its 95% interval.
+    judged_mean: the same mean over judged clips only, None when no clip (or, above a probe, no probe) was judged.
+    chance: what a blind guess reaches before the correction; after it, 0.
+    samples: clips per prompt that the generator was asked for.
+    """
+
+    generator: str
+    kind: str
+    suite: str
+    probe: str
+    mode: str
+    n: int
+    judged: int
+    unjudgeable: int
+    technical: int
+    answered: int
+    probes: int
+    score: float
+    low: float
+    high: float
+    judged_mean: float | None
+    chance: float
+    samples: int
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing came back, for technical reasons: the score says nothing about the model."""
+        return self.technical > 0 and self.answered == 0
+
+    @property
+    def level(self) -> Level:
+        """Which level the cell is of."""
+        return "mode" if self.mode else "probe" if self.probe else "suite" if self.suite else "overall"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """How often one generator's clips of one probe could not be judged for one reason; failure: "technical" as in a score's row, or ""."""
+
+    generator: str
+    suite: str
+    probe: str
+    reason: str
+    failure: str
+    count: int
+
+    @property
+    def text(self) -> str:
+        """The reason, marked where it is technical."""
+        return f"{self.failure}: {self.reason}" if self.failure else self.reason
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What several samples of a prompt say beyond their mean, of one generator on a probe, a suite, or overall.
+
+    suite, probe: "" where it covers all of them. samples: K, clips per prompt; cases: prompts that have several.
+    deviation: standard deviation between the samples of a prompt (K - 1 in the denominator), averaged as scores are.
+    best: the mean over prompts of the best of K samples, averaged as scores are. It grows with K and knows the truth, so that it is
+    no score: it stands beside no mean, and nothing is ranked or compared by it.
+    Both in the unit of scores, an unjudgeable clip counted as 0, each with its 95% interval, clustered by scene.
+    """
+
+    generator: str
+    suite: str
+    probe: str
+    samples: int
+    cases: int
+    deviation: float
+    deviation_low: float
+    deviation_high: float
+    best: float
+    best_low: float
+    best_high: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Every number of a report.
+
+    cells: overall first, then suites, probes and modes; generators in the order of `generators`.
+    reasons: most frequent first.
+    sampling: of generators that gave several samples per prompt, overall first, then suites and probes.
+    """
+
+    cells: tuple[Cell, ...]
+    reasons: tuple[Reason, ...]
+    sampling: tuple[Sampling, ...] = ()
+
+    @cached_property
+    def _index(self) -> dict[tuple[str, str, str, str], Cell]:
+        return {(c.generator, c.suite, c.probe, c.mode): c for c in self.cells}
+
+    def get(self, generator: str, suite: str = "", probe: str = "", mode: str = "") -> Cell | None:
+        """Return the cell at these coordinates, None when the generator has no clip there."""
+        return self._index.get((generator, suite, probe, mode))
+
+    @cached_property
+    def generators(self) -> tuple[str, ...]:
+        """Names, models first (best first), then the oracle, controls and violations."""
+        return tuple(c.generator for c in self.cells if c.level == "overall")
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """Suite names, sorted."""
+        return tuple(sorted({suite for suite, _, _ in self._places if suite}))
+
+    def probes(self, suite: str) -> tuple[str, ...]:
+        """Return the names of a suite's probes, sorted."""
+        return tuple(sorted({probe for s, probe, _ in self._places if s == suite and probe}))
+
+    def modes(self, suite: str, probe: str) -> tuple[str, ...]:
+        """Return the modes that a probe was run in, in the order of `MODES`."""
+        return tuple(m for m in MODES if (suite, probe, m) in self._places)
+
+    @cached_property
+    def _places(self) -> frozenset[tuple[str, str, str]]:
+        return frozenset((c.suite, c.probe, c.mode) for c in self.cells)
+
+    def kind(self, generator: str) -> str:
+        """Return the kind of a generator of this run."""
+        cell = self.get(generator)
+        return cell.kind if cell else ""
+
+    def of_kind(self, *kinds: str) -> tuple[str, ...]:
+        """Return the generators of the given kinds."""
+        return tuple(g for g in self.generators if self.kind(g) in kinds)
+
+    def ceiling(self, suite: str = "", probe: str = "") -> Cell | None:
+        """Return what the oracle, whose videos are right by construction, scores here."""
+        return next((c for g in self.of_kind("oracle") if (c := self.get(g, suite, probe)) and not c.failed), None)
+
+    def floor(self, suite: str = "", probe: str = "") -> Cell | None:
+        """Return the best control here: a model has to beat it before its score means anything."""
+        cells = [c for g in self.of_kind("control") if (c := self.get(g, suite, probe)) and not c.failed]
+        return max(cells, key=lambda c: c.score, default=None)
+
+    @property
+    def samples(self) -> int:
+        """How many samples per prompt the generator with the most has."""
+        return max((c.samples for c in self.cells), default=1)
+
+    @property
+    def sampling_by_suite(self) -> tuple[Sampling, ...]:
+        """The part of `sampling` that a page shows: overall and by suite, of each generator; of one suite, overall repeats it."""
+        shown = [s for s in self.sampling if not s.probe and (s.suite or len(self.suites) > 1)]
+        return tuple(sorted(shown, key=lambda s: self.generators.index(s.generator)))
+
+    def frame(self) -> pd.DataFrame:
+        """Return the cells as a table, one row per cell, with the column `level` in front."""
+        return pd.DataFrame([{"level": c.level, **asdict(c)} for c in self.cells])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values: one list per level, and the reasons."""
+        rows = [(c.level, {k: _json(v) for k, v in _unscored(c).items() if v != ""}) for c in self.cells]
+        levels: tuple[Level, ...] = ("overall", "suite", "probe", "mode")
+        return {
+            "interval": {
+                "level": LEVEL,
+                "n_boot": N_BOOT,
+                "seed": SEED,
+                "method": "percentile bootstrap over clusters",
+            },
+            **{level: [row for at, row in rows if at == level] for level in levels},
+            "reasons": [asdict(r) for r in self.reasons],
+            "between_samples": [{k: _json(v) for k, v in asdict(s).items() if v != ""} for s in self.sampling],
+        }
+
+
+def summarise(rows: Iterable[ScoreRow], modes: bool = True) -> Summary:
+    """Return the means, intervals and counts of `rows`; without `modes`, none below a probe.
+
+    Mode and probe intervals resample clusters of cases; suite and overall intervals resample clusters within each probe
+    and average as the score does.
+    """
+    rows = list(rows)
+    by_generator = _group(rows, lambda r: r.generator)
+    columns = [_generator_cells(mine, modes) for mine in by_generator.values()]
+    columns.sort(key=lambda cells: (_rank(cells[0].kind), -cells[0].score, cells[0].generator))
+    depth = {"overall": 0, "suite": 1, "probe": 2, "mode": 3}
+    cells = sorted((c for column in columns for c in column), key=lambda c: depth[c.level])
+    counts = Counter((r.generator, r.suite, r.probe, r.reason, r.failure) for r in rows if r.value is None)
+    reasons = (Reason(*key, count) for key, count in counts.items())
+    return Summary(
+        tuple(cells),
+        tuple(sorted(reasons, key=lambda r: (-r.count, r.suite, r.probe, r.generator, r.reason))),
+        tuple(_beyond_means(by_generator, [c.generator for c in cells if c.level == "overall"])),
+    )
+
+
+def _unscored(cell: Cell) -> dict[str, Any]:
+    """Return a cell's values, without a score where there is none."""
+    return asdict(cell) | (dict.fromkeys(("score", "low", "high")) if cell.failed else {})
+
+
+def _json(value: Any) -> Any:
+    # A probe of one scene whose values leave [0, 1] has no interval: infinity, which JSON lacks.
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _rank(kind: str) -> int:
+    return KINDS.index(kind) if kind in KINDS else len(KINDS)
+
+
+def _group(rows: Iterable[ScoreRow], key: Callable[[ScoreRow], str]) -> dict[str, list[ScoreRow]]:
+    groups: dict[str, list[ScoreRow]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return dict(sorted(groups.items()))
+
+
+def _generator_cells(rows: list[ScoreRow], modes: bool) -> list[Cell]:
+    """Return every cell of one generator, the overall one first."""
+    rng = np.random.default_rng(SEED)
+    suites: list[tuple[Cell, Floats]] = []
+    lower: list[Cell] = []
+    for suite_rows in _group(rows, lambda r: r.suite).values():
+        probes: list[tuple[Cell, Floats]] = []
+        for probe_rows in _group(suite_rows, lambda r: r.probe).values():
+            probe = _cell(probe_rows)
+            probes.append((probe, _replicates(probe_rows, rng)))
+            by_mode = _group(probe_rows, lambda r: r.mode) if modes else {}
+            lower += [probe, *(replace(_cell(by_mode[m]), mode=m) for m in MODES if m in by_mode)]
+        suites.append(_average(probes, suite=probes[0][0].suite))
+    overall, _ = _average(suites, suite="")
+    return [overall, *(cell for cell, _ in suites), *lower]
+
+
+def _cell(rows: Sequence[ScoreRow]) -> Cell:
+    """Return the cell of rows of one generator and one probe."""
+    first = rows[0]
+    judged = [r for r in rows if r.value is not None]
+    # Every case weighs the same, however many of its samples there are; and samples of one scene are no further scenes.
+    means = case_means(rows)
+    values, clusters = np.array([r.counted for r in means]), [r.cluster for r in means]
+    bounds = (_least(rows), 1.0)
+    interval = cluster_bootstrap(values, clusters, n_boot=N_BOOT, seed=SEED, level=LEVEL, bounds=bounds)
+    return Cell(
+        generator=first.generator,
+        kind=first.kind,
+        suite=first.suite,
+        probe=first.probe,
+        mode="",
+        n=len(rows),
+        judged=len(judged),
+        unjudgeable=len(rows) - len(judged),
+        technical=technical(rows),
+        answered=sum(answered(r) for r in rows),
+        probes=1,
+        score=float(interval.mean),
+        low=float(interval.low),
+        high=float(interval.high),
+        judged_mean=float(np.mean([r.counted for r in case_means(judged)])) if judged else None,
+        chance=float(np.mean([r.chance for r in means])),
+        samples=per_prompt(rows),
+    )
+
+
+def _beyond_means(by_generator: Mapping[str, Sequence[ScoreRow]], order: Sequence[str]) -> list[Sampling]:
+    found = [s for name in order for s in _sampling(by_generator[name])]
+    return sorted(found, key=lambda s: bool(s.suite) + bool(s.probe))
+
+
+def _sampling(rows: Sequence[ScoreRow]) -> list[Sampling]:
+    """Return what the samples of one generator say beyond their means; [] where there is one per prompt."""
+    if per_prompt(rows) < 2:
+        return []
+    several = [samples for samples in by_prompt(rows) if len(samples) > 1]
+    if not several:
+        return []
+    # That of two samples at the ends of the scale: no standard deviation of numbers in it is larger. As a share of that, deviations are
+    # numbers from 0 to 1 like scores, and their intervals where nothing varies are theirs.
+    widest = max(1 / (1 - r.chance) for r in rows) / math.sqrt(2)
+    deviations = [_of_prompt(some, float(np.std([r.counted for r in some], ddof=1)) / widest, 0.0) for some in several]
+    best = [_of_prompt(some, max(_or_guess(r) for r in some), some[0].chance) for some in several]
+    found = []
+    for spread, top in zip(*(_generator_cells(r, False) for r in (deviations, best)), strict=True):
+        ends = (spread.score * widest, spread.low * widest, spread.high * widest, top.score, top.low, top.high)
+        found.append(Sampling(top.generator, top.suite, top.probe, max(map(len, several)), top.n, *ends))
+    return found
+
+
+def _of_prompt(samples: Sequence[ScoreRow], value: float, chance: float) -> ScoreRow:
+    first = samples[0]
+    return replace(first, case=first.prompt_id, sample=0, value=value, reason="", chance=chance)
+
+
+def _or_guess(row: ScoreRow) -> float:
+    return row.chance if row.value is None else row.value
+
+
+def _average(parts: Sequence[tuple[Cell, Floats]], suite: str) -> tuple[Cell, Floats]:
+    """Return the cell above `parts`, each weighing the same, and its bootstrap replicates."""
+    cells = [cell for cell, _ in parts]
+    replicates: Floats = np.mean([values for _, values in parts], axis=0)
+    if len(parts) == 1:
+        low, high = cells[0].low, cells[0].high
+    elif not all(math.isfinite(c.low) and math.isfinite(c.high) for c in cells):
+        low, high = -math.inf, math.inf
+    else:
+        low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    # The posterior of a probe that never failed stays just below 1, its score does not.
+    score = float(np.mean([c.score for c in cells]))
+    low, high = min(low, score), max(high, score)
+    judged = [c.judged_mean for c in cells if c.judged_mean is not None]
+    above = replace(
+        cells[0],
+        suite=suite,
+        probe="",
+        mode="",
+        n=sum(c.n for c in cells),
+        judged=sum(c.judged for c in cells),
+        unjudgeable=sum(c.unjudgeable for c in cells),
+        technical=sum(c.technical for c in cells),
+        answered=sum(c.answered for c in cells),
+        probes=sum(c.probes for c in cells),
+        score=score,
+        low=float(low),
+        high=float(high),
+        judged_mean=float(np.mean(judged)) if judged else None,
+        chance=float(np.mean([c.chance for c in cells])),
+        samples=max(c.samples for c in cells),
+    )
+    return above, replicates
+
+
+def _replicates(rows: Sequence[ScoreRow], rng: np.random.Generator) -> Floats:
+    """Return [N_BOOT] means of the counted values, of each case the mean over its samples, whole clusters drawn with replacement.
+
+    Where resampling would lie (all equal, or a single cluster) the means come from Jeffreys' posterior of a rate, with
+    one trial per cluster: `cluster_bootstrap` falls back to Wilson's interval in the same cases, and a suite of probes
+    that all failed must not look more certain than each of them.
+    """
+    rows, least = case_means(rows), _least(rows)
+    values = (np.array([r.counted for r in rows]) - least) / (1 - least)
+    _, cluster = np.unique([r.cluster for r in rows], return_inverse=True)
+    sums = np.bincount(cluster, weights=values)
+    sizes = np.bincount(cluster).astype(np.float64)
+    n = len(sums)
+    mean = sums.sum() / sizes.sum()
+    means: Floats
+    if values.min() >= 0 and values.max() <= 1 and (n == 1 or np.ptp(values) == 0):
+        means = rng.beta(mean * n + 0.5, (1 - mean) * n + 0.5, size=N_BOOT)
+    else:
+        draws = rng.integers(n, size=(N_BOOT, n))
+        means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
+    return least + (1 - least) * means
+
+
+def _least(rows: Sequence[ScoreRow]) -> float:
+    """Return the lowest counted value that rows of one probe can have: below 0 where a guess earns something."""
+    return min(-r.chance / (1 - r.chance) for r in rows)

@@ -1,0 +1,1 @@
+"""What every bundled network is trained with."""

@@ -1,0 +1,200 @@
+import shutil
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+from sora_eval.data.vocabulary import Vocabulary
+from sora_eval.errors import ConfigError
+from sora_eval.generator.reference import model, stages
+from sora_eval.generator.reference.autoencoder import AutoencoderConfig
+from sora_eval.generator.reference.stages import EXPORT, plan_of, run
+from sora_eval.generator.reference.transformer import TransformerConfig
+from sora_eval.training import checkpoints, loop
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny():
+    """Networks of a few thousand numbers: what a stage does is the same, and a step takes a tenth of a second instead of one."""
+    sizes = {"width": 48, "depth": 2, "heads": 2, "text_width": 16, "text_depth": 1}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(stages, "TransformerConfig", partial(TransformerConfig, **sizes))
+        patched.setattr(
+            stages,
+            "AutoencoderConfig",
+            partial(AutoencoderConfig, widths=(8, 8, 16), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1, 2)),
+        )
+        yield
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stages")
+    small = {"data": {"folder": str(folder / "data"), "shards": 1, "size": 2}, "out": str(folder)}
+    short = {"autoencoder": {"steps": 2, "decay": 1}, "decoder": {"steps": 2}}
+    branch = {"name": "tiny", "units": 1, "unit": 5, "tokens": 80, "words": 2, "compiled": False}
+    return plan_of({**small, **short, "transformer": branch})
+
+
+@pytest.fixture(scope="module")
+def built(plan):
+    return run("all", plan)
+
+
+def test_all_stages_from_nothing_to_a_checkpoint(plan, built):
+    assert built == plan.folder / "tiny.safetensors"
+    found = model.load(str(built))
+    assert found.about["steps"] == 5
+    # Forward and backward take at least six operations per weight and token: 80 tokens in each of 5 steps.
+    assert found.compute > 6 * 5 * 80 * sum(p.numel() for p in found.transformer.blocks.parameters())
+    # The decoder went on by itself: the latents are those of the encoder before.
+    before = {k: v.half() if v.is_floating_point() else v for k, v in training_weights(plan, "autoencoder").items()}
+    after = found.autoencoder.state_dict()
+    same = {k for k in before if torch.equal(before[k].float(), after[k].float())}
+    assert {k for k in before if not k.startswith("decoder.")} <= same
+    assert not {k for k in before if k.startswith("decoder.up")} <= same
+    assert (plan.folder / "tiny" / "sheet-0000005.png").exists()
+
+
+def test_a_transformer_begins_with_the_words_that_were_learnt_before_it(plan, built, monkeypatch):
+    learnt = training_weights(plan, "words")
+    assert {k.split(".")[0] for k in learnt} == {"text", "told"}
+    begun = []
+    monkeypatch.setattr(loop, "fit", lambda job, *_: begun.append(job.network.state_dict()))
+    for other in ("a", "b"):
+        p = replace(plan.transformer, name=other, units=1 if other == "a" else 0)
+        stages._transformer_work(replace(plan, transformer=p), plan.folder / other)
+    for weights in begun:
+        assert all(torch.equal(weights[k], v) for k, v in learnt.items())
+    assert model.load(str(plan.folder / "tiny.safetensors")).about["words"]["steps"] == 2
+
+
+def test_a_trunk_whose_state_is_lost_goes_on_from_exported_weights(plan, built, tmp_path):
+    trunk = replace(plan.transformer, units=0, trunk_units=1, branches=())
+    before = replace(plan, transformer=trunk)
+    run("transformer", before)
+    exported = run(EXPORT, before)
+    assert exported == plan.folder / "trunk.safetensors"
+    past = model.load(str(exported)).about
+
+    shutil.copy(plan.folder / "autoencoder.safetensors", tmp_path)
+    later = replace(trunk, trunk_units=2, start=str(exported))
+    found = model.load(str(run("transformer", replace(plan, out=str(tmp_path), transformer=later)))).about
+    assert (past["steps"], found["steps"]) == (4, 8)
+    assert found["clips"] > past["clips"]
+    assert found["seconds"] > past["seconds"]
+    assert found["curve"][: len(past["curve"])] == past["curve"]
+    assert found["words"] == past["words"]
+    with pytest.raises(ConfigError, match="holds no training"):
+        run(EXPORT, replace(plan, out=str(tmp_path / "empty"), transformer=trunk))
+
+
+def test_a_run_goes_on_only_with_its_own_words_and_latents(plan, built):
+    facts = checkpoints.read(built, "transformer")[1]
+    words = Vocabulary(tuple(facts["words"]))
+    start = replace(plan, transformer=replace(plan.transformer, start=str(built)))
+    assert stages._past(start, words, facts["latents"]).steps == 5
+    with pytest.raises(ConfigError, match="other words"):
+        stages._past(start, Vocabulary(words.words[:-1]), facts["latents"])
+    with pytest.raises(ConfigError, match="another autoencoder"):
+        stages._past(start, words, "0" * 64)
+
+
+def test_a_branch_has_a_name_of_its_own_and_never_begins_from_nothing_beside_a_trunk(plan, built):
+    names = {0: "trunk", 1: "base", 4: "4x"}
+    assert {u: stages._name(replace(plan.transformer, name="", units=u)) for u in names} == names
+    assert stages._name(replace(plan.transformer, name="", units=4, square=True)) == "square"
+    for name in ("trunk", "words", "../else"):
+        with pytest.raises(ConfigError, match=r"transformer\.name"):
+            plan_of({"data": {"folder": "x"}, "out": "x", "transformer": {"name": name, "units": 1}})
+    run("transformer", replace(plan, transformer=replace(plan.transformer, units=0, trunk_units=1, branches=())))
+    with pytest.raises(ConfigError, match=r"kept-0000004\.pt is missing"):
+        run("transformer", replace(plan, transformer=replace(plan.transformer, name="late")))
+
+
+def test_after_a_trunk_all_its_branches_end(plan, monkeypatch):
+    done = []
+    monkeypatch.setattr(stages, "_DO", {name: lambda p, name=name: done.append(name) for name in stages.STAGES})
+    monkeypatch.setattr(stages, "_transformer", lambda p: done.append(stages._name(p.transformer)))
+    trunk = replace(plan.transformer, name="", units=0, trunk_units=4, branches=(1, 4, 32))
+    run("all", replace(plan, transformer=trunk))
+    assert done == [*stages.STAGES, "base", "4x"]
+
+
+def test_without_a_compiler_training_goes_on(monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert not stages.can_compile()
+    assert "without torch.compile" in capsys.readouterr().out
+
+
+def training_weights(plan, name):
+    from safetensors.torch import load_file
+
+    return load_file(plan.folder / name / loop.EMA)
+
+
+def test_a_stage_says_what_it_builds_on(tmp_path):
+    bare = plan_of({"data": {"folder": str(tmp_path / "data")}, "out": str(tmp_path)})
+    with pytest.raises(ConfigError, match="no checkpoint"):
+        run("latents", bare)
+    with pytest.raises(ConfigError, match="did you mean decoder"):
+        run("decode", bare)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("stage", ["words", "transformer"])
+def test_without_latents_there_is_one_line(plan, built, stage, workers, tmp_path):
+    shutil.copy(plan.folder / "autoencoder.safetensors", tmp_path)
+    data = replace(plan.data, folder=str(tmp_path / "data"))
+    shutil.copytree(
+        plan.folder / "data" / "training", tmp_path / "data" / "training", ignore=shutil.ignore_patterns("latents-*")
+    )
+    with pytest.raises(ConfigError, match="run stage=latents first"):
+        run(stage, replace(plan, data=data, out=str(tmp_path), workers=workers))
+
+
+def test_words_that_were_begun_are_never_left_out(plan, built, tmp_path):
+    shutil.copy(plan.folder / "autoencoder.safetensors", tmp_path)
+    other = replace(plan, out=str(tmp_path))
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / loop.LOG).write_text("")
+    with pytest.raises(ConfigError, match="is not done: run stage=words again"):
+        run("transformer", other)
+    assert not (tmp_path / "tiny" / loop.STATE).exists()
+
+
+def test_another_seed_is_another_run(plan, built):
+    with pytest.raises(ConfigError, match=r"seed=0 \(asked: 1\)"):
+        run("transformer", replace(plan, seed=1))
+
+
+def test_a_decoder_that_went_on_learning_stays(plan, built):
+    path = built.with_name("autoencoder.safetensors")
+    before = path.read_bytes()
+    run("autoencoder", plan)
+    assert path.read_bytes() == before
+
+
+def test_a_start_may_be_named(plan, built):
+    start = replace(plan, transformer=replace(plan.transformer, start="4x"))
+    with pytest.raises(ConfigError, match="another autoencoder"):
+        stages._past(start, Vocabulary(()), "0" * 64)
+
+
+def test_values_are_checked_by_name(tmp_path):
+    words = {"data": {"folder": str(tmp_path)}, "out": str(tmp_path)}
+    for values, told in (
+        ({"decoder": {"steps": 0}}, r"decoder\.steps must be at least 1"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"save_s": float("nan")}, "save_s must be above 0"),
+        ({"decoder": None}, "decoder must be a group"),
+        ({"autoencoder": {"steps": 2, "decay": 3}}, r"autoencoder\.decay must be in 0\.\.2"),
+        ({"transformer": {"branches": ["a"]}}, r"transformer\.branches must be a list"),
+        ({"transformer": {"name": "mine"}}, "is of a branch"),
+        ({"transformer": {"branches": None}}, r"transformer\.branches must be a list"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            plan_of({**words, **values})
+    with pytest.raises(ConfigError, match=r"transformer\.units must be int"):
+        plan_of({**words, "transformer": {"units": "four"}})
