@@ -44,13 +44,29 @@ class Capabilities:
         return ""
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """What came back for a case."""
+
+    case: Case
+    reason: str = ""
+    """Why there is no clip, "" where there is one."""
+    clip: tuple[tuple[int, int], int, float] | None = None
+    """Size (height, width), frames and rate of the clip as it was scored, None where they are not known."""
+
+
 @runtime_checkable
 class Generator(Protocol):
     """Makes one video per case.
 
     name: unique within a run, file-name safe.
     kind: "model", "oracle", "control" or "violation".
-    A model may also have `compute`, the operations that its training took, and `step`, how far it had come: the axis of a sweep's curves.
+    A model may also have
+
+    - `compute`, the operations that its training took, and `step`, how far it had come: the axis of a sweep's curves;
+    - `samples`, how many clips it has of each case, where that is given (a folder of videos);
+    - `bind(cases)`, which returns the generator for the cases of a run, where it has to know all of them before the first;
+    - `input_problems(deliveries)`, which returns a line for each fault of its input, given what came back for each case.
     """
 
     @property
@@ -74,3 +90,25 @@ class Generator(Protocol):
         An exception costs the cases that have no answer yet: they are asked again one by one, and the one that raises by itself has failed
         technically. Which cases are asked together changes when a run goes on: an answer must not depend on it.
         """
+
+
+def bind(generator: Generator, cases: Sequence[Case]) -> Generator:
+    """Return a generator for the cases of a run; one without `bind` as it is."""
+    method = getattr(generator, "bind", None)
+    bound: Generator = generator if method is None else method(cases)
+    return bound
+
+
+def samples_of(generator: Generator) -> int:
+    """Return how many clips per case a generator has, 1 where it makes as many as are requested."""
+    return int(getattr(generator, "samples", 1))
+
+
+def input_problems(generator: Generator, deliveries: Sequence[Delivery]) -> list[str]:
+    """Return a line for each fault of a generator's input; without `input_problems`, those in its
+    `problems` and one for each case without a clip.
+    """
+    method = getattr(generator, "input_problems", None)
+    if method is not None:
+        return list(method(deliveries))
+    return [*getattr(generator, "problems", ()), *(f"{d.case.id}: {d.reason}" for d in deliveries if d.reason)]

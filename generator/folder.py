@@ -14,8 +14,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from sora_eval import registry
 from sora_eval.errors import ConfigError, ManifestError, VideoError, unknown
-from sora_eval.generator.base import Capabilities, file_safe
+from sora_eval.generator.base import Capabilities, Delivery, file_safe
 from sora_eval.paths import Finder, separator, shown
 from sora_eval.stats.samples import per_prompt, sample_id
 from sora_eval.types import MODES, Case, Failure, Mode, Video, digest
@@ -110,6 +111,13 @@ class Folder:
             ConfigError: a mode is unknown, or `links` is neither true nor false.
 
         """
+        self._options: dict[str, Any] = {
+            "path": path,
+            "name": name,
+            "manifest": manifest,
+            "modes": modes,
+            "links": links,
+        }
         self.path = Path(path)
         self.name = name or file_safe(self.path.resolve().name)
         for mode in modes:
@@ -162,7 +170,29 @@ class Folder:
         for case in cases:
             yield self._video(case)
 
-    def problem_of(self, case: Case, reason: str) -> str:
+    def bind(self, cases: Sequence[Case]) -> Folder:
+        """Return the folder for the cases of a run: rows of other cases that exist are left out, misspelt ids become problems.
+
+        Raises:
+            ManifestError: the videos were made for other cases.
+        """
+        indices = [int(found[1]) for c in cases if (found := re.search(r"\.(\d+)$", c.prompt_id))]
+        prompts = [
+            f"{suite}.{probe}.{mode}.{i:04d}"
+            for probe, (suite, _) in registry.probe_names().items()
+            for mode in MODES
+            for i in range(max(indices, default=-1) + 1)
+        ]
+        known = [sample_id(prompt, k) for prompt in prompts for k in range(per_prompt(cases))]
+        return Folder(**self._options, cases=known, asked=cases)
+
+    def input_problems(self, deliveries: Sequence[Delivery]) -> list[str]:
+        """Return a line for each fault of the manifest, for each case without a video, and for each way in which videos differ."""
+        lines = list(self.manifest_problems)
+        lines += [self._problem_of(d.case, d.reason) for d in deliveries if d.reason and d.reason not in lines]
+        return [*lines, *self.reading_problems([(d.case, *d.clip) for d in deliveries if d.clip])]
+
+    def _problem_of(self, case: Case, reason: str) -> str:
         """Return the line of `problems` for a case that got no video for that reason, "" when the manifest's reading gave it."""
         rows = self._rows.get(case.id, [])
         if any(row.fault for row in rows):

@@ -1,51 +1,499 @@
-"""The configuration of a command: composed from conf/ and overrides, checked, and read key by key."""
+"""Configurations of the commands: every option with type, default and range, in Hydra's ConfigStore; composed and parsed here alone.
+
+`parse(name, overrides)` gives the settings of a command and how it was called; nothing below sees a DictConfig. From a notebook:
+
+    with hydra.initialize_config_module("sora_eval.conf", version_base="1.3"):
+        config = RunConfig.of(values_of(hydra.compose("run", ["suite.count=1"])))
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra import compose, initialize_config_module
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from sora_eval import registry
 from sora_eval.errors import ConfigError, unknown
-from sora_eval.files import literal
-from sora_eval.probes.base import Probe
+from sora_eval.generator.base import Generator
 from sora_eval.processes import cores
-from sora_eval.runs import naming
-from sora_eval.stats.samples import MOST, per_prompt, sample_id, sampled
-from sora_eval.types import MODES, Case, Mode, Profile, check_name
+from sora_eval.runs import naming, sharding
+from sora_eval.settings import Settings, option
+from sora_eval.stats.samples import MOST
+from sora_eval.types import MODES, Mode, Profile, check_name
 
 GROUPS = ("generator", "suite", "profile", "sweep")
 MAX_COUNT = 100_000
-"""Most cases per probe and mode; more would be listed for hours before the first is asked."""
+"""Most cases per probe and mode; more would be listed for hours before the first is generated."""
 
 
-def composed(name: str, words: list[str]) -> DictConfig:
-    """Return the configuration `conf/NAME.yaml` with overrides, complete.
+@dataclass(frozen=True)
+class SuiteConfig(Settings):
+    """Which cases a run consists of."""
+
+    GROUP: ClassVar[str] = "suite"
+
+    name: str = option()
+    """Name of the suite, part of the run folder's name."""
+    count: int = option(least=1, most=MAX_COUNT)
+    """Cases per probe and mode."""
+    modes: tuple[Mode, ...] = option(choices=MODES, example="t2v")
+    """Conditioning: t2v (prompt only), i2v (first frame given), v2v (first frames given)."""
+    suites: tuple[str, ...] | None = option(None, example="left_right")
+    """Suites, such as [left_right]; null for all."""
+    probes: tuple[str, ...] | None = option(None, example="relation")
+    """Probes, such as [relation, bite]; null for all."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: a value can't be used.
+        """
+        super().__post_init__()
+        if not self.modes:
+            raise ConfigError(f"suite.modes is empty: choose from {', '.join(MODES)}")
+
+
+@dataclass(frozen=True)
+class FidelityOptions(Settings):
+    """Fidelity metrics of a run and the encoders that they use."""
+
+    GROUP: ClassVar[str] = "fidelity"
+
+    metrics: tuple[str, ...] = option(("frechet", "kernel", "motion", "words", "pairs"), example="frechet")
+    """Distances to the oracle's clips (frechet, kernel, motion), prompts against frames (words), clip against clip (pairs); [] for none."""
+    video: str = "world-video"
+    """Encoder of clips: world-video, i3d, videomae, vjepa."""
+    words: str = "world-clip"
+    """Encoder of prompts and frames: world-clip, clip-b-32, clip-l-14."""
+    distance: str = "lpips-world"
+    """Distance of pairs of frames: lpips-world, lpips-alex, lpips-vgg, lpips-squeeze."""
+    i3d_eps: float = option(1e-3, above=0)
+    """I3D's batch-norm epsilon: 1e-3 as in TensorFlow; 1e-5 to compare with FVD of code that left PyTorch's default (VideoGPT, cd-fvd)."""
+    weights: dict[str, Any] = option({})
+    """Weight files by name, before all places where they are looked for: +fidelity.weights.i3d=i3d_pretrained_400.pt"""
+
+
+@dataclass(frozen=True)
+class CasesConfig(Settings):
+    """sora-eval cases: export prompts, given frames and a manifest template."""
+
+    DEFAULTS: ClassVar[tuple[str, ...]] = ("suite: smoke", "profile: small")
+
+    suite: SuiteConfig = option()
+    profile: Profile = option()
+    out: str | None = None
+    """Folder to write to; null: cases-SUITE-PROFILE-SEED."""
+    seed: int = option(0, least=0)
+    """Seed of the scenes."""
+    samples: int = option(1, least=1, most=MOST)
+    """Videos wanted per case, each with a seed of its own; the manifest's column sample tells them apart."""
+
+
+@dataclass(frozen=True)
+class GenerateConfig(Settings):
+    """sora-eval generate: generate the videos of a suite and keep them as MP4."""
+
+    DEFAULTS: ClassVar[tuple[str, ...]] = ("generator: careless", "suite: smoke", "profile: small")
+
+    generator: dict[str, Any] = option()
+    suite: SuiteConfig = option()
+    profile: Profile = option()
+    out: str | None = None
+    """Folder to write to; null: videos-GENERATOR-SUITE-PROFILE-SEED."""
+    crf: int = option(20, least=0, most=51)
+    """H.264 constant rate factor, 0 for lossless."""
+    seed: int = option(0, least=0)
+    """Seed of the scenes."""
+    samples: int | None = option(1, least=1, most=MOST)
+    """Clips per case, each with a seed of its own; null: as many as a folder of videos has."""
+
+
+@dataclass(frozen=True)
+class RenderConfig(Settings):
+    """sora-eval render: clips of the simulated world with their truth."""
+
+    DEFAULTS: ClassVar[tuple[str, ...]] = ("profile: small",)
+
+    profile: Profile = option()
+    family: str = "all"
+    """A scene family (sora-eval list families), or all."""
+    count: int = option(8, least=1)
+    """Clips per family."""
+    out: str = "clips"
+    """Folder to write to."""
+    seed: int = option(0, least=0)
+    """Clip i of a family is drawn from (seed, family, i). Probes draw from other streams: no training clip is a test clip."""
+    truth: str = "states"
+    """Truth beside each clip: none, states (poses, cameras, events) or full (masks and depth as well)."""
+    workers: int | None = option(None, least=1)
+    """Processes; null for one per core."""
+
+
+@dataclass(frozen=True)
+class RunConfig(Settings):
+    """sora-eval run: generate the cases of a suite, score the videos, write a report."""
+
+    DEFAULTS: ClassVar[tuple[str, ...]] = ("generator: oracle", "suite: smoke", "profile: small")
+
+    generator: dict[str, Any] = option()
+    suite: SuiteConfig = option()
+    profile: Profile = option()
+    out: str | None = None
+    """Run folder; null: runs/SUITE-PROFILE/MODEL/SLUG/SEED, for example runs/smoke-small/reference/4x-1c2f0a/0. SLUG is a checkpoint's stem
+    and a hash of its bytes, a folder's name and a hash of its path, "default" without either; changed options are added to it
+    (4x-1c2f0a+steps=8), and to SUITE-PROFILE (smoke-small+probes=relation). suite.count is not: the same run with a higher count resumes
+    in its folder and grows, and so does any run whose cases are a superset for the same model."""
+    replace: bool = False
+    """Whether a folder may be taken that holds another run: other or fewer cases, or another generator of that name."""
+    shard: str | None = None
+    """A part of the cases, I/N: whole scenes, dealt out in turn. Shards of one run may share a folder, and the last one writes the report;
+    or each has its own, and sora-eval merge puts them together."""
+    references: tuple[str, ...] = option(("oracle", "frozen", "shuffled", "mirrored"), example="frozen")
+    """Generators to compare with: the oracle and controls that no metric may reward."""
+    seed: int = option(0, least=0)
+    """Seed of the scenes and of the generator's noise."""
+    samples: int | None = option(None, least=1, most=MOST)
+    """Clips per case that differ in the generator's seed. Scores are means over them, with intervals clustered by scene; the spread between
+    samples and best of K stand apart. References are sampled once, fidelity is that of the first sample. It may grow in a folder.
+    null: as many as a folder of videos has (column sample of its manifest), else 1."""
+    workers: int | None = option(None, least=1)
+    """Processes; null for one per core that this process may use, in a sweep the job's share of them."""
+    fidelity: FidelityOptions | None = option(FidelityOptions(), example="frechet")
+    """Fidelity metrics; fidelity=null for none. An encoder without weights is a problem of the run (sora-eval weights list)."""
+    tracking: bool = True
+    """Whether to measure tracking metrics: HOTA, MOTA, IDF1, identity switches, TAP-Vid's point metrics, re-identification and exit errors
+    against the true clip where frames are given (i2v, v2v); fragments, switches and counts in t2v."""
+    players: int = option(3, least=0)
+    """Clips shown per probe and model in report.html, the worst first."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: a value can't be used.
+        """
+        super().__post_init__()
+        if self.shard is not None:
+            sharding.parse(self.shard)
+
+    @property
+    def part(self) -> tuple[int, int] | None:
+        """(i, n) of the shard, None for the whole run."""
+        return None if self.shard is None else sharding.parse(self.shard)
+
+
+@dataclass(frozen=True)
+class ValidationFidelity(Settings):
+    """Validation of fidelity metrics."""
+
+    GROUP: ClassVar[str] = "fidelity"
+
+    count: int = option(48, least=0)
+    """Clips per condition, dealt into eight sets (a paired test needs six to be significant at .05); 0 leaves the metrics out."""
+
+
+@dataclass(frozen=True)
+class ValidateConfig(Settings):
+    """sora-eval validate: the validity card, detection statistics of every probe and every fidelity metric."""
+
+    DEFAULTS: ClassVar[tuple[str, ...]] = ("suite: smoke", "profile: small")
+    SUITE_COUNT: ClassVar[int] = 8
+    """Scenes per probe, one of each pair of mirrored twins; as many others are the noise floor."""
+
+    suite: SuiteConfig = option()
+    profile: Profile = option()
+    fidelity: ValidationFidelity = ValidationFidelity()
+    out: str = "reports"
+    """Folder of validity.md, validity.json and validity.html. A card there that has more subjects is kept, unless replace=true."""
+    replace: bool = False
+    """Whether a card with more subjects may be replaced."""
+    cache: str = "runs/validity"
+    """Folder of finished parts: the same command resumes with what is missing."""
+    seed: int = option(0, least=0)
+    """Seed of the scenes."""
+    workers: int | None = option(None, least=1)
+    """Processes; null for one per core."""
+    readme: str | None = None
+    """A Markdown file in which the summary is put between the two validity comments."""
+
+
+@dataclass(frozen=True)
+class EncodersConfig(Settings):
+    """sora-eval encoders: sensitivity of the bundled encoders to corruptions, and what they discriminate."""
+
+    DEFAULTS: ClassVar[tuple[str, ...]] = ()
+
+    count: int = option(96, least=8)
+    """Clips per corruption and severity, and as many real ones; scenes per question."""
+    out: str = "reports"
+    """Folder of encoders.md, encoders.json and encoders.png."""
+    workers: int | None = option(None, least=1)
+    """Processes; null for one per core."""
+    readme: str | None = None
+    """A Markdown file in which the table is put between the two encoders comments."""
+
+
+@dataclass(frozen=True)
+class SamplingConfig(Settings):
+    """Sampling options of the reference generator."""
+
+    checkpoint: str = "32x"
+    """base, 4x, 32x, square or a path."""
+    steps: int = option(16, least=1)
+    """Sampling steps."""
+    guidance: float = 3.0
+    """Guidance scale of text and image conditioning; 1 is none."""
+    history: float = 1.0
+    """Guidance scale of conditioning frames; 1 is none."""
+    shift: float = option(3.0, above=0)
+    """Timestep shift: above 1, more steps are spent near pure noise."""
+    expanded: bool = True
+    """Whether the prompt is made descriptive before it is encoded."""
+
+
+@dataclass(frozen=True)
+class SampleConfig(SamplingConfig):
+    """sora-eval sample: pictures and videos from the bundled reference generator."""
+
+    task: str = "text_to_video"
+    """text_to_video, text_to_image, image_to_video, extend, loop, long, edit, connect or actions."""
+    prompt: str = ""
+    """The text prompt."""
+    input: str | None = None
+    """A picture or a video, for the tasks that begin with one; connect needs a second."""
+    second: str | None = None
+    """The second video of connect."""
+    frames: int | None = None
+    """Frames of the result, at 8 per second (null: 17, of a long video 480), or, to extend, how many more (null: 16)."""
+    height: int | None = None
+    """Pixels; null: 64, or that of a given picture or video."""
+    width: int | None = None
+    """Pixels; null: 64, or that of a given picture or video."""
+    seed: int = 0
+    """Seed of the noise; another one gives a variation."""
+    count: int = 1
+    """Videos to write, seed after seed."""
+    strength: float = 0.8
+    """How much an edit may change, 0 to 1."""
+    backward: bool = False
+    """Extend before the video instead of after it."""
+    actions: tuple[str, ...] = option((), example="forward,turn left", repeats=True)
+    """One per frame: none, forward, turn left, turn right, break, place."""
+    out: str = "sample.mp4"
+    """File to write; the ending says the format: .mp4, .mkv (lossless), .gif, or .png (a contact sheet for a video)."""
+
+
+@dataclass(frozen=True)
+class EvalTasksConfig(SamplingConfig):
+    """sora-eval eval-tasks: measures of everything that the reference generator can do, on held-out members of the world."""
+
+    tasks: tuple[str, ...] = option((), example="text")
+    """autoencoder, text, aspect, image, extend, loop, connect, edit, variations, long, actions; [] for all."""
+    count: int = option(40, least=2)
+    """Members per task; a minute of video is made of a tenth of them, variations of a quarter."""
+    out: str | None = None
+    """Folder to write to; null: runs/tasks-CHECKPOINT."""
+    replace: bool = False
+    """Whether measures of other weights, options or counts that are there may be replaced."""
+
+
+@dataclass(frozen=True)
+class DataConfig(Settings):
+    """Training clips."""
+
+    GROUP: ClassVar[str] = "data"
+
+    folder: str = "${out}/data"
+    """Clips of the world, a few gigabytes: `shards` of `size` clips."""
+    shards: int = option(280, least=1)
+    """Files of clips."""
+    size: int = option(64, least=1)
+    """Clips per file."""
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig(Settings):
+    """Training of the video autoencoder."""
+
+    GROUP: ClassVar[str] = "autoencoder"
+
+    steps: int = option(3000, least=1)
+    """Optimiser steps."""
+    decay: int = option(1000, least=0)
+    """Last steps, over which the learning rate falls to 0."""
+    rate: float = option(0.008, above=0)
+    """Learning rate."""
+
+
+@dataclass(frozen=True)
+class DecoderConfig(Settings):
+    """Finetuning of the decoder alone, with a falling learning rate: latents stay as they are."""
+
+    GROUP: ClassVar[str] = "decoder"
+
+    steps: int = option(2500, least=1)
+    """Optimiser steps."""
+    rate: float = option(0.006, above=0)
+    """Learning rate."""
+
+
+@dataclass(frozen=True)
+class TransformerConfig(Settings):
+    """Training of the diffusion transformer."""
+
+    GROUP: ClassVar[str] = "transformer"
+
+    name: str = ""
+    """Folder of the run in `out`; by default base after one unit, 4x after four, square of the ablation."""
+    units: int = option(0, least=0)
+    """Compute of the run in units of `unit` steps; its last fifth is the decay, branched off the trunk. 0 is the trunk itself."""
+    unit: int = option(875, least=5)
+    """Steps of a unit."""
+    trunk_units: int = option(32, least=1)
+    """Units of the trunk."""
+    words: int = option(3000, least=1)
+    """Steps of stage=words before it: the text encoder alone is trained on captions."""
+    start: str = ""
+    """Weights from which a trunk resumes whose state was lost: what stage=export wrote, or a checkpoint."""
+    branches: tuple[int, ...] = option((1, 4, 32), example="1,4")
+    """Units at which the trunk's state is kept for branches."""
+    tokens: int = option(1280, least=16)
+    """Patches per process and step."""
+    square: bool = False
+    """The ablation: every clip cropped to its middle square."""
+    compiled: bool = True
+    """torch.compile, block by block."""
+
+
+@dataclass(frozen=True)
+class TrainConfig(Settings):
+    """sora-eval train: the bundled networks, from rendering their clips to their weights. Every stage resumes where it stopped."""
+
+    stage: str = "all"
+    """Stage of the reference generator: data, autoencoder, decoder, latents, words, transformer, or all of them in order; export writes the
+    weights of a transformer's training as they are now."""
+    encoder: str | None = None
+    """Or a bundled encoder, on the clips of stage=data: world-video, world-clip or lpips-world."""
+    steps: int | None = option(None, least=2)
+    """Steps of the encoder; null for its usual number."""
+    out: str = "runs/reference"
+    """Folder of states, curves and weights."""
+    seed: int = option(0, least=0)
+    """Seed of data and training."""
+    workers: int | None = option(None, least=1)
+    """Processes that render and train together; null for one per core."""
+    save_s: float = option(120.0, above=0)
+    """Seconds between two saves of the state; a killed run resumes from the last one."""
+    data: DataConfig = DataConfig()
+    autoencoder: AutoencoderConfig = AutoencoderConfig()
+    decoder: DecoderConfig = DecoderConfig()
+    transformer: TransformerConfig = TransformerConfig()
+
+
+COMMANDS: dict[str, type[Settings]] = {
+    "run": RunConfig,
+    "cases": CasesConfig,
+    "generate": GenerateConfig,
+    "render": RenderConfig,
+    "validate": ValidateConfig,
+    "encoders": EncodersConfig,
+    "train": TrainConfig,
+    "sample": SampleConfig,
+    "eval-tasks": EvalTasksConfig,
+}
+"""Settings of each command that takes a configuration."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """How a command was called."""
+
+    command: str
+    """The command line, quoted for a shell; of a job of a sweep, that of the job alone."""
+    generator: str = ""
+    """The chosen entry of the group generator, "" where a command has none."""
+    cores: int = 1
+    """Processes that the command may use by default."""
+
+
+def register() -> None:
+    """Put the settings of every command into Hydra's ConfigStore, and the resolvers that sweeps use into OmegaConf."""
+    store = ConfigStore.instance()
+    for name, kind in COMMANDS.items():
+        own = {key: value for key, value in kind.defaults().items() if key not in GROUPS}
+        if kind is ValidateConfig:
+            own["suite"] = {"count": ValidateConfig.SUITE_COUNT}
+        groups = [dict([default.split(": ")]) for default in kind.DEFAULTS]
+        store.store(name=name, node={"defaults": [*groups, "_self_", "quiet"], **own})
+    naming.register()
+
+
+def parse(name: str, words: Sequence[str]) -> tuple[Any, Call]:
+    """Return the settings of a command with overrides, and how it was called.
 
     Raises:
-        ConfigError: an override can't be understood, or a value is missing.
+        ConfigError: an override can't be understood, an option is unknown or missing, or a value can't be used.
     """
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module("sora_eval.conf", version_base="1.3", job_name=name):
             _check_groups(words)
-            config = compose(name, words, return_hydra_config=True)
-            HydraConfig.instance().set_config(config)
-            config = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
-            return complete(config)
+            config = compose(name, list(words), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         check_words(name, words)
         raise ConfigError(first_line(error)) from error
+    return read(name, OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"]), config.hydra)
+
+
+def read(name: str, config: DictConfig, hydra: Any) -> tuple[Any, Call]:
+    """Return the settings of a composed configuration, and how the command was called. hydra: Hydra's own configuration.
+
+    Raises:
+        ConfigError: an option is unknown or missing, or a value can't be used.
+    """
+    values = values_of(config)
+    kind = COMMANDS[name]
+    known = {option for option, _, _ in kind.options()}
+    extra = {key for key in values if key not in known}
+    # A named sweep may have options of its own, which its parameters use.
+    swept = "sweep" in hydra.runtime.choices
+    settings = kind.of({k: v for k, v in values.items() if not (swept and k in extra)})
+    words = [w for w in map(str, hydra.overrides.task) if not w.startswith("+launcher=")]
+    choice = str(hydra.runtime.choices.get("generator", ""))
+    if swept:
+        # The command of the job alone: the values that it took, without the sweep.
+        names = {w.partition("=")[0].lstrip("+") for w in words}
+        words = [w for w in words if w.partition("=")[0].lstrip("+") not in {"sweep", *extra}]
+        words = [*([f"generator={choice}"] if "generator" not in names else []), *words]
+    command = shlex.join(["sora-eval", name, *words])
+    # A plain run has no job number.
+    in_sweep = OmegaConf.select(hydra, "job.num") is not None
+    return settings, Call(command, choice, _share(hydra.launcher, cores()) if in_sweep else cores())
+
+
+def _share(launcher: Any, cores: int) -> int:
+    """Return the cores of one job, of a launcher that runs several on one machine."""
+    if launcher.get("n_jobs") is not None:
+        at_once = cores if launcher.n_jobs < 0 else launcher.n_jobs
+    elif launcher.get("cpus_per_task"):
+        return int(launcher.cpus_per_task)
+    elif launcher.get("ray") is not None:
+        return max(1, int(launcher.ray.remote.get("num_cpus") or 1))
+    else:
+        at_once = 1
+    return max(1, cores // max(1, at_once))
 
 
 def first_line(error: Exception) -> str:
@@ -53,25 +501,24 @@ def first_line(error: Exception) -> str:
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def complete(config: DictConfig) -> DictConfig:
-    """Return the configuration with its interpolations resolved, and no value missing.
+def values_of(config: DictConfig) -> dict[str, Any]:
+    """Return a configuration as plain values, with its interpolations resolved.
 
     Raises:
         ConfigError: a mandatory value is missing, or an interpolation leads nowhere.
     """
     try:
-        # Not OmegaConf.resolve, which leaves `${` of an escaped text behind as a new interpolation.
-        resolved = OmegaConf.create(literal(OmegaConf.to_container(config, resolve=True)))
+        values = OmegaConf.to_container(config, resolve=True)
     except InterpolationResolutionError as error:
         text = str(error).splitlines()[0]
         raise ConfigError(rf"{text}; for a literal ${{ write \${{") from error
-    assert isinstance(resolved, DictConfig)
-    if missing := sorted(OmegaConf.missing_keys(resolved)):
+    assert isinstance(values, dict)
+    if missing := sorted(key for key in _dotted(values) if OmegaConf.is_missing(config, key)):
         raise ConfigError(f"{missing[0]} is missing: set {missing[0]}=...")
-    return resolved
+    return {str(key): value for key, value in values.items()}
 
 
-def check_words(name: str, words: list[str]) -> None:
+def check_words(name: str, words: Sequence[str]) -> None:
     """Refuse an unknown group entry or option with the nearest names; values may be comma lists, as --multirun takes them.
 
     Raises:
@@ -94,8 +541,8 @@ def check_words(name: str, words: list[str]) -> None:
             raise unknown("option", key, known)
 
 
-def _check_groups(words: list[str]) -> dict[str, list[str]]:
-    """Return the entries that are chosen of each group, as typed.
+def _check_groups(words: Sequence[str]) -> dict[str, list[str]]:
+    """Return the chosen entries of each group, as typed.
 
     Raises:
         ConfigError: there is no such entry; `null`, which takes a group away, is none.
@@ -115,117 +562,15 @@ def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
         yield from _dotted(value, f"{prefix}{key}.")
 
 
-def chosen_probes(config: DictConfig) -> dict[str, Probe]:
-    """Return the probes that a suite's `suites` and `probes` choose, by name.
+def out_folder(out: str | None) -> Path:
+    """Create an output folder and return it; fail before any work is done if it isn't writable.
 
     Raises:
-        ConfigError: a name is unknown, or nothing is left.
+        ConfigError: there is no name, or no folder of this name can be written to.
     """
-    known = registry.probe_names()
-    suites = names_of(config, "suite.suites", "left_right") if config.suite.suites is not None else []
-    names = names_of(config, "suite.probes", "relation") if config.suite.probes is not None else []
-    for suite in suites:
-        if suite not in {s for s, _ in known.values()}:
-            raise unknown("suite", suite, {s for s, _ in known.values()})
-    found = {n: registry.probe(n) for n in (names or known) if not suites or (n in known and known[n][0] in suites)}
-    if not found:
-        raise ConfigError(f"no probe is in both suites={suites} and probes={names}")
-    return found
-
-
-def chosen_cases(config: DictConfig, probes: Mapping[str, Probe]) -> list[Case]:
-    """Return the cases of a run: every probe, every mode that it supports, `count` each, in as many samples as are asked."""
-    profile, modes = chosen_profile(config), chosen_modes(config)
-    count, seed = whole(config, "suite.count", 1, MAX_COUNT), whole(config, "seed", 0)
-    found = [c for p in probes.values() for m in modes if m in p.modes for c in p.cases(count, profile, m, seed)]
-    if not found:
-        raise ConfigError(f"no chosen probe has a mode of suite.modes={modes}")
-    return sampled(found, chosen_samples(config))
-
-
-def chosen_samples(config: DictConfig) -> int:
-    """Return how many samples per case are asked; where that is left open, as many as a folder of videos has, else 1."""
-    if OmegaConf.select(config, "samples") is not None:
-        return whole(config, "samples", 1, MOST)
-    if not _is_folder(config):
-        return 1
-    folder: Any = registry.generator(config.generator)
-    return min(int(folder.samples), MOST)
-
-
-def _is_folder(config: DictConfig) -> bool:
-    from sora_eval.generator.folder import Folder
-
-    return bool(OmegaConf.select(config, "generator._target_") == f"{Folder.__module__}.{Folder.__name__}")
-
-
-def chosen_modes(config: DictConfig) -> list[Mode]:
-    """Return the modes of a suite, in the order of `MODES`."""
-    names = names_of(config, "suite.modes", "t2v")
-    for mode in names:
-        if mode not in MODES:
-            raise unknown("mode", mode, MODES)
-    if not names:
-        raise ConfigError(f"suite.modes is empty: choose from {', '.join(MODES)}")
-    return [m for m in MODES if m in names]
-
-
-def chosen_profile(config: DictConfig) -> Profile:
-    """Return the profile of a configuration."""
-    values = {str(k): v for k, v in config.profile.items()}
-    try:
-        return Profile(**values)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"profile: {error}") from error
-
-
-def whole(config: DictConfig, key: str, least: int, most: int | None = None) -> int:
-    """Return a whole number of a configuration.
-
-    Raises:
-        ConfigError: it is none, below `least` or above `most`.
-    """
-    value = OmegaConf.select(config, key)
-    if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
-        span = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise ConfigError(f"{key} must be a whole number {span}, got {value}")
-    return value
-
-
-def flag(config: DictConfig, key: str) -> bool:
-    """Return a yes or no of a configuration; a word, which would be true, is neither.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    value = OmegaConf.select(config, key)
-    if not isinstance(value, bool):
-        raise ConfigError(f"{key} must be true or false, got {value}")
-    return value
-
-
-def workers_of(config: DictConfig) -> int:
-    """Return how many processes a command may use: `workers`, else one per core."""
-    return cores() if config.workers is None else whole(config, "workers", 1)
-
-
-def names_of(config: DictConfig, key: str, example: str) -> list[str]:
-    """Return a list of names of a configuration, each once. example: one of them, for the error.
-
-    Raises:
-        ConfigError: it is no such list.
-    """
-    value = OmegaConf.select(config, key)
-    if not isinstance(value, ListConfig) or not all(isinstance(name, str) for name in value):
-        raise ConfigError(f"{key} must be a list of names, write {key}=[{example}], got {value}")
-    return list(dict.fromkeys(value))
-
-
-def out_folder(config: DictConfig) -> Path:
-    """Return the folder to write to, made and writable: nobody wants to learn at the end that it isn't."""
-    if config.out is None or not str(config.out).strip():
+    if out is None or not out.strip():
         raise ConfigError("out is empty: name a folder with out=...")
-    folder = Path(str(config.out))
+    folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:  # ValueError: NUL in the name
@@ -236,36 +581,22 @@ def out_folder(config: DictConfig) -> Path:
     return folder
 
 
-def generator_of(config: DictConfig, cases: list[Case]) -> Any:
-    """Return the generator that a configuration describes, for these cases.
+def generator_of(node: Mapping[str, Any]) -> Generator:
+    """Return the generator that a configuration node with a `_target_` describes.
 
     Raises:
-        ConfigError: it can't be had, or its name is no file name or a reference's.
+        ConfigError: it can't be made, or its name is no file name or that of a reference.
     """
     from sora_eval.generator.simulator import CONTROLS, OTHER
 
-    more: dict[str, Any] = {}
-    if _is_folder(config):
-        count = whole(config, "suite.count", 1)
-        every = [(suite, name, mode) for name, (suite, _) in registry.probe_names().items() for mode in MODES]
-        ids = [f"{suite}.{name}.{mode}.{i:04d}" for suite, name, mode in every for i in range(count)]
-        ids = [sample_id(case, k) for case in ids for k in range(per_prompt(cases))]
-        more = {"cases": ids, "asked": cases}
-    made = registry.generator(config.generator, **more)
+    made = registry.generator(dict(node))
     try:
         check_name("generator.name", made.name)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     if made.kind == "model" and made.name in ("oracle", OTHER, *CONTROLS):
-        raise ConfigError(f"'{made.name}' is the name of a reference: say generator.name=...")
+        raise ConfigError(f"'{made.name}' is the name of a reference: set generator.name=...")
     return made
 
 
-def values_of(config: DictConfig) -> dict[Any, Any]:
-    """Return a configuration as plain values."""
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
-    return plain
-
-
-naming.register()
+register()

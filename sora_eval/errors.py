@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
+import sys
+import traceback
 from collections.abc import Iterable
+from concurrent.futures.process import BrokenProcessPool
 from difflib import get_close_matches
 
 
@@ -42,3 +46,35 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     near = get_close_matches(name, known, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
     return ConfigError(f"unknown {kind} '{name}': {hint}")
+
+
+TRACEBACK = "SORA_EVAL_TRACEBACK"
+"""The environment variable with which tracebacks are shown."""
+
+
+KILLED = "the worker process was killed, as the system does when memory runs out"
+
+
+def print_error(error: Exception) -> int:
+    """Print one line about an exception to standard error and return the exit code: 2, for what was asked is not done."""
+    print(f"sora-eval: {line_of(error)}", file=sys.stderr)
+    if os.environ.get(TRACEBACK, "0") not in ("", "0"):
+        traceback.print_exception(error)
+    return 2
+
+
+def line_of(error: Exception) -> str:
+    """Return what is printed of an exception: its message where that says what is wrong, else that it was not foreseen."""
+    text = " ".join(str(error).split())
+    if isinstance(error, SoraEvalError | OSError) and text:
+        return text
+    if isinstance(error, BrokenProcessPool):
+        return f"{KILLED}: set a smaller workers=N, such as workers=1"
+    if isinstance(error, MemoryError):
+        return f"out of memory{f' ({text})' if text else ''}: ask for fewer or smaller clips, or set workers=1"
+    if len(text) > 300:
+        text = f"{text[:300]}..."
+    return (
+        f"internal error ({type(error).__name__}{f': {text}' if text else ''}); please report it with what "
+        f"{TRACEBACK}=1 shows"
+    )

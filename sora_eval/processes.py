@@ -16,12 +16,9 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TypeVar
 
-from sora_eval.errors import SoraEvalError
+from sora_eval.errors import KILLED, SoraEvalError
 
 T = TypeVar("T")
-
-
-KILLED = "the worker process was killed, as the system does when memory runs out"
 
 
 class WorkerKilledError(SoraEvalError):

@@ -13,12 +13,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sora_eval.errors import ConfigError
+from sora_eval.settings import Settings, option
 
 Frames: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
@@ -385,29 +386,31 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Profile:
-    """What is asked of a generator: (height, width) in pixels, frames, fps, and the frames given in v2v."""
+class Profile(Settings):
+    """Size and length of the clips that a generator is asked for."""
 
-    name: str
-    height: int
-    width: int
-    frames: int
-    fps: float
-    given: int
+    GROUP: ClassVar[str] = "profile"
+
+    name: str = option()
+    """Name of the profile, part of the run folder's name."""
+    height: int = option(least=8, most=8192)
+    """Pixels."""
+    width: int = option(least=8, most=8192)
+    """Pixels."""
+    frames: int = option(least=2, most=100_000)
+    """Frames of a clip."""
+    fps: float = option(least=0.1, most=1000)
+    """Frames per second."""
+    given: int = option(least=1, most=100_000)
+    """Frames given in mode v2v."""
 
     def __post_init__(self) -> None:
-        """Reject what no generator can be asked for."""
-        for key, least, most in (
-            ("height", 8, 8192),
-            ("width", 8, 8192),
-            ("frames", 2, 100_000),
-            ("given", 1, 100_000),
-        ):
-            value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise ConfigError(f"profile.{key} must be a whole number from {least} to {most}, got {value}")
-        if isinstance(self.fps, bool) or not isinstance(self.fps, int | float) or not 0.1 <= self.fps <= 1000:
-            raise ConfigError(f"profile.fps must be a number from 0.1 to 1000, got {self.fps}")
+        """Check the values.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        super().__post_init__()
         if self.given > self.frames:
             raise ConfigError(f"profile.given must be at most profile.frames={self.frames}, got {self.given}")
 

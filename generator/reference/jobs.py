@@ -21,13 +21,13 @@ from sora_eval.generator.reference.autoencoder import CHUNK, Autoencoder, to_chu
 from sora_eval.generator.reference.model import Model
 from sora_eval.generator.reference.tasks import Sampler
 from sora_eval.generator.reference.transformer import PATCH, TOLD, Transformer
-from sora_eval.images import contact_sheet
 from sora_eval.tracking.colours import states_of
 from sora_eval.training import loop
 from sora_eval.training.muon import Muon
 from sora_eval.training.tensors import to_tensor, to_uint8
 from sora_eval.types import Frames
 from sora_eval.video import write_png
+from sora_eval.video.sheets import contact_sheet
 from sora_eval.world import palette
 from sora_eval.world.families import FAMILIES, common
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 
 from sora_eval.commands import console
-from sora_eval.errors import ConfigError, unknown
+from sora_eval.errors import ConfigError, print_error, unknown
 
 USAGE = """sora-eval tells whether a video generator simulates a world or merely draws one.
 
@@ -90,7 +90,7 @@ def _main(args: list[str]) -> int:
         print(f"sora-eval: ended by sys.exit({'' if stop.code is None else stop.code})", file=sys.stderr)
         return 2
     except Exception as error:
-        return console.failed(error)
+        return print_error(error)
 
 
 def _print_anything() -> None:

@@ -5,41 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-import traceback
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from typing import Any, TextIO
-
-from sora_eval.errors import SoraEvalError
-
-TRACEBACK = "SORA_EVAL_TRACEBACK"
-"""The environment variable with which tracebacks are shown."""
-KILLED = "a worker process was killed, by the system when memory runs out: set a smaller workers=N, such as workers=1"
-
-
-def failed(error: Exception) -> int:
-    """Print one line about an exception to standard error and return the exit code: 2, for what was asked is not done."""
-    print(f"sora-eval: {line_of(error)}", file=sys.stderr)
-    if os.environ.get(TRACEBACK, "0") not in ("", "0"):
-        traceback.print_exception(error)
-    return 2
-
-
-def line_of(error: Exception) -> str:
-    """Return what is printed of an exception: its message where that says what is wrong, else that it was not foreseen."""
-    text = " ".join(str(error).split())
-    if isinstance(error, SoraEvalError | OSError) and text:
-        return text
-    if isinstance(error, BrokenProcessPool):
-        return KILLED
-    if isinstance(error, MemoryError):
-        return f"out of memory{f' ({text})' if text else ''}: ask for fewer or smaller clips, or set workers=1"
-    if len(text) > 300:
-        text = f"{text[:300]}..."
-    return (
-        f"internal error ({type(error).__name__}{f': {text}' if text else ''}); please report it with what "
-        f"{TRACEBACK}=1 shows"
-    )
 
 
 class _Unread(io.FileIO):

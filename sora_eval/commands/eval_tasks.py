@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from pathlib import Path
 
 from sora_eval.commands.sample import sampler_of
-from sora_eval.config import flag, names_of, out_folder, whole
+from sora_eval.config import Call, EvalTasksConfig, out_folder
 
 
-def main(config: DictConfig) -> int:
+def main(config: EvalTasksConfig, call: Call) -> int:
     """Measure, write the table and return the exit code."""
     from sora_eval.generator.reference.commands import evaluate
     from sora_eval.generator.reference.measures import table
 
-    names, count = names_of(config, "tasks", "text"), whole(config, "count", 2)
-    replace = flag(config, "replace")
-    print(table(evaluate(sampler_of(config), str(config.checkpoint), names, count, out_folder(config), replace)))
-    print(f"table: {config.out}/tasks.md")
+    folder = out_folder(config.out if config.out is not None else f"runs/tasks-{Path(config.checkpoint).stem}")
+    rows = evaluate(sampler_of(config), config.checkpoint, list(config.tasks), config.count, folder, config.replace)
+    print(table(rows))
+    print(f"table: {folder / 'tasks.md'}")
     return 0

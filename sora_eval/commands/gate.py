@@ -13,8 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sora_eval.commands import console
-from sora_eval.errors import ConfigError, SoraEvalError, unknown
+from sora_eval.errors import ConfigError, SoraEvalError, print_error, unknown
 
 if TYPE_CHECKING:
     from sora_eval.runs.baseline import Scored
@@ -40,7 +39,7 @@ def main(args: Sequence[str]) -> int:
         return 2
     except Exception as error:
         # Python's own exit code would be 1, which says that the candidate is worse.
-        return console.failed(error)
+        return print_error(error)
 
 
 def _gate(args: Sequence[str]) -> int:
@@ -257,7 +256,8 @@ def _generated(
     """Generate and score the baseline's cases scene by scene until the verdict is certain; return the name and the outcome."""
     from tqdm import tqdm
 
-    from sora_eval import config as app
+    from sora_eval.config import generator_of, parse
+    from sora_eval.generator.base import bind
     from sora_eval.runs.lock import held
     from sora_eval.runs.protocol import protocol_of
     from sora_eval.stats.failures import first_reason
@@ -276,8 +276,8 @@ def _generated(
             f"{baseline.run.folder}: case {cases[numbers.index(None)].id} has no number; save the baseline again"
         )
     count = max(int(found[1]) for found in numbers if found) + 1
-    config = app.composed("run", [*overrides, f"suite.count={count}", f"samples={per_prompt(cases)}"])
-    model = app.generator_of(config, cases)
+    config, _ = parse("run", [*overrides, f"suite.count={count}", f"samples={per_prompt(cases)}"])
+    model = bind(generator_of(config.generator), cases)
     test = Sequential(baseline.rows, plan)
     by_id: dict[str, list[Case]] = {}
     for case in cases:

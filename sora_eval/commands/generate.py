@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from omegaconf import DictConfig
 from tqdm import tqdm
 
-from sora_eval.config import chosen_cases, chosen_probes, generator_of, out_folder, whole
+from sora_eval.config import Call, GenerateConfig, generator_of, out_folder
 from sora_eval.errors import ConfigError
+from sora_eval.generator.base import bind, samples_of
+from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.stats.samples import per_prompt
 
 
-def main(config: DictConfig) -> int:
+def main(config: GenerateConfig, call: Call) -> int:
     """Generate the clips that are missing and return the exit code."""
     import csv
     import io
@@ -23,10 +24,19 @@ def main(config: DictConfig) -> int:
     from sora_eval.types import Video, digest
     from sora_eval.video import write_h264
 
-    cases = chosen_cases(config, chosen_probes(config))
-    crf = whole(config, "crf", 0, 51)
-    model = generator_of(config, cases)
-    folder = out_folder(config)
+    model = generator_of(config.generator)
+    cases = select_cases(
+        select_probes(config.suite.suites, config.suite.probes),
+        config.profile,
+        config.suite.modes,
+        config.suite.count,
+        config.seed,
+        config.samples or samples_of(model),
+    )
+    model = bind(model, cases)
+    crf = config.crf
+    default = f"videos-{call.generator}-{config.suite.name}-{config.profile.name}-{config.seed}"
+    folder = out_folder(config.out if config.out is not None else default)
     made_by = folder / "generate.json"
     if not made_by.exists() and any(folder.glob("videos/*")):
         raise ConfigError(f"{folder / 'videos'} holds clips that sora-eval generate didn't make: name another folder")

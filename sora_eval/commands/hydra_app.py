@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from importlib.resources import files
-from itertools import dropwhile
+from typing import Any, get_args
 
+import yaml
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sora_eval import registry
-from sora_eval.commands import console, overrides
+from sora_eval.commands import overrides
 from sora_eval.commands import sweep as sweeps
-from sora_eval.config import GROUPS, check_words, complete, composed, first_line
-from sora_eval.errors import ConfigError, SoraEvalError
+from sora_eval.config import COMMANDS, Call, check_words, first_line, parse, read
+from sora_eval.errors import ConfigError, SoraEvalError, print_error
+from sora_eval.settings import Settings, hints_of
 
 _OWN_CONFIG = ("--config", "-cd", "-cp", "-cn")
 
@@ -35,21 +38,43 @@ def launch(name: str, args: list[str]) -> int:
         if not any(a.startswith(_OWN_CONFIG) for a in args):
             check_words(name, [a for a in args if "=" in a and not a.startswith("-")])
         return sweeps.sweep(args) if sweep else _hydra_main(name, args)
-    return _command(name)(composed(name, args))
+    return _command(name)(*parse(name, args))
 
 
 def options(name: str) -> str:
-    """Return what can be said to a command: `conf/NAME.yaml` as it is, comments and all, and the entries of its groups."""
-    text = (files("sora_eval.conf") / f"{name}.yaml").read_text(encoding="utf-8")
-    head, _, rest = text.partition("defaults:\n")
-    lines = rest.splitlines()
-    body = list(dropwhile(lambda line: line.startswith(" "), lines))
-    entries = [line.strip(" -") for line in lines[: len(lines) - len(body)]]
-    groups = [(e, group) for e in entries if (group := e.split(":")[0]) in GROUPS]
-    chosen = [f"# {', '.join(registry.names(group))}\n{entry}" for entry, group in groups]
-    told = f"usage: sora-eval {name} KEY=VALUE ...   The keys and their defaults; a key in a group is GROUP.KEY=VALUE"
-    last = "# Hydra's own flags work too: --multirun, --cfg job, --hydra-help"
-    return "\n".join([told, "", head.strip(), *chosen, *body, last])
+    """Return the options of a command with defaults and documentation, and the entries of its groups."""
+    kind = COMMANDS[name]
+    lines = [
+        f"usage: sora-eval {name} KEY=VALUE ...   The keys and their defaults; a key in a group is GROUP.KEY=VALUE",
+        "",
+        *(f"# {line}" for line in (kind.__doc__ or "").splitlines()),
+    ]
+    for default in kind.DEFAULTS:
+        lines += ["", f"# {', '.join(registry.names(default.partition(':')[0]))}", default]
+    lines += ["", *_documented(kind)]
+    return "\n".join([*lines, "", "# Hydra's own flags work too: --multirun, --cfg job, --hydra-help"])
+
+
+def _documented(kind: type[Settings], indent: str = "") -> Iterator[str]:
+    hints = hints_of(kind)
+    for key, default, documentation in kind.options():
+        if not indent and any(entry.partition(":")[0] == key for entry in kind.DEFAULTS):
+            continue
+        part = next(
+            (h for h in (hints[key], *get_args(hints[key])) if isinstance(h, type) and issubclass(h, Settings)), None
+        )
+        text = documentation or (part.__doc__ if part else "") or ""
+        yield from (f"{indent}# {line}" for line in textwrap.wrap(text, 130))
+        if part is None:
+            yield f"{indent}{key}: {_flow(default)}"
+        else:
+            yield f"{indent}{key}:"
+            yield from _documented(part, indent + "  ")
+
+
+def _flow(value: Any) -> str:
+    """Return a value as YAML in one line."""
+    return str(yaml.safe_dump([value], default_flow_style=True, width=1000)).strip()[1:-1]
 
 
 def _hydra_main(name: str, args: list[str]) -> int:
@@ -61,12 +86,12 @@ def _hydra_main(name: str, args: list[str]) -> int:
     def task(config: DictConfig) -> None:
         # Hydra would print a traceback for what the other way is one line.
         try:
-            codes.append(_command(name)(complete(config)))
+            codes.append(_command(name)(*read(name, config, HydraConfig.get())))
         except (SoraEvalError, OSError, OmegaConfBaseException) as error:
             print(f"sora-eval: {first_line(error)}", file=sys.stderr)
             codes.append(2)
         except Exception as error:
-            codes.append(console.failed(error))
+            codes.append(print_error(error))
 
     sys.argv = [f"sora-eval {name}", *args]
     try:
@@ -78,6 +103,6 @@ def _hydra_main(name: str, args: list[str]) -> int:
     return max(codes, default=0)
 
 
-def _command(name: str) -> Callable[[DictConfig], int]:
-    command: Callable[[DictConfig], int] = import_module(f"sora_eval.commands.{name.replace('-', '_')}").main
+def _command(name: str) -> Callable[[Any, Call], int]:
+    command: Callable[[Any, Call], int] = import_module(f"sora_eval.commands.{name.replace('-', '_')}").main
     return command

@@ -15,13 +15,11 @@ if TYPE_CHECKING:
 
 def main(args: Sequence[str]) -> int:
     """Merge shards and print the table; the clips are linked where the file system can, else copied."""
-    from omegaconf import OmegaConf
-
-    from sora_eval.commands.run import choice_of, finish
+    from sora_eval.config import FidelityOptions
     from sora_eval.errors import ConfigError
-    from sora_eval.files import literal
     from sora_eval.processes import cores
     from sora_eval.reporting.components.text import table
+    from sora_eval.run import choice_of, finish
     from sora_eval.runs import sharding
     from sora_eval.runs.lock import held
 
@@ -47,9 +45,8 @@ def main(args: Sequence[str]) -> int:
             _bring(folder, out, n)
         done = sharding.merged(out, cases, n)
         done.about["config"]["out"] = str(out)
-        # As plain values: what a shard says must not be looked up in this machine's environment.
-        config = OmegaConf.create(literal(done.about["config"]))
-        choice = choice_of(config)
+        options = done.about["config"].get("fidelity")
+        choice = choice_of(None if options is None else FidelityOptions.of(options))
         result = finish(out, cases, done.rows, done.about, choice, done.about["problems"], cores(), 0)
     print(table(result.rows))
     for problem in result.problems:

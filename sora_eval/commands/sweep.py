@@ -26,9 +26,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sora_eval import registry
-from sora_eval.commands import console
 from sora_eval.commands.overrides import quote
-from sora_eval.errors import ConfigError, SoraEvalError
+from sora_eval.errors import ConfigError, SoraEvalError, line_of
 from sora_eval.runs import naming
 from sora_eval.stats.failures import FAILED
 
@@ -157,7 +156,7 @@ def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tupl
                 page = write(some, out, command, shown)
             except Exception as error:
                 known = isinstance(error, SoraEvalError | ValueError)
-                notes.append(f"no {what} of {name}: {error if known else console.line_of(error)}")
+                notes.append(f"no {what} of {name}: {error if known else line_of(error)}")
                 continue
             if page is not None:
                 pages.append((what, page))
@@ -275,11 +274,13 @@ def _installed(package: str) -> bool:
 
 
 def _carried_out(config: DictConfig, words: str) -> Outcome:
-    from sora_eval.commands.run import carry_out, plan_of, reused
-    from sora_eval.config import complete
+    from hydra.core.hydra_config import HydraConfig
+
+    from sora_eval.config import read
+    from sora_eval.run import carry_out, plan_of, reused
     from sora_eval.stats.summary import summarise
 
-    plan = plan_of(complete(config))
+    plan = plan_of(*read("run", config, HydraConfig.get()))
     result = carry_out(plan, say=lambda line: None, progress=sys.stderr.isatty())
     # What another shard of the folder failed with stays until all of them are done.
     if not result.missing or _failed_words(plan.folder) == words:
@@ -327,11 +328,17 @@ def _failure(config: DictConfig, error: Exception, words: str) -> Outcome:
 
 
 def _folder_of(config: DictConfig) -> str:
+    from hydra.core.hydra_config import HydraConfig
+
+    from sora_eval.config import read
+    from sora_eval.runs.naming import run_folder
+
     try:
-        return str(config.out or "")
+        settings, call = read("run", config, HydraConfig.get())
+        return str(settings.out or run_folder(settings, call.generator))
     except Exception:
         # What makes the name may be what is wrong with the configuration.
-        return ""
+        return str(config.get("out") or "")
 
 
 def _ours(error: BaseException | None) -> SoraEvalError | None:

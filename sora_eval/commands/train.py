@@ -5,27 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
-
-from sora_eval.config import out_folder, values_of, whole, workers_of
+from sora_eval.config import Call, TrainConfig, out_folder
 from sora_eval.errors import ConfigError
 
 if TYPE_CHECKING:
     from sora_eval.generator.reference.stages import Plan
 
 
-def main(config: DictConfig) -> int:
+def main(config: TrainConfig, call: Call) -> int:
     """Train a stage or an encoder and return the exit code."""
     from sora_eval.generator.reference.stages import plan_of, run
 
-    values = values_of(config)
-    stage, encoder, steps = str(values.pop("stage")), values.pop("encoder"), values.pop("steps")
-    plan = plan_of({**values, "workers": workers_of(config), "out": str(out_folder(config))})
-    if encoder is not None:
-        return _train_encoder(str(encoder), plan, None if steps is None else whole(config, "steps", 2))
-    if steps is not None:
+    values = {k: v for k, v in config.values().items() if k not in ("stage", "encoder", "steps")}
+    plan = plan_of({**values, "workers": config.workers or call.cores, "out": str(out_folder(config.out))})
+    if config.encoder is not None:
+        return _train_encoder(config.encoder, plan, config.steps)
+    if config.steps is not None:
         raise ConfigError("steps is of an encoder: a stage has its own, such as autoencoder.steps or transformer.units")
-    print(f"{stage}: {run(stage, plan)}")
+    print(f"{config.stage}: {run(config.stage, plan)}")
     return 0
 
 

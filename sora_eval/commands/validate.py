@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
 from tqdm import tqdm
 
-from sora_eval.config import chosen_modes, chosen_probes, chosen_profile, out_folder, whole, workers_of
+from sora_eval.config import Call, ValidateConfig, out_folder
 from sora_eval.errors import ConfigError
 from sora_eval.files import parse_json, read_text
+from sora_eval.probes.selection import select_probes
+from sora_eval.types import MODES
 
 
-def main(config: DictConfig) -> int:
+def main(config: ValidateConfig, call: Call) -> int:
     """Write the card; return 1 where a probe misses what it must notice. What metrics miss is a finding, and no fault of the bench."""
     from sora_eval.reporting.validity.write import put_summary, write_validity
     from sora_eval.validity.card import gather, make_card
@@ -23,19 +22,19 @@ def main(config: DictConfig) -> int:
     from sora_eval.validity.tracking import PROBE, tried
     from sora_eval.validity.trials import Plan, code_hash
 
-    probes = list(chosen_probes(config).values())
-    profile, modes, workers = chosen_profile(config), chosen_modes(config), workers_of(config)
-    count, seed = whole(config, "suite.count", 1), whole(config, "seed", 0)
-    clips = whole(config, "fidelity.count", 0)
+    probes = list(select_probes(config.suite.suites, config.suite.probes).values())
+    profile, workers = config.profile, config.workers or call.cores
+    modes = [m for m in MODES if m in config.suite.modes]
+    count, seed, clips = config.suite.count, config.seed, config.fidelity.count
     if 0 < clips < 2 * SETS:
         raise ConfigError(
             f"fidelity.count must be 0 or at least {2 * SETS}, two clips in each of {SETS} sets, got {clips}"
         )
-    folder = out_folder(config)
+    folder = out_folder(config.out)
     every = [*(p.name for p in probes), *(names() if clips else [])]
     every += tried() if any(p.name == PROBE for p in probes) else ()
     _keep_fuller(folder / "validity.json", every, count, clips, config)
-    plan = Plan(profile, tuple(modes), count, seed, Path(str(config.cache)), code_hash())
+    plan = Plan(profile, tuple(modes), count, seed, Path(config.cache), code_hash())
     with tqdm(unit="part", smoothing=0.05) as bar:
 
         def done(total: int) -> None:
@@ -45,11 +44,10 @@ def main(config: DictConfig) -> int:
         trials, found = gather(probes, plan, clips, workers, done)
     followed = [c for p in probes if p.name in FOLLOWED for c in p.cases(4, profile, "t2v", seed)]
     trackers = tracker_cards(followed) if followed else []
-    command = shlex.join(["sora-eval", "validate", *HydraConfig.get().overrides.task])
     about = f"{count} scenes per probe, modes {', '.join(modes)}, profile {config.profile.name}"
     if clips:
         about += f"; {clips} clips per treatment of fidelity metrics"
-    card = make_card(command, about, probes, plan, clips, trials, found, trackers)
+    card = make_card(call.command, about, probes, plan, clips, trials, found, trackers)
     page = write_validity(card, probes, plan, folder)
     if config.readme:
         put_summary(Path(config.readme), card)
@@ -61,7 +59,7 @@ def main(config: DictConfig) -> int:
     return 1 if any(r.subject in probed for r in card.missed) else 0
 
 
-def _keep_fuller(path: Path, names: list[str], count: int, clips: int, config: DictConfig) -> None:
+def _keep_fuller(path: Path, names: list[str], count: int, clips: int, config: ValidateConfig) -> None:
     """Refuse to replace a card by one that knows less, unless replace=true.
 
     Raises:

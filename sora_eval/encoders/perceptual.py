@@ -25,11 +25,11 @@ from sora_eval.data.shards import Shard
 from sora_eval.encoders import weights
 from sora_eval.encoders.damages import CONTENT, DISTORTIONS, HARMLESS, distorted
 from sora_eval.errors import ConfigError, unknown
-from sora_eval.images import contact_sheet
 from sora_eval.training import checkpoints
 from sora_eval.training.tensors import to_tensor, to_uint8
 from sora_eval.types import Floats, Frames
 from sora_eval.video import resize, write_png
+from sora_eval.video.sheets import contact_sheet
 
 NAME = "lpips-world"
 SIDE = 64

@@ -20,12 +20,12 @@ from torch.nn import functional as F
 
 from sora_eval.data.shards import Item, Shard, mirrored
 from sora_eval.data.vocabulary import Vocabulary, words_of
-from sora_eval.images import contact_sheet
 from sora_eval.training import loop
 from sora_eval.training.muon import Muon
 from sora_eval.training.tensors import to_tensor, to_uint8
 from sora_eval.types import Frames
 from sora_eval.video import resize, write_png
+from sora_eval.video.sheets import contact_sheet
 from sora_eval.world.families import FAMILIES
 
 NAME = "world-clip"

@@ -70,11 +70,19 @@ def quoted(values: list[str]) -> str:
     return ",".join("'" + v.replace("\\", "\\\\").replace("'", "\\'") + "'" for v in values)
 
 
+def run_folder(config: Any, choice: str) -> str:
+    """Return the default folder of a run: runs/SUITE-PROFILE/MODEL/SLUG/SEED.
+
+    config: settings with generator, suite, profile and seed. choice: the entry of conf/generator, "" for a generator of no entry.
+    """
+    target = str(config.generator.get("_target_", "generator")).rpartition(".")[2].lower()
+    model = choice or target
+    question = asked(config.suite.values(), config.profile.values())
+    return f"runs/{question}/{model}/{slug(model, config.generator)}/{config.seed}"
+
+
 def register() -> None:
-    """Make the names usable in configuration files: ${asked:...}, ${slug:...}, ${stem:...}, ${files:...} and ${shards:...}."""
-    OmegaConf.register_new_resolver("asked", asked, replace=True)
-    OmegaConf.register_new_resolver("slug", slug, replace=True)
-    OmegaConf.register_new_resolver("stem", lambda path: Path(str(path)).stem, replace=True)
+    """Make names usable in configuration files: ${files:PATTERN} and ${shards:N}."""
     OmegaConf.register_new_resolver("files", lambda patterns: quoted(matching(patterns)), replace=True)
     OmegaConf.register_new_resolver("shards", lambda n: quoted([f"{i + 1}/{n}" for i in range(int(n))]), replace=True)
 

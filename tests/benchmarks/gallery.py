@@ -13,9 +13,9 @@ from sora_eval.data.shards import FPS
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.jobs import PREVIEWS
 from sora_eval.generator.reference.tasks import Sampler
-from sora_eval.images import labelled_sheet
 from sora_eval.types import Frames, Video
 from sora_eval.video import save_gif, write_png
+from sora_eval.video.sheets import labelled_sheet
 
 PROMPTS = (*PREVIEWS, "A purple ball rolls to the right past a green pillar and an orange pillar.")
 _ZOOM, _GAP = 2, 4

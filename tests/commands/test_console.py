@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from sora_eval import registry
-from sora_eval.commands import cli, console
+from sora_eval.commands import cli
 from sora_eval.commands.cli import main
-from sora_eval.errors import ConfigError
+from sora_eval.errors import KILLED, TRACEBACK, ConfigError
 from sora_eval.evaluate import evaluate
 from sora_eval.fidelity.extractors import Choice
 from sora_eval.fidelity.of_run import of_run
 from sora_eval.generator.simulator import Control, Oracle
-from sora_eval.processes import KILLED, WorkerKilledError, completed
+from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.types import Profile
 
 ENDS = [
@@ -47,7 +47,7 @@ def test_whatever_ends_a_command_is_one_line_and_code_2(
     told = capsys.readouterr().err
     assert told.startswith(f"sora-eval: {said}") and told.count("\n") == 1
     if command == "list":
-        monkeypatch.setenv(console.TRACEBACK, "1")
+        monkeypatch.setenv(TRACEBACK, "1")
         assert main([command]) == 2
         assert "Traceback" in capsys.readouterr().err
 

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sora_eval.errors import VideoError
-from sora_eval.images import contact_sheet
 from sora_eval.types import Frames, Video
 from sora_eval.video import (
     FALLBACK_FPS,
@@ -30,6 +29,7 @@ from sora_eval.video import (
     write_h264,
     write_png,
 )
+from sora_eval.video.sheets import contact_sheet
 
 
 def noise(frames: int, height: int, width: int, seed: int = 0) -> Frames:

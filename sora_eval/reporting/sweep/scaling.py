@@ -15,7 +15,6 @@ import numpy as np
 
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import inside, replacing
-from sora_eval.images import labelled_sheet
 from sora_eval.paths import encodable
 from sora_eval.reporting.components.text import escape, pipe, score
 from sora_eval.reporting.report.fidelity import markdown, sheet
@@ -24,6 +23,7 @@ from sora_eval.runs.reader import Run, read_run
 from sora_eval.stats.summary import Cell, Summary, summarise
 from sora_eval.types import Frames, Measure, ScoreRow, digest
 from sora_eval.video import read_video, write_png
+from sora_eval.video.sheets import labelled_sheet
 
 _COLUMNS, _ZOOM = 9, 2
 _LETTERS = 140

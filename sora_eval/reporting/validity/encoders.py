@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sora_eval.files import put_between, replacing, write_json
-from sora_eval.images import labelled_sheet
 from sora_eval.paths import encodable
 from sora_eval.reporting.components.text import pipe
 from sora_eval.types import Frames
 from sora_eval.validity.encoder_discrimination import Answer
 from sora_eval.validity.encoder_sensitivity import SEVERITIES, Response
 from sora_eval.video import write_png
+from sora_eval.video.sheets import labelled_sheet
 
 
 def dose_table(rows: Sequence[Response]) -> str:

@@ -16,7 +16,6 @@ from PIL import Image
 from sora_eval import __version__
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import write_text
-from sora_eval.images import contact_sheet
 from sora_eval.probes.base import Probe
 from sora_eval.reporting.components.clips import make_clip
 from sora_eval.reporting.components.html import render
@@ -38,6 +37,7 @@ from sora_eval.validity.detection import (
 )
 from sora_eval.validity.trials import LOOK_SCENES, SEVERITIES, Plan
 from sora_eval.video import read_video
+from sora_eval.video.sheets import contact_sheet
 
 _WIDTH, _HEIGHT = 190, 112
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34, 8, 8, 18

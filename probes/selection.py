@@ -1,0 +1,42 @@
+"""Which probes and cases a suite consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from sora_eval import registry
+from sora_eval.errors import ConfigError, unknown
+from sora_eval.probes.base import Probe
+from sora_eval.stats.samples import sampled
+from sora_eval.types import MODES, Case, Mode, Profile
+
+
+def select_probes(suites: Collection[str] | None = None, probes: Sequence[str] | None = None) -> dict[str, Probe]:
+    """Return probes by name: those of `suites`, those named in `probes`, or those in both; None does not restrict.
+
+    Raises:
+        ConfigError: a name is unknown, or no probe is left.
+    """
+    known = registry.probe_names()
+    for suite in suites or ():
+        if suite not in {s for s, _ in known.values()}:
+            raise unknown("suite", suite, {s for s, _ in known.values()})
+    selected = {n: registry.probe(n) for n in (probes or known) if not suites or (n in known and known[n][0] in suites)}
+    if not selected:
+        raise ConfigError(f"no probe is in both suites={list(suites or ())} and probes={list(probes or ())}")
+    return selected
+
+
+def select_cases(
+    probes: Mapping[str, Probe], profile: Profile, modes: Collection[Mode], count: int, seed: int, samples: int = 1
+) -> list[Case]:
+    """Return `count` cases of every probe in every mode that it supports, in the order of `MODES`, and `samples` of each.
+
+    Raises:
+        ConfigError: no probe has any of the modes.
+    """
+    ordered = [m for m in MODES if m in modes]
+    cases = [c for p in probes.values() for m in ordered if m in p.modes for c in p.cases(count, profile, m, seed)]
+    if not cases:
+        raise ConfigError(f"no chosen probe has a mode of suite.modes={ordered}")
+    return sampled(cases, samples)
