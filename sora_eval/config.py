@@ -513,7 +513,7 @@ def values_of(config: DictConfig) -> dict[str, Any]:
         text = str(error).splitlines()[0]
         raise ConfigError(rf"{text}; for a literal ${{ write \${{") from error
     assert isinstance(values, dict)
-    if missing := sorted(key for key in _dotted(values) if OmegaConf.is_missing(config, key)):
+    if missing := sorted(OmegaConf.missing_keys(config)):
         raise ConfigError(f"{missing[0]} is missing: set {missing[0]}=...")
     return {str(key): value for key, value in values.items()}
 

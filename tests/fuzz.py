@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -570,7 +570,7 @@ class Fuzz:
         signal.alarm(WALL_S)
         if composed is not None:
             # Composing a configuration takes longer than all else; it was done before the fork.
-            cli.COMMANDS["run"] = lambda args: run.run(composed)
+            cli.COMMANDS["run"] = lambda args: run.main(*composed)
             words = ["run"]
         try:
             code = cli.main(words)
@@ -584,9 +584,7 @@ class Fuzz:
         return code
 
     def _composed(self, words: list[str]) -> Any:
-        from omegaconf import OmegaConf
-
-        from sora_eval.config import composed
+        from sora_eval.config import parse
 
         # What differs between inputs is put in afterwards.
         own = {
@@ -596,11 +594,10 @@ class Fuzz:
         }
         rest = tuple(f"{w.partition('=')[0]}=PLACE" if w.partition("=")[0] in own else w for w in words[1:])
         if rest not in self._configs:
-            self._configs[rest] = composed("run", list(rest))
-        config = self._configs[rest].copy()
-        for key, value in own.items():
-            OmegaConf.update(config, key, value)
-        return config
+            self._configs[rest] = parse("run", list(rest))
+        config, call = self._configs[rest]
+        options = {key.partition(".")[2]: value for key, value in own.items() if key != "out"}
+        return replace(config, out=own.get("out", config.out), generator={**config.generator, **options}), call
 
     def _listing(self) -> dict[str, tuple[int, int]]:
         """Return size and time of change of every file that no input may touch."""

@@ -43,8 +43,8 @@ def test_the_bare_names_are_not_importable(tmp_path):
 
 
 LAYERS = (
-    ("errors", "files", "paths", "processes", "types"),
-    ("images", "video"),
+    ("errors", "files", "paths", "processes", "settings", "types"),
+    ("video",),
     ("metrics", "stats", "world"),
     ("data", "training"),
     ("encoders", "tracking"),
@@ -53,6 +53,7 @@ LAYERS = (
     ("evaluate",),
     ("reporting", "validity"),
     ("config",),
+    ("run",),
     ("commands",),
     ("__main__",),
 )

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 
 from sora_eval import registry
 from sora_eval.commands.cli import main
-from sora_eval.commands.run import choice_of
+from sora_eval.config import FidelityOptions
 from sora_eval.encoders import clip as text_encoders
 from sora_eval.encoders import weights
 from sora_eval.encoders.clip import Unread
@@ -22,11 +21,11 @@ from sora_eval.fidelity.extractors import Choice, Clip, collect
 from sora_eval.generator.simulator import Control, Oracle
 from sora_eval.metrics import physics_iq
 from sora_eval.reporting.report.fidelity import markdown, sheet
+from sora_eval.run import choice_of
 from sora_eval.runs.measures import FILE, read_measures, write_measures
 from sora_eval.types import Case, Floats, Frames, Measure, Profile, ScoreRow, Video
 from sora_eval.video import read_video, write_ffv1
 
-RUN = OmegaConf.load(Path(__file__).parents[2] / "conf" / "run.yaml")
 SMALL = Profile("tiny", 48, 48, 17, 8, 5)
 
 
@@ -162,8 +161,7 @@ def test_weights_are_named_on_the_command_line(
     assert "weights fetch i3d" in capsys.readouterr().err
     assert main([*words, "fidelity.i3d_eps=one"]) == 2
     assert "i3d_eps must be a number above 0" in capsys.readouterr().err
-    config = OmegaConf.create({"fidelity": {**RUN.fidelity, "i3d_eps": 1e-5}})
-    assert (choice_of(config).i3d_eps, choice_of(RUN).i3d_eps) == (1e-5, 1e-3)
+    assert [choice_of(o).i3d_eps for o in (FidelityOptions(i3d_eps=1e-5), FidelityOptions.of({}))] == [1e-5, 1e-3]
     assert main(["fidelity", str(tmp_path), str(tmp_path), "--weights", "i3d"]) == 2
     assert "write NAME=FILE" in capsys.readouterr().err
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from sora_eval.errors import ConfigError, ManifestError
-from sora_eval.generator.base import Generator
+from sora_eval.generator.base import Delivery, Generator
 from sora_eval.generator.folder import Folder
 from sora_eval.types import Case, Failure, Video
 from sora_eval.video import write_ffv1, write_h264
@@ -422,7 +422,7 @@ def test_another_size_rate_and_length_is_taken_and_another_aspect_noted(tmp_path
     later = Folder(tmp_path)
     assert rate in later.reading_problems([(CASE, big.size, len(big), big.fps)])
     assert rate not in later.reading_problems([(replace(CASE, frames=9, fps=10.01), big.size, len(big), big.fps)])
-    assert later.manifest_problems == folder.manifest_problems == ()
+    assert later.input_problems([]) == folder.input_problems([]) == []
 
 
 def moving(frames: int) -> np.ndarray:
@@ -520,7 +520,7 @@ def test_what_is_beyond_all_measure_fails_its_case_and_no_other(
         assert words in found.reason
         (problem,) = folder.problems
         assert words in problem
-        assert problem in (*folder.manifest_problems, folder.problem_of(CASE, found.reason))
+        assert problem in folder.input_problems([Delivery(CASE, found.reason)])
     else:
         assert isinstance(found, Video)
 

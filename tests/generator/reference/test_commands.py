@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sora_eval import config as app
 from sora_eval import registry
 from sora_eval.commands.cli import main
+from sora_eval.config import parse
 from sora_eval.data.heldout import members
 from sora_eval.errors import ConfigError
 from sora_eval.files import read_json
@@ -158,9 +158,9 @@ def _blank(path, size):
 def test_the_samplers_defaults_are_the_same_everywhere():
     expected = asdict(Options())
     assert {f.name: f.default for f in fields(Reference) if f.name in expected} == expected
-    configs = [app.composed(name, []) for name in ("sample", "eval-tasks")]
-    for config in (*configs, app.composed("run", ["generator=reference"]).generator):
-        assert {key: config[key] for key in expected} == expected
+    options = [parse(name, [])[0].values() for name in ("sample", "eval-tasks")]
+    for values in (*options, parse("run", ["generator=reference"])[0].generator):
+        assert {key: values[key] for key in expected} == expected
 
 
 def test_a_missing_checkpoint_is_one_line(capsys):
