@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from sora_eval.stats.intervals import auc, cluster_bootstrap, holm, paired_difference, spearman, wilson
+from sora_eval.stats.correlation import auc, spearman
+from sora_eval.stats.intervals import cluster_bootstrap, wilson
+from sora_eval.stats.multiplicity import holm
+from sora_eval.stats.sign_flips import paired_difference
 
 
 def test_wilson_by_hand_and_at_the_ends() -> None:

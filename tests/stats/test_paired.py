@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sora_eval.stats.intervals import paired_difference, wilson
-from sora_eval.stats.paired import LEVEL, differences, flip_p, pair, rank_intervals, spread
+from sora_eval.stats.intervals import LEVEL, wilson
+from sora_eval.stats.paired import differences, flip_p, pair, spread
+from sora_eval.stats.ranks import rank_intervals
+from sora_eval.stats.sign_flips import paired_difference
 from sora_eval.types import ScoreRow
 
 

@@ -11,7 +11,7 @@ from benchmarks.leaderboard import made_up_cases, made_up_run
 
 from sora_eval.files import read_json, write_json
 from sora_eval.reporting.sweep.page import lost_most, write_curves
-from sora_eval.stats.intervals import holm
+from sora_eval.stats.multiplicity import holm
 from sora_eval.stats.regressions import changes, first_regressions, holm_among
 from sora_eval.types import ScoreRow
 
