@@ -21,7 +21,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from sora_eval.errors import ConfigError, unknown
-from sora_eval.stats.failures import SHARE
+from sora_eval.stats.failures import MAX_SHARE
 from sora_eval.stats.intervals import t_interval, t_quantile
 from sora_eval.stats.multiplicity import alpha_shares, westfall_young
 from sora_eval.stats.paired import Pairs, pair, standard_error
@@ -55,7 +55,7 @@ class GatePlan:
     """Drops of single probes that are to be detected as well."""
     share: float = 0.5
     """The part of alpha that the overall score has."""
-    technical: float = SHARE
+    technical: float = MAX_SHARE
     """The share of a model's clips, and of each probe's beyond one clip, that may have failed technically. Such clips are left out of the
     comparison on both sides; with more of them nothing is compared."""
 

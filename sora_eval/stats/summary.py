@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -93,7 +93,7 @@ class Sampling:
 
     suite, probe: "" where it covers all of them. samples: K, clips per prompt; cases: prompts that have several.
     deviation: standard deviation between the samples of a prompt (K - 1 in the denominator), averaged as scores are.
-    best: the mean over prompts of the best of K samples, averaged as scores are. It grows with K and knows the truth, so that it is
+    best: the mean over prompts of the best of K samples, averaged as scores are. It grows with K and picks by the truth, so that it is
     no score: it stands beside no mean, and nothing is ranked or compared by it.
     Both in the unit of scores, an unjudgeable clip counted as 0, each with its 95% interval, clustered by scene.
     """
@@ -191,13 +191,9 @@ class Summary:
         """Return JSON values: one list per level, and the reasons."""
         rows = [(c.level, {k: _json(v) for k, v in _unscored(c).items() if v != ""}) for c in self.cells]
         levels: tuple[Level, ...] = ("overall", "suite", "probe", "mode")
+        interval = {"level": LEVEL, "n_boot": N_BOOT, "seed": SEED, "method": "percentile bootstrap over clusters"}
         return {
-            "interval": {
-                "level": LEVEL,
-                "n_boot": N_BOOT,
-                "seed": SEED,
-                "method": "percentile bootstrap over clusters",
-            },
+            "interval": interval,
             **{level: [row for at, row in rows if at == level] for level in levels},
             "reasons": [asdict(r) for r in self.reasons],
             "between_samples": [{k: _json(v) for k, v in asdict(s).items() if v != ""} for s in self.sampling],
@@ -212,8 +208,9 @@ def summarise(rows: Iterable[ScoreRow], modes: bool = True) -> Summary:
     """
     rows = list(rows)
     by_generator = _group(rows, lambda r: r.generator)
-    columns = [_generator_cells(mine, modes) for mine in by_generator.values()]
+    columns = [_generator_cells(own, modes) for own in by_generator.values()]
     columns.sort(key=lambda cells: (_rank(cells[0].kind), -cells[0].score, cells[0].generator))
+    sampling = [s for cells in columns for s in _sampling(by_generator[cells[0].generator])]
     depth = {"overall": 0, "suite": 1, "probe": 2, "mode": 3}
     cells = sorted((c for column in columns for c in column), key=lambda c: depth[c.level])
     counts = Counter((r.generator, r.suite, r.probe, r.reason, r.failure) for r in rows if r.value is None)
@@ -221,7 +218,7 @@ def summarise(rows: Iterable[ScoreRow], modes: bool = True) -> Summary:
     return Summary(
         tuple(cells),
         tuple(sorted(reasons, key=lambda r: (-r.count, r.suite, r.probe, r.generator, r.reason))),
-        tuple(_beyond_means(by_generator, [c.generator for c in cells if c.level == "overall"])),
+        tuple(sorted(sampling, key=lambda s: bool(s.suite) + bool(s.probe))),
     )
 
 
@@ -287,11 +284,6 @@ def _cell(rows: Sequence[ScoreRow]) -> Cell:
         chance=float(np.mean([r.chance for r in case_means(rows)])),
         samples=per_prompt(rows),
     )
-
-
-def _beyond_means(by_generator: Mapping[str, Sequence[ScoreRow]], order: Sequence[str]) -> list[Sampling]:
-    found = [s for name in order for s in _sampling(by_generator[name])]
-    return sorted(found, key=lambda s: bool(s.suite) + bool(s.probe))
 
 
 def _sampling(rows: Sequence[ScoreRow]) -> list[Sampling]:

@@ -15,7 +15,6 @@ from scipy import stats
 from sora_eval.errors import ConfigError
 from sora_eval.stats.eprocess import EProcess, SequentialTest, schedule
 from sora_eval.stats.gate import PASSED, REGRESSION, TOO_LITTLE, GatePlan, fixed_test
-from sora_eval.stats.multiplicity import adjust_e_values, alpha_shares, holm, westfall_young
 from sora_eval.types import ScoreRow
 
 UNEVEN = tuple(int(x) for x in np.linspace(4, 50, 25).round())
@@ -80,20 +79,6 @@ def test_joint_flips_cost_nothing_for_probes_that_never_differ() -> None:
     b = rows({**{n: [1] * 10 for n in names[1:]}, "p00": [0] * 10})
     found = {line.probe: line.evidence for line in fixed_test(a, b).lines}
     assert found["p00"] == found["overall"] == 2**-10
-
-
-def test_adjusted_p_values_are_holms_for_independent_continuous_sums_or_smaller() -> None:
-    rng = np.random.default_rng(0)
-    sums = np.zeros((3, 30))
-    for k, shift in enumerate((0.9, 0.6, 0.0)):
-        sums[k, 10 * k : 10 * k + 10] = rng.normal(shift, 1, 10)
-    raw = np.array([westfall_young(row[None], np.ones(1))[0] for row in sums])
-    found = westfall_young(sums, np.full(3, 1 / 3), flips=20000)
-    assert (found <= holm(raw) + 0.01).all()
-    # Independent hypotheses: Sidak's step-down, which Holm's bounds.
-    order = np.argsort(raw)
-    sidak = np.maximum.accumulate(1 - (1 - raw[order]) ** np.array([3, 2, 1]))
-    np.testing.assert_allclose(found[order], sidak, atol=0.015)
 
 
 def test_a_fall_within_the_tolerance_is_none() -> None:
@@ -209,20 +194,6 @@ def test_a_round_of_several_probes_is_fair_if_their_weighted_mean_is_none() -> N
         process.bet(x, y)
         expected += p * q * process.value
     assert expected <= 1
-
-
-def test_adjusted_e_values_are_the_least_weighted_mean_of_all_sets() -> None:
-    rng = np.random.default_rng(2)
-    for _ in range(20):
-        e, share = rng.exponential(5, 5), rng.dirichlet(np.ones(5))
-        sets = [list(s) for n in range(1, 6) for s in itertools.combinations(range(5), n)]
-        brute = [min(float(share[s] @ e[s] / share[s].sum()) for s in sets if k in s) for k in range(5)]
-        np.testing.assert_allclose(adjust_e_values(e, share), brute)
-
-
-def test_shares_of_alpha_sum_to_one() -> None:
-    assert alpha_shares(26, 0.5).sum() == pytest.approx(1)
-    np.testing.assert_allclose(alpha_shares(3, 0.4), [0.4, 0.3, 0.3])
 
 
 def test_the_simulated_kinds_have_the_means_they_claim() -> None:
