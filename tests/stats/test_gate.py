@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ from benchmarks.gate_power import KINDS, Setting, _counted, rates, simulate, wal
 from scipy import stats
 
 from sora_eval.errors import ConfigError
-from sora_eval.stats.eprocess import EProcess, SequentialTest, schedule
+from sora_eval.stats.eprocess import SequentialTest, schedule
 from sora_eval.stats.gate import PASSED, REGRESSION, TOO_LITTLE, GatePlan, fixed_test
 from sora_eval.types import ScoreRow
 
@@ -169,31 +168,6 @@ def test_sequential_stops_early_both_ways() -> None:
     # wealth is on it.
     assert 7 <= worse.cases <= 10
     assert 25 <= same.cases <= 25 + math.log(5) / math.log(1.068)
-
-
-# What the statistics rest on
-
-
-def test_wealth_never_grows_on_average_when_the_mean_is_none() -> None:
-    """All 3^7 sequences of a skewed discrete variable of mean 0, by enumeration: the expected wealth is 1."""
-    values, chances = (-1 / 4, 0.0, 1.0), (0.4, 0.5, 0.1)
-    total = 0.0
-    for picked in itertools.product(range(3), repeat=7):
-        process = EProcess()
-        for i in picked:
-            process.bet(values[i])
-        total += math.prod(chances[i] for i in picked) * process.value
-    assert total == pytest.approx(1)
-
-
-def test_a_round_of_several_probes_is_fair_if_their_weighted_mean_is_none() -> None:
-    """One probe falls by 0.3, the other rises by 0.3: the expected wealth of a round is not above 1."""
-    expected = 0.0
-    for (x, p), (y, q) in itertools.product([(1.0, 0.3), (0.0, 0.7)], [(-1.0, 0.3), (0.0, 0.7)]):
-        process = EProcess()
-        process.bet(x, y)
-        expected += p * q * process.value
-    assert expected <= 1
 
 
 def test_the_simulated_kinds_have_the_means_they_claim() -> None:
