@@ -17,7 +17,8 @@ from sora_eval.errors import ConfigError, SoraEvalError, print_error, unknown
 
 if TYPE_CHECKING:
     from sora_eval.runs.baseline import Scored
-    from sora_eval.stats.gate import Outcome, Plan, Step
+    from sora_eval.stats.eprocess import Step
+    from sora_eval.stats.gate import GatePlan, Outcome
     from sora_eval.types import Case, ScoreRow
 
 _EPILOG = """With --sequential the candidate may be a generator in place of a run:
@@ -72,7 +73,7 @@ def _gate(args: Sequence[str]) -> int:
         if found.sequential:
             outcome = _walked(baseline.rows, {r.case: r for r in case_means(candidate.rows)}, plan)
         else:
-            outcome = gate.fixed(baseline.rows, candidate.rows, plan)
+            outcome = gate.fixed_test(baseline.rows, candidate.rows, plan)
     if found.sequential and outcome.cases < (of := prompts(baseline.rows)):
         notes.append(f"the verdict was certain after {outcome.cases} of {of} cases")
     if (k := per_prompt(baseline.rows)) > 1:
@@ -120,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def read_plan(config: str, changes: Sequence[str] = ()) -> Plan:
+def read_plan(config: str, changes: Sequence[str] = ()) -> GatePlan:
     """Return the plan of an entry of conf/gate or of a YAML file, with KEY=VALUE changes.
 
     Raises:
@@ -131,7 +132,7 @@ def read_plan(config: str, changes: Sequence[str] = ()) -> Plan:
     from yaml import YAMLError
 
     from sora_eval import registry
-    from sora_eval.stats.gate import Plan
+    from sora_eval.stats.gate import GatePlan
 
     path = Path(config)
     if config in registry.names("gate"):
@@ -154,14 +155,14 @@ def read_plan(config: str, changes: Sequence[str] = ()) -> Plan:
         raise ConfigError(f"gate: {config} can't be read: {str(error).splitlines()[0]}") from error
     assert isinstance(merged, dict)
     values: dict[str, Any] = {str(key): value for key, value in merged.items()}
-    known = [f.name for f in fields(Plan)]
+    known = [f.name for f in fields(GatePlan)]
     for key in values:
         if key not in known:
             raise unknown("option of the gate", key, known)
-    return Plan(**values)
+    return GatePlan(**values)
 
 
-def _check_probes(plan: Plan, rows: Sequence[ScoreRow]) -> None:
+def _check_probes(plan: GatePlan, rows: Sequence[ScoreRow]) -> None:
     from sora_eval import registry
 
     plan.check({row.probe for row in rows}, registry.probe_names())
@@ -203,7 +204,7 @@ def _matched(baseline: Scored, candidate: Scored, shared: bool) -> tuple[Scored,
     return Scored(baseline.name, first), Scored(candidate.name, second), notes
 
 
-def _usable(side: Scored, what: str, plan: Plan) -> tuple[Scored, list[str]]:
+def _usable(side: Scored, what: str, plan: GatePlan) -> tuple[Scored, list[str]]:
     """Return a side without the clips that failed technically, and a note of them.
 
     Raises:
@@ -240,10 +241,10 @@ def _both(baseline: Scored, candidate: Scored) -> tuple[Scored, Scored]:
     return first, second
 
 
-def _walked(baseline: Sequence[ScoreRow], candidate: Mapping[str, ScoreRow], plan: Plan) -> Outcome:
-    from sora_eval.stats.gate import Sequential
+def _walked(baseline: Sequence[ScoreRow], candidate: Mapping[str, ScoreRow], plan: GatePlan) -> Outcome:
+    from sora_eval.stats.eprocess import SequentialTest
 
-    test = Sequential(baseline, plan)
+    test = SequentialTest(baseline, plan)
     for step in test.steps:
         if test.add(step, [candidate[case] for case in step.cases]):
             break
@@ -251,7 +252,7 @@ def _walked(baseline: Sequence[ScoreRow], candidate: Mapping[str, ScoreRow], pla
 
 
 def _generated(
-    baseline: Scored, plan: Plan, overrides: Sequence[str], folder: Path, workers: int
+    baseline: Scored, plan: GatePlan, overrides: Sequence[str], folder: Path, workers: int
 ) -> tuple[str, Outcome]:
     """Generate and score the baseline's cases scene by scene until the verdict is certain; return the name and the outcome."""
     from tqdm import tqdm
@@ -260,8 +261,8 @@ def _generated(
     from sora_eval.generator.base import bind
     from sora_eval.runs.lock import held
     from sora_eval.runs.protocol import protocol_of
+    from sora_eval.stats.eprocess import SequentialTest
     from sora_eval.stats.failures import first_reason
-    from sora_eval.stats.gate import Sequential
     from sora_eval.stats.samples import per_prompt
 
     if wrong := [o for o in overrides if not o.startswith(("generator=", "generator.", "+generator."))]:
@@ -278,7 +279,7 @@ def _generated(
     count = max(int(found[1]) for found in numbers if found) + 1
     config, _ = parse("run", [*overrides, f"suite.count={count}", f"samples={per_prompt(cases)}"])
     model = bind(generator_of(config.generator), cases)
-    test = Sequential(baseline.rows, plan)
+    test = SequentialTest(baseline.rows, plan)
     by_id: dict[str, list[Case]] = {}
     for case in cases:
         by_id.setdefault(case.prompt_id, []).append(case)

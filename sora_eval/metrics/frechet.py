@@ -13,8 +13,8 @@ from functools import reduce
 from itertools import accumulate
 
 import numpy as np
-from scipy import stats
 
+from sora_eval.stats.intervals import jackknife_bias, jackknife_variance, z_quantile
 from sora_eval.types import Floats
 
 GROUPS = 20
@@ -148,10 +148,9 @@ def estimate(
         without = [(_without_each(x), every_y), (every_x, _without_each(y))]
     for some in without:
         left = np.array([distance(a, b) for a, b in zip(*some, strict=True)])
-        k = len(left)
-        corrected -= (k - 1) * (left.mean() - full)
-        variance += (k - 1) / k * np.square(left - left.mean()).sum()
-    reach = float(stats.norm.ppf(0.5 + level / 2)) * np.sqrt(variance)
+        corrected -= jackknife_bias(full, left)
+        variance += jackknife_variance(left)
+    reach = z_quantile(0.5 + level / 2) * np.sqrt(variance)
     low, high = float(corrected - reach), float(corrected + reach)
     return FrechetEstimate(full, float(corrected), low, high, _extrapolated(x, y, seed, paired), sizes)
 

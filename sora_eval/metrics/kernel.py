@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from sora_eval.metrics.frechet import GROUPS
+from sora_eval.stats.intervals import jackknife_variance, z_quantile
 from sora_eval.types import Floats
 
 _ROWS = 512
@@ -78,7 +78,7 @@ def estimate(x: Floats, y: Floats, kernel: Kernel, groups: int = GROUPS, level: 
         for g, k in enumerate(in_y)
         if k
     ]
-    return _with_interval(value, _variance(without_x) + _variance(without_y), level, (n, m))
+    return _with_interval(value, jackknife_variance(without_x) + jackknife_variance(without_y), level, (n, m))
 
 
 def estimate_paired(x: Floats, y: Floats, kernel: Kernel, group: Sequence[int], level: float = 0.95) -> KernelEstimate:
@@ -108,18 +108,12 @@ def estimate_paired(x: Floats, y: Floats, kernel: Kernel, group: Sequence[int], 
 
     every = np.arange(len(known))
     left = [value(np.delete(every, g)) for g in every]
-    return _with_interval(value(every), _variance(left), level, (len(x), len(y)))
+    return _with_interval(value(every), jackknife_variance(left), level, (len(x), len(y)))
 
 
 def _with_interval(value: float, variance: float, level: float, n: tuple[int, int]) -> KernelEstimate:
-    reach = float(stats.norm.ppf(0.5 + level / 2)) * variance**0.5
+    reach = z_quantile(0.5 + level / 2) * variance**0.5
     return KernelEstimate(value, value - reach, value + reach, n)
-
-
-def _variance(left: Sequence[float]) -> float:
-    """Return the jackknife's variance from values without each group."""
-    k = len(left)
-    return (k - 1) / k * float(np.square(np.array(left) - np.mean(left)).sum())
 
 
 def _mmd(xx: float, yy: float, xy: float, own_x: float, own_y: float, n: int, m: int, kernel: Kernel) -> float:

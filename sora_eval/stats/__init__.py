@@ -1,1 +1,1 @@
-"""Statistics over score rows: intervals, paired tests, multiple comparisons, the gate's decision."""
+"""Statistics over score rows: intervals, paired tests, multiple comparisons, power, the gate's decision, and the summary."""

@@ -1,4 +1,4 @@
-"""Technical failures: clips without an answer for a reason that says nothing about the model: an exception, a service that is down."""
+"""Technical failures: clips that are missing for a reason that says nothing about the model: an exception, a service that is down."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sora_eval.errors import SoraEvalError
 from sora_eval.types import ScoreRow
 
-SHARE = 0.02
+MAX_SHARE = 0.02
 """The share of a model's clips that may fail technically before it is compared with none: well below the drops that a gate looks for."""
 FAILED = "failed.json"
 """Of a run's folder in a sweep: why its job failed the last time."""
@@ -42,13 +42,13 @@ def first_reason(rows: Sequence[ScoreRow]) -> str:
 
 def why_failed(rows: Sequence[ScoreRow], name: str) -> str:
     """Return why a run has no score of the model `name`, "" where it has one."""
-    mine = [r for r in rows if r.generator == name]
-    if not failed(mine):
+    own = [r for r in rows if r.generator == name]
+    if not failed(own):
         return ""
-    return f"{name} has no score: {_counted(mine)} and no other came back ({first_reason(mine)}); the same command asks again"
+    return f"{name} has no score: {_counted(own)} and no other came back ({first_reason(own)}); the same command asks again"
 
 
-def too_many(rows: Sequence[ScoreRow], share: float = SHARE) -> str:
+def too_many(rows: Sequence[ScoreRow], share: float = MAX_SHARE) -> str:
     """Return why rows of one generator say too little of it to be compared, "" where few or none failed technically.
 
     Few are at most `share` of all cases, and of each probe at most that share or one.
@@ -56,12 +56,11 @@ def too_many(rows: Sequence[ScoreRow], share: float = SHARE) -> str:
     probes: dict[tuple[str, str], list[ScoreRow]] = {}
     for row in rows:
         probes.setdefault((row.suite, row.probe), []).append(row)
-    spoilt = [p for (_, p), some in probes.items() if technical(some) > max(1.0, share * len(some))]
-    if technical(rows) <= share * len(rows) and not spoilt:
+    beyond = [p for (_, p), of_probe in probes.items() if technical(of_probe) > max(1.0, share * len(of_probe))]
+    few = technical(rows) <= share * len(rows)
+    if few and not beyond:
         return ""
-    where = (
-        f", of {spoilt[0]} more than {share:g} of its own" if spoilt and technical(rows) <= share * len(rows) else ""
-    )
+    where = f", of {beyond[0]} more than {share:g} of its own" if few else ""
     return f"{_counted(rows)}{where}; at most a share of {share:g} may ({first_reason(rows)}); the run's command asks again"
 
 

@@ -1,22 +1,30 @@
-"""Error bars and comparisons: clustered bootstrap, Wilson, paired differences, AUC, Holm, Spearman."""
+"""Quantiles and intervals: Wilson's, Student's, the cluster bootstrap and the jackknife.
+
+One rule for small samples. A single cluster, or values that are all equal, look certain to every method that resamples. There a cluster
+counts as one trial of a rate, on the scale from the least to the greatest possible value, in the form that is needed: `wilson` for an
+interval, draws from Jeffreys' posterior (`rate_posterior`) for replicates to be averaged with those of other probes, and `wilson_error`
+for a standard error to be added to others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
+from scipy import special
 
 from sora_eval.types import Floats
 
-Clusters = Sequence[Hashable] | NDArray[np.generic]
+LEVEL = 0.95
+"""Coverage of every interval unless another is given."""
+N_BOOT = 2000
+"""Bootstrap replicates."""
+SEED = 0
 
-EXACT_FLIPS = 12
-"""Up to this many clusters all 2^k sign flips are tried; above, a random sample of them."""
+Clusters = Sequence[Hashable] | NDArray[np.generic]
 
 
 @dataclass(frozen=True)
@@ -28,217 +36,239 @@ class Interval:
     high: float
 
 
-@dataclass(frozen=True)
-class PairedDifference:
-    """Mean of a - b, its interval, and a two-sided p-value of no difference."""
+def z_quantile(p: float) -> float:
+    """Return the p-quantile of the standard normal distribution, p in (0, 1).
 
-    mean: float
-    low: float
-    high: float
-    p_value: float
+    >>> round(z_quantile(0.975), 3)
+    1.96
+    """
+    return float(special.ndtri(p))
 
 
-def wilson(k: float, n: float, level: float = 0.95) -> Interval:
-    """Return the Wilson score interval of a rate, k successes of n.
+def t_quantile(p: float, freedom: float) -> float:
+    """Return the p-quantile of Student's t distribution with `freedom` degrees of freedom, p in (0, 1).
+
+    >>> round(t_quantile(0.975, 4), 3)
+    2.776
+    """
+    return float(special.stdtrit(freedom, p))
+
+
+def t_interval(mean: float, error: float, freedom: float, bound: float = np.inf, level: float = LEVEL) -> Interval:
+    """Return Student's interval `mean -+ t_(1 + level) / 2 error`, cut to [-bound, bound].
+
+    error: standard error of the mean, with `freedom` degrees of freedom; bound: the largest absolute value that there can be.
+
+    >>> interval = t_interval(0.5, 0.1, 4, bound=0.7)
+    >>> round(interval.low, 3), interval.high
+    (0.222, 0.7)
+    """
+    half = t_quantile(_upper(level), freedom) * error
+    return Interval(mean, max(mean - half, -bound), min(mean + half, bound))
+
+
+def wilson(k: float, n: float, level: float = LEVEL) -> Interval:
+    """Return the Wilson score interval of a rate, k successes of n; k need not be whole.
 
     Centre `(p + z^2 / 2n) / (1 + z^2 / n)`, half width `z sqrt(p (1-p) / n + z^2 / 4n^2) / (1 + z^2 / n)`, p = k / n.
     Unlike the normal interval it has a width at k = 0 and k = n. `mean` is p itself.
     Raises ValueError unless n > 0 and 0 <= k <= n.
 
     Source: Wilson 1927; Brown, Cai and DasGupta 2001.
+
+    >>> rate = wilson(10, 10)
+    >>> round(rate.low, 3), rate.high
+    (0.722, 1.0)
     """
     if not (n > 0 and 0 <= k <= n):
         raise ValueError(f"need 0 <= k <= n and n > 0, got k = {k}, n = {n}")
-    z, p = _z(level), k / n
+    z, p = z_quantile(_upper(level)), k / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     # At the ends the bound is exactly 0 or 1; rounding would leave the estimate outside its own interval.
     return Interval(p, 0.0 if k == 0 else float(centre - half), 1.0 if k == n else float(centre + half))
 
 
+def wilson_error(n: int, largest: float) -> float:
+    """Return the standard error of a mean of n clusters that all are 0 and might be up to `largest`: of Wilson's width at 0 of n.
+
+    >>> round(wilson_error(10, 1.0), 3)
+    0.142
+    """
+    return largest * wilson(0, n).high / z_quantile(_upper(LEVEL))
+
+
 def cluster_bootstrap(
     values: ArrayLike,
     clusters: Clusters,
-    n_boot: int = 2000,
-    seed: int = 0,
-    level: float = 0.95,
+    n_boot: int = N_BOOT,
+    seed: int = SEED,
+    level: float = LEVEL,
     bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Interval:
     """Return the mean of values with a percentile interval from resampling whole clusters.
 
     Clusters are drawn with replacement, all values of one together, and the mean is over all drawn values; so values
     that share a scene do not pass for independent evidence. Percentile intervals are somewhat too narrow below about
-    ten clusters.
-
-    Two cases in which resampling would lie: when all values are equal, every resample is the same; and a single cluster
-    says nothing of the spread. There the interval is Wilson's with one trial per cluster, stretched over `bounds`, and
-    (-inf, inf) for values outside of them.
+    ten clusters. Where resampling fails (one cluster, or all values equal) the interval is Wilson's with one trial per cluster,
+    stretched over `bounds`, and (-inf, inf) for values outside of them.
 
     values: [n]; clusters: [n] labels; level: coverage, in (0, 1); bounds: the least and the greatest value there can be.
     Raises ValueError for no values, NaN or infinity, or unequal lengths.
 
     Source: Efron and Tibshirani 1993, ch. 13; Davison and Hinkley 1997, section 3.8 (clusters).
+
+    >>> cluster_bootstrap([0, 1, 1, 1, 0, 0], ["a", "a", "b", "b", "c", "c"])
+    Interval(mean=0.5, low=0.0, high=1.0)
     """
-    sums, counts = _by_cluster(values, clusters)
-    mean, n = float(sums.sum() / counts.sum()), len(sums)
-    x = np.asarray(values, dtype=np.float64)
+    x = checked(values, clusters)
+    sums, sizes = cluster_sums(x, number(clusters))
+    mean, n, (least, greatest) = float(sums.sum() / sizes.sum()), len(sums), bounds
+    if not _resampling_fails(x, n):
+        means = bootstrap_means(sums, sizes, _drawn(n, n_boot, seed))
+        return Interval(mean, *percentile_interval(means, level))
+    if least <= x.min() and x.max() <= greatest:
+        span = greatest - least
+        rate = wilson((mean - least) / span * n, n, level)
+        return Interval(mean, least + span * rate.low, least + span * rate.high)
+    return Interval(mean, -np.inf, np.inf)
+
+
+def bootstrap_replicates(
+    values: ArrayLike,
+    clusters: Clusters,
+    rng: np.random.Generator,
+    n_boot: int = N_BOOT,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> Floats:
+    """Return [n_boot] means of values from resampling whole clusters, to be averaged with those of other probes.
+
+    Where resampling fails, and the values lie within `bounds`, they are draws from Jeffreys' posterior: a suite of probes that all failed
+    must not look more certain than each of them. Clusters are drawn in the sorted order of their labels.
+
+    values: [n]; clusters: [n] labels; bounds: the least and the greatest value there can be.
+    """
     least, span = bounds[0], bounds[1] - bounds[0]
-    if n == 1 or (x == x[0]).all():
-        if least <= x.min() and x.max() <= bounds[1]:
-            bound = wilson((mean - least) / span * n, n, level)
-            return Interval(mean, least + span * bound.low, least + span * bound.high)
-        return Interval(mean, -np.inf, np.inf)
-    low, high = _bootstrap_of_mean(sums, counts, n_boot, seed, level)
-    return Interval(mean, low, high)
+    x = (np.asarray(values, dtype=np.float64) - least) / span
+    sums, sizes = cluster_sums(x, np.unique(np.asarray(clusters), return_inverse=True)[1])
+    n = len(sums)
+    if _resampling_fails(x, n) and x.min() >= 0 and x.max() <= 1:
+        means = rate_posterior(float(sums.sum() / sizes.sum()), n, rng, n_boot)
+    else:
+        means = bootstrap_means(sums, sizes, rng.integers(n, size=(n_boot, n)))
+    return least + span * means
 
 
-def paired_difference(
-    a: ArrayLike, b: ArrayLike, clusters: Clusters, n_boot: int = 2000, seed: int = 0, level: float = 0.95
-) -> PairedDifference:
-    """Return the mean of a - b over the same cases, clustered, with a p-value of no difference.
+def rate_posterior(mean: float, n: int, rng: np.random.Generator, n_boot: int = N_BOOT) -> Floats:
+    """Return [n_boot] draws from Jeffreys' posterior of a rate, Beta(n mean + 1/2, n (1 - mean) + 1/2), after n trials.
 
-    The interval is that of `cluster_bootstrap` on the differences. The p-value is a sign-flip permutation test that
-    flips whole clusters: all 2^k flips up to 12 clusters, 9999 random ones above (with the observed one counted, so
-    p >= 1e-4). It can never be below 2^(1-k).
-
-    When all differences are equal and 0, 1 or -1, resampling would give no width. If all are 0, at most the Wilson
-    upper bound u of clusters may differ in truth, each by 1 at most: the interval is (-u, u). If all are +-1, it is
-    Wilson's, mapped from [0, 1] to [-1, 1].
-
-    a, b: [n] scores of the same cases; clusters: [n] labels.
-    Raises ValueError for unequal lengths, no values, NaN or infinity.
+    Source: Brown, Cai and DasGupta 2001, section 4.3.
     """
-    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if first.shape != second.shape:
-        raise ValueError(f"a and b must be scores of the same cases, got shapes {first.shape} and {second.shape}")
-    d = first - second
-    sums, counts = _by_cluster(d, clusters)
-    mean, n = float(sums.sum() / counts.sum()), len(sums)
-    p = _sign_flip_p(sums, seed)
-    if (d == 0).all():
-        reach = wilson(0, n, level).high
-        return PairedDifference(0.0, -reach, reach, p)
-    if (d == 1).all() or (d == -1).all():
-        bound = wilson(n if mean > 0 else 0, n, level)
-        return PairedDifference(mean, 2 * bound.low - 1, 2 * bound.high - 1, p)
-    if n == 1:
-        return PairedDifference(mean, -np.inf, np.inf, p)
-    low, high = _bootstrap_of_mean(sums, counts, n_boot, seed, level)
-    return PairedDifference(mean, low, high, p)
+    return np.asarray(rng.beta(mean * n + 0.5, (1 - mean) * n + 0.5, size=n_boot))
 
 
-def auc(positive: ArrayLike, negative: ArrayLike, n_boot: int = 2000, seed: int = 0, level: float = 0.95) -> Interval:
-    """Return P(positive > negative) + P(positive = negative) / 2, the area under the ROC curve.
+def bootstrap_means(sums: Floats, sizes: Floats, draws: NDArray[np.int64]) -> Floats:
+    """Return the means [n_boot] of resamples of clusters.
 
-    The interval is a percentile bootstrap that resamples each group by itself; at 0 or 1, where no resample differs,
-    it is Wilson's with the smaller group as the number of trials.
-
-    positive: [n] scores of what should score high; negative: [m].
-    Raises ValueError for an empty group or NaN.
-
-    Source: Mann and Whitney 1947; Hanley and McNeil 1982.
+    sums, sizes: [k] of each cluster; draws: [n_boot, k] numbers of the clusters in each resample.
     """
-    pos, neg = np.ravel(np.asarray(positive, dtype=np.float64)), np.ravel(np.asarray(negative, dtype=np.float64))
-    if pos.size == 0 or neg.size == 0 or np.isnan(pos).any() or np.isnan(neg).any():
-        raise ValueError(f"need scores without NaN in both groups, got {pos.size} positive and {neg.size} negative")
-    wins = (np.sign(pos[:, None] - neg[None, :]) + 1) / 2
-    value = float(wins.mean())
-    if value in (0.0, 1.0):
-        n = min(pos.size, neg.size)
-        bound = wilson(value * n, n, level)
-        return Interval(value, bound.low, bound.high)
-    rng = np.random.default_rng(seed)
-    # Drawing how often each score is drawn turns a resample into two weight vectors, without copying the wins.
-    w = rng.multinomial(pos.size, np.full(pos.size, 1 / pos.size), size=n_boot) / pos.size
-    v = rng.multinomial(neg.size, np.full(neg.size, 1 / neg.size), size=n_boot) / neg.size
-    low, high = _percentiles(((w @ wins) * v).sum(axis=1), level)
-    return Interval(value, low, high)
+    return np.asarray(sums[draws].sum(axis=1) / sizes[draws].sum(axis=1))
 
 
-def holm(p_values: ArrayLike) -> Floats:
-    """Return p-values [n] adjusted for n comparisons by Holm's step-down, in the order given.
+def percentile_interval(replicates: Floats, level: float = LEVEL) -> tuple[float, float]:
+    """Return the (1 - level) / 2 and (1 + level) / 2 quantiles of bootstrap replicates.
 
-    With p sorted upwards, `p'_i = max_{j <= i} min(1, (n - j + 1) p_j)`. Rejecting where p' <= alpha keeps the chance
-    of any false alarm below alpha, whatever the dependence.
-    Raises ValueError for values outside [0, 1].
-
-    Source: Holm 1979.
+    >>> percentile_interval(np.arange(101.0), level=0.5)
+    (25.0, 75.0)
     """
-    p = np.asarray(p_values, dtype=np.float64)
-    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
-        raise ValueError(f"p-values must be [n] numbers in [0, 1], got {p_values!r}")
-    order = np.argsort(p, kind="stable")
-    raised = np.minimum(1.0, p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.maximum.accumulate(raised)
-    return adjusted
+    low, high = np.quantile(replicates, [(1 - level) / 2, _upper(level)])
+    return float(low), float(high)
 
 
-def spearman(x: ArrayLike, y: ArrayLike) -> float:
-    """Return Spearman's rank correlation in [-1, 1], ties given their mean rank.
+def number(labels: Iterable[Hashable]) -> NDArray[np.int64]:
+    """Return each label's number, counted by first appearance.
 
-    x, y: [n], n >= 2. Raises ValueError for unequal lengths, NaN, or values all equal, where no rank is defined.
-
-    Source: Spearman 1904.
+    >>> number("aabca")
+    array([0, 0, 1, 2, 0])
     """
-    # Most commands need nothing of scipy.stats, which takes a second to import.
-    from scipy.stats import rankdata
-
-    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if a.shape != b.shape or a.ndim != 1 or a.size < 2 or np.isnan(a).any() or np.isnan(b).any():
-        raise ValueError(f"need two lists of equal length >= 2 without NaN, got shapes {a.shape} and {b.shape}")
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        raise ValueError("a list whose values are all equal has no rank correlation")
-    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.int64)
 
 
-@lru_cache(maxsize=16)
-def _z(level: float) -> float:
+def cluster_sums(values: Floats, index: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return the sum and the number of values of each cluster. values: [n]; index: [n] the number of each value's cluster."""
+    return np.bincount(index, weights=values).astype(np.float64), np.bincount(index).astype(np.float64)
+
+
+def jackknife_variance(without: Sequence[float] | Floats) -> float:
+    """Return the delete-a-group jackknife's variance `(K - 1) / K sum_k (theta_k - mean)^2`.
+
+    without: [K] estimates theta_k, each without group k. Of a mean with groups of one it is s^2 / K.
+
+    Source: Tukey 1958; Shao and Tu 1995, section 5.
+
+    >>> round(jackknife_variance([4.0, 3.5, 1.5]), 9)  # Means of 1, 2 and 6 without one of them: s^2 / 3 = 7 / 3
+    2.333333333
+    """
+    x = np.asarray(without, dtype=np.float64)
+    k = len(x)
+    return (k - 1) / k * float(np.square(x - x.mean()).sum())
+
+
+def jackknife_bias(full: float, without: Sequence[float] | Floats) -> float:
+    """Return the jackknife's estimate of the bias, `(K - 1) (mean(theta_k) - theta)`: exact where it falls as 1 / n.
+
+    full: the estimate theta from all groups; without: [K] estimates, each without one group.
+
+    Source: Quenouille 1956.
+
+    >>> values = np.array([1.0, 2.0, 6.0])  # The plug-in variance is too small by s^2 / n.
+    >>> round(jackknife_bias(values.var(), [np.delete(values, k).var() for k in range(3)]), 9)
+    -2.333333333
+    """
+    x = np.asarray(without, dtype=np.float64)
+    return float((len(x) - 1) * (x.mean() - full))
+
+
+def pseudo_values(full: float, without: Sequence[float] | Floats) -> Floats:
+    """Return the jackknife's pseudo-values [K], `K theta - (K - 1) theta_k`, which behave like K independent estimates.
+
+    full: the estimate theta from all groups; without: [K] estimates theta_k, each without group k.
+
+    Source: Tukey 1958.
+
+    >>> pseudo_values(3.0, [4.0, 3.5, 1.5])  # Of a mean of 1, 2 and 6, they are the values.
+    array([1., 2., 6.])
+    """
+    x = np.asarray(without, dtype=np.float64)
+    return np.asarray(len(x) * full - (len(x) - 1) * x)
+
+
+def _upper(level: float) -> float:
     if not 0 < level < 1:
         raise ValueError(f"level must be in (0, 1), got {level}")
-    return float(ndtri(0.5 + level / 2))
+    return 0.5 + level / 2
 
 
-def _by_cluster(values: ArrayLike, clusters: Clusters) -> tuple[Floats, Floats]:
-    """Return the sum and the number of values of each cluster, in order of first appearance."""
+def checked(values: ArrayLike, clusters: Clusters) -> Floats:
+    """Return values [n] as floats. Raises ValueError for none, NaN or infinity, or another number of cluster labels."""
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 1 or x.size == 0 or len(clusters) != x.size:
         raise ValueError(f"need one cluster label for each of n >= 1 values, got {x.shape} and {len(clusters)} labels")
     if not np.isfinite(x).all():
         raise ValueError("values must be finite: count a clip that could not be judged as a failure, or leave it out")
-    number: dict[Hashable, int] = {}
-    index = [number.setdefault(label, len(number)) for label in clusters]
-    return np.bincount(index, weights=x).astype(np.float64), np.bincount(index).astype(np.float64)
+    return x
 
 
-def _bootstrap_of_mean(sums: Floats, counts: Floats, n_boot: int, seed: int, level: float) -> tuple[float, float]:
-    drawn = _drawn(len(sums), n_boot, seed)
-    return _percentiles(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), level)
+def _resampling_fails(values: Floats, clusters: int) -> bool:
+    """Whether every resample would be the same: of a single cluster, or of values that are all equal."""
+    return clusters == 1 or bool((values == values[0]).all())
 
 
-# A table of many cells asks for the same draws again and again.
+# A table of many cells needs the same draws again and again.
 @lru_cache(maxsize=8)
 def _drawn(n: int, n_boot: int, seed: int) -> NDArray[np.int64]:
     """Return [n_boot, n] numbers of clusters, drawn with replacement; not to be written to."""
-    drawn = np.random.default_rng(seed).integers(n, size=(n_boot, n))
-    drawn.flags.writeable = False
-    return drawn
-
-
-def _percentiles(samples: Floats, level: float) -> tuple[float, float]:
-    _z(level)
-    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def _sign_flip_p(sums: Floats, seed: int) -> float:
-    n = len(sums)
-    if n <= EXACT_FLIPS:
-        signs = np.array(list(product((-1.0, 1.0), repeat=n)))
-        extra = 0
-    else:
-        signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(9999, n))
-        extra = 1
-    # The slack keeps flips that equal the observed sum from being lost to rounding.
-    reached = int((np.abs(signs @ sums) >= abs(float(sums.sum())) - 1e-12 * float(np.abs(sums).sum())).sum())
-    return (reached + extra) / (len(signs) + extra)
+    draws = np.random.default_rng(seed).integers(n, size=(n_boot, n))
+    draws.flags.writeable = False
+    return draws

@@ -6,37 +6,44 @@ comparison, those that are not looked at as well: with Holm's correction over al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sora_eval.stats.paired import Pairs, beyond_flips, flip_p, interval, pair
-from sora_eval.types import Floats, ScoreRow
+from sora_eval.stats.multiplicity import holm
+from sora_eval.stats.paired import Pairs, difference_interval, p_values, pair
+from sora_eval.types import ScoreRow
 
 ALPHA = 0.05
 
 
 @dataclass(frozen=True)
 class Change:
-    """A checkpoint against the best one before it, at one level.
-
-    suite, probe: "" where the row covers all. at, best: positions of the two checkpoints. score, before: their mean counted scores.
-    mean, low, high: score - before with its 95% interval, clustered by scene. p_value: two-sided. adjusted: Holm over all pairs of
-    checkpoints and all rows of the level (overall, suites, probes).
-    """
+    """A checkpoint against the best one before it, at one level."""
 
     suite: str
+    """"" for the overall score."""
     probe: str
+    """"" for the overall score or a whole suite."""
     at: int
+    """Position of the checkpoint."""
     best: int
+    """Position of the best one before it."""
     score: float
+    """Mean counted score of the checkpoint."""
     before: float
+    """Mean counted score of the best one before it."""
     mean: float
+    """score - before."""
     low: float
+    """Lower end of its 95% interval, clustered by scene."""
     high: float
+    """Upper end."""
     p_value: float
+    """Two-sided, by sign flips."""
     adjusted: float
+    """The p-value after Holm's correction over all pairs of checkpoints and all rows of the level (overall, suites, probes)."""
 
     @property
     def regressed(self) -> bool:
@@ -49,48 +56,33 @@ def changes(checkpoints: Sequence[Sequence[ScoreRow]]) -> list[Change]:
 
     checkpoints: rows of one generator each, in their order. Raises ValueError when two of them share no case.
     """
-    found: list[Change] = []
     pairs = {
         (at, best): pair(checkpoints[at], checkpoints[best]) for at in range(len(checkpoints)) for best in range(at)
     }
-    if not pairs:
-        return found
-    rows = pairs[1, 0].rows
-    levels = [[(s, p) for s, p in rows if bool(s) + bool(p) == depth] for depth in range(3)]
-    for level in levels:
-        mine = [_change(pairs, at, suite, probe) for suite, probe in level for at in range(1, len(checkpoints))]
-        comparisons = len(level) * len(pairs)
-        adjusted = holm_among(np.array([c.p_value for c in mine]), comparisons)
-        found += [replace(c, adjusted=float(p)) for c, p in zip(mine, adjusted, strict=True)]
-    return found
+    every: list[Change] = []
+    for depth in range(3 if pairs else 0):
+        level = [(suite, probe) for suite, probe in pairs[1, 0].rows if bool(suite) + bool(probe) == depth]
+        raw = [_change(pairs, at, *row) for row in level for at in range(1, len(checkpoints))]
+        adjusted = holm([change.p_value for change in raw], comparisons=len(level) * len(pairs))
+        every += [replace(change, adjusted=float(p)) for change, p in zip(raw, adjusted, strict=True)]
+    return every
 
 
-def first_regressions(found: Sequence[Change]) -> list[Change]:
-    """Return the first checkpoint that regressed of every level and name where one did."""
+def first_regressions(changes: Sequence[Change]) -> list[Change]:
+    """Return the first checkpoint that regressed, of each level and name where one did."""
     firsts: dict[tuple[str, str], Change] = {}
-    for change in found:
+    for change in changes:
         if change.regressed:
             firsts.setdefault((change.suite, change.probe), change)
     return list(firsts.values())
 
 
-def holm_among(p_values: Floats, comparisons: int) -> Floats:
-    """Return Holm's adjusted p-values of some of `comparisons` tests, whichever were picked.
-
-    The i-th smallest of those picked is at best the i-th smallest of all, so that its factor, comparisons - i + 1, is at least Holm's own.
-    """
-    order = np.argsort(p_values, kind="stable")
-    factors = comparisons - np.arange(len(p_values))
-    adjusted = np.empty(len(p_values))
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * p_values[order]))
-    return adjusted
-
-
-def _change(pairs: dict[tuple[int, int], Pairs], at: int, suite: str, probe: str) -> Change:
-    scores = [float(pairs[at, b].weights(suite, probe) @ pairs[at, b].second) for b in range(at)]
+def _change(pairs: Mapping[tuple[int, int], Pairs], at: int, suite: str, probe: str) -> Change:
+    scores = [float(pairs[at, k].weights(suite, probe) @ pairs[at, k].second) for k in range(at)]
     best = int(np.argmax(scores))
-    found = pairs[at, best]
-    weights = found.weights(suite, probe)
-    mean, low, high = interval(found, weights)
-    p = beyond_flips(float(flip_p(found.sums(weights * found.difference)[None])[0]), found, weights)
-    return Change(suite, probe, at, best, float(weights @ found.first), scores[best], mean, low, high, p, p)
+    against = pairs[at, best]
+    weights = against.weights(suite, probe)
+    interval = difference_interval(against, weights)
+    p = float(p_values(against, [weights])[0])
+    score = float(weights @ against.first)
+    return Change(suite, probe, at, best, score, scores[best], interval.mean, interval.low, interval.high, p, p)

@@ -6,6 +6,7 @@ So every estimate averages over the samples of a prompt first, and treats the me
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -14,11 +15,15 @@ import numpy as np
 from sora_eval.types import Case, ScoreRow, digest
 
 MOST = 1000
-"""Samples per prompt that can be asked."""
+"""The largest number of samples per prompt."""
 
 
 def sample_id(prompt_id: str, sample: int) -> str:
-    """Return the id of a sample: the prompt's own for sample 0, else with the ending `.sK`; "" of ""."""
+    """Return the id of a sample: the prompt's own for sample 0, else with the ending `.sK`; "" of "".
+
+    >>> sample_id("physics.fall.t2v.0003", 2)
+    'physics.fall.t2v.0003.s2'
+    """
     return f"{prompt_id}.s{sample}" if sample and prompt_id else prompt_id
 
 
@@ -39,7 +44,7 @@ def _sample(case: Case, k: int) -> Case:
 
 
 def asked_of(kind: str, cases: Sequence[Case]) -> list[Case]:
-    """Return the cases that a generator of a kind is asked: all of a model, samples 0 of references, whose answers know no noise."""
+    """Return the cases for a generator of a kind: all for a model, samples 0 for references, whose answers know no noise."""
     return [c for c in cases if kind == "model" or not c.sample]
 
 
@@ -83,18 +88,47 @@ def case_means(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
     return [_mean(samples) for samples in by_prompt(rows)]
 
 
+def best_of(samples: Sequence[ScoreRow]) -> ScoreRow:
+    """Return a row of one prompt whose value is that of its best sample."""
+    return _row_of(samples, max(_value_or_guess(row) for row in samples), samples[0].chance)
+
+
+def deviation_of(samples: Sequence[ScoreRow], widest: float) -> ScoreRow:
+    """Return a row of one prompt whose value is the standard deviation of its samples' counted values, as a share of `widest`.
+
+    The denominator is K - 1, for K >= 2 samples.
+    """
+    return _row_of(samples, float(np.std([row.counted for row in samples], ddof=1)) / widest, 0.0)
+
+
+def widest_deviation(rows: Iterable[ScoreRow]) -> float:
+    """Return the largest standard deviation that samples can have: of two at the ends of the scale, (1 - least) / sqrt(2).
+
+    As a share of it, deviations are numbers from 0 to 1 like scores, and their intervals where nothing varies are theirs.
+    """
+    return max(1 / (1 - row.chance) for row in rows) / math.sqrt(2)
+
+
+def _row_of(samples: Sequence[ScoreRow], value: float, chance: float) -> ScoreRow:
+    first = samples[0]
+    return replace(first, case=first.prompt_id, sample=0, value=value, reason="", chance=chance)
+
+
+def _value_or_guess(row: ScoreRow) -> float:
+    return row.chance if row.value is None else row.value
+
+
 def _mean(samples: Sequence[ScoreRow]) -> ScoreRow:
     first = min(samples, key=lambda row: row.sample)
     if len(samples) == 1 and not first.sample:
         return first
-    values = [row.chance if row.value is None else row.value for row in samples]
     judged = any(row.value is not None for row in samples)
     return replace(
         first,
         case=first.prompt_id,
         twin=first.twin if not first.sample else first.twin.removesuffix(f".s{first.sample}"),
         sample=0,
-        value=float(np.mean(values)) if judged else None,
+        value=float(np.mean([_value_or_guess(row) for row in samples])) if judged else None,
         reason="" if judged else first.reason,
         failure="technical" if not judged and all(row.failure for row in samples) else "",
         components={},

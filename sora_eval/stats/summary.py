@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -18,15 +18,13 @@ import numpy as np
 import pandas as pd
 
 from sora_eval.stats.failures import answered, technical
-from sora_eval.stats.intervals import cluster_bootstrap
-from sora_eval.stats.samples import by_prompt, case_means, per_prompt
+from sora_eval.stats.intervals import LEVEL, N_BOOT, SEED, bootstrap_replicates, cluster_bootstrap, percentile_interval
+from sora_eval.stats.samples import best_of, by_prompt, case_means, deviation_of, per_prompt, widest_deviation
 from sora_eval.types import MODES, Floats, ScoreRow
 
 Level: TypeAlias = Literal["overall", "suite", "probe", "mode"]
 KINDS = ("model", "oracle", "control", "violation")
-LEVEL = 0.95
-N_BOOT = 2000
-SEED = 0
+_COUNTS = ("n", "judged", "unjudgeable", "technical", "answered", "probes")
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ class Sampling:
 
     suite, probe: "" where it covers all of them. samples: K, clips per prompt; cases: prompts that have several.
     deviation: standard deviation between the samples of a prompt (K - 1 in the denominator), averaged as scores are.
-    best: the mean over prompts of the best of K samples, averaged as scores are. It grows with K and knows the truth, so that it is
+    best: the mean over prompts of the best of K samples, averaged as scores are. It grows with K and picks by the truth, so that it is
     no score: it stands beside no mean, and nothing is ranked or compared by it.
     Both in the unit of scores, an unjudgeable clip counted as 0, each with its 95% interval, clustered by scene.
     """
@@ -193,13 +191,9 @@ class Summary:
         """Return JSON values: one list per level, and the reasons."""
         rows = [(c.level, {k: _json(v) for k, v in _unscored(c).items() if v != ""}) for c in self.cells]
         levels: tuple[Level, ...] = ("overall", "suite", "probe", "mode")
+        interval = {"level": LEVEL, "n_boot": N_BOOT, "seed": SEED, "method": "percentile bootstrap over clusters"}
         return {
-            "interval": {
-                "level": LEVEL,
-                "n_boot": N_BOOT,
-                "seed": SEED,
-                "method": "percentile bootstrap over clusters",
-            },
+            "interval": interval,
             **{level: [row for at, row in rows if at == level] for level in levels},
             "reasons": [asdict(r) for r in self.reasons],
             "between_samples": [{k: _json(v) for k, v in asdict(s).items() if v != ""} for s in self.sampling],
@@ -214,8 +208,9 @@ def summarise(rows: Iterable[ScoreRow], modes: bool = True) -> Summary:
     """
     rows = list(rows)
     by_generator = _group(rows, lambda r: r.generator)
-    columns = [_generator_cells(mine, modes) for mine in by_generator.values()]
+    columns = [_generator_cells(own, modes) for own in by_generator.values()]
     columns.sort(key=lambda cells: (_rank(cells[0].kind), -cells[0].score, cells[0].generator))
+    sampling = [s for cells in columns for s in _sampling(by_generator[cells[0].generator])]
     depth = {"overall": 0, "suite": 1, "probe": 2, "mode": 3}
     cells = sorted((c for column in columns for c in column), key=lambda c: depth[c.level])
     counts = Counter((r.generator, r.suite, r.probe, r.reason, r.failure) for r in rows if r.value is None)
@@ -223,7 +218,7 @@ def summarise(rows: Iterable[ScoreRow], modes: bool = True) -> Summary:
     return Summary(
         tuple(cells),
         tuple(sorted(reasons, key=lambda r: (-r.count, r.suite, r.probe, r.generator, r.reason))),
-        tuple(_beyond_means(by_generator, [c.generator for c in cells if c.level == "overall"])),
+        tuple(sorted(sampling, key=lambda s: bool(s.suite) + bool(s.probe))),
     )
 
 
@@ -257,7 +252,7 @@ def _generator_cells(rows: list[ScoreRow], modes: bool) -> list[Cell]:
         probes: list[tuple[Cell, Floats]] = []
         for probe_rows in _group(suite_rows, lambda r: r.probe).values():
             probe = _cell(probe_rows)
-            probes.append((probe, _replicates(probe_rows, rng)))
+            probes.append((probe, bootstrap_replicates(*_values(probe_rows), rng, bounds=_bounds(probe_rows))))
             by_mode = _group(probe_rows, lambda r: r.mode) if modes else {}
             lower += [probe, *(replace(_cell(by_mode[m]), mode=m) for m in MODES if m in by_mode)]
         suites.append(_average(probes, suite=probes[0][0].suite))
@@ -269,11 +264,7 @@ def _cell(rows: Sequence[ScoreRow]) -> Cell:
     """Return the cell of rows of one generator and one probe."""
     first = rows[0]
     judged = [r for r in rows if r.value is not None]
-    # Every case weighs the same, however many of its samples there are; and samples of one scene are no further scenes.
-    means = case_means(rows)
-    values, clusters = np.array([r.counted for r in means]), [r.cluster for r in means]
-    bounds = (_least(rows), 1.0)
-    interval = cluster_bootstrap(values, clusters, n_boot=N_BOOT, seed=SEED, level=LEVEL, bounds=bounds)
+    interval = cluster_bootstrap(*_values(rows), bounds=_bounds(rows))
     return Cell(
         generator=first.generator,
         kind=first.kind,
@@ -286,46 +277,39 @@ def _cell(rows: Sequence[ScoreRow]) -> Cell:
         technical=technical(rows),
         answered=sum(answered(r) for r in rows),
         probes=1,
-        score=float(interval.mean),
-        low=float(interval.low),
-        high=float(interval.high),
+        score=interval.mean,
+        low=interval.low,
+        high=interval.high,
         judged_mean=float(np.mean([r.counted for r in case_means(judged)])) if judged else None,
-        chance=float(np.mean([r.chance for r in means])),
+        chance=float(np.mean([r.chance for r in case_means(rows)])),
         samples=per_prompt(rows),
     )
 
 
-def _beyond_means(by_generator: Mapping[str, Sequence[ScoreRow]], order: Sequence[str]) -> list[Sampling]:
-    found = [s for name in order for s in _sampling(by_generator[name])]
-    return sorted(found, key=lambda s: bool(s.suite) + bool(s.probe))
-
-
 def _sampling(rows: Sequence[ScoreRow]) -> list[Sampling]:
     """Return what the samples of one generator say beyond their means; [] where there is one per prompt."""
-    if per_prompt(rows) < 2:
-        return []
-    several = [samples for samples in by_prompt(rows) if len(samples) > 1]
+    several = [samples for samples in by_prompt(rows) if len(samples) > 1] if per_prompt(rows) > 1 else []
     if not several:
         return []
-    # That of two samples at the ends of the scale: no standard deviation of numbers in it is larger. As a share of that, deviations are
-    # numbers from 0 to 1 like scores, and their intervals where nothing varies are theirs.
-    widest = max(1 / (1 - r.chance) for r in rows) / math.sqrt(2)
-    deviations = [_of_prompt(some, float(np.std([r.counted for r in some], ddof=1)) / widest, 0.0) for some in several]
-    best = [_of_prompt(some, max(_or_guess(r) for r in some), some[0].chance) for some in several]
-    found = []
-    for spread, top in zip(*(_generator_cells(r, False) for r in (deviations, best)), strict=True):
-        ends = (spread.score * widest, spread.low * widest, spread.high * widest, top.score, top.low, top.high)
-        found.append(Sampling(top.generator, top.suite, top.probe, max(map(len, several)), top.n, *ends))
-    return found
-
-
-def _of_prompt(samples: Sequence[ScoreRow], value: float, chance: float) -> ScoreRow:
-    first = samples[0]
-    return replace(first, case=first.prompt_id, sample=0, value=value, reason="", chance=chance)
-
-
-def _or_guess(row: ScoreRow) -> float:
-    return row.chance if row.value is None else row.value
+    widest = widest_deviation(rows)
+    deviations = _generator_cells([deviation_of(samples, widest) for samples in several], modes=False)
+    best = _generator_cells([best_of(samples) for samples in several], modes=False)
+    return [
+        Sampling(
+            generator=top.generator,
+            suite=top.suite,
+            probe=top.probe,
+            samples=max(map(len, several)),
+            cases=top.n,
+            deviation=deviation.score * widest,
+            deviation_low=deviation.low * widest,
+            deviation_high=deviation.high * widest,
+            best=top.score,
+            best_low=top.low,
+            best_high=top.high,
+        )
+        for deviation, top in zip(deviations, best, strict=True)
+    ]
 
 
 def _average(parts: Sequence[tuple[Cell, Floats]], suite: str) -> tuple[Cell, Floats]:
@@ -337,7 +321,7 @@ def _average(parts: Sequence[tuple[Cell, Floats]], suite: str) -> tuple[Cell, Fl
     elif not all(math.isfinite(c.low) and math.isfinite(c.high) for c in cells):
         low, high = -math.inf, math.inf
     else:
-        low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        low, high = percentile_interval(replicates)
     # The posterior of a probe that never failed stays just below 1, its score does not.
     score = float(np.mean([c.score for c in cells]))
     low, high = min(low, score), max(high, score)
@@ -347,15 +331,10 @@ def _average(parts: Sequence[tuple[Cell, Floats]], suite: str) -> tuple[Cell, Fl
         suite=suite,
         probe="",
         mode="",
-        n=sum(c.n for c in cells),
-        judged=sum(c.judged for c in cells),
-        unjudgeable=sum(c.unjudgeable for c in cells),
-        technical=sum(c.technical for c in cells),
-        answered=sum(c.answered for c in cells),
-        probes=sum(c.probes for c in cells),
+        **{name: sum(getattr(c, name) for c in cells) for name in _COUNTS},
         score=score,
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         judged_mean=float(np.mean(judged)) if judged else None,
         chance=float(np.mean([c.chance for c in cells])),
         samples=max(c.samples for c in cells),
@@ -363,29 +342,15 @@ def _average(parts: Sequence[tuple[Cell, Floats]], suite: str) -> tuple[Cell, Fl
     return above, replicates
 
 
-def _replicates(rows: Sequence[ScoreRow], rng: np.random.Generator) -> Floats:
-    """Return [N_BOOT] means of the counted values, of each case the mean over its samples, whole clusters drawn with replacement.
+def _values(rows: Sequence[ScoreRow]) -> tuple[Floats, list[str]]:
+    """Return the counted values [cases] of rows of one probe and their clusters.
 
-    Where resampling would lie (all equal, or a single cluster) the means come from Jeffreys' posterior of a rate, with
-    one trial per cluster: `cluster_bootstrap` falls back to Wilson's interval in the same cases, and a suite of probes
-    that all failed must not look more certain than each of them.
+    Every case weighs the same, however many of its samples there are; and samples of one scene are no further scenes.
     """
-    rows, least = case_means(rows), _least(rows)
-    values = (np.array([r.counted for r in rows]) - least) / (1 - least)
-    _, cluster = np.unique([r.cluster for r in rows], return_inverse=True)
-    sums = np.bincount(cluster, weights=values)
-    sizes = np.bincount(cluster).astype(np.float64)
-    n = len(sums)
-    mean = sums.sum() / sizes.sum()
-    means: Floats
-    if values.min() >= 0 and values.max() <= 1 and (n == 1 or np.ptp(values) == 0):
-        means = rng.beta(mean * n + 0.5, (1 - mean) * n + 0.5, size=N_BOOT)
-    else:
-        draws = rng.integers(n, size=(N_BOOT, n))
-        means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
-    return least + (1 - least) * means
+    means = case_means(rows)
+    return np.array([row.counted for row in means]), [row.cluster for row in means]
 
 
-def _least(rows: Sequence[ScoreRow]) -> float:
-    """Return the lowest counted value that rows of one probe can have: below 0 where a guess earns something."""
-    return min(-r.chance / (1 - r.chance) for r in rows)
+def _bounds(rows: Sequence[ScoreRow]) -> tuple[float, float]:
+    """Return the ends of the scale of rows of one probe: the least is below 0 where a guess earns something."""
+    return min(-row.chance / (1 - row.chance) for row in rows), 1.0

@@ -9,7 +9,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from sora_eval.stats.intervals import Interval, auc, cluster_bootstrap, paired_difference, spearman, wilson
+from sora_eval.stats.correlation import auc, spearman
+from sora_eval.stats.intervals import Interval, cluster_bootstrap, wilson
+from sora_eval.stats.sign_flips import paired_difference
 from sora_eval.types import Floats
 from sora_eval.validity.trials import SEVERITIES, Trial
 

@@ -26,7 +26,7 @@ from sora_eval.fidelity.extractors import statistics
 from sora_eval.metrics import frechet
 from sora_eval.metrics.similarity import clip_similarity
 from sora_eval.processes import pool
-from sora_eval.stats.intervals import spearman
+from sora_eval.stats.correlation import spearman
 from sora_eval.types import Frames, Video
 from sora_eval.validity.encoder_discrimination import Answer, pictures_exam, words_exam
 from sora_eval.video import compress

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from scipy import stats
 
 from sora_eval.encoders import clip as text_encoders
 from sora_eval.encoders import perceptual
@@ -22,6 +21,7 @@ from sora_eval.fidelity.measures import measures
 from sora_eval.generator.simulator import OTHER
 from sora_eval.metrics import frechet, kernel, physics_iq
 from sora_eval.metrics.pixels import PSNR_MOST
+from sora_eval.stats.intervals import jackknife_variance, pseudo_values, t_quantile
 from sora_eval.types import Floats, digest
 from sora_eval.validity import encoder_sensitivity
 from sora_eval.validity.corruptions import EVERY, Read, Treatment, real_set, true_set
@@ -208,8 +208,7 @@ def _trials(metric: Metric, t: Treatment, mine: Read, found: Mapping[Treatment, 
 def _pseudo(distance: Distance, x: Floats, y: Floats) -> Floats:
     """Return the jackknife's pseudo-values [SETS] of the sets of x: `K theta - (K - 1) theta without k`."""
     without = np.array([distance(_without(x, k), y) for k in range(SETS)])
-    found: Floats = SETS * distance(x, y) - (SETS - 1) * without
-    return found
+    return pseudo_values(distance(x, y), without)
 
 
 def distances(found: Mapping[Treatment, Read]) -> list[SetDistance]:
@@ -240,8 +239,8 @@ def _reach(distance: Distance, x: Floats, true: Floats, y: Floats) -> float:
     """
     of_made = np.array([distance(_without(x, k), y) - distance(_without(true, k), y) for k in range(SETS)])
     of_real = np.array([distance(x, _without(y, k)) - distance(true, _without(y, k)) for k in range(SETS)])
-    variance = sum((SETS - 1) / SETS * float(np.square(v - v.mean()).sum()) for v in (of_made, of_real))
-    return float(stats.t.ppf(0.975, SETS - 1) * np.sqrt(variance))
+    variance = jackknife_variance(of_made) + jackknife_variance(of_real)
+    return float(t_quantile(0.975, SETS - 1) * np.sqrt(variance))
 
 
 def _without(rows: Floats, k: int) -> Floats:

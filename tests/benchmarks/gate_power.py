@@ -16,7 +16,8 @@ import numpy as np
 
 from sora_eval.files import replacing
 from sora_eval.reporting.components.text import pipe
-from sora_eval.stats.gate import PASSED, REGRESSION, Outcome, Plan, Sequential, fixed
+from sora_eval.stats.eprocess import SequentialTest
+from sora_eval.stats.gate import PASSED, REGRESSION, GatePlan, Outcome, fixed_test
 from sora_eval.stats.intervals import wilson
 from sora_eval.stats.paired import Pairs
 from sora_eval.types import Floats, ScoreRow
@@ -124,10 +125,10 @@ def rows_of(pairs: Pairs, counted: Floats) -> list[ScoreRow]:
             mode="t2v",
             generator="model",
             kind="model",
-            value=1 + (float(counted[i]) - 1) / float(pairs.reach[i]),
+            value=1 + (float(counted[i]) - 1) / float(pairs.max_difference[i]),
             reason="",
             components={},
-            chance=1 - 1 / float(pairs.reach[i]),
+            chance=1 - 1 / float(pairs.max_difference[i]),
             prompt="",
             cluster=pairs.cluster[i],
             twin="",
@@ -139,9 +140,9 @@ def rows_of(pairs: Pairs, counted: Floats) -> list[ScoreRow]:
     ]
 
 
-def walk(pairs: Pairs, plan: Plan) -> Outcome:
+def walk(pairs: Pairs, plan: GatePlan) -> Outcome:
     """Return the sequential verdict, looking after every scene."""
-    test = Sequential(rows_of(pairs, pairs.first), plan)
+    test = SequentialTest(rows_of(pairs, pairs.first), plan)
     candidate = {row.case: row for row in rows_of(pairs, pairs.second)}
     for step in test.steps:
         if test.add(step, [candidate[case] for case in step.cases]):
@@ -165,14 +166,16 @@ class Rates:
     detectable: tuple[float, float]
 
 
-def rates(setting: Setting, n: int, seed: int, sequential: bool, plan: Plan | None = None, flips: int = FLIPS) -> Rates:
+def rates(
+    setting: Setting, n: int, seed: int, sequential: bool, plan: GatePlan | None = None, flips: int = FLIPS
+) -> Rates:
     """Return how often the gate stops and passes candidates of a setting."""
-    plan = plan or Plan()
+    plan = plan or GatePlan()
     rng = np.random.default_rng([seed, len(setting.scenes), sum(setting.scenes)])
     found = []
     for _ in range(n):
         pairs = simulate(setting, rng)
-        outcome = walk(pairs, plan) if sequential else fixed(pairs, plan=plan, flips=flips)
+        outcome = walk(pairs, plan) if sequential else fixed_test(pairs, plan=plan, flips=flips)
         found.append((outcome, outcome.cases / len(pairs)))
     outcomes = [o for o, _ in found]
     damaged = "overall" if setting.where is None else f"p{setting.where:02}"

@@ -344,7 +344,7 @@ def test_what_nobody_foresaw_is_no_regression(
     def broken(*args: object) -> None:
         raise ZeroDivisionError("of all things")
 
-    monkeypatch.setattr("sora_eval.stats.gate.fixed", broken)
+    monkeypatch.setattr("sora_eval.stats.gate.fixed_test", broken)
     assert gate(good, good / "run") == 2
     err = capsys.readouterr().err
     assert "ZeroDivisionError: of all things" in err and "Traceback" not in err

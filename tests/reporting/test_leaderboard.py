@@ -23,7 +23,7 @@ from sora_eval.reporting.leaderboard.standing import stand
 from sora_eval.reporting.leaderboard.write import write_leaderboard
 from sora_eval.runs.measures import write_measures
 from sora_eval.runs.reader import read_run
-from sora_eval.stats.intervals import holm
+from sora_eval.stats.multiplicity import holm
 from sora_eval.stats.paired import differences
 from sora_eval.stats.summary import summarise
 from sora_eval.types import Case, Measure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,20 +12,8 @@ from benchmarks.gate_power import KINDS, Setting, _counted, rates, simulate, wal
 from scipy import stats
 
 from sora_eval.errors import ConfigError
-from sora_eval.stats.gate import (
-    PASSED,
-    REGRESSION,
-    TOO_LITTLE,
-    Bets,
-    Plan,
-    Sequential,
-    adjusted_e,
-    adjusted_p,
-    fixed,
-    schedule,
-    shares,
-)
-from sora_eval.stats.intervals import holm
+from sora_eval.stats.eprocess import SequentialTest, schedule
+from sora_eval.stats.gate import PASSED, REGRESSION, TOO_LITTLE, GatePlan, fixed_test
 from sora_eval.types import ScoreRow
 
 UNEVEN = tuple(int(x) for x in np.linspace(4, 50, 25).round())
@@ -62,9 +49,9 @@ def rows(values: dict[str, Sequence[float | None]], chance: float = 0.0, per_sce
     return found
 
 
-def by_walking(baseline: list[ScoreRow], candidate: list[ScoreRow], plan: Plan | None = None) -> Sequential:
+def by_walking(baseline: list[ScoreRow], candidate: list[ScoreRow], plan: GatePlan | None = None) -> SequentialTest:
     """Return the sequential test after its last scene."""
-    test, mine = Sequential(baseline, plan), {r.case: r for r in candidate}
+    test, mine = SequentialTest(baseline, plan), {r.case: r for r in candidate}
     for step in test.steps:
         if test.add(step, [mine[c] for c in step.cases]):
             break
@@ -76,7 +63,7 @@ def by_walking(baseline: list[ScoreRow], candidate: list[ScoreRow], plan: Plan |
 
 def test_one_probe_that_falls_is_named_and_the_others_are_not() -> None:
     steady = {"a": [1, 0] * 8, "b": [0.5] * 16}
-    outcome = fixed(rows({**steady, "c": [1] * 16}), rows({**steady, "c": [0] * 16}))
+    outcome = fixed_test(rows({**steady, "c": [1] * 16}), rows({**steady, "c": [0] * 16}))
     assert outcome.code == REGRESSION
     assert {line.probe for line in outcome.regressions} == {"c", "overall"}
     found = {line.probe: line for line in outcome.lines}
@@ -89,37 +76,23 @@ def test_joint_flips_cost_nothing_for_probes_that_never_differ() -> None:
     names = [f"p{i:02}" for i in range(25)]
     a = rows({**{n: [1] * 10 for n in names}})
     b = rows({**{n: [1] * 10 for n in names[1:]}, "p00": [0] * 10})
-    found = {line.probe: line.evidence for line in fixed(a, b).lines}
+    found = {line.probe: line.evidence for line in fixed_test(a, b).lines}
     assert found["p00"] == found["overall"] == 2**-10
-
-
-def test_adjusted_p_values_are_holms_for_independent_continuous_sums_or_smaller() -> None:
-    rng = np.random.default_rng(0)
-    sums = np.zeros((3, 30))
-    for k, shift in enumerate((0.9, 0.6, 0.0)):
-        sums[k, 10 * k : 10 * k + 10] = rng.normal(shift, 1, 10)
-    raw = np.array([adjusted_p(row[None], np.ones(1))[0] for row in sums])
-    found = adjusted_p(sums, np.full(3, 1 / 3), flips=20000)
-    assert (found <= holm(raw) + 0.01).all()
-    # Independent hypotheses: Sidak's step-down, which Holm's bounds.
-    order = np.argsort(raw)
-    sidak = np.maximum.accumulate(1 - (1 - raw[order]) ** np.array([3, 2, 1]))
-    np.testing.assert_allclose(found[order], sidak, atol=0.015)
 
 
 def test_a_fall_within_the_tolerance_is_none() -> None:
     a, b = rows({"a": [0.8] * 30}), rows({"a": [0.75] * 30})
-    assert fixed(a, b).code == REGRESSION
-    plan = Plan(tolerances={"a": 0.1, "overall": 0.1}, drop=0.2)
-    assert fixed(a, b, plan).code == PASSED
+    assert fixed_test(a, b).code == REGRESSION
+    plan = GatePlan(tolerances={"a": 0.1, "overall": 0.1}, drop=0.2)
+    assert fixed_test(a, b, plan).code == PASSED
     assert by_walking(rows({"a": [0.8] * 200}), rows({"a": [0.75] * 200}), plan).outcome().code == PASSED
     # Each has its own.
-    assert [line.probe for line in fixed(a, b, Plan(tolerances={"a": 0.1})).regressions] == ["overall"]
+    assert [line.probe for line in fixed_test(a, b, GatePlan(tolerances={"a": 0.1})).regressions] == ["overall"]
 
 
 def test_an_improvement_passes() -> None:
     a, b = rows({"a": [0] * 20}), rows({"a": [1, 0.5] * 10})
-    assert fixed(a, b).code == PASSED
+    assert fixed_test(a, b).code == PASSED
     assert by_walking(a, b).outcome().code == PASSED
 
 
@@ -127,28 +100,28 @@ def test_an_improvement_passes() -> None:
 def test_equal_scores_pass_when_there_are_enough_of_them(scenes: int, code: int) -> None:
     """Without a difference in n scenes, a drop of 0.1 is excluded with 0.8 when 0.9^n <= 0.2, that is from 16 on at the least."""
     same = rows({"a": [1.0] * scenes})
-    assert fixed(same, same).code == code
+    assert fixed_test(same, same).code == code
     assert by_walking(same, same).outcome().code == code
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, None])
 def test_one_case_is_too_little(value: float | None) -> None:
     one = rows({"a": [value]})
-    assert fixed(one, rows({"a": [0.0]})).code == TOO_LITTLE
+    assert fixed_test(one, rows({"a": [0.0]})).code == TOO_LITTLE
     assert by_walking(one, rows({"a": [0.0]})).outcome().code == TOO_LITTLE
 
 
 def test_a_drop_that_a_probe_is_to_be_free_of_needs_evidence_of_its_own() -> None:
     same = rows({"a": [1.0] * 100, "b": [1.0] * 20})
-    assert fixed(same, same).code == PASSED
-    assert fixed(same, same, Plan(drops={"b": 0.07})).code == TOO_LITTLE
-    assert fixed(same, same, Plan(drops={"a": 0.2})).code == PASSED
+    assert fixed_test(same, same).code == PASSED
+    assert fixed_test(same, same, GatePlan(drops={"b": 0.07})).code == TOO_LITTLE
+    assert fixed_test(same, same, GatePlan(drops={"a": 0.2})).code == PASSED
 
 
 def test_detectable_is_what_the_formula_gives() -> None:
     rng = np.random.default_rng(1)
     x, y = rng.random(40), rng.random(40)
-    overall, probe = fixed(rows({"a": x.tolist()}), rows({"a": y.tolist()})).lines
+    overall, probe = fixed_test(rows({"a": x.tolist()}), rows({"a": y.tolist()})).lines
     error = np.std(x - y, ddof=1) / math.sqrt(40)
     for line in (overall, probe):
         assert line.detectable == pytest.approx((stats.t.ppf(1 - 0.05 / 2, 39) + stats.t.ppf(0.8, 39)) * error)
@@ -157,12 +130,12 @@ def test_detectable_is_what_the_formula_gives() -> None:
 def test_too_few_scenes_for_any_p_value_detect_nothing() -> None:
     """5 scenes give p-values from 1/32, above half of 0.05."""
     a = rows({"a": np.linspace(0, 1, 5).tolist()})
-    assert fixed(a, rows({"a": [0.5] * 5})).lines[0].detectable == math.inf
+    assert fixed_test(a, rows({"a": [0.5] * 5})).lines[0].detectable == math.inf
 
 
 def test_without_cases_in_common_there_is_no_verdict() -> None:
     with pytest.raises(ValueError, match="no case in common"):
-        fixed(rows({"a": [1]}), rows({"b": [1]}))
+        fixed_test(rows({"a": [1]}), rows({"b": [1]}))
 
 
 def test_the_schedule_gives_every_probe_its_scenes_in_every_round() -> None:
@@ -181,7 +154,7 @@ def test_the_schedule_gives_every_probe_its_scenes_in_every_round() -> None:
 
 def test_sequential_wants_every_case_of_a_scene() -> None:
     some = rows({"a": [1] * 4}, per_scene=2)
-    test = Sequential(some)
+    test = SequentialTest(some)
     with pytest.raises(ValueError, match=r"s\.a\.t2v\.0001 has no score"):
         test.add(test.steps[0], some[:1])
 
@@ -195,45 +168,6 @@ def test_sequential_stops_early_both_ways() -> None:
     # wealth is on it.
     assert 7 <= worse.cases <= 10
     assert 25 <= same.cases <= 25 + math.log(5) / math.log(1.068)
-
-
-# What the statistics rest on
-
-
-def test_wealth_never_grows_on_average_when_the_mean_is_none() -> None:
-    """All 3^7 sequences of a skewed discrete variable of mean 0, by enumeration: the expected wealth is 1."""
-    values, chances = (-1 / 4, 0.0, 1.0), (0.4, 0.5, 0.1)
-    total = 0.0
-    for picked in itertools.product(range(3), repeat=7):
-        bets = Bets()
-        for i in picked:
-            bets.bet(values[i])
-        total += math.prod(chances[i] for i in picked) * bets.value
-    assert total == pytest.approx(1)
-
-
-def test_a_round_of_several_probes_is_fair_if_their_weighted_mean_is_none() -> None:
-    """One probe falls by 0.3, the other rises by 0.3: the expected wealth of a round is not above 1."""
-    expected = 0.0
-    for (x, p), (y, q) in itertools.product([(1.0, 0.3), (0.0, 0.7)], [(-1.0, 0.3), (0.0, 0.7)]):
-        bets = Bets()
-        bets.bet(x, y)
-        expected += p * q * bets.value
-    assert expected <= 1
-
-
-def test_adjusted_e_values_are_the_least_weighted_mean_of_all_sets() -> None:
-    rng = np.random.default_rng(2)
-    for _ in range(20):
-        e, share = rng.exponential(5, 5), rng.dirichlet(np.ones(5))
-        sets = [list(s) for n in range(1, 6) for s in itertools.combinations(range(5), n)]
-        brute = [min(float(share[s] @ e[s] / share[s].sum()) for s in sets if k in s) for k in range(5)]
-        np.testing.assert_allclose(adjusted_e(e, share), brute)
-
-
-def test_shares_of_alpha_sum_to_one() -> None:
-    assert shares(26, 0.5).sum() == pytest.approx(1)
-    np.testing.assert_allclose(shares(3, 0.4), [0.4, 0.3, 0.3])
 
 
 def test_the_simulated_kinds_have_the_means_they_claim() -> None:
@@ -262,7 +196,7 @@ def test_false_alarms_of_the_fixed_test(scenes: tuple[int, ...]) -> None:
 def test_false_alarms_of_the_sequential_test() -> None:
     n = 40
     # Passing would end it: with a drop that can't be excluded it looks after every scene until the last.
-    found = rates(Setting((8,) * 25), n, 11, sequential=True, plan=Plan(drop=1e-6))
+    found = rates(Setting((8,) * 25), n, 11, sequential=True, plan=GatePlan(drop=1e-6))
     assert found.used > 0.9
     assert found.stopped * n <= most(n, 0.05)
 
@@ -295,7 +229,7 @@ def test_peeking_changes_nothing_that_was_decided() -> None:
     """The verdict of a walk is certain at its end and was not before."""
     rng = np.random.default_rng(14)
     pairs = simulate(Setting((12,) * 10, lost=0.5), rng)
-    outcome = walk(pairs, Plan())
+    outcome = walk(pairs, GatePlan())
     assert outcome.code == REGRESSION
     assert outcome.cases < len(pairs)
 
@@ -319,12 +253,12 @@ def test_peeking_changes_nothing_that_was_decided() -> None:
 )
 def test_a_plan_without_meaning_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        replace(Plan(), **change)
+        replace(GatePlan(), **change)
 
 
 def test_unknown_probes_are_refused_with_what_may_be_meant() -> None:
     with pytest.raises(ConfigError, match="tolerances 'orbitt': did you mean orbit"):
-        Plan(tolerances={"orbitt": 0.1}).check(["bite"], ["orbit", "bite"])
+        GatePlan(tolerances={"orbitt": 0.1}).check(["bite"], ["orbit", "bite"])
     with pytest.raises(ConfigError, match="drops 'orbit'"):
-        Plan(drops={"orbit": 0.2}).check(["bite"], ["orbit", "bite"])
-    Plan(tolerances={"orbit": 0.1}, drops={"bite": 0.2}).check(["bite"], ["orbit", "bite"])
+        GatePlan(drops={"orbit": 0.2}).check(["bite"], ["orbit", "bite"])
+    GatePlan(tolerances={"orbit": 0.1}, drops={"bite": 0.2}).check(["bite"], ["orbit", "bite"])

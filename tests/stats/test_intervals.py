@@ -1,4 +1,4 @@
-"""Statistics against hand-worked answers, coverage and scipy."""
+"""Intervals against hand-worked answers, coverage and scipy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from sora_eval.stats.intervals import auc, cluster_bootstrap, holm, paired_difference, spearman, wilson
+from sora_eval.stats.intervals import (
+    bootstrap_replicates,
+    cluster_bootstrap,
+    jackknife_bias,
+    jackknife_variance,
+    percentile_interval,
+    pseudo_values,
+    t_interval,
+    t_quantile,
+    wilson,
+    wilson_error,
+    z_quantile,
+)
 
 
 def test_wilson_by_hand_and_at_the_ends() -> None:
@@ -63,77 +75,83 @@ def test_one_cluster_claims_nothing() -> None:
     assert bounded.high - bounded.low > 0.8
 
 
-def test_paired_is_narrower_than_unpaired_and_antisymmetric() -> None:
-    rng = np.random.default_rng(4)
-    hard = rng.random(50)
-    a, b = hard + 0.05 + rng.normal(0, 0.01, 50), hard
-    ab, ba = paired_difference(a, b, range(50)), paired_difference(b, a, range(50))
-    assert ab.low > 0.04
-    assert ab.high < 0.06
-    assert (ab.mean, ab.low, ab.p_value) == pytest.approx((-ba.mean, -ba.high, ba.p_value))
-    assert ab.p_value == pytest.approx(1e-4)
+@pytest.mark.parametrize("per_cluster", [1, 3])
+def test_bootstrap_is_scipys_on_the_same_resamples(per_cluster: int) -> None:
+    """The mean of whole clusters is the ratio of two resampled sums; scipy draws with the same generator in the same order."""
+    rng = np.random.default_rng(8)
+    labels = np.repeat(np.arange(25), per_cluster)
+    labels = labels[rng.permutation(len(labels))[: len(labels) - per_cluster + 1]]
+    values = rng.random(len(labels))
+    first = list(dict.fromkeys(labels.tolist()))
+    sums, sizes = np.array([(values[labels == c].sum(), (labels == c).sum()) for c in first]).T
+    known = scipy_stats.bootstrap(
+        (sums, sizes),
+        lambda s, n, axis: s.sum(axis=axis) / n.sum(axis=axis),
+        n_resamples=2000,
+        confidence_level=0.9,
+        method="percentile",
+        paired=True,
+        rng=np.random.default_rng(5),
+    ).confidence_interval
+    found = cluster_bootstrap(values, labels, seed=5, level=0.9)
+    assert (found.low, found.high) == pytest.approx((known.low, known.high), rel=1e-12)
 
 
-def test_sign_flip_p_by_hand() -> None:
-    # Three clusters, all better: only +++ and --- of 8 flips reach the sum.
-    assert paired_difference([2, 3, 4], [1, 1, 1], "abc").p_value == 2 / 8
-    # Two clusters of two: 2 of 4 flips.
-    assert paired_difference([2, 3, 4, 5], [1, 1, 1, 1], "aabb").p_value == 2 / 4
+def test_bootstrap_agrees_with_scipys_on_other_resamples() -> None:
+    """Within Monte Carlo error: the 2.5% quantile of 20,000 replicates lies within its 2.3% and 2.7% ones, four standard errors."""
+    values = np.random.default_rng(9).exponential(size=30)
+    known = scipy_stats.bootstrap((values,), np.mean, n_resamples=20000, method="percentile", rng=1)
+    found = cluster_bootstrap(values, range(30), n_boot=20000, seed=2)
+    replicates = known.bootstrap_distribution
+    for share, end in ((0.025, found.low), (0.975, found.high)):
+        slack = 4 * np.sqrt(2 * share * (1 - share) / 20000)
+        assert np.quantile(replicates, share - slack) <= end <= np.quantile(replicates, share + slack)
 
 
-def test_no_difference_still_has_a_width() -> None:
-    same = paired_difference([0, 1, 1, 0], [0, 1, 1, 0], range(4))
-    assert same.p_value == 1
-    assert same.high == -same.low == pytest.approx(wilson(0, 4).high)
-    better = paired_difference([1] * 4, [0] * 4, range(4))
-    assert (better.mean, better.high) == (1, 1)
-    assert better.low == pytest.approx(2 * wilson(4, 4).low - 1)
+def test_replicates_and_interval_are_of_one_bootstrap() -> None:
+    """Sorted labels are drawn in the same order by both; the scale of the values makes no difference."""
+    values, labels = np.random.default_rng(10).random(40), np.arange(40) // 2
+    replicates = bootstrap_replicates(values, labels, np.random.default_rng(0), bounds=(-1.0, 1.0))
+    found = cluster_bootstrap(values, labels, seed=0)
+    assert percentile_interval(replicates) == pytest.approx((found.low, found.high))
 
 
-def test_p_values_are_uniform_without_effect() -> None:
-    rng = np.random.default_rng(5)
-    alarms = sum(
-        paired_difference(rng.normal(size=10), np.zeros(10), range(10), n_boot=10).p_value <= 0.05 for _ in range(300)
-    )
-    assert alarms / 300 < 0.09
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_the_small_sample_rule_is_one(value: float) -> None:
+    """Wilson's interval and Jeffreys' posterior, of n clusters as n trials, hold about the same; so does the standard error at 0."""
+    clusters = [i // 2 for i in range(40)]
+    interval = cluster_bootstrap([value] * 40, clusters)
+    replicates = bootstrap_replicates([value] * 40, clusters, np.random.default_rng(1), n_boot=20000)
+    assert percentile_interval(replicates) == pytest.approx((interval.low, interval.high), abs=0.05)
+    assert z_quantile(0.975) * wilson_error(20, 2.0) == pytest.approx(2 * wilson(0, 20).high)
 
 
-def test_auc_by_hand_with_ties() -> None:
-    # Pairs (2,1) (2,2) (3,1) (3,2): 1 + 1/2 + 1 + 1 of 4.
-    assert auc([2, 3], [1, 2]).mean == 3.5 / 4
-    assert auc([1, 1], [1, 1, 1]).mean == 0.5
-    assert auc([5, 5], [1]).mean == 1
+def test_quantiles_are_scipys() -> None:
+    for p in (0.025, 0.5, 0.8, 0.999):
+        assert z_quantile(p) == pytest.approx(scipy_stats.norm.ppf(p))
+        assert t_quantile(p, 7) == pytest.approx(scipy_stats.t.ppf(p, 7))
+    x = np.random.default_rng(11).normal(size=9)
+    known = scipy_stats.ttest_1samp(x, 0).confidence_interval(0.9)
+    found = t_interval(x.mean(), x.std(ddof=1) / 3, 8, level=0.9)
+    assert (found.low, found.high) == pytest.approx((known.low, known.high))
 
 
-def test_auc_agrees_with_mann_whitney_and_mirrors() -> None:
-    rng = np.random.default_rng(6)
-    pos, neg = rng.normal(0.5, 1, 40).round(1), rng.normal(0, 1, 60).round(1)
-    known = scipy_stats.mannwhitneyu(pos, neg).statistic / 2400
-    got = auc(pos, neg)
-    assert got.mean == pytest.approx(known)
-    assert auc(neg, pos).mean == pytest.approx(1 - known)
-    assert got.low < known < got.high
-    assert 0.15 < got.high - got.low < 0.35
+def test_jackknife_of_a_mean_and_of_a_variance() -> None:
+    """Of a mean: no bias, variance s^2 / n, and the values as pseudo-values. Of the plug-in variance: bias -s^2 / n, which is all of it."""
+    x = np.random.default_rng(12).exponential(size=15)
+    means = [np.delete(x, k).mean() for k in range(15)]
+    assert jackknife_variance(means) == pytest.approx(x.var(ddof=1) / 15)
+    assert jackknife_bias(float(x.mean()), means) == pytest.approx(0)
+    assert pseudo_values(float(x.mean()), means) == pytest.approx(x)
+    variances = [np.delete(x, k).var() for k in range(15)]
+    assert x.var() - jackknife_bias(float(x.var()), variances) == pytest.approx(x.var(ddof=1))
 
 
-def test_perfect_auc_is_not_certain() -> None:
-    got = auc([2.0] * 8, [1.0] * 20)
-    assert (got.low, got.high) == (wilson(8, 8).low, 1)
-
-
-def test_holm_by_hand() -> None:
-    # Sorted .01 .02 .03 .04 times 4 3 2 1 is .04 .06 .06 .04, made monotone .04 .06 .06 .06.
-    assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert holm([0.6, 0.9]) == pytest.approx([1, 1])
-    assert holm([]).size == 0
-
-
-def test_spearman_by_hand_and_with_ties() -> None:
-    # Ranks 1 2 3 against 1 3 2: 1 - 6 * 2 / (3 * 8).
-    assert spearman([1, 2, 3], [10, 30, 20]) == pytest.approx(0.5)
-    assert spearman([1, 2, 3, 4], np.exp([1, 2, 3, 4])) == pytest.approx(1)
-    x, y = [1, 2, 2, 5, 7], [3, 3, 1, 6, 5]
-    assert spearman(x, y) == pytest.approx(scipy_stats.spearmanr(x, y).statistic)
+def test_jackknife_of_groups_is_that_of_their_means() -> None:
+    """Five equal groups: the variance of the mean is that of five group means, s^2 / 5."""
+    groups = np.random.default_rng(13).normal(size=(5, 4))
+    without = [np.delete(groups, k, axis=0).mean() for k in range(5)]
+    assert jackknife_variance(without) == pytest.approx(groups.mean(axis=1).var(ddof=1) / 5)
 
 
 def test_bad_input_is_named() -> None:
@@ -141,13 +159,7 @@ def test_bad_input_is_named() -> None:
         cluster_bootstrap([1, np.nan], "ab")
     with pytest.raises(ValueError, match="one cluster label"):
         cluster_bootstrap([1, 2], "a")
-    with pytest.raises(ValueError, match="same cases"):
-        paired_difference([1, 2], [1], "ab")
     with pytest.raises(ValueError, match="0 <= k <= n"):
         wilson(3, 2)
-    with pytest.raises(ValueError, match="both groups"):
-        auc([], [1])
-    with pytest.raises(ValueError, match=r"\[0, 1\]"):
-        holm([0.1, 1.2])
-    with pytest.raises(ValueError, match="all equal"):
-        spearman([1, 1], [1, 2])
+    with pytest.raises(ValueError, match=r"level must be in \(0, 1\)"):
+        cluster_bootstrap([1, 2], "ab", level=95)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from sora_eval.stats.intervals import paired_difference, wilson
-from sora_eval.stats.paired import LEVEL, differences, flip_p, pair, rank_intervals, spread
+from sora_eval.stats.intervals import LEVEL, wilson
+from sora_eval.stats.paired import differences, pair, standard_error
+from sora_eval.stats.sign_flips import paired_difference
 from sora_eval.types import ScoreRow
 
 
@@ -59,14 +59,6 @@ def test_p_value_is_that_of_the_paired_comparison() -> None:
     found = differences(rows({"s.p": x.tolist()}, per_scene=2), rows({"s.p": y.tolist()}, per_scene=2))[-1]
     assert found.clusters == 8
     assert found.p_value == paired_difference(x, y, scene).p_value
-
-
-def test_random_flips_agree_with_all_flips() -> None:
-    sums = np.random.default_rng(2).normal(0.3, 1, (1, 12))
-    exact = flip_p(sums)[0]
-    # Two clusters that hardly count leave the sum and take it above the number up to which all flips are tried.
-    random = flip_p(np.hstack([sums, np.full((1, 2), 1e-9)]))[0]
-    assert random == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 4999))
 
 
 def test_a_clear_difference_holds_among_many_models() -> None:
@@ -139,11 +131,11 @@ def test_interval_covers_and_the_detectable_drop_is_detected() -> None:
     assert np.mean([p <= 0.05 for p in claimed]) == pytest.approx(0.8, abs=4 * error)
 
 
-def test_spread_takes_what_never_varies_together() -> None:
+def test_standard_error_takes_what_never_varies_together() -> None:
     """Twenty probes without a difference are one large sample without one, not twenty small ones."""
     names = [f"s.p{i:02}" for i in range(20)]
     same = pair(rows({n: [0] * 10 for n in names}), rows({n: [0] * 10 for n in names}))
-    assert spread(same, same.weights())[0] == pytest.approx(wilson(0, 200).high / stats.norm.ppf(0.975))
+    assert standard_error(same, same.weights())[0] == pytest.approx(wilson(0, 200).high / stats.norm.ppf(0.975))
 
 
 def test_rows_that_cannot_be_paired_are_refused() -> None:
@@ -154,39 +146,3 @@ def test_rows_that_cannot_be_paired_are_refused() -> None:
         differences([*a, a[0]], a)
     # Cases that one lacks are left out.
     assert differences(a, a[:1])[0].n == 1
-
-
-def test_ranks_of_clear_and_of_equal_models() -> None:
-    good, bad = [1.0] * 30, [0.0, 0.0, 1.0] * 10
-    rng = np.random.default_rng(6)
-    equal = {n: rows({"s.p": rng.integers(0, 2, 30).astype(float).tolist()}) for n in "abc"}
-    assert set(rank_intervals(equal).values()) == {(1, 3)}
-    models = {"good": rows({"s.p": good}), "bad": rows({"s.p": bad}), "worse": rows({"s.p": [0.0] * 30})}
-    assert rank_intervals(models) == {"good": (1, 1), "bad": (2, 2), "worse": (3, 3)}
-    assert rank_intervals({"one": models["good"]}) == {"one": (1, 1)}
-    assert rank_intervals({}) == {}
-
-
-def test_ranks_of_a_suite_are_of_its_cases_only() -> None:
-    a = rows({"s.p": [1.0] * 12, "t.q": [0.0] * 12})
-    b = rows({"s.p": [0.0] * 12, "t.q": [1.0] * 12})
-    assert rank_intervals({"a": a, "b": b}, suite="s") == {"a": (1, 1), "b": (2, 2)}
-    assert rank_intervals({"a": a, "b": b}, "t", "q") == {"a": (2, 2), "b": (1, 1)}
-    assert rank_intervals({"a": a, "b": b}) == {"a": (1, 2), "b": (1, 2)}
-    with pytest.raises(ValueError, match="no case of u"):
-        rank_intervals({"a": a, "b": b}, suite="u")
-
-
-def test_equal_models_seldom_get_different_ranks() -> None:
-    """At most 5% of the time; 300 tries with more than 27 would have P < 0.001."""
-    rng = np.random.default_rng(7)
-    template = rows({"s.p": [0.0] * 20})
-    wrong = 0
-    for _ in range(300):
-        hard = rng.beta(0.5, 0.5, 20)
-        models = {
-            n: [replace(r, value=float(v)) for r, v in zip(template, rng.random(20) < hard, strict=True)]
-            for n in "abcd"
-        }
-        wrong += set(rank_intervals(models).values()) != {(1, 4)}
-    assert wrong <= 27

@@ -11,8 +11,7 @@ from benchmarks.leaderboard import made_up_cases, made_up_run
 
 from sora_eval.files import read_json, write_json
 from sora_eval.reporting.sweep.page import lost_most, write_curves
-from sora_eval.stats.intervals import holm
-from sora_eval.stats.regressions import changes, first_regressions, holm_among
+from sora_eval.stats.regressions import changes, first_regressions
 from sora_eval.types import ScoreRow
 
 
@@ -71,14 +70,6 @@ def test_equal_checkpoints_raise_few_false_alarms() -> None:
         alarms += bool(first_regressions(changes([checkpoint({"a": 0.5}, rng, 8) for _ in range(4)])))
     # Three levels of one probe, each at 5%; seven or more of sixty would have probability below 0.03 at that.
     assert alarms <= 6
-
-
-def test_holm_among_is_holm_when_all_are_picked_and_stricter_else() -> None:
-    p = np.array([0.04, 0.001, 0.2, 0.012])
-    assert np.allclose(holm_among(p, 4), holm(p))
-    assert holm_among(p, 4).tolist() == pytest.approx([0.08, 0.004, 0.2, 0.036])
-    assert (holm_among(p, 9) >= holm_among(p, 4)).all()
-    assert holm_among(np.array([0.5, 0.9]), 3).tolist() == [1.0, 1.0]
 
 
 def test_one_checkpoint_has_no_change_and_the_order_of_two_matters() -> None:

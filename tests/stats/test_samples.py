@@ -25,8 +25,10 @@ from sora_eval.reporting.report.write import write_report
 from sora_eval.runs.reader import read_run
 from sora_eval.runs.sharding import merged, part
 from sora_eval.runs.sharding import write as write_shard
-from sora_eval.stats.gate import Sequential, fixed
-from sora_eval.stats.paired import differences, rank_intervals
+from sora_eval.stats.eprocess import SequentialTest
+from sora_eval.stats.gate import fixed_test
+from sora_eval.stats.paired import differences
+from sora_eval.stats.ranks import rank_intervals
 from sora_eval.stats.samples import asked_of, case_means, per_prompt, sampled
 from sora_eval.stats.summary import summarise
 from sora_eval.tracking.world import VERSION as TRACKER
@@ -132,7 +134,7 @@ def test_identical_samples_are_no_evidence() -> None:
         for x, y in zip(differences(*once), differences(*thrice), strict=True):
             assert asdict(y) == pytest.approx(asdict(x))
         assert rank_intervals({"a": once[0], "b": once[1]}) == rank_intervals({"a": thrice[0], "b": thrice[1]})
-        for x, y in zip(fixed(*once).lines, fixed(*thrice).lines, strict=True):
+        for x, y in zip(fixed_test(*once).lines, fixed_test(*thrice).lines, strict=True):
             assert (y.n, y.evidence, y.drop, y.low) == pytest.approx((x.n, x.evidence, x.drop, x.low))
 
 
@@ -196,7 +198,7 @@ def test_one_sample_says_nothing_beyond_its_mean() -> None:
 
 def test_the_sequential_gate_takes_all_samples_of_a_scene() -> None:
     good, bad = rows_of([[1.0, 0.5]] * 40), rows_of([[0.0, 0.5]] * 40)
-    test = Sequential(good)
+    test = SequentialTest(good)
     by_prompt: dict[str, list[ScoreRow]] = {}
     for row in bad:
         by_prompt.setdefault(row.prompt_id, []).append(row)

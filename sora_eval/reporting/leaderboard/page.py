@@ -15,8 +15,9 @@ from sora_eval.reporting.leaderboard.entrants import Entrant, Field
 from sora_eval.reporting.leaderboard.fidelity import Figures
 from sora_eval.reporting.leaderboard.standing import ALPHA, Standing, holds
 from sora_eval.reporting.leaderboard.tracking import BoardTracking
+from sora_eval.stats.intervals import N_BOOT
 from sora_eval.stats.paired import Difference
-from sora_eval.stats.summary import KINDS, N_BOOT, Cell, Sampling
+from sora_eval.stats.summary import KINDS, Cell, Sampling
 
 MAX_PLOTTED = 8
 """Models in a plot; more are told apart neither by colour nor by shape. Tables have all of them."""

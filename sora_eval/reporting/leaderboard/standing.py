@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.reporting.leaderboard.entrants import Field
-from sora_eval.stats.intervals import holm
-from sora_eval.stats.paired import Difference, differences, rank_intervals
+from sora_eval.stats.multiplicity import holm
+from sora_eval.stats.paired import Difference, differences
+from sora_eval.stats.ranks import rank_intervals
 from sora_eval.stats.summary import Cell, Summary, summarise
 from sora_eval.types import ScoreRow
 

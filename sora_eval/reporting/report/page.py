@@ -16,8 +16,9 @@ from sora_eval.reporting.report.fidelity import Sheet
 from sora_eval.reporting.report.tracking import TrackingPage
 from sora_eval.runs.reader import Run
 from sora_eval.stats.failures import technical
+from sora_eval.stats.intervals import N_BOOT
 from sora_eval.stats.samples import prompts
-from sora_eval.stats.summary import KINDS, N_BOOT, Cell, Reason, Sampling, Summary
+from sora_eval.stats.summary import KINDS, Cell, Reason, Sampling, Summary
 
 TOP_REASONS = 8
 TILES = 4

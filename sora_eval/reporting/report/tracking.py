@@ -16,7 +16,16 @@ import numpy as np
 from sora_eval.reporting.components.html import figure
 from sora_eval.reporting.components.text import escape, pipe
 from sora_eval.runs.tracking import TrackingRow
-from sora_eval.stats.summary import KINDS, LEVEL, N_BOOT, SEED
+from sora_eval.stats.intervals import (
+    LEVEL,
+    N_BOOT,
+    SEED,
+    bootstrap_means,
+    cluster_sums,
+    percentile_interval,
+    rate_posterior,
+)
+from sora_eval.stats.summary import KINDS
 from sora_eval.tracking.metrics import BY_NAME, METRICS, PROTOCOL, Metric
 from sora_eval.tracking.world import VERSION as TRACKER_VERSION
 from sora_eval.types import Floats
@@ -139,15 +148,14 @@ def _mean(rows: Sequence[TrackingRow], metric: Metric, rng: np.random.Generator)
         return None
     x = np.array([v for v, _ in values])
     _, cluster = np.unique([c for _, c in values], return_inverse=True)
-    sums, sizes = np.bincount(cluster, weights=x), np.bincount(cluster).astype(np.float64)
+    sums, sizes = cluster_sums(x, cluster)
     mean, n = float(x.mean()), len(sums)
     replicates: Floats | None = None
     if n > 1 and np.ptp(x) > 0:
-        draws = rng.integers(n, size=(N_BOOT, n))
-        replicates = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
+        replicates = bootstrap_means(sums, sizes, rng.integers(n, size=(N_BOOT, n)))
     elif metric.bounds == (0.0, 1.0):
         # All equal, or of one scene: Jeffreys' posterior of a rate with a trial per scene, as for scores.
-        replicates = rng.beta(mean * n + 0.5, (1 - mean) * n + 0.5, size=N_BOOT)
+        replicates = rate_posterior(mean, n, rng)
     elif n > 1:
         replicates = np.full(N_BOOT, mean)
     return _Mean(mean, replicates, len(values))
@@ -164,9 +172,9 @@ def _cell(rows: Sequence[TrackingRow], metric: Metric, suite: str, probe: str, m
     low = high = None
     # Values that are all equal say nothing of how far they might lie apart.
     if mean.replicates is not None and np.ptp(mean.replicates) > 0:
-        ends = np.quantile(mean.replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        ends = percentile_interval(mean.replicates)
         # The posterior of what never failed stays just below 1, the mean does not.
-        low, high = min(float(ends[0]), mean.value), max(float(ends[1]), mean.value)
+        low, high = min(ends[0], mean.value), max(ends[1], mean.value)
     first = rows[0]
     return TrackingCell(
         first.generator, first.kind, suite, probe, metric.name, mean.n, len(rows), mean.value, low, high
