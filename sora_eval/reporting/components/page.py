@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias, Union
+from typing import ClassVar, TypeAlias
 
 from sora_eval import __version__
 from sora_eval.reporting.components.players import Filters, Gallery, Player
 from sora_eval.reporting.components.plots import DotPlot, Key, LinePlots, Profiles
-from sora_eval.reporting.components.table import Table
+from sora_eval.reporting.components.table import Table, sampling_table
+from sora_eval.stats.summary import Summary
+
+BETWEEN_SAMPLES = (
+    "Deviation: standard deviation between the samples of a prompt, averaged as scores are. Best of K: the mean of the best sample of "
+    "each prompt; it grows with K and is no score: it is compared with no mean and ranks nothing. [95% interval], clustered by scene."
+)
+"""What is said above the table of what samples tell beyond their mean."""
+FIRST_SAMPLES = "Of the first sample of each prompt: one clip against each true one."
 
 
 @dataclass(frozen=True)
@@ -52,9 +60,7 @@ class Fold:
     page_only: bool = False
 
 
-Block: TypeAlias = Union[
-    Note, Items, Facts, Fold, Table, Key, DotPlot, LinePlots, Profiles, Filters, Gallery, Player
-]  # fmt: skip
+Block: TypeAlias = Note | Items | Facts | Fold | Table | Key | DotPlot | LinePlots | Profiles | Filters | Gallery | Player  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,3 +88,11 @@ class Page:
     footer: str
     links: tuple[tuple[str, str], ...] = ()
     version: str = __version__
+
+
+def sampling_sections(summary: Summary) -> tuple[Section, ...]:
+    """Return the section on several samples per prompt, if there are any."""
+    if not summary.sampling:
+        return ()
+    blocks = Note(BETWEEN_SAMPLES), sampling_table(summary.sampling_by_suite)
+    return (Section("samples", "Between the samples of a prompt", blocks, "Samples"),)

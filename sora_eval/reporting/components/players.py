@@ -214,7 +214,9 @@ def verdict(row: ScoreRow) -> str:
 def anchor(row: ScoreRow) -> str:
     """Return the id of a row's player: letters that an address may have, and different for different generators."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", row.generator)
-    return f"case-{name}{'' if name == row.generator else f'-{digest(row.generator, 6)}'}-{row.case}".replace("@", "-seed")
+    return f"case-{name}{'' if name == row.generator else f'-{digest(row.generator, 6)}'}-{row.case}".replace(
+        "@", "-seed"
+    )
 
 
 def clips_of(shown: Iterable[Sequence[Side]]) -> dict[str, str]:

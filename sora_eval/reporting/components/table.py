@@ -83,7 +83,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Table:
-    """A table. name: for screen readers. caption: what its numbers are. most: lines that Markdown shows, 0 for all; rest: where the others are."""
+    """A table.
+
+    name: for screen readers. caption: what its numbers are. most: lines that Markdown shows, 0 for all; rest: where the others are.
+    terse: whether Markdown leaves out the notes of cells.
+    """
 
     kind: ClassVar[str] = "table"
     name: str
@@ -92,6 +96,7 @@ class Table:
     groups: tuple[Group, ...]
     most: int = 0
     rest: str = ""
+    terse: bool = False
 
     @property
     def sortable(self) -> bool:
@@ -119,9 +124,7 @@ def row(cells: Sequence[Cell | str], minor: bool = False) -> Row:
     return Row(tuple(Cell(c) if isinstance(c, str) else c for c in cells), minor)
 
 
-def interval(
-    value: float, low: float | None, high: float | None, show: Callable[[float], str] = numbers.score
-) -> Cell:
+def interval(value: float, low: float | None, high: float | None, show: Callable[[float], str] = numbers.score) -> Cell:
     """Return a value with its interval."""
     return Cell(show(value), numbers.span(low, high, show), key=value)
 
@@ -156,7 +159,7 @@ def scored(
 
 def sampling_table(found: Sequence[Sampling]) -> Table:
     """Return what samples of a prompt say beyond their mean, apart from every table of scores: best of K is set beside no mean."""
-    columns = ["Generator", "Suite", Column("Samples per prompt", "count"), Column("Cases", "count")]
+    counts = Column("Samples per prompt", "count"), Column("Cases", "count")
     rows = [
         (
             *(s.generator, s.suite or "overall", str(s.samples), str(s.cases)),
@@ -166,5 +169,5 @@ def sampling_table(found: Sequence[Sampling]) -> Table:
         for s in found
     ]
     caption = "Several samples per prompt: their spread, and the best of them."
-    ends = (Column("Deviation", "cell"), Column("Best of K", "cell"))
-    return table("Between the samples of a prompt", caption, [*columns, *ends], rows)
+    columns = Column("Generator"), Column("Suite"), *counts, Column("Deviation", "cell"), Column("Best of K", "cell")
+    return table("Between the samples of a prompt", caption, columns, rows)

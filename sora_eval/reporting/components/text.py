@@ -15,12 +15,6 @@ WIDTH = 100
 _NAME = 24
 _COLUMN = 17
 _GAP = "  "
-BETWEEN_SAMPLES = (
-    "Deviation: standard deviation between the samples of a prompt, averaged as scores are. Best of K: the mean of the best sample of each "
-    "prompt; it grows with K and is no score: it is compared with no mean and ranks nothing. [95% interval], clustered by scene."
-)
-"""What is said above the table of what samples tell beyond their mean."""
-FIRST_SAMPLES = "Of the first sample of each prompt: one clip against each true one."
 TECHNICAL = (
     "technical: unjudged for a reason that says nothing about the model; the run's command asks for these clips again"
 )
@@ -69,21 +63,20 @@ def table_text(table: Table) -> str:
     lines = []
     for group in table.groups:
         for row in group.rows:
-            first = row.cells[0].text
-            kind = f" ({group.kind})" if group.kind not in ("", first) else ""
-            lines.append([f"{_cell(row.cells[0])}{escape(kind)}", *map(_cell, row.cells[1:])])
-    head = [escape(c.name) for c in table.columns]
-    return _pipe(head, lines[: table.most] if table.most else lines)
+            head = row.cells[0]
+            kind = f" ({escape(group.kind)})" if group.kind not in ("", head.text) else ""
+            lines.append([f"{_cell(head)}{kind}", *(_cell(c, table.terse) for c in row.cells[1:])])
+    return _pipe([escape(c.name) for c in table.columns], lines[: table.most] if table.most else lines)
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: Cell, terse: bool = False) -> str:
     if cell.absent:
         return "-"
     value = escape(cell.text)
     parts = [f"**{value}**" if cell.bad and value else value, cell.span, cell.mark.symbol if cell.mark else ""]
     parts.append(f"({cell.rank})" if cell.rank else "")
     text = " ".join(p for p in (*parts, escape(cell.hidden)) if p)
-    return ", ".join(p for p in (text, *map(escape, cell.notes)) if p)
+    return ", ".join(p for p in (text, *map(escape, () if terse else cell.notes)) if p)
 
 
 def pipe(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -114,7 +107,10 @@ def columns(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     last = len(widths) - 1
     lines = [
-        _GAP.join(c.ljust(w) if i in left or i - last - 1 in left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        _GAP.join(
+            c.ljust(w) if i in left or i - last - 1 in left else c.rjust(w)
+            for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     ]
     return "\n".join([lines[0].rstrip(), "-" * max(map(len, lines)), *(line.rstrip() for line in lines[1:])])
@@ -161,7 +157,9 @@ def _sampling_block(some: Sequence[Sampling], name: int) -> str:
     rows = [["generator", "suite", "deviation".rjust(_COLUMN), "best of K".rjust(_COLUMN)]]
     for s in some:
         ends = (s.deviation, s.deviation_low, s.deviation_high), (s.best, s.best_low, s.best_high)
-        rows.append([_cut(s.generator, name), s.suite or "overall", *(f"{v:.2f} [{a:.2f}, {b:.2f}]" for v, a, b in ends)])
+        rows.append(
+            [_cut(s.generator, name), s.suite or "overall", *(f"{v:.2f} [{a:.2f}, {b:.2f}]" for v, a, b in ends)]
+        )
     title = "between the samples of a prompt: their standard deviation, and apart from it the best of them, which is no score"
     return f"{title}\n{columns(rows, (0, 1))}"
 

@@ -12,8 +12,8 @@ from sora_eval.reporting.components.text import blocks, pipe
 from sora_eval.types import Measure
 
 _CAPTION = (
-    "how real, how well matched and how steady, against the oracle's clips of the same cases; value [95% interval]. Clips of one case are "
-    "compared as pairs. A plug-in can only be set beside one of as many clips."
+    "how real, how well matched and how steady, against the oracle's clips of the same cases; value [95% interval]. Clips of one case "
+    "are compared as pairs. A plug-in can only be set beside one of as many clips."
 )
 
 
@@ -33,7 +33,7 @@ class Sheet:
 
     def blocks(self, name: str) -> tuple[Block, ...]:
         """Return what a page shows, `name` being what was measured."""
-        columns = ("Metric", "Better", *(Column(g, "cell") for g in self.generators))
+        columns = (Column("Metric"), Column("Better"), *(Column(g, "cell") for g in self.generators))
         return (
             table(f"{name}: fidelity", f"{name}: {_CAPTION}", columns, self.lines),
             *((Facts("Not measured", self.missing, code=False),) if self.missing else ()),

@@ -9,20 +9,27 @@ from typing import Any
 
 from sora_eval.reporting.components import plots
 from sora_eval.reporting.components.numbers import count, figure, part, score
-from sora_eval.reporting.components.page import Block, Fold, Items, Note, Page, Section
+from sora_eval.reporting.components.page import (
+    FIRST_SAMPLES,
+    Block,
+    Fold,
+    Items,
+    Note,
+    Page,
+    Section,
+    sampling_sections,
+)
 from sora_eval.reporting.components.players import Beside, Filters, Gallery, Player, anchor, verdict
 from sora_eval.reporting.components.table import (
     Cell,
     Column,
     Group,
-    Row,
     Table,
     row,
-    sampling_table,
     scored,
     table,
 )
-from sora_eval.reporting.components.text import BETWEEN_SAMPLES, FIRST_SAMPLES, TECHNICAL
+from sora_eval.reporting.components.text import TECHNICAL
 from sora_eval.reporting.report import tracking, verdicts
 from sora_eval.reporting.report.fidelity import Sheet
 from sora_eval.reporting.report.reasons import why
@@ -57,15 +64,7 @@ def make_page(
     scale = plots.axis(summary.cells)
     sheets = dict(fidelity or {})
     sections = [Section("scores", "Scores", tuple(_scores(run, summary, scale)))]
-    if summary.sampling:
-        sections.append(
-            Section(
-                "samples",
-                "Between the samples of a prompt",
-                (Note(BETWEEN_SAMPLES), sampling_table(summary.sampling_by_suite)),
-                "Samples",
-            )
-        )
+    sections += sampling_sections(summary)
     for i, suite in enumerate(summary.suites, start=1):
         sections.append(Section(f"suite-{i}", suite, tuple(_suite(summary, suite, scale, sheets.get(suite)))))
     if "" in sheets:
@@ -78,7 +77,10 @@ def make_page(
     if shown[0] or shown[1]:
         clips = {} if tracked is None else tracked.clips
         sections.append(Section("cases", "Cases", tuple(_cases(run, summary, *shown, clips))))
-    footer = f"{len(run.rows)} clips scored. Intervals: 95%, {N_BOOT} bootstrap samples of clusters of cases. Every number of this page is in summary.json."
+    footer = (
+        f"{len(run.rows)} clips scored. Intervals: 95%, {N_BOOT} bootstrap samples of clusters of cases. Every number of this page is in "
+        "summary.json."
+    )
     return Page(
         name or title(summary),
         _lead(run, summary),
@@ -128,7 +130,9 @@ def _several(names: Sequence[str], what: str) -> str:
 
 def _lead(run: Run, summary: Summary) -> str:
     kinds = [
-        f"{len(g)} {GROUPS[k].lower().rstrip('s')}{'s' if len(g) > 1 else ''}" for k in KINDS if (g := summary.of_kind(k))
+        f"{len(g)} {GROUPS[k].lower().rstrip('s')}{'s' if len(g) > 1 else ''}"
+        for k in KINDS
+        if (g := summary.of_kind(k))
     ]
     samples = f", {summary.samples} samples per prompt of models" if summary.sampling else ""
     failed, broken = sum(r.value is None for r in run.rows), technical(run.rows)
@@ -200,14 +204,18 @@ def _headline(summary: Summary, scale: plots.Axis) -> Table:
         groups.append(Group(tuple(rows), GROUPS.get(kind, kind), kind))
     each = f" {summary.samples} samples per prompt: a case's score is their mean." if summary.sampling else ""
     caption = (
-        "Score [95% interval]. A clip that could not be judged counts as 0. A suite is the mean over its probes, overall is the mean over "
-        f"the suites.{each} The floor is the best control's score, which a model has to beat. Not as asked: the clip does not show what the "
-        f"prompt says; {TECHNICAL}."
+        "Score [95% interval]. A clip that could not be judged counts as 0. A suite is the mean over its probes, overall is the mean "
+        f"over the suites.{each} The floor is the best control's score, which a model has to beat. Not as asked: the clip does not "
+        f"show what the prompt says; {TECHNICAL}."
     )
     counts = ("Not as asked", "Failed technically", "Mean of judged")
     columns = ("Generator", *(Column(s or "Overall", "cell") for s in suites), *(Column(c, "count") for c in counts))
     return Table(
-        "Scores by suite", caption, tuple(Column(c) if isinstance(c, str) else c for c in columns), tuple(groups)
+        "Scores by suite",
+        caption,
+        columns,
+        tuple(groups),
+        terse=True,
     )
 
 
@@ -259,7 +267,11 @@ def _judged(cell: Score | None) -> Cell:
     if not cell or not cell.unjudgeable or cell.judged_mean is None:
         return shown
     return Cell(
-        shown.text, shown.span, (*shown.notes, f"mean of judged {score(cell.judged_mean)}"), shown.key, absent=shown.absent
+        shown.text,
+        shown.span,
+        (*shown.notes, f"mean of judged {score(cell.judged_mean)}"),
+        shown.key,
+        absent=shown.absent,
     )
 
 
@@ -294,9 +306,9 @@ def _cases(
     shown = sorted(models, key=lambda b: (order[b[0].suite, b[0].probe], b[0].counted))
     rows = [r for r, _ in shown]
     yield Note(
-        f"{len(rows)} of the {sum(r.kind == 'model' for r in run.rows)} clips by models: the worst of each model and probe, beside the truth; "
-        "within a probe the worst come first. Solid lines are the tracks that were measured, the ring is where an object is now; dashed lines "
-        "are where it should have gone. A break in a line is where the object was not seen.",
+        f"{len(rows)} of the {sum(r.kind == 'model' for r in run.rows)} clips by models: the worst of each model and probe, beside the "
+        "truth; within a probe the worst come first. Solid lines are the tracks that were measured, the ring is where an object is "
+        "now; dashed lines are where it should have gone. A break in a line is where the object was not seen.",
         page_only=True,
     )
     choices = (

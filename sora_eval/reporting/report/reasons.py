@@ -26,8 +26,8 @@ _MEASURED = {
     "motion_weighted_spatial_iou": "weighted spatial IoU of the motion",
     "true_clip_mse": "mean squared error to the true clip",
 }
-"""Components that are measurements and no factor of the score. An expectation stands where the law says it or the row holds it: thresholds of
-a probe are in its code."""
+"""Components that are measurements and no factor of the score. What is expected stands where the law says it or the row holds it: other
+thresholds are in the code of their probe."""
 _PAIRS = {"a_m_per_s2": "a_expected"}
 """Measurements whose expected value is in the row."""
 
@@ -57,7 +57,9 @@ def _factors(parts: Mapping[str, float]) -> str:
         return f"All {len(parts)} parts hold." if len(parts) > 1 else f"It holds: {_name(next(iter(parts)))}."
     rest = len(parts) - len(lost)
     names = several([f"{_name(k)} ({parts[k]:.2f} of 1)" for k in lost])
-    return f"Lost on {names}{f'; the other {rest} parts hold' if rest > 1 else '; the other part holds' if rest else ''}."
+    return (
+        f"Lost on {names}{f'; the other {rest} parts hold' if rest > 1 else '; the other part holds' if rest else ''}."
+    )
 
 
 def _measurements(components: Mapping[str, float]) -> Iterator[str]:

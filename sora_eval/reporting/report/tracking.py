@@ -23,9 +23,9 @@ from sora_eval.tracking.world import VERSION as TRACKER_VERSION
 from sora_eval.types import Floats
 
 _CAPTION = (
-    "mean [95% interval, clustered by scene]; the oracle's clips are the ceiling of the tracker itself, the controls are the floor. A clip on "
-    "which a metric is not defined does not count, and the number of the others is given. With given frames (i2v, v2v) against the true clip, "
-    "with words alone (t2v) of the clip by itself."
+    "mean [95% interval, clustered by scene]; the oracle's clips are the ceiling of the tracker itself, the controls are the floor. A "
+    "clip on which a metric is not defined does not count, and the number of the others is given. With given frames (i2v, v2v) against "
+    "the true clip, with words alone (t2v) of the clip by itself."
 )
 PROTOCOLS = (f"tracker: world-tier, version {TRACKER_VERSION}", *PROTOCOL)
 
@@ -219,10 +219,12 @@ def _table(summary: TrackingSummary, generators: Sequence[str], suite: str, prob
             cells = [summary.get(g, m.name, suite, probe) for g in generators]
             if any(cells):
                 unit = f" ({m.unit})" if m.unit else ""
-                rows.append((f"{m.name}{unit}", *([probe] if probes else []), _better(m), *map(_shown, cells)))
+                texts = [f"{m.name}{unit}", *([probe] if probes else []), _better(m)]
+                rows.append([*map(Cell, texts), *map(_shown, cells)])
     name = f"{suite or 'All suites'}{' by probe' if probes else ''}"
     caption = f"{name}: {_CAPTION}" if not probes else f"{name}: mean [95% interval]."
-    columns = ("Tracking metric", *(["Probe"] if probes else []), "Better", *(Column(g, "cell") for g in generators))
+    texts = ["Tracking metric", *(["Probe"] if probes else []), "Better"]
+    columns = (*map(Column, texts), *(Column(g, "cell") for g in generators))
     return table(f"{name}: tracking metrics", caption, columns, rows)
 
 

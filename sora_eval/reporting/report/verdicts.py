@@ -15,14 +15,15 @@ ALPHA = 0.05
 LEAST_SCENES = 6
 """The fewest whose exact sign-flip test can reach a p-value of 0.05 (two-sided: 2 / 2^6)."""
 HOW = (
-    f"Better or worse than a blind guess: the whole 95% interval lies on one side of 0. Against the oracle and the best control: paired by "
-    f"case, clustered by scene, p at most {ALPHA:g} after Holm's correction over the suites. Below {LEAST_SCENES} scenes nothing is said."
+    f"Better or worse than a blind guess: the whole 95% interval lies on one side of 0. Against the oracle and the best control: "
+    f"paired by case, clustered by scene, p at most {ALPHA:g} after Holm's correction over the suites. Nothing is said of fewer than "
+    f"{LEAST_SCENES} scenes."
 )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A model on a suite, "" for all suites. style: "good" where it beats chance and every control, "bad" where it beats neither, else ""."""
+    """A model on a suite, "" for all suites. style: "good" where it beats chance and the best control, "bad" where it beats neither, or ""."""
 
     model: str
     suite: str
@@ -44,11 +45,13 @@ def verdicts(rows: Sequence[ScoreRow], summary: Summary) -> tuple[Verdict, ...]:
                 continue
             scenes = len({r.cluster for r in by[model] if suite in ("", r.suite)})
             few = scenes < LEAST_SCENES
+            style = ""
             if whole or few:
-                why = whole or f"too few scenes for a verdict: {scenes}, of at least {LEAST_SCENES}"
-                made.append(Verdict(model, suite, f"{_value(cell)}{why}", ""))
-                continue
-            made.append(_verdict(summary, cell, {name: d.get(suite) for name, d in against.items()}))
+                text = whole or f"too few scenes for a verdict: {scenes}, of at least {LEAST_SCENES}"
+            else:
+                text, style = _words(summary, cell, {name: d.get(suite) for name, d in against.items()})
+            value = "" if cell.failed else f"{score(cell.score)} {span(cell.low, cell.high)}: "
+            made.append(Verdict(model, suite, f"{value}{text}.{_by_probe(summary, model, suite)}", style))
     return tuple(made)
 
 
@@ -58,11 +61,19 @@ def _compared(model: Sequence[ScoreRow], other: Sequence[ScoreRow]) -> dict[str,
     return {d.suite: d for d in differences(model, other) if not d.probe} if shared else {}
 
 
-def _value(cell: Cell) -> str:
-    return "" if cell.failed else f"{score(cell.score)} {span(cell.low, cell.high)}: "
+def _by_probe(summary: Summary, model: str, suite: str) -> str:
+    """Return the weakest probe and how many lie above chance, where there are several."""
+    cells = [c for c in summary.cells if c.generator == model and c.level == "probe" and suite in ("", c.suite)]
+    cells = [c for c in cells if not c.failed]
+    if len(cells) < 2:
+        return ""
+    weakest = min(cells, key=lambda c: (c.score, c.suite, c.probe))
+    above = sum(c.low > 0 for c in cells)
+    return f" Weakest probe: {weakest.probe} ({score(weakest.score)}); interval above chance on {above} of {len(cells)} probes."
 
 
-def _verdict(summary: Summary, cell: Cell, against: dict[str, Difference | None]) -> Verdict:
+def _words(summary: Summary, cell: Cell, against: dict[str, Difference | None]) -> tuple[str, str]:
+    """Return the verdict on a score and its style."""
     above = 1 if cell.low > 0 else -1 if cell.high < 0 else 0
     parts = [("worse than", "not distinguishable from", "better than")[above + 1] + " a blind guess"]
     beats = above
@@ -73,7 +84,7 @@ def _verdict(summary: Summary, cell: Cell, against: dict[str, Difference | None]
     if ceiling := summary.ceiling(cell.suite):
         parts.append(_against(against.get(ceiling.generator), "the oracle")[1])
     style = "good" if beats > 0 else "bad" if above <= 0 else ""
-    return Verdict(cell.generator, cell.suite, f"{_value(cell)}{'; '.join(p for p in parts if p)}", style)
+    return "; ".join(p for p in parts if p), style
 
 
 def _against(d: Difference | None, whom: str) -> tuple[int, str]:
