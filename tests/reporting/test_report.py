@@ -83,7 +83,11 @@ def test_page_asks_for_nothing_outside_itself(finished_run: Path, page: Reader) 
     links = [
         v for _, attrs in page.tags for k, v in attrs.items() if k in ("src", "href", "poster", "srcset", "data") and v
     ]
-    assert all(link.startswith(("#", "data:")) for link in links)
+    # Files beside the page are followed by a click, nothing is fetched.
+    beside = {str(attrs.get("href")) for tag, attrs in page.tags if tag == "a" and not str(attrs["href"]).startswith("#")}
+    assert beside == {"scores.csv", "scores.jsonl", "summary.json"}
+    assert all((finished_run / name).is_file() for name in beside)
+    assert all(link.startswith(("#", "data:")) or link in beside for link in links)
     assert "url(" not in (finished_run / "report.html").read_text()
     policy = next(attrs["content"] for tag, attrs in page.tags if tag == "meta" and "http-equiv" in attrs)
     assert policy is not None and policy.startswith("default-src 'none'")

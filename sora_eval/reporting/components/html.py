@@ -15,8 +15,8 @@ from markupsafe import Markup
 from sora_eval.reporting.components import numbers
 
 
-def render(page: Any, clips: Mapping[str, str] | None = None, template: str = "page.html.j2") -> str:
-    """Return a page as HTML. page: what the template reads. clips: base64 MP4 by clip id. template: extends base.html.j2."""
+def render(template: str, page: Any, clips: Mapping[str, str] | None = None) -> str:
+    """Return a page as HTML. template: a file that extends base.html.j2. page: what it reads. clips: base64 MP4 by clip id."""
     style, script = (Markup(_source(name)) for name in ("style.html.j2", "script.html.j2"))
     # The page's own policy lets no other script run, so an escaping bug would stay a bug instead of becoming a hole.
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

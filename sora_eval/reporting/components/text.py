@@ -41,8 +41,7 @@ def blocks(some: Iterable[Block], level: int = 3) -> Iterator[str]:
         elif isinstance(block, Items):
             yield "\n".join(f"- {f'**{escape(head)}** ' if head else ''}{escape(text)}" for head, text in block.lines)
         elif isinstance(block, Facts):
-            mark = "`" if block.code else ""
-            lines = (f"- {escape(k)}: {mark}{v if block.code else escape(v)}{mark}" for k, v in block.items)
+            lines = (f"- {escape(k)}: {f'`{v}`' if block.code and '`' not in v else escape(v)}" for k, v in block.items)
             yield f"{escape(block.title)}:\n\n" + "\n".join(lines)
         elif isinstance(block, Fold) and not block.page_only and (inner := list(blocks(block.blocks, level + 1))):
             yield f"{'#' * level} {escape(block.title)}"

@@ -65,7 +65,10 @@ def write_leaderboard(
     page = make_page(field, standing, table, compared, shown, command, sort, against, tracking)
     write_text(out / "leaderboard.csv", csv(field, standing, measures, tracking))
     write_text(out / "leaderboard.md", markdown(page))
-    write_text(out / "leaderboard.html", render(page, clips_of(p.sides for some in compared.values() for p in some)))
+    write_text(
+        out / "leaderboard.html",
+        render("page.html.j2", page, clips_of(p.sides for some in compared.values() for p in some)),
+    )
     return out / "leaderboard.html"
 
 

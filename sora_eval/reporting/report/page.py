@@ -208,15 +208,9 @@ def _headline(summary: Summary, scale: plots.Axis) -> Table:
         f"over the suites.{each} The floor is the best control's score, which a model has to beat. Not as asked: the clip does not "
         f"show what the prompt says; {TECHNICAL}."
     )
-    counts = ("Not as asked", "Failed technically", "Mean of judged")
-    columns = ("Generator", *(Column(s or "Overall", "cell") for s in suites), *(Column(c, "count") for c in counts))
-    return Table(
-        "Scores by suite",
-        caption,
-        columns,
-        tuple(groups),
-        terse=True,
-    )
+    counts = (Column(c, "count") for c in ("Not as asked", "Failed technically", "Mean of judged"))
+    columns = (Column("Generator"), *(Column(s or "Overall", "cell") for s in suites), *counts)
+    return Table("Scores by suite", caption, columns, tuple(groups), terse=True)
 
 
 def _bar(summary: Summary, cell: Score | None, scale: plots.Axis) -> plots.Bar | None:

@@ -23,7 +23,7 @@ HOW = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """A model on a suite, "" for all suites. style: "good" where it beats chance and the best control, "bad" where it beats neither, or ""."""
+    """A model on a suite, "" for all suites. style: "good" where it beats chance and the best control, "bad" where neither, or ""."""
 
     model: str
     suite: str

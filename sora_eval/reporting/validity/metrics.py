@@ -17,8 +17,8 @@ _SHOWN = (0.0, 0.25, 1.0)
 def metrics_part(card: Card, subjects: Sequence[Subject]) -> Iterable[str]:
     """Yield the parts of the card that are about fidelity metrics, those that are unavailable last."""
     yield (
-        f"{card.clips} clips of the world per treatment, of families in turn. A metric of clips is tried clip by clip; a distance of "
-        "sets on sets of a few against all the real ones, which makes its AUC one of small sets. What a metric does not claim to notice "
+        f"{card.clips} clips of the world per treatment, of families in turn. A metric of clips is tried clip by clip; a distance of sets "
+        "on sets of a few against all the real ones, which makes its AUC one of small sets. What a metric does not claim to notice "
         "is *by design*."
     )
     here = [s for s in subjects if not s.missing]
@@ -27,8 +27,8 @@ def metrics_part(card: Card, subjects: Sequence[Subject]) -> Iterable[str]:
     yield "True clips against other true clips: real against real. Pairs are of a clip and itself, so they have no such floor."
     yield _floors(card, here)
     yield (
-        f"Distances at full size, {card.clips} clips against {card.clips} real ones, beside the floor: the distance of as many true "
-        "clips. The interval of their difference leaves out one set of clips at a time (a jackknife)."
+        f"Distances at full size, {card.clips} clips against {card.clips} real ones, beside the floor: the distance of as many true clips. "
+        "The interval of their difference leaves out one set of clips at a time (a jackknife)."
     )
     yield _distances(card)
     yield (

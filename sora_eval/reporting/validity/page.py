@@ -170,7 +170,7 @@ def write_page(card: Card, probes: Sequence[Probe], plan: Plan, path: Path) -> P
     """Write the page and return its path. probes, plan: where the clips of the first scene of each are kept."""
     samples = [s for p in probes if (s := _sample(card, p, plan)) is not None]
     clips = {side.clip.id: side.clip.base64 for s in samples for side in s.sides if side.clip}
-    write_text(path, render(make_page(card, samples), clips, "validity.html.j2"))
+    write_text(path, render("validity.html.j2", make_page(card, samples), clips))
     return path
 
 

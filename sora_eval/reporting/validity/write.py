@@ -126,10 +126,10 @@ def _lead(card: Card) -> Iterable[str]:
         "is **bold**; *by design* marks what the claim itself cannot tell, with the reason below."
     )
     yield (
-        "Scores are those of reports, corrected for chance, and a clip that could not be judged counts as 0. Every scene is one of a "
-        "pair of mirrored twins, the first and the second by turns, so that scenes are independent; intervals resample scenes. "
-        f"Violations short of severity 1 are tried in the prompt-only mode. An AUC of 1 on {card.scenes} scenes has the interval that "
-        f"Wilson's method gives {card.scenes} of {card.scenes}."
+        "Scores are those of reports, corrected for chance, and a clip that could not be judged counts as 0. Every scene is one of a pair "
+        "of mirrored twins, the first and the second by turns, so that scenes are independent; intervals resample scenes. Violations short "
+        f"of severity 1 are tried in the prompt-only mode. An AUC of 1 on {card.scenes} scenes has the interval that Wilson's method gives "
+        f"{card.scenes} of {card.scenes}."
     )
 
 
