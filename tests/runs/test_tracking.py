@@ -12,8 +12,8 @@ import pytest
 from sora_eval.commands.cli import main
 from sora_eval.commands.export import exports
 from sora_eval.errors import ConfigError
-from sora_eval.reporting.leaderboard.write import write_leaderboard
 from sora_eval.reporting.components import text
+from sora_eval.reporting.leaderboard.write import write_leaderboard
 from sora_eval.reporting.report.tracking import blocks, summarise
 from sora_eval.reporting.report.write import write_report
 from sora_eval.runs import tracking

@@ -185,6 +185,7 @@ def _headline(summary: Summary, scale: plots.Axis) -> Table:
     # With one suite the overall score repeats it.
     suites = ("", *summary.suites) if len(summary.suites) > 1 else summary.suites
     most = {s: max(c.probes for g in summary.generators if (c := summary.get(g, s))) for s in suites}
+    broken = any(c.technical for c in summary.cells)
     groups = []
     for kind in dict.fromkeys(summary.kind(g) for g in summary.generators):
         rows = []
@@ -197,18 +198,20 @@ def _headline(summary: Summary, scale: plots.Axis) -> Table:
                     g,
                     *(scored(c, _bar(summary, c, scale), most[s], counts=bool(s)) for c, s in cells),
                     f"{overall.unjudgeable - overall.technical} of {overall.n}",
-                    f"{overall.technical} of {overall.n}",
+                    *([f"{overall.technical} of {overall.n}"] if broken else []),
                     score(overall.judged_mean),
                 ))
             )  # fmt: skip
-        groups.append(Group(tuple(rows), GROUPS.get(kind, kind), kind))
+        groups.append(Group(tuple(rows), GROUPS.get(kind, kind), "" if kind == "model" else kind))
     each = f" {summary.samples} samples per prompt: a case's score is their mean." if summary.sampling else ""
     caption = (
         "Score [95% interval]. A clip that could not be judged counts as 0. A suite is the mean over its probes, overall is the mean "
         f"over the suites.{each} The floor is the best control's score, which a model has to beat. Not as asked: the clip does not "
-        f"show what the prompt says; {TECHNICAL}."
+        f"show what the prompt says{f'; {TECHNICAL}' if broken else ''}."
     )
-    counts = (Column(c, "count") for c in ("Not as asked", "Failed technically", "Mean of judged"))
+    counts = (
+        Column(c, "count") for c in ("Not as asked", *(["Failed technically"] if broken else []), "Mean of judged")
+    )
     columns = (Column("Generator"), *(Column(s or "Overall", "cell") for s in suites), *counts)
     return Table("Scores by suite", caption, columns, tuple(groups), terse=True)
 

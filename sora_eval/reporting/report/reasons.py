@@ -9,27 +9,34 @@ from sora_eval.reporting.components.numbers import part, several
 from sora_eval.types import ScoreRow
 
 _MEASURED = {
-    "g_m_per_s2": "acceleration of the fall, m/s² (9.81 on Earth)",
-    "a_m_per_s2": "acceleration on the ramp, m/s²",
-    "a_expected": "expected, m/s²",
-    "restitution": "restitution (at most 1)",
-    "restitution_found": "restitution (from 0 to 1)",
-    "momentum_error": "relative error of the momentum",
-    "times_to_heights": "squared times of fall over heights (1 by Galilei)",
-    "residual_percent": "residual of a rigid scene, % of the shorter side",
-    "flat_percent": "residual of a flat scene, % of the shorter side",
-    "notch": "share of the cookie that is missing",
-    "agreement": "share of the votes that agree",
-    "growth": "growth of the layout",
-    "motion_spatial_iou": "spatial IoU of the motion",
-    "motion_spatiotemporal_iou": "spatiotemporal IoU of the motion",
-    "motion_weighted_spatial_iou": "weighted spatial IoU of the motion",
-    "true_clip_mse": "mean squared error to the true clip",
+    "g_m_per_s2": "acceleration {} m/s², 9.81 on Earth",
+    "a_m_per_s2": "acceleration {} m/s²",
+    "a_expected": "expected {} m/s²",
+    "restitution": "restitution {}, at most 1 by energy",
+    "restitution_found": "restitution {}, from 0 to 1 by energy",
+    "momentum_error": "relative error of the momentum {}",
+    "times_to_heights": "squared times of fall over heights {}, 1 by Galilei",
+    "residual_percent": "residual of a rigid scene {}% of the shorter side",
+    "flat_percent": "residual of a flat scene {}% of the shorter side",
+    "notch": "{} of the cookie is missing",
+    "agreement": "{} of the votes agree",
+    "growth": "the layout grew by {}",
+    **dict.fromkeys(
+        ("motion_spatial_iou", "motion_spatiotemporal_iou", "motion_weighted_spatial_iou", "true_clip_mse"), ""
+    ),
 }
 """Components that are measurements and no factor of the score. What is expected stands where the law says it or the row holds it: other
 thresholds are in the code of their probe."""
-_PAIRS = {"a_m_per_s2": "a_expected"}
-"""Measurements whose expected value is in the row."""
+_PARTS = {
+    "alone": "nothing else in the picture",
+    "g": "strength of gravity",
+    "kept": "staying so to the end",
+    "prompt": "coming soon after the cause",
+    "rest": "the rest unchanged",
+    "returns": "coming back",
+    "together": "released together",
+}
+"""Words for factors whose names do not say enough."""
 
 
 def why(row: ScoreRow) -> str:
@@ -64,10 +71,9 @@ def _factors(parts: Mapping[str, float]) -> str:
 
 def _measurements(components: Mapping[str, float]) -> Iterator[str]:
     for key, value in components.items():
-        expected = components.get(_PAIRS.get(key, ""))
-        if key in _MEASURED and key not in _PAIRS.values() and not key.startswith(("motion_", "true_clip")):
-            yield f"{_MEASURED[key]} {part(value)}{'' if expected is None else f', expected {part(expected)}'}"
+        if template := _MEASURED.get(key):
+            yield template.format(f"{value:.3g}" if math.isfinite(value) else "–")
 
 
 def _name(key: str) -> str:
-    return key.replace("_", " ")
+    return _PARTS.get(key, key.replace("_", " "))

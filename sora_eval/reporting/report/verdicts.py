@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sora_eval.reporting.components.numbers import score, signed, span
+from sora_eval.reporting.components.numbers import p_value, score, signed, span
 from sora_eval.stats.failures import too_many
 from sora_eval.stats.paired import Difference, differences
 from sora_eval.stats.summary import Cell, Summary
@@ -51,7 +51,9 @@ def verdicts(rows: Sequence[ScoreRow], summary: Summary) -> tuple[Verdict, ...]:
             else:
                 text, style = _words(summary, cell, {name: d.get(suite) for name, d in against.items()})
             value = "" if cell.failed else f"{score(cell.score)} {span(cell.low, cell.high)}: "
-            made.append(Verdict(model, suite, f"{value}{text}.{_by_probe(summary, model, suite)}", style))
+            made.append(
+                Verdict(model, suite, f"{value}{text}.{_by_probe(summary, model) if suite == suites[0] else ''}", style)
+            )
     return tuple(made)
 
 
@@ -61,10 +63,9 @@ def _compared(model: Sequence[ScoreRow], other: Sequence[ScoreRow]) -> dict[str,
     return {d.suite: d for d in differences(model, other) if not d.probe} if shared else {}
 
 
-def _by_probe(summary: Summary, model: str, suite: str) -> str:
+def _by_probe(summary: Summary, model: str) -> str:
     """Return the weakest probe and how many lie above chance, where there are several."""
-    cells = [c for c in summary.cells if c.generator == model and c.level == "probe" and suite in ("", c.suite)]
-    cells = [c for c in cells if not c.failed]
+    cells = [c for c in summary.cells if c.generator == model and c.level == "probe" and not c.failed]
     if len(cells) < 2:
         return ""
     weakest = min(cells, key=lambda c: (c.score, c.suite, c.probe))
@@ -91,7 +92,9 @@ def _against(d: Difference | None, whom: str) -> tuple[int, str]:
     """Return 1, 0 or -1 (above, open, below) and the words for it."""
     if d is None:
         return 0, ""
-    by = f"{signed(d.mean)} {span(d.low, d.high, signed)}"
     if d.adjusted > ALPHA:
-        return 0, f"no difference from {whom} is shown ({by})"
-    return (1, f"above {whom} by {by}") if d.mean > 0 else (-1, f"below {whom} by {by}")
+        value = f"{signed(d.mean)} {span(d.low, d.high, signed)}, p {p_value(d.adjusted)}"
+        return 0, f"not distinguishable from {whom} after correction ({value})"
+    if d.mean < 0:
+        return -1, f"below {whom} by {score(-d.mean)} {span(-d.high, -d.low)}"
+    return 1, f"above {whom} by {score(d.mean)} {span(d.low, d.high)}"
