@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from sora_eval import __version__
-from sora_eval.reporting.components.players import Filters, Gallery, Player
+from sora_eval.reporting.components.players import Filters, Gallery
 from sora_eval.reporting.components.plots import DotPlot, Key, LinePlots, Profiles
 from sora_eval.reporting.components.table import Table, sampling_table
 from sora_eval.stats.summary import Summary
@@ -49,18 +49,15 @@ class Facts:
 
 @dataclass(frozen=True)
 class Fold:
-    """Blocks under a heading that opens them. count: what stands beside the title. page_only: whether Markdown leaves them out."""
+    """Blocks under a heading that opens them. count: what stands beside the title."""
 
     kind: ClassVar[str] = "fold"
     title: str
     blocks: tuple[Block, ...]
     count: str = ""
-    id: str = ""
-    open: bool = False
-    page_only: bool = False
 
 
-Block: TypeAlias = Note | Items | Facts | Fold | Table | Key | DotPlot | LinePlots | Profiles | Filters | Gallery | Player  # fmt: skip
+Block: TypeAlias = Note | Items | Facts | Fold | Table | Key | DotPlot | LinePlots | Profiles | Filters | Gallery  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,6 @@ class Player:
     tags: what filters choose by, (name, value) each. wide: whether it takes the whole width.
     """
 
-    kind: ClassVar[str] = "player"
     case: str
     label: str
     title: str

@@ -30,7 +30,7 @@ class Cell:
 
     text, span: its value and the interval behind it. notes: small lines below. key: what it is sorted by, its text by default.
     hidden: what a screen reader and Markdown add to the text. bar, mark, rank: what a score has beside it.
-    absent: whether there is no value, and the text says why. bad: whether it falls short.
+    absent: whether there is no value, and the text says why.
     """
 
     text: str = ""
@@ -42,7 +42,6 @@ class Cell:
     mark: Mark | None = None
     rank: str = ""
     absent: bool = False
-    bad: bool = False
 
     @property
     def sort_key(self) -> float | str:

@@ -43,7 +43,7 @@ def blocks(some: Iterable[Block], level: int = 3) -> Iterator[str]:
         elif isinstance(block, Facts):
             lines = (f"- {escape(k)}: {f'`{v}`' if block.code and '`' not in v else escape(v)}" for k, v in block.items)
             yield f"{escape(block.title)}:\n\n" + "\n".join(lines)
-        elif isinstance(block, Fold) and not block.page_only and (inner := list(blocks(block.blocks, level + 1))):
+        elif isinstance(block, Fold) and (inner := list(blocks(block.blocks, level + 1))):
             yield f"{'#' * level} {escape(block.title)}"
             yield from inner
 
@@ -72,9 +72,8 @@ def _cell(cell: Cell, terse: bool = False) -> str:
     if cell.absent:
         return "-"
     value = escape(cell.text)
-    parts = [f"**{value}**" if cell.bad and value else value, cell.span, cell.mark.symbol if cell.mark else ""]
-    parts.append(f"({cell.rank})" if cell.rank else "")
-    text = " ".join(p for p in (*parts, escape(cell.hidden)) if p)
+    mark, rank = cell.mark.symbol if cell.mark else "", f"({cell.rank})" if cell.rank else ""
+    text = " ".join(p for p in (value, cell.span, mark, rank, escape(cell.hidden)) if p)
     return ", ".join(p for p in (text, *map(escape, () if terse else cell.notes)) if p)
 
 

@@ -337,30 +337,19 @@ def _fidelity(figures: Figures) -> Iterator[Block]:
     numbered = {c: f"{c.metric}{f' (protocol {c.number})' if c.number else ''}" for c in figures.columns}
     columns = [Column("Model", "text", "ascending")]
     for c in figures.columns:
-        way = "higher" if c.higher_is_better else "lower"
-        columns.append(
-            Column(f"{numbered[c]}, {way} is better", "cell", "descending" if c.higher_is_better else "ascending")
-        )
-
-    def cell(m: tuple[str, str], c: object) -> Cell:
-        found = figures.cells.get((*m, c))  # type: ignore[arg-type]
-        shown = measured(found)
-        return replace(shown, notes=(f"{'/'.join(map(str, found.n))} clips",)) if found and c.clips else shown  # type: ignore[attr-defined]
-
-    groups = []
-    for ranked in (True, False):
-        rows = [
-            row(
-                [
-                    Cell(label, hidden="", notes=(f"seed {seed}",) if figures.seeds > 1 else ()),
-                    *(cell((label, seed), c) for c in figures.columns),
-                ]
-            )
-            for label, seed, kind in figures.rows
-            if (kind == "model") == ranked
-        ]
-        groups.append(Group(tuple(rows), ranked=ranked))
-    yield Table("Table of fidelity", _FIDELITY, tuple(columns), tuple(groups))
+        name = f"{numbered[c]}, {'higher' if c.higher_is_better else 'lower'} is better"
+        columns.append(Column(name, "cell", "descending" if c.higher_is_better else "ascending"))
+    groups: dict[bool, list[Row]] = {True: [], False: []}
+    for label, seed, kind in figures.rows:
+        cells = [Cell(label, notes=(f"seed {seed}",) if figures.seeds > 1 else ())]
+        for c in figures.columns:
+            m = figures.cells.get((label, seed, c))
+            clips = (f"{'/'.join(map(str, m.n))} clips",) if m and c.clips else ()
+            cells.append(replace(measured(m), notes=clips))
+        groups[kind == "model"].append(row(cells))
+    yield Table(
+        "Table of fidelity", _FIDELITY, tuple(columns), tuple(Group(tuple(r), ranked=k) for k, r in groups.items())
+    )
     if figures.absent:
         yield Note(f"Not measured: {'; '.join(f'{name} ({why})' if why else name for name, why in figures.absent)}.")
     yield Facts("Protocols: what each number depends on", tuple((numbered[c], c.protocol) for c in figures.columns))

@@ -40,7 +40,6 @@ from sora_eval.stats.summary import KINDS, N_BOOT, Reason, Summary
 from sora_eval.stats.summary import Cell as Score
 from sora_eval.types import ScoreRow
 
-TOP_REASONS = 8
 LISTED_MODELS = 2
 """Up to this many models the verdicts on suites are unfolded."""
 LINKS = (("scores.csv", "scores.csv"), ("scores.jsonl", "scores.jsonl"), ("summary.json", "summary.json"))

@@ -136,7 +136,7 @@ def _table(line: Line, summary: Summary, found: Sequence[Change], levels: Sequen
     rows = []
     for i, c in enumerate(line.checkpoints):
         cells = (
-            _with_change(scored(summary.get(c.label, suite, probe)), changed.get((i, suite, probe)))
+            _with_change(scored(summary.get(c.label, suite, probe), counts=False), changed.get((i, suite, probe)))
             for _, suite, probe in levels
         )
         rows.append([Cell(c.label), Cell(f"{c.at:.4g}"), *cells])
@@ -145,14 +145,15 @@ def _table(line: Line, summary: Summary, found: Sequence[Change], levels: Sequen
         "scene, Holm over all pairs."
     )
     columns = (Column("Checkpoint"), Column(line.unit, "count"), *(Column(name, "cell") for name, _, _ in levels))
-    return replace(table("In numbers", caption, columns, rows), terse=True)
+    return table("In numbers", caption, columns, rows)
 
 
 def _with_change(cell: Cell, change: Change | None) -> Cell:
     if change is None or cell.absent:
         return cell
-    worse = Mark("▼", "worse", style="below") if change.regressed else None
-    return replace(cell, mark=worse, notes=(signed(change.mean), *cell.notes))
+    symbol = f"{'▼ ' if change.regressed else ''}{signed(change.mean)}"
+    text = "worse than the best before" if change.regressed else "against the best before"
+    return replace(cell, mark=Mark(symbol, text, style="below" if change.regressed else ""))
 
 
 def _finding(change: Change, labels: Sequence[str]) -> Finding:
