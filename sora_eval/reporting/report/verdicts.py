@@ -39,7 +39,7 @@ def verdicts(rows: Sequence[ScoreRow], summary: Summary) -> tuple[Verdict, ...]:
     for model in summary.of_kind("model"):
         whole = too_many(by[model])
         # Overall and suites are levels of their own, as in every table of differences.
-        against = {name: _compared(by[model], by[name]) for name in summary.generators if name != model}
+        against = {name: _compared(by[model], by[name]) for name in summary.of_kind("oracle", "control")}
         for suite in suites:
             if not (cell := summary.get(model, suite)):
                 continue
