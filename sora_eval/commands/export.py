@@ -72,8 +72,8 @@ def exports(folder: Path, references: bool = False) -> Iterator[Export]:
         ConfigError: the run is broken.
     """
     from sora_eval.reporting.components.text import markdown
-    from sora_eval.reporting.report.page import command
-    from sora_eval.reporting.report.tracking import make_page, scalars, section
+    from sora_eval.reporting.report.page import make_page
+    from sora_eval.reporting.report.tracking import scalars
     from sora_eval.reporting.report.tracking import summarise as summarise_tracking
     from sora_eval.runs.measures import read_measures
     from sora_eval.runs.reader import read_run
@@ -86,8 +86,7 @@ def exports(folder: Path, references: bool = False) -> Iterator[Export]:
     summary = summarise(run.rows)
     group = encodable(folder.resolve().name)
     tracking = summarise_tracking(read_tracking(folder))
-    tracked = section(make_page(tracking, summary.generators))
-    text = encodable(markdown(summary, group, command(run.manifest), run.problems, tracking=tracked))
+    text = encodable(markdown(make_page(run, summary, tracked=tracking, name=group)))
     measures = read_measures(folder)
     chosen = summary.generators if references else summary.of_kind("model") or summary.generators
     if why := next((why for name in chosen if (why := why_failed(run.rows, name))), ""):

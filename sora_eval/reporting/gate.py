@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from sora_eval.files import replacing
 from sora_eval.paths import encodable
-from sora_eval.reporting.components.text import escape, fence, pipe
+from sora_eval.reporting.components.text import columns, escape, fence, pipe
 from sora_eval.stats.gate import OVERALL, PASSED, REGRESSION, TOO_LITTLE, Line, Outcome
 
 JUNIT, MARKDOWN = "gate.xml", "gate.md"
@@ -52,16 +52,7 @@ def sentence(outcome: Outcome) -> str:
 
 def table(outcome: Outcome) -> str:
     """Return a line per probe, overall first, for a terminal."""
-    rows = [_head(outcome), *(_cells(line, outcome) for line in outcome.lines)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.ljust(w) if i in (0, len(widths) - 1) else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+    return columns([_head(outcome), *(_cells(line, outcome) for line in outcome.lines)], (0, -1))
 
 
 def markdown(told: Told) -> str:
@@ -90,8 +81,8 @@ def method(outcome: Outcome) -> str:
         else f"p: of a fall beyond the tolerance, by sign flips of whole scenes, adjusted for all rows; it alarms at {plan.alpha:g}."
     )
     return (
-        f"Difference: candidate - baseline, paired by case, clustered by scene. {how} Detectable: the smallest drop that a row finds with "
-        f"power {plan.power:g}; a dash where its scenes are too few for any."
+        f"Difference: candidate - baseline, paired by case, clustered by scene. {how} Detectable: the smallest drop that a row finds "
+        f"with power {plan.power:g}; a dash where its scenes are too few for any."
     )
 
 

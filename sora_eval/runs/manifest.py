@@ -24,7 +24,7 @@ from sora_eval.world import VERSION as WORLD_VERSION
 PACKAGES = ("numpy", "scipy", "opencv-python-headless", "mujoco-core", "av", "torch", "hydra-core")
 FILES = (
     *("manifest.json", "scores.jsonl", "fidelity.json", "tracking.jsonl", "tracking.json", "summary.json"),
-    *("report.md", "report.html"),
+    *("scores.csv", "report.md", "report.html"),
 )
 """What a finished run's folder holds."""
 

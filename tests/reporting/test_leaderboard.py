@@ -15,7 +15,7 @@ import pytest
 from benchmarks.leaderboard import made_up_cases, made_up_run
 
 from sora_eval.errors import ConfigError
-from sora_eval.reporting.components.html import signed
+from sora_eval.reporting.components.numbers import signed
 from sora_eval.reporting.leaderboard.clips import contested, make_comparisons
 from sora_eval.reporting.leaderboard.entrants import MixedProtocolsError, gather
 from sora_eval.reporting.leaderboard.fidelity import figures, measured

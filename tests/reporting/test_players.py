@@ -13,7 +13,7 @@ import pytest
 from sora_eval.errors import SoraEvalError
 from sora_eval.reporting.components import players as players_module
 from sora_eval.reporting.components.clips import LONG_SIDE, SHORT_SIDE, fit, make_clip, read_overlay, trail
-from sora_eval.reporting.components.players import choose, choose_references, clips_of, make_players, worst_first
+from sora_eval.reporting.components.players import beside_truth, choose, choose_references, clips_of, worst_first
 from sora_eval.runs.reader import read_run
 from sora_eval.types import Video
 from sora_eval.video import write_ffv1
@@ -98,10 +98,10 @@ def test_references_are_a_couple_each(finished_run: Path) -> None:
 def test_truth_stands_beside_the_model_and_is_encoded_once(small_run: Path) -> None:
     rows = read_run(small_run).rows
     twice = [r for r in rows if r.kind != "oracle" and r.case.endswith("t2v.0000")]
-    players, _ = make_players(small_run, twice, [], rows)
-    assert all([s.label for s in p.sides] == [p.row.generator, "truth"] for p in players)
-    assert all(p.sides[0].expected == p.sides[1].overlay for p in players)
-    assert len(clips_of(players)) == len(twice) + len({r.case for r in twice})
+    players, _ = beside_truth(small_run, twice, [], rows)
+    assert all([s.label for s in sides] == [row.generator, "truth"] for row, sides in players)
+    assert all(sides[0].expected == sides[1].overlay for _, sides in players)
+    assert len(clips_of(sides for _, sides in players)) == len(twice) + len({r.case for r in twice})
 
 
 def test_missing_broken_and_absent_videos_say_why(small_run: Path) -> None:
@@ -110,7 +110,7 @@ def test_missing_broken_and_absent_videos_say_why(small_run: Path) -> None:
     (small_run / with_video[0].video).unlink()
     (small_run / with_video[1].video).write_bytes(b"nonsense")
     absent = next(r for r in rows if not r.video)
-    sides = [p.sides[0] for p in make_players(small_run, [*with_video[:2], absent], [], rows)[0]]
+    sides = [s[0] for _, s in beside_truth(small_run, [*with_video[:2], absent], [], rows)[0]]
     assert [s.clip for s in sides] == [None] * 3
     assert sides[0].missing == "no clip: the file is missing"
     assert sides[1].missing.startswith("no clip: ") and "\n" not in sides[1].missing
@@ -120,13 +120,13 @@ def test_missing_broken_and_absent_videos_say_why(small_run: Path) -> None:
 def test_page_has_a_budget_of_which_references_keep_a_share(small_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = read_run(small_run).rows
     models = [r for r in rows if r.kind == "model" and r.video]
-    one = make_players(small_run, models[:1], [], rows)[0][0].sides
+    one = beside_truth(small_run, models[:1], [], rows)[0][0][1]
     pixels = sum(s.clip.frames * s.clip.shown_size[0] * s.clip.shown_size[1] for s in one if s.clip)
     monkeypatch.setattr(players_module, "MAX_SHOWN", 3 * pixels)
-    players, references = make_players(small_run, models, [r for r in rows if r.kind == "control"], rows)
-    assert [p.row for p in players] == models[:3]
+    players, references = beside_truth(small_run, models, [r for r in rows if r.kind == "control"], rows)
+    assert [row for row, _ in players] == models[:3]
     assert len(references) == 0
     monkeypatch.setattr(players_module, "MAX_SHOWN", 3.1 * pixels)
-    players, references = make_players(small_run, models, [r for r in rows if r.kind == "control"], rows)
+    players, references = beside_truth(small_run, models, [r for r in rows if r.kind == "control"], rows)
     assert len(players) == 3
     assert len(references) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from html.parser import HTMLParser
@@ -83,7 +84,13 @@ def test_page_asks_for_nothing_outside_itself(finished_run: Path, page: Reader) 
     links = [
         v for _, attrs in page.tags for k, v in attrs.items() if k in ("src", "href", "poster", "srcset", "data") and v
     ]
-    assert all(link.startswith(("#", "data:")) for link in links)
+    # Files beside the page are followed by a click, nothing is fetched.
+    beside = {
+        str(attrs.get("href")) for tag, attrs in page.tags if tag == "a" and not str(attrs["href"]).startswith("#")
+    }
+    assert beside == {"scores.csv", "scores.jsonl", "summary.json"}
+    assert all((finished_run / name).is_file() for name in beside)
+    assert all(link.startswith(("#", "data:")) or link in beside for link in links)
     assert "url(" not in (finished_run / "report.html").read_text()
     policy = next(attrs["content"] for tag, attrs in page.tags if tag == "meta" and "http-equiv" in attrs)
     assert policy is not None and policy.startswith("default-src 'none'")
@@ -153,3 +160,14 @@ def test_missing_video_file_is_no_error(small_run: Path) -> None:
 def test_negative_player_count_is_refused(small_run: Path) -> None:
     with pytest.raises(ConfigError, match="players_per_probe"):
         write_report(small_run, players_per_probe=-1)
+
+
+def test_scores_are_a_table_for_programs_as_well(finished_run: Path) -> None:
+    rows = read_run(finished_run).rows
+    with (finished_run / "scores.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [(r.generator, r.case, r.reason, r.prompt) for r in rows] == [
+        (v["generator"], v["case"], v["reason"], v["prompt"]) for v in lines
+    ]
+    assert [float(v["counted"]) for v in lines] == [r.counted for r in rows]
+    assert all(set(json.loads(v["components"])) == set(r.components) for v, r in zip(lines, rows, strict=True))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sora_eval.reporting import summarise, table
 from sora_eval.reporting.components.text import escape, fence, markdown
+from sora_eval.reporting.report.page import make_page
 from sora_eval.runs.reader import read_run
 
 
@@ -41,8 +42,9 @@ def test_markdown_has_the_command_and_every_probe_score(finished_run: Path) -> N
 
 
 def test_markdown_tables_survive_hostile_names(finished_run: Path) -> None:
-    rows = [replace(r, reason="a | b\nc <img>" if r.reason else "") for r in read_run(finished_run).rows]
-    text = markdown(summarise(rows), "t", "c", ())
+    run = read_run(finished_run)
+    rows = tuple(replace(r, reason="a | b\nc <img>" if r.reason else "") for r in run.rows)
+    text = markdown(make_page(replace(run, rows=rows, manifest={}, problems=()), summarise(rows), name="t"))
     assert "<" not in text
     assert r"a \| b c &lt;img&gt;" in text
     for block in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -13,14 +12,16 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from sora_eval.reporting.components import numbers
+
 
 def render(template: str, page: Any, clips: Mapping[str, str] | None = None) -> str:
     """Return a page as HTML. template: a file that extends base.html.j2. page: what it reads. clips: base64 MP4 by clip id."""
     style, script = (Markup(_source(name)) for name in ("style.html.j2", "script.html.j2"))
     # The page's own policy lets no other script run, so an escaping bug would stay a bug instead of becoming a hole.
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    found = _environment().get_template(template)
-    return found.render(page=page, clips=dict(clips or {}), style=style, script=script, script_hash=script_hash)
+    made = _environment().get_template(template)
+    return made.render(page=page, clips=dict(clips or {}), style=style, script=script, script_hash=script_hash)
 
 
 def _source(name: str) -> str:
@@ -36,35 +37,5 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["score"] = _score
-    environment.filters["part"] = _part
-    environment.filters["p"] = p_value
-    environment.filters["figure"] = figure
-    environment.filters["signed"] = signed
+    environment.filters.update(score=numbers.score, part=numbers.part)
     return environment
-
-
-def _score(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.2f}" if math.isfinite(value) else "∞" if value > 0 else "−∞"
-
-
-def _part(value: float) -> str:
-    return f"{value:.4g}" if math.isfinite(value) else "–"
-
-
-def p_value(p: float) -> str:
-    """Return a p-value as text: two digits that matter, none below a thousandth."""
-    return "<0.001" if p < 0.001 else f"{p:.2g}" if p < 0.995 else "1"
-
-
-def figure(value: float) -> str:
-    """Return a measure of fidelity as text; what rounding leaves of nothing is nothing."""
-    return "0" if abs(value) < 1e-9 else f"{value:.3g}"
-
-
-def signed(value: float) -> str:
-    """Return a difference as text, with a real minus; what rounds to nothing has no sign."""
-    text = f"{value:+.2f}"
-    return "0.00" if float(text) == 0 else text.replace("-", "−")

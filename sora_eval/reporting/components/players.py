@@ -1,16 +1,17 @@
-"""Which clips a report shows, and what stands beside each: the worst cases of every generator and probe."""
+"""The one model of a player, and which clips a report shows: the worst cases of every generator and probe."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, TypeAlias
 
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import inside
 from sora_eval.reporting.components.clips import Clip, Overlay, make_clip, read_overlay
-from sora_eval.types import ScoreRow
+from sora_eval.types import ScoreRow, digest
 
 MAX_PLAYERS = 90
 MAX_BYTES = 24_000_000
@@ -39,25 +40,60 @@ class Side:
     expected: Overlay | None = None
 
 
-class WithSides(Protocol):
-    """Pictures beside each other."""
-
-    @property
-    def sides(self) -> tuple[Side, ...]:
-        """The pictures."""
+Beside: TypeAlias = tuple[ScoreRow, tuple[Side, ...]]
+"""A row with its clip and the truth's (absent when the clip is the truth, or when the run has no oracle)."""
 
 
 @dataclass(frozen=True)
 class Player:
-    """One clip beside its truth (absent when the clip is the truth, or when the run has no oracle)."""
+    """Clips of one case beside each other, played together.
 
-    row: ScoreRow
+    id: anchor of its link, the same in every report of the run; "" for no link. case: its id; label: for screen readers.
+    title, detail: its head. verdict: its score, or why there is none; judged: whether it has one.
+    lines: sentences below the prompt. facts: (title, items) that unfold. where: paths.
+    tags: what filters choose by, (name, value) each. wide: whether it takes the whole width.
+    """
+
+    case: str
+    label: str
+    title: str
+    detail: str
+    prompt: str
     sides: tuple[Side, ...]
+    verdict: str = ""
+    judged: bool = True
+    lines: tuple[str, ...] = ()
+    facts: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    where: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    id: str = ""
+    wide: bool = False
 
     @property
     def playable(self) -> bool:
         """Whether any of its sides has a clip."""
         return any(side.clip for side in self.sides)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Players under a heading that opens them. filtered: whether filters choose among them."""
+
+    kind: ClassVar[str] = "gallery"
+    title: str
+    count: str
+    players: tuple[Player, ...]
+    open: bool = False
+    filtered: bool = True
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What players are chosen by: (tag, label, values). shown: how many there are."""
+
+    kind: ClassVar[str] = "filters"
+    choices: tuple[tuple[str, str, tuple[str, ...]], ...]
+    shown: int
 
 
 @dataclass
@@ -140,10 +176,10 @@ def choose_references(rows: Sequence[ScoreRow], per_generator: int = REFERENCE_P
     return [row for _, row in sorted(ranked, key=lambda item: item[0])]
 
 
-def make_players(
+def beside_truth(
     folder: Path, shown: Sequence[ScoreRow], references: Sequence[ScoreRow], rows: Sequence[ScoreRow]
-) -> tuple[list[Player], list[Player]]:
-    """Return players of `shown` and of `references`, in that order, until the page is full.
+) -> tuple[list[Beside], list[Beside]]:
+    """Return rows of `shown` and of `references`, in that order, each with its clip beside the truth, until the page is full.
 
     rows: where the truths are looked up.
     """
@@ -152,29 +188,42 @@ def make_players(
     return _fill(store, shown, truths, MODELS_SHARE), _fill(store, references, truths, 1.0)
 
 
-def _fill(store: ClipStore, shown: Sequence[ScoreRow], truths: Mapping[str, ScoreRow], share: float) -> list[Player]:
-    players: list[Player] = []
+def _fill(store: ClipStore, shown: Sequence[ScoreRow], truths: Mapping[str, ScoreRow], share: float) -> list[Beside]:
+    filled: list[Beside] = []
     for row in shown:
         if store.full(share):
             break
-        players.append(_player(store, row, truths.get(row.prompt_id)))
-    return players
+        truth = None if row.kind == "oracle" else truths.get(row.prompt_id)
+        filled.append((row, make_sides(store, {row.generator: row}, truth)))
+    return filled
 
 
-def clips_of(shown: Iterable[WithSides]) -> dict[str, Clip]:
-    """Return the clips that are shown, each once, by id."""
-    return {side.clip.id: side.clip for some in shown for side in some.sides if side.clip}
-
-
-def _player(store: ClipStore, row: ScoreRow, truth: ScoreRow | None) -> Player:
+def make_sides(store: ClipStore, rows: Mapping[str, ScoreRow], truth: ScoreRow | None) -> tuple[Side, ...]:
+    """Return the clips of some rows of one case, by label, and the truth, whose tracks are drawn over each."""
     expected = store.overlay(truth.tracks) if truth else None
-    if row.kind == "oracle" or truth is None:
-        return Player(row, (make_side(store, row, row.generator, None),))
-    return Player(row, (make_side(store, row, row.generator, expected), make_side(store, truth, "truth", None)))
+    sides = [_side(store, row, label, expected) for label, row in rows.items()]
+    return (*sides, *([_side(store, truth, "truth", None)] if truth else []))
 
 
-def make_side(store: ClipStore, row: ScoreRow, label: str, expected: Overlay | None) -> Side:
-    """Return the picture of a row's clip. expected: the truth's tracks, to be drawn over it."""
+def verdict(row: ScoreRow) -> str:
+    """Return a row's value, or that there is none."""
+    return "not judged" if row.value is None else f"{row.value:.2f}"
+
+
+def anchor(row: ScoreRow) -> str:
+    """Return the id of a row's player: letters that an address may have, and different for different generators."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", row.generator)
+    return f"case-{name}{'' if name == row.generator else f'-{digest(row.generator, 6)}'}-{row.case}".replace(
+        "@", "-seed"
+    )
+
+
+def clips_of(shown: Iterable[Sequence[Side]]) -> dict[str, str]:
+    """Return the clips that are shown, each once, by id, as base64."""
+    return {side.clip.id: side.clip.base64 for sides in shown for side in sides if side.clip}
+
+
+def _side(store: ClipStore, row: ScoreRow, label: str, expected: Overlay | None) -> Side:
     found = store.clip(row.video) if row.video else "no clip: the generator returned none"
     if isinstance(found, str):
         return Side(label, None, found)

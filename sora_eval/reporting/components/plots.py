@@ -1,11 +1,13 @@
-"""Geometry of the report's plots: everything in per cent of the axis, so that a plot fits any width without scaling its text."""
+"""The one model of plots: everything in per cent of the axis, so that a plot fits any width without scaling its text."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
+from sora_eval.reporting.components import numbers
 from sora_eval.stats.summary import Cell, Summary
 
 COLOURS = 8
@@ -27,43 +29,116 @@ class Axis:
     def ticks(self) -> tuple[tuple[float, str], ...]:
         """(per cent, label) of five ticks."""
         values = [self.low + (self.high - self.low) * i / 4 for i in range(5)]
-        return tuple((self.at(v), f"{v:.2f}") for v in values)
+        return tuple((self.at(v), f"{v:.2f}".replace("-", "−")) for v in values)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Where a blind guess, the oracle and the best control are, in per cent of an axis; None where there is no such mark."""
+
+    chance: float
+    ceiling: float | None = None
+    floor: float | None = None
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A score from zero with its interval and what to compare it with; per cent, None where there is no such mark."""
+    """A score from zero with its interval, in per cent."""
 
     start: float
     width: float
     low: float
     high: float
-    chance: float
-    ceiling: float | None
-    floor: float | None
+    marks: Marks
+
+
+@dataclass(frozen=True)
+class Key:
+    """What symbols mean: (symbol, text, series) each. symbol: of `marks` in dots.html.j2; series: -1 where no colour stands for it."""
+
+    kind: ClassVar[str] = "key"
+    entries: tuple[tuple[str, str, int], ...]
 
 
 @dataclass(frozen=True)
 class Dot:
-    """One generator on one probe; series picks colour and shape."""
+    """A value with its interval. text: in words. series: picks the colour; shape: of `marks` in dots.html.j2."""
 
-    cell: Cell
-    series: int
-    shape: str
+    text: str
     at: float
     low: float
     high: float
+    series: int
+    shape: str
 
 
 @dataclass(frozen=True)
 class Lane:
-    """One probe of a dot plot, with its reference marks."""
+    """A line of a dot plot, one below the other; without dots it is a heading. note: below its name."""
 
-    probe: str
-    dots: tuple[Dot, ...]
-    chance: float
-    ceiling: float | None
-    floor: float | None
+    name: str
+    dots: tuple[Dot, ...] = ()
+    marks: Marks | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class DotPlot:
+    """Lanes over one axis. axis: what it counts."""
+
+    kind: ClassVar[str] = "dots"
+    axis: str
+    ticks: tuple[tuple[float, str], ...]
+    lanes: tuple[Lane, ...]
+    key: Key
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What one model scores, as bars: (level, name, score, interval in words, bar), level "suite" or "probe". note: its overall score."""
+
+    name: str
+    note: str
+    lines: tuple[tuple[str, str, str, str, Bar], ...]
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Profiles beside each other."""
+
+    kind: ClassVar[str] = "profiles"
+    items: tuple[Profile, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of a line plot, in per cent of the width and of the height, downwards. fell: whether it is worse than before."""
+
+    text: str
+    x: float
+    y: float
+    low: float
+    high: float
+    fell: bool
+
+
+@dataclass(frozen=True)
+class LinePlot:
+    """Scores over training. one, marks: heights in per cent. flag: what fell first, "" for nothing."""
+
+    name: str
+    points: tuple[Point, ...]
+    one: float
+    marks: Marks
+    flag: str
+
+
+@dataclass(frozen=True)
+class LinePlots:
+    """Line plots beside each other."""
+
+    kind: ClassVar[str] = "lines"
+    items: tuple[LinePlot, ...]
 
 
 def axis(cells: Sequence[Cell]) -> Axis:
@@ -72,19 +147,17 @@ def axis(cells: Sequence[Cell]) -> Axis:
     return Axis(min(0.0, *ends), max(1.0, *ends))
 
 
+def marks(summary: Summary, scale: Axis, suite: str = "", probe: str = "") -> Marks:
+    """Return the reference marks of a probe, a suite or overall."""
+    ends = summary.ceiling(suite, probe), summary.floor(suite, probe)
+    return Marks(scale.at(0.0), *(scale.at(c.score) if c else None for c in ends))
+
+
 def bar(summary: Summary, cell: Cell, scale: Axis) -> Bar:
     """Return the bar of a cell."""
-    ceiling, floor = summary.ceiling(cell.suite, cell.probe), summary.floor(cell.suite, cell.probe)
     left, right = sorted((scale.at(0.0), scale.at(cell.score)))
-    return Bar(
-        start=left,
-        width=round(right - left, 2),
-        low=scale.at(cell.low),
-        high=scale.at(cell.high),
-        chance=scale.at(0.0),
-        ceiling=scale.at(ceiling.score) if ceiling else None,
-        floor=scale.at(floor.score) if floor else None,
-    )
+    ends = scale.at(cell.low), scale.at(cell.high)
+    return Bar(left, round(right - left, 2), *ends, marks(summary, scale, cell.suite, cell.probe))
 
 
 def series(summary: Summary) -> tuple[str, ...]:
@@ -97,23 +170,27 @@ def shape(index: int) -> str:
     return SHAPES[(index + index // COLOURS) % len(SHAPES)]
 
 
-def lanes(summary: Summary, suite: str, scale: Axis, names: Sequence[str] = ()) -> tuple[Lane, ...]:
-    """Return the dot plot of a suite. names: the generators that get a dot, those of `series` by default."""
-    found = []
+def key(summary: Summary, names: Sequence[str] = ()) -> Key:
+    """Return what the reference marks mean, and which generator has which dot."""
+    entries = [("chance", "0: what a blind guess scores, after correction for it", -1)]
+    entries += [("ceiling", f"ceiling: {name}", -1) for name in summary.of_kind("oracle")[:1]]
+    entries += [("floor", "floor: best control", -1)] if summary.of_kind("control") else []
+    return Key((*entries, *((shape(i), name, i % COLOURS) for i, name in enumerate(names))))
+
+
+def dot_plot(summary: Summary, suite: str, scale: Axis, names: Sequence[str]) -> DotPlot:
+    """Return the dot plot of a suite: a lane per probe, a dot per generator."""
+    lanes = []
     for probe in summary.probes(suite):
-        every = ((i, summary.get(g, suite, probe)) for i, g in enumerate(names or series(summary)))
-        cells = [(i, c) for i, c in every if c and not c.failed]
-        if not cells:
-            continue
-        ceiling, floor = summary.ceiling(suite, probe), summary.floor(suite, probe)
-        dots = (Dot(c, i % COLOURS, shape(i), scale.at(c.score), scale.at(c.low), scale.at(c.high)) for i, c in cells)
-        found.append(
-            Lane(
-                probe,
-                tuple(dots),
-                scale.at(0.0),
-                scale.at(ceiling.score) if ceiling else None,
-                scale.at(floor.score) if floor else None,
+        every = ((i, name, summary.get(name, suite, probe)) for i, name in enumerate(names))
+        dots = tuple(
+            Dot(
+                f"{name} {numbers.score(c.score)}, interval {numbers.score(c.low)} to {numbers.score(c.high)}",
+                *(scale.at(c.score), scale.at(c.low), scale.at(c.high), i % COLOURS, shape(i)),
             )
+            for i, name, c in every
+            if c and not c.failed
         )
-    return tuple(found)
+        if dots:
+            lanes.append(Lane(probe, dots, marks(summary, scale, suite, probe)))
+    return DotPlot("score, 95% interval", scale.ticks, tuple(lanes), key(summary, names))

@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from sora_eval.reporting.components.players import ClipStore, Side, make_side
+from sora_eval.reporting.components.players import ClipStore, Player, make_sides, verdict
 from sora_eval.types import ScoreRow
 
 MAX_CASES = 24
 MAX_SIDES = 8
 """Models beside each other; more are too small to be looked at."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One case. rows: of the models, in the order of the table. sides: their clips in that order, then the truth where it is known.
-
-    spread: the highest counted score of the models minus the lowest.
-    """
-
-    rows: tuple[ScoreRow, ...]
-    sides: tuple[Side, ...]
-    spread: float
-
-    @property
-    def case(self) -> ScoreRow:
-        """A row that says what the case is."""
-        return self.rows[0]
-
-    @property
-    def playable(self) -> bool:
-        """Whether any of its sides has a clip."""
-        return any(side.clip for side in self.sides)
 
 
 def contested(rows: Mapping[str, Sequence[ScoreRow]]) -> list[tuple[ScoreRow, ...]]:
@@ -48,10 +25,10 @@ def contested(rows: Mapping[str, Sequence[ScoreRow]]) -> list[tuple[ScoreRow, ..
             if not row.sample:
                 cases.setdefault(row.case, []).append(row)
     probes: dict[tuple[str, str], list[tuple[ScoreRow, ...]]] = {}
-    for mine in cases.values():
-        probes.setdefault((mine[0].suite, mine[0].probe), []).append(tuple(mine))
-    ranked = [(rank, mine) for some in probes.values() for rank, mine in enumerate(sorted(some, key=_telling))]
-    return [mine for _, mine in sorted(ranked, key=lambda item: (item[0], *_telling(item[1])))]
+    for same in cases.values():
+        probes.setdefault((same[0].suite, same[0].probe), []).append(tuple(same))
+    ranked = [(rank, same) for some in probes.values() for rank, same in enumerate(sorted(some, key=_by_spread))]
+    return [same for _, same in sorted(ranked, key=lambda item: (item[0], *_by_spread(item[1])))]
 
 
 def spread(rows: Sequence[ScoreRow]) -> float:
@@ -60,28 +37,43 @@ def spread(rows: Sequence[ScoreRow]) -> float:
     return max(counted) - min(counted)
 
 
-def _telling(rows: Sequence[ScoreRow]) -> tuple[float, float, bool, str]:
+def _by_spread(rows: Sequence[ScoreRow]) -> tuple[float, float, bool, str]:
     # Of equals, the one that is worst, and then one with something to look at.
     return -spread(rows), min(r.counted for r in rows), not any(r.video for r in rows), rows[0].case
 
 
 def make_comparisons(
     rows: Mapping[str, Sequence[ScoreRow]], truths: Mapping[str, ScoreRow], limit: int = MAX_CASES
-) -> list[Comparison]:
-    """Return the comparisons of a page until it is full, by suite and probe. rows: of the models to show; truths: by case."""
+) -> dict[str, list[Player]]:
+    """Return the players of a page until it is full, by suite. rows: of the models to show; truths: by case."""
     store = ClipStore(Path())
-    found: list[Comparison] = []
-    for mine in contested(rows)[:limit]:
+    shown: list[tuple[ScoreRow, ...]] = []
+    players: dict[str, Player] = {}
+    for same in contested(rows)[:limit]:
         if store.full(1.0):
             break
-        truth = truths.get(mine[0].prompt_id)
-        expected = store.overlay(truth.tracks) if truth else None
-        sides = [make_side(store, r, f"{r.generator}: {_verdict(r)}", expected) for r in mine]
-        if truth:
-            sides.append(make_side(store, truth, "truth", None))
-        found.append(Comparison(mine, tuple(sides), spread(mine)))
-    return sorted(found, key=lambda c: (c.case.suite, c.case.probe, -c.spread, c.case.case))
+        shown.append(same)
+        players[same[0].case] = comparison(store, same, truths.get(same[0].prompt_id))
+    shown.sort(key=lambda s: (s[0].suite, s[0].probe, -spread(s), s[0].case))
+    by_suite: dict[str, list[Player]] = {}
+    for same in shown:
+        by_suite.setdefault(same[0].suite, []).append(players[same[0].case])
+    return by_suite
 
 
-def _verdict(row: ScoreRow) -> str:
-    return "not judged" if row.value is None else f"{row.value:.2f}"
+def comparison(store: ClipStore, rows: Sequence[ScoreRow], truth: ScoreRow | None) -> Player:
+    """Return the player of one case: the clips of its rows, then the truth where it is known."""
+    case = rows[0]
+    return Player(
+        case=case.case,
+        label=f"All models on {case.case}",
+        title=case.probe,
+        detail=f"{case.mode} · {case.case}",
+        prompt=case.prompt,
+        sides=make_sides(store, {f"{r.generator}: {verdict(r)}": r for r in rows}, truth),
+        verdict=f"{spread(rows):.2f} apart" if len(rows) > 1 else "",
+        lines=tuple(f"{r.generator}: {r.reason}" for r in rows if r.reason),
+        tags=(("probe", f"{case.suite}/{case.probe}"),),
+        id=f"case-{case.case}".replace("@", "-seed"),
+        wide=True,
+    )

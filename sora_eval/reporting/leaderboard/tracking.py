@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from sora_eval.reporting.components.text import escape
 from sora_eval.reporting.leaderboard.entrants import Entrant, Field
-from sora_eval.reporting.report.tracking import (
-    PROTOCOLS,
-    TrackingPage,
-    TrackingSummary,
-    legend,
-    make_page,
-    markdown,
-    summarise,
-)
+from sora_eval.reporting.report.tracking import PROTOCOLS, TrackingSummary, summarise
 from sora_eval.runs.tracking import TrackingRow, read_tracking
 from sora_eval.tracking.metrics import BY_NAME
 
 
-@dataclass(frozen=True)
-class BoardTracking:
-    """Every cell, and the page's table. absent: models without tracking metrics."""
-
-    summary: TrackingSummary
-    page: TrackingPage
-    absent: tuple[str, ...]
-
-
-def tracked(field: Field, order: Sequence[str]) -> BoardTracking | None:
-    """Return the tracking metrics of the field's clips, those that are compared alone; None where no run measured any.
-
-    order: labels from the first column to the last.
+def tracked(field: Field) -> TrackingSummary:
+    """Return the tracking metrics of the field's clips, those that are compared alone.
 
     Raises:
         ConfigError: a run's file can't be read.
     """
-    by = {e.label: list(_rows(e)) for e in field.entrants}
-    summary = summarise(row for rows in by.values() for row in rows)
-    page = make_page(summary, order)
-    absent = tuple(e.label for e in field.models if not by[e.label])
-    return None if page is None else BoardTracking(summary, page, absent)
+    return summarise(row for e in field.entrants for row in _rows(e))
 
 
 def _rows(entrant: Entrant) -> Iterator[TrackingRow]:
@@ -55,9 +31,9 @@ def _rows(entrant: Entrant) -> Iterator[TrackingRow]:
                 yield replace(row, case=found.case, cluster=found.cluster, generator=entrant.label)
 
 
-def csv_rows(found: BoardTracking | None) -> Iterator[dict[str, Any]]:
+def csv_rows(tracked: TrackingSummary) -> Iterator[dict[str, Any]]:
     """Yield the lines of leaderboard.csv."""
-    for c in () if found is None else found.summary.cells:
+    for c in tracked.cells:
         yield {
             "model": c.generator,
             "kind": c.kind,
@@ -73,11 +49,3 @@ def csv_rows(found: BoardTracking | None) -> Iterator[dict[str, Any]]:
             # Once per model and metric: it is long.
             "protocol": "" if c.suite else "; ".join(PROTOCOLS),
         }
-
-
-def section(found: BoardTracking | None) -> list[str]:
-    """Return the parts of leaderboard.md."""
-    if found is None:
-        return []
-    absent = [f"Not measured: {', '.join(escape(a) for a in found.absent)}."] if found.absent else []
-    return ["## Tracking", markdown(found.page, found.page.whole.suite), *absent, legend(found.page)]

@@ -11,12 +11,13 @@ from pathlib import Path
 from sora_eval.files import write_text
 from sora_eval.reporting.components.html import render
 from sora_eval.reporting.components.players import clips_of
+from sora_eval.reporting.components.text import markdown
 from sora_eval.reporting.leaderboard.clips import MAX_CASES, MAX_SIDES, make_comparisons
+from sora_eval.reporting.leaderboard.csv import csv
 from sora_eval.reporting.leaderboard.entrants import Field, gather
 from sora_eval.reporting.leaderboard.fidelity import figures, measured
 from sora_eval.reporting.leaderboard.page import make_page
 from sora_eval.reporting.leaderboard.standing import Standing, stand
-from sora_eval.reporting.leaderboard.text import csv, markdown
 from sora_eval.reporting.leaderboard.tracking import tracked
 from sora_eval.types import ScoreRow
 
@@ -58,14 +59,16 @@ def write_leaderboard(
     standing = stand(field, sort, against)
     field, measures = (field, measured(field.entrants)) if field.cases == field.of else (_without_fidelity(field), [])
     order = (*standing.models, *standing.summary.generators)
-    table, tracking = figures(measures, order), tracked(field, order)
+    table, tracking = figures(measures, order), tracked(field)
     shown = standing.models[:MAX_SIDES] or standing.shown[:MAX_SIDES]
-    comparisons = make_comparisons(*_clips(field, standing, shown), players) if players > 0 else []
-    page = make_page(field, standing, table, comparisons, shown, command, sort, against, tracking)
-    clips = {name: clip.base64 for name, clip in clips_of(comparisons).items()}
+    compared = make_comparisons(*_clips(field, standing, shown), players) if players > 0 else {}
+    page = make_page(field, standing, table, compared, shown, command, sort, against, tracking)
     write_text(out / "leaderboard.csv", csv(field, standing, measures, tracking))
-    write_text(out / "leaderboard.md", markdown(page.title, command, field, standing, table, tracking))
-    write_text(out / "leaderboard.html", render("leaderboard.html.j2", page, clips))
+    write_text(out / "leaderboard.md", markdown(page))
+    write_text(
+        out / "leaderboard.html",
+        render("page.html.j2", page, clips_of(p.sides for some in compared.values() for p in some)),
+    )
     return out / "leaderboard.html"
 
 

@@ -5,112 +5,95 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sora_eval.reporting.components.text import escape, pipe
+from sora_eval.reporting.components.numbers import figure, several, span
+from sora_eval.reporting.components.page import Block, Facts
+from sora_eval.reporting.components.table import Cell, Column, interval, table
+from sora_eval.reporting.components.text import blocks, pipe
 from sora_eval.types import Measure
 
-_NOTHING = 1e-9
-
-
-@dataclass(frozen=True)
-class Line:
-    """A metric of several generators. better: which way is good. cells: (value, interval, why there is none), each perhaps ""."""
-
-    metric: str
-    better: str
-    cells: tuple[tuple[str, str, str], ...]
+_CAPTION = (
+    "how real, how well matched and how steady, against the oracle's clips of the same cases; value [95% interval]. Clips of one case "
+    "are compared as pairs. A plug-in can only be set beside one of as many clips."
+)
 
 
 @dataclass(frozen=True)
 class Sheet:
     """The measures of a suite.
 
-    generators: columns. lines: a row per metric. missing: metrics without any value, and why. protocols: by metrics. notes: what one has to
-    know of metrics with a value.
+    generators: columns. lines: a row per metric that has a value. missing: metrics without any, and why. protocols: by metrics. notes: what
+    one has to know of metrics with a value.
     """
 
     generators: tuple[str, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[tuple[str | Cell, ...], ...]
     missing: tuple[tuple[str, str], ...]
     protocols: tuple[tuple[str, str], ...]
-    notes: tuple[tuple[str, str], ...] = ()
+    notes: tuple[tuple[str, str], ...]
+
+    def blocks(self, name: str) -> tuple[Block, ...]:
+        """Return what a page shows, `name` being what was measured."""
+        columns = (Column("Metric"), Column("Better"), *(Column(g, "cell") for g in self.generators))
+        return (
+            table(f"{name}: fidelity", f"{name}: {_CAPTION}", columns, self.lines),
+            *((Facts("Not measured", self.missing, code=False),) if self.missing else ()),
+            *((Facts("Notes", self.notes, code=False),) if self.notes else ()),
+            Facts("Protocols: what each number depends on", self.protocols),
+        )
 
 
-def sheet(found: Mapping[str, Sequence[Measure]], generators: Sequence[str]) -> Sheet:
+def sheet(measures: Mapping[str, Sequence[Measure]], generators: Sequence[str]) -> Sheet:
     """Return the measures of a suite, with generators in a given order."""
-    shown = tuple(g for g in generators if g in found)
-    by_name = {g: {m.metric: m for m in found[g]} for g in shown}
-    every = {m.metric: m for g in reversed(shown) for m in reversed(found[g])}
-    metrics = dict.fromkeys(m.metric for g in shown for m in found[g])
-    lines = [
-        Line(k, "higher" if every[k].higher_is_better else "lower", tuple(_cell(by_name[g].get(k)) for g in shown))
-        for k in metrics
-    ]
-    kept = tuple(line for line in lines if any(value for value, _, _ in line.cells))
+    shown = tuple(g for g in generators if g in measures)
+    by_name = {g: {m.metric: m for m in measures[g]} for g in shown}
+    every = [m for g in shown for m in measures[g]]
+    metrics = {m.metric: m for m in reversed(every)}
+    order = dict.fromkeys(m.metric for m in every)
     missing: dict[str, list[str]] = {}
-    for line in lines:
-        if line not in kept:
-            missing.setdefault("; ".join(dict.fromkeys(why for _, _, why in line.cells if why)), []).append(line.metric)
-    # Numbers of clips are said with the protocol: a plug-in depends on them.
-    said = {m.metric: f"{m.protocol} clips={'/'.join(map(str, m.n))}" for g in shown for m in found[g] if m.protocol}
-    names = [line.metric for line in kept]
-    absent = tuple((_several(some), why) for why, some in missing.items())
-    protocols: dict[str, list[str]] = {}
-    for k in names:
-        if k in said:
-            protocols.setdefault(said[k], []).append(k)
     noted: dict[str, list[str]] = {}
-    for k in names:
-        whys = dict.fromkeys(m.reason for g in shown if (m := by_name[g].get(k)) and m.value is not None and m.reason)
+    protocols: dict[str, list[str]] = {}
+    kept = [k for k in order if any(m.value is not None for m in every if m.metric == k)]
+    for k in order:
+        whys = dict.fromkeys(m.reason for m in every if m.metric == k and m.reason)
+        if k not in kept:
+            missing.setdefault("; ".join(whys), []).append(k)
+    for k in kept:
+        valued = [m for m in every if m.metric == k and m.value is not None]
         # Too few clips for an interval are too few for other metrics, which say so.
-        if why := "; ".join(w for w in whys if w not in missing):
+        if why := "; ".join(dict.fromkeys(m.reason for m in valued if m.reason and m.reason not in missing)):
             noted.setdefault(why, []).append(k)
-    notes = tuple((_several(some), why) for why, some in noted.items())
-    return Sheet(shown, kept, absent, tuple((_several(some), how) for how, some in protocols.items()), notes)
+        # Numbers of clips are said with the protocol: a plug-in depends on them.
+        if with_protocol := [m for m in every if m.metric == k and m.protocol]:
+            m = with_protocol[-1]
+            protocols.setdefault(f"{m.protocol} clips={'/'.join(map(str, m.n))}", []).append(k)
+    lines = [
+        (k, "higher" if metrics[k].higher_is_better else "lower", *(measured(by_name[g].get(k)) for g in shown))
+        for k in kept
+    ]
+    by = [tuple((several(names), why) for why, names in some.items()) for some in (missing, protocols, noted)]
+    return Sheet(shown, tuple(lines), *by)
 
 
-def _several(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _cell(measure: Measure | None) -> tuple[str, str, str]:
-    if measure is None:
-        return "", "", ""
-    if measure.value is None:
-        return "", "", measure.reason
-    span = "" if measure.low is None or measure.high is None else f"[{_number(measure.low)}, {_number(measure.high)}]"
-    return _number(measure.value), span, ""
-
-
-def _number(value: float) -> str:
-    # What rounding leaves of nothing is nothing.
-    return "0" if abs(value) < _NOTHING else f"{value:.3g}"
+def measured(m: Measure | None) -> Cell:
+    """Return a measure as a cell."""
+    if m is None or m.value is None:
+        return Cell((m.reason if m else "") or "–", absent=True)
+    return interval(m.value, m.low, m.high, figure)
 
 
 def markdown(shown: Sheet) -> str:
     """Return a suite's measures as Markdown."""
-    head = ["metric", "better", *shown.generators]
-    cells = [
-        [x.metric, x.better, *(f"{v} {span}".strip() or "unavailable" for v, span, _ in x.cells)] for x in shown.lines
-    ]
-    missing = [f"- {escape(names)}: {escape(why)}" for names, why in shown.missing]
-    said = [f"- {escape(names)}: `{said}`" for names, said in shown.protocols]
-    notes = [f"- {escape(names)}: {escape(why)}" for names, why in shown.notes]
-    parts = [
-        pipe(head, cells),
-        *(["", "Not measured:", "", *missing] if missing else []),
-        *(["", "Notes:", "", *notes] if notes else []),
-    ]
-    return "\n".join([*parts, "", "Protocols:", "", *said])
+    return "\n\n".join(blocks(shown.blocks("Fidelity")))
 
 
-def table(rows: Sequence[Measure]) -> str:
-    """Return measures as Markdown: value, interval, clips and what has to be known, and their protocols below."""
+def table_of_set(rows: Sequence[Measure]) -> str:
+    """Return measures of one set as Markdown: value, interval, clips and what has to be known, and their protocols below."""
     head = ["metric", "value", "95% interval", "better", "clips", "note"]
     cells = []
     for r in rows:
         value = "unavailable" if r.value is None else f"{r.value:.4g}"
-        span = "" if r.low is None or r.high is None else f"{r.low:.4g} to {r.high:.4g}"
+        ends = span(r.low, r.high, lambda v: f"{v:.4g}").strip("[]").replace(", ", " to ")
         better = "higher" if r.higher_is_better else "lower"
-        cells.append([r.metric, value, span, better, " / ".join(map(str, r.n)), r.reason])
+        cells.append([r.metric, value, ends, better, " / ".join(map(str, r.n)), r.reason])
     protocols = [f"- {r.metric}: `{r.protocol}`" for r in rows if r.protocol and r.value is not None]
     return "\n".join([pipe(head, cells), "", *protocols])

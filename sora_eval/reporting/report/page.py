@@ -1,185 +1,97 @@
-"""What the page shows, worked out before the template runs, so that the template only lays out."""
+"""What the report of a run shows: verdict and summary first, the rest folded below."""
 
 from __future__ import annotations
 
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from sora_eval import __version__
 from sora_eval.reporting.components import plots
-from sora_eval.reporting.components.players import Player
-from sora_eval.reporting.components.text import BETWEEN_SAMPLES, FIRST_SAMPLES
+from sora_eval.reporting.components.numbers import count, figure, part, score
+from sora_eval.reporting.components.page import (
+    FIRST_SAMPLES,
+    Block,
+    Fold,
+    Items,
+    Note,
+    Page,
+    Section,
+    sampling_sections,
+)
+from sora_eval.reporting.components.players import Beside, Filters, Gallery, Player, anchor, verdict
+from sora_eval.reporting.components.table import (
+    Cell,
+    Column,
+    Group,
+    Table,
+    row,
+    scored,
+    table,
+)
+from sora_eval.reporting.components.text import TECHNICAL
+from sora_eval.reporting.report import tracking, verdicts
 from sora_eval.reporting.report.fidelity import Sheet
-from sora_eval.reporting.report.tracking import TrackingPage
+from sora_eval.reporting.report.reasons import why
 from sora_eval.runs.reader import Run
 from sora_eval.stats.failures import technical
 from sora_eval.stats.intervals import N_BOOT
 from sora_eval.stats.samples import prompts
-from sora_eval.stats.summary import KINDS, Cell, Reason, Sampling, Summary
+from sora_eval.stats.summary import KINDS, Reason, Summary
+from sora_eval.stats.summary import Cell as Score
+from sora_eval.types import ScoreRow
 
-TOP_REASONS = 8
-TILES = 4
-_GROUPS = {"model": "Models", "oracle": "Oracle", "control": "Controls", "violation": "Violations"}
-
-
-@dataclass(frozen=True)
-class Head:
-    """A column of the headline table; probes: the most that any generator ran."""
-
-    name: str
-    suite: str
-    probes: int
-
-
-@dataclass(frozen=True)
-class Item:
-    """A cell with its bar; cell is None where the generator was not run."""
-
-    cell: Cell | None
-    bar: plots.Bar | None
-
-
-@dataclass(frozen=True)
-class Row:
-    """A generator of the headline table; cell is its overall score."""
-
-    cell: Cell
-    cells: tuple[Item, ...]
-
-
-@dataclass(frozen=True)
-class Group:
-    """The generators of one kind."""
-
-    name: str
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A model at a glance; above: probes whose interval lies above chance."""
-
-    cell: Cell
-    bar: plots.Bar
-    weakest: Cell
-    above: int
-
-
-@dataclass(frozen=True)
-class ProbeRow:
-    """A line of a suite's table: a probe in one mode, or in all ("")."""
-
-    probe: str
-    mode: str
-    chance: float
-    cells: tuple[Cell | None, ...]
-
-
-@dataclass(frozen=True)
-class Suite:
-    """A section of the page."""
-
-    name: str
-    probes: int
-    clips: int
-    unjudgeable: int
-    technical: int
-    lanes: tuple[plots.Lane, ...]
-    rows: tuple[ProbeRow, ...]
-    reasons: tuple[Reason, ...]
-    reasons_total: int
-
-
-@dataclass(frozen=True)
-class Page:
-    """Everything that the template reads."""
-
-    title: str
-    lead: str
-    command: str
-    problems: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...]
-    generators: tuple[str, ...]
-    oracle: str
-    controls: bool
-    series: tuple[str, ...]
-    axis: plots.Axis
-    tiles: tuple[Tile, ...]
-    heads: tuple[Head, ...]
-    groups: tuple[Group, ...]
-    suites: tuple[Suite, ...]
-    players: tuple[Player, ...]
-    references: tuple[Player, ...]
-    player_probes: tuple[str, ...]
-    rows: int
-    model_clips: int
-    fidelity: Mapping[str, Sheet]
-    samples: int
-    sampling: tuple[Sampling, ...]
-    about_sampling: str = BETWEEN_SAMPLES
-    first_samples: str = FIRST_SAMPLES
-    tracking: TrackingPage | None = None
-    version: str = __version__
-    n_boot: int = N_BOOT
-    colours: int = plots.COLOURS
-
-    @property
-    def galleries(self) -> tuple[tuple[str, list[Player]], ...]:
-        """(suite, its players) of the suites that have any."""
-        return tuple(
-            (s.name, found) for s in self.suites if (found := [p for p in self.players if p.row.suite == s.name])
-        )
-
-    def tracked(self, player: Player) -> Mapping[str, float]:
-        """Return the tracking metrics of a player's clip."""
-        return {} if self.tracking is None else self.tracking.clips.get((player.row.generator, player.row.case), {})
-
-    @staticmethod
-    def shape(index: int) -> str:
-        """Return the marker of a series."""
-        return plots.shape(index)
+LISTED_MODELS = 2
+"""Up to this many models the verdicts on suites are unfolded."""
+LINKS = (("scores.csv", "scores.csv"), ("scores.jsonl", "scores.jsonl"), ("summary.json", "summary.json"))
+GROUPS = {"model": "Models", "oracle": "Oracle", "control": "Controls", "violation": "Violations"}
+OUTCOMES = ("judged", "not as asked", "failed technically")
 
 
 def make_page(
     run: Run,
     summary: Summary,
-    players: Sequence[Player],
-    references: Sequence[Player],
+    shown: tuple[Sequence[Beside], Sequence[Beside]] = ((), ()),
     fidelity: Mapping[str, Sheet] | None = None,
-    tracking: TrackingPage | None = None,
+    tracked: tracking.TrackingSummary | None = None,
+    name: str = "",
 ) -> Page:
-    """Return the page of a run. fidelity: measures by suite, "" for all of them. tracking: what it shows of tracking metrics."""
+    """Return the page of a run.
+
+    shown: clips of models and of references. fidelity: measures by suite, "" for all of them. tracked: tracking metrics. name: the title,
+    what was tested on what by default.
+    """
     scale = plots.axis(summary.cells)
-    heads = _heads(summary)
-    order = {(s, p): i for i, (s, p) in enumerate((s, p) for s in summary.suites for p in summary.probes(s))}
-    shown = sorted(players, key=lambda p: (order[p.row.suite, p.row.probe], p.row.counted))
+    sheets = dict(fidelity or {})
+    sections = [Section("scores", "Scores", tuple(_scores(run, summary, scale)))]
+    sections += sampling_sections(summary)
+    for i, suite in enumerate(summary.suites, start=1):
+        sections.append(Section(f"suite-{i}", suite, tuple(_suite(summary, suite, scale, sheets.get(suite)))))
+    if "" in sheets:
+        first = (Note(FIRST_SAMPLES),) if summary.sampling else ()
+        sections.append(
+            Section("fidelity", "Fidelity", (*first, Fold("Measures of all suites", sheets[""].blocks("All suites"))))
+        )
+    if tracked and (inner := tracking.blocks(tracked, summary.generators)):
+        sections.append(Section("tracking", "Tracking", (Fold("Tracking metrics", inner),)))
+    if shown[0] or shown[1]:
+        clips = {} if tracked is None else tracked.clips
+        sections.append(Section("cases", "Cases", tuple(_cases(run, summary, *shown, clips))))
+    footer = (
+        f"{len(run.rows)} clips scored. Intervals: 95%, {N_BOOT} bootstrap samples of clusters of cases. Every number of this page is in "
+        "summary.json."
+    )
     return Page(
-        title=title(summary),
-        lead=_lead(run, summary),
-        command=command(run.manifest),
-        problems=run.problems,
-        facts=tuple(_facts(run.manifest)),
-        generators=summary.generators,
-        oracle=next(iter(summary.of_kind("oracle")), ""),
-        controls=bool(summary.of_kind("control")),
-        series=plots.series(summary),
-        axis=scale,
-        tiles=tuple(_tile(summary, g, scale) for g in _scored(summary)[:TILES]),
-        heads=heads,
-        groups=tuple(_groups(summary, heads, scale)),
-        suites=tuple(_suite(summary, s, scale) for s in summary.suites),
-        players=tuple(shown),
-        references=tuple(references),
-        player_probes=tuple(dict.fromkeys(f"{p.row.suite}/{p.row.probe}" for p in shown)),
-        rows=len(run.rows),
-        model_clips=sum(r.kind == "model" for r in run.rows),
-        fidelity=dict(fidelity or {}),
-        samples=summary.samples,
-        sampling=summary.sampling_by_suite,
-        tracking=tracking,
+        name or title(summary),
+        _lead(run, summary),
+        command(run.manifest),
+        grouped(run.problems, {c.id for c in run.cases}),
+        tuple(_facts(run.manifest)),
+        "How it was made: command, versions, machine, fingerprints, timings",
+        "this run",
+        tuple(sections),
+        footer,
+        () if name else LINKS,
     )
 
 
@@ -190,8 +102,26 @@ def title(summary: Summary) -> str:
 
 def command(manifest: Mapping[str, Any]) -> str:
     """Return the command that reproduces the run."""
-    told = manifest.get("command", "")
-    return shlex.join(str(part) for part in told) if isinstance(told, list) else str(told)
+    words = manifest.get("command", "")
+    return shlex.join(str(part) for part in words) if isinstance(words, list) else str(words)
+
+
+def grouped(problems: Sequence[str], cases: set[str]) -> tuple[str, ...]:
+    """Return problems, those that are the same but for their case as one line with their number. cases: ids."""
+    found: dict[str, list[str]] = {}
+    for line in problems:
+        where, _, text = line.partition(": ")
+        who, _, case = where.rpartition(" on ")
+        known = case in cases
+        found.setdefault(f"{who}: {text}" if known and who else text if known else line, []).append(case)
+    return tuple(
+        text if len(where) == 1 and where[0] not in cases else f"{text} ({count(len(where), 'case')}: {_first(where)})"
+        for text, where in found.items()
+    )
+
+
+def _first(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:2])}{', ...' if len(names) > 2 else ''}"
 
 
 def _several(names: Sequence[str], what: str) -> str:
@@ -199,24 +129,19 @@ def _several(names: Sequence[str], what: str) -> str:
 
 
 def _lead(run: Run, summary: Summary) -> str:
-    cases = prompts(run.rows)
-    failed = sum(r.value is None for r in run.rows)
-    why = f", {n} of them for technical reasons" if (n := technical(run.rows)) else ""
-    by_kind = [
-        f"{len(g)} {_GROUPS[k].lower().rstrip('s')}{'s' if len(g) > 1 else ''}"
+    kinds = [
+        f"{len(g)} {GROUPS[k].lower().rstrip('s')}{'s' if len(g) > 1 else ''}"
         for k in KINDS
         if (g := summary.of_kind(k))
     ]
-    several = f", {summary.samples} samples per prompt of models" if summary.sampling else ""
-    parts = [
-        f"{len(run.rows)} clips of {cases} cases by {', '.join(by_kind)}{several}; {failed} could not be judged{why}."
-    ]
-    told = [
-        f"{name} {run.manifest[name]}"
-        for name in ("profile", "seed", "created")
-        if run.manifest.get(name) not in (None, "")
-    ]
-    return " ".join([*parts, *([f"Run: {', '.join(told)}."] if told else [])])
+    samples = f", {summary.samples} samples per prompt of models" if summary.sampling else ""
+    failed, broken = sum(r.value is None for r in run.rows), technical(run.rows)
+    reasons = f", {broken} of them for technical reasons" if broken else ""
+    about = [f"{k} {run.manifest[k]}" for k in ("profile", "seed", "created") if run.manifest.get(k) not in (None, "")]
+    return (
+        f"{len(run.rows)} clips of {prompts(run.rows)} cases by {', '.join(kinds)}{samples}; {failed} could not be judged{reasons}."
+        + (f" Run: {', '.join(about)}." if about else "")
+    )
 
 
 def _facts(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -228,7 +153,7 @@ def _facts(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 if isinstance(g, Mapping):
                     yield f"generator {g.get('name', '')}", f"{g.get('kind', '')} {g.get('fingerprint', '')}"
         elif isinstance(value, Mapping) and name != "config":
-            yield from ((f"{name}: {key}", _plain(part)) for key, part in value.items())
+            yield from ((f"{name}: {key}", _plain(inner)) for key, inner in value.items())
         else:
             yield name.replace("_", " "), _plain(value)
 
@@ -237,66 +162,187 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _heads(summary: Summary) -> tuple[Head, ...]:
+def _scores(run: Run, summary: Summary, scale: plots.Axis) -> Iterator[Block]:
+    said = verdicts.verdicts(run.rows, summary)
+    models = summary.of_kind("model")
+    few = len(models) <= LISTED_MODELS
+    if said:
+        yield _items([v for v in said if few or not v.suite], len(models) > 1)
+    if said and not few and len(summary.suites) > 1:
+        yield Fold("Verdicts by suite", (_items([v for v in said if v.suite], True),))
+    yield _headline(summary, scale)
+    yield plots.key(summary)
+    if said:
+        yield Note(verdicts.HOW)
+
+
+def _items(said: Sequence[verdicts.Verdict], named: bool) -> Items:
+    heads = [" · ".join(p for p in (v.model if named else "", v.suite or "Overall") if p) for v in said]
+    return Items(tuple((head, v.text) for head, v in zip(heads, said, strict=True)), tuple(v.style for v in said))
+
+
+def _headline(summary: Summary, scale: plots.Axis) -> Table:
     # With one suite the overall score repeats it.
     suites = ("", *summary.suites) if len(summary.suites) > 1 else summary.suites
-    found = []
-    for suite in suites:
-        cells = [c for g in summary.generators if (c := summary.get(g, suite))]
-        found.append(Head(suite or "Overall", suite, max(c.probes for c in cells)))
-    return tuple(found)
-
-
-def _item(summary: Summary, generator: str, suite: str, scale: plots.Axis) -> Item:
-    cell = summary.get(generator, suite)
-    return Item(cell, plots.bar(summary, cell, scale) if cell and not cell.failed else None)
-
-
-def _groups(summary: Summary, heads: Sequence[Head], scale: plots.Axis) -> Iterator[Group]:
+    most = {s: max(c.probes for g in summary.generators if (c := summary.get(g, s))) for s in suites}
+    broken = any(c.technical for c in summary.cells)
+    groups = []
     for kind in dict.fromkeys(summary.kind(g) for g in summary.generators):
         rows = []
         for g in summary.of_kind(kind):
-            cell = summary.get(g)
-            if cell:
-                rows.append(Row(cell, tuple(_item(summary, g, head.suite, scale) for head in heads)))
-        yield Group(_GROUPS.get(kind, kind), tuple(rows))
+            if not (overall := summary.get(g)):
+                continue
+            cells = [(c, s) for s in suites for c in [summary.get(g, s)]]
+            rows.append(
+                row((
+                    g,
+                    *(scored(c, _bar(summary, c, scale), most[s], counts=bool(s)) for c, s in cells),
+                    f"{overall.unjudgeable - overall.technical} of {overall.n}",
+                    *([f"{overall.technical} of {overall.n}"] if broken else []),
+                    score(overall.judged_mean),
+                ))
+            )  # fmt: skip
+        groups.append(Group(tuple(rows), GROUPS.get(kind, kind), "" if kind == "model" else kind))
+    each = f" {summary.samples} samples per prompt: a case's score is their mean." if summary.sampling else ""
+    caption = (
+        "Score [95% interval]. A clip that could not be judged counts as 0. A suite is the mean over its probes, overall is the mean "
+        f"over the suites.{each} The floor is the best control's score, which a model has to beat. Not as asked: the clip does not "
+        f"show what the prompt says{f'; {TECHNICAL}' if broken else ''}."
+    )
+    counts = (
+        Column(c, "count") for c in ("Not as asked", *(["Failed technically"] if broken else []), "Mean of judged")
+    )
+    columns = (Column("Generator"), *(Column(s or "Overall", "cell") for s in suites), *counts)
+    return Table("Scores by suite", caption, columns, tuple(groups), terse=True)
 
 
-def _scored(summary: Summary) -> list[str]:
-    """Return the models that have a score: not those of which nothing came back for technical reasons."""
-    return [g for g in summary.of_kind("model") if (c := summary.get(g)) and not c.failed]
+def _bar(summary: Summary, cell: Score | None, scale: plots.Axis) -> plots.Bar | None:
+    return plots.bar(summary, cell, scale) if cell and not cell.failed else None
 
 
-def _tile(summary: Summary, generator: str, scale: plots.Axis) -> Tile:
-    probes = [c for c in summary.cells if c.generator == generator and c.level == "probe" and not c.failed]
-    overall = next(c for c in summary.cells if c.generator == generator and c.level == "overall")
-    weakest = min(probes, key=lambda c: (c.score, c.suite, c.probe))
-    return Tile(overall, plots.bar(summary, overall, scale), weakest, sum(c.low > 0 for c in probes))
-
-
-def _suite(summary: Summary, name: str, scale: plots.Axis) -> Suite:
-    cells = [c for g in summary.generators if (c := summary.get(g, name))]
+def _suite(summary: Summary, suite: str, scale: plots.Axis, sheet: Sheet | None) -> Iterator[Block]:
+    cells = [c for g in summary.generators if (c := summary.get(g, suite))]
+    n, failed, broken = (sum(v) for v in zip(*((c.n, c.unjudgeable, c.technical) for c in cells), strict=True))
+    yield Note(
+        f"{count(len(summary.probes(suite)), 'probe')}, {n} clips, {failed} not judged"
+        f"{f', {broken} technically' if broken else ''}."
+    )
+    yield plots.dot_plot(summary, suite, scale, plots.series(summary))
+    yield Fold("By probe and mode", (_probes(summary, suite),))
     # A reader wants to know what is wrong with the model; controls are meant to be wrong.
     asked = summary.of_kind("model") or summary.generators
-    reasons = [r for r in summary.reasons if r.suite == name and r.generator in asked]
-    return Suite(
-        name=name,
-        probes=len(summary.probes(name)),
-        clips=sum(c.n for c in cells),
-        unjudgeable=sum(c.unjudgeable for c in cells),
-        technical=sum(c.technical for c in cells),
-        lanes=plots.lanes(summary, name, scale),
-        rows=tuple(_probe_rows(summary, name)),
-        reasons=tuple(reasons[:TOP_REASONS]),
-        reasons_total=len(reasons),
-    )
+    reasons = [r for r in summary.reasons if r.suite == suite and r.generator in asked]
+    for name, some in (
+        ("Why clips are not as asked", [r for r in reasons if not r.failure]),
+        ("Technical failures", [r for r in reasons if r.failure]),
+    ):
+        if some:
+            yield Fold(name, (_reasons(suite, name, some),), count(sum(r.count for r in some), "clip"))
+    if sheet:
+        yield Fold(f"Fidelity of {suite}", sheet.blocks(suite))
 
 
-def _probe_rows(summary: Summary, suite: str) -> Iterator[ProbeRow]:
+def _probes(summary: Summary, suite: str) -> Table:
+    rows = []
     for probe in summary.probes(suite):
         modes = summary.modes(suite, probe)
         # A probe of one mode would say everything twice.
         for mode in ("", *modes) if len(modes) > 1 else ("",):
-            cells = tuple(summary.get(g, suite, probe, mode) for g in summary.generators)
+            cells = [summary.get(g, suite, probe, mode) for g in summary.generators]
             chance = next(c.chance for c in cells if c)
-            yield ProbeRow(f"{probe} ({modes[0]})" if len(modes) == 1 else probe, mode, chance, cells)
+            first = Cell(f"{probe} ({modes[0]})" if len(modes) == 1 else probe)
+            head = Cell(mode, hidden=f"of {probe}") if mode else first
+            rows.append(row((head, score(chance), *map(_judged, cells)), minor=bool(mode)))
+    caption = f"{suite}: score [95% interval] of each generator; the first line of a probe covers all its modes."
+    columns = (Column("Probe"), Column("Blind guess", "count"), *(Column(g, "cell") for g in summary.generators))
+    return Table(f"{suite}: scores by probe and mode", caption, columns, (Group(tuple(rows)),))
+
+
+def _judged(cell: Score | None) -> Cell:
+    """Return a score, and where not all clips were judged the mean of those that were."""
+    shown = scored(cell)
+    if not cell or not cell.unjudgeable or cell.judged_mean is None:
+        return shown
+    return Cell(
+        shown.text,
+        shown.span,
+        (*shown.notes, f"mean of judged {score(cell.judged_mean)}"),
+        shown.key,
+        absent=shown.absent,
+    )
+
+
+def _reasons(suite: str, name: str, reasons: Sequence[Reason]) -> Table:
+    """Return reasons with their numbers, the same ones of several generators and probes in one line."""
+    by: dict[str, list[Reason]] = {}
+    for r in reasons:
+        by.setdefault(r.reason, []).append(r)
+    lines = sorted(by.items(), key=lambda item: -sum(r.count for r in item[1]))
+    rows = [
+        (
+            Cell(reason),
+            ", ".join(dict.fromkeys(r.generator for r in some)),
+            ", ".join(dict.fromkeys(r.probe for r in some)),
+            str(sum(r.count for r in some)),
+        )
+        for reason, some in lines
+    ]
+    caption = f"{suite}: most frequent first; summary.json has them by generator and probe."
+    columns = (Column("Reason", "wide"), "Generators", "Probes", Column("Clips", "count"))
+    return table(f"{suite}: {name.lower()}", caption, columns, rows)
+
+
+def _cases(
+    run: Run,
+    summary: Summary,
+    models: Sequence[Beside],
+    references: Sequence[Beside],
+    clips: Mapping[tuple[str, str], Mapping[str, float]],
+) -> Iterator[Block]:
+    order = {(s, p): i for i, (s, p) in enumerate((s, p) for s in summary.suites for p in summary.probes(s))}
+    shown = sorted(models, key=lambda b: (order[b[0].suite, b[0].probe], b[0].counted))
+    rows = [r for r, _ in shown]
+    yield Note(
+        f"{len(rows)} of the {sum(r.kind == 'model' for r in run.rows)} clips by models: the worst of each model and probe, beside the "
+        "truth; within a probe the worst come first. Solid lines are the tracks that were measured, the ring is where an object is "
+        "now; dashed lines are where it should have gone. A break in a line is where the object was not seen.",
+        page_only=True,
+    )
+    choices = (
+        ("generator", "Generator", tuple(dict.fromkeys(r.generator for r in rows))),
+        ("probe", "Probe", tuple(dict.fromkeys(f"{r.suite}/{r.probe}" for r in rows))),
+        ("outcome", "Outcome", tuple(o for o in OUTCOMES if o in {_outcome(r) for r in rows})),
+    )
+    yield Filters(choices, len(rows))
+    for i, suite in enumerate(dict.fromkeys(r.suite for r in rows)):
+        some = tuple(_player(r, sides, clips) for r, sides in shown if r.suite == suite)
+        yield Gallery(suite, count(len(some), "clip"), some, open=i == 0)
+    if references:
+        some = tuple(_player(r, sides, clips) for r, sides in references)
+        yield Gallery("Oracle, controls and violations", count(len(some), "clip"), some, filtered=False)
+
+
+def _outcome(r: ScoreRow) -> str:
+    return OUTCOMES[0] if r.value is not None else OUTCOMES[2] if r.failure else OUTCOMES[1]
+
+
+def _player(r: ScoreRow, sides: Any, clips: Mapping[tuple[str, str], Mapping[str, float]]) -> Player:
+    facts = {
+        "Components of the score": {k: part(v) for k, v in r.components.items()},
+        "Tracking metrics of this clip": {k: figure(v) for k, v in clips.get((r.generator, r.case), {}).items()},
+    }
+    return Player(
+        case=r.case,
+        label=f"{r.generator} on {r.case}",
+        title=r.generator,
+        detail=f"{r.probe} · {r.mode}",
+        prompt=r.prompt,
+        sides=sides,
+        verdict=verdict(r),
+        judged=r.value is not None,
+        lines=(said,) if (said := why(r)) else (),
+        facts=tuple((name, tuple(items.items())) for name, items in facts.items() if items),
+        where=tuple(p for p in (r.case, r.video) if p),
+        tags=(("generator", r.generator), ("probe", f"{r.suite}/{r.probe}"), ("outcome", _outcome(r))),
+        id=anchor(r),
+    )

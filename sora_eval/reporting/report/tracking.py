@@ -7,14 +7,15 @@ the mean over suites, as scores are averaged. Intervals resample clusters of cas
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from sora_eval.reporting.components.html import figure
-from sora_eval.reporting.components.text import escape, pipe
+from sora_eval.reporting.components.numbers import figure
+from sora_eval.reporting.components.page import Block, Facts, Fold, Note
+from sora_eval.reporting.components.table import Cell, Column, Table, interval, table
 from sora_eval.runs.tracking import TrackingRow
 from sora_eval.stats.intervals import (
     LEVEL,
@@ -30,6 +31,11 @@ from sora_eval.tracking.metrics import BY_NAME, METRICS, PROTOCOL, Metric
 from sora_eval.tracking.world import VERSION as TRACKER_VERSION
 from sora_eval.types import Floats
 
+_CAPTION = (
+    "mean [95% interval, clustered by scene]; the oracle's clips are the ceiling of the tracker itself, the controls are the floor. A "
+    "clip on which a metric is not defined does not count, and the number of the others is given. With given frames (i2v, v2v) against "
+    "the true clip, with words alone (t2v) of the clip by itself."
+)
 PROTOCOLS = (f"tracker: world-tier, version {TRACKER_VERSION}", *PROTOCOL)
 
 
@@ -181,114 +187,65 @@ def _cell(rows: Sequence[TrackingRow], metric: Metric, suite: str, probe: str, m
     )
 
 
-@dataclass(frozen=True)
-class TrackingLine:
-    """A metric of several generators. probe: "" for a whole suite. cells: by generator; None where it is defined on no clip."""
-
-    metric: Metric
-    probe: str
-    cells: tuple[TrackingCell | None, ...]
-
-
-@dataclass(frozen=True)
-class TrackingTable:
-    """A suite's tracking metrics, "" for all suites: of the suite, and of each of its probes."""
-
-    suite: str
-    generators: tuple[str, ...]
-    lines: tuple[TrackingLine, ...]
-    by_probe: tuple[TrackingLine, ...]
-
-
-@dataclass(frozen=True)
-class TrackingPage:
-    """What a page shows of tracking.
-
-    tables: by suite, "" for all. legend: the metrics. protocols: what they depend on. clips: values by generator and case.
-    """
-
-    tables: Mapping[str, TrackingTable]
-    legend: tuple[Metric, ...]
-    protocols: tuple[str, ...]
-    clips: Mapping[tuple[str, str], Mapping[str, float]]
-
-    @property
-    def whole(self) -> TrackingTable:
-        """The table of all suites, or of the only one."""
-        return next(iter(self.tables.values()))
-
-    @property
-    def suites(self) -> tuple[TrackingTable, ...]:
-        """The tables of suites."""
-        return tuple(t for t in self.tables.values() if t.suite)
-
-
-def make_page(summary: TrackingSummary, generators: Sequence[str] = ()) -> TrackingPage | None:
-    """Return what a page shows, generators in a given order; None where nothing was measured."""
+def blocks(summary: TrackingSummary, generators: Sequence[str] = (), absent: Sequence[str] = ()) -> tuple[Block, ...]:
+    """Return what a page shows, generators in a given order; () where nothing was measured. absent: models without tracking metrics."""
     shown = tuple(g for g in dict.fromkeys(generators or summary.generators) if g in summary.generators)
     if not shown:
-        return None
-    # Of one suite, all suites together are the same again.
-    suites = ("", *summary.suites) if len(summary.suites) > 1 else summary.suites
-    tables = {s: _table(summary, s, shown) for s in suites}
+        return ()
+    several = len(summary.suites) > 1
     have = {c.metric for c in summary.cells}
-    return TrackingPage(tables, tuple(m for m in METRICS if m.name in have), PROTOCOLS, summary.clips)
-
-
-def _table(summary: TrackingSummary, suite: str, generators: tuple[str, ...]) -> TrackingTable:
-    probes = summary.probes(suite) if suite else ()
-    lines = tuple(_lines(summary, suite, "", generators))
-    return TrackingTable(
-        suite, generators, lines, tuple(x for p in probes for x in _lines(summary, suite, p, generators))
+    legend = [
+        (f"{m.name} ({_better(m)} is better)", f"{m.meaning}{'' if m.truth else '; needs no true clip'}")
+        for m in METRICS
+        if m.name in have
+    ]
+    folds = [
+        Fold(
+            f"{suite}: tracking metrics {'of the suite and ' if several else ''}by probe",
+            (
+                *([_table(summary, shown, suite)] if several else []),
+                _table(summary, shown, suite, summary.probes(suite)),
+            ),
+        )
+        for suite in summary.suites
+    ]
+    return (
+        # Of one suite, all suites together are the same again.
+        _table(summary, shown, "" if several else summary.suites[0]),
+        *([Note(f"Not measured: {', '.join(absent)}.")] if absent else []),
+        Facts("What the tracking metrics mean", tuple(legend), code=False),
+        Facts("What the tracking metrics depend on", tuple(("protocol", p) for p in PROTOCOLS)),
+        *folds,
     )
 
 
-def _lines(summary: TrackingSummary, suite: str, probe: str, generators: Sequence[str]) -> Iterator[TrackingLine]:
-    for m in METRICS:
-        cells = tuple(summary.get(g, m.name, suite, probe) for g in generators)
-        if any(cells):
-            yield TrackingLine(m, probe, cells)
-
-
-def markdown(page: TrackingPage, suite: str) -> str:
-    """Return a suite's table as Markdown, "" for all suites."""
-    table = page.tables[suite]
-    rows = [
-        [f"{x.metric.name}{f' ({x.metric.unit})' if x.metric.unit else ''}", _better(x.metric), *map(text, x.cells)]
-        for x in table.lines
-    ]
-    return pipe(["tracking metric", "better", *table.generators], rows)
-
-
-def legend(page: TrackingPage) -> str:
-    """Return what the metrics mean and what they depend on, as Markdown."""
-    lines = [f"- {escape(m.name)} ({_better(m)} is better): {escape(m.meaning)}" for m in page.legend]
-    return "\n".join([*lines, "", "Protocol:", "", *(f"- {escape(p)}" for p in page.protocols)])
-
-
-def section(page: TrackingPage | None) -> str:
-    """Return all that a report says of tracking, as Markdown; "" where nothing was measured."""
-    if page is None:
-        return ""
-    suites = [
-        part
-        for t in page.suites
-        if t != page.whole
-        for part in (f"### {escape(t.suite)}: tracking", markdown(page, t.suite))
-    ]
-    return "\n\n".join([markdown(page, page.whole.suite), legend(page), *suites])
+def _table(summary: TrackingSummary, generators: Sequence[str], suite: str, probes: Sequence[str] = ()) -> Table:
+    """Return the metrics of a suite, "" for all suites, or of each of some probes of it."""
+    rows = []
+    for probe in probes or [""]:
+        for m in METRICS:
+            cells = [summary.get(g, m.name, suite, probe) for g in generators]
+            if any(cells):
+                unit = f" ({m.unit})" if m.unit else ""
+                texts = [f"{m.name}{unit}", *([probe] if probes else []), _better(m)]
+                rows.append([*map(Cell, texts), *map(_shown, cells)])
+    name = f"{suite or 'All suites'}{' by probe' if probes else ''}"
+    caption = f"{name}: {_CAPTION}" if not probes else f"{name}: mean [95% interval]."
+    texts = ["Tracking metric", *(["Probe"] if probes else []), "Better"]
+    columns = (*map(Column, texts), *(Column(g, "cell") for g in generators))
+    return table(f"{name}: tracking metrics", caption, columns, rows)
 
 
 def _better(metric: Metric) -> str:
     return "higher" if metric.higher else "lower"
 
 
-def text(cell: TrackingCell | None) -> str:
-    """Return `0.62 [0.55, 0.69]`, with the number of clips where the metric is not defined on all; a dash for nothing."""
+def _shown(cell: TrackingCell | None) -> Cell:
+    """Return a cell of a table, with the number of clips where the metric is not defined on all."""
     if cell is None:
-        return "-"
-    span = "" if cell.low is None or cell.high is None else f" [{figure(cell.low)}, {figure(cell.high)}]"
-    return f"{figure(cell.value)}{span}{f' ({cell.n} of {cell.clips} clips)' if cell.n < cell.clips else ''}"
+        return Cell("–", absent=True)
+    notes = (f"{cell.n} of {cell.clips} clips",) if cell.n < cell.clips else ()
+    return replace(interval(cell.value, cell.low, cell.high, figure), notes=notes)
 
 
 def scalars(summary: TrackingSummary, generator: str) -> Iterator[tuple[str, float]]:

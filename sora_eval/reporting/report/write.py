@@ -1,25 +1,30 @@
-"""Writes the report of a run: summary.json for programs, report.md for a pull request, report.html for people."""
+"""Writes the report of a run: summary.json and scores.csv for programs, report.md for a pull request, report.html for people."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from sora_eval.errors import ConfigError
 from sora_eval.files import write_json, write_text
 from sora_eval.reporting.components.html import render
-from sora_eval.reporting.components.players import choose, choose_references, clips_of, make_players
+from sora_eval.reporting.components.players import beside_truth, choose, choose_references, clips_of
 from sora_eval.reporting.components.text import markdown
 from sora_eval.reporting.report import fidelity, tracking
-from sora_eval.reporting.report.page import command, make_page, title
+from sora_eval.reporting.report.page import make_page
 from sora_eval.runs.measures import read_measures
 from sora_eval.runs.reader import read_run
 from sora_eval.runs.tracking import read_tracking
 from sora_eval.stats.summary import summarise
+from sora_eval.types import ScoreRow
 
 
 def write_report(run: Path, players_per_probe: int = 3) -> Path:
-    """Write summary.json, tracking.json, report.md and report.html into a run folder and return the path of the HTML page.
+    """Write summary.json, scores.csv, tracking.json, report.md and report.html into a run folder and return the path of the HTML page.
 
     run: the folder, with manifest.json, cases.jsonl and scores.jsonl.
     players_per_probe: clips shown of each model and probe, the worst ones; fewer when the page is full (the limits are in
@@ -33,18 +38,28 @@ def write_report(run: Path, players_per_probe: int = 3) -> Path:
     run = Path(run)
     found = read_run(run)
     summary = summarise(found.rows)
-    wanted = choose(found.rows, players_per_probe)
     references = choose_references(found.rows) if players_per_probe else []
-    players = make_players(run, wanted, references, found.rows)
+    shown = beside_truth(run, choose(found.rows, players_per_probe), references, found.rows)
     sheets = {s: fidelity.sheet(by, summary.generators) for s, by in read_measures(run).items()}
     tracked = tracking.summarise(read_tracking(run))
-    about_tracking = tracking.make_page(tracked, summary.generators)
-    page = make_page(found, summary, *players, sheets, about_tracking)
-    tables = {s: fidelity.markdown(some) for s, some in sheets.items()}
-    clips = {name: clip.base64 for name, clip in clips_of([*players[0], *players[1]]).items()}
+    page = make_page(found, summary, shown, sheets, tracked)
     write_text(run / "summary.json", json.dumps(summary.to_json(), indent=1, allow_nan=False) + "\n")
+    write_text(run / "scores.csv", scores_csv(found.rows))
     write_json(run / "tracking.json", tracked.to_json())
-    texts = (title(summary), command(found.manifest), found.problems, tables)
-    write_text(run / "report.md", markdown(summary, *texts, tracking.section(about_tracking)))
-    write_text(run / "report.html", render("report.html.j2", page, clips))
+    write_text(run / "report.md", markdown(page))
+    write_text(
+        run / "report.html", render("page.html.j2", page, clips_of(sides for some in shown for _, sides in some))
+    )
     return run / "report.html"
+
+
+def scores_csv(rows: Sequence[ScoreRow]) -> str:
+    """Return scores.jsonl as CSV, a line per clip: components as JSON, and the counted value (corrected for chance, 0 where not judged)."""
+    names = [f.name for f in fields(ScoreRow)]
+    out = io.StringIO()
+    lines = csv.writer(out, lineterminator="\n")
+    lines.writerow([*names, "counted"])
+    for row in rows:
+        values = {**vars(row), "components": json.dumps(dict(row.components), ensure_ascii=False)}
+        lines.writerow([*(values[n] for n in names), row.counted])
+    return out.getvalue()

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sora_eval.reporting.components.plots import Axis
+from sora_eval.reporting.components.numbers import score, signed
+from sora_eval.reporting.components.plots import Axis, LinePlot, Marks, Point
 from sora_eval.reporting.leaderboard.entrants import Entrant
 from sora_eval.runs.naming import natural
 from sora_eval.stats.regressions import Change
@@ -51,39 +52,6 @@ class Line:
         return round(50.0 if high == low else 5 + 90 * (value - low) / (high - low), 2)
 
 
-@dataclass(frozen=True)
-class Dot:
-    """A checkpoint in a curve; positions in per cent of the width and of the height, downwards."""
-
-    label: str
-    score: float
-    low_score: float
-    high_score: float
-    x: float
-    y: float
-    low: float
-    high: float
-    change: Change | None
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Scores of one probe, suite or overall. one, zero, ceiling, floor: heights of 1, 0, the oracle
-    and the best control, in per cent; None where there is none.
-
-    first: the first checkpoint that regressed, None when none did.
-    """
-
-    name: str
-    level: str
-    dots: tuple[Dot, ...]
-    one: float
-    zero: float
-    ceiling: float | None
-    floor: float | None
-    first: Dot | None
-
-
 def in_line(models: Sequence[Entrant]) -> Line | None:
     """Return the models of a sweep in the order of their training; None when nothing tells it.
 
@@ -123,27 +91,23 @@ def step_of(name: str) -> float | None:
 
 def curve(
     line: Line, summary: Summary, name: str, suite: str, probe: str, changes: Sequence[Change], axis: Axis
-) -> Curve:
+) -> LinePlot:
     """Return the curve of one level. axis: of scores, from 0 to 1 unless scores leave it."""
-    marks = {c.at: c for c in changes if (c.suite, c.probe) == (suite, probe)}
-    dots = []
-    for i, point in enumerate(line.checkpoints):
-        cell = summary.get(point.label, suite, probe)
+    changed = {c.at: c for c in changes if (c.suite, c.probe) == (suite, probe)}
+    points, flag = [], ""
+    for i, checkpoint in enumerate(line.checkpoints):
+        cell = summary.get(checkpoint.label, suite, probe)
         if cell is None or cell.failed:
             continue
+        fell = i in changed and changed[i].regressed
+        flag = flag or (f"▼ {checkpoint.label} {signed(changed[i].mean)}" if fell else "")
+        text = f"{checkpoint.label} {score(cell.score)}, interval {score(cell.low)} to {score(cell.high)}"
         y, low, high = (_down(axis, v) for v in (cell.score, cell.low, cell.high))
-        dots.append(Dot(point.label, cell.score, cell.low, cell.high, line.x(point.at), y, low, high, marks.get(i)))
-    ceiling, floor = summary.ceiling(suite, probe), summary.floor(suite, probe)
-    return Curve(
-        name,
-        "probe" if probe else "suite" if suite else "overall",
-        tuple(dots),
-        _down(axis, 1.0),
-        _down(axis, 0.0),
-        _down(axis, ceiling.score) if ceiling else None,
-        _down(axis, floor.score) if floor else None,
-        next((d for d in dots if d.change and d.change.regressed), None),
-    )
+        text = f"{text}{', worse than before' if fell else ''}"
+        points.append(Point(text, line.x(checkpoint.at), y, low, high, fell))
+    ends = summary.ceiling(suite, probe), summary.floor(suite, probe)
+    marks = Marks(_down(axis, 0.0), *(_down(axis, c.score) if c else None for c in ends))
+    return LinePlot(name, tuple(points), _down(axis, 1.0), marks, flag)
 
 
 def _down(axis: Axis, value: float) -> float:

@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sora_eval import __version__
 from sora_eval.files import write_text
 from sora_eval.reporting.components import plots
-from sora_eval.reporting.components.html import p_value, render
-from sora_eval.reporting.components.players import ClipStore, clips_of, make_side
-from sora_eval.reporting.components.text import escape, pipe, score
-from sora_eval.reporting.leaderboard.clips import Comparison
+from sora_eval.reporting.components.html import render
+from sora_eval.reporting.components.numbers import p_value, signed
+from sora_eval.reporting.components.page import Block, Items, Note, Page, Section
+from sora_eval.reporting.components.players import ClipStore, Filters, Gallery, Player, clips_of
+from sora_eval.reporting.components.table import Cell, Column, Mark, Table, scored, table
+from sora_eval.reporting.components.text import markdown
+from sora_eval.reporting.leaderboard.clips import comparison
 from sora_eval.reporting.leaderboard.entrants import Field, gather
-from sora_eval.reporting.sweep.curves import Curve, Line, curve, in_line
+from sora_eval.reporting.sweep.curves import Line, curve, in_line
 from sora_eval.stats.failures import too_many
 from sora_eval.stats.regressions import Change, changes, first_regressions
-from sora_eval.stats.summary import Cell, Summary, summarise
+from sora_eval.stats.summary import Summary, summarise
 from sora_eval.types import ScoreRow
 
 CASES_EACH = 2
@@ -44,49 +46,6 @@ class Finding:
         )
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """The cases that lost most in a regression: the best checkpoint before beside the one that regressed, and the truth."""
-
-    finding: Finding
-    comparisons: tuple[Comparison, ...]
-
-
-@dataclass(frozen=True)
-class SweepPage:
-    """Everything that the template reads."""
-
-    title: str
-    lead: str
-    command: str
-    problems: tuple[str, ...]
-    notes: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...]
-    findings: tuple[Finding, ...]
-    axis: str
-    unit: str
-    ends: tuple[str, str]
-    curves: tuple[Curve, ...]
-    probes: tuple[tuple[str, tuple[Curve, ...]], ...]
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, float, tuple[tuple[Cell | None, Change | None], ...]], ...]
-    evidence: tuple[Evidence, ...]
-    oracle: str
-    controls: tuple[str, ...]
-    smallest: float | None
-    version: str = __version__
-
-    @property
-    def unchanged(self) -> str:
-        """What is known when nothing regressed."""
-        width = (
-            ""
-            if self.smallest is None
-            else f" The intervals of the overall differences reach down to {self.smallest:+.2f}."
-        )
-        return f"No checkpoint is shown to be worse than the best one before it.{width}"
-
-
 def write_curves(runs: Sequence[Path], out: Path, command: str, evidence: bool = True) -> Path | None:
     """Write curves.html and curves.md for the checkpoints among some runs; return the page, None when they are in no order.
 
@@ -105,68 +64,96 @@ def write_curves(runs: Sequence[Path], out: Path, command: str, evidence: bool =
     )
     summary = summarise(field.rows)
     found = changes([c.entrant.rows for c in line.checkpoints])
-    page = make_page(field, line, summary, found, command, evidence)
-    clips = {name: clip.base64 for name, clip in clips_of([c for e in page.evidence for c in e.comparisons]).items()}
+    findings = [_finding(c, [c.label for c in line.checkpoints]) for c in first_regressions(found)]
+    lost = _lost(findings, line, field) if evidence else []
+    page = make_page(field, line, summary, found, findings, lost, command)
     write_text(out / "curves.md", markdown(page))
-    write_text(out / "curves.html", render("sweep.html.j2", page, clips))
+    write_text(out / "curves.html", render("page.html.j2", page, clips_of(p.sides for _, some in lost for p in some)))
     return out / "curves.html"
 
 
 def make_page(
-    field: Field, line: Line, summary: Summary, found: Sequence[Change], command: str, evidence: bool = True
-) -> SweepPage:
-    """Return what the page shows. found: the changes between the checkpoints of `line`."""
+    field: Field,
+    line: Line,
+    summary: Summary,
+    found: Sequence[Change],
+    findings: Sequence[Finding],
+    lost: Sequence[tuple[Finding, Sequence[Player]]],
+    command: str,
+) -> Page:
+    """Return what the page shows. found: the changes between the checkpoints of `line`. lost: the cases that lost most."""
     labels = [c.label for c in line.checkpoints]
+    axis = plots.axis([c for c in summary.cells if c.generator in labels and not c.mode])
     levels = [("overall", "", ""), *((s, s, "") for s in summary.suites)]
-    inner = {s: [(p, s, p) for p in summary.probes(s)] for s in summary.suites}
-    cells = [c for c in summary.cells if c.generator in labels and not c.mode]
-    axis = plots.axis(cells)
-    drawn = [curve(line, summary, *level, found, axis) for level in levels]
-    findings = tuple(_finding(c, labels) for c in first_regressions(found))
-    first = line.checkpoints[0].entrant.runs
-    manifest = next(iter(first.values())).manifest
-    return SweepPage(
-        title=f"{len(labels)} checkpoints, {manifest.get('suite')} suite",
-        lead=_lead(line, field),
-        command=command,
-        problems=field.problems,
-        notes=field.notes,
-        facts=_facts(line, field),
-        findings=findings,
-        axis=line.axis,
-        unit=line.unit,
-        ends=(labels[0], labels[-1]),
-        curves=tuple(drawn),
-        probes=tuple(
-            (s, tuple(curve(line, summary, *level, found, axis) for level in some)) for s, some in inner.items()
+    entries = [e for e in plots.key(summary).entries if e[0] != "chance"]
+    fell = "worse than the best checkpoint before it (paired by case, clustered by scene, Holm over all pairs of checkpoints)"
+    head: tuple[Block, ...] = (
+        *([Items(tuple(("", note) for note in field.notes))] if field.notes else []),
+        Items(tuple(("", f.text) for f in findings)) if findings else Note(_unchanged(found)),
+        plots.Key((("fell", fell, 1), ("chance", "0: what a blind guess scores", -1), *entries)),
+        Note(
+            f"From left to right: {line.axis}, from {labels[0]} to {labels[-1]}; upwards: score, with its 95% interval.",
+            True,
         ),
-        heads=tuple(name for name, _, _ in levels),
-        rows=tuple(
-            _row(i, label, c.at, levels, summary, found)
-            for i, (label, c) in enumerate(zip(labels, line.checkpoints, strict=True))
-        ),
-        evidence=tuple(_evidence(findings, line, field)) if evidence else (),
-        oracle=next(iter(summary.of_kind("oracle")), ""),
-        controls=summary.of_kind("control"),
-        smallest=_smallest(found),
+        plots.LinePlots(tuple(curve(line, summary, *level, found, axis) for level in levels)),
+        _table(line, summary, found, levels),
     )
-
-
-def markdown(page: SweepPage) -> str:
-    """Return the page's findings and its table for a pull request."""
-    lines = [f"# {escape(page.title)}", f"`{page.command}`", escape(page.lead)]
-    lines.append("\n".join(f"- {escape(f.text)}" for f in page.findings) or page.unchanged)
-    table = []
-    for label, at, cells in page.rows:
-        marks = (" ▼" if c is not None and c.regressed else "" for _, c in cells)
-        table.append(
-            [label, f"{at:.4g}", *(f"{score(cell)}{mark}" for (cell, _), mark in zip(cells, marks, strict=True))]
+    sections = [Section("scores", "Where it got worse" if findings else "Scores", head, "Scores")]
+    for i, suite in enumerate(summary.suites, start=1):
+        curves = tuple(curve(line, summary, p, suite, p, found, axis) for p in summary.probes(suite))
+        sections.append(Section(f"suite-{i}", suite, (plots.LinePlots(curves),)))
+    if lost:
+        note = (
+            "Of each regression: the best checkpoint before it, the one that regressed, and the truth. Solid lines are the tracks that "
+            "were measured, dashed lines are where an object should have gone."
         )
-    lines.append(pipe(["checkpoint", page.unit, *page.heads], table))
-    lines.append(
-        "▼: worse than the best checkpoint before it, paired by case, clustered by scene, Holm over all pairs."
+        folds = (Gallery(f.text, "", tuple(some), open=True) for f, some in lost)
+        blocks: tuple[Block, ...] = (Note(note, True), Filters((), sum(len(some) for _, some in lost)), *folds)
+        sections.append(Section("cases", "Cases that lost most", blocks))
+    manifest = next(iter(line.checkpoints[0].entrant.runs.values())).manifest
+    return Page(
+        f"{len(labels)} checkpoints, {manifest.get('suite')} suite",
+        _lead(line, field),
+        command,
+        field.problems,
+        _facts(line, field),
+        "How it was made: command, checkpoints, runs, protocol",
+        "these runs",
+        tuple(sections),
+        "Intervals of scores: 95%, bootstrap over scenes. The same findings are in curves.md.",
     )
-    return "\n\n".join(lines) + "\n"
+
+
+def _unchanged(found: Sequence[Change]) -> str:
+    """Return what is known when nothing regressed."""
+    lows = [c.low for c in found if not c.suite and not c.probe]
+    width = f" The intervals of the overall differences reach down to {min(lows):+.2f}." if lows else ""
+    return f"No checkpoint is shown to be worse than the best one before it.{width}"
+
+
+def _table(line: Line, summary: Summary, found: Sequence[Change], levels: Sequence[tuple[str, str, str]]) -> Table:
+    changed = {(c.at, c.suite, c.probe): c for c in found}
+    rows = []
+    for i, c in enumerate(line.checkpoints):
+        cells = (
+            _with_change(scored(summary.get(c.label, suite, probe), counts=False), changed.get((i, suite, probe)))
+            for _, suite, probe in levels
+        )
+        rows.append([Cell(c.label), Cell(f"{c.at:.4g}"), *cells])
+    caption = (
+        "Score [95% interval] and the difference from the best checkpoint before. ▼: worse than it, paired by case, clustered by "
+        "scene, Holm over all pairs."
+    )
+    columns = (Column("Checkpoint"), Column(line.unit, "count"), *(Column(name, "cell") for name, _, _ in levels))
+    return table("In numbers", caption, columns, rows)
+
+
+def _with_change(cell: Cell, change: Change | None) -> Cell:
+    if change is None or cell.absent:
+        return cell
+    symbol = f"{'▼ ' if change.regressed else ''}{signed(change.mean)}"
+    text = "worse than the best before" if change.regressed else "against the best before"
+    return replace(cell, mark=Mark(symbol, text, style="below" if change.regressed else ""))
 
 
 def _finding(change: Change, labels: Sequence[str]) -> Finding:
@@ -174,33 +161,20 @@ def _finding(change: Change, labels: Sequence[str]) -> Finding:
     return Finding(level, labels[change.at], labels[change.best], change)
 
 
-def _smallest(found: Sequence[Change]) -> float | None:
-    lows = [c.low for c in found if not c.suite and not c.probe]
-    return min(lows) if lows else None
-
-
-def _row(
-    i: int, label: str, at: float, levels: Sequence[tuple[str, str, str]], summary: Summary, found: Sequence[Change]
-) -> tuple[str, float, tuple[tuple[Cell | None, Change | None], ...]]:
-    mine = {(c.suite, c.probe): c for c in found if c.at == i}
-    return label, at, tuple((summary.get(label, s, p), mine.get((s, p))) for _, s, p in levels)
-
-
-def _evidence(findings: Sequence[Finding], line: Line, field: Field) -> list[Evidence]:
+def _lost(findings: Sequence[Finding], line: Line, field: Field) -> list[tuple[Finding, list[Player]]]:
     """Return the cases that lost most, of probes where those regressed and else of the suite or overall, until the page is full."""
     store = ClipStore(Path())
     truths = {r.case: r for e in field.entrants if e.kind == "oracle" for r in e.rows}
     deepest = [f for f in findings if f.change.probe] or [f for f in findings if f.change.suite] or list(findings)
-    found: list[Evidence] = []
+    lost: list[tuple[Finding, list[Player]]] = []
     for finding in sorted(deepest, key=lambda f: f.change.mean):
-        if store.full(1.0) or len(found) * CASES_EACH >= MAX_SHOWN:
+        if store.full(1.0) or len(lost) * CASES_EACH >= MAX_SHOWN:
             break
         before, after = (line.checkpoints[k].entrant for k in (finding.change.best, finding.change.at))
-        some = [
-            _beside(store, b, a, truths.get(a.prompt_id)) for b, a in lost_most(before.rows, after.rows, finding.change)
-        ]
-        found.append(Evidence(finding, tuple(some)))
-    return found
+        pairs = lost_most(before.rows, after.rows, finding.change)
+        # One case may have lost most in several regressions: it has no address of its own here.
+        lost.append((finding, [replace(comparison(store, p, truths.get(p[1].prompt_id)), id="") for p in pairs]))
+    return lost
 
 
 def lost_most(
@@ -217,18 +191,6 @@ def lost_most(
     # Of equals, those with something to look at; of a prompt, one sample.
     pairs.sort(key=lambda p: (p[1].counted - p[0].counted, not p[1].video, p[1].case))
     return list({a.prompt_id: (b, a) for b, a in reversed(pairs)}.values())[::-1][:limit]
-
-
-def _beside(store: ClipStore, before: ScoreRow, after: ScoreRow, truth: ScoreRow | None) -> Comparison:
-    expected = store.overlay(truth.tracks) if truth else None
-    sides = [make_side(store, r, f"{r.generator}: {_verdict(r)}", expected) for r in (before, after)]
-    if truth is not None:
-        sides.append(make_side(store, truth, "truth", None))
-    return Comparison((before, after), tuple(sides), before.counted - after.counted)
-
-
-def _verdict(row: ScoreRow) -> str:
-    return "not judged" if row.value is None else f"{row.value:.2f}"
 
 
 def _lead(line: Line, field: Field) -> str:

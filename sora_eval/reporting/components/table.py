@@ -1,0 +1,172 @@
+"""The one model of a table: a page draws it, Markdown and a terminal write it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+from sora_eval.reporting.components import numbers
+from sora_eval.reporting.components.plots import Bar
+from sora_eval.stats.summary import Cell as Score
+from sora_eval.stats.summary import Sampling
+
+Order: TypeAlias = Literal["", "ascending", "descending"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Which way a difference goes: a symbol, what a screen reader says of it, what the pointer shows, and "below", "above" or ""."""
+
+    symbol: str
+    text: str
+    title: str = ""
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table.
+
+    text, span: its value and the interval behind it. notes: small lines below. key: what it is sorted by, its text by default.
+    hidden: what a screen reader and Markdown add to the text. bar, mark, rank: what a score has beside it.
+    absent: whether there is no value, and the text says why.
+    """
+
+    text: str = ""
+    span: str = ""
+    notes: tuple[str, ...] = ()
+    key: float | str | None = None
+    hidden: str = ""
+    bar: Bar | None = None
+    mark: Mark | None = None
+    rank: str = ""
+    absent: bool = False
+
+    @property
+    def sort_key(self) -> float | str:
+        """What the cell is sorted by; "" stands last."""
+        return self.key if self.key is not None else "" if self.absent else self.text
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: text, a count (to the right), a cell with a value (wide enough for its interval) or wide text.
+
+    first: the order of the first click, "" where the table is not sorted. sorted: whether the rows stand in that order.
+    """
+
+    name: str
+    kind: Literal["text", "count", "cell", "wide"] = "text"
+    first: Order = ""
+    sorted: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line; its first cell is its head. minor: whether it is a part of the line above."""
+
+    cells: tuple[Cell, ...]
+    minor: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lines under a name. kind: what Markdown says of each, "" for nothing. ranked: whether sorting moves them."""
+
+    rows: tuple[Row, ...]
+    name: str = ""
+    kind: str = ""
+    ranked: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    name: for screen readers. caption: what its numbers are. most: lines that Markdown shows, 0 for all; rest: where the others are.
+    terse: whether Markdown leaves out the notes of cells.
+    """
+
+    kind: ClassVar[str] = "table"
+    name: str
+    caption: str
+    columns: tuple[Column, ...]
+    groups: tuple[Group, ...]
+    most: int = 0
+    rest: str = ""
+    terse: bool = False
+
+    @property
+    def sortable(self) -> bool:
+        """Whether its headers sort it."""
+        return any(c.first for c in self.columns)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All lines."""
+        return tuple(r for g in self.groups for r in g.rows)
+
+
+def table(
+    name: str, caption: str, columns: Iterable[Column | str], rows: Iterable[Sequence[Cell | str]], sort: bool = False
+) -> Table:
+    """Return a table of one group. sort: whether its headers sort it, from the lowest on where a column doesn't say."""
+    heads = [Column(c) if isinstance(c, str) else c for c in columns]
+    if sort:
+        heads = [Column(c.name, c.kind, c.first or "ascending", c.sorted) for c in heads]
+    return Table(name, caption, tuple(heads), (Group(tuple(map(row, rows)), ranked=sort),))
+
+
+def row(cells: Sequence[Cell | str], minor: bool = False) -> Row:
+    """Return a line; text alone is a cell."""
+    return Row(tuple(Cell(c) if isinstance(c, str) else c for c in cells), minor)
+
+
+def interval(value: float, low: float | None, high: float | None, show: Callable[[float], str] = numbers.score) -> Cell:
+    """Return a value with its interval."""
+    return Cell(show(value), numbers.span(low, high, show), key=value)
+
+
+def not_judged(cell: Score) -> str:
+    """Return `3 of 120`, or `3 of 120 (2 technical)`."""
+    return f"{cell.unjudgeable} of {cell.n}" + (f" ({cell.technical} technical)" if cell.technical else "")
+
+
+def scored(
+    cell: Score | None,
+    bar: Bar | None = None,
+    probes: int = 0,
+    counts: bool = True,
+    mark: Mark | None = None,
+    rank: str = "",
+) -> Cell:
+    """Return a score as a cell. probes: how many it should cover. counts: whether clips that were not judged are counted below."""
+    if cell is None:
+        return Cell("not run", absent=True)
+    notes = []
+    if counts and cell.unjudgeable:
+        technical = f", {cell.technical} technically" if cell.technical else ""
+        notes.append(f"{cell.unjudgeable}/{cell.n} not judged{technical}")
+    if cell.probes < probes:
+        notes.append(f"{cell.probes} of {probes} probes")
+    if cell.failed:
+        return Cell("failed technically", notes=tuple(notes), absent=True)
+    span = numbers.span(cell.low, cell.high)
+    return Cell(numbers.score(cell.score), span, tuple(notes), cell.score, bar=bar, mark=mark, rank=rank)
+
+
+def sampling_table(found: Sequence[Sampling]) -> Table:
+    """Return what samples of a prompt say beyond their mean, apart from every table of scores: best of K is set beside no mean."""
+    counts = Column("Samples per prompt", "count"), Column("Cases", "count")
+    rows = [
+        (
+            *(s.generator, s.suite or "overall", str(s.samples), str(s.cases)),
+            interval(s.deviation, s.deviation_low, s.deviation_high),
+            interval(s.best, s.best_low, s.best_high),
+        )
+        for s in found
+    ]
+    caption = "Several samples per prompt: their spread, and the best of them."
+    columns = Column("Generator"), Column("Suite"), *counts, Column("Deviation", "cell"), Column("Best of K", "cell")
+    return table("Between the samples of a prompt", caption, columns, rows)
