@@ -292,17 +292,17 @@ def choice_of(config: DictConfig) -> Any:
     if not names_of(config, "fidelity.metrics", "frechet"):
         return None
     from sora_eval.encoders import weights
-    from sora_eval.fidelity.extractors import Choice
+    from sora_eval.fidelity.extractors import FidelityConfig
 
     if not isinstance(config.fidelity.weights, DictConfig):
         raise ConfigError(f"fidelity.weights must be {{NAME: FILE}}, got {config.fidelity.weights}")
     weights.use({str(name): str(path) for name, path in config.fidelity.weights.items()})
-    return Choice(
+    return FidelityConfig(
         tuple(names_of(config, "fidelity.metrics", "frechet")),
-        video=str(config.fidelity.video),
-        words=str(config.fidelity.words),
-        distance=str(config.fidelity.distance),
-        i3d_eps=config.fidelity.get("i3d_eps", Choice.i3d_eps),  # shards of earlier versions lack it
+        video_encoder=str(config.fidelity.video),
+        text_image_encoder=str(config.fidelity.words),
+        image_distance=str(config.fidelity.distance),
+        i3d_eps=config.fidelity.get("i3d_eps", FidelityConfig.i3d_eps),  # shards of earlier versions lack it
     )
 
 
