@@ -2,7 +2,7 @@
 
 `lpips-alex`, `lpips-vgg` and `lpips-squeeze` are LPIPS: its own linear weights on the standard backbones, whose weights must be on this
 machine. `lpips-world` is not LPIPS and never called so: the package's SqueezeNet, trained by us on frames of the world from random
-weights, to find the more damaged of two pictures. A thing that is gone or has another colour weighs more to it than a darker or noisier
+weights, to find the more corrupted of two frames. An object removed or recoloured weighs more to it than a darker or noisier
 picture, though fewer pixels differ.
 """
 
@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from sora_eval.data.shards import Shard
 from sora_eval.encoders import weights
-from sora_eval.encoders.damages import CONTENT, DISTORTIONS, HARMLESS, distorted
+from sora_eval.encoders.corruptions import CONTENT, DISTORTIONS, HARMLESS, distorted
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.images import contact_sheet
 from sora_eval.training import checkpoints
@@ -133,7 +133,7 @@ def _world(path: str | None) -> Perceptual:
 
 
 class PerceptualJob:
-    """Two-alternative forced choice: of two pictures, tell the one that is more damaged."""
+    """Two-alternative forced choice: find the more corrupted of two frames."""
 
     def __init__(self, network: WorldPerceptual, shards: Sequence[Shard], seed: int) -> None:
         self.network, self._shards, self._seed = network, list(shards), seed
@@ -144,7 +144,7 @@ class PerceptualJob:
         return [torch.optim.AdamW(self.network.parameters(), lr=4e-4, betas=(0.9, 0.98), weight_decay=1e-4)]
 
     def batch(self, step: int, rank: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """Return pictures, less and more damaged ones, [N, 3, 64, 64] each."""
+        """Return frames, less and more corrupted ones, [N, 3, 64, 64] each."""
         rng = np.random.default_rng([self._seed, *b"perceptual", step, rank])
         shard = self._shards[int(rng.integers(len(self._shards)))]
         clips = shard.frames()
@@ -170,15 +170,15 @@ class PerceptualJob:
 
     @torch.no_grad()
     def preview(self, weights_now: Mapping[str, Tensor], path: Path) -> None:
-        """Write pictures beside their damaged ones."""
+        """Write frames beside their corrupted ones."""
         rows = torch.stack(self.batch(0), dim=1)[:8]
         write_png(path, contact_sheet(list(to_uint8(rows)), columns=3))
 
 
 def trio(frame: Frames, rng: np.random.Generator) -> tuple[Frames, Frames, Frames]:
-    """Return a frame uint8 [H, W, 3] at 64 x 64, a less and a more damaged one.
+    """Return a frame uint8 [H, W, 3] at 64 x 64, a less and a more corrupted one.
 
-    Half of the time the damage is of one kind, .1 apart at least; else a mild and harmless one against a thing gone or recoloured.
+    Half of the time by one corruption, .1 apart at least; else a mild change of appearance against an object removed or recoloured.
     """
     frame = resize(frame[None], (SIDE, SIDE))[0]
     seed = int(rng.integers(2**31))
@@ -189,11 +189,11 @@ def trio(frame: Frames, rng: np.random.Generator) -> tuple[Frames, Frames, Frame
 
 
 def graded(frame: Frames, kind: str, rng: np.random.Generator, seed: int) -> tuple[Frames, Frames]:
-    """Return a frame less and more damaged in one way, .1 apart at least."""
+    """Return a frame less and more corrupted in one way, .1 apart at least."""
     less = rng.uniform(0, 0.85)
     return distorted(frame, kind, less, seed), distorted(frame, kind, rng.uniform(less + 0.1, 1), seed)
 
 
 def across(frame: Frames, mild: str, worse: str, rng: np.random.Generator, seed: int) -> tuple[Frames, Frames]:
-    """Return a frame with a little of one damage, and with much of another."""
+    """Return a frame with a little of one corruption, and with much of another."""
     return distorted(frame, mild, rng.uniform(0, _MILD), seed), distorted(frame, worse, rng.uniform(_STRONG, 1), seed)
