@@ -15,7 +15,7 @@ from sora_eval.validity.encoder_sensitivity import all_responses, discrimination
 
 
 def main(config: DictConfig) -> int:
-    """Write the tables and return 1 where an encoder is not as sensitive as expected."""
+    """Write the tables and return 1 where an encoder is not as sensitive as required."""
     from sora_eval.reporting.validity.encoders import write_encoders
 
     count, folder = whole(config, "count", 8), out_folder(config)

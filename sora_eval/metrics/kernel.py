@@ -17,12 +17,16 @@ _ROWS = 512
 
 @dataclass(frozen=True)
 class Kernel:
-    """A polynomial kernel `(x.y / d + offset)^degree`. unbiased: leave a clip's product with itself out; scale: of what is reported."""
+    """A polynomial kernel `(x.y / d + offset)^degree`."""
 
     degree: int
+    """Degree of the polynomial."""
     offset: float
+    """Constant that is added to the product."""
     unbiased: bool
+    """Whether a clip's product with itself is left out."""
     scale: float = 1.0
+    """Factor of the reported value."""
 
 
 KVD = Kernel(3, 1.0, True)
@@ -33,18 +37,27 @@ JEDI = Kernel(2, 0.0, False, 100.0)
 
 @dataclass(frozen=True)
 class KernelEstimate:
-    """A squared maximum mean discrepancy, times the kernel's scale, with its interval; unbiased ones may be negative near 0."""
+    """A squared maximum mean discrepancy, times the kernel's scale, with its interval."""
 
     value: float
+    """Discrepancy; an unbiased one may be negative near 0."""
     low: float
+    """Lower end of its interval."""
     high: float
+    """Upper end of its interval."""
     n: tuple[int, int]
+    """Clips of either set."""
 
 
 def mmd(x: Floats, y: Floats, kernel: Kernel) -> float:
     """Return the squared maximum mean discrepancy between features [n, d] and [m, d], one row a clip, times the kernel's scale.
 
     Raises ValueError for NaN or infinity, fewer than 2 rows, or unequal d.
+
+    Example:
+        >>> x, y = np.random.default_rng(0).normal(size=(2, 100, 4))
+        >>> abs(mmd(x, y, KVD)) < mmd(x, y + 1, KVD)
+        True
     """
     x, y = _checked(x, y)
     one = np.ones((len(x), 1)), np.ones((len(y), 1))
@@ -56,6 +69,12 @@ def estimate(x: Floats, y: Floats, kernel: Kernel, groups: int = GROUPS, level: 
     """Return `mmd` with an interval from a delete-a-group jackknife: every `groups`-th row of either set is left out in turn.
 
     Raises ValueError for NaN or infinity, fewer than 3 rows, or unequal d.
+
+    Example:
+        >>> x, y = np.random.default_rng(0).normal(size=(2, 100, 4))
+        >>> found = estimate(x, y, KVD)
+        >>> found.low < 0 < found.high
+        True
     """
     x, y = _checked(x, y)
     n, m = len(x), len(y)
@@ -89,6 +108,11 @@ def estimate_paired(x: Floats, y: Floats, kernel: Kernel, group: Sequence[int], 
 
     group: of each row, in 0..; rows that depend on each other are in one group.
     Raises ValueError for NaN or infinity, sets of unequal shape, or fewer than 3 groups.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(10, 4))
+        >>> abs(round(estimate_paired(x, x, KVD, group=range(10)).value, 9))
+        0.0
     """
     x, y = _checked(x, y)
     known, index = np.unique(group, return_inverse=True)

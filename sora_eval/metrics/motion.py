@@ -25,6 +25,11 @@ def motion_features(xy: Floats, visible: Bools, size: tuple[int, int], fps: floa
 
     xy: [N, T, 2] pixels; visible: [N, T]; size: (height, width); fps: frames per second.
     Raises ValueError for fewer than 3 frames or mismatched shapes.
+
+    Example:
+        >>> xy = np.stack([np.arange(5.0) * 4, np.full(5, 8.0)], axis=1)[None]  # one point to the right
+        >>> motion_features(xy, np.ones((1, 5), bool), (16, 32), fps=8).shape
+        (64,)
     """
     if xy.ndim != 3 or xy.shape[2] != 2 or visible.shape != xy.shape[:2] or xy.shape[1] < 3:
         raise ValueError(f"tracks must be [N, T >= 3, 2] with visible [N, T], got {xy.shape} and {visible.shape}")

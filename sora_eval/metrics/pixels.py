@@ -22,6 +22,11 @@ def psnr(a: Frames, b: Frames) -> float:
     together it is lower, by 3 to 19 dB for clips with a few bad frames.
 
     Raises ValueError for unequal shapes, or what is no clip.
+
+    Example:
+        >>> a = np.full((2, 8, 8, 3), 60, np.uint8)
+        >>> round(psnr(a, a + 51), 2)  # 20 log10(255 / 51)
+        13.98
     """
     if a.shape != b.shape or a.ndim != 4 or not len(a):
         raise ValueError(f"need two clips [T, H, W, 3] of one shape, got {a.shape} and {b.shape}")
@@ -32,7 +37,13 @@ def psnr(a: Frames, b: Frames) -> float:
 
 
 def ssim(a: Frames, b: Frames) -> float:
-    """Return the structural similarity of frames uint8 [T, H, W, 3], the mean over them (Wang et al. 2004)."""
+    """Return the structural similarity of frames uint8 [T, H, W, 3], the mean over them (Wang et al. 2004).
+
+    Example:
+        >>> a = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
+        >>> round(ssim(a, a), 4)
+        1.0
+    """
     from torchmetrics.functional.image import structural_similarity_index_measure as measure
 
     found: Any = measure(_unit(a), _unit(b), data_range=1.0)

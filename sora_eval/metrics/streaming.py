@@ -24,7 +24,9 @@ class FeatureStatistics:
     """
 
     n: int = 0
+    """Clips seen."""
     moments: dict[int, Moments] = field(default_factory=dict)
+    """Moments of each group that has a clip; call `groups` first, for rows may still wait."""
     _waiting: dict[int, list[Floats]] = field(default_factory=dict)
     _kept: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     _group: dict[int, int] = field(default_factory=dict)

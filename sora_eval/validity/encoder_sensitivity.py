@@ -54,13 +54,13 @@ class EncoderResponse:
     """Mean squared error of the pixels at each, of values in 0..1."""
     rho: float
     """Spearman's correlation of severity and value, towards worse."""
-    expected: bool
-    """Whether the encoder should be sensitive to this corruption; False for a known blind spot."""
+    required: bool
+    """Whether sensitivity to this corruption is required of the encoder."""
 
     @property
     def passed(self) -> bool:
-        """Whether an expected sensitivity holds."""
-        return not self.expected or self.rho >= MIN_RHO
+        """Whether a required sensitivity holds."""
+        return not self.required or self.rho >= MIN_RHO
 
 
 def corruption_responses(corruption: Corruption, count: int) -> tuple[list[EncoderResponse], Frames]:
@@ -107,10 +107,10 @@ def _responses(
     )
     mse = tuple(float(np.mean([_mse(c, m.frames) for c, m in zip(clips, true, strict=True)])) for clips in by_severity)
     rows = []
-    for name, measure, compute, expected in measures:
+    for name, measure, compute, required in measures:
         values = tuple(compute(clips) for clips in by_severity)
         rho = spearman(SEVERITIES, values) if np.ptp(values) > 0 else 0.0
-        rows.append(EncoderResponse(name, measure, corruption, values, mse, rho, expected))
+        rows.append(EncoderResponse(name, measure, corruption, values, mse, rho, required))
     return rows
 
 

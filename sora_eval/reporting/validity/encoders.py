@@ -43,7 +43,7 @@ def sensitivity_table(rows: Sequence[EncoderResponse]) -> str:
 def _response(r: EncoderResponse | None) -> str:
     if r is None:
         return ""
-    verdict = ("" if r.expected else ", known blind spot") if r.passed else ", MISSED"
+    verdict = ("" if r.required else ", not required") if r.passed else ", MISSED"
     return f"{', '.join(f'{v:.3g}' for v in r.values)} ({r.rho:.2f}{verdict})"
 
 
@@ -61,7 +61,7 @@ def write_encoders(
     count: int,
     readme: Path | None = None,
 ) -> list[EncoderResponse]:
-    """Write encoders.md, encoders.json and encoders.png, put the tables into a page, and return the expected sensitivities that fail."""
+    """Write encoders.md, encoders.json and encoders.png, put the tables into a page, and return the required sensitivities that fail."""
     rows = [r for responses, _ in parts for r in responses]
     tables = f"{sensitivity_table(rows)}\n\n{discrimination_table(discrimination)}"
     text = f"# Sensitivity of the bundled encoders\n\nMade by `{command}`, {count} clips per corruption and severity.\n\n{tables}\n"

@@ -123,9 +123,9 @@ def markdown(card: ValidityCard) -> str:
 def _lead(card: ValidityCard) -> Iterable[str]:
     yield (
         f"Required of a probe: the oracle scores at least {MIN_ORACLE} in every scene and mode, at least {MIN_NUISANCE} under every "
-        f"nuisance transform; every control and every violation at severity 1 has an AUC of at least {MIN_AUC} against the oracle. A metric "
-        "judges many clips at once: the whole interval of its AUC must be above 0.5. What falls short is **bold**; *known blind spot* marks "
-        "faults that a probe or metric cannot detect, with the reason below."
+        f"nuisance transform; every control and every violation at severity 1 has an AUC of at least {MIN_AUC} against the oracle. "
+        "A metric judges many clips at once: the whole interval of its AUC must be above 0.5. What falls short is **bold**; "
+        "*known blind spot* marks faults that a probe or metric cannot detect, with the reason below."
     )
     yield (
         "Scores are those of reports, corrected for chance, and a clip that could not be judged counts as 0. Every scene is one of a pair "
