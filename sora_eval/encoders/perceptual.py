@@ -43,15 +43,18 @@ _BATCH, _AT_ONCE = 16, 64
 
 @dataclass(frozen=True)
 class Perceptual:
-    """A distance of pictures, 0 for equal ones. name: of the network; hash: of its weights; network: the lpips module."""
+    """A perceptual distance of frames, 0 for equal ones."""
 
     name: str
+    """Name of the network."""
     hash: str
+    """Hash of its weights."""
     network: nn.Module
+    """The lpips module."""
 
     @property
     def protocol(self) -> str:
-        """All that a distance depends on, but the pictures."""
+        """All that a distance depends on, but the frames."""
         return f"{self.name}@{self.hash[:8]}"
 
     def distance(self, a: Frames, b: Frames) -> Floats:
@@ -64,13 +67,13 @@ class Perceptual:
             raise ValueError(f"frames must have the same shape [T, H, W, 3], got {a.shape} and {b.shape}")
         if min(a.shape[1:3]) < LEAST_SIDE:
             raise ValueError(f"{self.name} needs {LEAST_SIDE} pixels a side, frames are {a.shape[2]} x {a.shape[1]}")
-        found = []
+        distances = []
         for i in range(0, len(a), _AT_ONCE):
             with torch.inference_mode():
-                found.append(
+                distances.append(
                     self.network(to_tensor(a[i : i + _AT_ONCE]), to_tensor(b[i : i + _AT_ONCE])).flatten().double()
                 )
-        return torch.cat(found).numpy()
+        return torch.cat(distances).numpy()
 
 
 def module(net: str, pretrained: bool) -> nn.Module:
@@ -97,18 +100,18 @@ def load(name: str, path: str | None = None) -> Perceptual:
     file = weights.locate(name, path)
     digest = weights.verify(name, file)
     network = module(_STANDARD[name], pretrained=True)
-    mine = network.state_dict()
-    at = {m[1]: k for k in mine if (m := re.fullmatch(r"net\.slice\d+\.(\d+\..+)", k))}
-    found = {k: v for k, v in weights.tensors(weights.read(file)).items() if k.startswith("features.")}
-    for key, value in found.items():
+    state = network.state_dict()
+    at = {m[1]: k for k in state if (m := re.fullmatch(r"net\.slice\d+\.(\d+\..+)", k))}
+    backbone = {k: v for k, v in weights.tensors(weights.read(file)).items() if k.startswith("features.")}
+    for key, value in backbone.items():
         slot = at.pop(key.removeprefix("features."), "")
-        if slot and mine[slot].shape != value.shape:
-            raise ConfigError(f"{file}: {key} has shape {tuple(value.shape)}, {tuple(mine[slot].shape)} is needed")
+        if slot and state[slot].shape != value.shape:
+            raise ConfigError(f"{file}: {key} has shape {tuple(value.shape)}, {tuple(state[slot].shape)} is needed")
         if slot:
-            mine[slot] = value
+            state[slot] = value
     if at:
         raise ConfigError(f"{file}: {len(at)} tensors of {name} are missing, features.{sorted(at)[0]} first")
-    network.load_state_dict(mine)
+    network.load_state_dict(state)
     return Perceptual(name, digest, network.eval().requires_grad_(False))
 
 
@@ -121,14 +124,14 @@ class WorldPerceptual(nn.Module):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Return distances [N] of pictures [N, 3, H, W] in -1..1."""
-        found: Tensor = self.lpips(a, b)
-        return found.flatten()
+        distance: Tensor = self.lpips(a, b)
+        return distance.flatten()
 
 
 def _world(path: str | None) -> Perceptual:
-    found, _, digest = weights.load_bundled(NAME, path)
+    tensors, _, digest = weights.load_bundled(NAME, path)
     network = WorldPerceptual()
-    checkpoints.fill(network, found, weights.bundled(NAME, path))
+    checkpoints.fill(network, tensors, weights.bundled(NAME, path))
     return Perceptual(NAME, digest, network.eval().requires_grad_(False))
 
 

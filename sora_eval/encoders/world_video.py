@@ -1,9 +1,9 @@
-"""`world-video`: a small space-time network whose features say what is in a clip of the world, and how it moves.
+"""`world-video`: a small space-time network whose features describe the objects of a clip of the world and their motion.
 
-It was trained on clips of the world to tell from 64 numbers (a) where each of the eight colours is in every frame, and how large, so
+It was trained on clips of the world to predict from 64 numbers (a) where each of the eight colours is in every frame, and how large, so
 that trajectories, collisions, vanishings and gravity are in them; (b) which kind of scene it is; (c) whether and how much frames are
 blurred, noisy, held, shuffled or run backwards. Arrow and order of time are the classical tasks of self-supervised video learning
-(Misra et al. 2016, arXiv:1603.08561; Wei et al. 2018). Compression, wrong gravity and vanishing things are not trained on: they test it.
+(Misra et al. 2016, arXiv:1603.08561; Wei et al. 2018). Compression, wrong gravity and vanishing objects are not trained on: they test it.
 Afterwards its features are weighted, so that corruptions in time count as much as those in space.
 """
 
@@ -41,12 +41,16 @@ _WEIGHTS = {"scene": 0.2, "damage": 1.0, "states": 4.0}
 
 @dataclass(frozen=True)
 class WorldVideoConfig:
-    """Widths at 1/2, 1/4, 1/8 and 1/16 of the frame; features; kinds of scenes; colours."""
+    """Sizes of world-video."""
 
     widths: tuple[int, int, int, int] = (24, 48, 96, 128)
+    """Channels at 1/2, 1/4, 1/8 and 1/16 of the frame."""
     features: int = FEATURES
+    """Features of a clip."""
     scenes: int = 24
+    """Kinds of scenes."""
     colours: int = 8
+    """Colours of objects."""
 
 
 class Space(nn.Module):
@@ -110,8 +114,8 @@ class WorldVideo(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return features [B, 64] of clips [B, 3, 16, 64, 64] in -1..1: mean 0 over clips of the world, and a spread of `weights`."""
         y = self.body(x.transpose(1, 2))  # [B, 4, d, 4, 4]
-        found: Tensor = self.standard(self.squeeze(y.flatten(1)).float())
-        return found * self.weights
+        features: Tensor = self.standard(self.squeeze(y.flatten(1)).float())
+        return features * self.weights
 
     def judged(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return scene logits [B, S], severities [B, 5], and states [B, 8, 16, 3]: root of the area's share, x, y in 0..1."""
@@ -157,14 +161,14 @@ class WorldVideoJob:
         """Return the loss of a step."""
         clips, scenes, severities, states = self.batch(step, rank)
         with loop.autocast(self._device):
-            scene, damage, found = self.network.judged(self.network(clips))
+            scene, damage, predicted = self.network.judged(self.network(clips))
         seen = (states[..., :1] > 0).float()
         parts = {
             "scene": F.cross_entropy(scene.float(), scenes),
             "damage": F.mse_loss(damage.float(), severities),
-            # A place is asked for only where there is something.
-            "states": (found[..., 0].float() - states[..., 0]).square().mean()
-            + (seen * (found[..., 1:].float() - states[..., 1:]).square()).sum() / seen.sum().clamp(min=1) / 2,
+            # A position is a target only where there is something.
+            "states": (predicted[..., 0].float() - states[..., 0]).square().mean()
+            + (seen * (predicted[..., 1:].float() - states[..., 1:]).square()).sum() / seen.sum().clamp(min=1) / 2,
         }
         total = torch.stack([_WEIGHTS[k] * v for k, v in parts.items()]).sum()
         figures = {k: float(v.detach()) for k, v in parts.items()}
@@ -181,8 +185,8 @@ class WorldVideoJob:
 def balanced(network: WorldVideo, shards: Sequence[Shard], seed: int, count: int = 160) -> list[float]:
     """Return a weight per feature: the root of the share of its response to corruptions that is to those in time.
 
-    Networks see looks sooner than motion (Ge et al. 2024 found so of I3D). With these weights, clips held, shuffled or backwards are
-    about as far from true ones as blurred or noisy clips are. Each corruption is applied at its full strength to training clips.
+    Networks are more sensitive to appearance than to motion (Ge et al. 2024, for I3D). With these weights, held, shuffled
+    or reversed clips are about as far from true ones as blurred or noisy clips. Each corruption is applied at full strength to training clips.
     """
     rng = np.random.default_rng([seed, *b"balance"])
     pool = [s for s in shards if s.frames().shape[1] > FRAMES]
@@ -207,7 +211,7 @@ def balanced(network: WorldVideo, shards: Sequence[Shard], seed: int, count: int
 @torch.no_grad()
 def _features(network: WorldVideo, clips: Sequence[Frames]) -> Floats:
     parts = [clips[i : i + _BATCH] for i in range(0, len(clips), _BATCH)]
-    return np.concatenate([network(to_tensor(np.stack(some)).transpose(1, 2)).double().numpy() for some in parts])
+    return np.concatenate([network(to_tensor(np.stack(part)).transpose(1, 2)).double().numpy() for part in parts])
 
 
 def _example(clip: Frames, states: Floats, rng: np.random.Generator) -> tuple[Frames, Floats, Floats]:

@@ -44,7 +44,7 @@ def motion_masks(frames: Frames, threshold: float = 10.0, blur_px: float = 1.0) 
 def spatial_iou(truth: Bools, predicted: Bools) -> float:
     """Return the IoU of where anything ever moves: masks [T, H, W] or-ed over time.
 
-    Raises ValueError for unequal shapes, or when nothing moves in either: that is no agreement to be paid for.
+    Raises ValueError for unequal shapes, or when nothing moves in either: that is no agreement to reward.
 
     Source: after Motamed et al. 2025 (Physics-IQ), which counts 1 then.
 
@@ -61,11 +61,11 @@ def spatial_iou(truth: Bools, predicted: Bools) -> float:
 def spatiotemporal_iou(truth: Bools, predicted: Bools) -> float:
     """Return the mean over frames of the IoU of motion masks [T, H, W], over frames in which either moves.
 
-    The published code counts two empty masks as IoU 1, which pays a frozen video for every calm frame of the truth;
+    The published code counts two empty masks as IoU 1, which rewards a frozen video for every calm frame of the truth;
     here such frames are left out.
     Raises ValueError for unequal shapes, or when nothing moves in either.
 
-    Source: after Motamed et al. 2025 (Physics-IQ), except as said.
+    Source: after Motamed et al. 2025 (Physics-IQ), except for that.
 
     Example:
         >>> truth = np.array([[[True, False]], [[False, False]]])
@@ -82,7 +82,7 @@ def spatiotemporal_iou(truth: Bools, predicted: Bools) -> float:
 def weighted_spatial_iou(truth: Bools, predicted: Bools) -> float:
     """Return `sum min(p, q) / sum max(p, q)`, p and q the share of frames in which each pixel moves.
 
-    Masks are [T, H, W]; unlike `spatial_iou` it asks how much motion there is at a place.
+    Masks are [T, H, W]; unlike `spatial_iou` it measures how much motion there is at a place.
     Raises ValueError for unequal shapes, or when nothing moves in either.
 
     Source: after Motamed et al. 2025 (Physics-IQ), which counts 1 then.

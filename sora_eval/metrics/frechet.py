@@ -19,9 +19,9 @@ from sora_eval.types import Floats
 
 GROUPS = 20
 """Parts of a set that the jackknife leaves out in turn."""
-_LEAST_SHARE = 0.4
+_MIN_SHARE = 0.4
 _ORDERS = 4
-_WELL = 1e-2
+_MIN_PIVOT = 1e-2
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,13 @@ def frechet_distance(x: Floats, y: Floats) -> float:
         >>> round(frechet_distance(x, x + [3, 4, 0]), 6)
         25.0
     """
-    found = []
+    moments = []
     for name, values in (("x", x), ("y", y)):
         try:
-            found.append(Moments.of(values))
+            moments.append(Moments.of(values))
         except ValueError as error:
             raise ValueError(f"{name} {error}") from None
-    return distance(*found)
+    return distance(*moments)
 
 
 def distance(x: Moments, y: Moments) -> float:
@@ -126,9 +126,9 @@ def distance(x: Moments, y: Moments) -> float:
     a, b = (m.factor / np.sqrt(m.n - 1) for m in (x, y))
     gap = x.mean - y.mean
     cross = np.linalg.svd(a @ b.T, compute_uv=False).sum()
-    found = gap @ gap + np.vdot(a, a) + np.vdot(b, b) - 2 * cross
+    squared = gap @ gap + np.vdot(a, a) + np.vdot(b, b) - 2 * cross
     # Rounding can leave about -1e-15 for equal sets; a negative distance would only puzzle a reader.
-    return max(float(found), 0.0)
+    return max(float(squared), 0.0)
 
 
 def estimate(
@@ -149,8 +149,8 @@ def estimate(
 
     Example:
         >>> x, y = np.random.default_rng(0).normal(size=(2, 200, 3))
-        >>> found = estimate(grouped(x), grouped(y))
-        >>> found.low < 0 < found.high
+        >>> fd = estimate(grouped(x), grouped(y))
+        >>> fd.low < 0 < fd.high
         True
     """
     for name, groups in (("x", x), ("y", y)):
@@ -167,13 +167,13 @@ def estimate(
     without = [(_without_each(x), _without_each(y))]
     if not paired:
         without = [(_without_each(x), every_y), (every_x, _without_each(y))]
-    for some in without:
-        left = np.array([distance(a, b) for a, b in zip(*some, strict=True)])
+    for sets in without:
+        left = np.array([distance(a, b) for a, b in zip(*sets, strict=True)])
         k = len(left)
         corrected -= (k - 1) * (left.mean() - full)
         variance += (k - 1) / k * np.square(left - left.mean()).sum()
-    reach = float(stats.norm.ppf(0.5 + level / 2)) * np.sqrt(variance)
-    low, high = float(corrected - reach), float(corrected + reach)
+    half_width = float(stats.norm.ppf(0.5 + level / 2)) * np.sqrt(variance)
+    low, high = float(corrected - half_width), float(corrected + half_width)
     return FrechetEstimate(full, float(corrected), low, high, _extrapolated(x, y, seed, paired), sizes)
 
 
@@ -209,10 +209,10 @@ def _triangle(rows: Floats) -> Floats:
         return np.asarray(rows)
     if n >= 2 * d:
         with suppress(np.linalg.LinAlgError):
-            found = np.linalg.cholesky(rows.T @ rows).T
-            steps = np.diagonal(found)
-            if steps.min() > _WELL * steps.max():
-                return np.asarray(found)
+            factor = np.linalg.cholesky(rows.T @ rows).T
+            steps = np.diagonal(factor)
+            if steps.min() > _MIN_PIVOT * steps.max():
+                return np.asarray(factor)
     return np.asarray(np.linalg.qr(rows, mode="r"))
 
 
@@ -231,8 +231,8 @@ def _extrapolated(x: Sequence[Moments], y: Sequence[Moments], seed: int, paired:
     rng = np.random.default_rng(seed)
     k = min(len(x), len(y))
     # A few rows short of a covariance, the plug-in is no line in 1 / n any more: half of the set and more is.
-    sizes = range(max(2, round(_LEAST_SHARE * k)), k + 1)
-    inverse, found = [], []
+    sizes = range(max(2, round(_MIN_SHARE * k)), k + 1)
+    inverse, plug_ins = [], []
     for _ in range(_ORDERS):
         orders = [rng.permutation(len(groups))[:k] for groups in (x, y)]
         if paired:
@@ -244,7 +244,7 @@ def _extrapolated(x: Sequence[Moments], y: Sequence[Moments], seed: int, paired:
         for size in sizes:
             a, b = runs[0][size - 1], runs[1][size - 1]
             inverse.append((1 / a.n + 1 / b.n) / 2)
-            found.append(distance(a, b))
+            plug_ins.append(distance(a, b))
     if len(set(inverse)) < 2:
-        return found[0]
-    return float(np.polynomial.Polynomial.fit(inverse, found, 1).convert().coef[0])
+        return plug_ins[0]
+    return float(np.polynomial.Polynomial.fit(inverse, plug_ins, 1).convert().coef[0])

@@ -72,8 +72,8 @@ def estimate(x: Floats, y: Floats, kernel: Kernel, groups: int = GROUPS, level: 
 
     Example:
         >>> x, y = np.random.default_rng(0).normal(size=(2, 100, 4))
-        >>> found = estimate(x, y, KVD)
-        >>> found.low < 0 < found.high
+        >>> kvd = estimate(x, y, KVD)
+        >>> kvd.low < 0 < kvd.high
         True
     """
     x, y = _checked(x, y)
@@ -124,8 +124,8 @@ def estimate_paired(x: Floats, y: Floats, kernel: Kernel, group: Sequence[int], 
     xx, yy, xy, _, _ = _sums(x, y, kernel, members, members)
     gaps, sizes = xx + yy - xy - xy.T, members.sum(axis=0)
 
-    def value(some: NDArray[np.int64]) -> float:
-        block, n = gaps[np.ix_(some, some)], sizes[some]
+    def value(kept: NDArray[np.int64]) -> float:
+        block, n = gaps[np.ix_(kept, kept)], sizes[kept]
         if kernel.unbiased:
             return float(kernel.scale * (block.sum() - np.trace(block)) / (n.sum() ** 2 - np.square(n).sum()))
         return float(kernel.scale * block.sum() / n.sum() ** 2)
@@ -136,8 +136,8 @@ def estimate_paired(x: Floats, y: Floats, kernel: Kernel, group: Sequence[int], 
 
 
 def _with_interval(value: float, variance: float, level: float, n: tuple[int, int]) -> KernelEstimate:
-    reach = float(stats.norm.ppf(0.5 + level / 2)) * variance**0.5
-    return KernelEstimate(value, value - reach, value + reach, n)
+    half_width = float(stats.norm.ppf(0.5 + level / 2)) * variance**0.5
+    return KernelEstimate(value, value - half_width, value + half_width, n)
 
 
 def _variance(left: Sequence[float]) -> float:
@@ -148,10 +148,10 @@ def _variance(left: Sequence[float]) -> float:
 
 def _mmd(xx: float, yy: float, xy: float, own_x: float, own_y: float, n: int, m: int, kernel: Kernel) -> float:
     if kernel.unbiased:
-        found = (xx - own_x) / (n * (n - 1)) + (yy - own_y) / (m * (m - 1)) - 2 * xy / (n * m)
+        discrepancy = (xx - own_x) / (n * (n - 1)) + (yy - own_y) / (m * (m - 1)) - 2 * xy / (n * m)
     else:
-        found = xx / n**2 + yy / m**2 - 2 * xy / (n * m)
-    return float(kernel.scale * found)
+        discrepancy = xx / n**2 + yy / m**2 - 2 * xy / (n * m)
+    return float(kernel.scale * discrepancy)
 
 
 def _sums(
@@ -172,17 +172,16 @@ def _sums(
 
 
 def _gram(a: Floats, b: Floats, kernel: Kernel, of_a: Floats, of_b: Floats) -> Floats:
-    found = np.zeros((of_a.shape[1], of_b.shape[1]))
-    # Some rows at a time: the whole product of 10,000 clips would take 800 MB.
+    sums = np.zeros((of_a.shape[1], of_b.shape[1]))
+    # A block of rows at a time: the whole product of 10,000 clips would take 800 MB.
     for i in range(0, len(a), _ROWS):
         products = _raised(a[i : i + _ROWS] @ b.T, a.shape[1], kernel)
-        found += of_a[i : i + _ROWS].T @ products @ of_b
-    return found
+        sums += of_a[i : i + _ROWS].T @ products @ of_b
+    return sums
 
 
 def _raised(products: Floats, d: int, kernel: Kernel) -> Floats:
-    found: Floats = (products / d + kernel.offset) ** kernel.degree
-    return found
+    return np.asarray((products / d + kernel.offset) ** kernel.degree)
 
 
 def _without(sums: Floats, g: int) -> float:

@@ -136,7 +136,7 @@ def clear_mot(truth: BoxTracks, predicted: BoxTracks, threshold: float = 0.5) ->
     last: dict[int, int] = {}
     switches = 0
     for pairs in matches:
-        switches += sum(last.get(true_id, found) != found for true_id, found in pairs.items())
+        switches += sum(last.get(true_id, predicted_id) != predicted_id for true_id, predicted_id in pairs.items())
         last.update(pairs)
     hits = sum(len(pairs) for pairs in matches)
     mota = (hits - (n_predicted - hits) - switches) / n_true
@@ -175,7 +175,7 @@ def hota(truth: BoxTracks, predicted: BoxTracks) -> Hota:
     the frames in which i and j are matched, over the frames in which either exists (counted by boxes); AssA is its
     mean over matches. Localisation is the mean IoU of matches, averaged over a (1 where there are none). Each
     frame's matching maximises IoU weighted by how well the two trajectories align in the whole clip, as the
-    paper asks of a matching that maximises the final score.
+    paper requires of a matching that maximises the final score.
 
     Raises ValueError for unequal frame counts or no true box.
 

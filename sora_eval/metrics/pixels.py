@@ -1,4 +1,4 @@
-"""Likeness of clips pixel by pixel, by torchmetrics."""
+"""Full-reference pixel metrics of clips, by torchmetrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from sora_eval.types import Frames
 
 PSNR_MOST = 100.0
-"""Decibels of an equal frame, whose ratio is infinite."""
+"""PSNR of an equal frame (dB), whose ratio is infinite."""
 PROTOCOL = f"torchmetrics psnr=mean-over-frames-of-dB(equal={PSNR_MOST:g}) ssim=mean-over-frames"
 
 
@@ -32,8 +32,8 @@ def psnr(a: Frames, b: Frames) -> float:
         raise ValueError(f"need two clips [T, H, W, 3] of one shape, got {a.shape} and {b.shape}")
     from torchmetrics.functional.image import peak_signal_noise_ratio as measure
 
-    found: Any = measure(_unit(a), _unit(b), data_range=1.0, reduction="none", dim=(1, 2, 3))
-    return float(found.clamp(max=PSNR_MOST).mean())
+    per_frame: Any = measure(_unit(a), _unit(b), data_range=1.0, reduction="none", dim=(1, 2, 3))
+    return float(per_frame.clamp(max=PSNR_MOST).mean())
 
 
 def ssim(a: Frames, b: Frames) -> float:
@@ -46,8 +46,8 @@ def ssim(a: Frames, b: Frames) -> float:
     """
     from torchmetrics.functional.image import structural_similarity_index_measure as measure
 
-    found: Any = measure(_unit(a), _unit(b), data_range=1.0)
-    return float(found)
+    similarity: Any = measure(_unit(a), _unit(b), data_range=1.0)
+    return float(similarity)
 
 
 def _unit(frames: Frames) -> Tensor:

@@ -1,4 +1,4 @@
-"""Similarities of unit vectors of frames and words: CLIPSIM, consistency over time, edits, and what state a picture shows."""
+"""Similarities of frame and text embeddings: CLIPSIM, consistency over time, directional similarity, state change."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def subject_consistency(frames: Floats) -> float:
 
 
 def directional_similarity(before: Floats, after: Floats, text_before: Floats, text_after: Floats) -> float:
-    """Return the cosine between the change of pictures and the change of words (Gal et al. 2022, arXiv:2108.00946).
+    """Return the cosine between the change of frames and the change of texts (Gal et al. 2022, arXiv:2108.00946).
 
     before, after: frames [T, d] of the two clips; their means are compared. text_before, text_after: [d].
-    Raises ValueError where pictures or words do not change at all: then there is no direction.
+    Raises ValueError where frames or texts do not change at all: then there is no direction.
 
     Example:
         >>> before, after = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
@@ -75,8 +75,7 @@ def state_change(frames: Floats, text_before: Floats, text_after: Floats, scale:
         [0.0, 1.0]
     """
     gap = scale * (_unit(frames) @ (_unit(text_after) - _unit(text_before)))
-    found: Floats = 1 / (1 + np.exp(-np.clip(gap, -500, 500)))
-    return found
+    return np.asarray(1 / (1 + np.exp(-np.clip(gap, -500, 500))))
 
 
 def _unit(x: Floats) -> Floats:
@@ -86,8 +85,7 @@ def _unit(x: Floats) -> Floats:
     length = np.linalg.norm(x, axis=-1, keepdims=True)
     if (length == 0).any():
         raise ValueError("a vector of length 0 has no direction")
-    found: Floats = x / length
-    return found
+    return np.asarray(x / length)
 
 
 def _several(frames: Floats) -> Floats:
