@@ -235,10 +235,10 @@ def choice_of(options: FidelityOptions | None) -> Any:
     if options is None or not options.metrics:
         return None
     from sora_eval.encoders import weights
-    from sora_eval.fidelity.extractors import Choice
+    from sora_eval.fidelity.extractors import FidelityConfig
 
     weights.use({str(name): str(path) for name, path in options.weights.items()})
-    return Choice(options.metrics, options.video, options.words, options.distance, options.i3d_eps)
+    return FidelityConfig(options.metrics, options.video, options.words, options.distance, options.i3d_eps)
 
 
 def _about(plan: Plan, problems: Sequence[str], seconds: float, clips: Mapping[str, Clips]) -> dict[str, Any]:

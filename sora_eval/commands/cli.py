@@ -36,9 +36,9 @@ usage: sora-eval COMMAND [ARGUMENTS]
                sora-eval baseline save RUN
   render     write clips of the simulated world with their truth to a folder, in parallel
                sora-eval render pass_behind count=8 out=clips
-  validate   the validity card: what every probe and metric notices, from which severity on
+  validate   metric validation: detection threshold, dose-response and false-alarm rate of every probe and metric
                sora-eval validate
-  encoders   show what the bundled encoders notice and what they can tell apart
+  encoders   sensitivity of the bundled encoders to corruptions, and what they discriminate
                sora-eval encoders
   train      train the bundled reference generator, from rendering its clips to its weights
                sora-eval train stage=all out=runs/reference
@@ -46,7 +46,7 @@ usage: sora-eval COMMAND [ARGUMENTS]
                sora-eval sample prompt='A red ball rolls to the left.' out=ball.gif
   eval-tasks measure everything that the reference generator can do
                sora-eval eval-tasks checkpoint=32x
-  fidelity   how real, matched and steady a folder of videos is, against a folder of real ones
+  fidelity   fidelity metrics (FVD, KVD, CLIPSIM, SSIM, ...) of a folder of videos against a folder of real ones
                sora-eval fidelity REAL_FOLDER FAKE_FOLDER
   weights    list, verify, fetch or find the weights of the standard encoders (I3D, CLIP, LPIPS, ...)
                sora-eval weights list
@@ -159,60 +159,6 @@ def _report(args: Sequence[str]) -> int:
     return 0
 
 
-def _fidelity(args: Sequence[str]) -> int:
-    from dataclasses import asdict
-    from pathlib import Path
-
-    from sora_eval.encoders import weights
-    from sora_eval.fidelity import measures
-    from sora_eval.fidelity.extractors import METRICS, Choice
-    from sora_eval.files import write_json, write_text
-    from sora_eval.reporting.report.fidelity import table_of_set
-
-    parser = argparse.ArgumentParser(
-        prog="sora-eval fidelity",
-        description="Distances of a folder of videos to a real one. Links to files are followed; hidden files and subfolders are left out.",
-    )
-    parser.add_argument("real", type=Path)
-    parser.add_argument("fake", type=Path)
-    parser.add_argument("--metrics", help=f"some of {','.join(METRICS)}; all by default")
-    parser.add_argument("--video", default="world-video", help="encoder of clips: world-video, i3d, videomae, vjepa")
-    parser.add_argument("--words", default="world-clip", help="encoder of words: world-clip, clip-b-32, clip-l-14")
-    parser.add_argument("--distance", default="lpips-world", help="lpips-world, lpips-alex, lpips-vgg, lpips-squeeze")
-    parser.add_argument(
-        "--weights", action="append", default=[], metavar="NAME=FILE", help="weights of that name; again for more"
-    )
-    parser.add_argument("--i3d-eps", type=float, default=1e-3, help="of I3D's batch norm: 1e-3 (TensorFlow) or 1e-5")
-    parser.add_argument(
-        "--prompts", type=Path, help="CSV with the columns name and prompt, or the prompts.csv of sora-eval cases"
-    )
-    parser.add_argument("--out", type=Path, help="folder for fidelity.json and fidelity.md")
-    found = parser.parse_args(args)
-    metrics = tuple(found.metrics.split(",")) if found.metrics else METRICS
-    if wrong := [part for part in found.weights if "=" not in part]:
-        raise ConfigError(f"--weights {wrong[0]}: write NAME=FILE")
-    weights.use(dict(part.split("=", 1) for part in found.weights))
-    choice = Choice(metrics, found.video, found.words, found.distance, found.i3d_eps)
-    real, fake = measures.videos(found.real), measures.videos(found.fake)
-    notes = list(dict.fromkeys([*measures.left_out(found.real), *measures.left_out(found.fake)]))
-    prompts = measures.Prompts({}, ()) if found.prompts is None else measures.read_prompts(found.prompts, fake)
-    # Before the clips are read, which may take minutes.
-    for line in notes:
-        print(f"note: {line}", file=sys.stderr)
-    for line in prompts.problems:
-        print(f"problem: {line}", file=sys.stderr)
-    rows = measures.compare(real, fake, prompts.by_clip, choice)
-    text = table_of_set(rows)
-    print(text)
-    if found.out is not None:
-        about = {"rows": [asdict(r) for r in rows], "problems": list(prompts.problems), "notes": notes}
-        write_json(found.out / "fidelity.json", about)
-        write_text(found.out / "fidelity.md", text + "\n")
-    # What was asked for must not be missing in silence; that few clips have no interval is no fault of theirs.
-    missing = [r.metric for r in rows if r.failed]
-    return 1 if missing or prompts.problems else 0
-
-
 def _weights(args: Sequence[str]) -> int:
     from pathlib import Path
 
@@ -295,7 +241,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "export": _room("export"),
     "gate": _room("gate"),
     "baseline": _room("baseline"),
-    "fidelity": _fidelity,
+    "fidelity": _room("fidelity"),
     "weights": _weights,
     "list": _list,
 }

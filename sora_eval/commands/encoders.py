@@ -7,19 +7,20 @@ from pathlib import Path
 from tqdm import tqdm
 
 from sora_eval.config import Call, EncodersConfig, out_folder
-from sora_eval.validity import encoder_sensitivity
+from sora_eval.validity.corruptions import CORRUPTIONS
+from sora_eval.validity.encoder_sensitivity import all_responses, discrimination_tests
 
 
 def main(config: EncodersConfig, call: Call) -> int:
-    """Write the table and return 1 where an encoder misses what it claims."""
+    """Write the tables and return 1 where an encoder is not as sensitive as required."""
     from sora_eval.reporting.validity.encoders import write_encoders
 
     count, folder = config.count, out_folder(config.out)
-    done = encoder_sensitivity.every(count, config.workers or call.cores)
-    parts = list(tqdm(done, total=len(encoder_sensitivity.DAMAGES), unit="damage"))
+    done = all_responses(count, config.workers or call.cores)
+    parts = list(tqdm(done, total=len(CORRUPTIONS), unit="corruption"))
     readme = Path(config.readme) if config.readme else None
-    missed = write_encoders(parts, encoder_sensitivity.exams(count), folder, call.command, count, readme)
+    missed = write_encoders(parts, discrimination_tests(count), folder, call.command, count, readme)
     for r in missed:
-        print(f"missed: {r.encoder} on {r.damage.name}, Spearman {r.rho:.2f}")
+        print(f"missed: {r.encoder} on {r.corruption.name}, Spearman {r.rho:.2f}")
     print(f"table: {folder / 'encoders.md'}")
     return 1 if missed else 0

@@ -1,4 +1,4 @@
-"""`sora-eval validate`: what every probe and every fidelity metric notices, as the validity card."""
+"""`sora-eval validate`: the validity card, detection statistics of every probe and metric."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sora_eval.types import MODES
 
 
 def main(config: ValidateConfig, call: Call) -> int:
-    """Write the card; return 1 where a probe misses what it must notice. What metrics miss is a finding, and no fault of the bench."""
+    """Write the card; return 1 where a probe misses a fault. A fault that a metric misses is a finding, and no fault of the bench."""
     from sora_eval.reporting.validity.write import put_summary, write_validity
-    from sora_eval.validity.card import gather, make_card
-    from sora_eval.validity.fidelity import SETS, names
-    from sora_eval.validity.tracker import FOLLOWED, tracker_cards
-    from sora_eval.validity.tracking import PROBE, tried
-    from sora_eval.validity.trials import Plan, code_hash
+    from sora_eval.validity.card import make_card, run_trials
+    from sora_eval.validity.fidelity_metrics import SETS, fidelity_metric_names
+    from sora_eval.validity.tracker import PROBES, tracker_accuracy
+    from sora_eval.validity.tracking import PROBE, metric_names
+    from sora_eval.validity.trials import TrialPlan, code_hash
 
     probes = list(select_probes(config.suite.suites, config.suite.probes).values())
     profile, workers = config.profile, config.workers or call.cores
@@ -31,29 +31,29 @@ def main(config: ValidateConfig, call: Call) -> int:
             f"fidelity.count must be 0 or at least {2 * SETS}, two clips in each of {SETS} sets, got {clips}"
         )
     folder = out_folder(config.out)
-    every = [*(p.name for p in probes), *(names() if clips else [])]
-    every += tried() if any(p.name == PROBE for p in probes) else ()
+    every = [*(p.name for p in probes), *(fidelity_metric_names() if clips else [])]
+    every += metric_names() if any(p.name == PROBE for p in probes) else ()
     _keep_fuller(folder / "validity.json", every, count, clips, config)
-    plan = Plan(profile, tuple(modes), count, seed, Path(config.cache), code_hash())
+    plan = TrialPlan(profile, tuple(modes), count, seed, Path(config.cache), code_hash())
     with tqdm(unit="part", smoothing=0.05) as bar:
 
         def done(total: int) -> None:
             bar.total = total
             bar.update()
 
-        trials, found = gather(probes, plan, clips, workers, done)
-    followed = [c for p in probes if p.name in FOLLOWED for c in p.cases(4, profile, "t2v", seed)]
-    trackers = tracker_cards(followed) if followed else []
+        trials, features = run_trials(probes, plan, clips, workers, done)
+    tracked = [c for p in probes if p.name in PROBES for c in p.cases(4, profile, "t2v", seed)]
+    trackers = tracker_accuracy(tracked) if tracked else []
     about = f"{count} scenes per probe, modes {', '.join(modes)}, profile {config.profile.name}"
     if clips:
-        about += f"; {clips} clips per treatment of fidelity metrics"
-    card = make_card(call.command, about, probes, plan, clips, trials, found, trackers)
+        about += f"; {clips} clips per condition of fidelity metrics"
+    card = make_card(call.command, about, probes, plan, clips, trials, features, trackers)
     page = write_validity(card, probes, plan, folder)
     if config.readme:
         put_summary(Path(config.readme), card)
     for row in card.missed:
-        told = "unavailable" if row.auc is None else f"worst {row.worst:.2f}, AUC {row.auc:.2f}"
-        print(f"missed: {row.subject} {row.mode} {row.what}: {told}")
+        figures = "unavailable" if row.auc is None else f"worst {row.worst:.2f}, AUC {row.auc:.2f}"
+        print(f"missed: {row.subject} {row.mode} {row.condition}: {figures}")
     print(f"card: {page}")
     probed = {p.name for p in probes}
     return 1 if any(r.subject in probed for r in card.missed) else 0
@@ -79,5 +79,5 @@ def _keep_fuller(path: Path, names: list[str], count: int, clips: int, config: V
             less.append(f"{counts[key] - mine} of its {counts[key]} {key}")
     if less:
         raise ConfigError(
-            f"{path} has a fuller card, and this one would lose {' and '.join(less)}: say out=FOLDER, or replace=true"
+            f"{path} has a fuller card, and this one would lose {' and '.join(less)}: set out=FOLDER, or replace=true"
         )

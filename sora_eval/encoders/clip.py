@@ -24,14 +24,14 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class Unread:
-    """What an encoder does not read of a text.
-
-    unknown: words that it has no vectors of. limit: the length at which it cuts the text, such as "77 tokens"; "" where it cuts nothing.
-    """
+    """The part of a text that an encoder does not read."""
 
     text: str
+    """The text."""
     unknown: tuple[str, ...] = ()
+    """Words that are not in the vocabulary."""
     limit: str = ""
+    """Length at which the text is cut, such as "77 tokens"; "" where nothing is cut."""
 
     def __bool__(self) -> bool:
         """Return whether there is anything."""
@@ -40,46 +40,48 @@ class Unread:
 
 @dataclass(frozen=True)
 class TextImageEncoder:
-    """Pictures and words as unit vectors [n, d]; their products are cosines.
-
-    name: of the network. hash: of its weights. model: an open_clip network. transform: a picture to what the network takes.
-    tokenise: texts to ids [n, L]. unread: what it leaves out of a text. scale: by which cosines are multiplied before a softmax over texts.
-    """
+    """Frames and texts as unit vectors [n, d]; their products are cosines."""
 
     name: str
+    """Name of the network."""
     hash: str
+    """Hash of its weights."""
     model: nn.Module
+    """An open_clip network."""
     transform: Callable[[Image.Image], Tensor]
+    """A frame to the network's input."""
     tokenise: Callable[[Sequence[str]], Tensor]
+    """Texts to ids [n, L]."""
     unread: Callable[[str], Unread]
+    """The part of a text that is not read."""
 
     @property
     def protocol(self) -> str:
-        """All that a vector depends on, but the picture or the words."""
+        """All that a vector depends on, but the frame or the text."""
         return f"{self.name}@{self.hash[:8]}"
 
     @property
     def scale(self) -> float:
-        """What the network learnt to multiply cosines with."""
+        """The learnt factor of cosines before a softmax over texts."""
         learnt: Any = self.model.logit_scale
         return float(learnt.exp())
 
     def images(self, frames: Frames) -> Floats:
         """Return unit vectors [T, d] of frames uint8 [T, H, W, 3]."""
-        found = []
+        vectors = []
         encode: Any = self.model.encode_image
         for i in range(0, len(frames), _BATCH):
             batch = torch.stack([self.transform(Image.fromarray(np.asarray(f))) for f in frames[i : i + _BATCH]])
             with torch.inference_mode():
-                found.append(encode(batch, normalize=True).double().numpy())
-        return np.concatenate(found)
+                vectors.append(encode(batch, normalize=True).double().numpy())
+        return np.concatenate(vectors)
 
     def texts(self, texts: Sequence[str]) -> Floats:
         """Return unit vectors [n, d] of texts."""
         encode: Any = self.model.encode_text
         with torch.inference_mode():
-            found: Floats = encode(self.tokenise(texts), normalize=True).double().numpy()
-        return found
+            vectors: Floats = encode(self.tokenise(texts), normalize=True).double().numpy()
+        return vectors
 
 
 _PUBLIC: Mapping[str, str] = {"clip-b-32": "ViT-B-32-quickgelu", "clip-l-14": "ViT-L-14-quickgelu"}

@@ -116,8 +116,8 @@ class I3D(nn.Module):
         x = self.wide(self._stage(x, "3"))  # [N, 480, T/4, 14, 14]
         x = self.last(self._stage(x, "4"))  # [N, 832, T/8, 7, 7]
         x = F.avg_pool3d(self._stage(x, "5"), (2, 7, 7), 1)  # [N, 1024, T/8 - 1, 1, 1]
-        found: Tensor = self.logits(x).mean(dim=(2, 3, 4))
-        return found
+        logits: Tensor = self.logits(x).mean(dim=(2, 3, 4))
+        return logits
 
     def _stage(self, x: Tensor, number: str) -> Tensor:
         for name, block in self.mixed.items():
@@ -135,19 +135,21 @@ def load(weights: Mapping[str, Tensor], eps: float = EPS) -> I3D:
         ConfigError: a tensor is missing, unknown or of another shape.
     """
     network = I3D(eps=eps)
-    mine = network.state_dict()
-    found: dict[str, Tensor] = {}
+    state = network.state_dict()
+    loaded: dict[str, Tensor] = {}
     for key, value in weights.items():
         name = _name(key)
-        if name not in mine:
+        if name not in state:
             raise ConfigError(f"I3D weights: unknown tensor {key}")
-        if value.shape != mine[name].shape:
-            raise ConfigError(f"I3D weights: {key} has shape {tuple(value.shape)}, {tuple(mine[name].shape)} is needed")
-        found[name] = value
-    missing = [k for k in mine if k not in found and not k.endswith("num_batches_tracked")]
+        if value.shape != state[name].shape:
+            raise ConfigError(
+                f"I3D weights: {key} has shape {tuple(value.shape)}, {tuple(state[name].shape)} is needed"
+            )
+        loaded[name] = value
+    missing = [k for k in state if k not in loaded and not k.endswith("num_batches_tracked")]
     if missing:
         raise ConfigError(f"I3D weights: {len(missing)} tensors are missing, {missing[0]} first")
-    network.load_state_dict(found, strict=False)
+    network.load_state_dict(loaded, strict=False)
     return network.eval().requires_grad_(False)
 
 

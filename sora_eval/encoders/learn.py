@@ -20,19 +20,22 @@ from sora_eval.training import checkpoints, loop
 
 @dataclass(frozen=True)
 class EncoderPlan:
-    """What is trained.
-
-    name: of the encoder. data: folder of the set. out: of states, curves and weights. seed: of all that is drawn. steps: null takes what is
-    usual for the encoder; the learning rate falls over the last half. save_s: seconds between two states.
-    """
+    """Training of one encoder."""
 
     name: str
+    """Name of the encoder."""
     data: Path
+    """Folder of the training set."""
     out: Path
+    """Folder of states, curves and weights."""
     seed: int = 0
+    """Seed of all random draws."""
     workers: int = 1
+    """Processes that read data."""
     steps: int | None = None
+    """Training steps; None takes the default of the encoder. The learning rate falls over the last half."""
     save_s: float = 120.0
+    """Seconds between two saved states."""
 
 
 @dataclass(frozen=True)

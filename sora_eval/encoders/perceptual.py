@@ -2,7 +2,7 @@
 
 `lpips-alex`, `lpips-vgg` and `lpips-squeeze` are LPIPS: its own linear weights on the standard backbones, whose weights must be on this
 machine. `lpips-world` is not LPIPS and never called so: the package's SqueezeNet, trained by us on frames of the world from random
-weights, to find the more damaged of two pictures. A thing that is gone or has another colour weighs more to it than a darker or noisier
+weights, to find the more corrupted of two frames. An object removed or recoloured weighs more to it than a darker or noisier
 picture, though fewer pixels differ.
 """
 
@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from sora_eval.data.shards import Shard
 from sora_eval.encoders import weights
-from sora_eval.encoders.damages import CONTENT, DISTORTIONS, HARMLESS, distorted
+from sora_eval.encoders.corruptions import CONTENT, DISTORTIONS, HARMLESS, distorted
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.training import checkpoints
 from sora_eval.training.tensors import to_tensor, to_uint8
@@ -43,15 +43,18 @@ _BATCH, _AT_ONCE = 16, 64
 
 @dataclass(frozen=True)
 class Perceptual:
-    """A distance of pictures, 0 for equal ones. name: of the network; hash: of its weights; network: the lpips module."""
+    """A perceptual distance of frames, 0 for equal ones."""
 
     name: str
+    """Name of the network."""
     hash: str
+    """Hash of its weights."""
     network: nn.Module
+    """The lpips module."""
 
     @property
     def protocol(self) -> str:
-        """All that a distance depends on, but the pictures."""
+        """All that a distance depends on, but the frames."""
         return f"{self.name}@{self.hash[:8]}"
 
     def distance(self, a: Frames, b: Frames) -> Floats:
@@ -64,13 +67,13 @@ class Perceptual:
             raise ValueError(f"frames must have the same shape [T, H, W, 3], got {a.shape} and {b.shape}")
         if min(a.shape[1:3]) < LEAST_SIDE:
             raise ValueError(f"{self.name} needs {LEAST_SIDE} pixels a side, frames are {a.shape[2]} x {a.shape[1]}")
-        found = []
+        distances = []
         for i in range(0, len(a), _AT_ONCE):
             with torch.inference_mode():
-                found.append(
+                distances.append(
                     self.network(to_tensor(a[i : i + _AT_ONCE]), to_tensor(b[i : i + _AT_ONCE])).flatten().double()
                 )
-        return torch.cat(found).numpy()
+        return torch.cat(distances).numpy()
 
 
 def module(net: str, pretrained: bool) -> nn.Module:
@@ -97,18 +100,18 @@ def load(name: str, path: str | None = None) -> Perceptual:
     file = weights.locate(name, path)
     digest = weights.verify(name, file)
     network = module(_STANDARD[name], pretrained=True)
-    mine = network.state_dict()
-    at = {m[1]: k for k in mine if (m := re.fullmatch(r"net\.slice\d+\.(\d+\..+)", k))}
-    found = {k: v for k, v in weights.tensors(weights.read(file)).items() if k.startswith("features.")}
-    for key, value in found.items():
+    state = network.state_dict()
+    at = {m[1]: k for k in state if (m := re.fullmatch(r"net\.slice\d+\.(\d+\..+)", k))}
+    backbone = {k: v for k, v in weights.tensors(weights.read(file)).items() if k.startswith("features.")}
+    for key, value in backbone.items():
         slot = at.pop(key.removeprefix("features."), "")
-        if slot and mine[slot].shape != value.shape:
-            raise ConfigError(f"{file}: {key} has shape {tuple(value.shape)}, {tuple(mine[slot].shape)} is needed")
+        if slot and state[slot].shape != value.shape:
+            raise ConfigError(f"{file}: {key} has shape {tuple(value.shape)}, {tuple(state[slot].shape)} is needed")
         if slot:
-            mine[slot] = value
+            state[slot] = value
     if at:
         raise ConfigError(f"{file}: {len(at)} tensors of {name} are missing, features.{sorted(at)[0]} first")
-    network.load_state_dict(mine)
+    network.load_state_dict(state)
     return Perceptual(name, digest, network.eval().requires_grad_(False))
 
 
@@ -121,19 +124,19 @@ class WorldPerceptual(nn.Module):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Return distances [N] of pictures [N, 3, H, W] in -1..1."""
-        found: Tensor = self.lpips(a, b)
-        return found.flatten()
+        distance: Tensor = self.lpips(a, b)
+        return distance.flatten()
 
 
 def _world(path: str | None) -> Perceptual:
-    found, _, digest = weights.load_bundled(NAME, path)
+    tensors, _, digest = weights.load_bundled(NAME, path)
     network = WorldPerceptual()
-    checkpoints.fill(network, found, weights.bundled(NAME, path))
+    checkpoints.fill(network, tensors, weights.bundled(NAME, path))
     return Perceptual(NAME, digest, network.eval().requires_grad_(False))
 
 
 class PerceptualJob:
-    """Two-alternative forced choice: of two pictures, tell the one that is more damaged."""
+    """Two-alternative forced choice: find the more corrupted of two frames."""
 
     def __init__(self, network: WorldPerceptual, shards: Sequence[Shard], seed: int) -> None:
         self.network, self._shards, self._seed = network, list(shards), seed
@@ -144,7 +147,7 @@ class PerceptualJob:
         return [torch.optim.AdamW(self.network.parameters(), lr=4e-4, betas=(0.9, 0.98), weight_decay=1e-4)]
 
     def batch(self, step: int, rank: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """Return pictures, less and more damaged ones, [N, 3, 64, 64] each."""
+        """Return frames, less and more corrupted ones, [N, 3, 64, 64] each."""
         rng = np.random.default_rng([self._seed, *b"perceptual", step, rank])
         shard = self._shards[int(rng.integers(len(self._shards)))]
         clips = shard.frames()
@@ -170,15 +173,15 @@ class PerceptualJob:
 
     @torch.no_grad()
     def preview(self, weights_now: Mapping[str, Tensor], path: Path) -> None:
-        """Write pictures beside their damaged ones."""
+        """Write frames beside their corrupted ones."""
         rows = torch.stack(self.batch(0), dim=1)[:8]
         write_png(path, contact_sheet(list(to_uint8(rows)), columns=3))
 
 
 def trio(frame: Frames, rng: np.random.Generator) -> tuple[Frames, Frames, Frames]:
-    """Return a frame uint8 [H, W, 3] at 64 x 64, a less and a more damaged one.
+    """Return a frame uint8 [H, W, 3] at 64 x 64, a less and a more corrupted one.
 
-    Half of the time the damage is of one kind, .1 apart at least; else a mild and harmless one against a thing gone or recoloured.
+    Half of the time by one corruption, .1 apart at least; else a mild change of appearance against an object removed or recoloured.
     """
     frame = resize(frame[None], (SIDE, SIDE))[0]
     seed = int(rng.integers(2**31))
@@ -189,11 +192,11 @@ def trio(frame: Frames, rng: np.random.Generator) -> tuple[Frames, Frames, Frame
 
 
 def graded(frame: Frames, kind: str, rng: np.random.Generator, seed: int) -> tuple[Frames, Frames]:
-    """Return a frame less and more damaged in one way, .1 apart at least."""
+    """Return a frame less and more corrupted in one way, .1 apart at least."""
     less = rng.uniform(0, 0.85)
     return distorted(frame, kind, less, seed), distorted(frame, kind, rng.uniform(less + 0.1, 1), seed)
 
 
 def across(frame: Frames, mild: str, worse: str, rng: np.random.Generator, seed: int) -> tuple[Frames, Frames]:
-    """Return a frame with a little of one damage, and with much of another."""
+    """Return a frame with a little of one corruption, and with much of another."""
     return distorted(frame, mild, rng.uniform(0, _MILD), seed), distorted(frame, worse, rng.uniform(_STRONG, 1), seed)

@@ -25,21 +25,24 @@ _PLAIN = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class VideoEncoder:
-    """A network that makes one feature vector of a clip.
-
-    name: of the network. hash: of its weights. network: [B, 3, T, H, W] to [B, d]. side: frames are squashed to side x side.
-    frames: how many of a clip are read, from its first on, one after the other. colours: (mean, spread) by which 0..1 is normalised.
-    variant: which of several public implementations the network follows, as words of the protocol; "" where there is one.
-    """
+    """A network that maps a clip to one feature vector."""
 
     name: str
+    """Name of the network."""
     hash: str
+    """Hash of its weights."""
     network: nn.Module
+    """[B, 3, T, H, W] to [B, d]."""
     side: int
+    """Frames are squashed to side x side."""
     frames: int
+    """Frames that are read, from the first on, one after the other."""
     colours: tuple[tuple[float, ...], tuple[float, ...]]
+    """(mean, standard deviation) by which 0..1 is normalised."""
     resize: Literal["bilinear", "bicubic", "area"] = "bilinear"
+    """Interpolation."""
     variant: str = ""
+    """Which of several public implementations the network follows, as part of the protocol; "" where there is one."""
 
     @property
     def protocol(self) -> str:
@@ -56,14 +59,14 @@ class VideoEncoder:
             ConfigError: a clip has fewer frames than are read.
         """
         rest = iter(clips)
-        while some := [self.prepare(v) for v in islice(rest, batch)]:
-            yield self.encode(torch.stack(some))
+        while prepared := [self.prepare(v) for v in islice(rest, batch)]:
+            yield self.encode(torch.stack(prepared))
 
     def encode(self, clips: Tensor) -> Floats:
         """Return the features [B, d] of clips that were prepared, [B, 3, T, H, W]."""
         with torch.inference_mode():
-            found: Floats = self.network(clips).double().numpy()
-        return found
+            features: Floats = self.network(clips).double().numpy()
+        return features
 
     def prepare(self, clip: Video) -> Tensor:
         """Return a clip as the network takes it, [3, T, H, W].
@@ -86,7 +89,7 @@ class VideoEncoder:
 def _world(paths: Sequence[str | None]) -> VideoEncoder:
     path = paths[0] if paths else None
     file = weights.bundled("world-video", path)
-    found, facts, digest = weights.load_bundled("world-video", path)
+    tensors, facts, digest = weights.load_bundled("world-video", path)
     config = checkpoints.sizes(file, facts, world_video.WorldVideoConfig)
     scale = facts.get("weights")
     if (
@@ -95,7 +98,7 @@ def _world(paths: Sequence[str | None]) -> VideoEncoder:
         or not all(isinstance(v, int | float) for v in scale)
     ):
         raise ConfigError(f"{file}: weights in its header must be {config.features} numbers")
-    network = checkpoints.built(file, lambda: world_video.WorldVideo(config, scale), found)
+    network = checkpoints.built(file, lambda: world_video.WorldVideo(config, scale), tensors)
     return VideoEncoder("world-video", digest, network, world_video.SIDE, world_video.FRAMES, _HALF, "area")
 
 
@@ -123,9 +126,9 @@ def _vjepa(paths: Sequence[str | None]) -> VideoEncoder:
 
 
 def _files(names: Sequence[str], paths: Sequence[str | None]) -> tuple[list[dict[str, Any]], list[str]]:
-    found = [weights.locate(n, p) for n, p in zip(names, [*paths, *[None] * (len(names) - len(paths))], strict=True)]
-    digests = [weights.verify(n, p) for n, p in zip(names, found, strict=True)]
-    return [weights.read(p) for p in found], digests
+    files = [weights.locate(n, p) for n, p in zip(names, [*paths, *[None] * (len(names) - len(paths))], strict=True)]
+    digests = [weights.verify(n, p) for n, p in zip(names, files, strict=True)]
+    return [weights.read(p) for p in files], digests
 
 
 ENCODERS: Mapping[str, Callable[[Sequence[str | None]], VideoEncoder]] = {

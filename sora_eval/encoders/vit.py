@@ -32,12 +32,12 @@ class Attention(nn.Module):
         self.q, self.kv, self.out = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
-        """Queries [B, M, D] and what they look at [B, N, D] to [B, M, D]."""
+        """Queries [B, M, D] and keys and values [B, N, D] to [B, M, D]."""
         b, m, d = x.shape
         q = self.q(x).reshape(b, m, self.heads, -1).transpose(1, 2)
         k, v = self.kv(seen).reshape(b, -1, 2, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
-        found: Tensor = self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, m, d))
-        return found
+        out: Tensor = self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, m, d))
+        return out
 
 
 class Block(nn.Module):
@@ -50,11 +50,11 @@ class Block(nn.Module):
         self.up, self.down = nn.Linear(width, hidden), nn.Linear(hidden, width)
 
     def forward(self, x: Tensor, query: Tensor | None = None) -> Tensor:
-        """[B, N, D] to [B, N, D]; with queries [B, M, D], these look at x and are returned."""
+        """[B, N, D] to [B, N, D]; with queries [B, M, D], these attend to x and are returned."""
         seen = self.norm1(x)
         x = x + self.attention(seen, seen) if query is None else query + self.attention(query, seen)
-        found: Tensor = x + self.down(F.gelu(self.up(self.norm2(x))))
-        return found
+        out: Tensor = x + self.down(F.gelu(self.up(self.norm2(x))))
+        return out
 
 
 class VideoTransformer(nn.Module):
@@ -148,14 +148,14 @@ def _built(weights: dict[str, Tensor], heads: int, tokens: int, probe: int | Non
     depth = 1 + max((int(m[1]) for k in weights if (m := re.match(r"blocks\.(\d+)\.", k))), default=-1)
     hidden = _shape(weights, "blocks.0.up.weight")[0]
     network = VideoTransformer(width, depth, heads, hidden, (tubelet[0], tubelet[1], tubelet[2]), tokens, probe)
-    mine = network.state_dict()
-    if odd := sorted(mine.keys() ^ weights.keys()):
-        word = "missing" if odd[0] in mine else "unknown"
+    state = network.state_dict()
+    if odd := sorted(state.keys() ^ weights.keys()):
+        word = "missing" if odd[0] in state else "unknown"
         raise ConfigError(f"video transformer weights: {len(odd)} tensors do not fit, {odd[0]} is {word}")
     for key, value in weights.items():
-        if value.shape != mine[key].shape:
-            told = f"{tuple(value.shape)}, {tuple(mine[key].shape)} is needed"
-            raise ConfigError(f"video transformer weights: {key} has shape {told}")
+        if value.shape != state[key].shape:
+            shapes = f"{tuple(value.shape)}, {tuple(state[key].shape)} is needed"
+            raise ConfigError(f"video transformer weights: {key} has shape {shapes}")
     network.load_state_dict(weights)
     return network.eval().requires_grad_(False)
 

@@ -1,6 +1,6 @@
 """Where the weights of the standard encoders are looked for, and whether they are the right ones.
 
-Nothing is downloaded unless `sora-eval weights fetch` is asked to, nothing absent is replaced, and no file is read that could run code:
+Nothing is downloaded unless by `sora-eval weights fetch`, nothing absent is replaced, and no file is read that could run code:
 only safetensors, and tensors that torch reads with `weights_only=True`.
 """
 
@@ -44,19 +44,22 @@ class AbsentWeightsError(SoraEvalError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A file of weights.
-
-    name: what it is called here. used_for: which encoder. file: its usual name. licence: of the weights. source: where it is fetched.
-    megabytes: its size. sha256: its hash, or as many digits of it as its publisher puts into the file's name, "" where none is published.
-    """
+    """A file of weights."""
 
     name: str
+    """Name of the weights."""
     used_for: str
+    """The metrics and encoder that need them."""
     file: str
+    """Usual file name."""
     licence: str
+    """Licence of the weights."""
     source: str
+    """URL."""
     megabytes: int
+    """Size."""
     sha256: str = ""
+    """SHA-256, or as many digits of it as the publisher puts into the file name; "" where none is published."""
 
     @property
     def hub(self) -> tuple[str, str] | None:
@@ -154,7 +157,7 @@ ENCODERS: Mapping[str, str] = {
 
 
 def bundled(name: str, path: str | None = None) -> Path:
-    """Return the file of an encoder that comes with the package. path: where the user says it is.
+    """Return the file of an encoder that comes with the package. path: set by the user.
 
     Raises:
         AbsentWeightsError: this copy of the package lacks it.
@@ -163,16 +166,16 @@ def bundled(name: str, path: str | None = None) -> Path:
         return Path(path)
     if named := _named(name):
         return named
-    found = BUNDLED / f"{name}.safetensors"
-    if not found.is_file():
+    file = BUNDLED / f"{name}.safetensors"
+    if not file.is_file():
         raise AbsentWeightsError(
             f"this copy of sora-eval lacks the weights of {name}: sora-eval train encoder={name} makes them"
         )
-    return found
+    return file
 
 
 def variable(name: str) -> str:
-    """Return the environment variable that names the file of some weights."""
+    """Return the environment variable that names the file of these weights."""
     return f"{FOLDER}_{name.upper().replace('-', '_')}"
 
 
@@ -190,24 +193,24 @@ def use(files_by_name: Mapping[str, str]) -> None:
 
 
 def _named(name: str) -> Path | None:
-    """Return the file that the environment names for some weights."""
-    found = os.environ.get(variable(name))
-    if found and not Path(found).is_file():
-        raise ConfigError(f"{variable(name)} names {found}, and there is no such file")
-    return Path(found) if found else None
+    """Return the file that the environment names for these weights."""
+    file = os.environ.get(variable(name))
+    if file and not Path(file).is_file():
+        raise ConfigError(f"{variable(name)} names {file}, and there is no such file")
+    return Path(file) if file else None
 
 
 def load_bundled(name: str, path: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any], str]:
-    """Return the weights of an encoder that comes with the package, what it takes to build it, and a hash of both.
+    """Return the weights of an encoder that comes with the package, the facts that build it, and a hash of both.
 
     Raises:
         AbsentWeightsError: this copy of the package lacks it.
         ConfigError: the file is damaged, or of another encoder.
     """
     file = bundled(name, path)
-    found, facts, _, hashed = checkpoints.read(file, name)
-    _check_finite(file, found)
-    return found, facts, digest([hashed, facts])
+    state, facts, _, hashed = checkpoints.read(file, name)
+    _check_finite(file, state)
+    return state, facts, digest([hashed, facts])
 
 
 def files_of(encoder: str) -> list[Path]:
@@ -227,30 +230,30 @@ def entry(name: str) -> Entry:
     Raises:
         ConfigError: there is none.
     """
-    found = {e.name: e for e in ENTRIES}
-    if name not in found:
-        raise unknown("weights", name, found)
-    return found[name]
+    entries = {e.name: e for e in ENTRIES}
+    if name not in entries:
+        raise unknown("weights", name, entries)
+    return entries[name]
 
 
-def places(found: Entry) -> Iterator[Path]:
+def places(weights: Entry) -> Iterator[Path]:
     """Yield where a file is looked for, first to last: its variable, the folder, our cache, torch hub's, Hugging Face's.
 
     Raises:
         ConfigError: the variable names a file that is not there.
     """
     env = os.environ
-    if named := _named(found.name):
+    if named := _named(weights.name):
         yield named
     if env.get(FOLDER):
-        yield Path(env[FOLDER]) / found.name / found.file
-        yield Path(env[FOLDER]) / found.file
-    yield cache() / found.name / found.file
+        yield Path(env[FOLDER]) / weights.name / weights.file
+        yield Path(env[FOLDER]) / weights.file
+    yield cache() / weights.name / weights.file
     home = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    yield Path(env.get("TORCH_HOME") or home / "torch") / "hub" / "checkpoints" / found.file
-    if found.hub is not None:
+    yield Path(env.get("TORCH_HOME") or home / "torch") / "hub" / "checkpoints" / weights.file
+    if weights.hub is not None:
         hub = Path(env.get("HF_HUB_CACHE") or Path(env.get("HF_HOME") or home / "huggingface") / "hub")
-        repository, path = found.hub
+        repository, path = weights.hub
         kind = "spaces" if repository.startswith("spaces/") else "models"
         folder = hub / f"{kind}--{repository.removeprefix('spaces/').replace('/', '--')}"
         yield from sorted(folder.glob(f"snapshots/*/{path}"))
@@ -262,22 +265,22 @@ def cache() -> Path:
 
 
 def locate(name: str, path: str | None = None) -> Path:
-    """Return the file of some weights. path: where the user says it is; nothing else is tried then.
+    """Return the file of these weights. path: set by the user; no other place is searched then.
 
     Raises:
         AbsentWeightsError: it is nowhere.
         ConfigError: there are no weights of that name, or no file at `path`.
     """
-    found = entry(name)
+    weights = entry(name)
     if path is not None:
         if not Path(path).is_file():
             raise ConfigError(f"{name}: there is no file {path}")
         return Path(path)
-    for place in places(found):
+    for place in places(weights):
         if place.is_file():
             return place
     raise AbsentWeightsError(
-        f"the weights of {found.used_for} are not on this machine: sora-eval weights fetch {name} brings {found.megabytes} MB"
+        f"the weights of {weights.used_for} are not on this machine: sora-eval weights fetch {name} brings {weights.megabytes} MB"
     )
 
 
@@ -287,9 +290,11 @@ def verify(name: str, path: Path) -> str:
     Raises:
         ConfigError: it is not the one that the registry has.
     """
-    found, hashed = entry(name), sha256(path)
-    if not hashed.startswith(found.sha256):
-        raise ConfigError(f"{path} is not {found.file}: its SHA-256 is {hashed[:16]}..., not {found.sha256[:16]}...")
+    weights, hashed = entry(name), sha256(path)
+    if not hashed.startswith(weights.sha256):
+        raise ConfigError(
+            f"{path} is not {weights.file}: its SHA-256 is {hashed[:16]}..., not {weights.sha256[:16]}..."
+        )
     return hashed
 
 
@@ -308,20 +313,20 @@ def fetch(name: str) -> Path:
     Raises:
         ConfigError: the source can't be reached, or sends something else.
     """
-    found = entry(name)
-    target = cache() / name / found.file
+    weights = entry(name)
+    target = cache() / name / weights.file
     if target.is_file():
         verify(name, target)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with replacing(target) as part:
-            with urllib.request.urlopen(found.source, timeout=60) as answer, part.open("wb") as file:
+            with urllib.request.urlopen(weights.source, timeout=60) as answer, part.open("wb") as file:
                 while block := answer.read(_BLOCK):
                     file.write(block)
             verify(name, part)
     except OSError as error:
-        raise ConfigError(f"{name} can't be fetched from {found.source}: {error}") from error
+        raise ConfigError(f"{name} can't be fetched from {weights.source}: {error}") from error
     return target
 
 
@@ -349,26 +354,26 @@ def read(path: Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             # Of a pickle's protocol, which it then refuses.
             warnings.simplefilter("ignore")
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        # What torch says here advises to let the file run its code.
+        # Torch's own message advises to let the file run its code.
         raise ConfigError(
             f"{path} holds more than tensors, or is damaged: only state dicts are read; torch.save(model.state_dict(), FILE) writes one"
         ) from error
     except Exception as error:
         raise ConfigError(f"{path} is damaged or cut short ({type(error).__name__}): fetch it again") from error
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path} holds a {type(found).__name__}, not a dict of tensors")
-    return found
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} holds a {type(content).__name__}, not a dict of tensors")
+    return content
 
 
-def tensors(found: Mapping[str, Any], *keys: str) -> dict[str, Tensor]:
+def tensors(content: Mapping[str, Any], *keys: str) -> dict[str, Tensor]:
     """Return the state dict in what `read` returned: under the first of `keys` that is there, or the whole.
 
     Raises:
         ConfigError: there is none.
     """
-    inner = next((found[k] for k in keys if k in found), found)
+    inner = next((content[k] for k in keys if k in content), content)
     if not isinstance(inner, dict) or not all(isinstance(v, Tensor) for v in inner.values()):
         raise ConfigError(f"no state dict was found: looked for {', '.join(keys) or 'tensors'}")
     if wrong := checkpoints.not_finite(inner):
@@ -376,8 +381,8 @@ def tensors(found: Mapping[str, Any], *keys: str) -> dict[str, Tensor]:
     return inner
 
 
-def _check_finite(path: Path, found: Mapping[str, Tensor]) -> None:
-    if wrong := checkpoints.not_finite(found):
+def _check_finite(path: Path, state: Mapping[str, Tensor]) -> None:
+    if wrong := checkpoints.not_finite(state):
         raise ConfigError(
             f"{path} is damaged: {len(wrong)} of its tensors, {wrong[0]} first, have values that are not finite"
         )

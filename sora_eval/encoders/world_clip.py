@@ -1,7 +1,7 @@
 """`world-clip`: a small CLIP of the world's frames and captions, of open_clip's architecture, loss and way of loading.
 
 Its words are the world's own, one id each. A clip is the mean of some of its frames, as CLIPSIM has it, so it sees what is where and not
-how it moves: what it can and can't tell apart is measured and published.
+how it moves: what it discriminates is measured and published.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class WordTokenizer:
     """Texts to ids [n, 64]: a word each, the last id at the end, where open_clip pools; 0 is padding."""
 
     words: Vocabulary
+    """The vocabulary."""
 
     def __call__(self, texts: Sequence[str] | str) -> Tensor:
         """Return the ids; what is longer than 63 words is cut."""
-        some = [texts] if isinstance(texts, str) else texts
-        ids = self.words.encode(some, CONTEXT)
+        ids = self.words.encode([texts] if isinstance(texts, str) else texts, CONTEXT)
         lengths = (ids != 0).sum(dim=1).clamp(max=CONTEXT - 1)
         return ids.scatter(1, lengths[:, None], IDS - 1)
 
@@ -75,9 +75,9 @@ def pixels(frames: Frames) -> Tensor:
 
 
 class WorldClipJob:
-    """Match clips with captions; every clip comes with its mirror image, so that left and right have to be told apart.
+    """Match clips with captions; every clip comes with its mirror image, so that left and right have to be discriminated.
 
-    Where something changes for good, half of the clips are only their beginning or end, with a sentence that says the state.
+    Where something changes for good, half of the clips are only their beginning or end, with a sentence on the state.
     """
 
     def __init__(self, network: nn.Module, shards: Sequence[Shard], seed: int, words: Vocabulary) -> None:

@@ -1,10 +1,10 @@
-"""`world-video`: a small space-time network whose features say what is in a clip of the world, and how it moves.
+"""`world-video`: a small space-time network whose features describe the objects of a clip of the world and their motion.
 
-It was trained on clips of the world to tell from 64 numbers (a) where each of the eight colours is in every frame, and how large, so
+It was trained on clips of the world to predict from 64 numbers (a) where each of the eight colours is in every frame, and how large, so
 that trajectories, collisions, vanishings and gravity are in them; (b) which kind of scene it is; (c) whether and how much frames are
 blurred, noisy, held, shuffled or run backwards. Arrow and order of time are the classical tasks of self-supervised video learning
-(Misra et al. 2016, arXiv:1603.08561; Wei et al. 2018). Compression, wrong gravity and vanishing things are not trained on: they test it.
-Afterwards its features are weighted, so that damage in time counts as much as damage in space.
+(Misra et al. 2016, arXiv:1603.08561; Wei et al. 2018). Compression, wrong gravity and vanishing objects are not trained on: they test it.
+Afterwards its features are weighted, so that corruptions in time count as much as those in space.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sora_eval.data.shards import Shard
-from sora_eval.encoders.damages import distorted, reordered
+from sora_eval.encoders.corruptions import distorted, reordered
 from sora_eval.errors import ConfigError
 from sora_eval.tracking.colours import states_of
 from sora_eval.training import loop
@@ -31,7 +31,7 @@ from sora_eval.video.sheets import contact_sheet
 from sora_eval.world.families import FAMILIES
 
 SIDE, FRAMES, FEATURES = 64, 16, 64
-DAMAGES: tuple[str, ...] = ("blur", "noise", "held", "shuffled", "backwards")
+CORRUPTIONS: tuple[str, ...] = ("blur", "noise", "held", "shuffled", "backwards")
 _GROUPS = 8
 _BATCH = 16
 _WHOLE = 0.4
@@ -41,12 +41,16 @@ _WEIGHTS = {"scene": 0.2, "damage": 1.0, "states": 4.0}
 
 @dataclass(frozen=True)
 class WorldVideoConfig:
-    """Widths at 1/2, 1/4, 1/8 and 1/16 of the frame; features; kinds of scenes; colours."""
+    """Sizes of world-video."""
 
     widths: tuple[int, int, int, int] = (24, 48, 96, 128)
+    """Channels at 1/2, 1/4, 1/8 and 1/16 of the frame."""
     features: int = FEATURES
+    """Features of a clip."""
     scenes: int = 24
+    """Kinds of scenes."""
     colours: int = 8
+    """Colours of objects."""
 
 
 class Space(nn.Module):
@@ -100,7 +104,7 @@ class WorldVideo(nn.Module):
         self.heads = nn.ModuleDict(
             {
                 "scene": nn.Linear(config.features, config.scenes),
-                "damage": nn.Linear(config.features, len(DAMAGES)),
+                "damage": nn.Linear(config.features, len(CORRUPTIONS)),
                 "states": nn.Sequential(
                     nn.Linear(config.features, 512), nn.SiLU(), nn.Linear(512, config.colours * FRAMES * 3)
                 ),
@@ -110,17 +114,17 @@ class WorldVideo(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return features [B, 64] of clips [B, 3, 16, 64, 64] in -1..1: mean 0 over clips of the world, and a spread of `weights`."""
         y = self.body(x.transpose(1, 2))  # [B, 4, d, 4, 4]
-        found: Tensor = self.standard(self.squeeze(y.flatten(1)).float())
-        return found * self.weights
+        features: Tensor = self.standard(self.squeeze(y.flatten(1)).float())
+        return features * self.weights
 
     def judged(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return scene logits [B, S], severities of damages [B, 5], and states [B, 8, 16, 3]: root of the area's share, x, y in 0..1."""
+        """Return scene logits [B, S], severities [B, 5], and states [B, 8, 16, 3]: root of the area's share, x, y in 0..1."""
         states = self.heads["states"](features).reshape(len(features), self.config.colours, FRAMES, 3)
         return self.heads["scene"](features), self.heads["damage"](features), states
 
 
 class WorldVideoJob:
-    """Tell from a clip's features where its colours are, which scene it is, and how it was damaged."""
+    """Tell from a clip's features where its colours are, which scene it is, and how it was corrupted."""
 
     def __init__(self, network: WorldVideo, shards: Sequence[Shard], seed: int) -> None:
         self.network = network
@@ -148,7 +152,7 @@ class WorldVideoJob:
         return tuple(v.to(self._device) for v in (pixels, scenes, severities, states))  # type: ignore[return-value]
 
     def _states_of(self, shard: Shard) -> Floats:
-        """Return the states of a shard's clips [N, 8, T, 3]: made once, since damages in time only change their order."""
+        """Return the states of a shard's clips [N, 8, T, 3]: made once, since corruptions in time only change their order."""
         if shard.name not in self._states:
             self._states[shard.name] = np.stack([states_of(_square(c)) for c in shard.frames()])
         return self._states[shard.name]
@@ -157,14 +161,14 @@ class WorldVideoJob:
         """Return the loss of a step."""
         clips, scenes, severities, states = self.batch(step, rank)
         with loop.autocast(self._device):
-            scene, damage, found = self.network.judged(self.network(clips))
+            scene, damage, predicted = self.network.judged(self.network(clips))
         seen = (states[..., :1] > 0).float()
         parts = {
             "scene": F.cross_entropy(scene.float(), scenes),
             "damage": F.mse_loss(damage.float(), severities),
-            # A place is asked for only where there is something.
-            "states": (found[..., 0].float() - states[..., 0]).square().mean()
-            + (seen * (found[..., 1:].float() - states[..., 1:]).square()).sum() / seen.sum().clamp(min=1) / 2,
+            # A position is a target only where there is something.
+            "states": (predicted[..., 0].float() - states[..., 0]).square().mean()
+            + (seen * (predicted[..., 1:].float() - states[..., 1:]).square()).sum() / seen.sum().clamp(min=1) / 2,
         }
         total = torch.stack([_WEIGHTS[k] * v for k, v in parts.items()]).sum()
         figures = {k: float(v.detach()) for k, v in parts.items()}
@@ -173,16 +177,17 @@ class WorldVideoJob:
 
     @torch.no_grad()
     def preview(self, weights: Mapping[str, Tensor], path: Path) -> None:
-        """Write some damaged clips as the network sees them."""
+        """Write some corrupted clips as the network sees them."""
         clips, *_ = self.batch(0)
         write_png(path, contact_sheet(list(to_uint8(clips[:8].transpose(1, 2))), columns=8))
 
 
 def balanced(network: WorldVideo, shards: Sequence[Shard], seed: int, count: int = 160) -> list[float]:
-    """Return a weight per feature: the root of the share of its response to damages that is to those in time.
+    """Return a weight per feature: the root of the share of its response to corruptions that is to those in time.
 
-    Networks see looks sooner than motion (Ge et al. 2024 found so of I3D). With these weights, clips held, shuffled or backwards are
-    about as far from true ones as blurred or noisy clips are. Each damage is done at its full strength to training clips.
+    Networks are more sensitive to appearance than to motion (Ge et al. 2024, for I3D). With these weights, held, shuffled
+    or reversed clips are about as far from true ones as blurred or noisy clips. Each corruption is applied at full strength to training
+    clips.
     """
     rng = np.random.default_rng([seed, *b"balance"])
     pool = [s for s in shards if s.frames().shape[1] > FRAMES]
@@ -192,14 +197,14 @@ def balanced(network: WorldVideo, shards: Sequence[Shard], seed: int, count: int
     clips = [_square(np.asarray(s.frames()[int(rng.integers(len(s.items)))])) for s in some]
     clean = _features(network, [c[:FRAMES] for c in clips])
     moved: dict[str, Floats] = {}
-    for kind in DAMAGES:
+    for kind in CORRUPTIONS:
         orders = [reordered(kind, 1.0, FRAMES, rng) for _ in clips]
         made = [_seen(c[order], kind, 1.0, rng) for c, order in zip(clips, orders, strict=True)]
         features = _features(network, made)
         moved[kind] = (features.mean(axis=0) - clean.mean(axis=0)) ** 2 + (
             features.std(axis=0) - clean.std(axis=0)
         ) ** 2
-    space, time = (np.mean([moved[k] for k in kinds], axis=0) for kinds in (DAMAGES[:2], DAMAGES[2:]))
+    space, time = (np.mean([moved[k] for k in kinds], axis=0) for kinds in (CORRUPTIONS[:2], CORRUPTIONS[2:]))
     share = np.sqrt(time / (space + time))
     return [float(w) for w in share / np.sqrt(np.square(share).mean())]
 
@@ -207,15 +212,15 @@ def balanced(network: WorldVideo, shards: Sequence[Shard], seed: int, count: int
 @torch.no_grad()
 def _features(network: WorldVideo, clips: Sequence[Frames]) -> Floats:
     parts = [clips[i : i + _BATCH] for i in range(0, len(clips), _BATCH)]
-    return np.concatenate([network(to_tensor(np.stack(some)).transpose(1, 2)).double().numpy() for some in parts])
+    return np.concatenate([network(to_tensor(np.stack(part)).transpose(1, 2)).double().numpy() for part in parts])
 
 
 def _example(clip: Frames, states: Floats, rng: np.random.Generator) -> tuple[Frames, Floats, Floats]:
-    """Return a clip [16, 64, 64, 3], perhaps mirrored and damaged, how much of each damage it has [5], and its states [8, 16, 3]."""
-    severity, kind = np.zeros(len(DAMAGES)), ""
+    """Return a clip [16, 64, 64, 3], perhaps mirrored and corrupted, the severity of each corruption [5], and its states [8, 16, 3]."""
+    severity, kind = np.zeros(len(CORRUPTIONS)), ""
     if rng.random() > _WHOLE:
-        k = int(rng.integers(len(DAMAGES)))
-        kind, severity[k] = DAMAGES[k], rng.uniform(0.1, 1)
+        k = int(rng.integers(len(CORRUPTIONS)))
+        kind, severity[k] = CORRUPTIONS[k], rng.uniform(0.1, 1)
         if kind == "backwards":
             severity[k] = 1.0
     order = int(rng.integers(len(clip) - FRAMES + 1)) + reordered(kind, severity.max(), FRAMES, rng)

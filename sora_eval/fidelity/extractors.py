@@ -1,12 +1,12 @@
-"""One pass over a set of clips for all that fidelity asks of it; nothing of a clip is kept but statistics.
+"""Feature extraction for fidelity metrics: one pass over a set of clips, in memory that does not grow with the frames read.
 
-What is collected of parts of a set, in other processes, merges to what would be collected of the whole.
+Feature sets of parts of a set, made in other processes, merge to the feature set of the whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -40,139 +40,167 @@ from sora_eval.video import read_video, resize
 from sora_eval.video.timestamps import common_moments
 
 VERSION = 2
-"""Raised whenever measures change."""
+"""Version of the measures, part of the fingerprint; raised whenever a figure changes."""
 METRICS: tuple[str, ...] = ("frechet", "kernel", "motion", "words", "pairs")
-"""What is measured: distances of features of both kinds, a distance of motions, words against pictures, clip against clip."""
-_READ: Mapping[str, tuple[str, ...]] = {
-    "frechet": ("video",),
-    "kernel": ("video",),
-    "pairs": ("pairs", "likeness", "continuation"),
+"""Groups of metrics: Frechet and kernel distances of clip features, Frechet distance of motion features, text-image similarity and
+consistency ("words"), full-reference metrics against the clip of the same name ("pairs")."""
+CLIP_FEATURES, MOTION_FEATURES, TEXT_IMAGE = "clip features", "motion features", "text-image"
+PERCEPTUAL, PIXELS, CONTINUATION = "perceptual", "pixels", "continuation"
+_EXTRACTORS_OF: Mapping[str, tuple[str, ...]] = {
+    "frechet": (CLIP_FEATURES,),
+    "kernel": (CLIP_FEATURES,),
+    "motion": (MOTION_FEATURES,),
+    "words": (TEXT_IMAGE,),
+    "pairs": (PERCEPTUAL, PIXELS, CONTINUATION),
 }
-"""How a metric's clips are read, where it is not by a reading of its own."""
 DECODING = "rgb8 alpha=black"
-"""How frames are read: grey ones have three equal channels, transparent pixels are shown over black."""
+"""Part of every protocol, how frames are decoded: grey ones have three equal channels, transparent pixels are shown over black."""
 COMMON = "frames=common-moments resize=true-to-other"
-"""How two clips of one name are made alike."""
+"""Part of the protocol of full-reference metrics: how a clip and its reference are aligned in time and size."""
 FROZEN = ", frozen true frame"
-"""Ending of a measure's name for a clip that only holds the last true frame before the continuation."""
+"""Suffix of a metric's name for the control that repeats the last true frame before the continuation."""
 MOTION = "tracks=klt lost-stay-lost grid=8x8 histograms=2x2x8 all frames"
 _GRID = 8
 _BATCH = 8
-_LEAST = 3
+_MIN_MOTION_FRAMES = 3
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What is measured, some of METRICS, and by which encoders of clips, of words and of pairs of pictures."""
+class FidelityConfig:
+    """Which fidelity metrics are computed, with which encoders.
+
+    Raises:
+        ConfigError: a metric or an encoder is unknown, or `i3d_eps` is no number above 0 and below 1.
+    """
 
     metrics: tuple[str, ...] = METRICS
-    video: str = "world-video"
-    words: str = "world-clip"
-    distance: str = "lpips-world"
+    """Groups of metrics, of METRICS."""
+    video_encoder: str = "world-video"
+    """Encoder of clip features."""
+    text_image_encoder: str = "world-clip"
+    """Encoder of prompts and frames."""
+    image_distance: str = "lpips-world"
+    """Perceptual distance of two frames."""
     i3d_eps: float = 1e-3
-    """Of I3D's batch norm: 1e-3 as in TensorFlow, or 1e-5 as in code that left PyTorch's default."""
+    """Epsilon of I3D's batch norm: 1e-3 as in TensorFlow, or 1e-5 as in code that left PyTorch's default."""
 
     def __post_init__(self) -> None:
-        """Refuse unknown names."""
+        """Check names and ranges."""
         for metric in self.metrics:
             if metric not in METRICS:
                 raise unknown("metric", metric, METRICS)
-        for what, name, known in (
-            ("video encoder", self.video, encoders.ENCODERS),
-            ("text and image encoder", self.words, text_encoders.NAMES),
-            ("perceptual distance", self.distance, perceptual.NAMES),
+        for kind, name, known in (
+            ("video encoder", self.video_encoder, encoders.ENCODERS),
+            ("text and image encoder", self.text_image_encoder, text_encoders.NAMES),
+            ("perceptual distance", self.image_distance, perceptual.NAMES),
         ):
             if name not in known:
-                raise unknown(what, name, known)
+                raise unknown(kind, name, known)
         if isinstance(self.i3d_eps, bool) or not isinstance(self.i3d_eps, int | float) or not 0 < self.i3d_eps < 1:
             raise ConfigError(f"i3d_eps must be a number above 0 and below 1, such as 1e-3 or 1e-5, got {self.i3d_eps}")
 
     @property
-    def kinds(self) -> tuple[str, ...]:
-        """The readings that these metrics need."""
-        return tuple(dict.fromkeys(kind for m in self.metrics for kind in _READ.get(m, (m,))))
-
-    def of_sets(self) -> Choice:
-        """Return the part of the choice that compares sets: all that is needed of the real one."""
-        return Choice(
-            tuple(m for m in self.metrics if m in ("frechet", "kernel", "motion")), self.video, i3d_eps=self.i3d_eps
-        )
+    def extractors(self) -> tuple[str, ...]:
+        """The extractors that these metrics need."""
+        return tuple(dict.fromkeys(name for m in self.metrics for name in _EXTRACTORS_OF[m]))
 
     @property
     def encoders(self) -> list[str]:
-        """The names of the encoders that these metrics need."""
-        names = {"video": self.video, "words": self.words, "pairs": self.distance}
-        return [names[kind] for kind in self.kinds if kind in names]
+        """The encoders that these metrics need."""
+        names = {
+            CLIP_FEATURES: self.video_encoder,
+            TEXT_IMAGE: self.text_image_encoder,
+            PERCEPTUAL: self.image_distance,
+        }
+        return [names[extractor] for extractor in self.extractors if extractor in names]
+
+    def for_real_set(self) -> FidelityConfig:
+        """Return the configuration for the real set: distances between sets need its features, nothing else of it is measured."""
+        metrics = tuple(m for m in self.metrics if m in ("frechet", "kernel", "motion"))
+        return FidelityConfig(metrics, self.video_encoder, i3d_eps=self.i3d_eps)
 
     def absent(self) -> list[str]:
-        """Return why encoders of this choice can't be had on this machine, with the command that brings each; [] when all can."""
-        found = []
+        """Return a line for each encoder whose weights are absent, with the command that fetches them; [] when all are here."""
+        lines = []
         for name in self.encoders:
             try:
                 weights.files_of(name)
             except AbsentWeightsError as error:
-                found.append(str(error))
-        return found
+                lines.append(str(error))
+        return lines
 
     def fingerprint(self) -> str:
         """Return a hash of all that decides the measures of given clips."""
-        here = [] if self.absent() else [p.stat() for name in self.encoders for p in weights.files_of(name)]
-        return digest([VERSION, asdict(self), [(s.st_size, s.st_mtime_ns) for s in here]])
+        files = [] if self.absent() else [p.stat() for name in self.encoders for p in weights.files_of(name)]
+        # The keys of run folders that exist: another spelling would have them all measured again.
+        settings = {
+            "metrics": self.metrics,
+            "video": self.video_encoder,
+            "words": self.text_image_encoder,
+            "distance": self.image_distance,
+            "i3d_eps": self.i3d_eps,
+        }
+        return digest([VERSION, settings, [(s.st_size, s.st_mtime_ns) for s in files]])
 
 
 @dataclass(frozen=True)
-class Clip:
-    """A clip to collect: its file, its position in the set, its prompt ("" for none), and the file of the clip that it should equal.
-
-    states: what is to be seen before and after an event, a sentence each, where there is one. cluster: number of the clips that depend on
-    each other, such as mirrored twins; None where it stands alone. given: frames at the beginning that the generator was given, which are
-    no continuation; None where the clip does not continue the true one's beginning.
-    """
+class ClipEntry:
+    """A clip of a set."""
 
     path: Path
+    """Its file."""
     position: int
+    """Its position in the set; the clip of the real set with the same position is its partner where sets are paired."""
     prompt: str = ""
-    true: Path | None = None
+    """Its prompt, "" for none."""
+    reference: Path | None = None
+    """The file of the true clip for full-reference metrics."""
     states: tuple[str, str] | None = None
+    """A sentence each for what is to be seen before and after an event, where there is one."""
     cluster: int | None = None
+    """Number of the cluster of clips that depend on each other, such as mirrored twins; None where it is independent."""
     given: int | None = None
+    """Conditioning frames at its beginning, which are no continuation; None where it does not continue the reference's beginning."""
 
 
 @dataclass
-class Collected:
-    """What metrics need of a set of clips. clips: how many were read.
-
-    values: of single clips, by metric. unread: by metric, what its encoder left out of the texts of single clips.
-    protocols: by reading, what the numbers depend on. missing: by reading, why there is nothing.
-    """
+class FeatureSet:
+    """Features of a set of clips, and the values of metrics of single clips."""
 
     clips: int = 0
-    features: FeatureStatistics = field(default_factory=FeatureStatistics)
-    motion: FeatureStatistics = field(default_factory=FeatureStatistics)
+    """Clips that were read."""
+    clip_features: FeatureStatistics = field(default_factory=FeatureStatistics)
+    """Statistics of the video encoder's features."""
+    motion_features: FeatureStatistics = field(default_factory=FeatureStatistics)
+    """Statistics of histograms of point motion."""
     values: dict[str, dict[int, float]] = field(default_factory=dict)
+    """Values of single clips, by metric and position."""
     unread: dict[str, dict[int, Unread]] = field(default_factory=dict)
+    """What the text encoder left out of the texts of single clips, by metric and position."""
     protocols: dict[str, str] = field(default_factory=dict)
+    """What the figures depend on, by extractor."""
     missing: dict[str, str] = field(default_factory=dict)
+    """Why an extractor has nothing, by extractor."""
 
-    def note(self, metric: str, position: int, value: float) -> None:
-        """Take in a value of one clip."""
+    def add_value(self, metric: str, position: int, value: float) -> None:
+        """Add the value of one clip."""
         self.values.setdefault(metric, {})[position] = value
 
-    def note_text(self, metric: str, position: int, *texts: Unread) -> None:
-        """Keep the first of the texts of one clip of which something was not read."""
+    def add_unread(self, metric: str, position: int, *texts: Unread) -> None:
+        """Add the first of the texts of one clip of which the encoder left something out."""
         if left := next((text for text in texts if text), None):
             self.unread.setdefault(metric, {})[position] = left
 
-    def of(self, metric: str) -> list[float]:
+    def values_of(self, metric: str) -> list[float]:
         """Return the values of single clips, in the order of the set."""
-        found = self.values.get(metric, {})
-        return [found[p] for p in sorted(found)]
+        values = self.values.get(metric, {})
+        return [values[p] for p in sorted(values)]
 
-    def merge(self, other: Collected) -> None:
-        """Take in what was collected of other positions of the same set."""
+    def merge(self, other: FeatureSet) -> None:
+        """Add the features of other positions of the same set."""
         self.clips += other.clips
-        self.features.merge(other.features)
-        self.motion.merge(other.motion)
+        self.clip_features.merge(other.clip_features)
+        self.motion_features.merge(other.motion_features)
         for metric, values in other.values.items():
             self.values.setdefault(metric, {}).update(values)
         for metric, texts in other.unread.items():
@@ -182,195 +210,205 @@ class Collected:
 
 
 @dataclass
-class _Seen:
-    """A clip that was read."""
+class _DecodedClip:
+    """A clip of a set with its frames."""
 
-    clip: Clip
+    entry: ClipEntry
     video: Video
 
     @cached_property
-    def pair(self) -> tuple[Frames, Frames] | None:
-        """The clip's frames and the true ones at the moments that both show, the true ones at the size of the clip's.
+    def aligned(self) -> tuple[Frames, Frames] | None:
+        """The frames of the clip and of its reference at the moments that both show, at the size of the clip; None without a reference.
 
         Raises:
-            VideoError: the true clip can't be read, or at their rates the two have too few moments in common.
+            VideoError: the reference can't be read, or at their rates the two have too few moments in common.
 
         """
-        if self.clip.true is None:
+        path = self.entry.reference
+        if path is None:
             return None
-        true = self.video if self.clip.true == self.clip.path else read_video(self.clip.true)
-        own, other = common_moments((len(self.video), len(true)), (self.video.fps, true.fps))
+        reference = self.video if path == self.entry.path else read_video(path)
+        own, other = common_moments((len(self.video), len(reference)), (self.video.fps, reference.fps))
         if not own:
             raise VideoError(
-                f"not comparable with {self.clip.true.name} frame by frame: {self.video.fps:.4g} and {true.fps:.4g} frames per second "
+                f"not comparable with {path.name} frame by frame: {self.video.fps:.4g} and {reference.fps:.4g} frames per second "
                 "have too few moments in common; give both one rate"
             )
-        return self.video.frames[own], resize(true.frames[other], self.video.size)
+        return self.video.frames[own], resize(reference.frames[other], self.video.size)
 
 
-class _Reader(Protocol):
-    """Takes in clips for one kind of reading."""
+class _Extractor(Protocol):
+    """Adds what one encoder or metric makes of each clip to a feature set."""
 
     protocol: str
 
-    def take(self, seen: _Seen, found: Collected) -> None:
-        """Take in a clip."""
+    def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
+        """Process a clip, now or with a later one in a batch."""
 
-    def finish(self, found: Collected) -> None:
-        """Take in what was held back."""
+    def flush(self, out: FeatureSet) -> None:
+        """Process clips that wait for a batch to fill."""
 
 
-def collect(clips: Iterable[Clip], choice: Choice) -> Collected:
-    """Read clips one by one and return what `choice` needs of them; where a reading fails, why it did."""
-    found = Collected()
-    readers: dict[str, _Reader] = {}
-    for kind in choice.kinds:
+def extract(clips: Iterable[ClipEntry], config: FidelityConfig) -> FeatureSet:
+    """Return the features of clips, each read once; where an extractor fails, the reason in `missing`."""
+    out = FeatureSet()
+    extractors = _load_extractors(config, out)
+    for entry in clips:
+        out.clips += 1
         try:
-            readers[kind] = _READERS[kind](choice)
-            found.protocols[kind] = f"{readers[kind].protocol} {DECODING}"
-        except SoraEvalError as error:
-            found.missing[kind] = str(error)
-    for clip in clips:
-        found.clips += 1
-        try:
-            seen = _Seen(clip, read_video(clip.path))
+            clip = _DecodedClip(entry, read_video(entry.path))
         except SoraEvalError as error:
             # A distance of the clips that can be read would be one of another set.
-            found.missing |= dict.fromkeys(readers, str(error))
-            readers.clear()
+            out.missing |= dict.fromkeys(extractors, str(error))
+            extractors.clear()
             continue
-        for kind in list(readers):
+        for name in list(extractors):
             try:
-                readers[kind].take(seen, found)
+                extractors[name].add(clip, out)
             except (SoraEvalError, ValueError) as error:
-                found.missing[kind] = f"{clip.path.name}: {error}"
-                del readers[kind]
-    for kind, reader in readers.items():
+                out.missing[name] = f"{entry.path.name}: {error}"
+                del extractors[name]
+    for name, extractor in extractors.items():
         try:
-            reader.finish(found)
+            extractor.flush(out)
         except (SoraEvalError, ValueError) as error:
-            found.missing[kind] = str(error)
-    return found
+            out.missing[name] = str(error)
+    return out
 
 
-class _Features:
+def _load_extractors(config: FidelityConfig, out: FeatureSet) -> dict[str, _Extractor]:
+    extractors: dict[str, _Extractor] = {}
+    for name in config.extractors:
+        try:
+            extractors[name] = _EXTRACTORS[name](config)
+            out.protocols[name] = f"{extractors[name].protocol} {DECODING}"
+        except SoraEvalError as error:
+            out.missing[name] = str(error)
+    return extractors
+
+
+class _ClipFeatures:
     def __init__(self, encoder: VideoEncoder) -> None:
         self.encoder, self.protocol = encoder, encoder.protocol
-        self._waiting: list[tuple[Clip, Tensor]] = []
+        self._batch: list[tuple[ClipEntry, Tensor]] = []
 
-    def take(self, seen: _Seen, found: Collected) -> None:
-        self._waiting.append((seen.clip, self.encoder.prepare(seen.video)))
-        if len(self._waiting) == _BATCH:
-            self.finish(found)
+    def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
+        self._batch.append((clip.entry, self.encoder.prepare(clip.video)))
+        if len(self._batch) == _BATCH:
+            self.flush(out)
 
-    def finish(self, found: Collected) -> None:
-        if self._waiting:
-            features = self.encoder.encode(torch.stack([x for _, x in self._waiting]))
-            for (clip, _), row in zip(self._waiting, features, strict=True):
-                found.features.add(row[None], clip.position, clip.cluster)
-            self._waiting = []
+    def flush(self, out: FeatureSet) -> None:
+        if self._batch:
+            features = self.encoder.encode(torch.stack([x for _, x in self._batch]))
+            for (entry, _), row in zip(self._batch, features, strict=True):
+                out.clip_features.add(row[None], entry.position, entry.cluster)
+            self._batch = []
 
 
-class _AtOnce:
-    """A reader that holds nothing back."""
+class _Unbatched:
+    """An extractor that processes each clip at once."""
 
-    def finish(self, found: Collected) -> None:
+    def flush(self, out: FeatureSet) -> None:
         pass
 
 
-class _Motion(_AtOnce):
+class _MotionFeatures(_Unbatched):
     protocol = MOTION
 
-    def take(self, seen: _Seen, found: Collected) -> None:
-        found.motion.add(motion_of(seen.video)[None], seen.clip.position, seen.clip.cluster)
+    def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
+        out.motion_features.add(clip_motion(clip.video)[None], clip.entry.position, clip.entry.cluster)
 
 
-class _Words(_AtOnce):
+class _TextImage(_Unbatched):
     def __init__(self, encoder: TextImageEncoder) -> None:
         self.encoder, self.protocol = encoder, f"{encoder.protocol} all frames"
 
-    def take(self, seen: _Seen, found: Collected) -> None:
-        clip, frames = seen.clip, seen.video.frames
+    def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
+        entry, frames = clip.entry, clip.video.frames
         vectors = self.encoder.images(frames)
-        if clip.prompt:
-            found.note("CLIPSIM", clip.position, clip_similarity(vectors, self.encoder.texts([clip.prompt])[0]))
-            found.note_text("CLIPSIM", clip.position, self.encoder.unread(clip.prompt))
+        if entry.prompt:
+            out.add_value("CLIPSIM", entry.position, clip_similarity(vectors, self.encoder.texts([entry.prompt])[0]))
+            out.add_unread("CLIPSIM", entry.position, self.encoder.unread(entry.prompt))
         if len(frames) == 1:
             return
-        found.note("temporal consistency", clip.position, temporal_consistency(vectors))
-        found.note("subject consistency", clip.position, subject_consistency(vectors))
-        if clip.states:
-            before, after = self.encoder.texts(clip.states)
-            shown = state_change(vectors[[0, -1]], before, after, self.encoder.scale)
-            found.note("state change", clip.position, float(shown[1] - shown[0]))
-            # A picture that stands still has gone no way at all, not towards the words either.
-            still = np.array_equal(frames[0], frames[-1]) or np.allclose(vectors[0], vectors[-1], rtol=0, atol=1e-6)
-            turned = 0.0 if still else directional_similarity(vectors[:1], vectors[-1:], before, after)
-            found.note("directional similarity", clip.position, turned)
-            for metric in ("state change", "directional similarity"):
-                found.note_text(metric, clip.position, *map(self.encoder.unread, clip.states))
+        out.add_value("temporal consistency", entry.position, temporal_consistency(vectors))
+        out.add_value("subject consistency", entry.position, subject_consistency(vectors))
+        if entry.states:
+            self._add_event(entry.position, entry.states, frames, vectors, out)
+
+    def _add_event(
+        self, position: int, states: tuple[str, str], frames: Frames, vectors: Floats, out: FeatureSet
+    ) -> None:
+        before, after = self.encoder.texts(states)
+        probability = state_change(vectors[[0, -1]], before, after, self.encoder.scale)
+        out.add_value("state change", position, float(probability[1] - probability[0]))
+        # A picture that stands still has gone no way at all, not towards the text either.
+        still = np.array_equal(frames[0], frames[-1]) or np.allclose(vectors[0], vectors[-1], rtol=0, atol=1e-6)
+        similarity = 0.0 if still else directional_similarity(vectors[:1], vectors[-1:], before, after)
+        out.add_value("directional similarity", position, similarity)
+        for metric in ("state change", "directional similarity"):
+            out.add_unread(metric, position, *map(self.encoder.unread, states))
 
 
-class _Pairs(_AtOnce):
+class _PerceptualDistance(_Unbatched):
     def __init__(self, network: Perceptual) -> None:
         self.network, self.protocol = network, f"{network.protocol} {COMMON}"
 
-    def take(self, seen: _Seen, found: Collected) -> None:
-        if seen.pair is not None:
-            found.note("perceptual", seen.clip.position, float(self.network.distance(*seen.pair).mean()))
+    def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
+        if clip.aligned is not None:
+            out.add_value("perceptual", clip.entry.position, float(self.network.distance(*clip.aligned).mean()))
 
 
-class _Likeness(_AtOnce):
+class _PixelMetrics(_Unbatched):
     protocol = f"{pixels.PROTOCOL} {COMMON}"
 
-    def take(self, seen: _Seen, found: Collected) -> None:
-        if seen.pair is not None:
-            found.note("SSIM", seen.clip.position, ssim(*seen.pair))
-            found.note("PSNR (dB)", seen.clip.position, psnr(*seen.pair))
+    def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
+        if clip.aligned is not None:
+            out.add_value("SSIM", clip.entry.position, ssim(*clip.aligned))
+            out.add_value("PSNR (dB)", clip.entry.position, psnr(*clip.aligned))
 
 
-class _Continuation(_AtOnce):
+class _Continuation(_Unbatched):
     protocol = f"physics-iq {physics_iq.PROTOCOL} without-given-frames {COMMON}"
 
-    def take(self, seen: _Seen, found: Collected) -> None:
-        given = seen.clip.given
-        if given is None or seen.pair is None:
+    def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
+        given = clip.entry.given
+        if given is None or clip.aligned is None:
             return
-        made, true = (frames[given:] for frames in seen.pair)
-        if len(made) > 1:
-            for metric, value in physics_iq.measures(true, made).items():
-                found.note(metric, seen.clip.position, value)
-            still = np.repeat(seen.pair[1][max(given - 1, 0)][None], len(true), axis=0)
-            for metric, value in physics_iq.measures(true, still).items():
-                found.note(f"{metric}{FROZEN}", seen.clip.position, value)
+        predicted, true = (frames[given:] for frames in clip.aligned)
+        if len(predicted) > 1:
+            frozen = np.repeat(clip.aligned[1][max(given - 1, 0)][None], len(true), axis=0)
+            for suffix, frames in (("", predicted), (FROZEN, frozen)):
+                for metric, value in physics_iq.measures(true, frames).items():
+                    out.add_value(f"{metric}{suffix}", clip.entry.position, value)
 
 
-_READERS: Mapping[str, Callable[[Choice], _Reader]] = {
-    "video": lambda c: _Features(encoders.load(c.video, i3d_eps=c.i3d_eps)),
-    "motion": lambda c: _Motion(),
-    "words": lambda c: _Words(text_encoders.load(c.words)),
-    "pairs": lambda c: _Pairs(perceptual.load(c.distance)),
-    "likeness": lambda c: _Likeness(),
-    "continuation": lambda c: _Continuation(),
+_EXTRACTORS: Mapping[str, Callable[[FidelityConfig], _Extractor]] = {
+    CLIP_FEATURES: lambda c: _ClipFeatures(encoders.load(c.video_encoder, i3d_eps=c.i3d_eps)),
+    MOTION_FEATURES: lambda c: _MotionFeatures(),
+    TEXT_IMAGE: lambda c: _TextImage(text_encoders.load(c.text_image_encoder)),
+    PERCEPTUAL: lambda c: _PerceptualDistance(perceptual.load(c.image_distance)),
+    PIXELS: lambda c: _PixelMetrics(),
+    CONTINUATION: lambda c: _Continuation(),
 }
 
 
-def statistics(clips: Sequence[Video], encoder: VideoEncoder) -> FeatureStatistics:
+def feature_statistics(clips: Sequence[Video], encoder: VideoEncoder) -> FeatureStatistics:
     """Return the statistics of the features of clips that are in memory."""
-    found = FeatureStatistics()
-    for some in encoder.features(clips, _BATCH):
-        found.add(some, found.n)
-    return found
+    statistics = FeatureStatistics()
+    for features in encoder.features(clips, _BATCH):
+        statistics.add(features, statistics.n)
+    return statistics
 
 
-def motion_of(video: Video) -> Floats:
-    """Return how points move in a clip [64]: an 8 x 8 grid of them, followed from the first frame on.
+def clip_motion(video: Video) -> Floats:
+    """Return the motion features of a clip [64], from points of an 8 x 8 grid that are tracked from the first frame on.
 
     Raises:
         ConfigError: the clip is shorter than three frames.
     """
-    if len(video) < _LEAST:
-        raise ConfigError(f"motion needs {_LEAST} frames, a clip has {len(video)}")
+    if len(video) < _MIN_MOTION_FRAMES:
+        raise ConfigError(f"motion needs {_MIN_MOTION_FRAMES} frames, a clip has {len(video)}")
     height, width = video.size
     y, x = (np.mgrid[:_GRID, :_GRID] + 0.5) / _GRID
     queries = np.stack([np.zeros(_GRID**2), x.ravel() * width, y.ravel() * height], axis=1)

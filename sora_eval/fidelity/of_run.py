@@ -1,14 +1,14 @@
-"""Fidelity of a run's videos: of every generator against the world's own clips of the same cases, by suite and in all."""
+"""Fidelity of a run's videos: of every generator against the world's own clips of the same cases, by suite and overall."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
 
-from sora_eval.fidelity.extractors import Choice, Clip, Collected, collect
-from sora_eval.fidelity.measures import measures
+from sora_eval.fidelity.extractors import ClipEntry, FeatureSet, FidelityConfig, extract
+from sora_eval.fidelity.measures import set_measures
 from sora_eval.files import inside
 from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.types import Case, Measure, ScoreRow
@@ -16,59 +16,84 @@ from sora_eval.world.families import FAMILIES
 
 ALL = ""
 """The suite that is all suites together."""
-_AT_ONCE = 64
+_CLIPS_PER_JOB = 64
+_Group = tuple[str, str]
+"""Suite and generator."""
 
 
 def of_run(
-    cases: Sequence[Case], rows: Iterable[ScoreRow], folder: Path, choice: Choice, workers: int = 1
+    cases: Sequence[Case], rows: Iterable[ScoreRow], folder: Path, config: FidelityConfig, workers: int = 1
 ) -> dict[str, dict[str, list[Measure]]]:
-    """Return measures by suite, ALL first, and generator; the real set are the oracle's clips, without which there is none.
+    """Return measures by suite, ALL first, and generator; the real set is the oracle's clips, without which there are none.
 
     cases, rows: of the run in `folder`. Clips that no generator delivered are left out. Of several samples of a prompt, the first is
     measured: one clip against each true one, as many as in a run with a single sample, so that its figures may be set beside these.
     """
-    by_id = {c.id: (i, c) for i, c in enumerate(cases)}
     rows = [
         r for r in rows if not r.sample and r.video and (path := inside(folder, r.video)) is not None and path.is_file()
     ]
-    true = {r.case: folder / r.video for r in rows if r.kind == "oracle"}
-    if not true or not choice.metrics:
+    oracle = next((r.generator for r in rows if r.kind == "oracle"), None)
+    if oracle is None or not config.metrics:
         return {}
-    groups: dict[tuple[str, str], list[Clip]] = {}
-    clusters: dict[str, int] = {}
-    for case in cases:
-        clusters.setdefault(case.cluster, len(clusters))
-    for row in rows:
-        position, case = by_id[row.case]
-        cluster = clusters[case.cluster]
-        clip = Clip(
-            folder / row.video, position, row.prompt, true.get(row.case), _states(case), cluster, case.given or None
-        )
-        groups.setdefault((row.suite, row.generator), []).append(clip)
-    parts = [(key, some[i : i + _AT_ONCE]) for key, some in groups.items() for i in range(0, len(some), _AT_ONCE)]
-    found: dict[tuple[str, str], Collected] = {}
-    work = partial(collect, choice=choice)
-    calls = [partial(work, clips) for _, clips in parts]
-    if min(workers, len(parts)) > 1:
-        done: Iterable[tuple[int, Collected | WorkerKilledError]] = completed(workers, calls, tries=2)
-    else:
-        done = ((i, call()) for i, call in enumerate(calls))
-    for i, part in sorted(done, key=itemgetter(0)):
-        (suite, generator), clips = parts[i]
-        if isinstance(part, WorkerKilledError):
-            # What is missing of a set is missing of its measures: those of the rest would be of another set.
-            part = Collected(len(clips), missing=dict.fromkeys(choice.kinds, str(part)))
+    groups = _entries_by_group(cases, rows, folder)
+    sets: dict[_Group, FeatureSet] = {}
+    for (suite, generator), part in _feature_sets(groups, config, workers):
         for key in ((ALL, generator), (suite, generator)):
-            found.setdefault(key, Collected()).merge(part)
-    oracle = next(r.generator for r in rows if r.kind == "oracle")
+            sets.setdefault(key, FeatureSet()).merge(part)
     suites = list(dict.fromkeys([ALL, *(s for s, _ in groups)]))
     if len(suites) == 2:
         # Of one suite, all suites together are the same again.
         suites.remove(ALL)
     return {
-        suite: {g: measures(found[suite, oracle], c, choice, paired=True) for (s, g), c in found.items() if s == suite}
+        suite: {
+            g: set_measures(sets[suite, oracle], c, config, paired=True) for (s, g), c in sets.items() if s == suite
+        }
         for suite in suites
     }
+
+
+def _entries_by_group(cases: Sequence[Case], rows: Sequence[ScoreRow], folder: Path) -> dict[_Group, list[ClipEntry]]:
+    by_id = {c.id: (i, c) for i, c in enumerate(cases)}
+    references = {r.case: folder / r.video for r in rows if r.kind == "oracle"}
+    clusters: dict[str, int] = {}
+    for case in cases:
+        clusters.setdefault(case.cluster, len(clusters))
+    groups: dict[_Group, list[ClipEntry]] = {}
+    for row in rows:
+        position, case = by_id[row.case]
+        entry = ClipEntry(
+            folder / row.video,
+            position,
+            row.prompt,
+            references.get(row.case),
+            _states(case),
+            clusters[case.cluster],
+            case.given or None,
+        )
+        groups.setdefault((row.suite, row.generator), []).append(entry)
+    return groups
+
+
+def _feature_sets(
+    groups: Mapping[_Group, Sequence[ClipEntry]], config: FidelityConfig, workers: int
+) -> Iterator[tuple[_Group, FeatureSet]]:
+    """Yield feature sets of parts of each group, in order, extracted in parallel."""
+    jobs = [
+        (group, entries[i : i + _CLIPS_PER_JOB])
+        for group, entries in groups.items()
+        for i in range(0, len(entries), _CLIPS_PER_JOB)
+    ]
+    calls = [partial(extract, entries, config) for _, entries in jobs]
+    if min(workers, len(jobs)) > 1:
+        results: Iterable[tuple[int, FeatureSet | WorkerKilledError]] = completed(workers, calls, tries=2)
+    else:
+        results = ((i, call()) for i, call in enumerate(calls))
+    for i, result in sorted(results, key=itemgetter(0)):
+        group, entries = jobs[i]
+        if isinstance(result, WorkerKilledError):
+            # What is missing of a set is missing of its measures: those of the rest would be of another set.
+            result = FeatureSet(len(entries), missing=dict.fromkeys(config.extractors, str(result)))
+        yield group, result
 
 
 def _states(case: Case) -> tuple[str, str] | None:

@@ -25,6 +25,11 @@ def motion_masks(frames: Frames, threshold: float = 10.0, blur_px: float = 1.0) 
     Raises ValueError for fewer than two frames.
 
     Source: after Motamed et al. 2025 (Physics-IQ), whose masks are of grey frames against a running background.
+
+    Example:
+        >>> frames = np.zeros((3, 8, 8, 3), np.uint8); frames[1:, :4] = 200
+        >>> motion_masks(frames).any(axis=(1, 2)).tolist()
+        [True, False]
     """
     if frames.ndim != 4 or len(frames) < 2:
         raise ValueError(f"need uint8 frames [T, H, W, 3] with T >= 2 to see motion, got shape {frames.shape}")
@@ -39,9 +44,14 @@ def motion_masks(frames: Frames, threshold: float = 10.0, blur_px: float = 1.0) 
 def spatial_iou(truth: Bools, predicted: Bools) -> float:
     """Return the IoU of where anything ever moves: masks [T, H, W] or-ed over time.
 
-    Raises ValueError for unequal shapes, or when nothing moves in either: that is no agreement to be paid for.
+    Raises ValueError for unequal shapes, or when nothing moves in either: that is no agreement to reward.
 
     Source: after Motamed et al. 2025 (Physics-IQ), which counts 1 then.
+
+    Example:
+        >>> truth, predicted = np.zeros((2, 1, 1, 4), bool); truth[..., :2] = predicted[..., 1:3] = True
+        >>> round(spatial_iou(truth, predicted), 3)
+        0.333
     """
     _check(truth, predicted)
     a, b = truth.any(axis=0), predicted.any(axis=0)
@@ -51,11 +61,16 @@ def spatial_iou(truth: Bools, predicted: Bools) -> float:
 def spatiotemporal_iou(truth: Bools, predicted: Bools) -> float:
     """Return the mean over frames of the IoU of motion masks [T, H, W], over frames in which either moves.
 
-    The published code counts two empty masks as IoU 1, which pays a frozen video for every calm frame of the truth;
+    The published code counts two empty masks as IoU 1, which rewards a frozen video for every calm frame of the truth;
     here such frames are left out.
     Raises ValueError for unequal shapes, or when nothing moves in either.
 
-    Source: after Motamed et al. 2025 (Physics-IQ), except as said.
+    Source: after Motamed et al. 2025 (Physics-IQ), except for that.
+
+    Example:
+        >>> truth = np.array([[[True, False]], [[False, False]]])
+        >>> spatiotemporal_iou(truth, truth)
+        1.0
     """
     _check(truth, predicted)
     shared = (truth & predicted).sum(axis=(1, 2))
@@ -67,10 +82,15 @@ def spatiotemporal_iou(truth: Bools, predicted: Bools) -> float:
 def weighted_spatial_iou(truth: Bools, predicted: Bools) -> float:
     """Return `sum min(p, q) / sum max(p, q)`, p and q the share of frames in which each pixel moves.
 
-    Masks are [T, H, W]; unlike `spatial_iou` it asks how much motion there is at a place.
+    Masks are [T, H, W]; unlike `spatial_iou` it measures how much motion there is at a place.
     Raises ValueError for unequal shapes, or when nothing moves in either.
 
     Source: after Motamed et al. 2025 (Physics-IQ), which counts 1 then.
+
+    Example:
+        >>> truth = np.array([[[True, True]], [[True, False]]])
+        >>> round(weighted_spatial_iou(truth, truth[:1].repeat(2, axis=0)), 3)
+        0.75
     """
     _check(truth, predicted)
     p, q = truth.mean(axis=0), predicted.mean(axis=0)
@@ -81,6 +101,11 @@ def mean_squared_error(truth: Frames, predicted: Frames) -> float:
     """Return the mean squared difference of pixels in [0, 1], over all frames and channels; 0 is best.
 
     truth, predicted: uint8 [T, H, W, 3]. Raises ValueError for unequal shapes or no frames.
+
+    Example:
+        >>> black, white = np.zeros((2, 4, 4, 3), np.uint8), np.full((2, 4, 4, 3), 255, np.uint8)
+        >>> mean_squared_error(black, white)
+        1.0
     """
     if truth.shape != predicted.shape or truth.size == 0:
         raise ValueError(f"need two clips of one shape, got {truth.shape} and {predicted.shape}")

@@ -19,21 +19,21 @@ from sora_eval.types import Floats
 
 GROUPS = 20
 """Parts of a set that the jackknife leaves out in turn."""
-_LEAST_SHARE = 0.4
+_MIN_SHARE = 0.4
 _ORDERS = 4
-_WELL = 1e-2
+_MIN_PIVOT = 1e-2
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Number, mean and scatter of features, in memory that does not grow with their number.
-
-    n: rows seen. mean: [d]. factor: [k, d], k <= d, with `factor^T factor = sum (x - mean)(x - mean)^T`.
-    """
+    """Number, mean and scatter of features, in memory that does not grow with their number."""
 
     n: int
+    """Rows seen."""
     mean: Floats
+    """Mean [d]."""
     factor: Floats
+    """Factor [k, d] of the scatter, k <= d: `factor^T factor = sum (x - mean)(x - mean)^T`."""
 
     @staticmethod
     def of(x: Floats) -> Moments:
@@ -63,17 +63,22 @@ class Moments:
 class FrechetEstimate:
     """A Frechet distance in squared feature units.
 
-    plug_in: of the fitted Gaussians, biased upwards by about c / n: comparable only at equal n. corrected, low, high: without that bias,
-    with its interval; near 0 they may be negative. extrapolated: the plug-in at an infinite number of clips. All four are NaN where there
-    are hardly more clips than features: then the covariance has no full rank, and the bias no known form. n: clips of either set.
+    All but the plug-in are NaN where there are hardly more clips than features: then the covariance has no full rank, and the bias no known
+    form.
     """
 
     plug_in: float
+    """Distance of the fitted Gaussians, biased upwards by about c / n: comparable only at equal n."""
     corrected: float
+    """Distance without that bias; near 0 it may be negative."""
     low: float
+    """Lower end of its interval."""
     high: float
+    """Upper end of its interval."""
     extrapolated: float
+    """Plug-in at an infinite number of clips."""
     n: tuple[int, int]
+    """Clips of either set."""
 
 
 def frechet_distance(x: Floats, y: Floats) -> float:
@@ -82,14 +87,19 @@ def frechet_distance(x: Floats, y: Floats) -> float:
     x: [n, d] features, one row a clip; y: [m, d].
     Returns a float >= 0 in squared feature units.
     Raises ValueError for NaN or infinity, fewer than 2 rows, or unequal d.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(100, 3))
+        >>> round(frechet_distance(x, x + [3, 4, 0]), 6)
+        25.0
     """
-    found = []
+    moments = []
     for name, values in (("x", x), ("y", y)):
         try:
-            found.append(Moments.of(values))
+            moments.append(Moments.of(values))
         except ValueError as error:
             raise ValueError(f"{name} {error}") from None
-    return distance(*found)
+    return distance(*moments)
 
 
 def distance(x: Moments, y: Moments) -> float:
@@ -102,6 +112,11 @@ def distance(x: Moments, y: Moments) -> float:
     Raises ValueError for fewer than 2 rows or unequal d.
 
     Source: Dowson and Landau 1982 (the formula); Heusel et al. 2017 (FID); Unterthiner et al. 2018 (FVD).
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(100, 3))
+        >>> round(distance(Moments.of(x), Moments.of(2 * x + 1)), 3) == round(frechet_distance(x, 2 * x + 1), 3)
+        True
     """
     if x.mean.shape != y.mean.shape:
         raise ValueError(f"x and y must have the same number of features, got {x.mean.size} and {y.mean.size}")
@@ -111,9 +126,9 @@ def distance(x: Moments, y: Moments) -> float:
     a, b = (m.factor / np.sqrt(m.n - 1) for m in (x, y))
     gap = x.mean - y.mean
     cross = np.linalg.svd(a @ b.T, compute_uv=False).sum()
-    found = gap @ gap + np.vdot(a, a) + np.vdot(b, b) - 2 * cross
+    squared = gap @ gap + np.vdot(a, a) + np.vdot(b, b) - 2 * cross
     # Rounding can leave about -1e-15 for equal sets; a negative distance would only puzzle a reader.
-    return max(float(found), 0.0)
+    return max(float(squared), 0.0)
 
 
 def estimate(
@@ -131,6 +146,12 @@ def estimate(
     x, y: moments of at least 2 groups each, of about equal size; GROUPS are customary. paired: group k of both is of the same scenes, so
     both lose it at once; equal sets are 0 apart then, with no spread.
     Raises ValueError for fewer groups, unequal d, or pairs of unequal number.
+
+    Example:
+        >>> x, y = np.random.default_rng(0).normal(size=(2, 200, 3))
+        >>> fd = estimate(grouped(x), grouped(y))
+        >>> fd.low < 0 < fd.high
+        True
     """
     for name, groups in (("x", x), ("y", y)):
         if len(groups) < 2 or sum(g.n for g in groups) - max(g.n for g in groups) < 2:
@@ -146,22 +167,33 @@ def estimate(
     without = [(_without_each(x), _without_each(y))]
     if not paired:
         without = [(_without_each(x), every_y), (every_x, _without_each(y))]
-    for some in without:
-        left = np.array([distance(a, b) for a, b in zip(*some, strict=True)])
+    for sets in without:
+        left = np.array([distance(a, b) for a, b in zip(*sets, strict=True)])
         corrected -= jackknife_bias(full, left)
         variance += jackknife_variance(left)
-    reach = z_quantile(0.5 + level / 2) * np.sqrt(variance)
-    low, high = float(corrected - reach), float(corrected + reach)
+    half_width = z_quantile(0.5 + level / 2) * np.sqrt(variance)
+    low, high = float(corrected - half_width), float(corrected + half_width)
     return FrechetEstimate(full, float(corrected), low, high, _extrapolated(x, y, seed, paired), sizes)
 
 
 def merge(parts: Iterable[Moments]) -> Moments:
-    """Return the moments of all parts together."""
+    """Return the moments of all parts together.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(10, 3))
+        >>> merge([Moments.of(x[:4]), Moments.of(x[4:])]).n
+        10
+    """
     return reduce(Moments.merged, parts)
 
 
 def grouped(x: Floats, groups: int = GROUPS) -> list[Moments]:
-    """Return the moments of every `groups`-th row of features [n, d], for `estimate`."""
+    """Return the moments of every `groups`-th row of features [n, d], for `estimate`.
+
+    Example:
+        >>> [m.n for m in grouped(np.random.default_rng(0).normal(size=(7, 2)), groups=3)]
+        [3, 2, 2]
+    """
     return [Moments.of(x[k::groups]) for k in range(min(groups, len(x)))]
 
 
@@ -176,10 +208,10 @@ def _triangle(rows: Floats) -> Floats:
         return np.asarray(rows)
     if n >= 2 * d:
         with suppress(np.linalg.LinAlgError):
-            found = np.linalg.cholesky(rows.T @ rows).T
-            steps = np.diagonal(found)
-            if steps.min() > _WELL * steps.max():
-                return np.asarray(found)
+            factor = np.linalg.cholesky(rows.T @ rows).T
+            steps = np.diagonal(factor)
+            if steps.min() > _MIN_PIVOT * steps.max():
+                return np.asarray(factor)
     return np.asarray(np.linalg.qr(rows, mode="r"))
 
 
@@ -198,8 +230,8 @@ def _extrapolated(x: Sequence[Moments], y: Sequence[Moments], seed: int, paired:
     rng = np.random.default_rng(seed)
     k = min(len(x), len(y))
     # A few rows short of a covariance, the plug-in is no line in 1 / n any more: half of the set and more is.
-    sizes = range(max(2, round(_LEAST_SHARE * k)), k + 1)
-    inverse, found = [], []
+    sizes = range(max(2, round(_MIN_SHARE * k)), k + 1)
+    inverse, plug_ins = [], []
     for _ in range(_ORDERS):
         orders = [rng.permutation(len(groups))[:k] for groups in (x, y)]
         if paired:
@@ -211,7 +243,7 @@ def _extrapolated(x: Sequence[Moments], y: Sequence[Moments], seed: int, paired:
         for size in sizes:
             a, b = runs[0][size - 1], runs[1][size - 1]
             inverse.append((1 / a.n + 1 / b.n) / 2)
-            found.append(distance(a, b))
+            plug_ins.append(distance(a, b))
     if len(set(inverse)) < 2:
-        return found[0]
-    return float(np.polynomial.Polynomial.fit(inverse, found, 1).convert().coef[0])
+        return plug_ins[0]
+    return float(np.polynomial.Polynomial.fit(inverse, plug_ins, 1).convert().coef[0])

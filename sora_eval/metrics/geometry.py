@@ -15,17 +15,16 @@ MIN_PARALLAX_PX = 1.0
 
 @dataclass(frozen=True)
 class TwoView:
-    """How far two frames are views of one rigid scene.
-
-    median_sampson_px: over all matches, inliers and not; support: matches below the inlier limit per feature, [0, 1].
-    parallax_px: what no homography explains, see `parallax`.
-    judgeable: parallax is large enough for the other two to mean anything.
-    """
+    """How far two frames are views of one rigid scene."""
 
     median_sampson_px: float
+    """Median Sampson distance over all matches, inliers and not, in pixels."""
     support: float
+    """Matches below the inlier limit per feature, [0, 1]."""
     parallax_px: float
+    """Distance that no homography explains, in pixels, see `parallax`."""
     judgeable: bool
+    """Whether parallax is large enough for the other figures to mean anything."""
 
 
 def sampson_distance(f: Floats, a: Floats, b: Floats) -> Floats:
@@ -35,6 +34,11 @@ def sampson_distance(f: Floats, a: Floats, b: Floats) -> Floats:
     f: [3, 3]; a, b: [n, 2] pixels. Raises ValueError for other shapes.
 
     Source: Sampson 1982; Hartley and Zisserman 2004, section 11.4.3.
+
+    Example:
+        >>> sideways = np.array([[0.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # a camera that moves along x keeps y
+        >>> sampson_distance(sideways, np.array([[5.0, 3.0]]), np.array([[9.0, 5.0]])).round(3).tolist()
+        [1.414]
     """
     if np.shape(f) != (3, 3) or np.shape(a) != np.shape(b) or np.ndim(a) != 2 or np.shape(a)[1] != 2:
         raise ValueError(f"need F [3, 3] and points [n, 2], got {np.shape(f)}, {np.shape(a)}, {np.shape(b)}")
@@ -51,6 +55,11 @@ def parallax(f: Floats, a: Floats, b: Floats, inlier_px: float = 1.0) -> float:
 
     A frozen clip, a zoom, a pure rotation and a flat picture panned all obey a homography and give about 0, and F is
     then arbitrary. Only matches that obey F count, so that false matches do not pass for parallax; 0 for fewer than 8.
+
+    Example:
+        >>> sideways, points = np.array([[0.0, 0, 0], [0, 0, -1], [0, 1, 0]]), np.random.default_rng(0).uniform(0, 64, (40, 2))
+        >>> round(parallax(sideways, points, points + [3, 0]), 3)  # all points at one depth
+        0.0
     """
     good = sampson_distance(f, a, b) < inlier_px
     if good.sum() < 8:
@@ -76,6 +85,11 @@ def two_view_consistency(f: Floats | None, a: Floats, b: Floats, features: int, 
     `judgeable` is False only for lack of parallax. Without F it is True: two frames of which nothing matches are
     inconsistent, not unknown, unless `features` is below 8, where there was nothing to match.
     Raises ValueError for fewer features than matches.
+
+    Example:
+        >>> points = np.zeros((0, 2))
+        >>> two_view_consistency(None, points, points, features=100).support
+        0.0
     """
     if features < 0 or len(a) > features * 2:
         raise ValueError(f"{len(a)} matches cannot come from {features} features")
@@ -92,6 +106,11 @@ def reproject(depth: Floats, camera: Camera, frame: int, source: int = 0) -> tup
 
     depth: [H, W] z-depth (m) of frame `source`, not finite or <= 0 where there is nothing.
     Returns xy [H, W, 2] in pixels, NaN where there is nothing or it is behind the camera, and z-depth [H, W] (m).
+
+    Example:
+        >>> camera = Camera(np.array([np.diag([10.0, 10, 1])] * 2), np.array([np.eye(3)] * 2), np.array([[0.0, 0, 0], [1, 0, 0]]))
+        >>> reproject(np.full((1, 1), 5.0), camera, frame=1)[0].tolist()
+        [[[2.0, 0.0]]]
     """
     height, width = depth.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
@@ -111,6 +130,11 @@ def match_reprojection_error(
 
     a, b: [n, 2] pixels, a match each; depth: [H, W] true z-depth (m) of `source`, taken at the nearest pixel to a.
     The distance is infinite where the depth is missing or the point is behind the camera.
+
+    Example:
+        >>> camera = Camera(np.array([np.diag([10.0, 10, 1])] * 2), np.array([np.eye(3)] * 2), np.array([[0.0, 0, 0], [1, 0, 0]]))
+        >>> match_reprojection_error(np.zeros((1, 2)), np.array([[2.0, 3.0]]), np.full((1, 1), 5.0), camera, frame=1)[0].tolist()
+        [3.0]
     """
     xy, _ = reproject(depth, camera, frame, source)
     height, width = depth.shape

@@ -17,12 +17,16 @@ _ROWS = 512
 
 @dataclass(frozen=True)
 class Kernel:
-    """A polynomial kernel `(x.y / d + offset)^degree`. unbiased: leave a clip's product with itself out; scale: of what is reported."""
+    """A polynomial kernel `(x.y / d + offset)^degree`."""
 
     degree: int
+    """Degree of the polynomial."""
     offset: float
+    """Constant that is added to the product."""
     unbiased: bool
+    """Whether a clip's product with itself is left out."""
     scale: float = 1.0
+    """Factor of the reported value."""
 
 
 KVD = Kernel(3, 1.0, True)
@@ -33,18 +37,27 @@ JEDI = Kernel(2, 0.0, False, 100.0)
 
 @dataclass(frozen=True)
 class KernelEstimate:
-    """A squared maximum mean discrepancy, times the kernel's scale, with its interval; unbiased ones may be negative near 0."""
+    """A squared maximum mean discrepancy, times the kernel's scale, with its interval."""
 
     value: float
+    """Discrepancy; an unbiased one may be negative near 0."""
     low: float
+    """Lower end of its interval."""
     high: float
+    """Upper end of its interval."""
     n: tuple[int, int]
+    """Clips of either set."""
 
 
 def mmd(x: Floats, y: Floats, kernel: Kernel) -> float:
     """Return the squared maximum mean discrepancy between features [n, d] and [m, d], one row a clip, times the kernel's scale.
 
     Raises ValueError for NaN or infinity, fewer than 2 rows, or unequal d.
+
+    Example:
+        >>> x, y = np.random.default_rng(0).normal(size=(2, 100, 4))
+        >>> abs(mmd(x, y, KVD)) < mmd(x, y + 1, KVD)
+        True
     """
     x, y = _checked(x, y)
     one = np.ones((len(x), 1)), np.ones((len(y), 1))
@@ -56,6 +69,12 @@ def estimate(x: Floats, y: Floats, kernel: Kernel, groups: int = GROUPS, level: 
     """Return `mmd` with an interval from a delete-a-group jackknife: every `groups`-th row of either set is left out in turn.
 
     Raises ValueError for NaN or infinity, fewer than 3 rows, or unequal d.
+
+    Example:
+        >>> x, y = np.random.default_rng(0).normal(size=(2, 100, 4))
+        >>> kvd = estimate(x, y, KVD)
+        >>> kvd.low < 0 < kvd.high
+        True
     """
     x, y = _checked(x, y)
     n, m = len(x), len(y)
@@ -89,6 +108,11 @@ def estimate_paired(x: Floats, y: Floats, kernel: Kernel, group: Sequence[int], 
 
     group: of each row, in 0..; rows that depend on each other are in one group.
     Raises ValueError for NaN or infinity, sets of unequal shape, or fewer than 3 groups.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(10, 4))
+        >>> abs(round(estimate_paired(x, x, KVD, group=range(10)).value, 9))
+        0.0
     """
     x, y = _checked(x, y)
     known, index = np.unique(group, return_inverse=True)
@@ -100,8 +124,8 @@ def estimate_paired(x: Floats, y: Floats, kernel: Kernel, group: Sequence[int], 
     xx, yy, xy, _, _ = _sums(x, y, kernel, members, members)
     gaps, sizes = xx + yy - xy - xy.T, members.sum(axis=0)
 
-    def value(some: NDArray[np.int64]) -> float:
-        block, n = gaps[np.ix_(some, some)], sizes[some]
+    def value(kept: NDArray[np.int64]) -> float:
+        block, n = gaps[np.ix_(kept, kept)], sizes[kept]
         if kernel.unbiased:
             return float(kernel.scale * (block.sum() - np.trace(block)) / (n.sum() ** 2 - np.square(n).sum()))
         return float(kernel.scale * block.sum() / n.sum() ** 2)
@@ -112,16 +136,16 @@ def estimate_paired(x: Floats, y: Floats, kernel: Kernel, group: Sequence[int], 
 
 
 def _with_interval(value: float, variance: float, level: float, n: tuple[int, int]) -> KernelEstimate:
-    reach = z_quantile(0.5 + level / 2) * variance**0.5
-    return KernelEstimate(value, value - reach, value + reach, n)
+    half_width = z_quantile(0.5 + level / 2) * variance**0.5
+    return KernelEstimate(value, value - half_width, value + half_width, n)
 
 
 def _mmd(xx: float, yy: float, xy: float, own_x: float, own_y: float, n: int, m: int, kernel: Kernel) -> float:
     if kernel.unbiased:
-        found = (xx - own_x) / (n * (n - 1)) + (yy - own_y) / (m * (m - 1)) - 2 * xy / (n * m)
+        discrepancy = (xx - own_x) / (n * (n - 1)) + (yy - own_y) / (m * (m - 1)) - 2 * xy / (n * m)
     else:
-        found = xx / n**2 + yy / m**2 - 2 * xy / (n * m)
-    return float(kernel.scale * found)
+        discrepancy = xx / n**2 + yy / m**2 - 2 * xy / (n * m)
+    return float(kernel.scale * discrepancy)
 
 
 def _sums(
@@ -142,17 +166,16 @@ def _sums(
 
 
 def _gram(a: Floats, b: Floats, kernel: Kernel, of_a: Floats, of_b: Floats) -> Floats:
-    found = np.zeros((of_a.shape[1], of_b.shape[1]))
-    # Some rows at a time: the whole product of 10,000 clips would take 800 MB.
+    sums = np.zeros((of_a.shape[1], of_b.shape[1]))
+    # A block of rows at a time: the whole product of 10,000 clips would take 800 MB.
     for i in range(0, len(a), _ROWS):
         products = _raised(a[i : i + _ROWS] @ b.T, a.shape[1], kernel)
-        found += of_a[i : i + _ROWS].T @ products @ of_b
-    return found
+        sums += of_a[i : i + _ROWS].T @ products @ of_b
+    return sums
 
 
 def _raised(products: Floats, d: int, kernel: Kernel) -> Floats:
-    found: Floats = (products / d + kernel.offset) ** kernel.degree
-    return found
+    return np.asarray((products / d + kernel.offset) ** kernel.degree)
 
 
 def _without(sums: Floats, g: int) -> float:

@@ -22,14 +22,12 @@ _SLACK = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class BoxTracks:
-    """Boxes with identities, frame by frame.
-
-    ids: T arrays [n_t] of integers, unique within a frame.
-    boxes: T arrays [n_t, 4], x0, y0, x1, y1 in pixels.
-    """
+    """Boxes with identities, frame by frame."""
 
     ids: Sequence[Ids]
+    """T arrays [n_t] of integers, unique within a frame."""
     boxes: Sequence[Floats]
+    """T arrays [n_t, 4], x0, y0, x1, y1 in pixels."""
 
     def __post_init__(self) -> None:
         """Reject frames in which ids and boxes do not belong together."""
@@ -44,16 +42,18 @@ class BoxTracks:
 
 @dataclass(frozen=True)
 class ClearMot:
-    """CLEAR-MOT counts.
-
-    mota: in (-inf, 1]; true_positives, false_positives, false_negatives: boxes; id_switches: times.
-    """
+    """CLEAR-MOT counts."""
 
     mota: float
+    """MOTA, in (-inf, 1]."""
     true_positives: int
+    """Matched boxes."""
     false_positives: int
+    """Predicted boxes without a match."""
     false_negatives: int
+    """True boxes without a match."""
     id_switches: int
+    """Identity switches."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,13 @@ class Identity:
     """Identity F1 and the boxes that it counts."""
 
     idf1: float
+    """IDF1, in [0, 1]."""
     true_positives: int
+    """IDTP, boxes of matched trajectories that overlap."""
     false_positives: int
+    """IDFP, other predicted boxes."""
     false_negatives: int
+    """IDFN, other true boxes."""
 
 
 @dataclass(frozen=True)
@@ -71,28 +75,36 @@ class Hota:
     """HOTA and its parts, each in [0, 1], averaged over `HOTA_THRESHOLDS`."""
 
     hota: float
+    """HOTA."""
     detection: float
+    """DetA."""
     association: float
+    """AssA."""
     localisation: float
+    """LocA, mean IoU of matches."""
 
 
 @dataclass(frozen=True)
 class OcclusionSwitches:
-    """What became of identities behind something.
-
-    spans: times that a true object was hidden and came back.
-    kept, switched: spans after which it had the same, or another, predicted identity.
-    lost: spans with no predicted identity before or after; spans = kept + switched + lost.
-    """
+    """Identity switches across occlusion."""
 
     spans: int
+    """Times that a true object was hidden and came back; spans = kept + switched + lost."""
     kept: int
+    """Spans with the same predicted identity before and after."""
     switched: int
+    """Spans with another identity after."""
     lost: int
+    """Spans without a predicted identity before or after."""
 
 
 def box_iou(a: Floats, b: Floats) -> Floats:
-    """Return the intersection over union [n, m] of boxes a [n, 4] and b [m, 4], x0, y0, x1, y1; 0 for empty boxes."""
+    """Return the intersection over union [n, m] of boxes a [n, 4] and b [m, 4], x0, y0, x1, y1; 0 for empty boxes.
+
+    Example:
+        >>> box_iou(np.array([[0, 0, 2, 2]]), np.array([[1, 0, 3, 2]])).round(3).tolist()
+        [[0.333]]
+    """
     a, b = np.asarray(a, dtype=np.float64).reshape(-1, 4), np.asarray(b, dtype=np.float64).reshape(-1, 4)
     corner = np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])
     shared = np.maximum(corner, 0).prod(axis=-1)
@@ -113,13 +125,18 @@ def clear_mot(truth: BoxTracks, predicted: BoxTracks, threshold: float = 0.5) ->
     Raises ValueError for unequal frame counts or no true box.
 
     Source: Bernardin and Stiefelhagen 2008 (CLEAR MOT), section 2.
+
+    Example:
+        >>> ids, boxes = [np.array([k]) for k in (1, 1, 2)], [np.array([[0.0, 0, 8, 8]])] * 3
+        >>> clear_mot(BoxTracks(ids[:1] * 3, boxes), BoxTracks(ids, boxes)).id_switches
+        1
     """
     n_true, n_predicted = _check(truth, predicted)
     matches = _matches(truth, predicted, threshold)
     last: dict[int, int] = {}
     switches = 0
     for pairs in matches:
-        switches += sum(last.get(true_id, found) != found for true_id, found in pairs.items())
+        switches += sum(last.get(true_id, predicted_id) != predicted_id for true_id, predicted_id in pairs.items())
         last.update(pairs)
     hits = sum(len(pairs) for pairs in matches)
     mota = (hits - (n_predicted - hits) - switches) / n_true
@@ -135,6 +152,11 @@ def identity_f1(truth: BoxTracks, predicted: BoxTracks, threshold: float = 0.5) 
     Raises ValueError for unequal frame counts or no true box.
 
     Source: Ristani et al. 2016 (IDF1).
+
+    Example:
+        >>> ids, boxes = [np.array([k]) for k in (1, 1, 2)], [np.array([[0.0, 0, 8, 8]])] * 3
+        >>> round(identity_f1(BoxTracks(ids[:1] * 3, boxes), BoxTracks(ids, boxes)).idf1, 3)
+        0.667
     """
     n_true, n_predicted = _check(truth, predicted)
     true_index, found_index = _index(truth), _index(predicted)
@@ -153,11 +175,16 @@ def hota(truth: BoxTracks, predicted: BoxTracks) -> Hota:
     the frames in which i and j are matched, over the frames in which either exists (counted by boxes); AssA is its
     mean over matches. Localisation is the mean IoU of matches, averaged over a (1 where there are none). Each
     frame's matching maximises IoU weighted by how well the two trajectories align in the whole clip, as the
-    paper asks of a matching that maximises the final score.
+    paper requires of a matching that maximises the final score.
 
     Raises ValueError for unequal frame counts or no true box.
 
     Source: Luiten et al. 2020 (HOTA).
+
+    Example:
+        >>> tracks = BoxTracks([np.array([1])] * 3, [np.array([[0.0, 0, 8, 8]])] * 3)
+        >>> hota(tracks, tracks).hota
+        1.0
     """
     n_true, n_predicted = _check(truth, predicted)
     true_index, found_index = _index(truth), _index(predicted)
@@ -203,6 +230,12 @@ def id_switches_across_occlusion(truth: BoxTracks, predicted: BoxTracks, thresho
     in view do not count here.
 
     Raises ValueError for unequal frame counts or no true box.
+
+    Example:
+        >>> boxes, none = np.array([[0.0, 0, 8, 8]]), (np.zeros(0, int), np.zeros((0, 4)))
+        >>> truth = BoxTracks([np.array([1]), none[0], np.array([1])], [boxes, none[1], boxes])
+        >>> id_switches_across_occlusion(truth, truth).kept
+        1
     """
     _check(truth, predicted)
     matches = _matches(truth, predicted, threshold)

@@ -12,14 +12,14 @@ from sora_eval.types import Bools, Floats
 
 @dataclass(frozen=True)
 class Motion:
-    """Straight motion at constant velocity, `xy(t) = xy0 + velocity (t - t0_s)`.
-
-    xy0: [2] pixels; velocity: [2] pixels per second; t0_s: seconds.
-    """
+    """Straight motion at constant velocity, `xy(t) = xy0 + velocity (t - t0_s)`."""
 
     xy0: Floats
+    """Position at t0_s [2], pixels."""
     velocity: Floats
+    """Velocity [2], pixels per second."""
     t0_s: float
+    """Time of xy0, seconds."""
 
     def at(self, t_s: float) -> Floats:
         """Return the position [2] in pixels at `t_s` seconds."""
@@ -28,24 +28,22 @@ class Motion:
 
 @dataclass(frozen=True)
 class Exit:
-    """Where and when an object comes out.
-
-    t_s: seconds; xy: [2] pixels.
-    """
+    """Where and when an object reappears."""
 
     t_s: float
+    """Time, seconds."""
     xy: Floats
+    """Position [2], pixels."""
 
 
 @dataclass(frozen=True)
 class ExitError:
-    """How far an exit was off.
-
-    time_s: seen minus expected, seconds (positive: too late); place_px: distance in pixels.
-    """
+    """Difference of an exit from the expected one."""
 
     time_s: float
+    """Observed minus expected time, seconds; positive is too late."""
     place_px: float
+    """Distance, pixels."""
 
 
 def count_consistency(counts: ArrayLike, expected: ArrayLike) -> float:
@@ -54,6 +52,10 @@ def count_consistency(counts: ArrayLike, expected: ArrayLike) -> float:
     counts: [T] objects found in each frame; expected: n*, one number for all frames or [T], above 0 in the mean.
     Clipped at 0, so that one clip full of false objects cannot outweigh many good ones in a mean.
     Raises ValueError for no frames, negative counts, or where nothing is expected.
+
+    Example:
+        >>> count_consistency([2, 2, 1, 2], expected=2)
+        0.875
     """
     n, wanted = np.asarray(counts, dtype=np.float64), np.asarray(expected, dtype=np.float64)
     if n.ndim != 1 or n.size == 0 or not (n >= 0).all():
@@ -70,6 +72,10 @@ def prompted_count_consistency(counts: ArrayLike, asked: int) -> float:
 
     counts: [T] objects found in each frame; asked: N, the number that the prompt asks for.
     Raises ValueError for no frames, negative counts, or N below 1.
+
+    Example:
+        >>> prompted_count_consistency([2, 1, 2, 3], asked=2)
+        0.875
     """
     n = np.asarray(counts, dtype=np.float64)
     if n.ndim != 1 or n.size == 0 or not (n >= 0).all() or asked < 1:
@@ -84,6 +90,11 @@ def fit_constant_velocity(t_s: Floats, xy: Floats) -> Motion:
     t_s: [n] seconds; xy: [n, 2] pixels, n >= 2, NaN rows ignored.
     Leave out frames in which the object is partly covered: the centroid of what is left lags behind.
     Raises ValueError with fewer than two distinct times.
+
+    Example:
+        >>> motion = fit_constant_velocity(np.array([0.0, 1.0]), np.array([[0.0, 5.0], [2.0, 5.0]]))
+        >>> motion.at(3.0).tolist()
+        [6.0, 5.0]
     """
     t, xy = np.asarray(t_s, dtype=np.float64), np.asarray(xy, dtype=np.float64)
     seen = np.isfinite(xy).all(axis=1) & np.isfinite(t)
@@ -100,6 +111,11 @@ def observed_exit(t_s: Floats, xy: Floats, visible: Bools) -> Exit:
 
     t_s: [T] seconds; xy: [T, 2] pixels; visible: [T] bool.
     Raises ValueError when the object is never hidden, or never seen again.
+
+    Example:
+        >>> t, xy = np.arange(4.0), np.stack([np.arange(4.0), np.zeros(4)], axis=1)
+        >>> observed_exit(t, xy, np.array([True, False, False, True])).t_s
+        3.0
     """
     seen = np.flatnonzero(np.asarray(visible, dtype=bool))
     gaps = np.diff(seen)
@@ -110,5 +126,10 @@ def observed_exit(t_s: Floats, xy: Floats, visible: Bools) -> Exit:
 
 
 def exit_error(expected: Exit, seen: Exit) -> ExitError:
-    """Return the time (s) and place (px) by which an exit differs from the expected one (true or straight motion)."""
+    """Return the time (s) and place (px) by which an exit differs from the expected one (true or straight motion).
+
+    Example:
+        >>> exit_error(Exit(1.0, np.array([3.0, 4.0])), Exit(1.5, np.zeros(2)))
+        ExitError(time_s=0.5, place_px=5.0)
+    """
     return ExitError(seen.t_s - expected.t_s, float(np.linalg.norm(seen.xy - expected.xy)))

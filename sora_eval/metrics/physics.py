@@ -16,51 +16,50 @@ from sora_eval.types import Floats
 
 @dataclass(frozen=True)
 class ParabolaFit:
-    """`y = y0 + velocity t + acceleration t^2 / 2`, t counted from the first sample.
-
-    y0, residual: length (residual: root mean square over the degrees of freedom left, n - 3).
-    velocity, acceleration, acceleration_sd: length per second, per second squared; the sd is the fit's own.
-    r2: share of the variance of y explained, in [0, 1]; 1 for a perfectly still, perfectly fitted object.
-    """
+    """`y = y0 + velocity t + acceleration t^2 / 2`, t counted from the first sample."""
 
     y0: float
+    """Position at the first sample, length."""
     velocity: float
+    """Velocity there, length per second."""
     acceleration: float
+    """Acceleration, length per second squared."""
     r2: float
+    """Explained share of the variance of y, [0, 1]; 1 for a perfectly still, perfectly fitted object."""
     residual: float
+    """Root mean square over the n - 3 degrees of freedom left, length."""
     acceleration_sd: float
+    """The fit's own standard deviation of the acceleration, length per second squared."""
 
 
 @dataclass(frozen=True)
 class FallFit:
-    """Two parabolas, one per axis, and what free fall asks of them.
-
-    x, y: the fits. residual_per_diameter: rms distance from the fitted path over the object's diameter.
-    sideways: |a_x| / |a_y|, about 0 under gravity alone.
-    """
+    """Two parabolas, one per axis, and what free fall requires of them."""
 
     x: ParabolaFit
+    """Fit of x."""
     y: ParabolaFit
+    """Fit of y."""
     residual_per_diameter: float
+    """Root mean square distance from the fitted path over the object's diameter."""
     sideways: float
+    """|a_x| / |a_y|, about 0 under gravity alone."""
 
 
 @dataclass(frozen=True)
 class BounceFit:
-    """A bouncing trajectory.
-
-    g: downward acceleration, length per second squared, > 0.
-    restitution: speed after over speed before each contact.
-    contact_s: times of the contacts within the clip, seconds, in the samples' own clock.
-    residual: root mean square distance of the samples from the fit, length.
-    floor: height of y at contact, length.
-    """
+    """A bouncing trajectory."""
 
     g: float
+    """Downward acceleration, length per second squared, > 0."""
     restitution: float
+    """Speed after over speed before each contact."""
     contact_s: tuple[float, ...]
+    """Times of the contacts within the clip, seconds, in the samples' own clock."""
     residual: float
+    """Root mean square distance of the samples from the fit, length."""
     floor: float
+    """Height of y at contact, length."""
 
 
 def fit_parabola(t_s: Floats, y: Floats) -> ParabolaFit:
@@ -68,6 +67,11 @@ def fit_parabola(t_s: Floats, y: Floats) -> ParabolaFit:
 
     t_s: [n] seconds; y: [n] length; NaN samples are left out. n >= 4, since three samples always lie on a parabola.
     Raises ValueError for fewer than four samples at distinct times.
+
+    Example:
+        >>> t = np.arange(5.0)
+        >>> round(fit_parabola(t, 4.9 * t**2).acceleration, 6)
+        9.8
     """
     t, y = _samples(t_s, y, need=4)
     start = t[0]
@@ -93,6 +97,11 @@ def fit_fall(t_s: Floats, xy: Floats, diameter: float, noise: float, limit: floa
 
     t_s: [n] seconds, evenly spaced; xy: [n, 2]; diameter, noise: length, noise the sd of one coordinate.
     Raises ValueError for a clip too short to tell, or a diameter <= 0.
+
+    Example:
+        >>> t = np.linspace(0, 1, 9)
+        >>> round(fit_fall(t, np.stack([2 * t, 4.9 * t**2], axis=1), diameter=0.3, noise=1e-3).y.acceleration, 6)
+        9.8
     """
     xy = np.asarray(xy, dtype=np.float64)
     if not diameter > 0:
@@ -120,6 +129,10 @@ def acceleration_sd(sigma: float, fps: float, n: int) -> float:
     sigma: sd of a position; fps: samples per second, evenly spaced; n: samples, at least 3.
     It follows from the orthogonal quadratic on n even steps, whose squared norm is n (n^2 - 1) (n^2 - 4) / 180.
     Raises ValueError for n < 3, where no acceleration is determined.
+
+    Example:
+        >>> round(acceleration_sd(sigma=0.01, fps=10, n=9), 4)
+        0.114
     """
     if n < 3:
         raise ValueError(f"need at least 3 samples for an acceleration, got {n}")
@@ -131,6 +144,10 @@ def two_drop_ratio(t1_s: float, h1: float, t2_s: float, h2: float) -> float:
 
     It needs neither scale nor true frame rate, with which the value of g alone is confounded.
     t1_s, t2_s: times of fall, any one unit, > 0; h1, h2: heights, any one unit, > 0. Raises ValueError otherwise.
+
+    Example:
+        >>> round(two_drop_ratio(t1_s=2.0, h1=8.0, t2_s=1.0, h2=2.0), 6)
+        1.0
     """
     if not (t1_s > 0 and t2_s > 0 and h1 > 0 and h2 > 0):
         raise ValueError(f"times and heights must be positive, got {(t1_s, h1, t2_s, h2)}")
@@ -142,6 +159,10 @@ def momentum_error(mass: Floats, before: Floats, after: Floats) -> float:
 
     mass: [n] any one unit, > 0; before, after: [n, d] velocities.
     Raises ValueError for mismatched shapes, masses <= 0, or nothing moving before.
+
+    Example:
+        >>> momentum_error(np.array([3.0, 1.0]), before=np.array([[1.0], [0.0]]), after=np.array([[0.5], [1.5]]))
+        0.0
     """
     m, v, w = (np.asarray(value, dtype=np.float64) for value in (mass, before, after))
     if v.ndim != 2 or v.shape != w.shape or m.shape != v.shape[:1] or not (m > 0).all():
@@ -164,6 +185,11 @@ def fit_bounce(t_s: Floats, y: Floats) -> BounceFit:
     t_s: [n] seconds; y: [n] height, upward positive, any length; NaN samples are left out; n >= 6 with at least two
     before and two after the first contact. The first contact after the first sample must be in the clip.
     Raises ValueError for fewer samples, or when no bounce explains them better than a single parabola.
+
+    Example:
+        >>> t = np.arange(-10, 16) / 10; y = np.where(t < 0, -5 * t - 5 * t**2, 4 * t - 5 * t**2).clip(0)
+        >>> round(fit_bounce(t[:18], y[:18]).restitution, 2)
+        0.8
     """
     t, y = _samples(t_s, y, need=6)
     height = float(np.ptp(y))

@@ -1,4 +1,4 @@
-"""Likeness of clips pixel by pixel, by torchmetrics."""
+"""Full-reference pixel metrics of clips, by torchmetrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from sora_eval.types import Frames
 
 PSNR_MOST = 100.0
-"""Decibels of an equal frame, whose ratio is infinite."""
+"""PSNR of an equal frame (dB), whose ratio is infinite."""
 PROTOCOL = f"torchmetrics psnr=mean-over-frames-of-dB(equal={PSNR_MOST:g}) ssim=mean-over-frames"
 
 
@@ -22,21 +22,32 @@ def psnr(a: Frames, b: Frames) -> float:
     together it is lower, by 3 to 19 dB for clips with a few bad frames.
 
     Raises ValueError for unequal shapes, or what is no clip.
+
+    Example:
+        >>> a = np.full((2, 8, 8, 3), 60, np.uint8)
+        >>> round(psnr(a, a + 51), 2)  # 20 log10(255 / 51)
+        13.98
     """
     if a.shape != b.shape or a.ndim != 4 or not len(a):
         raise ValueError(f"need two clips [T, H, W, 3] of one shape, got {a.shape} and {b.shape}")
     from torchmetrics.functional.image import peak_signal_noise_ratio as measure
 
-    found: Any = measure(_unit(a), _unit(b), data_range=1.0, reduction="none", dim=(1, 2, 3))
-    return float(found.clamp(max=PSNR_MOST).mean())
+    per_frame: Any = measure(_unit(a), _unit(b), data_range=1.0, reduction="none", dim=(1, 2, 3))
+    return float(per_frame.clamp(max=PSNR_MOST).mean())
 
 
 def ssim(a: Frames, b: Frames) -> float:
-    """Return the structural similarity of frames uint8 [T, H, W, 3], the mean over them (Wang et al. 2004)."""
+    """Return the structural similarity of frames uint8 [T, H, W, 3], the mean over them (Wang et al. 2004).
+
+    Example:
+        >>> a = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
+        >>> round(ssim(a, a), 4)
+        1.0
+    """
     from torchmetrics.functional.image import structural_similarity_index_measure as measure
 
-    found: Any = measure(_unit(a), _unit(b), data_range=1.0)
-    return float(found)
+    similarity: Any = measure(_unit(a), _unit(b), data_range=1.0)
+    return float(similarity)
 
 
 def _unit(frames: Frames) -> Tensor:

@@ -22,17 +22,17 @@ _DEGREE = 3
 
 @dataclass(frozen=True)
 class RigidFit:
-    """The best rigid explanation.
-
-    residual: [N, T] distance in pixels between seen and explained, NaN where not seen. depth: [N, T] z of each landmark, in units of
-    the first guess. moved: [3] translation of the camera from the first to the last frame, in the axes of the first (x right, y down,
-    z forward), in units of the landmarks' mean depth. turned: [3] rotation vector of the camera in degrees, likewise.
-    """
+    """The best rigid explanation of tracks."""
 
     residual: Floats
+    """Distance between observed and explained points [N, T], pixels, NaN where not seen."""
     depth: Floats
+    """z of each landmark [N, T], in units of the first guess."""
     moved: Floats
+    """Translation of the camera from the first to the last frame [3], in the axes of the first (x right, y down, z forward), in
+    units of the landmarks' mean depth."""
     turned: Floats
+    """Rotation vector of the camera likewise [3], degrees."""
 
 
 def fit_rigid(xy: Floats, seen: Bools, size: tuple[int, int], guess: Floats, fov: float = 40.0) -> RigidFit:
@@ -43,6 +43,13 @@ def fit_rigid(xy: Floats, seen: Bools, size: tuple[int, int], guess: Floats, fov
 
     Raises:
         ValueError: fewer than 4 landmarks, or hardly more observations than unknowns.
+
+    Example:
+        >>> guess = np.random.default_rng(0).uniform([-2, -2, 5], [2, 2, 9], (8, 3))
+        >>> track = guess[:, None] + [[0.3 * t, 0, 0] for t in range(6)]
+        >>> fit = fit_rigid(88 * track[..., :2] / track[..., 2:] + 31.5, np.ones((8, 6), bool), (64, 64), guess)
+        >>> bool(fit.residual.max() < 0.1)
+        True
     """
     n, frames = seen.shape
     if n < 4 or 2 * seen.sum() < 1.5 * (3 * n + 6 * _DEGREE):
@@ -90,6 +97,11 @@ def flat_residual(xy: Floats, seen: Bools) -> Floats:
 
     xy: [N, T, 2] pixels; seen: [N, T]. Each frame is explained by one similarity of one flat layout, which starts as the first
     frame with most landmarks and is refined once. A slide, a pan over little depth and a zoom leave nothing; parallax does.
+
+    Example:
+        >>> layout = np.array([[0.0, 0], [9, 0], [0, 9], [9, 9]])
+        >>> bool(flat_residual(np.stack([layout, 2 * layout + 1], axis=1), np.ones((4, 2), bool)).max() < 1e-9)
+        True
     """
     n, frames = seen.shape
     layout = np.full((n, 2), np.nan)
@@ -112,7 +124,13 @@ def flat_residual(xy: Floats, seen: Bools) -> Floats:
 
 
 def similarity(a: Floats, b: Floats) -> tuple[Floats, Callable[[Floats], Floats]]:
-    """Return points a [N, 2] moved onto b by the best shift, turn and scale, and the way back (Umeyama 1991)."""
+    """Return points a [N, 2] moved onto b by the best shift, turn and scale, and the way back (Umeyama 1991).
+
+    Example:
+        >>> a = np.array([[0.0, 0], [1, 0], [0, 1]])
+        >>> bool(np.allclose(similarity(a, 2 * a + 5)[0], 2 * a + 5))
+        True
+    """
     ca, cb = a.mean(axis=0), b.mean(axis=0)
     z, w = (a - ca) @ np.array([1, 1j]), (b - cb) @ np.array([1, 1j])
     k = complex(np.vdot(z, w) / max(float(np.vdot(z, z).real), 1e-9))
@@ -132,6 +150,10 @@ def floor_guess(
 
     xy: [N, 2] pixels; heights: [N] of the seen point over the floor (m); eye_m: height of the eye (m); pitch: of the view downwards
     (degrees). Lower in the picture is nearer; depths are kept between 2 and 40 m.
+
+    Example:
+        >>> floor_guess(np.array([[31.5, 31.5]]), (64, 64), np.zeros(1), eye_m=1.0, pitch=30.0).round(3).tolist()  # eye_m / sin(pitch)
+        [[0.0, 0.0, 2.0]]
     """
     focal = 0.5 * min(size) / np.tan(np.radians(fov) / 2)
     rays = np.concatenate([(xy - [(size[1] - 1) / 2, (size[0] - 1) / 2]) / focal, np.ones((len(xy), 1))], axis=1)

@@ -1,4 +1,4 @@
-"""Similarities of unit vectors of frames and words: CLIPSIM, consistency over time, edits, and what state a picture shows."""
+"""Similarities of frame and text embeddings: CLIPSIM, consistency over time, directional similarity, state change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from sora_eval.types import Floats
 
 
 def clip_similarity(frames: Floats, text: Floats) -> float:
-    """Return the mean cosine of frames [T, d] with a text [d]: CLIPSIM (Wu et al. 2021, arXiv:2104.14806)."""
+    """Return the mean cosine of frames [T, d] with a text [d]: CLIPSIM (Wu et al. 2021, arXiv:2104.14806).
+
+    Example:
+        >>> clip_similarity(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([1.0, 0.0]))
+        0.5
+    """
     return float((_unit(frames) @ _unit(text)).mean())
 
 
@@ -16,6 +21,10 @@ def temporal_consistency(frames: Floats) -> float:
     """Return the mean cosine of each frame [T, d] with the next (Esser et al. 2023, arXiv:2302.03011).
 
     Raises ValueError for a single frame.
+
+    Example:
+        >>> temporal_consistency(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+        0.5
     """
     x = _several(frames)
     return float((x[1:] * x[:-1]).sum(axis=1).mean())
@@ -26,6 +35,10 @@ def subject_consistency(frames: Floats) -> float:
 
     The formula of VBench (Huang et al. 2024, arXiv:2311.17982), on whatever encoder made the vectors [T, d].
     Raises ValueError for a single frame.
+
+    Example:
+        >>> subject_consistency(np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
+        0.25
     """
     x = _several(frames)
     before, first = (x[1:] * x[:-1]).sum(axis=1), x[1:] @ x[0]
@@ -33,10 +46,15 @@ def subject_consistency(frames: Floats) -> float:
 
 
 def directional_similarity(before: Floats, after: Floats, text_before: Floats, text_after: Floats) -> float:
-    """Return the cosine between the change of pictures and the change of words (Gal et al. 2022, arXiv:2108.00946).
+    """Return the cosine between the change of frames and the change of texts (Gal et al. 2022, arXiv:2108.00946).
 
     before, after: frames [T, d] of the two clips; their means are compared. text_before, text_after: [d].
-    Raises ValueError where pictures or words do not change at all: then there is no direction.
+    Raises ValueError where frames or texts do not change at all: then there is no direction.
+
+    Example:
+        >>> before, after = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
+        >>> round(directional_similarity(before, after, after[0], before[0]), 6)
+        -1.0
     """
     pictures = _unit(after).mean(axis=0) - _unit(before).mean(axis=0)
     words = _unit(text_after) - _unit(text_before)
@@ -50,10 +68,14 @@ def state_change(frames: Floats, text_before: Floats, text_after: Floats, scale:
 
     A softmax over the two texts [d] of cosines with the frames [T, d] times `scale`, the one that the encoder was trained with (zero-shot
     classification, Radford et al. 2021, arXiv:2103.00020).
+
+    Example:
+        >>> before, after = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+        >>> state_change(np.array([before, after]), before, after, scale=20.0).round(3).tolist()
+        [0.0, 1.0]
     """
     gap = scale * (_unit(frames) @ (_unit(text_after) - _unit(text_before)))
-    found: Floats = 1 / (1 + np.exp(-np.clip(gap, -500, 500)))
-    return found
+    return np.asarray(1 / (1 + np.exp(-np.clip(gap, -500, 500))))
 
 
 def _unit(x: Floats) -> Floats:
@@ -63,8 +85,7 @@ def _unit(x: Floats) -> Floats:
     length = np.linalg.norm(x, axis=-1, keepdims=True)
     if (length == 0).any():
         raise ValueError("a vector of length 0 has no direction")
-    found: Floats = x / length
-    return found
+    return np.asarray(x / length)
 
 
 def _several(frames: Floats) -> Floats:

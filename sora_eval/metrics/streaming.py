@@ -17,20 +17,22 @@ MOST = 4096
 
 @dataclass
 class FeatureStatistics:
-    """What distances need of a set of features: moments of GROUPS groups, and at most MOST of the features themselves.
+    """Statistics of a set of features for distances: moments of GROUPS groups, and at most MOST of the features themselves.
 
     A clip's position in its set, or the number of the cluster that it depends on, decides its group; its position alone whether it is kept.
     So the order in which clips come, and which process has seen them, changes nothing but rounding.
     """
 
     n: int = 0
+    """Clips seen."""
     moments: dict[int, Moments] = field(default_factory=dict)
+    """Moments of each group that has a clip; call `groups` first, for rows may still wait."""
     _waiting: dict[int, list[Floats]] = field(default_factory=dict)
     _kept: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     _group: dict[int, int] = field(default_factory=dict)
 
     def add(self, features: Floats, first: int, cluster: int | None = None) -> None:
-        """Take in features [n, d] of the clips at positions first, first + 1, ... of their set.
+        """Add features [n, d] of the clips at positions first, first + 1, ... of their set.
 
         cluster: number of the cluster that they are all of; without it each is its own.
 
@@ -79,7 +81,7 @@ class FeatureStatistics:
         return [self._group[p] for p in positions]
 
     def merge(self, other: FeatureStatistics) -> None:
-        """Take in what another process has of other positions of the same set."""
+        """Add the statistics of other positions of the same set, from another process."""
         other.groups()
         for group, theirs in other.moments.items():
             self.moments[group] = self.moments[group].merged(theirs) if group in self.moments else theirs

@@ -17,25 +17,26 @@ THRESHOLDS_PX: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 @dataclass(frozen=True)
 class TapVid:
-    """The three TAP-Vid scores, each in [0, 1].
-
-    occlusion_accuracy: OA, share of frames whose visible flag is right.
-    delta_avg: share of visible truth within D pixels, mean over D.
-    average_jaccard: AJ, place and visibility together.
-    """
+    """The three TAP-Vid scores, each in [0, 1]."""
 
     occlusion_accuracy: float
+    """OA, share of frames whose visible flag is right."""
     delta_avg: float
+    """Share of visible truth within D pixels, mean over D."""
     average_jaccard: float
+    """AJ, position and visibility together."""
 
 
 @dataclass(frozen=True)
 class Reidentification:
-    """How many hidden spans ended with the point found again: rate = found / spans."""
+    """How many occlusions ended with the point found again."""
 
     rate: float
+    """found / spans."""
     found: int
+    """Hidden spans after which the point is found again."""
     spans: int
+    """Hidden spans."""
 
 
 def tapvid(
@@ -58,6 +59,11 @@ def tapvid(
     Raises ValueError for unequal shapes, or when no evaluated truth is visible.
 
     Source: Doersch et al. 2022 (TAP-Vid), "metrics".
+
+    Example:
+        >>> xy, visible = np.zeros((1, 4, 2)), np.ones((1, 4), bool)
+        >>> tapvid(xy, visible, xy + [3, 0], visible, size=(256, 256)).delta_avg  # below 4, 8 and 16 px
+        0.6
     """
     count = _evaluated(true_xy, true_visible, xy, visible, evaluated)
     seen, said = true_visible & count, visible & count
@@ -77,7 +83,12 @@ def tapvid(
 
 
 def after_query(query_frames: NDArray[np.integer], frames: int) -> Bools:
-    """Return [N, frames], True strictly after each point's query frame: TAP-Vid's "first" mode."""
+    """Return [N, frames], True strictly after each point's query frame: TAP-Vid's "first" mode.
+
+    Example:
+        >>> after_query(np.array([1]), frames=4).tolist()
+        [[False, False, True, True]]
+    """
     return np.asarray(np.arange(frames)[None, :] > np.asarray(query_frames)[:, None])
 
 
@@ -85,6 +96,10 @@ def after_reappearance(true_visible: Bools) -> Bools:
     """Return [N, T], True from the frame on in which a point is first seen again after it was hidden.
 
     true_visible: [N, T]. A point that is never seen, hidden and seen again has no such frame.
+
+    Example:
+        >>> after_reappearance(np.array([[True, False, True, True]])).tolist()
+        [[False, False, True, True]]
     """
     seen = np.asarray(true_visible, dtype=bool)
     was_seen = np.logical_or.accumulate(seen, axis=1)
@@ -101,6 +116,11 @@ def jaccard_after_reappearance(
     Arguments and distances as in `tapvid`. Raises ValueError when no point reappears.
 
     Source: the re-detection AJ of TAPNext++, with `tapvid`'s definition of AJ.
+
+    Example:
+        >>> xy, visible = np.zeros((1, 4, 2)), np.array([[True, False, True, True]])
+        >>> jaccard_after_reappearance(xy, visible, xy, visible, size=(64, 64))
+        1.0
     """
     evaluated = after_reappearance(true_visible)
     if not evaluated.any():
@@ -123,6 +143,11 @@ def reidentification_rate(
     less): a lucky frame is not a find, and a late one only counts if it is not very late.
 
     Arguments as in `tapvid`. Raises ValueError when no point reappears.
+
+    Example:
+        >>> xy, visible = np.zeros((1, 4, 2)), np.array([[True, False, True, True]])
+        >>> reidentification_rate(xy, visible, xy, visible & [True, True, False, False], size=(64, 64)).rate
+        0.0
     """
     _evaluated(true_xy, true_visible, xy, visible, None)
     good = visible & (_distance(true_xy, xy, size) < within_px)

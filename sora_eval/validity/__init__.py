@@ -1,4 +1,4 @@
-"""Does every probe and every metric notice what it must? Oracle against controls and violations, through the same code as a model."""
+"""Metric validation: oracle, controls, violations, corruptions and nuisance transforms, through the same code as a model."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sora_eval.tracking.world import track
 from sora_eval.types import Case, Failure, Score, Video
 
 
-def scored(probe: Probe, case: Case, video: Video | Failure) -> Score:
-    """Return the score of a clip; why there is none where there is no clip."""
+def score_clip(probe: Probe, case: Case, video: Video | Failure) -> Score:
+    """Return the score of a clip; the reason where there is no clip."""
     return Score(None, video.reason) if isinstance(video, Failure) else probe.score(case, video, track(video))
 
 
-def scores(probe: Probe, cases: Sequence[Case], generator: Oracle | Control | Violation) -> list[Score]:
-    """Return the scores of a generator's answers."""
-    return [scored(probe, c, v) for c, v in zip(cases, generator.generate(cases), strict=True)]
+def score_generator(probe: Probe, cases: Sequence[Case], generator: Oracle | Control | Violation) -> list[Score]:
+    """Return the scores of a generator's clips."""
+    return [score_clip(probe, c, v) for c, v in zip(cases, generator.generate(cases), strict=True)]

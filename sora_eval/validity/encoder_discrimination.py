@@ -1,6 +1,6 @@
-"""What the bundled encoders of words and pictures can tell apart, on held-out scenes, each with what guessing gets.
+"""Discrimination tests of the bundled encoders on held-out scenes: retrieval, minimal pairs and forced choices, each beside chance.
 
-What is near a guess is published as it is: an encoder that can't tell left from right can't judge it, and that is why there are probes.
+Accuracies near chance are published as they are: an encoder at chance on left and right can't judge it: that is why there are probes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from sora_eval.data.heldout import FRAMES, HELD_OUT, Member, caption_of, member
 from sora_eval.encoders.clip import TextImageEncoder
-from sora_eval.encoders.damages import CONTENT, DISTORTIONS, HARMLESS
+from sora_eval.encoders.corruptions import CONTENT, DISTORTIONS, HARMLESS
 from sora_eval.encoders.perceptual import SIDE, Perceptual, across, graded
 from sora_eval.metrics.pixels import psnr, ssim
 from sora_eval.types import Floats, Frames
@@ -21,89 +21,96 @@ from sora_eval.world.families import FAMILIES, common, draw
 from sora_eval.world.palette import COLOURS
 
 _FIRST = 80_000
-"""The first number of these scenes; neither training nor other measures reach them."""
+"""Number of the first scene; neither training nor other measures reach these."""
 CAPTIONS = 100
-_SEEN = tuple(range(0, FRAMES, 4))
-"""The frames of a clip that an encoder of words sees; no others are rendered."""
+_FRAMES_READ = tuple(range(0, FRAMES, 4))
+"""Frames of a clip that the text-image encoder reads; no others are rendered."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """How often an encoder is right. encoder, question: whose, to what. n: of how many. guess: how often a guess is."""
+class Discrimination:
+    """Accuracy of an encoder on one test."""
 
     encoder: str
-    question: str
-    right: float
+    """Name of the encoder or metric."""
+    test: str
+    """Name of the test."""
+    accuracy: float
+    """Share of right answers."""
     n: int
-    guess: float
+    """Answers."""
+    chance: float
+    """Accuracy of a guess."""
 
 
-def words_exam(words: TextImageEncoder, count: int) -> Iterator[Answer]:
-    """Yield retrieval among CAPTIONS captions, and of pairs of sentences that differ in one word how often the true one is nearer."""
-    scenes = _unlike(CAPTIONS)
-    clips = np.stack([_vector(words, m.frames) for m in scenes])
-    cosines = clips @ words.texts([m.caption for m in scenes]).T  # [clips, captions]
+def text_image_tests(encoder: TextImageEncoder, count: int) -> Iterator[Discrimination]:
+    """Yield retrieval among CAPTIONS captions, and accuracy on minimal pairs: how often the true one of two sentences is nearer."""
+    scenes = _distinct_captions(CAPTIONS)
+    clips = np.stack([_clip_vector(encoder, m.frames) for m in scenes])
+    cosines = clips @ encoder.texts([m.caption for m in scenes]).T  # [clips, captions]
     order, own = np.argsort(-cosines, axis=1), np.arange(CAPTIONS)[:, None]
-    for most in (1, 5):
-        right = float((order[:, :most] == own).any(axis=1).mean())
-        yield Answer(words.name, f"caption of a clip among {CAPTIONS}, first {most}", right, CAPTIONS, most / CAPTIONS)
-    right = float((cosines.argmax(axis=0) == own[:, 0]).mean())
-    yield Answer(words.name, f"clip of a caption among {CAPTIONS}, first 1", right, CAPTIONS, 1 / CAPTIONS)
-    for question, pairs in _PAIRS.items():
-        told = [_nearer(words, *pair) for i in range(count) for pair in pairs(_FIRST + i)]
-        yield Answer(words.name, question, float(np.mean(told)), len(told), 0.5)
+    for k in (1, 5):
+        recall = float((order[:, :k] == own).any(axis=1).mean())
+        name = f"clip to caption, recall at {k} of {CAPTIONS}"
+        yield Discrimination(encoder.name, name, recall, CAPTIONS, k / CAPTIONS)
+    recall = float((cosines.argmax(axis=0) == own[:, 0]).mean())
+    name = f"caption to clip, recall at 1 of {CAPTIONS}"
+    yield Discrimination(encoder.name, name, recall, CAPTIONS, 1 / CAPTIONS)
+    for name, pairs in _MINIMAL_PAIRS.items():
+        right = [_is_nearer(encoder, *pair) for i in range(count) for pair in pairs(_FIRST + i)]
+        yield Discrimination(encoder.name, name, float(np.mean(right)), len(right), 0.5)
 
 
-def _unlike(count: int) -> list[Member]:
+def _distinct_captions(count: int) -> list[Member]:
     """Return members of all families in turn, no two with one caption."""
-    found: dict[str, tuple[str, int]] = {}
+    scenes: dict[str, tuple[str, int]] = {}
     names = sorted(FAMILIES)
     i = 0
-    while len(found) < count:
-        which = names[i % len(names)], _FIRST + i
-        found.setdefault(caption_of(*which), which)
+    while len(scenes) < count:
+        scene = names[i % len(names)], _FIRST + i
+        scenes.setdefault(caption_of(*scene), scene)
         i += 1
-    return [member(*which, at=_SEEN) for which in found.values()]
+    return [member(*scene, at=_FRAMES_READ) for scene in scenes.values()]
 
 
-def _vector(words: TextImageEncoder, frames: Frames) -> Floats:
-    mean = words.images(frames).mean(axis=0)
-    found: Floats = mean / np.linalg.norm(mean)
-    return found
+def _clip_vector(encoder: TextImageEncoder, frames: Frames) -> Floats:
+    mean = encoder.images(frames).mean(axis=0)
+    return np.asarray(mean / np.linalg.norm(mean))
 
 
-def _nearer(words: TextImageEncoder, frames: Frames, right: str, wrong: str) -> bool:
-    near, far = words.texts([right, wrong]) @ _vector(words, frames)
+def _is_nearer(encoder: TextImageEncoder, frames: Frames, right: str, wrong: str) -> bool:
+    near, far = encoder.texts([right, wrong]) @ _clip_vector(encoder, frames)
     return bool(near > far)
 
 
 _Pair = tuple[Frames, str, str]
+"""Frames, the true sentence and a false one."""
 
 
 def _colour(number: int) -> Iterator[_Pair]:
-    m = member("single", number, at=_SEEN)
-    mine = m.params["hero"]["colour"]
-    other = [c for c in COLOURS if c != mine][number % (len(COLOURS) - 1)]
-    yield m.frames, m.caption, _swapped(m.caption, mine, other)
+    m = member("single", number, at=_FRAMES_READ)
+    own = m.params["hero"]["colour"]
+    other = [c for c in COLOURS if c != own][number % (len(COLOURS) - 1)]
+    yield m.frames, m.caption, _swapped(m.caption, own, other)
 
 
 def _shape(number: int) -> Iterator[_Pair]:
-    m = member("single", number, at=_SEEN)
-    mine = m.params["hero"]["shape"]
-    other = [s for s in common.SHAPES if s != mine][number % (len(common.SHAPES) - 1)]
-    yield m.frames, m.caption, m.caption.replace(mine, other)
+    m = member("single", number, at=_FRAMES_READ)
+    own = m.params["hero"]["shape"]
+    other = [s for s in common.SHAPES if s != own][number % (len(common.SHAPES) - 1)]
+    yield m.frames, m.caption, m.caption.replace(own, other)
 
 
-def _swapped(caption: str, mine: str, other: str) -> str:
+def _swapped(caption: str, own: str, other: str) -> str:
     text = caption.lower()
-    for old, new in ((common.article(mine), common.article(other)), (mine, other)):
+    for old, new in ((common.article(own), common.article(other)), (own, other)):
         text = text.replace(old, new)
     return common.sentence(text)
 
 
 def _sides(family: str) -> Callable[[int], Iterator[_Pair]]:
     def pairs(number: int) -> Iterator[_Pair]:
-        m = member(family, number, at=_SEEN)
+        m = member(family, number, at=_FRAMES_READ)
         # The same phrase of the scene in a mirror.
         params, rng = draw(family, number, 0, HELD_OUT)
         yield m.frames, m.caption, FAMILIES[family].caption(FAMILIES[family].mirrored(params), rng)
@@ -113,40 +120,41 @@ def _sides(family: str) -> Callable[[int], Iterator[_Pair]]:
 
 def _event(number: int) -> Iterator[_Pair]:
     families = [name for name in sorted(FAMILIES) if hasattr(FAMILIES[name], "states")]
-    m = member(families[number % len(families)], number, at=_SEEN)
+    m = member(families[number % len(families)], number, at=_FRAMES_READ)
     before, after = FAMILIES[m.family].states(m.params)
     yield m.frames[:1], before, after
     yield m.frames[-1:], after, before
 
 
-_PAIRS = {
+_MINIMAL_PAIRS = {
     "colour, one word": _colour,
     "shape, one word": _shape,
-    "left or right, standing (relation)": _sides("relation"),
+    "left or right, at rest (relation)": _sides("relation"),
     "left or right, moving (motion)": _sides("motion"),
     "before or after an event": _event,
 }
 
 
-def pictures_exam(distance: Perceptual, count: int) -> Iterator[Answer]:
-    """Yield two-alternative forced choices: which of two damaged frames is further from the true one, beside PSNR's and SSIM's answers."""
-    same, across = zip(*(_trios(i) for i in range(count)), strict=True)
-    ways: Sequence[tuple[str, Callable[[Frames, Frames], float]]] = (
+def image_distance_tests(distance: Perceptual, count: int) -> Iterator[Discrimination]:
+    """Yield two-alternative forced choices: which of two corrupted frames is further from the true one; PSNR and SSIM beside it."""
+    by_severity, by_content = zip(*(_triplets(i) for i in range(count)), strict=True)
+    metrics: Sequence[tuple[str, Callable[[Frames, Frames], float]]] = (
         (distance.name, lambda a, b: float(distance.distance(a, b)[0])),
         ("PSNR", lambda a, b: -psnr(a, b)),
         ("SSIM", lambda a, b: -ssim(a, b)),
     )
-    for question, trios in (
-        ("same damage, more of it", same),
-        ("a thing gone or recoloured, not a mild blur, noise, shift or shade", across),
+    for test, triplets in (
+        ("the higher of two severities of a corruption", by_severity),
+        ("an object removed or recoloured, not a mild blur, noise, shift or shade", by_content),
     ):
-        for name, apart in ways:
-            right = [apart(true, worse) > apart(true, mild) for true, mild, worse in trios]
-            yield Answer(name, question, float(np.mean(right)), count, 0.5)
+        for name, measure in metrics:
+            right = [measure(true, worse) > measure(true, mild) for true, mild, worse in triplets]
+            yield Discrimination(name, test, float(np.mean(right)), count, 0.5)
 
 
-def _trios(i: int) -> tuple[tuple[Frames, ...], tuple[Frames, ...]]:
-    """Return (frame, less, more damaged) [1, 64, 64, 3] each: by one damage, and harmless against content."""
+def _triplets(i: int) -> tuple[tuple[Frames, ...], tuple[Frames, ...]]:
+    """Return (frame, less, more corrupted) [1, 64, 64, 3] each: by one corruption, and a change of appearance against one of content."""
+    # The seeds of the published table.
     rng = np.random.default_rng([*b"exam", i])
     names = sorted(FAMILIES)
     m = member(names[i % len(names)], _FIRST + i, at=(int(rng.integers(FRAMES)),))

@@ -1,192 +1,138 @@
-"""Does every bundled encoder notice? Clips of the world, damaged more and more, and what each encoder makes of it.
+"""Sensitivity of the bundled encoders: clips of the world under corruptions of increasing severity, and each encoder's response.
 
-`world-video` compares a set of damaged clips with a set of other, true ones; `world-clip` and `lpips-world` look at each clip, beside its
-caption and beside the true one. Damages of things that a world would not do are rendered by the world itself, one law broken.
+`world-video` compares a set of corrupted clips with a set of other, true ones; `world-clip` and `lpips-world` compare each clip with its
+caption and with the true clip.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import cv2
 import numpy as np
 
-from sora_eval.data.heldout import FRAMES, SIZE, Member, member
+from sora_eval.data.heldout import FRAMES, Member
 from sora_eval.data.shards import FPS
 from sora_eval.encoders import clip as text_encoders
 from sora_eval.encoders import perceptual
 from sora_eval.encoders import video as video_encoders
 from sora_eval.encoders.clip import TextImageEncoder
-from sora_eval.encoders.damages import distorted, reordered
 from sora_eval.encoders.perceptual import Perceptual
 from sora_eval.encoders.video import VideoEncoder
-from sora_eval.fidelity.extractors import statistics
-from sora_eval.metrics import frechet
+from sora_eval.fidelity.extractors import feature_statistics
+from sora_eval.metrics.frechet import Moments, distance, merge
 from sora_eval.metrics.similarity import clip_similarity
 from sora_eval.processes import pool
 from sora_eval.stats.correlation import spearman
 from sora_eval.types import Frames, Video
-from sora_eval.validity.encoder_discrimination import Answer, pictures_exam, words_exam
-from sora_eval.video import compress
-from sora_eval.world import scene_of
-from sora_eval.world.families import FAMILIES
-from sora_eval.world.faults import render_broken
+from sora_eval.validity.corruptions import CORRUPTIONS, Corruption, corrupted, true_clips
+from sora_eval.validity.encoder_discrimination import Discrimination, image_distance_tests, text_image_tests
+from sora_eval.validity.trials import SEVERITIES
 
-SEVERITIES: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
-LEAST_RHO = 0.95
+MIN_RHO = 0.95
 _REAL, _FAKE = 60_000, 70_000
 """Numbers of the clips of either set; neither training nor its held-out measures reach them."""
-_FALLING = ("free_fall_bounce", "projectile", "ramp")
-_HIDING = ("pass_behind", "covered", "leave_and_return", "count", "two_shots")
-_EACH = 4
-"""Of a clip's frames, pictures are compared at every fourth."""
+_STEP = 4
+"""Frames are compared at every fourth of a clip's."""
 _SHOWN = 4
 
 
 @dataclass(frozen=True)
-class Damage:
-    """One way of spoiling clips.
-
-    kind: "space" where frames look wrong, "time" where they are in the wrong order, "law" where the world does what it can't. families: of
-    the clips that it is tried on. fault: the world's fault that makes it, "" where it is done to the frames.
-    """
-
-    name: str
-    kind: str
-    families: tuple[str, ...]
-    fault: str = ""
-
-
-_EVERY = tuple(sorted(set(FAMILIES) - {"room"}))
-DAMAGES: tuple[Damage, ...] = (
-    *(Damage(name, "space", _EVERY) for name in ("blur", "noise", "compression", "coarse")),
-    *(Damage(name, "time", _EVERY) for name in ("held", "shuffled", "backwards")),
-    Damage("gravity", "law", _FALLING, "gravity"),
-    Damage("vanishing", "law", _HIDING, "vanishes"),
-)
-
-
-@dataclass(frozen=True)
-class Response:
-    """What one encoder makes of one damage: a value per severity, and Spearman's correlation of severity and value, towards worse.
-
-    measure: what the value is. values, error: at each severity the value, and the mean squared error of the pixels, 0 to 1. claimed:
-    whether the encoder says that it sees this damage.
-    """
+class EncoderResponse:
+    """The response of one encoder to one corruption."""
 
     encoder: str
+    """Name of the encoder."""
     measure: str
-    damage: Damage
+    """What the values are."""
+    corruption: Corruption
+    """The corruption."""
     values: tuple[float, ...]
-    error: tuple[float, ...]
+    """The value at each of SEVERITIES."""
+    mse: tuple[float, ...]
+    """Mean squared error of the pixels at each, of values in 0..1."""
     rho: float
-    claimed: bool
+    """Spearman's correlation of severity and value, towards worse."""
+    required: bool
+    """Whether sensitivity to this corruption is required of the encoder."""
 
     @property
-    def good(self) -> bool:
-        """Whether a claim holds."""
-        return not self.claimed or self.rho >= LEAST_RHO
+    def passed(self) -> bool:
+        """Whether a required sensitivity holds."""
+        return not self.required or self.rho >= MIN_RHO
 
 
-def true_clips(families: Sequence[str], count: int, first: int) -> list[Member]:
-    """Return `count` members of some families in turn."""
-    return [member(families[i % len(families)], first + i) for i in range(count)]
+def corruption_responses(corruption: Corruption, count: int) -> tuple[list[EncoderResponse], Frames]:
+    """Return the responses of the bundled encoders to one corruption of `count` clips, and frames of one clip at every severity.
 
-
-def damaged(true: Member, damage: Damage, severity: float) -> Frames:
-    """Return a clip uint8 [17, 64, 64, 3] with a damage of a severity in 0..1; 0 changes nothing."""
-    if severity == 0:
-        return true.frames
-    rng = np.random.default_rng([true.number, *damage.name.encode()])
-    if damage.fault:
-        scene = scene_of({"family": true.family, "params": true.params}, (FRAMES - 1) / FPS)
-        return render_broken(scene, damage.fault, severity, SIZE, FPS, FRAMES).frames
-    frames = true.frames
-    if damage.kind == "time":
-        if damage.name == "backwards" and rng.random() >= severity:
-            # There is no half of it: a set has more of such clips, or fewer.
-            return frames
-        return frames[reordered(damage.name, severity, len(frames), rng)]
-    if damage.name == "compression":
-        # 64 pixels are blown up first: x264's smallest blocks are a quarter of the frame otherwise.
-        large = np.stack([cv2.resize(f, (128, 128), interpolation=cv2.INTER_NEAREST) for f in frames])
-        made = compress(Video(large, FPS), round(31 + 20 * severity)).frames
-        return np.stack([cv2.resize(f, SIZE[::-1], interpolation=cv2.INTER_AREA) for f in made]).astype(np.uint8)
-    seeds = rng.integers(2**31, size=len(frames))
-    return np.stack([distorted(f, damage.name, 0.7 * severity, int(s)) for f, s in zip(frames, seeds, strict=True)])
-
-
-def measure(damage: Damage, count: int) -> tuple[list[Response], Frames]:
-    """Return what the three bundled encoders make of one damage, on `count` clips, and one of them at every severity.
-
-    The picture: four frames of the clip per severity, beside each other, [5 * 4, 64, 64, 3].
+    The frames: four of the clip per severity, beside each other, [5 * 4, 64, 64, 3].
 
     Raises:
         AbsentWeightsError: this copy of the package lacks an encoder.
     """
-    real, true = (true_clips(damage.families, count, first) for first in (_REAL, _FAKE))
-    made = [[damaged(m, damage, s) for m in true] for s in SEVERITIES]
-    bundled = video_encoders.load("world-video"), text_encoders.load("world-clip"), perceptual.load("lpips-world")
-    # The clip that changes most shows best what the damage is.
-    most = int(np.argmax([np.abs(a.astype(int) - b).mean() for a, b in zip(made[-1], made[0], strict=True)]))
-    at = np.linspace(0, FRAMES - 1, _SHOWN).round().astype(int)
-    return responses(damage, real, true, made, *bundled), np.concatenate([clips[most][at] for clips in made])
+    real, true = (true_clips(corruption.families, count, first) for first in (_REAL, _FAKE))
+    by_severity = [[corrupted(m, corruption, s) for m in true] for s in SEVERITIES]
+    # The clip that changes most shows best what the corruption is.
+    changes = [np.abs(a.astype(int) - b).mean() for a, b in zip(by_severity[-1], by_severity[0], strict=True)]
+    shown, at = int(np.argmax(changes)), np.linspace(0, FRAMES - 1, _SHOWN).round().astype(int)
+    frames = np.concatenate([clips[shown][at] for clips in by_severity])
+    return _responses(corruption, real, true, by_severity), frames
 
 
-def every(count: int, workers: int, damages: Sequence[Damage] = DAMAGES) -> Iterator[tuple[list[Response], Frames]]:
-    """Yield `measure` of every damage, in order, made in parallel."""
+def all_responses(
+    count: int, workers: int, corruptions: Sequence[Corruption] = CORRUPTIONS
+) -> Iterator[tuple[list[EncoderResponse], Frames]]:
+    """Yield `corruption_responses` of every corruption, in order, computed in parallel."""
     with pool(workers) as executor:
-        yield from executor.map(partial(measure, count=count), damages)
+        yield from executor.map(partial(corruption_responses, count=count), corruptions)
 
 
-def exams(count: int) -> list[Answer]:
-    """Return what the bundled encoders of words and of pictures can tell apart."""
-    words, distance = text_encoders.load("world-clip"), perceptual.load("lpips-world")
-    return [*words_exam(words, count), *pictures_exam(distance, count)]
+def discrimination_tests(count: int) -> list[Discrimination]:
+    """Return the accuracies of the bundled text-image encoder and perceptual distance on all discrimination tests."""
+    encoder, distance = text_encoders.load("world-clip"), perceptual.load("lpips-world")
+    return [*text_image_tests(encoder, count), *image_distance_tests(distance, count)]
 
 
-def responses(
-    damage: Damage,
-    real: Sequence[Member],
-    true: Sequence[Member],
-    made: Sequence[Sequence[Frames]],
-    video: VideoEncoder,
-    words: TextImageEncoder,
-    distance: Perceptual,
-) -> list[Response]:
-    """Return what the three bundled encoders make of one damage."""
-    reference = frechet.merge(statistics([Video(m.frames, FPS) for m in real], video).groups())
-
-    def apart(clips: Sequence[Frames]) -> float:
-        found = frechet.merge(statistics([Video(c, FPS) for c in clips], video).groups())
-        return frechet.distance(found, reference)
-
-    texts = words.texts([m.caption for m in true])
-
-    def matched(clips: Sequence[Frames]) -> float:
-        cosines = [clip_similarity(words.images(c[::_EACH]), t) for c, t in zip(clips, texts, strict=True)]
-        return 1 - float(np.mean(cosines))
-
-    def unlike(clips: Sequence[Frames]) -> float:
-        return float(
-            np.mean([distance.distance(c[::_EACH], m.frames[::_EACH]) for c, m in zip(clips, true, strict=True)])
-        )
-
-    ways: Mapping[tuple[str, str], tuple[Callable[[Sequence[Frames]], float], bool]] = {
-        (video.name, "Frechet distance"): (apart, True),
-        (words.name, "1 - CLIPSIM"): (matched, damage.kind == "space"),
-        (distance.name, "distance to the true clip"): (unlike, damage.kind != "law"),
-    }
-    error = tuple(float(np.mean([_error(c, m.frames) for c, m in zip(clips, true, strict=True)])) for clips in made)
-    found = []
-    for (name, measure), (work, claimed) in ways.items():
-        values = tuple(work(clips) for clips in made)
+def _responses(
+    corruption: Corruption, real: Sequence[Member], true: Sequence[Member], by_severity: Sequence[Sequence[Frames]]
+) -> list[EncoderResponse]:
+    video = video_encoders.load("world-video")
+    words = text_encoders.load("world-clip")
+    images = perceptual.load("lpips-world")
+    measures: Sequence[tuple[str, str, Callable[[Sequence[Frames]], float], bool]] = (
+        (video.name, "Frechet distance", partial(_frechet, video, _moments(video, [m.frames for m in real])), True),
+        (words.name, "1 - CLIPSIM", partial(_mismatch, words, true), corruption.kind == "space"),
+        (images.name, "distance to the true clip", partial(_image_distance, images, true), corruption.kind != "law"),
+    )
+    mse = tuple(float(np.mean([_mse(c, m.frames) for c, m in zip(clips, true, strict=True)])) for clips in by_severity)
+    rows = []
+    for name, measure, compute, required in measures:
+        values = tuple(compute(clips) for clips in by_severity)
         rho = spearman(SEVERITIES, values) if np.ptp(values) > 0 else 0.0
-        found.append(Response(name, measure, damage, values, error, rho, claimed))
-    return found
+        rows.append(EncoderResponse(name, measure, corruption, values, mse, rho, required))
+    return rows
 
 
-def _error(a: Frames, b: Frames) -> float:
+def _moments(encoder: VideoEncoder, clips: Sequence[Frames]) -> Moments:
+    return merge(feature_statistics([Video(frames, FPS) for frames in clips], encoder).groups())
+
+
+def _frechet(encoder: VideoEncoder, real: Moments, clips: Sequence[Frames]) -> float:
+    return distance(_moments(encoder, clips), real)
+
+
+def _mismatch(encoder: TextImageEncoder, true: Sequence[Member], clips: Sequence[Frames]) -> float:
+    texts = encoder.texts([m.caption for m in true])
+    return 1 - float(
+        np.mean([clip_similarity(encoder.images(c[::_STEP]), t) for c, t in zip(clips, texts, strict=True)])
+    )
+
+
+def _image_distance(network: Perceptual, true: Sequence[Member], clips: Sequence[Frames]) -> float:
+    pairs = zip(clips, true, strict=True)
+    return float(np.mean([network.distance(c[::_STEP], m.frames[::_STEP]) for c, m in pairs]))
+
+
+def _mse(a: Frames, b: Frames) -> float:
     return float(np.square((a.astype(np.float64) - b) / 255).mean())

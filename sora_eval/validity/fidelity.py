@@ -1,245 +1,147 @@
-"""The trials of fidelity metrics: true clips, controls, damages over severities and other looks, through the code that measures a run.
+"""Trials of fidelity metrics, from the features of clips under every condition.
 
-A metric of single clips is tried clip by clip. A distance of sets has no value of one clip. So the clips are dealt into a few sets, and
-what counts of each is its pseudo-value: what the distance at full size owes to it (Tukey 1958; Miller 1974). Their mean is the distance
+A metric of single clips has a trial per clip. A distance of sets has no value of one clip, so the clips are dealt into a few sets, and the
+value of each is its pseudo-value: its contribution to the distance at full size (Tukey 1958; Miller 1974). Their mean is the distance
 without the bias that comes of these clips; that of the real ones is the same for all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
-from sora_eval.encoders import clip as text_encoders
-from sora_eval.encoders import perceptual
-from sora_eval.encoders import video as video_encoders
-from sora_eval.fidelity.extractors import Choice, Collected
-from sora_eval.fidelity.measures import measures
-from sora_eval.generator.simulator import OTHER
-from sora_eval.metrics import frechet, kernel, physics_iq
-from sora_eval.metrics.pixels import PSNR_MOST
+from sora_eval.fidelity.extractors import CLIP_FEATURES
 from sora_eval.stats.intervals import jackknife_variance, pseudo_values, t_quantile
 from sora_eval.types import Floats, digest
-from sora_eval.validity import encoder_sensitivity
-from sora_eval.validity.corruptions import EVERY, Read, Treatment, real_set, true_set
-from sora_eval.validity.detection import FIDELITY, Subject
+from sora_eval.validity.corruptions import (
+    ALL_FAMILIES,
+    CORRUPTIONS,
+    Condition,
+    ConditionFeatures,
+    real_set,
+    true_set,
+)
+from sora_eval.validity.fidelity_metrics import METRICS, SETS, Distance, FidelityMetric
 from sora_eval.validity.trials import Trial
 
-COUNT = 48
-SETS = 8
-"""Sets that the clips are dealt into; a paired test needs six to be significant at .05."""
-Distance = Callable[[Floats, Floats], float]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A metric that works with the bundled encoders.
-
-    name: as in a report. reading, key: where `collecting` has its values; key "" for features of sets, of which `distance` makes a number.
-    bounds: the least and the greatest value. unclaimed: by what is done to the clips, why the metric does not claim to notice it.
-    """
-
-    name: str
-    reading: str
-    key: str
-    higher: bool
-    bounds: tuple[float, float]
-    unclaimed: Mapping[str, str]
-    distance: Distance | None = None
-
-
-_SPACE = tuple(d.name for d in encoder_sensitivity.DAMAGES if d.kind == "space")
-_TIME = tuple(d.name for d in encoder_sensitivity.DAMAGES if d.kind == "time")
-_LAW = tuple(d.name for d in encoder_sensitivity.DAMAGES if d.kind == "law")
-_SET_OF_TRUE = {
-    "mirrored": "a set of mirrored clips is as real: nothing in it has a side",
-    OTHER: "a set of other true clips is a true set",
-}
-_FRAMES_ONLY = "it looks at single frames, whatever their order"
-_LOOK_ONLY = "it sees how points move, not how they look"
-_STEADY = "a picture that stands still is the steadiest of all"
-_ALIKE = "every frame is damaged alike, and stays as like the next"
-_SAME_NEIGHBOURS = "frames have the same neighbours"
-
-
-def _for(names: Sequence[str], why: str) -> dict[str, str]:
-    return dict.fromkeys(names, why)
-
-
-_STEADINESS = {
-    **_for(("frozen", "blank", "held"), _STEADY),
-    **_for(("reversed", "mirrored", "backwards"), _SAME_NEIGHBOURS),
-    **_for(("blur", "coarse", "compression"), _ALIKE),
-    **_for((OTHER, *_LAW), "what is shown is steady, and steadiness is all that is asked"),
-}
-_STATES = {
-    "mirrored": "an event in a mirror is the same event",
-    **_for((*_SPACE, *_LAW), "the event is shown, if badly"),
-    OTHER: "another clip of the same event shows it as well",
-}
-_KVD = partial(kernel.mmd, kernel=kernel.KVD)
-_INFINITE = (0.0, float("inf"))
-METRICS: tuple[Metric, ...] = (
-    Metric("world-FVD", "video", "", False, _INFINITE, _SET_OF_TRUE, frechet.frechet_distance),
-    Metric("world-KVD", "video", "", False, _INFINITE, _SET_OF_TRUE, _KVD),
-    Metric(
-        "motion distance",
-        "motion",
-        "",
-        False,
-        _INFINITE,
-        {**_SET_OF_TRUE, **_for((*_SPACE, "vanishing"), _LOOK_ONLY)},
-        frechet.frechet_distance,
-    ),
-    Metric(
-        "world-clip CLIPSIM",
-        "words",
-        "CLIPSIM",
-        True,
-        (-1.0, 1.0),
-        {
-            **_for(("shuffled", "reversed", "frozen", *_TIME), _FRAMES_ONLY),
-            **_for(_LAW, "the prompt's things are there, and lawfulness is nothing that it learnt"),
-            "mirrored": "left and right are a guess to it: see the encoders' table",
-        },
-    ),
-    Metric("temporal consistency", "words", "temporal consistency", True, (-1.0, 1.0), _STEADINESS),
-    Metric("subject consistency", "words", "subject consistency", True, (-1.0, 1.0), _STEADINESS),
-    Metric("state change", "words", "state change", True, (-1.0, 1.0), _STATES),
-    Metric("directional similarity", "words", "directional similarity", True, (-1.0, 1.0), _STATES),
-    Metric("lpips-world", "pairs", "perceptual", False, (0.0, 1.0), {}),
-    Metric("SSIM", "likeness", "SSIM", True, (-1.0, 1.0), {}),
-    Metric("PSNR (dB)", "likeness", "PSNR (dB)", True, (0.0, PSNR_MOST), {}),
-    *(Metric(k, "continuation", k, higher, (0.0, 1.0), {}) for k, higher in physics_iq.HIGHER_IS_BETTER.items()),
-)
+Features = Mapping[Condition, ConditionFeatures]
+"""Features of clips under every condition."""
 
 
 @dataclass(frozen=True)
 class SetDistance:
-    """A distance of sets at full size: `value` of n treated clips and n real ones, and `floor` of n true clips and the same real ones.
-
-    low, high: 95% interval of value - floor, by leaving out one set of clips at a time (a jackknife with Student's t).
-    """
+    """A distance of sets at full size under a condition, beside its floor."""
 
     metric: str
+    """Name of the distance."""
     kind: str
-    what: str
+    """Kind of the condition."""
+    condition: str
+    """Name of the condition."""
     severity: float
+    """0..1."""
     n: int
+    """Clips of either set."""
     value: float
+    """Distance of n clips under the condition from n real ones."""
     floor: float
+    """Distance of n true clips from the same real ones."""
     low: float
+    """Lower end of the 95% interval of value - floor (a delete-a-group jackknife with Student's t)."""
     high: float
+    """Upper end of that interval."""
 
 
-def subjects(protocols: Mapping[str, str], count: int) -> list[Subject]:
-    """Return the metrics as subjects of the card, those whose weights are absent as well. protocols: by reading."""
-    found = []
-    for m in METRICS:
-        unit = f"set of {count // SETS} clips" if m.distance else "clip"
-        by_design = {("", what): why for what, why in m.unclaimed.items()}
-        about = protocols.get(m.reading, "")
-        found.append(Subject(m.name, FIDELITY, "metric", about, 1, m.higher, m.bounds, by_design, unit))
-    return [*found, *absent()]
-
-
-def names() -> list[str]:
-    """Return the names of all metrics, those whose weights are absent as well."""
-    return [*(m.name for m in METRICS), *(s.name for s in absent())]
-
-
-def absent() -> list[Subject]:
-    """Return the metrics of the standard encoders, with the reason why each is not on the card."""
-    choices = [Choice(("frechet", "kernel"), video=v) for v in video_encoders.ENCODERS if v != Choice().video]
-    choices += [Choice(("words",), words=w) for w in text_encoders.NAMES if w != Choice().words]
-    choices += [Choice(("pairs",), distance=d) for d in perceptual.NAMES if d != Choice().distance]
-    found = []
-    for choice in choices:
-        (encoder,) = choice.encoders
-        reason = "; ".join(choice.absent()) or f"{encoder} is here, but the card tries the bundled encoders only"
-        missing = Collected(missing=dict.fromkeys(choice.kinds, reason))
-        for row in measures(missing, missing, choice):
-            name = row.metric if row.metric not in {m.name for m in METRICS} else f"{row.metric}, {encoder}"
-            if choice.metrics == ("words",) and row.metric == "CLIPSIM":
-                name = f"CLIPSIM, {encoder}"
-            if row.metric not in {m.name for m in METRICS if m.reading == "likeness"}:
-                found.append(Subject(name, FIDELITY, "metric", higher=row.higher_is_better, missing=reason))
-    return found
-
-
-def trials(found: Mapping[Treatment, Read]) -> list[Trial]:
+def fidelity_trials(features: Features) -> list[Trial]:
     """Return the trials of every metric: of clips, or of sets against the real clips."""
-    rows: list[Trial] = []
-    for t, mine in found.items():
-        for m in METRICS:
-            if t.families == EVERY:
-                rows += _trials(m, t, mine, found)
-            elif t.kind == "oracle":
-                # The truth of a damage that is tried on clips of its own families.
-                for d in (d for d in encoder_sensitivity.DAMAGES if d.families == t.families):
-                    own = replace(t, kind="violation", what=d.name)
-                    rows += _trials(m, own, mine, found)
-            elif t.kind != "held":
-                rows += _trials(m, t, mine, found)
-    return rows
+    return [
+        trial
+        for condition in features
+        for metric in METRICS
+        for labelled in _labels(condition)
+        for trial in _trials(metric, condition, labelled, features)
+    ]
 
 
-def _trials(metric: Metric, t: Treatment, mine: Read, found: Mapping[Treatment, Read]) -> list[Trial]:
+def _labels(condition: Condition) -> list[Condition]:
+    """Return the conditions that features of a condition count for."""
+    if condition.families == ALL_FAMILIES:
+        return [condition]
+    if condition.kind == "oracle":
+        # The truth of the violations that are tried on clips of their own families.
+        return [
+            replace(condition, kind="violation", name=c.name) for c in CORRUPTIONS if c.families == condition.families
+        ]
+    return [] if condition.kind == "held" else [condition]
+
+
+def _trials(metric: FidelityMetric, condition: Condition, labelled: Condition, features: Features) -> Iterator[Trial]:
+    # Trials of the same clip, corrupted and not, are of one unit; those of the real set are of others.
+    prefix = f"{'held' if condition.kind == 'held' else 'card'}.{digest(condition.families, 4)}"
+
     def trial(unit: str, value: float | None, reason: str = "") -> Trial:
-        # Pairs of the same clip, damaged and not, are of one unit; the real set's are others.
-        name = f"{'held' if t.kind == 'held' else 'card'}.{digest(t.families, 4)}.{unit}"
-        return Trial(metric.name, "", t.kind, t.what, t.severity, name, value, reason)
+        at = (labelled.kind, labelled.name, labelled.severity)
+        return Trial(metric.name, "", *at, f"{prefix}.{unit}", value, reason)
 
-    if metric.reading in mine.missing:
-        return [trial("all", None, mine.missing[metric.reading])]
-    if metric.distance is None:
-        return [trial(str(i), v) for i, v in sorted(mine.values.get(metric.key, {}).items())]
-    real = found.get(real_set(t.families))
-    # Between true sets, the distance of the truth is itself what is to be compared.
-    if t.kind == "held" or real is None or metric.reading in real.missing:
-        return []
-    values = _pseudo(metric.distance, _rows(metric, mine), _rows(metric, real))
-    return [trial(f"set{k}", float(v)) for k, v in enumerate(values)]
+    own = features[condition]
+    if metric.extractor in own.missing:
+        yield trial("all", None, own.missing[metric.extractor])
+    elif metric.distance is None:
+        for i, value in sorted(own.values.get(metric.key, {}).items()):
+            yield trial(str(i), value)
+    elif condition.kind != "held":
+        # Between true sets, the distance of the truth is itself what is to be compared.
+        real = features.get(real_set(condition.families))
+        if real is not None and metric.extractor not in real.missing:
+            values = _pseudo_values(metric.distance, _rows(metric, own), _rows(metric, real))
+            for k, value in enumerate(values):
+                yield trial(f"set{k}", float(value))
 
 
-def _pseudo(distance: Distance, x: Floats, y: Floats) -> Floats:
+def _pseudo_values(distance: Distance, x: Floats, y: Floats) -> Floats:
     """Return the jackknife's pseudo-values [SETS] of the sets of x: `K theta - (K - 1) theta without k`."""
     without = np.array([distance(_without(x, k), y) for k in range(SETS)])
     return pseudo_values(distance(x, y), without)
 
 
-def distances(found: Mapping[Treatment, Read]) -> list[SetDistance]:
+def set_distances(features: Features) -> list[SetDistance]:
     """Return the distances of sets at full size against their floor, for all but true sets."""
     rows = []
-    for t, mine in found.items():
-        if t.kind in ("held", "oracle"):
+    for condition, own in features.items():
+        real, true = features.get(real_set(condition.families)), features.get(true_set(condition.families))
+        if condition.kind in ("held", "oracle") or real is None or true is None:
             continue
-        real, true = found.get(real_set(t.families)), found.get(true_set(t.families))
-        for m in METRICS:
-            if m.distance is None or real is None or true is None or m.reading in mine.missing:
-                continue
-            x, floor, y = (_rows(m, r) for r in (mine, true, real))
-            value, low = m.distance(x, y), m.distance(floor, y)
-            reach = _reach(m.distance, x, floor, y)
-            rows.append(
-                SetDistance(
-                    m.name, t.kind, t.what, t.severity, len(x), value, low, value - low - reach, value - low + reach
-                )
-            )
+        for metric in METRICS:
+            if metric.distance is not None and metric.extractor not in own.missing:
+                rows.append(_set_distance(metric, metric.distance, condition, own, true, real))
     return rows
 
 
-def _reach(distance: Distance, x: Floats, true: Floats, y: Floats) -> float:
+def _set_distance(
+    metric: FidelityMetric,
+    distance: Distance,
+    condition: Condition,
+    own: ConditionFeatures,
+    true: ConditionFeatures,
+    real: ConditionFeatures,
+) -> SetDistance:
+    x, x_true, y = (_rows(metric, features) for features in (own, true, real))
+    value, floor = distance(x, y), distance(x_true, y)
+    half_width = _half_width(distance, x, x_true, y)
+    ends = (value - floor - half_width, value - floor + half_width)
+    return SetDistance(metric.name, condition.kind, condition.name, condition.severity, len(x), value, floor, *ends)
+
+
+def _half_width(distance: Distance, x: Floats, true: Floats, y: Floats) -> float:
     """Return half the width of the 95% interval of distance(x, y) - distance(true, y).
 
     Rows of x and true are of the same scenes and leave together, rows of y by themselves (a two-sample delete-a-group jackknife).
     """
-    of_made = np.array([distance(_without(x, k), y) - distance(_without(true, k), y) for k in range(SETS)])
+    of_fake = np.array([distance(_without(x, k), y) - distance(_without(true, k), y) for k in range(SETS)])
     of_real = np.array([distance(x, _without(y, k)) - distance(true, _without(y, k)) for k in range(SETS)])
-    variance = jackknife_variance(of_made) + jackknife_variance(of_real)
+    variance = jackknife_variance(of_fake) + jackknife_variance(of_real)
     return float(t_quantile(0.975, SETS - 1) * np.sqrt(variance))
 
 
@@ -247,5 +149,5 @@ def _without(rows: Floats, k: int) -> Floats:
     return np.delete(rows, np.s_[k::SETS], axis=0)
 
 
-def _rows(metric: Metric, found: Read) -> Floats:
-    return found.features if metric.reading == "video" else found.motion
+def _rows(metric: FidelityMetric, features: ConditionFeatures) -> Floats:
+    return features.clip_features if metric.extractor == CLIP_FEATURES else features.motion_features

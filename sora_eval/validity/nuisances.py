@@ -1,4 +1,4 @@
-"""Other looks at the truth: sizes, lights, compression and frame rates that no score should mind."""
+"""Nuisance transforms: sizes, lights, compression and frame rates that change a true clip and must not change its score."""
 
 from __future__ import annotations
 
@@ -9,29 +9,35 @@ from typing import Any
 from sora_eval.types import Case, Video
 from sora_eval.video import compress
 
-ALL_LOOKS = "all at once"
-LOOKS = ("256 px", "light left", "light warm", "light dim", "H.264 crf 28", "half the frame rate", ALL_LOOKS)
-CHEAP = ("H.264 crf 28", "half the frame rate")
-"""Looks that are made of a rendered clip: violations are looked at through these as well."""
+ALL_AT_ONCE = "all at once"
+NUISANCES = ("256 px", "light left", "light warm", "light dim", "H.264 crf 28", "half the frame rate", ALL_AT_ONCE)
+"""The nuisance transforms of probes."""
+POST_RENDER = ("H.264 crf 28", "half the frame rate")
+"""Those of a rendered clip: violations are tried under them as well."""
 LIGHTS = ("left", "warm", "dim")
-_SIDE = 256
+_SIDE_PX = 256
 
 
-def asked(case: Case, look: str, number: int) -> Case:
-    """Return a case as it is rendered for a look; by `number`, lights take turns where there is more to the look."""
-    if look in ("256 px", ALL_LOOKS):
-        case = replace(case, size=(_SIDE, _SIDE))
-    light = LIGHTS[number % len(LIGHTS)] if look == ALL_LOOKS else look.removeprefix("light ")
-    return replace(case, scene={**case.scene, "params": lit(case.scene["params"], light)}) if light in LIGHTS else case
+def transformed_case(case: Case, nuisance: str, number: int) -> Case:
+    """Return a case whose scene is rendered larger or under another light, as the nuisance transform says.
+
+    number: of the scene; ALL_AT_ONCE takes the lights by turns.
+    """
+    if nuisance in ("256 px", ALL_AT_ONCE):
+        case = replace(case, size=(_SIDE_PX, _SIDE_PX))
+    light = LIGHTS[number % len(LIGHTS)] if nuisance == ALL_AT_ONCE else nuisance.removeprefix("light ")
+    if light not in LIGHTS:
+        return case
+    return replace(case, scene={**case.scene, "params": relit(case.scene["params"], light)})
 
 
-def lit(params: Mapping[str, Any], light: str) -> dict[str, Any]:
+def relit(params: Mapping[str, Any], light: str) -> dict[str, Any]:
     """Return the parameters of a scene under another light."""
     return {**params, "style": {**params["style"], "light": light}}
 
 
-def seen(video: Video, look: str) -> Video:
-    """Return a rendered clip through a look: compressed, or every second frame of it."""
-    if look in ("H.264 crf 28", ALL_LOOKS):
+def transformed(video: Video, nuisance: str) -> Video:
+    """Return a rendered clip compressed or at half its frame rate, as the nuisance transform says; others change nothing here."""
+    if nuisance in ("H.264 crf 28", ALL_AT_ONCE):
         video = compress(video, 28)
-    return Video(video.frames[::2], video.fps / 2) if look in ("half the frame rate", ALL_LOOKS) else video
+    return Video(video.frames[::2], video.fps / 2) if nuisance in ("half the frame rate", ALL_AT_ONCE) else video

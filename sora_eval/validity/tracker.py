@@ -1,4 +1,4 @@
-"""How well the world-tier tracker, on which every probe stands, follows things against the truth."""
+"""Accuracy of the world-tier tracker, on which every probe stands, against true boxes."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ from sora_eval.video import compress
 
 
 @dataclass(frozen=True)
-class TrackerCard:
-    """How well the world-tier tracker follows every object against the truth, for one way of spoiling the clips.
+class TrackerAccuracy:
+    """Accuracy of the world-tier tracker on true clips under one corruption, all coloured objects together."""
 
-    hota, mota, idf1: in 0..1 (mota may be negative), switches: identity switches in all clips together; clips: how many.
-    """
-
-    spoilt: str
+    corruption: str
+    """Name of the corruption, "clean" for none."""
     hota: float
+    """Mean HOTA, 0..1."""
     mota: float
+    """Mean MOTA, at most 1; may be negative."""
     idf1: float
-    switches: int
+    """Mean IDF1, 0..1."""
+    id_switches: int
+    """Identity switches in all clips together."""
     clips: int
+    """Clips."""
 
 
 def _noisy(video: Video) -> Video:
@@ -41,7 +44,7 @@ def _blurred(video: Video) -> Video:
     return Video(np.array([cv2.GaussianBlur(f, (0, 0), 0.8) for f in video.frames]), video.fps)
 
 
-FOLLOWED = (
+PROBES = (
     "dolly",
     "orbit",
     "truck",
@@ -53,9 +56,9 @@ FOLLOWED = (
     "leave_and_return",
     "pass_behind",
 )
-"""Probes for the tracker's own card: in their scenes every body is a thing of its own, no figure with arms, no pieces."""
+"""Probes whose scenes are tracked: every body is an object of its own, no figure with arms, no pieces."""
 
-SPOILT: dict[str, Callable[[Video], Video]] = {
+CORRUPTIONS: dict[str, Callable[[Video], Video]] = {
     "clean": lambda v: v,
     "noise, 10 grey levels": _noisy,
     "blur, 0.8 pixels": _blurred,
@@ -63,22 +66,21 @@ SPOILT: dict[str, Callable[[Video], Video]] = {
 }
 
 
-def tracker_cards(cases: Sequence[Case]) -> list[TrackerCard]:
-    """Return how well the tracker does on the true clips of some cases. Objects that show fewer than 8 pixels at 64 x 64 don't count."""
+def tracker_accuracy(cases: Sequence[Case]) -> list[TrackerAccuracy]:
+    """Return the tracker's accuracy on the true clips of cases, a row per corruption. Objects below 8 pixels at 64 x 64 don't count."""
     truths, videos = [true_tracks(case).boxes for case in cases], [true_video(case) for case in cases]
-    cards = []
-    for name, spoil in SPOILT.items():
-        found = [boxes_of(track(spoil(v))) for v in videos]
-        pairs = list(zip(truths, found, strict=True))
-        clear = [clear_mot(t, f) for t, f in pairs]
-        cards.append(
-            TrackerCard(
+    rows = []
+    for name, corrupt in CORRUPTIONS.items():
+        pairs = [(truth, boxes_of(track(corrupt(video)))) for truth, video in zip(truths, videos, strict=True)]
+        clear = [clear_mot(truth, predicted) for truth, predicted in pairs]
+        rows.append(
+            TrackerAccuracy(
                 name,
-                float(np.mean([hota(t, f).hota for t, f in pairs])),
+                float(np.mean([hota(truth, predicted).hota for truth, predicted in pairs])),
                 float(np.mean([c.mota for c in clear])),
-                float(np.mean([identity_f1(t, f).idf1 for t, f in pairs])),
+                float(np.mean([identity_f1(truth, predicted).idf1 for truth, predicted in pairs])),
                 sum(c.id_switches for c in clear),
                 len(pairs),
             )
         )
-    return cards
+    return rows

@@ -1,8 +1,8 @@
-"""The trials of tracking metrics: the clips and tracks of one probe's trials, and clips in which two things exchange their identity."""
+"""Trials of tracking metrics: on the clips and tracks of one probe's trials, and on clips in which two objects swap identities."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from sora_eval.probes.base import Probe
@@ -13,34 +13,36 @@ from sora_eval.world import frame_times, from_states, scene_of
 from sora_eval.world.physics import simulate
 
 PROBE = "pass_behind"
-"""The probe whose clips are measured: a thing is hidden and comes out, and every fault of permanence applies."""
+"""The probe whose clips are measured: an object is occluded and reappears, and every fault of permanence applies."""
 SCENES = 8
-"""So many scenes: a paired test needs six to be significant at .05, and a clip takes a fifth of a second."""
-EXCHANGE = "exchange"
+"""Scenes that are measured: a paired test needs six to be significant at .05, and a clip takes a fifth of a second."""
+SWAP = "exchange"
+"""The corruption in which hero and occluder swap colours while the hero is hidden."""
 
 
-def measured(probe: Probe, scene: int, first_held: int) -> bool:
-    """Return whether a scene of a probe is measured; those from `first_held` on are of the second set of true clips."""
+def is_measured(probe: Probe, scene: int, first_held: int) -> bool:
+    """Return whether tracking metrics are measured on a scene; scenes from `first_held` on are the second set of true clips."""
     return probe.name == PROBE and (scene if scene < first_held else scene - first_held) < SCENES
 
 
-def values(case: Case, video: Video, tracks: Tracks) -> dict[str, float | None]:
+def metric_values(case: Case, video: Video, tracks: Tracks) -> dict[str, float | None]:
     """Return every tracking metric of a clip: as an answer to a case with one given frame, and to the same case without."""
-    with_frame = replace(case, mode="i2v", given=1)
-    found: dict[str, float | None] = {}
-    for some in (with_frame, replace(case, mode="t2v", given=0)):
-        found |= tracking_metrics(some, video, tracks, true_tracks(some))
-    # The scene's camera stands still: there is no other view for epipolar geometry or reprojection.
-    return {name: value for name, value in found.items() if name in tried()}
+    values: dict[str, float | None] = {}
+    for variant in (replace(case, mode="i2v", given=1), replace(case, mode="t2v", given=0)):
+        values |= tracking_metrics(variant, video, tracks, true_tracks(variant))
+    return {name: value for name, value in values.items() if name in metric_names()}
 
 
-def tried() -> tuple[str, ...]:
-    """Return the names of the metrics that the probe's scenes are made for."""
+def metric_names() -> tuple[str, ...]:
+    """Return the names of the metrics that are validated.
+
+    The camera of the probe's scenes stands still: there is no other view for epipolar geometry or reprojection.
+    """
     return tuple(m.name for m in METRICS if m.name not in ("reprojection error", "epipolar error", "epipolar support"))
 
 
-def exchanged(case: Case, severity: float) -> Video:
-    """Return the true clip in which hero and cover exchange their colours for the last `severity` share of the time after the hero hid."""
+def with_swapped_identities(case: Case, severity: float) -> Video:
+    """Return the true clip in which hero and occluder swap colours for the last `severity` share of the time after the hero hid."""
     scene = scene_of(case.scene, (case.frames - 1) / case.fps)
     states = simulate(scene, frame_times(case.frames, case.fps))
     names = [b.name for b in scene.bodies]
@@ -56,59 +58,57 @@ def exchanged(case: Case, severity: float) -> Video:
 _CONTROLS = ("frozen", "shuffled", "reversed", "mirrored", "noise", "blank", "other")
 _ELSEWHERE = ("stopped", "teleports", "changes_shape")
 _NEW = ("duplicates", "appears_from_nowhere")
-_LOST = "what is missing or elsewhere is missed, not taken for another"
-_AS_MANY = "as many things are shown"
-_NO_EXIT = "what is never hidden, or never comes back, has no exit: the re-identification rate has that"
-_STILL = "most points are always visible, and a picture that stands still shows them all"
-_OF_FIRST = "no point of the first frame is concerned"
+_LOST = "a missing or displaced object is lost, not taken for another"
+_AS_MANY = "the number of objects is the same"
+_NO_EXIT = "without occlusion or reappearance there is no exit: the re-identification rate covers that"
+_STILL = "most points are always visible, and a still picture shows them all"
+_OF_FIRST = "no point of the first frame is affected"
 
 
-def _for(names: Sequence[str], why: str) -> dict[str, str]:
-    return dict.fromkeys(names, why)
-
-
-_UNCLAIMED: Mapping[str, Mapping[str, str]] = {
-    "DetA": _for(("changes_colour", EXCHANGE), "a box has no identity"),
-    "AssA": _for(("appears_from_nowhere",), "a false box has no true one that it could be linked with"),
+_BLIND_SPOTS: Mapping[str, Mapping[str, str]] = {
+    "DetA": dict.fromkeys(("changes_colour", SWAP), "detection ignores identity"),
+    "AssA": dict.fromkeys(("appears_from_nowhere",), "a false box has no true one to be associated with"),
     **{
-        name: _for((*_CONTROLS, "vanishes", *_ELSEWHERE, "appears_from_nowhere"), _LOST)
+        name: dict.fromkeys((*_CONTROLS, "vanishes", *_ELSEWHERE, "appears_from_nowhere"), _LOST)
         for name in ("ID switches", "ID switches across occlusion")
     },
-    "re-identification rate": _for(("appears_from_nowhere",), "the hidden thing is found all the same"),
+    "re-identification rate": dict.fromkeys(
+        ("appears_from_nowhere",), "the hidden object is re-identified all the same"
+    ),
     **{
         name: {
-            **_for((*_CONTROLS, "vanishes", "changes_colour"), _NO_EXIT),
-            "appears_from_nowhere": "the hidden thing comes out as it must",
+            **dict.fromkeys((*_CONTROLS, "vanishes", "changes_colour"), _NO_EXIT),
+            "appears_from_nowhere": "the hidden object reappears as it must",
         }
         for name in ("exit error, place", "exit error, time")
     },
-    "count consistency": _for(("reversed", "mirrored", "changes_colour", EXCHANGE), _AS_MANY),
-    "point OA": {**_for(_CONTROLS[:4], _STILL), "other": _STILL, **_for(_NEW, _OF_FIRST)},
+    "count consistency": dict.fromkeys(("reversed", "mirrored", "changes_colour", SWAP), _AS_MANY),
+    "point OA": {**dict.fromkeys(_CONTROLS[:4], _STILL), "other": _STILL, **dict.fromkeys(_NEW, _OF_FIRST)},
     **{
-        name: _for(_NEW, _OF_FIRST)
+        name: dict.fromkeys(_NEW, _OF_FIRST)
         for name in ("point delta_avg", "point AJ", "point AJ after reappearance", "point re-identification rate")
     },
-    "fragments": _for(
+    "fragments": dict.fromkeys(
         (
             *(c for c in _CONTROLS if c not in ("shuffled", "noise")),
             "vanishes",
             *_ELSEWHERE,
             "changes_colour",
             *_NEW,
-            EXCHANGE,
+            SWAP,
         ),
-        "a track that ends, or goes on elsewhere, is not broken",
+        "a track that ends, or goes on elsewhere, is not fragmented",
     ),
-    "identity switches by motion": _for((*_CONTROLS, "vanishes", *_ELSEWHERE, *_NEW), _LOST),
+    "identity switches by motion": dict.fromkeys((*_CONTROLS, "vanishes", *_ELSEWHERE, *_NEW), _LOST),
     "count consistency with the words": {
-        **_for(
-            ("frozen", "shuffled", "reversed", "mirrored", "other", *_ELSEWHERE, "changes_colour", EXCHANGE), _AS_MANY
+        **dict.fromkeys(
+            ("frozen", "shuffled", "reversed", "mirrored", "other", *_ELSEWHERE, "changes_colour", SWAP), _AS_MANY
         ),
-        "vanishes": "words do not say when a thing is hidden, so one that is gone may be",
+        "vanishes": "a prompt does not say when an object is hidden, so one that vanished may be",
     },
 }
 
 
-def unclaimed(metric: str) -> Mapping[str, str]:
-    """Return, by what is done to the clips, why a metric does not claim to notice it."""
-    return _UNCLAIMED.get(metric, {})
+def blind_spots(metric: str) -> Mapping[str, str]:
+    """Return the known blind spots of a metric: the reason, by condition."""
+    return _BLIND_SPOTS.get(metric, {})

@@ -18,7 +18,7 @@ from sora_eval.data.heldout import member
 from sora_eval.encoders import clip as text_encoders
 from sora_eval.encoders import perceptual
 from sora_eval.encoders import video as encoders
-from sora_eval.fidelity.extractors import motion_of
+from sora_eval.fidelity.extractors import clip_motion
 from sora_eval.metrics.frechet import frechet_distance
 from sora_eval.types import Floats, Video
 from sora_eval.video import read_video, write_ffv1, write_h264
@@ -151,7 +151,7 @@ def reading_table() -> str:
             "decoding, FFV1": lambda: [read_video(lossless) for _ in clips],
             "decoding, H.264": lambda: [read_video(coded) for _ in clips],
             "world-video": lambda: list(video.features(clips)),
-            "motion": lambda: [motion_of(v) for v in clips],
+            "motion": lambda: [clip_motion(v) for v in clips],
             "world-clip": lambda: [words.images(v.frames) for v in clips],
             "lpips-world": lambda: [distance.distance(v.frames, clips[0].frames) for v in clips],
         }

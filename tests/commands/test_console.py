@@ -15,7 +15,7 @@ from sora_eval.commands import cli
 from sora_eval.commands.cli import main
 from sora_eval.errors import KILLED, TRACEBACK, ConfigError
 from sora_eval.evaluate import evaluate
-from sora_eval.fidelity.extractors import Choice
+from sora_eval.fidelity.extractors import FidelityConfig
 from sora_eval.fidelity.of_run import of_run
 from sora_eval.generator.simulator import Control, Oracle
 from sora_eval.processes import WorkerKilledError, completed
@@ -139,7 +139,7 @@ def test_the_report_is_written_when_fidelity_breaks_down_and_the_same_command_me
 ) -> None:
     words = ["run", "generator=oracle", *ASKED, "fidelity.metrics=[motion]", f"out={tmp_path}"]
     with monkeypatch.context() as broken:
-        broken.setattr("sora_eval.fidelity.of_run.measures", lambda *args, **more: {}["gone"])
+        broken.setattr("sora_eval.fidelity.of_run.set_measures", lambda *args, **more: {}["gone"])
         assert main(words) == 1
     assert "problem: no fidelity: internal error (KeyError: 'gone')" in capsys.readouterr().err
     assert "no fidelity" in (tmp_path / "report.html").read_text()
@@ -158,7 +158,7 @@ def test_clips_that_kill_the_process_which_measures_them_leave_out_their_set_alo
         return [(1, WorkerKilledError(KILLED)), (0, calls[0]())]
 
     monkeypatch.setattr("sora_eval.fidelity.of_run.completed", killed)
-    found = of_run(cases, rows, tmp_path, Choice(("motion",)), workers=2)[cases[0].suite]
+    found = of_run(cases, rows, tmp_path, FidelityConfig(("motion",)), workers=2)[cases[0].suite]
     assert [m.reason for m in found["frozen"]] == [KILLED] and found["frozen"][0].failed
     assert found["oracle"][0].reason != KILLED
 

@@ -1,4 +1,4 @@
-"""Training of the bundled encoders, on a set of a few clips; and the damages and states that world-video learns."""
+"""Training of the bundled encoders, on a set of a few clips; and the corruptions and states that world-video learns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from sora_eval.commands.cli import main
 from sora_eval.data import shards
 from sora_eval.encoders import world_video
-from sora_eval.encoders.damages import reordered
+from sora_eval.encoders.corruptions import reordered
 from sora_eval.encoders.learn import EncoderPlan, learn
 from sora_eval.encoders.world_video import DAMAGES, WorldVideo
 from sora_eval.errors import ConfigError
@@ -52,7 +52,7 @@ def test_states_are_where_the_colours_are() -> None:
     assert not found[:, 1].any()
 
 
-def test_damages_in_time_are_orders() -> None:
+def test_corruptions_in_time_are_orders() -> None:
     rng = np.random.default_rng(0)
     assert reordered("backwards", 1.0, 16, rng).tolist() == list(range(16))[::-1]
     assert reordered("held", 0.5, 16, rng).tolist() == [*range(8), *[8] * 8]

@@ -1,4 +1,4 @@
-"""Perceptual distances: LPIPS as the package has it, on random weights in the standard files' layout; graded damages."""
+"""Perceptual distances: LPIPS as the package has it, on random weights in the standard files' layout; graded corruptions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from sora_eval.encoders import damages, perceptual, weights
+from sora_eval.encoders import corruptions, perceptual, weights
 from sora_eval.encoders.weights import AbsentWeightsError
 from sora_eval.errors import ConfigError
 from sora_eval.training.tensors import to_tensor
@@ -72,19 +72,21 @@ def test_absent_or_other_weights_are_never_replaced(tmp_path: Path, monkeypatch:
         perceptual.load("lpips-squeeze", str(tmp_path / "odd.safetensors"))
 
 
-@pytest.mark.parametrize("kind", damages.DISTORTIONS)
-def test_damages_grow(kind: str) -> None:
+@pytest.mark.parametrize("kind", corruptions.DISTORTIONS)
+def test_corruptions_grow(kind: str) -> None:
     frame = picture()
-    assert damages.distorted(frame, kind, 0) is frame
-    errors = [np.square(damages.distorted(frame, kind, s, 3).astype(float) - frame).mean() for s in (0.1, 0.4, 0.7, 1)]
+    assert corruptions.distorted(frame, kind, 0) is frame
+    errors = [
+        np.square(corruptions.distorted(frame, kind, s, 3).astype(float) - frame).mean() for s in (0.1, 0.4, 0.7, 1)
+    ]
     assert errors == sorted(errors)
     assert errors[-1] > 10
 
 
-def test_a_thing_is_damaged_and_not_the_ground() -> None:
+def test_an_object_is_corrupted_and_not_the_ground() -> None:
     frame = picture()
-    for kind in damages.CONTENT:
-        changed = np.abs(damages.distorted(frame, kind, 0.6, 1).astype(int) - frame).max(axis=-1) > 30
+    for kind in corruptions.CONTENT:
+        changed = np.abs(corruptions.distorted(frame, kind, 0.6, 1).astype(int) - frame).max(axis=-1) > 30
         assert changed[20:44, 24:48].any()
         assert changed[:, :10].sum() == 0
 

@@ -17,7 +17,7 @@ from sora_eval.encoders.clip import Unread
 from sora_eval.errors import ConfigError
 from sora_eval.evaluate import evaluate
 from sora_eval.fidelity import of_run
-from sora_eval.fidelity.extractors import Choice, Clip, collect
+from sora_eval.fidelity.extractors import ClipEntry, FidelityConfig, extract
 from sora_eval.generator.simulator import Control, Oracle
 from sora_eval.metrics import physics_iq
 from sora_eval.reporting.report.fidelity import markdown, sheet
@@ -69,8 +69,8 @@ def test_every_generator_by_suite_and_in_all(
 ) -> None:
     folder, cases, rows = run
     monkeypatch.setattr(text_encoders, "load", lambda name: Shades())
-    choice = Choice(("motion", "words"))
-    found = of_run.of_run(cases, rows, folder, choice)
+    config = FidelityConfig(("motion", "words"))
+    found = of_run.of_run(cases, rows, folder, config)
     assert list(found) == ["", "physics", "left_right"]
     assert list(found[""]) == ["oracle", "frozen"]
     assert found[""]["frozen"][0].n == (8, 8)
@@ -102,8 +102,8 @@ def test_a_picture_that_stands_still_has_no_direction(tmp_path: Path) -> None:
     # Encoders read 32 pictures at once: in another batch the same picture differs by rounding.
     write_ffv1(tmp_path / "a.mkv", Video(np.full((33, 48, 48, 3), 90, np.uint8), 8.0))
     states = ("A red flame burns on a blue candle.", "A blue candle without a flame.")
-    found = collect([Clip(tmp_path / "a.mkv", 0, states=states)], Choice(("words",)))
-    assert found.of("directional similarity") == [0.0]
+    found = extract([ClipEntry(tmp_path / "a.mkv", 0, states=states)], FidelityConfig(("words",)))
+    assert found.values_of("directional similarity") == [0.0]
 
 
 def test_twins_are_one_scene(run: tuple[Path, list[Case], list[ScoreRow]]) -> None:
@@ -111,14 +111,14 @@ def test_twins_are_one_scene(run: tuple[Path, list[Case], list[ScoreRow]]) -> No
     by_case = {r.case: r for r in rows if r.kind == "oracle"}
     # A model that answers each case with its twin's true clip has the very set of the real clips.
     swapped = [replace(r, generator="twin", kind="model", video=by_case[r.twin].video) for r in by_case.values()]
-    found = of_run.of_run(cases, [*by_case.values(), *swapped], folder, Choice(("frechet", "kernel")))
+    found = of_run.of_run(cases, [*by_case.values(), *swapped], folder, FidelityConfig(("frechet", "kernel")))
     assert value(found[""]["twin"], "world-FVD, plug-in") == pytest.approx(0, abs=1e-6)
     assert value(found[""]["twin"], "world-KVD") == pytest.approx(0, abs=1e-6)
 
 
 def test_parts_in_processes_are_the_whole(run: tuple[Path, list[Case], list[ScoreRow]]) -> None:
     folder, cases, rows = run
-    one, two = (of_run.of_run(cases, rows, folder, Choice(("motion",)), n) for n in (1, 2))
+    one, two = (of_run.of_run(cases, rows, folder, FidelityConfig(("motion",)), n) for n in (1, 2))
     assert one.keys() == two.keys()
     for suite, by in one.items():
         for generator, some in by.items():
@@ -129,13 +129,13 @@ def test_parts_in_processes_are_the_whole(run: tuple[Path, list[Case], list[Scor
 def test_one_suite_is_all_there_is(run: tuple[Path, list[Case], list[ScoreRow]]) -> None:
     folder, cases, rows = run
     some = [r for r in rows if r.suite == "physics"]
-    assert list(of_run.of_run(cases, some, folder, Choice(("motion",)))) == ["physics"]
+    assert list(of_run.of_run(cases, some, folder, FidelityConfig(("motion",)))) == ["physics"]
 
 
 def test_nothing_without_real_clips_or_metrics(run: tuple[Path, list[Case], list[ScoreRow]], tmp_path: Path) -> None:
     folder, cases, rows = run
-    assert of_run.of_run(cases, [r for r in rows if r.kind != "oracle"], folder, Choice()) == {}
-    assert of_run.of_run(cases, rows, folder, Choice(())) == {}
+    assert of_run.of_run(cases, [r for r in rows if r.kind != "oracle"], folder, FidelityConfig()) == {}
+    assert of_run.of_run(cases, rows, folder, FidelityConfig(())) == {}
     assert read_measures(tmp_path) == {}
     (tmp_path / FILE).write_text('{"": {"a": [{"metric": "x"}]}}')
     with pytest.raises(ConfigError, match=r"fidelity\.json"):
@@ -170,7 +170,7 @@ def test_physics_iq_is_of_continued_clips_with_the_frozen_control_beside_them(tm
     probe = registry.probe("free_fall_bounce")
     cases = [probe.cases(1, SMALL, mode)[0] for mode in ("t2v", "i2v", "v2v")]
     rows, _ = evaluate(cases, {probe.name: probe}, [Oracle(), Control("frozen")], tmp_path, progress=False)
-    found = of_run.of_run(cases, rows, tmp_path, Choice(("pairs",)))["physics"]
+    found = of_run.of_run(cases, rows, tmp_path, FidelityConfig(("pairs",)))["physics"]
     for metric, best in zip(physics_iq.HIGHER_IS_BETTER, (1, 1, 1, 0), strict=True):
         assert value(found["oracle"], metric) == best
         (frozen,) = [m for m in found["frozen"] if m.metric == metric]
@@ -184,5 +184,5 @@ def test_physics_iq_is_of_continued_clips_with_the_frozen_control_beside_them(tm
     for metric in physics_iq.HIGHER_IS_BETTER:
         assert value(found["frozen"], metric) == pytest.approx(np.mean([m[metric] for m in by_hand]))
     assert value(found["frozen"], "Physics-IQ spatial IoU") == 0
-    without = of_run.of_run(cases[:1], [r for r in rows if r.case == cases[0].id], tmp_path, Choice(("pairs",)))
+    without = of_run.of_run(cases[:1], [r for r in rows if r.case == cases[0].id], tmp_path, FidelityConfig(("pairs",)))
     assert not any("Physics-IQ" in m.metric for m in without["physics"]["frozen"])

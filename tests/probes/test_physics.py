@@ -12,7 +12,7 @@ from sora_eval.probes.physics import Collision, FreeFallBounce, Projectile, Ramp
 from sora_eval.probes.trajectories import hinge, onset
 from sora_eval.tracking.world import track
 from sora_eval.types import Score, Video
-from sora_eval.validity import scores
+from sora_eval.validity import score_generator
 from sora_eval.world import palette
 
 ALL: tuple[Probe, ...] = (FreeFallBounce(), TwoDrops(), Projectile(), Collision(), Ramp(), Topple())
@@ -23,21 +23,21 @@ by_name = pytest.mark.parametrize("probe", ALL, ids=lambda p: p.name)
 @by_name
 def test_truth_scores_one_on_both_twins(probe: Probe) -> None:
     cases = probe.cases(2, SMALL, "t2v")
-    assert [s.value for s in scores(probe, cases, Oracle())] == pytest.approx([1, 1], abs=0.03)
+    assert [s.value for s in score_generator(probe, cases, Oracle())] == pytest.approx([1, 1], abs=0.03)
 
 
 @by_name
 def test_violations_score_low(probe: Probe) -> None:
     case = probe.cases(1, SMALL, "t2v")
     for violation in probe.violations:
-        (score,) = scores(probe, case, Violation(violation))
+        (score,) = score_generator(probe, case, Violation(violation))
         assert (score.value or 0) < 0.3, violation
 
 
 @by_name
 @pytest.mark.parametrize("control", ["frozen", "reversed", "mirrored"])
 def test_spoilt_clips_score_nothing(probe: Probe, control: str) -> None:
-    (score,) = scores(probe, probe.cases(1, SMALL, "t2v"), Control(control))
+    (score,) = score_generator(probe, probe.cases(1, SMALL, "t2v"), Control(control))
     assert (score.value or 0) < 0.1
 
 

@@ -16,23 +16,30 @@ from sora_eval import registry
 from sora_eval.errors import ConfigError
 from sora_eval.reporting.validity.write import markdown, put_summary, summary, to_json, write_validity
 from sora_eval.types import Video
-from sora_eval.validity.card import Card, make_card
-from sora_eval.validity.detection import Dose, Subject, alarms, doses, floors, told
-from sora_eval.validity.fidelity import absent
-from sora_eval.validity.nuisances import CHEAP, LOOKS
-from sora_eval.validity.tracker import TrackerCard
-from sora_eval.validity.trials import SEVERITIES, Plan, Trial
+from sora_eval.validity.card import ValidityCard, make_card
+from sora_eval.validity.detection import (
+    DoseResponse,
+    Subject,
+    detections,
+    dose_responses,
+    false_alarm_rates,
+    noise_floors,
+)
+from sora_eval.validity.fidelity_metrics import unavailable_subjects
+from sora_eval.validity.nuisances import NUISANCES, POST_RENDER
+from sora_eval.validity.tracker import TrackerAccuracy
+from sora_eval.validity.trials import SEVERITIES, Kind, Trial, TrialPlan
 from sora_eval.video import write_ffv1
 
 SCENES = 8
 COMMAND = "sora-eval validate readme=README.md"
 PROBES = [registry.probe(name) for name in ("dolly", "relation")]
 BLIND = "changes_colour"
-"""The violation of dolly that this card's trials leave unnoticed."""
+"""The violation of dolly that this card's trials leave undetected."""
 
 
 def trials() -> list[Trial]:
-    """Return made-up trials of two probes; dolly misses one violation, and one look of relation scores badly."""
+    """Return made-up trials of two probes; dolly misses one violation, and relation scores badly under one nuisance transform."""
     found = []
     for p in PROBES:
         for mode in ("t2v", "i2v"):
@@ -51,34 +58,38 @@ def trials() -> list[Trial]:
                     ]
                 if mode == "t2v":
                     found += [
-                        trial(*at, "look", k, 0.0, 0.9 if (k, p.name) == ("light dim", "relation") else 1.0)
-                        for k in LOOKS
+                        trial(*at, "nuisance", k, 0.0, 0.9 if (k, p.name) == ("light dim", "relation") else 1.0)
+                        for k in NUISANCES
                     ]
-                    found += [replace(trial(*at, "violation", p.violations[0], 1.0, 0.2), look=k) for k in CHEAP]
+                    found += [
+                        replace(trial(*at, "violation", p.violations[0], 1.0, 0.2), nuisance=k) for k in POST_RENDER
+                    ]
     return found
 
 
-def trial(at: tuple[str, str], unit: str, kind: str, what: str, severity: float, value: float) -> Trial:
+def trial(at: tuple[str, str], unit: str, kind: Kind, condition: str, severity: float, value: float) -> Trial:
     """Return a trial; low scores have a reason."""
-    return Trial(*at, kind, what, severity, unit, value, "" if value > 0 else "the camera did not <dolly> in")
+    return Trial(*at, kind, condition, severity, unit, value, "" if value > 0 else "the camera did not <dolly> in")
 
 
 def metric_parts() -> tuple[Subject, list[Trial]]:
-    """Return a metric that claims one damage and refuses another."""
+    """Return a metric that detects one corruption and refuses a control."""
     subject = Subject("SSIM", "fidelity", "metric", "torchmetrics", bounds=(-1.0, 1.0), unit="clip")
     found = []
     for i in range(SCENES):
         one = Trial("SSIM", "", "oracle", "oracle", 0.0, f"clip{i}", 1.0)
-        found += [one, replace(one, kind="look", what="light dim", value=0.7 + 0.01 * i)]
-        found += [replace(one, kind="damage", what="blur", severity=s, value=1 - s / 2) for s in SEVERITIES[1:]]
-    found.append(replace(one, kind="control", what="noise", severity=1.0, value=None, reason="it reads 17 frames"))
+        found += [one, replace(one, kind="nuisance", condition="light dim", value=0.7 + 0.01 * i)]
+        found += [
+            replace(one, kind="corruption", condition="blur", severity=s, value=1 - s / 2) for s in SEVERITIES[1:]
+        ]
+    found.append(replace(one, kind="control", condition="noise", severity=1.0, value=None, reason="it reads 17 frames"))
     return subject, found
 
 
 @pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+def plan(tmp_path_factory: pytest.TempPathFactory) -> TrialPlan:
     """Where the clips of the first scene lie."""
-    plan = Plan(registry.profile("small"), ("t2v", "i2v"), SCENES, 0, tmp_path_factory.mktemp("validity"), "abc")
+    plan = TrialPlan(registry.profile("small"), ("t2v", "i2v"), SCENES, 0, tmp_path_factory.mktemp("validity"), "abc")
     rng = np.random.default_rng(0)
     for p in PROBES:
         for what, severity in [("oracle", 0.0), *((v, s) for v in p.violations[:2] for s in SEVERITIES[1:])]:
@@ -88,85 +99,92 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 
 @pytest.fixture(scope="module")
-def card(plan: Plan) -> Card:
+def card(plan: TrialPlan) -> ValidityCard:
     """A card of two probes, a metric, and the metrics whose weights are absent."""
-    trackers = [TrackerCard("clean", 0.95, 0.94, 0.99, 1, 4)]
+    trackers = [TrackerAccuracy("clean", 0.95, 0.94, 0.99, 1, 4)]
     made = make_card(COMMAND, "8 scenes per probe", PROBES, plan, 0, trials(), {}, trackers)
     subject, found = metric_parts()
     return replace(
         made,
         clips=SCENES,
-        subjects=(*made.subjects, subject, *absent()),
-        rows=(*made.rows, *told(subject, found)),
-        doses=(*made.doses, *doses(subject, found)),
-        floors=(*made.floors, *floors(subject, found)),
-        alarms=(*made.alarms, *alarms(subject, found)),
+        subjects=(*made.subjects, subject, *unavailable_subjects()),
+        detections=(*made.detections, *detections(subject, found)),
+        dose_responses=(*made.dose_responses, *dose_responses(subject, found)),
+        noise_floors=(*made.noise_floors, *noise_floors(subject, found)),
+        false_alarms=(*made.false_alarms, *false_alarm_rates(subject, found)),
     )
 
 
-def test_a_miss_is_shown_and_never_hidden(card: Card) -> None:
+def test_a_miss_is_shown_and_never_hidden(card: ValidityCard) -> None:
     text = markdown(card)
-    assert {(r.subject, r.what) for r in card.missed} == {
+    assert {(r.subject, r.condition) for r in card.missed} == {
         ("dolly", BLIND),
         ("relation", "light dim"),
         ("SSIM", "noise"),
     }
-    assert f"- dolly t2v, {BLIND}: worst 1.00, AUC 0.50." in text
-    assert "- dolly, mirrored, by design: nothing in the prompt has a side" in text
+    assert f"- dolly t2v, {BLIND}, missed: worst 1.00, AUC 0.50." in text
+    assert "- dolly, mirrored, known blind spot: nothing in the prompt has a side" in text
     assert f"| dolly | {BLIND} | 1.00, 1.00, 1.00, 1.00, 1.00 | flat |" in text
-    assert "- SSIM, noise: unavailable. it reads 17 frames" in text
+    assert "- SSIM, noise, missed: unavailable. it reads 17 frames" in text
     assert "| FVD | the weights of FVD, KVD (I3D, Kinetics-400) are not on this machine" in text
 
 
-def test_summary_has_a_line_of_every_subject(card: Card) -> None:
+def test_summary_has_a_line_of_every_subject(card: ValidityCard) -> None:
     text = summary(card)
     lines = {line.split(" | ")[1]: line for line in text.splitlines()[2:] if " | " in line}
-    assert set(lines) == {s.name for s in card.subjects if not s.missing}
+    assert set(lines) == {s.name for s in card.subjects if not s.unavailable}
     assert f"| {BLIND} **0.50** [" in lines["dolly"]
-    assert "(*by design* mirrored)" in lines["dolly"]
+    assert "(*known blind spot* mirrored)" in lines["dolly"]
     assert f"**never** {BLIND}" in lines["dolly"]
-    # A made-up score of .9 under a dim light is below what is asked for.
+    # A made-up score of .9 under a dim light is below the requirement.
     assert "| 1.00 | **0.90** |" in lines["relation"]
-    assert "Unavailable, for their weights are not on the machine that made this: FVD; KVD" in text
+    assert "Unavailable, without weights on the machine that made this: FVD; KVD" in text
 
 
-def test_summary_goes_between_the_comments(card: Card, tmp_path: Path) -> None:
+def test_summary_goes_between_the_comments(card: ValidityCard, tmp_path: Path) -> None:
     page = tmp_path / "README.md"
-    page.write_text("before\n<!-- validity: make validate -->\nold\n<!-- /validity -->\nafter\n")
+    page.write_text("before\n<!-- validity: make validate -->\nformer table\n<!-- /validity -->\nafter\n")
     put_summary(page, card)
-    assert "old" not in page.read_text()
+    assert "former table" not in page.read_text()
     assert "| consistency_3d | dolly |" in page.read_text()
     page.write_text("no comments")
     with pytest.raises(ConfigError, match="validity"):
         put_summary(page, card)
 
 
-def test_json_has_one_line_per_row_and_every_number(card: Card) -> None:
+def test_json_has_one_line_per_row_and_every_number(card: ValidityCard) -> None:
     text = to_json(card)
-    told_of = json.loads(text)
-    assert [len(told_of[k]) for k in ("rows", "doses", "floors", "alarms")] == [
-        len(some) for some in (card.rows, card.doses, card.floors, card.alarms)
-    ]
+    record = json.loads(text)
+    for table in (
+        "subjects",
+        "detections",
+        "dose_responses",
+        "noise_floors",
+        "false_alarms",
+        "set_distances",
+        "trackers",
+    ):
+        assert len(record[table]) == len(getattr(card, table))
     assert sum(line.startswith("  {") for line in text.splitlines()) == sum(
-        len(v) for v in told_of.values() if isinstance(v, list)
+        len(v) for v in record.values() if isinstance(v, list)
     )
-    assert told_of["command"] == COMMAND
-    dose = next(d for d in told_of["doses"] if (d["subject"], d["what"]) == ("relation", "swapped_sides"))
+    assert record["command"] == COMMAND
+    dose = next(d for d in record["dose_responses"] if (d["subject"], d["condition"]) == ("relation", "swapped_sides"))
     assert dose["means"] == pytest.approx([1, 0.7, 0.4, 0.1, 0])
-    assert dose["noticed"] == 0.25
+    assert dose["threshold"] == 0.25
 
 
 @pytest.fixture(scope="module")
-def page(card: Card, plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page(card: ValidityCard, plan: TrialPlan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of that card."""
     return write_validity(card, PROBES, plan, tmp_path_factory.mktemp("page"))
 
 
-def test_page_fetches_nothing_and_shows_every_curve(page: Path, card: Card) -> None:
+def test_page_fetches_nothing_and_shows_every_curve(page: Path, card: ValidityCard) -> None:
     text = page.read_text(encoding="utf-8")
     assert "default-src 'none'" in text
     assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", text)
-    assert len(re.findall(r'<figure class="panel">', text)) == len(card.doses)
+    assert len(re.findall(r'<figure class="panel">', text)) == len(card.dose_responses)
     assert "did not &lt;dolly&gt; in" in text or "<dolly>" not in text
     assert page.with_suffix(".md").is_file() and page.with_suffix(".json").is_file()
 
@@ -174,13 +192,13 @@ def test_page_fetches_nothing_and_shows_every_curve(page: Path, card: Card) -> N
 def test_page_plays_the_truth_beside_the_violation(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     clips = json.loads(re.findall(r'<script type="application/json" id="clips">(.*?)</script>', text, re.DOTALL)[0])
-    # dolly's unnoticed violation has no clips here: the truth is all there is to play, and the page says so.
+    # dolly's undetected violation has no clips here: the truth is all there is to play, and the page says so.
     assert set(clips) == {"dolly-truth", "relation-truth", "relation-0.5", "relation-1"}
     assert text.count("no clip") == 2
     assert text.count("data:image/webp;base64,") == 3
 
 
-def test_curves_stay_inside_their_panels(card: Card) -> None:
+def test_curves_stay_inside_their_panels(card: ValidityCard) -> None:
     from sora_eval.reporting.validity.page import make_page
 
     shown = make_page(card)
@@ -192,15 +210,15 @@ def test_curves_stay_inside_their_panels(card: Card) -> None:
                 assert all(shown.left <= x <= shown.right and shown.top <= y <= shown.floor for x, y in panel.dots)
 
 
-def test_a_dose_is_noticed_where_its_line_stands(card: Card) -> None:
+def test_the_threshold_is_where_its_line_stands(card: ValidityCard) -> None:
     from sora_eval.reporting.validity.page import make_page
 
-    found: dict[str, Dose] = {d.what: d for d in card.doses if d.subject == "dolly"}
+    found: dict[str, DoseResponse] = {d.condition: d for d in card.dose_responses if d.subject == "dolly"}
     lanes = [lane for s in make_page(card).sections for lane in s.lanes if lane.name == "dolly"]
     panels = {p.name: p for p in lanes[0].panels}
-    assert panels[BLIND].bad and panels[BLIND].noticed_x is None
-    assert found["drift"].noticed == 0.25
-    assert panels["drift"].noticed_x == panels["drift"].dots[1][0]
+    assert panels[BLIND].missed and panels[BLIND].threshold_x is None
+    assert found["drift"].threshold == 0.25
+    assert panels["drift"].threshold_x == panels["drift"].dots[1][0]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])

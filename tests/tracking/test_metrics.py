@@ -23,7 +23,7 @@ from sora_eval.tracking.metrics import (
 from sora_eval.tracking.truth import true_tracks
 from sora_eval.tracking.world import track
 from sora_eval.types import Case, Tracks, Video
-from sora_eval.validity.tracking import exchanged
+from sora_eval.validity.tracking import with_swapped_identities
 from sora_eval.video import resize
 
 SMALL = registry.profile("small")
@@ -87,7 +87,7 @@ def test_what_is_late_or_elsewhere_has_an_exit_error(truth: dict[str, float]) ->
 
 
 def test_an_exchange_of_identities_is_switched_and_nothing_is_missed(truth: dict[str, float]) -> None:
-    found = measured(exchanged(GIVEN, 1.0))
+    found = measured(with_swapped_identities(GIVEN, 1.0))
     assert found["ID switches"] == 2
     assert (found["DetA"] or 0) > 0.8
     assert (found["AssA"] or 1) < 0.6

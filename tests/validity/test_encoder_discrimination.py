@@ -1,4 +1,4 @@
-"""The bundled encoders as they are shipped: what they say to notice, and what they can tell apart, on held-out scenes."""
+"""The bundled encoders as they are shipped: required sensitivities and discrimination tests, on held-out scenes."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from sora_eval.commands.cli import main
 from sora_eval.encoders import clip, perceptual, weights
 from sora_eval.files import read_json
 from sora_eval.reporting.validity.encoders import write_encoders
-from sora_eval.validity import encoder_discrimination, encoder_sensitivity
+from sora_eval.validity import encoder_discrimination
+from sora_eval.validity.corruptions import CORRUPTIONS
+from sora_eval.validity.encoder_sensitivity import corruption_responses
 
 # One of each kind and more, on few clips: all of them take minutes, and weak compression more clips. reports/encoders.md has all.
-QUICK = [d for d in encoder_sensitivity.DAMAGES if d.name in ("blur", "held", "backwards", "gravity")]
+QUICK = [d for d in CORRUPTIONS if d.name in ("blur", "held", "backwards", "gravity")]
 
 
 def test_together_they_are_small() -> None:
     assert sum(weights.bundled(name).stat().st_size for name in weights.ENCODERS) < 15e6
 
 
-def test_distances_grow_with_every_damage_that_is_claimed_and_the_report_says_so(tmp_path: Path) -> None:
+def test_required_sensitivities_hold_and_the_report_says_so(tmp_path: Path) -> None:
     # Half of the clips turned backwards are few: with 12 the distance does not grow steadily.
-    parts = [encoder_sensitivity.measure(d, 24 if d.name == "backwards" else 12) for d in QUICK]
-    rows = [r for some, _ in parts for r in some]
-    assert {(r.encoder, r.damage.name) for r in rows if not r.good} == set()
-    by_damage = {r.damage.name: r.values for r in rows if r.encoder == "world-video"}
-    for values in by_damage.values():
+    parts = [corruption_responses(d, 24 if d.name == "backwards" else 12) for d in QUICK]
+    rows = [r for responses, _ in parts for r in responses]
+    assert {(r.encoder, r.corruption.name) for r in rows if not r.passed} == set()
+    by_corruption = {r.corruption.name: r.values for r in rows if r.encoder == "world-video"}
+    for values in by_corruption.values():
         # Severity 0 is real against real: the floor.
         assert values[-1] > 1.5 * values[0]
     grown = {
-        k: np.mean([by_damage[d.name][-1] - by_damage[d.name][0] for d in QUICK if d.kind == k])
+        k: np.mean([by_corruption[d.name][-1] - by_corruption[d.name][0] for d in QUICK if d.kind == k])
         for k in ("time", "space")
     }
     assert grown["time"] > 0.5 * grown["space"]
@@ -41,32 +43,32 @@ def test_distances_grow_with_every_damage_that_is_claimed_and_the_report_says_so
 
     page = tmp_path / "page.md"
     page.write_text("<!-- encoders: here -->\n<!-- /encoders -->\n")
-    answers = [encoder_discrimination.Answer("world-clip", "colour, one word", 0.9, 10, 0.5)]
+    accuracies = [encoder_discrimination.Discrimination("world-clip", "colour, one word", 0.9, 10, 0.5)]
     spoilt = [replace(parts[0][0][0], rho=0.1), *parts[0][0][1:]]
-    missed = write_encoders([(spoilt, parts[0][1]), *parts[1:]], answers, tmp_path, "command", 24, page)
-    assert [(r.encoder, r.damage.name) for r in missed] == [("world-video", "blur")]
+    missed = write_encoders([(spoilt, parts[0][1]), *parts[1:]], accuracies, tmp_path, "command", 24, page)
+    assert [(r.encoder, r.corruption.name) for r in missed] == [("world-video", "blur")]
     assert "(0.10, MISSED)" in page.read_text()
     assert "| world-clip | colour, one word | 0.90 | 0.50 | 10 |" in page.read_text()
     assert len(read_json(tmp_path / "encoders.json")["responses"]) == 3 * len(QUICK)
     assert (tmp_path / "encoders.png").stat().st_size > 10_000
 
 
-def test_words_and_pictures() -> None:
-    found = {a.question: a for a in encoder_discrimination.words_exam(clip.load("world-clip"), 8)}
-    assert found["caption of a clip among 100, first 5"].right > 0.4
-    assert found["colour, one word"].right > 0.85
-    assert all(0 <= a.right <= 1 and a.n in (8, 16, 100) for a in found.values())
-    told = {
-        (a.encoder, a.question): a.right
-        for a in encoder_discrimination.pictures_exam(perceptual.load("lpips-world"), 24)
+def test_discrimination() -> None:
+    found = {a.test: a for a in encoder_discrimination.text_image_tests(clip.load("world-clip"), 8)}
+    assert found["clip to caption, recall at 5 of 100"].accuracy > 0.4
+    assert found["colour, one word"].accuracy > 0.85
+    assert all(0 <= a.accuracy <= 1 and a.n in (8, 16, 100) for a in found.values())
+    accuracy = {
+        (a.encoder, a.test): a.accuracy
+        for a in encoder_discrimination.image_distance_tests(perceptual.load("lpips-world"), 24)
     }
-    across = "a thing gone or recoloured, not a mild blur, noise, shift or shade"
-    assert told["lpips-world", across] > 0.9
-    assert told["lpips-world", across] > told["SSIM", across]
+    across = "an object removed or recoloured, not a mild blur, noise, shift or shade"
+    assert accuracy["lpips-world", across] > 0.9
+    assert accuracy["lpips-world", across] > accuracy["SSIM", across]
 
 
-def test_pairs_differ_in_what_they_say() -> None:
-    for question, pairs in encoder_discrimination._PAIRS.items():
+def test_minimal_pairs_differ_in_one_word() -> None:
+    for question, pairs in encoder_discrimination._MINIMAL_PAIRS.items():
         for number in range(encoder_discrimination._FIRST, encoder_discrimination._FIRST + 6):
             for frames, right, wrong in pairs(number):
                 assert right != wrong

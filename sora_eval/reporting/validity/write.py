@@ -8,35 +8,35 @@ from pathlib import Path
 
 from sora_eval.files import put_between, write_text
 from sora_eval.probes.base import Probe
-from sora_eval.reporting.validity.cells import auc_of, cell, hardest, marked, noticed, number, p_text, table
+from sora_eval.reporting.validity.cells import auc_of, cell, hardest, marked, number, p_text, table, threshold_of
 from sora_eval.reporting.validity.metrics import metrics_part, tracking_part
 from sora_eval.reporting.validity.page import write_page
-from sora_eval.validity.card import Card
+from sora_eval.validity.card import ValidityCard
 from sora_eval.validity.detection import (
     ALPHA,
-    AUC_LEAST,
     FIDELITY,
-    LOOK_LEAST,
-    NOTICED,
-    ORACLE_LEAST,
+    MIN_AUC,
+    MIN_NUISANCE,
+    MIN_ORACLE,
+    THRESHOLD_RULE,
     TRACKING,
-    Dose,
+    Detection,
+    DoseResponse,
     Subject,
-    Told,
     rejection_rate,
 )
-from sora_eval.validity.nuisances import ALL_LOOKS, CHEAP
-from sora_eval.validity.trials import LOOK_SCENES, SEVERITIES, Plan
+from sora_eval.validity.nuisances import ALL_AT_ONCE, POST_RENDER
+from sora_eval.validity.trials import NUISANCE_SCENES, SEVERITIES, TrialPlan
 
 
-def write_validity(card: Card, probes: Sequence[Probe], plan: Plan, out: Path) -> Path:
+def write_validity(card: ValidityCard, probes: Sequence[Probe], plan: TrialPlan, out: Path) -> Path:
     """Write validity.md, validity.json and validity.html into `out` and return the last one."""
     write_text(out / "validity.md", markdown(card) + "\n")
     write_text(out / "validity.json", to_json(card))
     return write_page(card, probes, plan, out / "validity.html")
 
 
-def to_json(card: Card) -> str:
+def to_json(card: ValidityCard) -> str:
     """Return a card as JSON, one line per row, so that a changed row is one changed line."""
     parts = []
     for key, value in card.to_json().items():
@@ -48,7 +48,7 @@ def to_json(card: Card) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def put_summary(page: Path, card: Card) -> None:
+def put_summary(page: Path, card: ValidityCard) -> None:
     """Replace what stands between the two validity comments of a Markdown page by the summary.
 
     Raises:
@@ -57,73 +57,75 @@ def put_summary(page: Path, card: Card) -> None:
     put_between(page, "validity", f"`{card.command}`\n\n{summary(card)}")
 
 
-def summary(card: Card) -> str:
-    """Return one line per probe and metric: the oracle, the faults that are hardest to tell, and from which severity on all are noticed."""
+def summary(card: ValidityCard) -> str:
+    """Return a line per probe and metric: lowest scores of the truth, the faults with the lowest AUC, and the detection threshold."""
     lines = [
-        "| suite | probe or metric | oracle, lowest | looks, lowest | hardest control (AUC, 95%) | hardest violation (AUC, 95%) "
-        "| noticed from severity |",
+        "| suite | probe or metric | oracle, lowest | nuisance, lowest | hardest control (AUC, 95%) "
+        "| hardest violation or corruption (AUC, 95%) | detection threshold (severity) |",
         "|---|---|---:|---:|---|---|---|",
     ]
     for subject in card.subjects:
-        if subject.missing:
+        if subject.unavailable:
             continue
-        mine = [r for r in card.rows if r.subject == subject.name]
-        oracle, looks = ("", "")
+        rows = [r for r in card.detections if r.subject == subject.name]
+        oracle, nuisance = "", ""
         if subject.kind == "probe":
-            oracle, looks = _lowest(mine, "oracle", ORACLE_LEAST), _lowest(mine, "look", LOOK_LEAST)
-        cells = (_hardest(mine, ("control",)), _hardest(mine, ("violation", "damage")), _from(card.doses, subject))
-        lines.append(f"| {subject.suite} | {subject.name} | {oracle} | {looks} | {' | '.join(cells)} |")
-    if gone := [s.name for s in card.subjects if s.missing]:
-        lines += ["", f"Unavailable, for their weights are not on the machine that made this: {'; '.join(gone)}."]
+            oracle, nuisance = _lowest(rows, "oracle", MIN_ORACLE), _lowest(rows, "nuisance", MIN_NUISANCE)
+        faults = (_hardest(rows, ("control",)), _hardest(rows, ("violation", "corruption")))
+        lines.append(
+            f"| {subject.suite} | {subject.name} | {oracle} | {nuisance} | {' | '.join(faults)} | {_thresholds(card, subject)} |"
+        )
+    if unavailable := [s.name for s in card.subjects if s.unavailable]:
+        lines += ["", f"Unavailable, without weights on the machine that made this: {'; '.join(unavailable)}."]
     return "\n".join(lines)
 
 
-def markdown(card: Card) -> str:
+def markdown(card: ValidityCard) -> str:
     """Return the whole card as Markdown."""
     probes = [s for s in card.subjects if s.kind == "probe"]
-    metrics, followed = ([s for s in card.subjects if s.suite == suite] for suite in (FIDELITY, TRACKING))
+    fidelity, tracking = ([s for s in card.subjects if s.suite == suite] for suite in (FIDELITY, TRACKING))
     parts = [
-        "# What the probes and metrics notice",
+        "# Metric validation",
         f"Made by `{card.command}`: {card.about}. With plots and clips: [validity.html](validity.html).",
         *_lead(card),
         summary(card),
-        "## Every control and violation",
-        "AUC against the oracle, the lowest over the modes, with its 95% interval there; mean score of the spoilt clips behind it.",
+        "## Controls and violations",
+        "AUC against the oracle, the lowest over the modes, with its 95% interval there; mean score of the clips in brackets.",
         _controls(card, probes),
-        "## More and more of a violation",
+        "## Dose-response",
         f"Mean score at severities {', '.join(f'{s:g}' for s in SEVERITIES)} in the prompt-only mode, Spearman's correlation of severity "
-        f"and mean score (towards worse), AUC at each severity above 0 and the smallest that is noticed: {NOTICED}.",
-        _doses(card, probes),
-        "## True clips against true clips",
-        "The scenes of the card against as many others, by mode: the difference of their mean scores, and its standard deviation over "
-        "random halvings of both together. A difference of two models below that is nothing.",
+        f"and mean score (towards worse), AUC at each severity above 0, and the detection threshold: {THRESHOLD_RULE}.",
+        _dose_responses(card, probes),
+        "## Noise floor",
+        "True clips against true clips: the scenes of the card against as many others, by mode. The difference of their mean scores, and "
+        "its standard error over random halvings of both together. A difference of two models below that is within noise.",
         _floors(card, probes),
-        "## False alarms",
-        *_alarms(card),
-        "## Other looks at the truth",
-        f"The lowest score of the truth in {LOOK_SCENES} prompt-only scenes that are rendered, lit, compressed or sampled otherwise; "
-        f"*{ALL_LOOKS}* is 256 px under three lights by turns, compressed, at half the rate.",
-        _looks(card, probes),
-        f"And what is still told from the truth through a look, both seen so: the violation at severity 1 with the lowest AUC of all, "
-        f"over {LOOK_SCENES} scenes.",
-        _through(card, probes),
-        "## The tracker against the truth",
+        "## False-alarm rate",
+        *_false_alarms(card),
+        "## Nuisance transforms",
+        f"The lowest score of the truth in {NUISANCE_SCENES} prompt-only scenes under each nuisance transform; "
+        f"*{ALL_AT_ONCE}* is 256 px under three lights by turns, compressed, at half the rate.",
+        _nuisances(card, probes),
+        f"And detection under a nuisance transform of both the truth and the violation: the violation at severity 1 with the lowest AUC, "
+        f"over {NUISANCE_SCENES} scenes.",
+        _detection_under_nuisance(card, probes),
+        "## Tracker accuracy",
         "\n".join(_tracker(card)),
     ]
-    if metrics:
-        parts += ["## Fidelity metrics", *metrics_part(card, metrics)]
-    if followed:
-        parts += ["## Tracking metrics", *tracking_part(card, followed)]
-    parts += ["## Not noticed", "\n".join(_unnoticed(card))]
+    if fidelity:
+        parts += ["## Fidelity metrics", *metrics_part(card, fidelity)]
+    if tracking:
+        parts += ["## Tracking metrics", *tracking_part(card, tracking)]
+    parts += ["## Known blind spots and missed faults", "\n".join(_undetected(card))]
     return "\n\n".join(p for p in parts if p)
 
 
-def _lead(card: Card) -> Iterable[str]:
+def _lead(card: ValidityCard) -> Iterable[str]:
     yield (
-        f"Asked for: the oracle scores at least {ORACLE_LEAST} in every scene and mode, at least {LOOK_LEAST} under every other look; "
-        f"every control and every violation at its strongest is told from it with an AUC of at least {AUC_LEAST}. A metric judges many "
-        "clips at once: what it claims to notice it must tell better than by chance, with the whole interval above 0.5. What falls short "
-        "is **bold**; *by design* marks what the claim itself cannot tell, with the reason below."
+        f"Required of a probe: the oracle scores at least {MIN_ORACLE} in every scene and mode, at least {MIN_NUISANCE} under every "
+        f"nuisance transform; every control and every violation at severity 1 has an AUC of at least {MIN_AUC} against the oracle. "
+        "A metric judges many clips at once: the whole interval of its AUC must be above 0.5. What falls short is **bold**; "
+        "*known blind spot* marks faults that a probe or metric cannot detect, with the reason below."
     )
     yield (
         "Scores are those of reports, corrected for chance, and a clip that could not be judged counts as 0. Every scene is one of a pair "
@@ -133,71 +135,72 @@ def _lead(card: Card) -> Iterable[str]:
     )
 
 
-def _lowest(rows: Sequence[Told], kind: str, least: float) -> str:
-    found = [0.0 if r.worst is None else r.worst for r in rows if r.kind == kind]
-    return marked(min(found), least) if found else ""
+def _lowest(rows: Sequence[Detection], kind: str, least: float) -> str:
+    scores = [0.0 if r.worst is None else r.worst for r in rows if r.kind == kind]
+    return marked(min(scores), least) if scores else ""
 
 
-def _hardest(rows: Sequence[Told], kinds: tuple[str, ...]) -> str:
-    mine = [r for r in rows if r.kind in kinds and r.severity == 1 and not r.look]
-    told = [r for r in mine if not r.by_design]
-    design = sorted({r.what for r in mine if r.by_design and not r.good})
+def _hardest(rows: Sequence[Detection], kinds: tuple[str, ...]) -> str:
+    faults = [r for r in rows if r.kind in kinds and r.severity == 1 and not r.nuisance]
+    required = [r for r in faults if not r.blind_spot]
+    blind = sorted({r.condition for r in faults if r.blind_spot and not r.passed})
     text = ""
-    if told:
-        worst = min(told, key=lambda r: -1.0 if r.auc is None else r.auc)
-        text = f"{worst.what} {auc_of(worst)}"
-    return text + (f" (*by design* {', '.join(design)})" if design else "")
+    if required:
+        worst = hardest(required)
+        text = f"{worst.condition} {auc_of(worst)}"
+    return text + (f" (*known blind spot* {', '.join(blind)})" if blind else "")
 
 
-def _from(doses: Sequence[Dose], subject: Subject) -> str:
-    mine = [d for d in doses if d.subject == subject.name and not d.by_design]
-    never = [d.what for d in mine if d.bad]
-    late = max((d.noticed for d in mine if d.noticed is not None), default=None)
-    parts = ["too few to test"] if any(not d.testable for d in mine) else []
-    if late is not None:
-        at = [d.what for d in mine if d.noticed == late]
-        few = f" ({', '.join(at[:2])}{' ...' if len(at) > 2 else ''})" if len(at) < len(mine) else ""
-        parts.append(f"{late:g}{few}")
-    if never:
-        parts.append(f"**never** {', '.join(never)}")
+def _thresholds(card: ValidityCard, subject: Subject) -> str:
+    """Return the highest detection threshold of a subject with the faults that have it, and the faults that are missed."""
+    rows = [d for d in card.dose_responses if d.subject == subject.name and not d.blind_spot]
+    missed = [d.condition for d in rows if d.missed]
+    highest = max((d.threshold for d in rows if d.threshold is not None), default=None)
+    parts = ["too few to test"] if any(not d.testable for d in rows) else []
+    if highest is not None:
+        at = [d.condition for d in rows if d.threshold == highest]
+        few = f" ({', '.join(at[:2])}{' ...' if len(at) > 2 else ''})" if len(at) < len(rows) else ""
+        parts.append(f"{highest:g}{few}")
+    if missed:
+        parts.append(f"**never** {', '.join(missed)}")
     return "; ".join(parts)
 
 
-def _controls(card: Card, subjects: Sequence[Subject]) -> str:
-    names = list(dict.fromkeys(r.what for r in card.rows if r.kind == "control"))
+def _controls(card: ValidityCard, subjects: Sequence[Subject]) -> str:
+    names = list(dict.fromkeys(r.condition for r in card.detections if r.kind == "control"))
     rows = []
     for s in subjects:
-        mine = [r for r in card.rows if r.subject == s.name and r.kind == "control"]
-        rows.append([s.name, *(cell([r for r in mine if r.what == n]) for n in names)])
+        controls = [r for r in card.detections if r.subject == s.name and r.kind == "control"]
+        rows.append([s.name, *(cell([r for r in controls if r.condition == n]) for n in names)])
     return table(["probe", *names], rows)
 
 
-def _doses(card: Card, subjects: Sequence[Subject]) -> str:
-    head = ["probe", "violation", "mean score", "Spearman", "AUC", "AUC at 1, all modes", "noticed from"]
+def _dose_responses(card: ValidityCard, subjects: Sequence[Subject]) -> str:
+    head = ["probe", "violation", "mean score", "Spearman", "AUC", "AUC at 1, all modes", "detection threshold"]
     rows = []
     for s in subjects:
-        mine = [d for d in card.doses if d.subject == s.name]
-        if not mine:
+        responses = [d for d in card.dose_responses if d.subject == s.name]
+        if not responses:
             rows.append([s.name, "none but the controls", "", "", "", "", ""])
-        for d in mine:
+        for d in responses:
             strongest = [
                 r
-                for r in card.rows
-                if (r.subject, r.what, r.kind, r.severity) == (s.name, d.what, d.kind, 1.0) and not r.look
+                for r in card.detections
+                if (r.subject, r.condition, r.kind, r.severity) == (s.name, d.condition, d.kind, 1.0) and not r.nuisance
             ]
-            rows.append([s.name, d.what, *_dose(d), cell(strongest), noticed(d)])
+            rows.append([s.name, d.condition, *_curve(d), cell(strongest), threshold_of(d)])
     return table(head, rows)
 
 
-def _dose(d: Dose) -> list[str]:
-    means, aucs = (", ".join(map(number, some)) for some in (d.means, d.aucs))
+def _curve(d: DoseResponse) -> list[str]:
+    means, aucs = (", ".join(map(number, values)) for values in (d.means, d.aucs))
     return [means, "flat" if d.rho is None else f"{d.rho:.2f}", aucs]
 
 
-def _floors(card: Card, subjects: Sequence[Subject]) -> str:
+def _floors(card: ValidityCard, subjects: Sequence[Subject]) -> str:
     rows = []
     for s in subjects:
-        for f in (f for f in card.floors if f.subject == s.name):
+        for f in (f for f in card.noise_floors if f.subject == s.name):
             span = "" if f.low is None or f.high is None else f" [{f.low:.3f}, {f.high:.3f}]"
             sizes = " / ".join(map(str, f.n))
             rows.append(
@@ -207,77 +210,77 @@ def _floors(card: Card, subjects: Sequence[Subject]) -> str:
                     f"{f.first:.3f}",
                     f"{f.second:.3f}",
                     f"{f.difference:.3f}{span}",
-                    f"{f.spread:.3f}",
+                    f"{f.standard_error:.3f}",
                     sizes,
                 ]
             )
-    return table(["probe", "mode", "first set", "second set", "difference [95%]", "spread", "scenes"], rows)
+    return table(["probe", "mode", "first set", "second set", "difference [95%]", "standard error", "scenes"], rows)
 
 
-def _alarms(card: Card) -> Iterable[str]:
+def _false_alarms(card: ValidityCard) -> Iterable[str]:
     probes = {s.name for s in card.subjects if s.kind == "probe"}
-    mine = [a for a in card.alarms if a.subject in probes]
-    plain, looks = ([a for a in mine if bool(a.look) == seen] for seen in (False, True))
-    for some, what, least in ((plain, "plain", ORACLE_LEAST), (looks, "under another look", LOOK_LEAST)):
-        clips, failing = sum(a.clips for a in some), sum(a.failing or 0 for a in some)
+    of_probes = [a for a in card.false_alarms if a.subject in probes]
+    plain, transformed = ([a for a in of_probes if bool(a.nuisance) == under] for under in (False, True))
+    for group, name, least in ((plain, "plain", MIN_ORACLE), (transformed, "under nuisance transforms", MIN_NUISANCE)):
+        clips, failing = sum(a.clips for a in group), sum(a.false_alarms or 0 for a in group)
         if clips:
-            yield f"Of {clips} true clips, {what}, {failing} score below {least}, which the card calls failing."
-    rejected, tests, rate = rejection_rate(looks)
+            yield f"False alarms on {clips} true clips, {name}: {failing} score below {least}."
+    rejected, tests, rate = rejection_rate(transformed)
     if tests:
         yield (
-            f"Of {tests} paired tests at {ALPHA} of the truth against the truth under another look, {rejected} call them different: "
+            f"Of {tests} paired tests at {ALPHA} of the truth against the truth under a nuisance transform, {rejected} reject: "
             f"{rate.mean:.3f} [{rate.low:.3f}, {rate.high:.3f}]."
         )
     rows = [
         [
             a.subject,
-            a.look or "plain",
-            f"{a.failing} of {a.clips}",
+            a.nuisance or "plain",
+            f"{a.false_alarms} of {a.clips}",
             "" if a.difference is None else f"{a.difference:.3f}",
             p_text(a.p_value),
         ]
-        for a in mine
-        if a.failing or a.rejected
+        for a in of_probes
+        if a.false_alarms or a.rejected
     ]
-    yield table(["probe", "look", "failing", "truth - look", "p"], rows) if rows else ""
+    yield table(["probe", "nuisance transform", "false alarms", "truth - transformed", "p"], rows) if rows else ""
 
 
-def _looks(card: Card, subjects: Sequence[Subject]) -> str:
-    names = list(dict.fromkeys(r.what for r in card.rows if r.kind == "look" and r.suite != FIDELITY))
+def _nuisances(card: ValidityCard, subjects: Sequence[Subject]) -> str:
+    names = list(dict.fromkeys(r.condition for r in card.detections if r.kind == "nuisance" and r.suite != FIDELITY))
     rows = []
     for s in subjects:
-        mine = {r.what: r for r in card.rows if r.kind == "look" and r.subject == s.name}
-        rows.append([s.name, *(marked(mine[n].worst or 0.0, LOOK_LEAST) if n in mine else "" for n in names)])
+        by_name = {r.condition: r for r in card.detections if r.kind == "nuisance" and r.subject == s.name}
+        rows.append([s.name, *(marked(by_name[n].worst or 0.0, MIN_NUISANCE) if n in by_name else "" for n in names)])
     return table(["probe", *names], rows) if names else ""
 
 
-def _through(card: Card, subjects: Sequence[Subject]) -> str:
+def _detection_under_nuisance(card: ValidityCard, subjects: Sequence[Subject]) -> str:
     rows = []
     for s in subjects:
         cells = []
-        for look in CHEAP:
-            mine = [r for r in card.rows if r.subject == s.name and r.look == look]
-            cells.append(f"{hardest(mine).what} {auc_of(hardest(mine))}" if mine else "")
+        for nuisance in POST_RENDER:
+            faults = [r for r in card.detections if r.subject == s.name and r.nuisance == nuisance]
+            cells.append(f"{hardest(faults).condition} {auc_of(hardest(faults))}" if faults else "")
         if any(cells):
             rows.append([s.name, *cells])
-    return table(["probe", *CHEAP], rows) if rows else ""
+    return table(["probe", *POST_RENDER], rows) if rows else ""
 
 
-def _tracker(card: Card) -> Iterable[str]:
+def _tracker(card: ValidityCard) -> Iterable[str]:
     yield "All coloured bodies of at least 8 visible pixels, intersection over union of boxes; means over clips."
     yield ""
     yield "| clips | HOTA | MOTA | IDF1 | identity switches |"
     yield "|---|---:|---:|---:|---:|"
     for c in card.trackers:
-        yield f"| {c.clips}, {c.spoilt} | {c.hota:.2f} | {c.mota:.2f} | {c.idf1:.2f} | {c.switches} |"
+        yield f"| {c.clips}, {c.corruption} | {c.hota:.2f} | {c.mota:.2f} | {c.idf1:.2f} | {c.id_switches} |"
 
 
-def _unnoticed(card: Card) -> Iterable[str]:
-    design = {(r.subject, r.what): r.by_design for r in card.rows if r.by_design and not r.good}
-    for (subject, what), reason in design.items():
-        yield f"- {subject}, {what}, by design: {reason}."
+def _undetected(card: ValidityCard) -> Iterable[str]:
+    for (subject, condition), reason in card.blind_spots.items():
+        yield f"- {subject}, {condition}, known blind spot: {reason}."
     for r in card.missed:
-        told = "unavailable" if r.auc is None or r.worst is None else f"worst {number(r.worst)}, AUC {r.auc:.2f}"
-        yield f"- {' '.join(p for p in (r.subject, r.mode) if p)}, {r.what}: {told}. {'; '.join(r.reasons)}".rstrip()
-    if not design and not card.missed:
-        yield "Nothing."
+        figures = "unavailable" if r.auc is None or r.worst is None else f"worst {number(r.worst)}, AUC {r.auc:.2f}"
+        subject = " ".join(part for part in (r.subject, r.mode) if part)
+        yield f"- {subject}, {r.condition}, missed: {figures}. {'; '.join(r.reasons)}".rstrip()
+    if not card.blind_spots and not card.missed:
+        yield "None."

@@ -1,4 +1,4 @@
-"""Damages that encoders learn and are tried on: of a frame, and of the order of frames."""
+"""Corruptions that encoders learn and are tested on: of a frame, and of the order of frames."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def reordered(kind: str, severity: float, frames: int, rng: np.random.Generator)
     severity: the share of the frames that are held or shuffled.
     """
     order = np.arange(frames)
-    some = max(2, round(severity * frames))
+    count = max(2, round(severity * frames))
     if kind == "backwards":
         return order[::-1]
     if kind == "held":
-        order[frames - some :] = frames - some
+        order[frames - count :] = frames - count
     elif kind == "shuffled":
-        at = rng.choice(frames, size=some, replace=False)
+        at = rng.choice(frames, size=count, replace=False)
         order[at] = rng.permutation(at)
     return order
 
 
 def distorted(frame: Frames, kind: str, severity: float, seed: int = 0) -> Frames:
-    """Return a frame uint8 [H, W, 3] with a damage of a severity in 0..1; 0 changes nothing."""
+    """Return a frame uint8 [H, W, 3] with a corruption of a severity in 0..1; 0 changes nothing."""
     if severity <= 0:
         return frame
     rng = np.random.default_rng(seed)
@@ -60,23 +60,22 @@ def distorted(frame: Frames, kind: str, severity: float, seed: int = 0) -> Frame
             cv2.resize(x, (small, small), interpolation=cv2.INTER_AREA), (w, h), interpolation=cv2.INTER_NEAREST
         )
     elif kind == "erased":
-        y, at, _ = _thing(frame, rng)
-        part = _around(y, at, round(0.2 * severity * min(h, w)) + 1)
+        y, x0, _ = _object(frame, rng)
+        part = _around(y, x0, round(0.2 * severity * min(h, w)) + 1)
         x[part] = np.median(x.reshape(-1, 3), axis=0)
     elif kind == "recoloured":
-        _, _, thing = _thing(frame, rng)
+        _, _, pixels = _object(frame, rng)
         hsv = cv2.cvtColor(frame, cv2.COLOR_RGB2HSV)
         # OpenCV's hue goes round in 180 steps; half of them is the opposite colour.
-        hsv[..., 0][thing] = (hsv[..., 0][thing] + round(90 * severity)) % 180
+        hsv[..., 0][pixels] = (hsv[..., 0][pixels] + round(90 * severity)) % 180
         x = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
     else:
         raise ValueError(f"kind must be one of {', '.join(DISTORTIONS)}, got {kind}")
-    found: Frames = np.clip(np.rint(x), 0, 255).astype(np.uint8)
-    return found
+    return np.asarray(np.clip(np.rint(x), 0, 255).astype(np.uint8))
 
 
-def _thing(frame: Frames, rng: np.random.Generator) -> tuple[int, int, NDArray[np.bool_]]:
-    """Return a place on a coloured thing, and the pixels [H, W] of its hue; any place where nothing is coloured."""
+def _object(frame: Frames, rng: np.random.Generator) -> tuple[int, int, NDArray[np.bool_]]:
+    """Return a point (y, x) on a coloured object, and the pixels [H, W] of its hue; any point where nothing is coloured."""
     spread = frame.max(axis=-1).astype(int) - frame.min(axis=-1)
     at = np.argwhere(spread > _SATURATED)
     if not len(at):
