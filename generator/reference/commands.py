@@ -19,7 +19,7 @@ from sora_eval.errors import ConfigError, VideoError, unknown
 from sora_eval.files import read_json, replacing, write_json
 from sora_eval.generator.reference import measures, model, tasks
 from sora_eval.generator.reference.diffusion import Options
-from sora_eval.generator.reference.tasks import PromptWarning, Sampler, fit, over_white
+from sora_eval.generator.reference.sampler import PromptWarning, Sampler, fit, over_white
 from sora_eval.images import contact_sheet
 from sora_eval.types import Frames, Video
 from sora_eval.video import read_video, resample, resize, save_gif, write_ffv1, write_h264_pieces, write_png

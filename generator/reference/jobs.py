@@ -19,7 +19,7 @@ from sora_eval.files import replacing
 from sora_eval.generator.reference import diffusion
 from sora_eval.generator.reference.autoencoder import CHUNK, Autoencoder, to_chunks
 from sora_eval.generator.reference.model import Model
-from sora_eval.generator.reference.tasks import Sampler
+from sora_eval.generator.reference.sampler import Sampler
 from sora_eval.generator.reference.transformer import PATCH, TOLD, Transformer
 from sora_eval.images import contact_sheet
 from sora_eval.tracking.colours import states_of

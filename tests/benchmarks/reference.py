@@ -21,7 +21,7 @@ from sora_eval.generator.reference import diffusion
 from sora_eval.generator.reference.autoencoder import STRIDE, Autoencoder, chunks_of
 from sora_eval.generator.reference.diffusion import Options
 from sora_eval.generator.reference.jobs import optimisers_of
-from sora_eval.generator.reference.tasks import TRAINED_FRAMES, WINDOW, PromptWarning, Sampler
+from sora_eval.generator.reference.sampler import TRAINED_FRAMES, WINDOW, PromptWarning, Sampler
 from sora_eval.generator.reference.transformer import PATCH, Transformer, TransformerConfig
 from sora_eval.processes import one_torch_thread, peak_memory
 from sora_eval.training import loop

@@ -5,7 +5,7 @@ from sora_eval.data.vocabulary import world_vocabulary
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
 from sora_eval.generator.reference.diffusion import Options
-from sora_eval.generator.reference.tasks import Sampler
+from sora_eval.generator.reference.sampler import Sampler
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
 
 TINY_AUTOENCODER = AutoencoderConfig(widths=(8, 8, 16), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1, 2))

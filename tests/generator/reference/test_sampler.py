@@ -6,7 +6,7 @@ from sora_eval.data.heldout import members
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.diffusion import Options
-from sora_eval.generator.reference.tasks import PromptWarning, Sampler, fit, grid_size, kept
+from sora_eval.generator.reference.sampler import PromptWarning, Sampler, fit, grid_size, kept
 
 WORDS = "A red ball rolls to the left."
 
