@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -52,9 +53,7 @@ class Options:
             raise ConfigError(f"shift must be above 0, got {self.shift}")
 
 
-def noise_levels(
-    batch: int, chunks: int, noise: torch.Generator, given_share: float = 0.3
-) -> tuple[Tensor, Tensor]:
+def noise_levels(batch: int, chunks: int, noise: torch.Generator, given_share: float = 0.3) -> tuple[Tensor, Tensor]:
     """Draw noise levels (B, K) for training, 1 where given, and which chunks are given (B, K).
 
     In `given_share` of the clips some chunks are conditioning: the first, the first few, the last few, or both ends. Nine in fourteen of
@@ -111,7 +110,7 @@ def sample(
     hold = given[:, :, None, None, None]
     z = torch.where(hold, known, start * known + (1 - start) * eps)
     last: tuple[Tensor, float] | None = None
-    for now, then in zip(levels[:-1], levels[1:], strict=True):
+    for now, then in pairwise(levels):
         t = torch.where(given, 1.0, now)  # (B, K)
         v = (predict(z, t) - z) / (1 - now)
         step = then - now

@@ -57,9 +57,7 @@ def word_loss(words: Tensor, table: Tensor, ids: Tensor) -> Tensor:
     return F.cross_entropy((words.float() @ table.T).flatten(0, 1), ids.flatten(), ignore_index=PAD)
 
 
-def reconstruction_loss(
-    predicted: Tensor, chunks: Tensor, squared: float, saturated: float
-) -> tuple[Tensor, Tensor]:
+def reconstruction_loss(predicted: Tensor, chunks: Tensor, squared: float, saturated: float) -> tuple[Tensor, Tensor]:
     """Return L1 plus `squared` times the squared error of chunks (B, K, 12, H, W), and the mean squared error.
 
     saturated: extra weight of fully saturated pixels, which are the objects.

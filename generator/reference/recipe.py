@@ -108,8 +108,10 @@ class TransformerRecipe:
 def autoencoder_recipe() -> AutoencoderRecipe:
     """Return recipes/autoencoder.yaml."""
     values = _read("autoencoder")
-    network = AutoencoderConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values["network"].items()})
-    return AutoencoderRecipe(network=network, **values["optimiser"], **values["data"], **values["loss"])
+    sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["network"].items()}
+    return AutoencoderRecipe(
+        network=AutoencoderConfig(**sizes), **values["optimiser"], **values["data"], **values["loss"]
+    )
 
 
 @lru_cache(maxsize=1)

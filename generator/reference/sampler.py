@@ -110,7 +110,10 @@ class Sampler:
         """
         video = fit(video)
         if backward:
-            return Video(np.concatenate([self._extend_backward(video, self.caption(prompt), _at_least(frames), seed), video]), FPS)
+            return Video(
+                np.concatenate([self._extend_backward(video, self.caption(prompt), _at_least(frames), seed), video]),
+                FPS,
+            )
         more = list(self._extend_forward(video, self.caption(prompt), _at_least(frames), seed, None))
         return Video(np.concatenate([video, *more])[: len(video) + frames], FPS)
 
@@ -186,7 +189,9 @@ class Sampler:
         clip = self._decode(self._sample(text, window, seed))
         before, new, after = np.split(clip, [len(tail), len(clip) - CHUNK * len(end)])
         share = np.linspace(0, 1, len(new))[:, None, None, None]
-        return _rounded((1 - share) * restore_detail(new, before[-1], tail[-1]) + share * restore_detail(new, after[0], b[0]))
+        return _rounded(
+            (1 - share) * restore_detail(new, before[-1], tail[-1]) + share * restore_detail(new, after[0], b[0])
+        )
 
     def edit(self, video: Frames, prompt: str, strength: float = 0.8, seed: int = 0) -> Video:
         """Return the clip redrawn by another text: 0 keeps it, 1 keeps nothing (SDEdit, arXiv:2108.01073).
@@ -220,7 +225,9 @@ class Sampler:
         return Video(np.concatenate([first, *more])[: 1 + len(codes)], FPS)
 
     @one_torch_thread()
-    def _sample(self, text: str, window: _Window, seed: int, actions: Tensor | None = None, start: float = 0.0) -> Tensor:
+    def _sample(
+        self, text: str, window: _Window, seed: int, actions: Tensor | None = None, start: float = 0.0
+    ) -> Tensor:
         """Return the latent [K, C, h, w] with the chunks sampled that are not given; text: of `caption`."""
         m, o, given = self.model, self.options, window.given
         noise = torch.Generator().manual_seed(seed & (2**63 - 1))
@@ -245,7 +252,7 @@ class Sampler:
                     return m.transformer.denoise(z, t, mask, encoded, actions)
                 z = torch.cat([z, torch.where(hold, eps, z)])
                 t = torch.cat([t, t.masked_fill(given, 0.0)])
-                conditional, unconditional = m.transformer.denoise(z, t, mask, encoded, actions).split(1)
+                conditional, unconditional = m.transformer.denoise(z, t, mask, encoded, actions).chunk(2)
                 return unconditional + scale * (conditional - unconditional)
 
             return diffusion.sample(predict, eps, window.known[None], window.given[None], o, start)[0]
@@ -260,7 +267,9 @@ class Sampler:
         text = expand(prompt, seed) if self.expanded and seed is not None else prompt
         words, most = words_of(text), self.model.transformer.config.text_length
         if unknown_words := self.model.words.unknown(text):
-            warnings.warn(f"words that the model does not know: {', '.join(unknown_words)}", PromptWarning, stacklevel=3)
+            warnings.warn(
+                f"words that the model does not know: {', '.join(unknown_words)}", PromptWarning, stacklevel=3
+            )
         if not any(w in self.model.words.ids for w in words_of(prompt)):
             warnings.warn("the model knows no word of the prompt: it draws anything", PromptWarning, stacklevel=3)
         if len(words) > most:

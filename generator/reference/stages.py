@@ -149,7 +149,7 @@ def _train_transformer(plan: Plan, folder: Path) -> None:
     training, latent_space = _diffusion_training(plan, network)
     words = _trained_words(plan)
     network.load_state_dict(words, strict=False)
-    settings = {"tokens": p.tokens, "square": p.square, "unit": p.unit}
+    settings: dict[str, Any] = {"tokens": p.tokens, "square": p.square, "unit": p.unit}
     settings |= {"latents": latent_space, "seed": plan.seed, "words": bool(words)}
     start: Path | loop.Past | None = None
     if p.units:
@@ -208,9 +208,7 @@ def _write(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
         _, _, before, _ = checkpoints.read(model.find(p.start), "transformer")
         about |= {k: v for k, v in before.items() if k == WORDS}
     path = plan.folder / f"{name}.safetensors"
-    model.save_transformer(
-        path, network, training.words, latent_space, {"plan": asdict(p), "seed": plan.seed, **about}
-    )
+    model.save_transformer(path, network, training.words, latent_space, {"plan": asdict(p), "seed": plan.seed, **about})
     return path
 
 

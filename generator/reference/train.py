@@ -53,7 +53,12 @@ class AutoencoderTraining:
     """
 
     def __init__(
-        self, network: Autoencoder, data: PixelDataset, recipe: AutoencoderRecipe, rate: float, decoder_only: bool = False
+        self,
+        network: Autoencoder,
+        data: PixelDataset,
+        recipe: AutoencoderRecipe,
+        rate: float,
+        decoder_only: bool = False,
     ) -> None:
         self.network, self.data, self.recipe, self.rate = network, data, recipe, rate
         self._device = next(network.parameters()).device
@@ -158,9 +163,7 @@ class TextTraining:
         data, network = diffusion_training.data, diffusion_training.network
         # Batches of the last phase: the first ones hardly have two objects at once.
         self._first_step = data.recipe.phases[-1].unit * data.unit
-        self.network = nn.ModuleDict(
-            {"text_encoder": network.text_encoder, "grounding_head": network.grounding_head}
-        )
+        self.network = nn.ModuleDict({"text_encoder": network.text_encoder, "grounding_head": network.grounding_head})
 
     def loss(self, step: int, rank: int = 0) -> tuple[Tensor, dict[str, float]]:
         """Return the grounding loss of a step."""

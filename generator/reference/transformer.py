@@ -80,9 +80,7 @@ class Transformer(nn.Module):
         """
         return self.denoise(z, t, given, self.text_encoder(ids), actions)
 
-    def denoise(
-        self, z: Tensor, t: Tensor, given: Tensor, text: EncodedText, actions: Tensor | None = None
-    ) -> Tensor:
+    def denoise(self, z: Tensor, t: Tensor, given: Tensor, text: EncodedText, actions: Tensor | None = None) -> Tensor:
         """Return the clean latent for an encoded text: sampling encodes it once."""
         b, k, _, h, w = z.shape
         rows, columns = h // PATCH, w // PATCH
@@ -122,8 +120,8 @@ class Block(nn.Module):
         x = x + (1 + gate1) * self.attn(y, rope=rope).reshape(x.shape)
         y = self.norm2(x).flatten(1, 2)
         x = x + self.cross_attn(y, text.words, text.mask).reshape(x.shape)
-        x = x + (1 + gate2) * self.mlp(modulate(self.norm3(x), scale2, shift2))
-        return x
+        out: Tensor = x + (1 + gate2) * self.mlp(modulate(self.norm3(x), scale2, shift2))
+        return out
 
 
 class SwiGLU(nn.Module):
@@ -159,9 +157,10 @@ class FinalLayer(nn.Module):
         """(B, K, S, D) to (B, K, S, P). c: (B, K, D). nearest: (B, K, S, P). any_given: (B,), whether the clip has a given chunk."""
         scale, shift = self.adaln(c)[:, :, None].chunk(2, dim=-1)  # each (B, K, 1, D)
         x = modulate(self.norm(x), scale, shift)
-        patches: Tensor = self.patch_out(x)
+        patches = self.patch_out(x)
         difference = (nearest - patches) * any_given[:, None, None, None]
-        return patches + self.copy_gate(x) * difference
+        out: Tensor = patches + self.copy_gate(x) * difference
+        return out
 
 
 def modulate(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

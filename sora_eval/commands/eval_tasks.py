@@ -10,8 +10,8 @@ from sora_eval.config import flag, names_of, out_folder, whole
 
 def main(config: DictConfig) -> int:
     """Measure, write the table and return the exit code."""
-    from sora_eval.generator.reference.commands import evaluate
-    from sora_eval.generator.reference.measures import table
+    from sora_eval.generator.reference.evaluation.rows import table
+    from sora_eval.generator.reference.evaluation.tasks import evaluate
 
     names, count = names_of(config, "tasks", "text"), whole(config, "count", 2)
     replace = flag(config, "replace")

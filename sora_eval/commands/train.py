@@ -11,12 +11,13 @@ from sora_eval.config import out_folder, values_of, whole, workers_of
 from sora_eval.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sora_eval.generator.reference.stages import Plan
+    from sora_eval.generator.reference.plan import Plan
 
 
 def main(config: DictConfig) -> int:
     """Train a stage or an encoder and return the exit code."""
-    from sora_eval.generator.reference.stages import plan_of, run
+    from sora_eval.generator.reference.plan import plan_of
+    from sora_eval.generator.reference.stages import run
 
     values = values_of(config)
     stage, encoder, steps = str(values.pop("stage")), values.pop("encoder"), values.pop("steps")
