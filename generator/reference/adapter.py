@@ -1,4 +1,4 @@
-"""The reference generator as a generator of the suites."""
+"""The reference generator behind the `Generator` protocol of the suites."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Literal
 from sora_eval.data.shards import FPS
 from sora_eval.errors import ConfigError
 from sora_eval.generator.base import Capabilities, file_safe
-from sora_eval.generator.reference import model, tasks
+from sora_eval.generator.reference import model
 from sora_eval.generator.reference.diffusion import Options
-from sora_eval.generator.reference.tasks import GRID, LARGEST, PromptWarning, Sampler
+from sora_eval.generator.reference.sampler import GRID, LARGEST, VERSION, PromptWarning, Sampler
 from sora_eval.training import checkpoints
 from sora_eval.types import Case, Failure, Frames, Video, digest
 from sora_eval.video import resample, resize
@@ -22,29 +22,31 @@ from sora_eval.world import conditioning
 
 @dataclass(frozen=True)
 class Reference:
-    """Answers cases with a checkpoint of the reference generator, in all modes.
+    """Generates clips of cases with a checkpoint of the reference generator, in all modes, at 8 frames per second.
 
-    checkpoint: base, 4x, 32x, square or the path of a safetensors file. short_side: pixels of the shorter side of what is drawn, null for
-    the size that is asked; clips are made at 8 frames per second. steps, guidance, shift, history: of the sampler.
-    expanded: whether prompts are made descriptive first; those of the suites say enough and stay as they are. noise: another number
-    draws other noise for the same cases, and so other clips; that is how much a checkpoint differs from itself. Raises ConfigError
-    for a checkpoint that can't be used.
+    Raises:
+        ConfigError: the checkpoint can't be used, or an option is out of range.
     """
 
     checkpoint: str = model.DEFAULT
+    """base, 4x, 32x, square or the path of a safetensors file."""
     short_side: int | None = 64
+    """Pixels of the shorter side that is sampled; null for the size of the case."""
     steps: int = 16
+    """Of the sampler, like guidance, shift and history: see diffusion.Options."""
     guidance: float = 3.0
     shift: float = 3.0
     history: float = 1.0
     expanded: bool = True
+    """Whether prompts are expanded to descriptive captions; those of the suites are descriptive and stay as they are."""
     noise: int = 0
+    """Another number draws other noise, and so other clips, for the same cases: the spread of a checkpoint."""
     kind: Literal["model"] = "model"
     # Each process loads its own copy: it is small.
     capabilities: Capabilities = field(default=Capabilities(processes=True))
 
     def __post_init__(self) -> None:
-        """Refuse what can't be sampled, before the first case."""
+        """Check the options and load the checkpoint, before the first case."""
         side = self.short_side
         if side is not None and (isinstance(side, bool) or not isinstance(side, int) or not GRID <= side <= LARGEST):
             raise ConfigError(f"short_side must be a whole number from {GRID} to {LARGEST}, or null, got {side}")
@@ -63,60 +65,59 @@ class Reference:
 
     @property
     def compute(self) -> float | None:
-        """Operations that its training took."""
+        """Floating-point operations of its training."""
         return _loaded(self.checkpoint).compute
 
     @property
     def step(self) -> int | None:
-        """The step of its training, None where its file doesn't say."""
-        found = _loaded(self.checkpoint).about.get("steps")
-        return found if isinstance(found, int) else None
+        """Steps of its training, None where its file lacks them."""
+        steps = _loaded(self.checkpoint).about.get("steps")
+        return steps if isinstance(steps, int) else None
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong with the checkpoint."""
+        """Faults of the checkpoint."""
         fault = _loaded(self.checkpoint).fault
         return (fault,) if fault else ()
 
     def fingerprint(self, case: Case) -> str:
         """Return the weights' hash, the version of the sampler, and the options."""
-        found = _loaded(self.checkpoint)
+        weights = _loaded(self.checkpoint).hash
         options = f"{self.short_side}:{self.steps}:{self.guidance:g}:{self.shift:g}:{self.history:g}:{self.expanded}"
-        # Left out where it is 0: clips from before there was a choice are still the right ones.
-        return f"reference:{checkpoints.FORMAT}.{tasks.VERSION}:{found.hash}:{options}" + (
+        # Left out where it is 0: clips from before this option stay valid.
+        return f"reference:{checkpoints.FORMAT}.{VERSION}:{weights}:{options}" + (
             f":noise={self.noise}" if self.noise else ""
         )
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
-        """Yield a clip per case; unknown words are the tester's, not the model's, so nothing warns of them here."""
+        """Yield a clip per case, without warnings: prompts are not the user's here."""
         if self.problems:
-            # What is not finite has no picture.
             yield from (Failure(self.problems[0]) for _ in cases)
             return
         sampler = self._sampler()
         for case in cases:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", PromptWarning)
-                yield self._answer(sampler, case)
+                yield self._generate(sampler, case)
 
-    def _answer(self, sampler: Sampler, case: Case) -> Video:
+    def _generate(self, sampler: Sampler, case: Case) -> Video:
         frames = round((case.frames - 1) / case.fps * FPS) + 1
         size = self._size(case.size)
         given, seed = conditioning(case), self._seed(case)
         if given is None:
             return sampler.text_to_video(case.prompt, frames, size, seed)
-        return sampler.continue_video(self._read(given, case, size), case.prompt, frames, seed)
+        return sampler.continue_video(self._resampled(given, case, size), case.prompt, frames, seed)
 
     def _seed(self, case: Case) -> int:
-        # Hashed with the id: cases of several probes have equal seeds, and here no two are to share their noise.
+        # Hashed with the id: cases of several probes have equal seeds, and no two must share their noise.
         return int(digest([case.id, case.seed, self.noise], 8), 16) if self.noise else case.seed
 
-    def _read(self, given: Frames, case: Case, size: tuple[int, int]) -> Frames:
+    def _resampled(self, given: Frames, case: Case, size: tuple[int, int]) -> Frames:
         return resize(resample(Video(given, case.fps), FPS).frames if case.fps != FPS else given, size)
 
-    def _size(self, asked: tuple[int, int]) -> tuple[int, int]:
-        share = 1.0 if self.short_side is None else self.short_side / min(asked)
-        height, width = (max(GRID, round(side * share / GRID) * GRID) for side in asked)
+    def _size(self, case_size: tuple[int, int]) -> tuple[int, int]:
+        scale = 1.0 if self.short_side is None else self.short_side / min(case_size)
+        height, width = (max(GRID, round(side * scale / GRID) * GRID) for side in case_size)
         return height, width
 
 

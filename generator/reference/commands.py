@@ -1,12 +1,11 @@
-"""What `sora-eval sample` and `sora-eval eval-tasks` do once their configuration is read."""
+"""Requests of `sora-eval sample`: tasks by name, their inputs read, their clips written."""
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,9 @@ from PIL import Image, ImageOps
 
 from sora_eval.data.shards import FPS
 from sora_eval.errors import ConfigError, VideoError, unknown
-from sora_eval.files import read_json, replacing, write_json
-from sora_eval.generator.reference import measures, model, tasks
+from sora_eval.generator.reference import model
 from sora_eval.generator.reference.diffusion import Options
-from sora_eval.generator.reference.tasks import PromptWarning, Sampler, fit, over_white
+from sora_eval.generator.reference.sampler import PromptWarning, Sampler, fit, over_white
 from sora_eval.types import Frames, Video
 from sora_eval.video import read_video, resample, resize, save_gif, write_ffv1, write_h264_pieces, write_png
 from sora_eval.video.sheets import contact_sheet
@@ -32,30 +30,35 @@ _SIDE, _FRAMES, _LONG = 64, 17, 480
 
 @dataclass(frozen=True)
 class Request:
-    """One call of `sora-eval sample`.
-
-    task: see TASKS. prompt: words, "" for none where a picture or clip is given. input, second: pictures or clips. frames: of the answer
-    (None: 17), or how many more (None: 16). height, width: in pixels; None is 64, and what is given keeps its own size. strength: of an
-    edit. backward: extend before the clip. actions: one per frame. out: a file whose ending says the format, for several variations with
-    their seeds in the name.
-    """
+    """One call of `sora-eval sample`."""
 
     task: str
+    """A key of TASKS."""
     prompt: str = ""
+    """Empty for none, where an image or a clip is given."""
     input: str | None = None
+    """Path of an image or a clip."""
     second: str | None = None
+    """Path of the clip to connect to."""
     frames: int | None = None
+    """Length of the result, or frames added by an extension; None for 17 (long: 480, extend: 16)."""
     height: int | None = None
+    """In pixels; None for 64, or for the size of the input."""
     width: int | None = None
     seed: int = 0
     count: int = 1
+    """Variations, with the seeds seed, seed + 1, ..."""
     strength: float = 0.8
+    """Of an edit: 0 keeps the clip, 1 keeps nothing."""
     backward: bool = False
+    """Extend before the clip."""
     actions: tuple[str, ...] = ()
+    """One per frame."""
     out: str = "sample.mp4"
+    """File whose suffix is the format; several variations have their seeds in the name."""
 
     def __post_init__(self) -> None:
-        """Refuse what no task could do.
+        """Check the values.
 
         Raises:
             ConfigError: the task is unknown, a value is out of range, or the task doesn't use it.
@@ -77,7 +80,7 @@ class Request:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of what is drawn from words."""
+        """Height and width of a clip without input."""
         return self.height or _SIDE, self.width or _SIDE
 
 
@@ -91,31 +94,31 @@ def sampler_of(checkpoint: str, options: Options, expanded: bool) -> Sampler:
 
 
 def sample(sampler: Sampler, request: Request) -> list[Path]:
-    """Carry out a request and return the files that it wrote; what was read otherwise than asked is printed.
+    """Carry out a request and return the files that it wrote; PromptWarnings are printed.
 
     Raises:
         ConfigError: the task lacks its input, or it can't be read.
     """
     out, paths = Path(request.out), []
-    with _noting():
+    with _print_notes():
         for i in range(request.count):
             seed = request.seed + i
             path = out if request.count == 1 else out.with_stem(f"{out.stem}-{seed}")
-            _write(path, TASKS[request.task].draw(sampler, request, seed))
+            _write(path, TASKS[request.task].sample(sampler, request, seed))
             paths.append(path)
     return paths
 
 
 @contextmanager
-def _noting() -> Iterator[None]:
-    """Print what is read otherwise than asked, each once and at once: drawing may take long."""
-    told: set[str] = set()
+def _print_notes() -> Iterator[None]:
+    """Print each PromptWarning once, at once: sampling may take long."""
+    printed: set[str] = set()
 
     def note(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
         if not issubclass(category, PromptWarning):
             usual(message, category, *rest, **more)
-        elif str(message) not in told:
-            told.add(str(message))
+        elif str(message) not in printed:
+            printed.add(str(message))
             print(f"note: {message}", flush=True)
 
     usual = warnings.showwarning
@@ -126,7 +129,7 @@ def _noting() -> Iterator[None]:
 
 
 def _write(path: Path, pieces: Iterator[Frames]) -> None:
-    # What can't be drawn is no fault of the file.
+    # Sampled before the file is opened: an error leaves no empty file.
     first = next(pieces)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".mp4":
@@ -141,15 +144,15 @@ def _write(path: Path, pieces: Iterator[Frames]) -> None:
         write_png(path, frames[0] if len(frames) == 1 else contact_sheet([frames], columns=_SHEET_COLUMNS))
 
 
-def _frames(request: Request, what: str = "input") -> Frames:
-    """Read a picture or a clip that a request names, at 8 frames per second, at the request's size; one side alone keeps its shape.
+def _frames(request: Request, option: str = "input") -> Frames:
+    """Read an input of a request at 8 frames per second and the request's size; one side alone keeps the aspect ratio.
 
     Raises:
         ConfigError: none is named, or it can't be read.
     """
-    path = getattr(request, what)
+    path = getattr(request, option)
     if path is None:
-        raise ConfigError(f"this task needs {what}=FILE, a picture or a video")
+        raise ConfigError(f"this task needs {option}=FILE, a picture or a video")
     try:
         if Path(path).suffix.lower() in _PICTURES:
             with Image.open(path) as image:
@@ -158,10 +161,10 @@ def _frames(request: Request, what: str = "input") -> Frames:
             video = read_video(path)
             frames = resample(video, FPS).frames
             if abs(video.fps - FPS) > 0.01:
-                _note(f"{what}={path} has {video.fps:g} frames per second: it is read, and written, at {FPS:g}")
+                _note(f"{option}={path} has {video.fps:g} frames per second: it is read, and written, at {FPS:g}")
     # Pillow raises SyntaxError and ValueError for some damaged files.
     except (Image.DecompressionBombError, VideoError, OSError, SyntaxError, ValueError) as error:
-        raise ConfigError(f"{what}={path} can't be read: {error}") from error
+        raise ConfigError(f"{option}={path} can't be read: {error}") from error
     high, wide = frames.shape[1:3]
     if request.height or request.width:
         height = request.height or max(1, round(high * (request.width or wide) / wide))
@@ -170,19 +173,19 @@ def _frames(request: Request, what: str = "input") -> Frames:
 
 
 def _first(request: Request) -> Frames:
-    """Read the picture [1, H, W, 3] that a request names, or a clip's first frame."""
+    """Read the input image [1, H, W, 3] of a request, or its clip's first frame."""
     frames = _frames(request)
     if len(frames) > 1:
         _note(f"task={request.task} reads the first of {len(frames)} frames")
     return frames[:1]
 
 
-def _note(told: str) -> None:
-    warnings.warn(told, PromptWarning, stacklevel=2)
+def _note(message: str) -> None:
+    warnings.warn(message, PromptWarning, stacklevel=2)
 
 
 def _pixels(image: Image.Image) -> Frames:
-    """Return a picture as [H, W, 4]; grey of 16 bits keeps its shades."""
+    """Return an image as [H, W, 4]; grey of 16 bits is scaled to 8."""
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
     return np.asarray(image.convert("RGBA"))
@@ -228,10 +231,12 @@ def _act(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
 
 @dataclass(frozen=True)
 class Task:
-    """How a task is drawn, piece by piece, and which fields of a request it uses."""
+    """A task by name."""
 
-    draw: Callable[[Sampler, Request, int], Iterator[Frames]]
+    sample: Callable[[Sampler, Request, int], Iterator[Frames]]
+    """(sampler, request, seed) to pieces of a clip."""
     uses: tuple[str, ...]
+    """Fields of a request that it uses."""
 
 
 _ALWAYS = ("count", "out", "seed")
@@ -275,55 +280,3 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "str": ((str,), "text"),
     "tuple": ((list, tuple), "a list, such as [forward,turn left]"),
 }
-
-
-def evaluate(
-    sampler: Sampler, checkpoint: str, names: list[str], count: int, out: Path, replace: bool = False
-) -> list[Mapping[str, Any]]:
-    """Measure tasks, write them as a table (Markdown and JSON) after each, and return the rows of `out`.
-
-    checkpoint: the name or path that the sampler's model was loaded by. names: of tasks, [] for all; what `out` has already of the same
-    weights, count, options and version is not measured again. replace: whether measures of anything else that are there may give way.
-
-    Raises:
-        ConfigError: a task is unknown, or `out` has measures of something else.
-    """
-    for name in names:
-        if name not in measures.TASKS:
-            raise unknown("task", name, measures.TASKS)
-    about = {
-        "checkpoint": checkpoint,
-        "hash": sampler.model.hash,
-        "count": count,
-        "options": {**asdict(sampler.options), "expanded": sampler.expanded},
-        "version": f"{tasks.VERSION}.{measures.VERSION}",
-    }
-    done: dict[str, dict[str, Any]] = {}
-    if (out / "tasks.json").exists():
-        before = read_json(out / "tasks.json")
-        # The same weights by another path are the same.
-        other = [k for k in about if k != "checkpoint" and before.get(k) != about[k]]
-        if other and not replace:
-            raise ConfigError(
-                f"{out} has measures of another {', '.join(other)}: name another out=, or say replace=true"
-            )
-        done = {} if other else before.get("tasks", {})
-        if not isinstance(done, dict) or not all(isinstance(d, dict) and "rows" in d for d in done.values()):
-            raise ConfigError(f"{out / 'tasks.json'}: no measures of tasks: remove it and run the same command again")
-    for name in [n for n in names or measures.TASKS if n not in done]:
-        start = time.perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PromptWarning)
-            rows = [r.to_json() for r in measures.TASKS[name](sampler, count)]
-        done[name] = {"seconds": round(time.perf_counter() - start, 1), "rows": rows}
-        print(f"{name}: {done[name]['seconds']} s", flush=True)
-        done = {k: done[k] for k in measures.TASKS if k in done}
-        write_json(out / "tasks.json", {**about, "tasks": done})
-        with replacing(out / "tasks.md") as part:
-            part.write_text(measures.table(rows_of(done)) + "\n", encoding="utf-8")
-    return rows_of(done)
-
-
-def rows_of(tasks: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the rows of the tasks of a tasks.json, as `measures.Row.to_json` gives them."""
-    return [row for found in tasks.values() for row in found["rows"]]

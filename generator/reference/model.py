@@ -1,12 +1,15 @@
-"""The checkpoints: which there are, and a model from the files of its two networks."""
+"""Checkpoints: the bundled ones, and loading and saving of the two networks of a model."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from sora_eval.data.vocabulary import Vocabulary
 from sora_eval.errors import ConfigError, unknown
@@ -18,40 +21,93 @@ from sora_eval.types import digest
 FOLDER = Path(__file__).parent / "checkpoints"
 AUTOENCODER = "autoencoder"
 BUNDLED: tuple[str, ...] = ("base", "4x", "32x", "square")
-"""Transformers that come with the package, by the training compute that they had; "square" is the ablation."""
+"""Transformers that come with the package, by training compute; "square" is the ablation with square crops."""
 DEFAULT = "32x"
+KEY_MAP: Mapping[str, str] = {
+    "enter": "patch_embed",
+    "place": "pos_embed",
+    "told": "grounding_head",
+    "level": "t_embed",
+    "action": "action_embed",
+    "modulate": "adaln",
+    "last_table": "final_layer.adaln",
+    "leave": "final_layer.patch_out",
+    "keep": "final_layer.copy_gate",
+    "blocks.N.table": "blocks.N.adaln_table",
+    "blocks.N.qkv": "blocks.N.attn.qkv",
+    "blocks.N.q_norm": "blocks.N.attn.q_norm",
+    "blocks.N.k_norm": "blocks.N.attn.k_norm",
+    "blocks.N.out": "blocks.N.attn.proj",
+    "blocks.N.text_q": "blocks.N.cross_attn.q",
+    "blocks.N.text_kv": "blocks.N.cross_attn.kv",
+    "blocks.N.text_q_norm": "blocks.N.cross_attn.q_norm",
+    "blocks.N.text_k_norm": "blocks.N.cross_attn.k_norm",
+    "blocks.N.text_out": "blocks.N.cross_attn.proj",
+    "blocks.N.gate_up": "blocks.N.mlp.gate_up",
+    "blocks.N.down": "blocks.N.mlp.down",
+    "text.embed": "text_encoder.word_embed",
+    "text.places": "text_encoder.pos_embed",
+    "text.layers.N.norms.0": "text_encoder.blocks.N.norm1",
+    "text.layers.N.norms.1": "text_encoder.blocks.N.norm2",
+    "text.layers.N.qkv": "text_encoder.blocks.N.attn.qkv",
+    "text.layers.N.out": "text_encoder.blocks.N.attn.proj",
+    "text.layers.N.up": "text_encoder.blocks.N.up",
+    "text.layers.N.down": "text_encoder.blocks.N.down",
+    "text.norm": "text_encoder.norm",
+    "text.queries": "text_encoder.queries",
+    "text.pool": "text_encoder.pool",
+}
+"""Modules and parameters of the transformer in the bundled files and in states of their time -> names today; N is a block's number."""
+_PATTERNS = [
+    (re.compile(re.escape(old).replace("N", r"(\d+)") + r"(?=\.|$)"), new.replace("N", r"\1"))
+    for old, new in KEY_MAP.items()
+]
 
 
 @dataclass(frozen=True)
 class Model:
-    """Both networks, ready to sample, and what their files say of them. hash: of the weights of both.
-
-    fault: why no clip can be made with them, "" where nothing speaks against it.
-    """
+    """Both networks, ready to sample, with the header of the transformer's file."""
 
     autoencoder: Autoencoder
     transformer: Transformer
     words: Vocabulary
+    """Vocabulary of the text encoder."""
     name: str
+    """Stem of the transformer's file."""
     hash: str
+    """SHA-256 over the weights of both."""
     about: Mapping[str, Any]
+    """Training of the transformer: plan, steps, clips, seconds, flops, loss curve."""
     fault: str = ""
+    """Why no clip can be made with these weights, "" where one can."""
 
     @property
     def compute(self) -> float | None:
-        """Operations that training the transformer took; None where its file doesn't say."""
-        found = self.about.get("flops")
-        return float(found) if isinstance(found, int | float) else None
+        """Floating-point operations of the transformer's training; None where its file lacks them."""
+        flops = self.about.get("flops")
+        return float(flops) if isinstance(flops, int | float) else None
+
+
+def current_keys(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights of a transformer, or of a part of one, under the names of today's modules (KEY_MAP)."""
+    return {_current_key(k): v for k, v in weights.items()}
+
+
+def _current_key(key: str) -> str:
+    for pattern, new in _PATTERNS:
+        if match := pattern.match(key):
+            return match.expand(new) + key[match.end() :]
+    return key
 
 
 def save_autoencoder(path: Path, network: Autoencoder, about: Mapping[str, Any]) -> str:
-    """Write the autoencoder in half precision and return the name of its latents."""
+    """Write the autoencoder in half precision and return the hash of its latent space."""
     checkpoints.save(path, network.state_dict(), {"kind": "autoencoder", "config": asdict(network.config)}, about)
-    return latents_of(network)
+    return latent_space(network)
 
 
-def latents_of(network: Autoencoder) -> str:
-    """Return a hash of what decides an autoencoder's latents: another one with the same encoder may have learnt to decode better."""
+def latent_space(network: Autoencoder) -> str:
+    """Return the hash of an autoencoder's latent space, which its encoder defines: the decoder may be trained on."""
     weights = {k: v for k, v in network.state_dict().items() if not k.startswith("decoder.") and v.is_floating_point()}
     return checkpoints.hash_of({k: v.half().cpu() for k, v in weights.items()})
 
@@ -59,7 +115,7 @@ def latents_of(network: Autoencoder) -> str:
 def save_transformer(
     path: Path, network: Transformer, words: Vocabulary, latents: str, about: Mapping[str, Any]
 ) -> str:
-    """Write a transformer in half precision, with its vocabulary and the name of its latents; return the hash of its weights."""
+    """Write a transformer in half precision, with its vocabulary and the hash of its latent space; return the hash of its weights."""
     facts = {"kind": "transformer", "config": asdict(network.config), "words": words.words, "latents": latents}
     return checkpoints.save(path, network.state_dict(), facts, about)
 
@@ -78,7 +134,7 @@ def find(checkpoint: str) -> Path:
 
 
 def load_autoencoder(path: Path | None = None) -> tuple[Autoencoder, str]:
-    """Return an autoencoder, the bundled one by default, and the name of its latents.
+    """Return an autoencoder, the bundled one by default, and the hash of its latent space.
 
     Raises:
         ConfigError: the file can't be used.
@@ -87,7 +143,7 @@ def load_autoencoder(path: Path | None = None) -> tuple[Autoencoder, str]:
     weights, facts, _, _ = checkpoints.read(path, "autoencoder")
     config = checkpoints.sizes(path, facts, AutoencoderConfig)
     network = checkpoints.built(path, lambda: Autoencoder(config), weights)
-    return network, latents_of(network)
+    return network, latent_space(network)
 
 
 def load(checkpoint: str) -> Model:
@@ -97,13 +153,12 @@ def load(checkpoint: str) -> Model:
         ConfigError: a file can't be used, or the transformer was trained on the latents of another autoencoder.
     """
     path = find(checkpoint)
-    weights, facts, about, found = checkpoints.read(path, "transformer")
+    weights, facts, about, hashed = checkpoints.read(path, "transformer")
+    weights = current_keys(weights)
     beside = path.parent / f"{AUTOENCODER}.safetensors"
     pixels, latents = load_autoencoder(beside if beside.exists() else None)
-    config, words = (
-        checkpoints.sizes(path, facts, TransformerConfig),
-        Vocabulary(checkpoints.texts(path, facts, "words")),
-    )
+    config = checkpoints.sizes(path, facts, TransformerConfig)
+    words = Vocabulary(checkpoints.texts(path, facts, "words"))
     if len(words) > config.words:
         raise ConfigError(f"{path}: words in its header are {len(words)}, its network knows {config.words}")
     _check_about(path, about)
@@ -111,7 +166,7 @@ def load(checkpoint: str) -> Model:
         raise ConfigError(f"{path} was trained on the latents of another autoencoder: put that one beside it")
     network = checkpoints.built(path, lambda: Transformer(config), weights)
     # Another decoder makes another clip of the same latent.
-    both = digest([found, checkpoints.hash_of(checkpoints.halved(pixels.state_dict()))])
+    hash_of_both = digest([hashed, checkpoints.hash_of(checkpoints.halved(pixels.state_dict()))])
     wrong = [*checkpoints.not_finite(weights), *checkpoints.not_finite(pixels.state_dict())]
     fault = (
         f"checkpoint {path} makes no clips: {len(wrong)} of its tensors, {wrong[0]} first, have values that are not finite; its training "
@@ -119,14 +174,14 @@ def load(checkpoint: str) -> Model:
         if wrong
         else ""
     )
-    return Model(pixels, network, words, path.stem, both, about, fault)
+    return Model(pixels, network, words, path.stem, hash_of_both, about, fault)
 
 
 def _check_about(path: Path, about: Mapping[str, Any]) -> None:
-    """Refuse what a file says of its training where a report would use it and it can't be so.
+    """Check the fields of `about` that reports use.
 
     Raises:
-        ConfigError: the operations that the training took, or its steps, are no numbers of such.
+        ConfigError: flops or steps are no such numbers.
     """
     for name in ("flops", "steps"):
         value = about.get(name, 0)

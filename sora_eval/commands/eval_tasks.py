@@ -10,8 +10,8 @@ from sora_eval.config import Call, EvalTasksConfig, out_folder
 
 def main(config: EvalTasksConfig, call: Call) -> int:
     """Measure, write the table and return the exit code."""
-    from sora_eval.generator.reference.commands import evaluate
-    from sora_eval.generator.reference.measures import table
+    from sora_eval.generator.reference.evaluation.rows import table
+    from sora_eval.generator.reference.evaluation.tasks import evaluate
 
     folder = out_folder(config.out if config.out is not None else f"runs/tasks-{Path(config.checkpoint).stem}")
     rows = evaluate(sampler_of(config), config.checkpoint, list(config.tasks), config.count, folder, config.replace)

@@ -9,12 +9,13 @@ from sora_eval.config import Call, TrainConfig, out_folder
 from sora_eval.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sora_eval.generator.reference.stages import Plan
+    from sora_eval.generator.reference.plan import Plan
 
 
 def main(config: TrainConfig, call: Call) -> int:
     """Train a stage or an encoder and return the exit code."""
-    from sora_eval.generator.reference.stages import plan_of, run
+    from sora_eval.generator.reference.plan import plan_of
+    from sora_eval.generator.reference.stages import run
 
     values = {k: v for k, v in config.values().items() if k not in ("stage", "encoder", "steps")}
     plan = plan_of({**values, "workers": config.workers or call.cores, "out": str(out_folder(config.out))})

@@ -1,7 +1,7 @@
-"""The training loop that both networks share: resumable at any moment, atomic checkpoints, EMA weights, curves.
+"""The training loop of all bundled networks: resumable at any moment, atomic states, EMA weights, curves.
 
-A step depends on nothing but the state and its number: data and noise of step n are drawn from (seed, n). So a run that was killed goes
-on from its last checkpoint and comes to the same weights as one that was not.
+A step depends on nothing but the state and its number: data and noise of step n are drawn from (seed, n). So a run that was killed
+resumes from its last state and ends with the same weights as one that was not.
 """
 
 from __future__ import annotations
@@ -36,22 +36,29 @@ LOG = "log.jsonl"
 EMA = "ema.safetensors"
 
 
+EMA_WARMUP = 9
+"""Steps after which the average follows the weights by a tenth a step; its decay rises from 0 to that of the schedule."""
+
+
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: the learning rate rises over `warmup` steps, stays, and falls to 0 over the last `decay` steps.
-
-    steps: the last one. milestones: steps whose whole state is kept, for decays that branch off.
-    """
+    """Length of a training, and its learning rate: it rises over `warmup` steps, stays, and falls to 0 over the last `decay` steps."""
 
     steps: int
     warmup: int = 200
     decay: int = 0
     ema: float = 0.999
+    """Decay per step of the moving average of the weights."""
     clip: float = 1.0
+    """Largest norm of the gradient."""
     save_s: float = 120.0
+    """Seconds between two saves of the state."""
     log_every: int = 50
+    """Steps of a line of the log."""
     sheet_every: int = 1000
+    """Steps between two sample sheets."""
     milestones: tuple[int, ...] = ()
+    """Steps whose whole state is kept, for decays that branch off."""
 
     def factor(self, step: int, begun: int = 0) -> float:
         """Return the learning rate of a step as a share of the full one; begun: the step at which the optimisers were new."""
@@ -61,7 +68,7 @@ class Schedule:
 
 
 class Job(Protocol):
-    """What is trained: the network, its optimisers, and the loss of a step."""
+    """A training: the network, its optimisers, and the loss of a step."""
 
     @property
     def network(self) -> nn.Module:
@@ -79,6 +86,8 @@ class Job(Protocol):
 
 @dataclass
 class _State:
+    """Progress of a run."""
+
     step: int = 0
     begun: int = 0
     seconds: float = 0.0
@@ -88,14 +97,16 @@ class _State:
 
 @dataclass(frozen=True)
 class Past:
-    """What is left of a run whose state was lost: EMA weights, and what `spent` said of it."""
+    """A run whose state was lost, as an exported file has it: EMA weights, and its cost as `spent` returned it."""
 
     path: Path
+    """The file."""
     weights: Mapping[str, Tensor]
     steps: int
     clips: int
     seconds: float
     curve: Sequence[tuple[int, float]]
+    """(step, loss)."""
 
 
 def device() -> torch.device:
@@ -105,7 +116,7 @@ def device() -> torch.device:
 
 @contextmanager
 def autocast(where: torch.device) -> Iterator[None]:
-    """Let matrix products be in bfloat16, where the machine is fast at it."""
+    """Run matrix products in bfloat16, where the machine is fast at it."""
     fast = product_dtype(where) == torch.bfloat16
     with warnings.catch_warnings(), torch.autocast(where.type, torch.bfloat16) if fast else nullcontext():
         # The scales of the norms stay in float32 on purpose.
@@ -114,12 +125,17 @@ def autocast(where: torch.device) -> Iterator[None]:
 
 
 def fit(
-    job: Job, folder: Path, schedule: Schedule, settings: Mapping[str, Any], start: Path | Past | None = None
+    job: Job,
+    folder: Path,
+    schedule: Schedule,
+    settings: Mapping[str, Any],
+    start: Path | Past | None = None,
+    current_keys: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = dict,
 ) -> Path:
-    """Train until `schedule.steps` and return the file of the EMA weights; a run that is in the folder goes on.
+    """Train until `schedule.steps` and return the file of the EMA weights; a run that is in the folder resumes.
 
     start: from which a new run begins: a kept state of another run (a decay that branches off), or the past of a run whose state
-    was lost with its machine (it goes on with optimisers that begin anew).
+    was lost with its machine (it resumes with new optimisers). current_keys: renames the weights of states of earlier versions.
 
     Raises:
         ConfigError: the folder holds a run with other settings, or its state can't be read.
@@ -129,51 +145,41 @@ def fit(
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     if rank == 0:
         remove_parts(folder)
-    base = [[g["lr"] for g in o.param_groups] for o in optimisers]
+    rates = [[g["lr"] for g in o.param_groups] for o in optimisers]
     state = _State(ema={k: v.detach().clone() for k, v in network.state_dict().items()})
-    found = folder / STATE
-    if found.exists():
-        _load(found, network, optimisers, state, settings)
+    path = folder / STATE
+    if path.exists():
+        _load(path, network, optimisers, state, settings, current_keys)
     elif isinstance(start, Past):
         _begin_from(start, network, state, folder if rank == 0 else None)
     elif start is not None:
-        _load(start, network, optimisers, state, settings)
+        _load(start, network, optimisers, state, settings, current_keys)
     clock, saved = time.perf_counter(), time.perf_counter()
     earlier, first = state.seconds, state.step
     writer = _curves(folder) if rank == 0 else None
     rows: list[dict[str, float]] = []
     try:
         while state.step < schedule.steps:
-            for optimiser, rates in zip(optimisers, base, strict=True):
-                for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                    group["lr"] = rate * schedule.factor(state.step, state.begun)
-            loss, figures = job.loss(state.step, rank)
-            loss.backward()  # type: ignore[no-untyped-call]
-            _share(network, world)
-            norm = nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
-            if not torch.isfinite(norm):
-                raise FloatingPointError(f"step {state.step}: the gradient is not finite")
-            for optimiser in optimisers:
-                optimiser.step()
-                optimiser.zero_grad(set_to_none=True)
+            _set_rates(optimisers, rates, schedule.factor(state.step, state.begun))
+            row, clips = _step(job, optimisers, state.step, schedule.clip, rank, world)
             state.step += 1
             if rank:
                 continue
-            _average(state.ema, network, min(schedule.ema, state.step / (9 + state.step)))
-            state.clips += int(figures.pop("clips", 0)) * world
+            _average(state.ema, network, min(schedule.ema, state.step / (EMA_WARMUP + state.step)))
+            state.clips += clips * world
             state.seconds = earlier + time.perf_counter() - clock
-            rows.append({"loss": float(loss.detach()), "norm": float(norm), **figures})
+            rows.append(row)
             if state.step % schedule.log_every == 0 or state.step == schedule.steps:
                 _log(folder, state, rows, schedule, (state.step - first) / (state.seconds - earlier + 1e-9), writer)
                 rows = []
             if state.step % schedule.sheet_every == 0 and state.step < schedule.steps:
                 job.preview(state.ema, folder / f"sheet-{state.step:07d}.png")
-            # First what is kept: killed between the two, a run that goes on comes past its milestone again.
+            # The kept state comes first: killed between the two, a run that resumes passes its milestone again.
             milestone = state.step in schedule.milestones
             if milestone:
                 _save(kept(folder, state.step), network, optimisers, state, settings)
             if milestone or state.step == schedule.steps or time.perf_counter() - saved > schedule.save_s:
-                _save(found, network, optimisers, state, settings)
+                _save(path, network, optimisers, state, settings)
                 saved = time.perf_counter()
     finally:
         if writer is not None:
@@ -181,8 +187,35 @@ def fit(
     return export(folder, job, state) if rank == 0 else folder / EMA
 
 
+def _step(
+    job: Job, optimisers: Sequence[torch.optim.Optimizer], step: int, clip: float, rank: int, world: int
+) -> tuple[dict[str, float], int]:
+    """Train one step and return its figures and the clips of its batch.
+
+    Raises:
+        FloatingPointError: the gradient is not finite.
+    """
+    loss, figures = job.loss(step, rank)
+    loss.backward()  # type: ignore[no-untyped-call]
+    _average_gradients(job.network, world)
+    norm = nn.utils.clip_grad_norm_(job.network.parameters(), clip)
+    if not torch.isfinite(norm):
+        raise FloatingPointError(f"step {step}: the gradient is not finite")
+    for optimiser in optimisers:
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+    clips = int(figures.pop("clips", 0))
+    return {"loss": float(loss.detach()), "norm": float(norm), **figures}, clips
+
+
+def _set_rates(optimisers: Sequence[torch.optim.Optimizer], rates: Sequence[Sequence[float]], factor: float) -> None:
+    for optimiser, full in zip(optimisers, rates, strict=True):
+        for group, rate in zip(optimiser.param_groups, full, strict=True):
+            group["lr"] = rate * factor
+
+
 def kept(folder: Path, step: int) -> Path:
-    """Return where a run keeps its whole state of a milestone."""
+    """Return the path of the whole state that a run keeps at a milestone."""
     return folder / f"kept-{step:07d}.pt"
 
 
@@ -201,8 +234,8 @@ def together(work: Callable[..., None], workers: int, *args: Any) -> None:
     Raises:
         ConfigError: one of them refused its input, or couldn't read or write a file.
     """
-    with tempfile.TemporaryDirectory() as place:
-        meeting, refused = Path(place) / "meeting", Path(place) / "refused"
+    with tempfile.TemporaryDirectory() as folder:
+        meeting, refused = Path(folder) / "meeting", Path(folder) / "refused"
         try:
             spawn(_begin, (work, workers, str(meeting), str(refused), args), nprocs=workers)  # type: ignore[no-untyped-call]
         except ProcessRaisedException:
@@ -226,7 +259,7 @@ def _begin(rank: int, work: Callable[..., None], workers: int, meeting: str, ref
         dist.destroy_process_group()
 
 
-def _share(network: nn.Module, world: int) -> None:
+def _average_gradients(network: nn.Module, world: int) -> None:
     """Average the gradients over the processes."""
     if world == 1:
         return
@@ -286,28 +319,29 @@ def _load(
     optimisers: Sequence[torch.optim.Optimizer],
     state: _State,
     settings: Mapping[str, Any],
+    current_keys: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
 ) -> None:
     content = _content(path)
     before = parse_json(content["settings"])
-    # What a state of an earlier version doesn't say can't differ.
+    # A setting that a state of an earlier version lacks can't differ.
     if differing := [k for k in settings if before.get(k, settings[k]) != settings[k]]:
-        told = ", ".join(f"{k}={before[k]} (asked: {settings[k]})" for k in differing)
-        raise ConfigError(f"{path} is the state of a run with {told}; name another folder with out=...")
-    checkpoints.fill(network, content["network"], path)
+        pairs = ", ".join(f"{k}={before[k]} (asked: {settings[k]})" for k in differing)
+        raise ConfigError(f"{path} is the state of a run with {pairs}; name another folder with out=...")
+    checkpoints.fill(network, current_keys(content["network"]), path)
     for optimiser, values in zip(optimisers, content["optimisers"], strict=True):
         optimiser.load_state_dict(values)
-    where = next(network.parameters()).device
-    state.ema = {k: v.to(where) for k, v in content["ema"].items()}
+    device = next(network.parameters()).device
+    state.ema = {k: v.to(device) for k, v in current_keys(content["ema"]).items()}
     state.step, state.seconds, state.clips = content["step"], content["seconds"], content["clips"]
     state.begun = content.get("begun", 0)
 
 
 def _content(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ConfigError(f"{path} can't be read as a training state ({type(error).__name__})") from error
-    return found
+    return content
 
 
 def ema_of(folder: Path) -> dict[str, Tensor]:
@@ -316,8 +350,8 @@ def ema_of(folder: Path) -> dict[str, Tensor]:
     Raises:
         ConfigError: there is no state, or it can't be read.
     """
-    found: dict[str, Tensor] = _last(folder)["ema"]
-    return found
+    ema: dict[str, Tensor] = _last(folder)["ema"]
+    return ema
 
 
 def _last(folder: Path) -> dict[str, Any]:
@@ -328,8 +362,8 @@ def _last(folder: Path) -> dict[str, Any]:
 
 def _begin_from(past: Past, network: nn.Module, state: _State, log: Path | None) -> None:
     checkpoints.fill(network, past.weights, past.path)
-    where = next(network.parameters()).device
-    state.ema = {k: v.to(where).clone() for k, v in past.weights.items()}
+    device = next(network.parameters()).device
+    state.ema = {k: v.to(device).clone() for k, v in past.weights.items()}
     state.step = state.begun = past.steps
     state.seconds, state.clips = past.seconds, past.clips
     if log is not None:
@@ -355,18 +389,17 @@ def _log(
     with (folder / LOG).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
     left = (schedule.steps - state.step) / max(rate, 1e-9)
-    told = " ".join(f"{k} {v:.4g}" for k, v in means.items())
-    print(f"step {state.step}/{schedule.steps} {told} | {rate:.2f} steps/s, {left / 60:.0f} min left", flush=True)
+    figures = " ".join(f"{k} {v:.4g}" for k, v in means.items())
+    print(f"step {state.step}/{schedule.steps} {figures} | {rate:.2f} steps/s, {left / 60:.0f} min left", flush=True)
     if writer is not None:
         for k, v in means.items():
             writer.add_scalar(k, v, state.step)
 
 
 def spent(folder: Path, trunk: Path | None = None) -> dict[str, Any]:
-    """Return what a run has cost so far, with the trunk that it branched off, and its curve.
+    """Return the cost of a run so far, with that of the trunk that it branched off, and its loss curve.
 
-    steps, clips and seconds of wall time; curve: some 60 points (step, loss). All as of its last saved state, whose weights these are
-    the figures of: the log may be ahead of it.
+    steps, clips and seconds of wall time; curve: some 60 points (step, loss). All as of its last saved state: the log may be ahead of it.
 
     Raises:
         ConfigError: there is no state, or it can't be read.
@@ -375,39 +408,39 @@ def spent(folder: Path, trunk: Path | None = None) -> dict[str, Any]:
     rows = _logged(folder)
     if trunk is not None and rows:
         rows = [row for row in _logged(trunk) if row["step"] < rows[0]["step"]] + rows
-    # A run that was killed logs some steps twice: the later line is the one that counts.
+    # A run that was killed logs some steps twice: the later line counts.
     curve = sorted({row["step"]: round(row["loss"], 4) for row in rows if row["step"] <= state["step"]}.items())
     thin = curve[:: max(1, len(curve) // 60)]
     return {**{k: state[k] for k in ("clips", "seconds")}, "steps": state["step"], "curve": thin}
 
 
 def _logged(folder: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's log; one that was cut, by a full disk or a kill, is no line."""
-    found: list[dict[str, Any]] = []
+    """Return the lines of a run's log, without those that were cut by a full disk or a kill."""
+    rows: list[dict[str, Any]] = []
     if (folder / LOG).exists():
         for line in (folder / LOG).read_text(encoding="utf-8").splitlines():
             with suppress(ValueError):
                 row = parse_json(line)
                 if isinstance(row, dict) and all(isinstance(row.get(k), int | float) for k in ("step", "loss")):
-                    found.append(row)
-    return found
+                    rows.append(row)
+    return rows
 
 
 def flops(job: Job, steps: int, samples: int = 12) -> float:
-    """Return the floating-point operations of training for `steps` steps, from the forward passes of some of them.
+    """Return the floating-point operations of training for `steps` steps, estimated from the forward passes of `samples` steps.
 
-    Matrix products and convolutions are counted, not the optimisers. How much the backward pass adds is counted in the first step: twice
-    the forward pass, less where a part of the network is frozen.
+    Matrix products and convolutions are counted, not the optimisers. The share of the backward pass is that of the first step: twice the
+    forward pass, less where a part of the network is frozen.
     """
-    some = range(0, steps, max(1, steps // samples))
+    counted = range(0, steps, max(1, steps // samples))
     before = copy.deepcopy(job.network.state_dict())
     both = operations(lambda: job.loss(0)[0].backward())  # type: ignore[no-untyped-call]
     job.network.zero_grad(set_to_none=True)
     with torch.no_grad():
-        forward = [operations(lambda step=step: job.loss(step)) for step in some]  # type: ignore[misc]
-    # Looking must not train: batch statistics run on with every forward pass.
+        forward = [operations(lambda step=step: job.loss(step)) for step in counted]  # type: ignore[misc]
+    # Counting must not train: batch statistics are updated by every forward pass.
     job.network.load_state_dict(before)
-    return both / forward[0] * sum(forward) / len(some) * steps
+    return both / forward[0] * sum(forward) / len(counted) * steps
 
 
 def operations(work: Callable[[], object]) -> float:
@@ -419,6 +452,6 @@ def operations(work: Callable[[], object]) -> float:
     return float(counter.get_total_flops())
 
 
-def noise_of(seed: int, step: int, what: str) -> torch.Generator:
-    """Return the noise of a step."""
-    return torch.Generator().manual_seed(int(digest([what, seed, step])[:15], 16))
+def noise_of(seed: int, step: int, stream: str) -> torch.Generator:
+    """Return the noise of a step; streams of other names are independent."""
+    return torch.Generator().manual_seed(int(digest([stream, seed, step])[:15], 16))

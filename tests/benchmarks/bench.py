@@ -8,7 +8,7 @@ from benchmarks.reference import least
 
 from sora_eval import registry
 from sora_eval.generator.reference import model
-from sora_eval.generator.reference.tasks import Sampler
+from sora_eval.generator.reference.sampler import Sampler
 from sora_eval.generator.simulator import true_video
 from sora_eval.tracking.world import track
 from sora_eval.types import Profile

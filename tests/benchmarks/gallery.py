@@ -11,8 +11,8 @@ import numpy as np
 from sora_eval.data.heldout import Member, members
 from sora_eval.data.shards import FPS
 from sora_eval.generator.reference import model
-from sora_eval.generator.reference.jobs import PREVIEWS
-from sora_eval.generator.reference.tasks import Sampler
+from sora_eval.generator.reference.sampler import Sampler
+from sora_eval.generator.reference.train import PREVIEWS
 from sora_eval.types import Frames, Video
 from sora_eval.video import save_gif, write_png
 from sora_eval.video.sheets import labelled_sheet

@@ -17,8 +17,8 @@ import numpy as np
 from sora_eval.errors import ConfigError
 from sora_eval.files import put_between, read_json, replacing
 from sora_eval.generator.reference import model
-from sora_eval.generator.reference.commands import rows_of
-from sora_eval.generator.reference.measures import cell, table
+from sora_eval.generator.reference.evaluation.rows import cell, table
+from sora_eval.generator.reference.evaluation.tasks import rows_of
 from sora_eval.training import checkpoints
 
 FIGURES: tuple[tuple[str, str], ...] = (

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from sora_eval.data.shards import FPS
 from sora_eval.data.vocabulary import world_vocabulary
-from sora_eval.generator.reference import diffusion
+from sora_eval.generator.reference import diffusion, losses
 from sora_eval.generator.reference.autoencoder import STRIDE, Autoencoder, chunks_of
 from sora_eval.generator.reference.diffusion import Options
-from sora_eval.generator.reference.jobs import optimisers_of
-from sora_eval.generator.reference.tasks import TRAINED_FRAMES, WINDOW, PromptWarning, Sampler
+from sora_eval.generator.reference.recipe import transformer_recipe
+from sora_eval.generator.reference.sampler import TRAINED_FRAMES, WINDOW, PromptWarning, Sampler
+from sora_eval.generator.reference.train import optimisers_of
 from sora_eval.generator.reference.transformer import PATCH, Transformer, TransformerConfig
 from sora_eval.processes import one_torch_thread, peak_memory
 from sora_eval.training import loop
@@ -97,14 +98,14 @@ def block_table() -> str:
     z, t = torch.randn(2, 5, c.channels, 8, 8), torch.rand(2, 5)
     ids = world_vocabulary().encode([PROMPT, PROMPT], c.text_length)
     with torch.inference_mode():
-        text = ours.text(ids)
-        mine = least(lambda: ours.denoise(z, t, text), 20)
-        body = sum(p.numel() for p in ours.parameters()) - sum(p.numel() for p in ours.text.parameters())
-        lines.append(f"| ours | {body / 1e6:.1f} | {1e3 * mine:.1f} | 1.00 |")
+        text, given = ours.text_encoder(ids), torch.zeros(2, 5, dtype=torch.bool)
+        base = least(lambda: ours.denoise(z, t, given, text), 20)
+        body = sum(p.numel() for p in ours.parameters()) - sum(p.numel() for p in ours.text_encoder.parameters())
+        lines.append(f"| ours | {body / 1e6:.1f} | {1e3 * base:.1f} | 1.00 |")
         for name, network, call in _others(c, tokens):
             seconds = least(call, 20)
             size = sum(p.numel() for p in network.parameters()) / 1e6
-            lines.append(f"| {name} | {size:.1f} | {1e3 * seconds:.1f} | {seconds / mine:.2f} |")
+            lines.append(f"| {name} | {size:.1f} | {1e3 * seconds:.1f} | {seconds / base:.2f} |")
     return "\n".join(lines)
 
 
@@ -154,15 +155,15 @@ def training_table() -> str:
     dtype = product_dtype(torch.device("cpu"))
     top = peak(dtype)
     network = Transformer(TransformerConfig(words=len(world_vocabulary())))
-    optimisers = optimisers_of(network)
+    optimisers = optimisers_of(network, transformer_recipe())
     ids = world_vocabulary().encode([PROMPT] * _BATCH, network.config.text_length)
     z = torch.randn(_BATCH, 5, 16, 8, 8)
-    t, given = diffusion.levels(_BATCH, 5, torch.Generator().manual_seed(0))
+    t, given = diffusion.noise_levels(_BATCH, 5, torch.Generator().manual_seed(0))
 
     def step() -> None:
         with loop.autocast(torch.device("cpu")):
-            found = network(diffusion.mix(z, torch.randn_like(z), t), t, ids)
-        diffusion.velocity_loss(found, z, t, given).backward()  # type: ignore[no-untyped-call]
+            predicted = network(diffusion.add_noise(z, torch.randn_like(z), t), t, given, ids)
+        losses.velocity_loss(predicted, z, t, given).backward()  # type: ignore[no-untyped-call]
         for optimiser in optimisers:
             optimiser.step()
         network.zero_grad()
@@ -194,7 +195,7 @@ def training_table() -> str:
 def steps_table(sampler: Sampler, count: int = 24) -> str:
     """Return what fewer steps cost in quality: single things that come out right, by steps."""
     from sora_eval.data.heldout import FRAMES, SIZE, members
-    from sora_eval.generator.reference.measures import single
+    from sora_eval.generator.reference.evaluation.judges import single
 
     some = members("single", count)
     lines = ["| steps | colour | one object | direction | shape |", "|---:|---:|---:|---:|---:|"]

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from sora_eval.errors import ConfigError
-from sora_eval.generator.reference import jobs
 from sora_eval.training import loop
 from sora_eval.training.loop import Schedule
 from sora_eval.training.muon import Muon, orthogonal
@@ -172,11 +171,3 @@ def test_convolutions_are_matrices_to_muon():
     before = p.detach().clone()
     Muon([p], lr=0.1, weight_decay=0.0).step()
     assert torch.linalg.svdvals((before - p).detach().reshape(8, -1)).max() < 0.13
-
-
-def test_objects_weigh_more_in_the_autoencoder():
-    grey, red = torch.zeros(1, 1, 12, 2, 2), torch.zeros(1, 1, 12, 2, 2)
-    red[:, :, 0::3] = 1
-    red[:, :, 1::3] = red[:, :, 2::3] = -1
-    assert jobs._saturation(grey).max() == 0
-    assert jobs._saturation(red).min() == 1

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 
@@ -5,7 +7,7 @@ from sora_eval.data.vocabulary import world_vocabulary
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
 from sora_eval.generator.reference.diffusion import Options
-from sora_eval.generator.reference.tasks import Sampler
+from sora_eval.generator.reference.sampler import Sampler
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
 
 TINY_AUTOENCODER = AutoencoderConfig(widths=(8, 8, 16), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1, 2))
@@ -53,3 +55,17 @@ def autoencoder():
 @pytest.fixture(scope="session")
 def transformer():
     return tiny_transformer()
+
+
+@pytest.fixture(scope="session")
+def old_key():
+    """The name in the bundled files of a parameter of today, by KEY_MAP backwards."""
+
+    def find(key):
+        for old, new in model.KEY_MAP.items():
+            pattern = re.escape(new).replace("N", r"(\d+)") + r"(?=\.|$)"
+            if found := re.match(pattern, key):
+                return found.expand(old.replace("N", r"\1")) + key[found.end() :]
+        return key
+
+    return find

@@ -11,9 +11,12 @@ from sora_eval.config import parse
 from sora_eval.data.heldout import members
 from sora_eval.errors import ConfigError
 from sora_eval.files import read_json
-from sora_eval.generator.reference import commands, measures
+from sora_eval.generator.reference import commands
 from sora_eval.generator.reference.adapter import Reference
 from sora_eval.generator.reference.diffusion import Options
+from sora_eval.generator.reference.evaluation.judges import sided, single
+from sora_eval.generator.reference.evaluation.seams import ordinary, seam
+from sora_eval.generator.reference.evaluation.tasks import rows_of
 from sora_eval.types import Video
 from sora_eval.video import read_video, write_ffv1
 
@@ -87,7 +90,7 @@ def test_formats_and_variations(tmp_path, checkpoint, capsys):
         (["prompt=A red ball.", "seed=-1"], "seed must be at least 0"),
         (["prompt=A red ball.", "strength=0.3"], "has no use for strength"),
         (["prompt=A red ball.", "expanded=perhaps"], "expanded must be true or false"),
-        (["prompt=A red ball.", "height=100000"], "pixels: say height="),
+        (["prompt=A red ball.", "height=100000"], "pixels: set height="),
         (["task=edit", "input=VIDEO", "frames=5"], "has no use for frames"),
         (["task=edit", "input=VIDEO", "strength=much"], "strength must be a number"),
         (["task=edit", "input=VIDEO", "strength=1.5"], "strength must be between 0 and 1"),
@@ -146,7 +149,7 @@ def test_pictures_of_any_kind_are_read_at_the_size_that_is_asked(tmp_path, check
     damaged.write_bytes(good.replace(b"IDAT", b"ID\0T"))
     with pytest.raises(ConfigError, match="can't be read"):
         commands._frames(commands.Request("loop", input=str(damaged)))
-    with pytest.raises(ConfigError, match="say height= and width="):
+    with pytest.raises(ConfigError, match="set height= and width="):
         commands._frames(commands.Request("loop", input=str(_blank(tmp_path / "large.png", (3200, 1600)))))
 
 
@@ -174,7 +177,7 @@ def test_all_measures_have_rows(tmp_path, checkpoint, capsys):
     assert "| text to video | colour |" in capsys.readouterr().out
     found = read_json(tmp_path / "tasks.json")
     assert found["checkpoint"] == str(checkpoint)
-    rows = {(r["task"], r["measure"]): r for r in commands.rows_of(found["tasks"])}
+    rows = {(r["task"], r["measure"]): r for r in rows_of(found["tasks"])}
     assert rows[("text to video", "shape")]["oracle"] == 1
     assert rows[("text to video, wide", "whole in view")]["oracle"] == 1
     extended = rows[("extend forward", "seam")]
@@ -210,27 +213,27 @@ def test_measured_tasks_stay_until_weights_or_options_change(tmp_path, checkpoin
 
 def test_the_judges_of_single_things_believe_the_world_and_doubt_its_frozen_frame():
     some = members("single", 24)
-    true = [measures.single(m.frames, m.params) for m in some]
+    true = [single(m.frames, m.params) for m in some]
     for key in ("colour", "one object", "shape"):
         assert np.mean([t[key] for t in true]) == 1
     assert np.mean([t["direction"] for t in true]) >= 0.95
     moving = [m for m in some if m.params["motion"] != "still"]
-    assert np.mean([measures.single(m.frozen, m.params)["direction"] for m in moving]) == 0
+    assert np.mean([single(m.frozen, m.params)["direction"] for m in moving]) == 0
     wrong = [{**m.params, "hero": {**m.params["hero"], "colour": "none", "shape": "none"}} for m in some]
-    assert not any(measures.single(m.frames, w)["colour"] for m, w in zip(some, wrong, strict=True))
+    assert not any(single(m.frames, w)["colour"] for m, w in zip(some, wrong, strict=True))
     pairs = members("relation", 8)
-    assert all(measures.sided(m.frames, m.params)["side"] for m in pairs)
-    assert not any(measures.sided(m.frames[:, :, ::-1], m.params)["side"] for m in pairs)
+    assert all(sided(m.frames, m.params)["side"] for m in pairs)
+    assert not any(sided(m.frames[:, :, ::-1], m.params)["side"] for m in pairs)
 
 
 def test_a_cut_has_a_seam_and_a_motion_none():
     (m,) = members("single", 1, 33, wanted=lambda p: p["motion"] == "left")
     other = members("single", 1)[0]
-    usual = measures.ordinary(m.frames)
-    assert measures.seam(m.frames[:16], m.frames[16:]) == pytest.approx(usual, rel=0.3)
-    assert measures.seam(m.frames[:16], other.frames) > 3 * usual
+    usual = ordinary(m.frames)
+    assert seam(m.frames[:16], m.frames[16:]) == pytest.approx(usual, rel=0.3)
+    assert seam(m.frames[:16], other.frames) > 3 * usual
     noise = np.random.default_rng(0).integers(0, 256, other.frames.shape, np.uint8)
-    assert measures.seam(m.frames[:16], noise) > 30 * usual
+    assert seam(m.frames[:16], noise) > 30 * usual
 
 
 @pytest.mark.parametrize("mode", ["t2v", "i2v", "v2v"])

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from sora_eval.errors import ConfigError
-from sora_eval.generator.reference import diffusion
+from sora_eval.generator.reference import diffusion, losses
 from sora_eval.generator.reference.diffusion import Options
 
 
@@ -73,7 +73,7 @@ def test_the_second_order_solver_beats_euler_on_a_gaussian():
 
 @pytest.mark.parametrize("share", [0.3, 0.5])
 def test_levels_and_what_is_given(share):
-    t, given = diffusion.levels(4000, 5, torch.Generator().manual_seed(0), share)
+    t, given = diffusion.noise_levels(4000, 5, torch.Generator().manual_seed(0), share)
     assert ((t > 0) & (t <= 1)).all()
     assert torch.equal(t == 1, given)
     assert not given.all(dim=1).any()
@@ -82,22 +82,22 @@ def test_levels_and_what_is_given(share):
     one_level = torch.tensor([len(set(row[row > 0].tolist())) == 1 for row in own])
     assert abs(one_level.float().mean() - (1 - (1 - share) * 5 / 14)) < 0.05
     assert t[~given].median() < 0.35
-    assert torch.equal(diffusion.levels(1, 1, torch.Generator().manual_seed(3))[1], torch.tensor([[False]]))
+    assert torch.equal(diffusion.noise_levels(1, 1, torch.Generator().manual_seed(3))[1], torch.tensor([[False]]))
 
 
 def test_the_loss_is_the_velocitys_and_leaves_given_chunks_out():
     z, eps = torch.randn(2, 3, 4, 2, 2), torch.randn(2, 3, 4, 2, 2)
     t = torch.full((2, 3), 0.5)
     none = torch.zeros(2, 3, dtype=torch.bool)
-    mixed = diffusion.mix(z, eps, t)
+    mixed = diffusion.add_noise(z, eps, t)
     found = z + 0.1 * torch.randn_like(z)
     v, w = (z - mixed) / 0.5, (found - mixed) / 0.5
-    assert torch.allclose(diffusion.velocity_loss(found, z, t, none), (v - w).square().mean())
+    assert torch.allclose(losses.velocity_loss(found, z, t, none), (v - w).square().mean())
     given = none.clone()
     given[:, 0] = True
     wrong = found.clone()
     wrong[:, 0] += 100
-    assert torch.allclose(diffusion.velocity_loss(wrong, z, t, given), diffusion.velocity_loss(found, z, t, given))
+    assert torch.allclose(losses.velocity_loss(wrong, z, t, given), losses.velocity_loss(found, z, t, given))
 
 
 @pytest.mark.parametrize(

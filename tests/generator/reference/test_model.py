@@ -153,6 +153,35 @@ def test_weights_that_are_not_finite_are_the_first_problem_of_a_run_and_make_no_
     assert [r["value"] for r in rows] == [None, None] and not any(r["video"] for r in rows)
 
 
+@pytest.mark.parametrize("name", model.BUNDLED)
+def test_every_key_of_the_bundled_files_maps_and_none_is_left_over(name, old_key):
+    weights = load_file(model.find(name))
+    renamed = model.current_keys(weights)
+    loaded = model.load(name).transformer.state_dict()
+    assert renamed.keys() == loaded.keys()
+    assert len(renamed) == len(weights)
+    assert all(torch.equal(renamed[k].float(), loaded[k]) for k in loaded)
+    assert {old_key(k) for k in loaded} == weights.keys()
+    patterns = [re.escape(old).replace("N", r"\d+") + r"(\.|$)" for old in model.KEY_MAP]
+    assert all(any(re.match(p, k) for k in weights) for p in patterns), "an entry of the map has no use"
+    # Names of today stay.
+    assert model.current_keys(renamed).keys() == renamed.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "hashed"),
+    [
+        ("base", "d6702ae18d1036f6"),
+        ("4x", "6fde66ae899b6aa9"),
+        ("32x", "4990abb77300ab19"),
+        ("square", "c3fba15d32af5003"),
+    ],
+)
+def test_the_hashes_of_the_bundled_checkpoints_stay(name, hashed):
+    # They are in the fingerprints of clips, and in protocols and baselines.
+    assert model.load(name).hash == hashed
+
+
 def test_names_and_paths(tmp_path):
     with pytest.raises(ConfigError, match="32x"):
         model.load("33x")

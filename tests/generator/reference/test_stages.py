@@ -1,16 +1,17 @@
 import shutil
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from sora_eval.data.vocabulary import Vocabulary
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model, stages
 from sora_eval.generator.reference.autoencoder import AutoencoderConfig
-from sora_eval.generator.reference.stages import EXPORT, plan_of, run
-from sora_eval.generator.reference.transformer import TransformerConfig
+from sora_eval.generator.reference.plan import EXPORT, STAGES, plan_of
+from sora_eval.generator.reference.recipe import autoencoder_recipe, transformer_recipe
+from sora_eval.generator.reference.stages import run
 from sora_eval.training import checkpoints, loop
 
 
@@ -18,13 +19,12 @@ from sora_eval.training import checkpoints, loop
 def tiny():
     """Networks of a few thousand numbers: what a stage does is the same, and a step takes a tenth of a second instead of one."""
     sizes = {"width": 48, "depth": 2, "heads": 2, "text_width": 16, "text_depth": 1}
+    widths = AutoencoderConfig(widths=(8, 8, 16), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1, 2))
+    whole, pixels = transformer_recipe(), autoencoder_recipe()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(stages, "TransformerConfig", partial(TransformerConfig, **sizes))
-        patched.setattr(
-            stages,
-            "AutoencoderConfig",
-            partial(AutoencoderConfig, widths=(8, 8, 16), encoder_blocks=(1, 1, 1), decoder_blocks=(1, 1, 2)),
-        )
+        small = replace(whole, network=replace(whole.network, **sizes))
+        patched.setattr(stages, "transformer_recipe", lambda: small)
+        patched.setattr(stages, "autoencoder_recipe", lambda: replace(pixels, network=widths))
         yield
 
 
@@ -59,12 +59,12 @@ def test_all_stages_from_nothing_to_a_checkpoint(plan, built):
 
 def test_a_transformer_begins_with_the_words_that_were_learnt_before_it(plan, built, monkeypatch):
     learnt = training_weights(plan, "words")
-    assert {k.split(".")[0] for k in learnt} == {"text", "told"}
+    assert {k.split(".")[0] for k in learnt} == {"text_encoder", "grounding_head"}
     begun = []
-    monkeypatch.setattr(loop, "fit", lambda job, *_: begun.append(job.network.state_dict()))
+    monkeypatch.setattr(loop, "fit", lambda job, *_, **__: begun.append(job.network.state_dict()))
     for other in ("a", "b"):
         p = replace(plan.transformer, name=other, units=1 if other == "a" else 0)
-        stages._transformer_work(replace(plan, transformer=p), plan.folder / other)
+        stages._train_transformer(replace(plan, transformer=p), plan.folder / other)
     for weights in begun:
         assert all(torch.equal(weights[k], v) for k, v in learnt.items())
     assert model.load(str(plan.folder / "tiny.safetensors")).about["words"]["steps"] == 2
@@ -88,6 +88,30 @@ def test_a_trunk_whose_state_is_lost_goes_on_from_exported_weights(plan, built, 
     assert found["words"] == past["words"]
     with pytest.raises(ConfigError, match="holds no training"):
         run(EXPORT, replace(plan, out=str(tmp_path / "empty"), transformer=trunk))
+
+
+def test_training_states_with_the_parameter_names_of_before_resume(plan, built, tmp_path, old_key):
+    """The stages of the words and of a trunk as earlier versions left them: the end is the same to the bit."""
+
+    def with_old_keys(weights):
+        return {old_key(k): v for k, v in weights.items()}
+
+    trunk = replace(plan, transformer=replace(plan.transformer, name="", units=0, trunk_units=2, branches=(1,)))
+    straight, resumed = replace(trunk, out=str(tmp_path / "a")), replace(trunk, out=str(tmp_path / "b"))
+    for other in (straight, resumed):
+        shutil.copytree(plan.folder / "words", other.folder / "words")
+        shutil.copy(plan.folder / "autoencoder.safetensors", other.folder)
+    run("transformer", straight)
+    words = resumed.folder / "words" / loop.EMA
+    save_file(with_old_keys(load_file(words)), words)
+    run("transformer", replace(resumed, transformer=replace(trunk.transformer, trunk_units=1)))
+    path = resumed.folder / "trunk" / loop.STATE
+    state = torch.load(path, weights_only=True)
+    torch.save({**state, **{k: with_old_keys(state[k]) for k in ("network", "ema")}}, path)
+    run("transformer", resumed)
+    a, b = (torch.load(p.folder / "trunk" / loop.STATE, weights_only=True) for p in (straight, resumed))
+    assert a["network"].keys() == b["network"].keys()
+    assert all(torch.equal(a[part][k], b[part][k]) for part in ("network", "ema") for k in a[part])
 
 
 def test_a_run_goes_on_only_with_its_own_words_and_latents(plan, built):
@@ -115,11 +139,11 @@ def test_a_branch_has_a_name_of_its_own_and_never_begins_from_nothing_beside_a_t
 
 def test_after_a_trunk_all_its_branches_end(plan, monkeypatch):
     done = []
-    monkeypatch.setattr(stages, "_DO", {name: lambda p, name=name: done.append(name) for name in stages.STAGES})
+    monkeypatch.setattr(stages, "_DO", {name: lambda p, name=name: done.append(name) for name in STAGES})
     monkeypatch.setattr(stages, "_transformer", lambda p: done.append(stages._name(p.transformer)))
     trunk = replace(plan.transformer, name="", units=0, trunk_units=4, branches=(1, 4, 32))
     run("all", replace(plan, transformer=trunk))
-    assert done == [*stages.STAGES, "base", "4x"]
+    assert done == [*STAGES, "base", "4x"]
 
 
 def test_without_a_compiler_training_goes_on(monkeypatch, capsys):
@@ -129,8 +153,6 @@ def test_without_a_compiler_training_goes_on(monkeypatch, capsys):
 
 
 def training_weights(plan, name):
-    from safetensors.torch import load_file
-
     return load_file(plan.folder / name / loop.EMA)
 
 

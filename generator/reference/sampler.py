@@ -1,8 +1,8 @@
-"""What one set of weights does: text, image and video prompts, extension, loops, edits, transitions, long videos, actions.
+"""Sampling: text, image and video prompts, extension, loops, edits, transitions, long videos, actions, all with one set of weights.
 
-Every task is the same call: some chunks of a latent are given, the others are asked for. Clips are sampled one by one, each from
-noise of its own seed, so that an answer depends on nothing that is asked beside it; and on one thread, so that on one machine it has the
-same bytes whatever the number of threads or processes.
+Every task is the same call: some chunks of a latent are given, the others are sampled. Clips are sampled one by one, each from noise of
+its own seed, so that a clip depends on nothing else in the batch; and on one thread, so that on one machine it has the same bytes
+whatever the number of threads or processes.
 """
 
 from __future__ import annotations
@@ -36,34 +36,39 @@ VERSION = "2"
 GRID = STRIDE * PATCH
 """Pixels per patch: heights and widths are multiples of it."""
 WINDOW = 9
-"""Chunks of a window of an extension: as many as the longest trained clip has."""
+"""Chunks of the window of an extension: as many as the longest training clip has."""
 _CONTEXT = 5
-"""Chunks that it looks back on: on 2 of a window of 5, shapes and directions were kept worse."""
-_EDGE = 2
+"""Conditioning chunks of an extension: with 2 in a window of 5, shapes and directions were kept worse."""
+_TRANSITION_CONTEXT = 2
+"""Conditioning chunks at each end of a transition."""
 _SAME = 10.0
-"""Levels of 0..255 by which a pixel may differ and still show the same."""
+"""Scale, in levels of 0..255, of the difference up to which two pixels count as the same."""
 TRAINED_SIDE, TRAINED_FRAMES = 128, 33
+"""Largest side and longest clip in the training set."""
 LARGEST = 1024
+"""Side of the largest square that is sampled, in pixels."""
 Size = tuple[int, int]
 
 
 class PromptWarning(UserWarning):
-    """Something that was asked was read otherwise: unknown words, a size off the grid."""
+    """A request is carried out differently: unknown words, a size off the grid."""
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """A model with its options, and the tasks as methods. Clips are uint8 [T, H, W, 3] at 8 frames per second.
-
-    expanded: whether short prompts are made into descriptive captions before they are read.
-    """
+    """A model with its options, and the tasks as methods. Clips are uint8 [T, H, W, 3] at 8 frames per second."""
 
     model: Model
     options: Options = field(default_factory=Options)
     expanded: bool = True
+    """Whether short prompts are expanded to descriptive captions."""
 
     def __post_init__(self) -> None:
-        """Refuse what is neither yes nor no: words are true."""
+        """Check `expanded`: a text such as "no" would count as true.
+
+        Raises:
+            ConfigError: it is neither true nor false.
+        """
         if not isinstance(self.expanded, bool):
             raise ConfigError(f"expanded must be true or false, got {self.expanded}")
 
@@ -75,60 +80,63 @@ class Sampler:
         """
         if not prompt.strip():
             raise ConfigError("the prompt is empty: say what is to be seen")
-        _one_take(frames, "task=long goes on from its own end")
+        _warn_if_long(frames, "task=long goes on from its own end")
         channels = self.model.transformer.config.channels
         window = _Window.open(chunks_of(_at_least(frames)), grid_size(size), channels)
-        return self._video(self._fill(self.read(prompt, seed), window, seed), frames)
+        return self._video(self._sample(self.caption(prompt, seed), window, seed), frames)
 
     def text_to_image(self, prompt: str, size: Size = (64, 64), seed: int = 0) -> Frames:
         """Return an image [H, W, 3] of a prompt."""
         return np.asarray(self.text_to_video(prompt, 1, size, seed).frames[0])
 
     def continue_video(self, given: Frames, prompt: str = "", frames: int = 17, seed: int = 0) -> Video:
-        """Return a clip that begins with given frames [k, H, W, 3]: an image when k is 1. The given part is decoded like the rest.
+        """Return a clip that begins with given frames [k, H, W, 3]: an image when k is 1. They are decoded like the rest.
 
-        Frames beyond 1 + 4n are not read: the chunk that they begin is asked for.
+        Frames beyond 1 + 4n are not read: the chunk that they begin is sampled.
 
         Raises:
             ConfigError: `given` is no clip, or frames is below 1.
         """
-        _one_take(frames, "task=extend goes on from its end")
+        _warn_if_long(frames, "task=extend goes on from its end")
         known = self._encode(given[: 1 + (len(given) - 1) // CHUNK * CHUNK])
         chunks = max(chunks_of(_at_least(frames)), known.shape[0])
-        return self._video(self._fill(self.read(prompt), _Window.starting(known, chunks), seed), frames)
+        return self._video(self._sample(self.caption(prompt), _Window.starting(known, chunks), seed), frames)
 
     def extend(self, video: Frames, prompt: str = "", frames: int = 16, seed: int = 0, backward: bool = False) -> Video:
-        """Return the clip with `frames` more after it, or before it. The clip itself is kept as it is.
+        """Return the clip with `frames` more after it, or before it. The clip itself is unchanged.
 
         Raises:
             ConfigError: it is no clip, or frames is below 1.
         """
         video = fit(video)
         if backward:
-            return Video(np.concatenate([self._before(video, self.read(prompt), _at_least(frames), seed), video]), FPS)
-        more = list(self._onward(video, self.read(prompt), _at_least(frames), seed, None))
+            return Video(
+                np.concatenate([self._extend_backward(video, self.caption(prompt), _at_least(frames), seed), video]),
+                FPS,
+            )
+        more = list(self._extend_forward(video, self.caption(prompt), _at_least(frames), seed, None))
         return Video(np.concatenate([video, *more])[: len(video) + frames], FPS)
 
     def rejoin(self, video: Frames, cut: int) -> Frames:
-        """Return a clip whose frames from `cut` on are its own, as `extend` would show them had the transformer drawn the truth."""
+        """Return a clip with its own frames from `cut` on as `extend` would show them if the transformer predicted the true latents."""
         tail = _tail(video[:cut])
         shown, new = np.split(self.reconstruct(np.concatenate([tail, video[cut:]])), [len(tail)])
-        return np.concatenate([video[:cut], kept(new, shown[-1], tail[-1])])
+        return np.concatenate([video[:cut], restore_detail(new, shown[-1], tail[-1])])
 
-    def _before(self, video: Frames, text: str, frames: int, seed: int) -> Frames:
+    def _extend_backward(self, video: Frames, text: str, frames: int, seed: int) -> Frames:
         made: list[Frames] = []
         head, done = video, 0
         while done < frames:
-            known = self._groups(head[: _CONTEXT * CHUNK])
+            known = self._encode_groups(head[: _CONTEXT * CHUNK])
             window = _Window.ending(known, WINDOW)
-            clip = self._decode(self._fill(text, window, _of_window(seed, len(made))))
+            clip = self._decode(self._sample(text, window, _window_seed(seed, len(made))))
             new, shown = np.split(clip, [len(clip) - CHUNK * len(known)])
-            new = kept(new, shown[0], head[0])
+            new = restore_detail(new, shown[0], head[0])
             made.insert(0, new)
             head, done = np.concatenate([new, head]), done + len(new)
         return np.concatenate(made)[-frames:]
 
-    def _onward(
+    def _extend_forward(
         self, video: Frames, text: str, frames: int, seed: int, actions: Sequence[int] | None
     ) -> Iterator[Frames]:
         """Yield `frames` frames or a few more, window by window; memory does not grow."""
@@ -136,10 +144,10 @@ class Sampler:
         while done < frames:
             known = self._encode(tail)
             window = _Window.starting(known, WINDOW)
-            acted = None if actions is None else _actions(actions, done - CHUNK * (len(known) - 1), WINDOW)
-            clip = self._decode(self._fill(text, window, _of_window(seed, number), acted))
+            window_actions = None if actions is None else _actions(actions, done - CHUNK * (len(known) - 1), WINDOW)
+            clip = self._decode(self._sample(text, window, _window_seed(seed, number), window_actions))
             shown, new = np.split(clip, [len(tail)])
-            new = kept(new, shown[-1], tail[-1])
+            new = restore_detail(new, shown[-1], tail[-1])
             yield new
             tail = _tail(np.concatenate([tail, new]))
             done, number = done + len(new), number + 1
@@ -149,8 +157,8 @@ class Sampler:
         first = self.text_to_video(prompt, min(frames, 1 + (_CONTEXT - 1) * CHUNK), size, seed).frames
         yield first
         left = frames - len(first)
-        # The words of the first window go on: they describe what is to be seen all the time.
-        for piece in self._onward(first, self.read(prompt, seed), left, seed, None):
+        # The caption of the first window stays: it describes the whole video.
+        for piece in self._extend_forward(first, self.caption(prompt, seed), left, seed, None):
             yield piece[:left]
             left -= len(piece)
 
@@ -163,7 +171,7 @@ class Sampler:
         a, b = fit(a), fit(b)
         if a.shape[1:] != b.shape[1:]:
             raise ConfigError(f"clips to connect must have one size, got {a.shape[1:3]} and {b.shape[1:3]}")
-        return Video(np.concatenate([a, self._between(a, b, self.read(prompt), seed), b]), FPS)
+        return Video(np.concatenate([a, self._between(a, b, self.caption(prompt), seed), b]), FPS)
 
     def loop(self, video: Frames, prompt: str = "", seed: int = 0) -> Video:
         """Return the clip with a transition from its end to its beginning, to be played again and again.
@@ -172,16 +180,18 @@ class Sampler:
             ConfigError: it is no clip.
         """
         video = fit(video)
-        return Video(np.concatenate([video, self._between(video, video, self.read(prompt), seed)]), FPS)
+        return Video(np.concatenate([video, self._between(video, video, self.caption(prompt), seed)]), FPS)
 
     def _between(self, a: Frames, b: Frames, text: str, seed: int) -> Frames:
-        tail = _tail(a, _EDGE)
-        start, end = self._encode(tail), self._groups(b[: _EDGE * CHUNK])
+        tail = _tail(a, _TRANSITION_CONTEXT)
+        start, end = self._encode(tail), self._encode_groups(b[: _TRANSITION_CONTEXT * CHUNK])
         window = _Window.between(start, end, WINDOW)
-        clip = self._decode(self._fill(text, window, seed))
+        clip = self._decode(self._sample(text, window, seed))
         before, new, after = np.split(clip, [len(tail), len(clip) - CHUNK * len(end)])
         share = np.linspace(0, 1, len(new))[:, None, None, None]
-        return _rounded((1 - share) * kept(new, before[-1], tail[-1]) + share * kept(new, after[0], b[0]))
+        return _rounded(
+            (1 - share) * restore_detail(new, before[-1], tail[-1]) + share * restore_detail(new, after[0], b[0])
+        )
 
     def edit(self, video: Frames, prompt: str, strength: float = 0.8, seed: int = 0) -> Video:
         """Return the clip redrawn by another text: 0 keeps it, 1 keeps nothing (SDEdit, arXiv:2108.01073).
@@ -193,12 +203,12 @@ class Sampler:
             raise ConfigError(f"strength must be between 0 and 1, got {strength}")
         if strength and not prompt.strip():
             raise ConfigError("the prompt is empty: say what the clip is to show instead")
-        _one_take(len(video), "edit it piece by piece")
+        _warn_if_long(len(video), "edit it piece by piece")
         known = self._encode(fit(video))
         if strength == 0:
             return self._video(known, len(video))
         window = _Window(known, torch.zeros(len(known), dtype=torch.bool))
-        return self._video(self._fill(self.read(prompt), window, seed, start=1 - strength), len(video))
+        return self._video(self._sample(self.caption(prompt), window, seed, start=1 - strength), len(video))
 
     def rollout(self, image: Frames, actions: Sequence[str], prompt: str = "", seed: int = 0) -> Video:
         """Return what follows an image [H, W, 3] of the world of blocks under one action per frame.
@@ -211,56 +221,64 @@ class Sampler:
                 raise unknown("action", action, ACTIONS)
         codes = [ACTIONS.index(a) for a in actions]
         first = fit(image[None])
-        more = list(self._onward(first, self.read(prompt), len(codes), seed, codes))
+        more = list(self._extend_forward(first, self.caption(prompt), len(codes), seed, codes))
         return Video(np.concatenate([first, *more])[: 1 + len(codes)], FPS)
 
     @one_torch_thread()
-    def _fill(self, text: str, window: _Window, seed: int, actions: Tensor | None = None, start: float = 0.0) -> Tensor:
-        """Return the latent [K, C, h, w] with what was asked for filled in; text is what `read` returned."""
+    def _sample(
+        self, text: str, window: _Window, seed: int, actions: Tensor | None = None, start: float = 0.0
+    ) -> Tensor:
+        """Return the latent [K, C, h, w] with the chunks sampled that are not given; text: of `caption`."""
         m, o, given = self.model, self.options, window.given
         noise = torch.Generator().manual_seed(seed & (2**63 - 1))
         eps = torch.randn(window.known.shape, generator=noise)[None]
-        # Guidance leads away from what would be drawn without what is given: without the text; without text and image; or, where a
-        # clip shows how things move, without that clip (history guidance, arXiv:2502.06764).
+        # The unconditional branch of guidance: without the text; without text and image; or, where a clip shows the motion, without
+        # that clip (history guidance, arXiv:2502.06764).
         clip = int(given.sum()) > 1
-        strength = o.history if clip else o.guidance
-        guided = strength != 1 and (bool(text) or bool(given.any()))
+        scale = o.history if clip else o.guidance
+        guided = scale != 1 and (bool(text) or bool(given.any()))
         texts = [text, text if clip else ""] if guided else [text]
         hold = given[:, None, None, None]
+        mask = torch.stack([given, torch.zeros_like(given)] if guided else [given])  # (1 or 2, K)
         with torch.inference_mode():
             ids = m.words.encode(texts, m.transformer.config.text_length)
-            said = m.transformer.text(ids)
-            acts = torch.zeros(1, len(window.known), CHUNK, dtype=torch.long) if actions is None else actions[None]
+            encoded = m.transformer.text_encoder(ids)
+            if actions is None:
+                actions = torch.zeros(len(given), CHUNK, dtype=torch.long)
+            actions = actions.expand(len(texts), -1, -1)  # (1 or 2, K, 4)
 
-            def predict(z: Tensor, level: Tensor) -> Tensor:
-                if guided:
-                    z = torch.cat([z, torch.where(hold, eps, z)])
-                    level = torch.cat([level, level.masked_fill(given, 0.0)])
-                found = m.transformer.denoise(z, level, said, acts.expand(len(z), -1, -1))
-                return found[1:] + strength * (found[:1] - found[1:]) if guided else found
+            def predict(z: Tensor, t: Tensor) -> Tensor:
+                if not guided:
+                    return m.transformer.denoise(z, t, mask, encoded, actions)
+                z = torch.cat([z, torch.where(hold, eps, z)])
+                t = torch.cat([t, t.masked_fill(given, 0.0)])
+                conditional, unconditional = m.transformer.denoise(z, t, mask, encoded, actions).chunk(2)
+                return unconditional + scale * (conditional - unconditional)
 
             return diffusion.sample(predict, eps, window.known[None], window.given[None], o, start)[0]
 
-    def read(self, prompt: str, seed: int | None = None) -> str:
-        """Return the caption that the model gets for a prompt; words that it does not know are named in a warning.
+    def caption(self, prompt: str, seed: int | None = None) -> str:
+        """Return the caption that the model reads for a prompt; words that it does not know are named in a warning.
 
-        seed: of the expander; None where a picture or a clip is given: what it shows must not be told otherwise.
+        seed: of the expander; None where an image or a clip is given: an expanded prompt might contradict it.
         """
         if not prompt.strip():
             return ""
         text = expand(prompt, seed) if self.expanded and seed is not None else prompt
         words, most = words_of(text), self.model.transformer.config.text_length
-        if strange := self.model.words.unknown(text):
-            warnings.warn(f"words that the model does not know: {', '.join(strange)}", PromptWarning, stacklevel=3)
+        if unknown_words := self.model.words.unknown(text):
+            warnings.warn(
+                f"words that the model does not know: {', '.join(unknown_words)}", PromptWarning, stacklevel=3
+            )
         if not any(w in self.model.words.ids for w in words_of(prompt)):
             warnings.warn("the model knows no word of the prompt: it draws anything", PromptWarning, stacklevel=3)
         if len(words) > most:
-            told = f"the prompt has {len(words)} words and stops, only the first {most} are read"
-            warnings.warn(told, PromptWarning, stacklevel=3)
+            message = f"the prompt has {len(words)} words and stops, only the first {most} are read"
+            warnings.warn(message, PromptWarning, stacklevel=3)
         return text
 
     def reconstruct(self, video: Frames) -> Frames:
-        """Return the clip as the autoencoder shows it."""
+        """Return the clip after encoding and decoding."""
         return self._decode(self._encode(video))[: len(video)]
 
     @one_torch_thread()
@@ -269,8 +287,8 @@ class Sampler:
             return self.model.autoencoder.encode(to_tensor(fit(frames))[None])[0]
 
     @one_torch_thread()
-    def _groups(self, frames: Frames) -> Tensor:
-        """Encode frames [4n, H, W, 3] as chunks of four, none of them the image that begins a clip; less than four are held."""
+    def _encode_groups(self, frames: Frames) -> Tensor:
+        """Encode frames [4n, H, W, 3] as n chunks, without the chunk of one frame that begins a clip; fewer than four are padded."""
         frames = np.concatenate([frames, np.repeat(frames[-1:], max(0, CHUNK - len(frames)), axis=0)])
         # The first chunk of a clip is its first frame four times: with one frame more, that one can be left out.
         whole = frames[: len(frames) // CHUNK * CHUNK]
@@ -289,10 +307,12 @@ class Sampler:
 
 @dataclass(frozen=True)
 class _Window:
-    """A latent [K, C, h, w] and which of its chunks are given [K]."""
+    """A latent whose chunks are partly given."""
 
     known: Tensor
+    """(K, C, h, w), zero where not given."""
     given: Tensor
+    """(K,), True for conditioning chunks."""
 
     @staticmethod
     def open(chunks: int, size: Size, channels: int) -> _Window:
@@ -309,33 +329,33 @@ class _Window:
 
     @staticmethod
     def between(start: Tensor, end: Tensor, chunks: int) -> _Window:
-        asked = torch.zeros(chunks - len(start) - len(end), *start.shape[1:])
-        given = torch.tensor([True] * len(start) + [False] * len(asked) + [True] * len(end))
-        return _Window(torch.cat([start, asked, end]), given)
+        blank = torch.zeros(chunks - len(start) - len(end), *start.shape[1:])
+        given = torch.tensor([True] * len(start) + [False] * len(blank) + [True] * len(end))
+        return _Window(torch.cat([start, blank, end]), given)
 
 
 def grid_size(size: Size) -> Size:
-    """Return the nearest (height, width) that the patches fill, at least one patch; says so when it is another.
+    """Return the nearest (height, width) that is a multiple of the patch size, with a warning where it differs.
 
     Raises:
         ConfigError: a side is below 1, or the whole too large.
     """
     if min(size) < 1:
         raise ConfigError(f"height and width must be at least 1, got {size[0]}x{size[1]}")
-    found = tuple(max(GRID, round(s / GRID) * GRID) for s in size)
-    if found != tuple(size):
-        told = f"{size[0]}x{size[1]} does not fit the grid of {GRID} pixels: {found[0]}x{found[1]} is made"
-        warnings.warn(told, PromptWarning, stacklevel=3)
-    if found[0] * found[1] > LARGEST**2:
-        raise ConfigError(f"{found[0]}x{found[1]} is more than {LARGEST}x{LARGEST} pixels: say height= and width=")
-    if max(found) > TRAINED_SIDE:
-        told = f"sizes above {TRAINED_SIDE} pixels were never trained, {found[0]}x{found[1]} is drawn all the same"
-        warnings.warn(told, PromptWarning, stacklevel=3)
-    return found[0], found[1]
+    height, width = (max(GRID, round(s / GRID) * GRID) for s in size)
+    if (height, width) != tuple(size):
+        message = f"{size[0]}x{size[1]} does not fit the grid of {GRID} pixels: {height}x{width} is made"
+        warnings.warn(message, PromptWarning, stacklevel=3)
+    if height * width > LARGEST**2:
+        raise ConfigError(f"{height}x{width} is more than {LARGEST}x{LARGEST} pixels: set height= and width=")
+    if max(height, width) > TRAINED_SIDE:
+        message = f"sizes above {TRAINED_SIDE} pixels were never trained, {height}x{width} is drawn all the same"
+        warnings.warn(message, PromptWarning, stacklevel=3)
+    return height, width
 
 
 def fit(frames: Frames) -> Frames:
-    """Return frames [T, H, W, 3 or 4] as RGB at the nearest size that the patches fill; alpha is laid over white.
+    """Return frames [T, H, W, 3 or 4] as RGB at the nearest size of the patch grid; alpha is blended over white.
 
     Raises:
         ConfigError: the array is no clip.
@@ -350,39 +370,39 @@ def fit(frames: Frames) -> Frames:
 
 
 def over_white(frames: Frames) -> Frames:
-    """Return frames [T, H, W, 3 or 4] as RGB, alpha laid over white."""
+    """Return frames [T, H, W, 3 or 4] as RGB, alpha blended over white."""
     if frames.shape[-1] != 4:
         return frames
     alpha = frames[..., 3:].astype(np.float32) / 255
-    found: Frames = (frames[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
-    return found
+    rgb: Frames = (frames[..., :3] * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
+    return rgb
 
 
-def _of_window(seed: int, number: int) -> int:
-    # Hashed: a first window with the seed of its clip would have the very noise that the clip was drawn from.
+def _window_seed(seed: int, number: int) -> int:
+    # Hashed: a first window with the seed of its clip would have the noise that the clip was sampled from.
     return int(digest(["window", seed, number], 8), 16)
 
 
 def _tail(video: Frames, chunks: int = _CONTEXT) -> Frames:
-    """Return the last frames that are whole chunks, 1 + 4n of them, at most so many chunks."""
+    """Return the last 1 + 4n frames, at most so many chunks."""
     most = min(len(video), 1 + (chunks - 1) * CHUNK)
     return video[-(1 + (most - 1) // CHUNK * CHUNK) :]
 
 
-def kept(new: Frames, shown: Frames, true: Frames) -> Frames:
-    """Return new frames [T, H, W, 3] with the detail of a given frame where they show the same.
+def restore_detail(new: Frames, shown: Frames, true: Frames) -> Frames:
+    """Add the detail that the autoencoder lost of a given frame to new frames [T, H, W, 3], where they show the same.
 
-    shown: the given frame [H, W, 3] as the autoencoder shows it; true: as it is. What the autoencoder lost of what stands still would
-    otherwise be seen as a flicker where a clip is extended, and be lost again with every window of a long video.
+    shown: the given frame [H, W, 3] after encoding and decoding; true: as it is. Without this, static areas flicker where a clip is
+    extended, and lose detail with every window of a long video.
     """
-    apart = np.abs(new.astype(np.float32) - shown).max(axis=-1, keepdims=True)
-    same = np.exp(-np.square(apart / _SAME))
+    difference = np.abs(new.astype(np.float32) - shown).max(axis=-1, keepdims=True)
+    same = np.exp(-np.square(difference / _SAME))
     return _rounded(new + same * (true.astype(np.float32) - shown))
 
 
 def _rounded(values: NDArray[np.floating[Any]]) -> Frames:
-    found: Frames = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return found
+    rounded: Frames = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return rounded
 
 
 def _at_least(frames: int) -> int:
@@ -391,10 +411,10 @@ def _at_least(frames: int) -> int:
     return frames
 
 
-def _one_take(frames: int, better: str) -> None:
+def _warn_if_long(frames: int, better: str) -> None:
     if frames > TRAINED_FRAMES:
-        told = f"takes of more than {TRAINED_FRAMES} frames were never trained, this one has {frames}: {better}"
-        warnings.warn(told, PromptWarning, stacklevel=3)
+        message = f"takes of more than {TRAINED_FRAMES} frames were never trained, this one has {frames}: {better}"
+        warnings.warn(message, PromptWarning, stacklevel=3)
 
 
 def _actions(codes: Sequence[int], first: int, chunks: int) -> Tensor:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,21 +6,21 @@ import pytest
 import torch
 
 from sora_eval.data import shards
-from sora_eval.generator.reference import jobs, latents, model
-from sora_eval.generator.reference.jobs import Phase, Recipe
+from sora_eval.generator.reference import dataset, model
+from sora_eval.generator.reference.recipe import Phase, transformer_recipe
 from sora_eval.tracking.colours import states_of
 from sora_eval.training import loop
 from sora_eval.training.tensors import to_tensor
 
 
 def test_the_second_phase_begins_with_its_unit():
-    recipe = Recipe(unit=10, phases=(Phase(0, {}), Phase(4, {"single": 0.5})))
-    assert [recipe.phase(step) for step in (0, 39, 40, 1000)] == [0, 0, 1, 1]
+    recipe = replace(transformer_recipe(), phases=(Phase(0, {}), Phase(4, {"single": 0.5})))
+    assert [recipe.phase(step, 10) for step in (0, 39, 40, 1000)] == [0, 0, 1, 1]
 
 
 def test_families_get_their_share_and_the_rest_is_even():
     counts = {"single": 10, "relation": 40, "bite": 5, "orbit": 15}
-    shown = jobs._shown({"single": 0.4, "relation": 0.2, "absent": 0.3}, counts)
+    shown = dataset.family_weights({"single": 0.4, "relation": 0.2, "absent": 0.3}, counts)
     total = {family: shown[family] * n for family, n in counts.items()}
     assert total["single"] == pytest.approx(0.4)
     assert total["relation"] == pytest.approx(0.2)
@@ -27,55 +28,27 @@ def test_families_get_their_share_and_the_rest_is_even():
     assert shown["bite"] == pytest.approx(shown["orbit"])
 
 
-def test_words_are_asked_only_about_colours_that_are_there():
-    places = torch.full((1, 8, 6), torch.nan)
-    places[0, 2] = torch.tensor([-0.5, 0.1, 0.4, 0.5, 0.1, 0.4])
-    places[0, 5] = torch.tensor([0.6, 0.0, 0.4, *[torch.nan] * 3])
-    colour = torch.tensor([[-1, 2, -1, 5, 7]])
-    told = torch.zeros(1, 5, 6)
-    told[0, 1] = places[0, 2]
-    told[0, 3, :3] = places[0, 5, :3]
-    told[0, [0, 2, 4]] = 9.0
-    error, sides = jobs.told_error(told, colour, places)
-    assert error == 0
-    assert sides == 1
-    told[0, 3, 0] = -0.6
-    error, sides = jobs.told_error(told, colour, places)
-    assert error == pytest.approx(1.2**2 / 9)
-    assert sides == 0.5
-
-
-def test_words_that_look_alike_once_they_are_encoded_cost_something():
-    table = 8 * torch.eye(4, 6)
-    ids = torch.tensor([[1, 3, 0, 0]])  # the last two are padding, whatever they look like
-    words = table[[1, 3, 2, 1]][None] / 4
-    assert jobs.named_error(words, table, ids) < 1e-5
-    assert jobs.named_error(words[:, [1, 0, 2, 3]], table, ids) > 10
-    same = words[:, :2].mean(dim=1, keepdim=True).expand_as(words)
-    assert jobs.named_error(same, table, ids) == pytest.approx(np.log(2), rel=0.01)
-
-
-def test_places_are_those_of_the_clips_and_of_their_mirror_images(tmp_path: Path):
+def test_grounding_targets_are_those_of_the_clips_and_of_their_mirror_images(tmp_path: Path):
     (shard,) = shards.prepare(tmp_path / "set", 1, 4, 0, 1)
-    found = jobs._places(shard, tmp_path)
+    found = dataset.grounding_targets(shard, tmp_path)
     assert found.shape == (8, 8, 6)
     mirrored = np.stack([states_of(np.asarray(c)[[0, -1], :, ::-1]) for c in shard.frames()])
     there = mirrored[..., 0] > 0
     x = 2 * mirrored[..., 1] - 1
     assert found[4:, :, [0, 3]][there] == pytest.approx(x[there], abs=1e-5)
     assert np.isnan(found[4:, :, [0, 3]][~there]).all()
-    assert np.array_equal(jobs._places(shard, tmp_path), found, equal_nan=True)
+    assert np.array_equal(dataset.grounding_targets(shard, tmp_path), found, equal_nan=True)
 
 
-def test_mirror_images_have_mirrored_latents_captions_and_places(tmp_path: Path, autoencoder):
+def test_mirror_images_have_mirrored_latents_captions_and_targets(tmp_path: Path, autoencoder):
     some = shards.prepare(tmp_path / "set", 2, 4, 0, 1)
     eyes = tmp_path / "autoencoder.safetensors"
     model.save_autoencoder(eyes, autoencoder, {})
-    folder = latents.encode(tmp_path / "set", eyes, 1)
+    folder = dataset.encode_set(tmp_path / "set", eyes, 1)
     read = model.load_autoencoder(eyes)[0]
     seen = 0
-    for pool in jobs._pools(some, folder, jobs.Recipe()):
-        for z, items, there in zip(pool.latents, pool.items, pool.places, strict=True):
+    for bucket in dataset.buckets_of(some, folder, transformer_recipe()):
+        for z, items, there in zip(bucket.latents, bucket.items, bucket.targets, strict=True):
             shard, i = next(
                 (s, i) for s in some for i, item in enumerate(s.items) if items in (item, shards.mirrored(item))
             )
@@ -91,10 +64,10 @@ def test_mirror_images_have_mirrored_latents_captions_and_places(tmp_path: Path,
     assert seen >= 4
 
 
-def test_places_in_the_middle_square_of_a_wide_frame():
+def test_grounding_targets_in_the_middle_square_of_a_wide_frame():
     places = np.full((1, 8, 6), np.nan, dtype=np.float32)
     places[0, 3] = [0.4, 0.5, 1.0, -0.6, 0.5, 1.0]
-    found = jobs._in_crop(places, 32, 64)
+    found = dataset.crop_targets(places, 32, 64)
     assert found[0, 3, :3] == pytest.approx([0.8, 0.5, 2**0.5])
     assert np.isnan(found[0, 3, 3:]).all()
     assert np.isnan(found[0, [0, 1, 2, 4, 5, 6, 7]]).all()

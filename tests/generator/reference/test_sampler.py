@@ -6,7 +6,7 @@ from sora_eval.data.heldout import members
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.diffusion import Options
-from sora_eval.generator.reference.tasks import PromptWarning, Sampler, fit, grid_size, kept
+from sora_eval.generator.reference.sampler import PromptWarning, Sampler, fit, grid_size, restore_detail
 
 WORDS = "A red ball rolls to the left."
 
@@ -175,10 +175,10 @@ def test_the_length_of_a_prompt_changes_nothing_for_its_neighbours(sampler):
 def test_what_stands_still_keeps_its_detail():
     true = clip(1, seed=3)[0]
     shown = np.clip(true.astype(int) + np.random.default_rng(0).integers(-9, 10, true.shape), 0, 255).astype(np.uint8)
-    assert np.abs(kept(shown[None], shown, true)[0].astype(int) - true).max() == 0
+    assert np.abs(restore_detail(shown[None], shown, true)[0].astype(int) - true).max() == 0
     other = 255 - shown
     changed = np.abs(other.astype(int) - shown).max(axis=-1) > 40
-    assert np.array_equal(kept(other[None], shown, true)[0][changed], other[changed])
+    assert np.array_equal(restore_detail(other[None], shown, true)[0][changed], other[changed])
 
 
 def test_an_extension_goes_on_from_the_last_frame(sampler, monkeypatch):

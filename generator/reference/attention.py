@@ -1,0 +1,94 @@
+"""Attention: the softmax kernel, rotary positions, and the two attention layers of a transformer block.
+
+Shapes: B clips, N tokens to update, M tokens to attend to, D width, d = D / heads.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Rope = tuple[Tensor, Tensor]
+"""Cosines and sines (N, d / 2) of rotary positions."""
+_PLAIN_PRODUCTS = 256 * 256
+"""Largest N M at which plain products are used on a CPU."""
+_ROPE_BASE = 100.0
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Softmax attention of q (B, heads, N, d) over k, v (B, heads, M, d); mask (B, M) is False for padding.
+
+    Short sequences on the CPU are faster as plain products: there, the fused kernel's backward pass takes a third of a training step.
+    """
+    if q.device.type == "cpu" and q.shape[2] * k.shape[2] <= _PLAIN_PRODUCTS:
+        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # (B, heads, N, M)
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None, None], -1e4)
+        out: Tensor = scores.softmax(dim=-1).to(v.dtype) @ v  # (B, heads, N, d)
+        return out
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=None if mask is None else mask[:, None, None])
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention, optionally with QK-norm (arXiv:2302.05442)."""
+
+    def __init__(self, width: int, heads: int, qk_norm: bool = False) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.q_norm, self.k_norm = (nn.RMSNorm(width // heads) if qk_norm else nn.Identity() for _ in range(2))
+        self.proj = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, rope: Rope | None = None) -> Tensor:
+        """(B, N, D) to (B, N, D). mask: (B, N), False for padding. rope: positions of the tokens, of `rope_angles`."""
+        b, n, d = x.shape
+        q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # each (B, heads, N, d)
+        q, k = self.q_norm(q), self.k_norm(k)
+        if rope is not None:
+            q, k = apply_rope(q, rope), apply_rope(k, rope)
+        out: Tensor = self.proj(attention(q, k, v, mask).transpose(1, 2).reshape(b, n, d))
+        return out
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention from video tokens to text tokens, with QK-norm."""
+
+    def __init__(self, width: int, text_width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q = nn.Linear(width, width, bias=False)
+        self.kv = nn.Linear(text_width, 2 * width, bias=False)
+        self.q_norm, self.k_norm = nn.RMSNorm(width // heads), nn.RMSNorm(width // heads)
+        self.proj = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor, text: Tensor, mask: Tensor) -> Tensor:
+        """(B, N, D) to (B, N, D). text: (B, M, W). mask: (B, M), False for padding."""
+        b, n, d = x.shape
+        q = self.q_norm(self.q(x).reshape(b, n, self.heads, -1)).transpose(1, 2)  # (B, heads, N, d)
+        k, v = self.kv(text).reshape(b, -1, 2, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        out: Tensor = self.proj(attention(q, self.k_norm(k), v, mask).transpose(1, 2).reshape(b, n, d))
+        return out
+
+
+def rope_angles(k: int, rows: int, columns: int, width: int, device: torch.device) -> Rope:
+    """Return cosines and sines (N, width / 2) for a grid of N = k rows columns patches: a third of the pairs per axis.
+
+    Time counts from the first chunk, height and width from the middle of the frame, so that any grid can be sampled.
+    """
+    third = width // 6
+    frequencies = _ROPE_BASE ** -(torch.arange(third, device=device) / third)
+    t = torch.arange(k, device=device).float()
+    y = torch.arange(rows, device=device) - (rows - 1) / 2
+    x = torch.arange(columns, device=device) - (columns - 1) / 2
+    grid = torch.cartesian_prod(t, y, x) if k * rows * columns > 1 else torch.stack([t[0], y[0], x[0]])[None]  # (N, 3)
+    angles = (grid[:, :, None] * frequencies).flatten(1)  # (N, 3 * third)
+    angles = F.pad(angles, (0, width // 2 - angles.shape[1]))
+    return angles.cos(), angles.sin()
+
+
+def apply_rope(x: Tensor, rope: Rope) -> Tensor:
+    """Rotate pairs of features (B, heads, N, d) by the angles of their positions (RoFormer, arXiv:2104.09864)."""
+    cos, sin = (part.to(x.dtype) for part in rope)
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)

@@ -1,0 +1,75 @@
+"""Rows of the evaluation, and their table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measure of a task: of the model, of the world's own clips and of their first frame held; NaN where one doesn't apply."""
+
+    task: str
+    measure: str
+    model: float
+    oracle: float
+    frozen: float
+    goal: str = ""
+    n: int = 0
+    """Clips that the model's mean is over."""
+    error: float = math.nan
+    """Standard error of that mean; of a ratio of means, with the denominator taken as known."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as JSON values, NaN as null."""
+        return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(self).items()}
+
+
+def relative_rows(
+    task: str, goals: Mapping[str, str], usual: Sequence[float], model: Any, oracle: Any, frozen: Any
+) -> Iterator[Row]:
+    """Yield rows of frame-to-frame changes over `usual`, those of the true clips.
+
+    A ratio of means: the ratio of a clip that stands still would divide by 0. Generated clips don't enter the denominator.
+    """
+    whole = float(np.mean(usual))
+    trio = [[{k: c[k] / whole for k in goals} for c in clips] for clips in (model, oracle, frozen)]
+    yield from mean_rows(task, goals, *trio)
+
+
+def mean_rows(task: str, goals: Mapping[str, str], model: Any, oracle: Any, frozen: Any) -> Iterator[Row]:
+    """Yield a row per measure of `goals`: the means over clips, of which each has its measures by name."""
+    for key, goal in goals.items():
+        made, true, held = (
+            [v[key] for v in values if key in v and np.isfinite(v[key])] for values in (model, oracle, frozen)
+        )
+        error = float(np.std(made, ddof=1) / len(made) ** 0.5) if len(made) > 1 else math.nan
+        yield Row(task, key, _mean(made), _mean(true), _mean(held), goal, len(made), error)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return rows, as `Row.to_json` gives them, as a Markdown table."""
+    lines = [
+        "| task | measure | model | ± standard error | n | oracle | frozen | goal |",
+        "|---|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for r in rows:
+        model, error, oracle, frozen = (cell(r[k]) for k in ("model", "error", "oracle", "frozen"))
+        lines.append(
+            f"| {r['task']} | {r['measure']} | {model} | {error} | {r['n']} | {oracle} | {frozen} | {r['goal']} |"
+        )
+    return "\n".join(lines)
+
+
+def cell(value: float | None) -> str:
+    """Return a number as tables print it."""
+    return "" if value is None else f"{value:.2f}"

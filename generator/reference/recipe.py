@@ -1,0 +1,135 @@
+"""Recipes of the bundled networks, read from recipes/*.yaml: sizes, rates, batches, loss weights and the curriculum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sora_eval.generator.reference.autoencoder import AutoencoderConfig
+from sora_eval.generator.reference.transformer import TransformerConfig
+
+FOLDER = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class AutoencoderRecipe:
+    """Recipe of the autoencoder."""
+
+    network: AutoencoderConfig
+    adamw: float
+    """Learning rate of AdamW; Muon's is an option."""
+    warmup: int
+    """Steps over which the rates rise."""
+    ema: float
+    """Decay of the average of the weights per step."""
+    window: int
+    """Chunks of a training window."""
+    pixels: int
+    """Pixels of a batch: height times width times windows."""
+    squared: float
+    """Weight of the squared error beside L1."""
+    saturation: float
+    """Extra weight of a fully saturated pixel."""
+    latent_noise: float
+    """Standard deviation of the noise on latents."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase of the curriculum."""
+
+    unit: int
+    """Unit of training with which it begins."""
+    shares: Mapping[str, float]
+    """Shares of some scene families; the others share the rest evenly."""
+    long: float = 1.0
+    """How many times as often clips of more than five chunks are drawn."""
+    given: float = 0.3
+    """Share of clips of which some chunks are given."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Compute of a named checkpoint."""
+
+    units: int
+    square: bool = False
+
+
+@dataclass(frozen=True)
+class TransformerRecipe:
+    """Recipe of the diffusion transformer and its text encoder."""
+
+    network: TransformerConfig
+    """Sizes; of the vocabulary it is that of the world's captions."""
+    muon: float
+    """Learning rate of Muon, for the matrices of blocks."""
+    adamw: float
+    """Learning rate of AdamW, for the rest."""
+    warmup: int
+    ema: float
+    text_warmup: int
+    """Warm-up of the text encoder's own training, like `text_ema`."""
+    text_ema: float
+    image_share: tuple[float, float]
+    """Share of batches of single images: at the beginning, and from one unit on."""
+    caption_dropout: float
+    """Share of captions left out, for guidance."""
+    action_share: float
+    """Share of clips of the world of blocks that are conditioned on their actions."""
+    max_clips: int
+    """Clips of a batch at most."""
+    grounding: float
+    """Weight of the grounding loss beside the velocity loss."""
+    words: float
+    """Weight of the word loss within the grounding loss."""
+    phases: tuple[Phase, ...]
+    """Curriculum, by `unit`."""
+    checkpoints: Mapping[str, Branch] = field(default_factory=dict)
+    """Compute of the bundled checkpoints by name."""
+
+    def phase(self, step: int, unit: int) -> int:
+        """Return the index of the phase of a step; unit: steps of a unit."""
+        return sum(p.unit * unit <= step for p in self.phases) - 1
+
+    def name(self, units: int, square: bool) -> str:
+        """Return the name of a checkpoint of so many units of compute."""
+        if square:
+            return next(name for name, branch in self.checkpoints.items() if branch.square)
+        return next((name for name, branch in self.checkpoints.items() if branch == Branch(units)), f"{units}x")
+
+
+@lru_cache(maxsize=1)
+def autoencoder_recipe() -> AutoencoderRecipe:
+    """Return recipes/autoencoder.yaml."""
+    values = _read("autoencoder")
+    sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["network"].items()}
+    return AutoencoderRecipe(
+        network=AutoencoderConfig(**sizes), **values["optimiser"], **values["data"], **values["loss"]
+    )
+
+
+@lru_cache(maxsize=1)
+def transformer_recipe() -> TransformerRecipe:
+    """Return recipes/transformer.yaml."""
+    values = _read("transformer")
+    data = {**values["data"], "image_share": tuple(values["data"]["image_share"])}
+    return TransformerRecipe(
+        network=TransformerConfig(**values["network"]),
+        **values["optimiser"],
+        **{f"text_{k}": v for k, v in values["text"].items()},
+        **data,
+        **values["loss"],
+        phases=tuple(Phase(**phase) for phase in values["phases"]),
+        checkpoints={str(name): Branch(**branch) for name, branch in values["checkpoints"].items()},
+    )
+
+
+def _read(name: str) -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    return values
