@@ -26,6 +26,8 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from sora_eval import registry
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.base import Generator
+from sora_eval.generator.reference.options import Options
+from sora_eval.generator.reference.plan import Plan
 from sora_eval.processes import cores
 from sora_eval.runs import naming, sharding
 from sora_eval.settings import Settings, option
@@ -246,19 +248,11 @@ class EncodersConfig(Settings):
 
 
 @dataclass(frozen=True)
-class SamplingConfig(Settings):
-    """Sampling options of the reference generator."""
+class SamplingConfig(Options):
+    """Options of commands that sample with the reference generator."""
 
     checkpoint: str = "32x"
     """base, 4x, 32x, square or a path."""
-    steps: int = option(16, least=1)
-    """Sampling steps."""
-    guidance: float = 3.0
-    """Guidance scale of text and image conditioning; 1 is none."""
-    history: float = 1.0
-    """Guidance scale of conditioning frames; 1 is none."""
-    shift: float = option(3.0, above=0)
-    """Timestep shift: above 1, more steps are spent near pure noise."""
     expanded: bool = True
     """Whether the prompt is made descriptive before it is encoded."""
 
@@ -310,75 +304,7 @@ class EvalTasksConfig(SamplingConfig):
 
 
 @dataclass(frozen=True)
-class DataConfig(Settings):
-    """Training clips."""
-
-    GROUP: ClassVar[str] = "data"
-
-    folder: str = "${out}/data"
-    """Clips of the world, a few gigabytes: `shards` of `size` clips."""
-    shards: int = option(280, least=1)
-    """Files of clips."""
-    size: int = option(64, least=1)
-    """Clips per file."""
-
-
-@dataclass(frozen=True)
-class AutoencoderConfig(Settings):
-    """Training of the video autoencoder."""
-
-    GROUP: ClassVar[str] = "autoencoder"
-
-    steps: int = option(3000, least=1)
-    """Optimiser steps."""
-    decay: int = option(1000, least=0)
-    """Last steps, over which the learning rate falls to 0."""
-    rate: float = option(0.008, above=0)
-    """Learning rate."""
-
-
-@dataclass(frozen=True)
-class DecoderConfig(Settings):
-    """Finetuning of the decoder alone, with a falling learning rate: latents stay as they are."""
-
-    GROUP: ClassVar[str] = "decoder"
-
-    steps: int = option(2500, least=1)
-    """Optimiser steps."""
-    rate: float = option(0.006, above=0)
-    """Learning rate."""
-
-
-@dataclass(frozen=True)
-class TransformerConfig(Settings):
-    """Training of the diffusion transformer."""
-
-    GROUP: ClassVar[str] = "transformer"
-
-    name: str = ""
-    """Folder of the run in `out`; by default base after one unit, 4x after four, square of the ablation."""
-    units: int = option(0, least=0)
-    """Compute of the run in units of `unit` steps; its last fifth is the decay, branched off the trunk. 0 is the trunk itself."""
-    unit: int = option(875, least=5)
-    """Steps of a unit."""
-    trunk_units: int = option(32, least=1)
-    """Units of the trunk."""
-    words: int = option(3000, least=1)
-    """Steps of stage=words before it: the text encoder alone is trained on captions."""
-    start: str = ""
-    """Weights from which a trunk resumes whose state was lost: what stage=export wrote, or a checkpoint."""
-    branches: tuple[int, ...] = option((1, 4, 32), example="1,4")
-    """Units at which the trunk's state is kept for branches."""
-    tokens: int = option(1280, least=16)
-    """Patches per process and step."""
-    square: bool = False
-    """The ablation: every clip cropped to its middle square."""
-    compiled: bool = True
-    """torch.compile, block by block."""
-
-
-@dataclass(frozen=True)
-class TrainConfig(Settings):
+class TrainConfig(Plan):
     """sora-eval train: the bundled networks, from rendering their clips to their weights. Every stage resumes where it stopped."""
 
     stage: str = "all"
@@ -388,18 +314,6 @@ class TrainConfig(Settings):
     """Or a bundled encoder, on the clips of stage=data: world-video, world-clip or lpips-world."""
     steps: int | None = option(None, least=2)
     """Steps of the encoder; null for its usual number."""
-    out: str = "runs/reference"
-    """Folder of states, curves and weights."""
-    seed: int = option(0, least=0)
-    """Seed of data and training."""
-    workers: int | None = option(None, least=1)
-    """Processes that render and train together; null for one per core."""
-    save_s: float = option(120.0, above=0)
-    """Seconds between two saves of the state; a killed run resumes from the last one."""
-    data: DataConfig = DataConfig()
-    autoencoder: AutoencoderConfig = AutoencoderConfig()
-    decoder: DecoderConfig = DecoderConfig()
-    transformer: TransformerConfig = TransformerConfig()
 
 
 COMMANDS: dict[str, type[Settings]] = {

@@ -12,7 +12,7 @@ from sora_eval.data.shards import FPS
 from sora_eval.errors import ConfigError
 from sora_eval.generator.base import Capabilities, file_safe
 from sora_eval.generator.reference import model
-from sora_eval.generator.reference.diffusion import Options
+from sora_eval.generator.reference.options import Options
 from sora_eval.generator.reference.sampler import GRID, LARGEST, VERSION, PromptWarning, Sampler
 from sora_eval.training import checkpoints
 from sora_eval.types import Case, Failure, Frames, Video, digest

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from sora_eval.data.shards import FPS
 from sora_eval.errors import ConfigError, VideoError, unknown
 from sora_eval.generator.reference import model
-from sora_eval.generator.reference.diffusion import Options
+from sora_eval.generator.reference.options import Options
 from sora_eval.generator.reference.sampler import PromptWarning, Sampler, fit, over_white
 from sora_eval.types import Frames, Video
 from sora_eval.video import read_video, resample, resize, save_gif, write_ffv1, write_h264_pieces, write_png

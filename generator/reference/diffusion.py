@@ -9,48 +9,16 @@ Shapes: B clips, K chunks, C channels, latents of h x w.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from sora_eval.errors import ConfigError
+from sora_eval.generator.reference.options import Options
 
 LOGIT_MEAN, LOGIT_STD = -1.2, 1.2
 """The logit of a training level is normal (arXiv:2403.03206). Layout is decided near 0, so levels are mostly low."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """Options of the sampler."""
-
-    steps: int = 16
-    """Calls of the network (with guidance, of twice the batch)."""
-    guidance: float = 3.0
-    """Classifier-free guidance scale of text and image conditioning; 1 is none."""
-    shift: float = 3.0
-    """Timestep shift: above 1, more steps near pure noise, where layout is decided."""
-    history: float = 1.0
-    """Guidance scale of a given clip (history guidance, arXiv:2502.06764). Above 1, errors pile up in long videos, and extensions gain
-    nothing."""
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ConfigError: a value can't be sampled with.
-        """
-        for name in ("guidance", "shift", "history"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise ConfigError(f"{name} must be a number, got {value}")
-        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
-            raise ConfigError(f"steps must be a whole number of at least 1, got {self.steps}")
-        if self.shift <= 0:
-            raise ConfigError(f"shift must be above 0, got {self.shift}")
 
 
 def noise_levels(batch: int, chunks: int, noise: torch.Generator, given_share: float = 0.3) -> tuple[Tensor, Tensor]:

@@ -1,156 +1,142 @@
-"""The plan of a training: the options of `sora-eval train`, checked."""
+"""The plan of a training: the options of `sora-eval train`."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import ClassVar
 
 from sora_eval.errors import ConfigError
+from sora_eval.processes import cores
+from sora_eval.settings import Settings, option
 
 STAGES: tuple[str, ...] = ("data", "autoencoder", "decoder", "latents", "words", "transformer")
 EXPORT = "export"
 """Write the current weights of a transformer's training; not part of "all"."""
 WORDS, TRUNK = "words", "trunk"
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class DataPlan:
-    """The training set."""
+class DataPlan(Settings):
+    """Training clips."""
 
-    folder: str
-    shards: int = 280
-    size: int = 64
-    """Clips per shard."""
+    GROUP: ClassVar[str] = "data"
+
+    folder: str = "${out}/data"
+    """Clips of the world, a few gigabytes: `shards` of `size` clips."""
+    shards: int = option(280, least=1)
+    """Files of clips."""
+    size: int = option(64, least=1)
+    """Clips per file."""
 
 
 @dataclass(frozen=True)
-class AutoencoderPlan:
-    """Training of the autoencoder."""
+class AutoencoderPlan(Settings):
+    """Training of the video autoencoder."""
 
-    steps: int = 3000
-    decay: int = 1000
+    GROUP: ClassVar[str] = "autoencoder"
+
+    steps: int = option(3000, least=1)
+    """Optimiser steps."""
+    decay: int = option(1000, least=0)
     """Last steps, over which the learning rate falls to 0."""
-    rate: float = 0.008
+    rate: float = option(0.008, above=0)
     """Learning rate of Muon."""
 
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        super().__post_init__()
+        if self.decay > self.steps:
+            raise ConfigError(f"autoencoder.decay must be in 0..{self.steps}, got {self.decay}")
+
 
 @dataclass(frozen=True)
-class DecoderPlan:
-    """Further training of the decoder alone, with a falling rate."""
+class DecoderPlan(Settings):
+    """Finetuning of the decoder alone, with a falling learning rate: latents stay as they are."""
 
-    steps: int = 2500
-    rate: float = 0.006
-    """Learning rate of Muon at the start."""
+    GROUP: ClassVar[str] = "decoder"
+
+    steps: int = option(2500, least=1)
+    """Optimiser steps."""
+    rate: float = option(0.006, above=0)
+    """Learning rate."""
 
 
 @dataclass(frozen=True)
-class TransformerPlan:
-    """Training of the transformer, in units of compute of `unit` steps."""
+class TransformerPlan(Settings):
+    """Training of the diffusion transformer."""
+
+    GROUP: ClassVar[str] = "transformer"
 
     name: str = ""
-    """Folder and file of a branch; by default that of its compute in recipes/transformer.yaml, such as base."""
-    units: int = 0
-    """Compute of the run; its last fifth is the decay. It branches off the undecayed trunk where that has come so far, so that runs of 1, 4
-    and 32 units share their beginning. 0 is the trunk itself, of `trunk_units`."""
-    unit: int = 875
-    trunk_units: int = 32
-    words: int = 3000
-    """Steps of the stage before, of the text encoder alone; the rate falls over the second half."""
+    """Folder of the run in `out`; by default base after one unit, 4x after four, square of the ablation."""
+    units: int = option(0, least=0)
+    """Compute of the run in units of `unit` steps; its last fifth is the decay, branched off the trunk. 0 is the trunk itself."""
+    unit: int = option(875, least=5)
+    """Steps of a unit."""
+    trunk_units: int = option(32, least=1)
+    """Units of the trunk."""
+    words: int = option(3000, least=1)
+    """Steps of stage=words before it: the text encoder alone is trained on captions."""
     start: str = ""
-    """Weights from which a trunk without a state resumes: a file of `stage=export`, or a checkpoint."""
-    branches: tuple[int, ...] = (1, 4, 32)
-    """Units of the branches for which the trunk keeps its state."""
-    tokens: int = 1280
-    """Patches of a batch."""
+    """Weights from which a trunk resumes whose state was lost: what stage=export wrote, or a checkpoint."""
+    branches: tuple[int, ...] = option((1, 4, 32), example="1,4")
+    """Units at which the trunk's state is kept for branches."""
+    tokens: int = option(1280, least=16)
+    """Patches per process and step."""
     square: bool = False
-    """Crop every clip to its middle square (the ablation)."""
+    """The ablation: every clip cropped to its middle square."""
     compiled: bool = True
-    """Use torch.compile, block by block."""
+    """torch.compile, block by block."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: a value is out of range, or `name` can't be that of a branch.
+        """
+        super().__post_init__()
+        if any(units < 1 for units in self.branches):
+            raise ConfigError(
+                f"transformer.branches must be a list of whole numbers above 0, got {list(self.branches)}"
+            )
+        if Path(self.name).name != self.name or (self.units and self.name in (*STAGES, TRUNK, "..")):
+            raise ConfigError(
+                f"transformer.name must be the name of a folder, and none of a stage or the trunk, got {self.name}"
+            )
+        if self.name and not self.units:
+            raise ConfigError(
+                f"transformer.name={self.name} is of a branch: the trunk (transformer.units=0) is called {TRUNK}"
+            )
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Settings):
     """A whole training."""
 
-    out: str
+    out: str = "runs/reference"
     """Folder of states, curves and weights."""
-    data: DataPlan
-    seed: int = 0
-    workers: int = 1
-    """Processes that render and train together."""
-    autoencoder: AutoencoderPlan = field(default_factory=AutoencoderPlan)
-    decoder: DecoderPlan = field(default_factory=DecoderPlan)
-    transformer: TransformerPlan = field(default_factory=TransformerPlan)
-    save_s: float = 120.0
-    """Seconds between two saves of the state."""
+    seed: int = option(0, least=0)
+    """Seed of data and training."""
+    workers: int | None = option(None, least=1)
+    """Processes that render and train together; null for one per core."""
+    save_s: float = option(120.0, above=0)
+    """Seconds between two saves of the state; a killed run resumes from the last one."""
+    data: DataPlan = DataPlan()
+    autoencoder: AutoencoderPlan = AutoencoderPlan()
+    decoder: DecoderPlan = DecoderPlan()
+    transformer: TransformerPlan = TransformerPlan()
 
     @property
     def folder(self) -> Path:
         """`out` as a path."""
         return Path(self.out)
 
-
-def plan_of(values: dict[str, Any]) -> Plan:
-    """Return the plan that a configuration describes.
-
-    Raises:
-        ConfigError: a value has the wrong type or is out of range.
-    """
-    plan = _build(Plan, values, "")
-    t = plan.transformer
-    for key, value, least in (
-        ("workers", plan.workers, 1),
-        ("data.shards", plan.data.shards, 1),
-        ("data.size", plan.data.size, 1),
-        ("autoencoder.steps", plan.autoencoder.steps, 1),
-        ("decoder.steps", plan.decoder.steps, 1),
-        ("transformer.unit", t.unit, 5),
-        ("transformer.units", t.units, 0),
-        ("transformer.words", t.words, 1),
-        ("transformer.tokens", t.tokens, 16),
-        ("transformer.trunk_units", t.trunk_units, 1),
-        ("seed", plan.seed, 0),
-    ):
-        if value < least:
-            raise ConfigError(f"{key} must be at least {least}, got {value}")
-    rates = {"autoencoder.rate": plan.autoencoder.rate, "decoder.rate": plan.decoder.rate}
-    for key, positive in {"save_s": plan.save_s, **rates}.items():
-        if not 0 < positive < math.inf:
-            raise ConfigError(f"{key} must be above 0, got {positive}")
-    if not 0 <= plan.autoencoder.decay <= plan.autoencoder.steps:
-        raise ConfigError(f"autoencoder.decay must be in 0..{plan.autoencoder.steps}, got {plan.autoencoder.decay}")
-    if Path(t.name).name != t.name or (t.units and t.name in (*STAGES, TRUNK, "..")):
-        raise ConfigError(
-            f"transformer.name must be the name of a folder, and none of a stage or the trunk, got {t.name}"
-        )
-    if t.name and not t.units:
-        raise ConfigError(
-            f"transformer.name={t.name} is of a branch: the trunk (transformer.units=0) is called {TRUNK}"
-        )
-    return plan
-
-
-def _build(kind: type[_T], values: dict[str, Any], prefix: str) -> _T:
-    checked: dict[str, Any] = {}
-    groups = {part.__name__: part for part in (DataPlan, AutoencoderPlan, DecoderPlan, TransformerPlan)}
-    simple: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
-    for f in fields(kind):  # type: ignore[arg-type]
-        if f.name not in values:
-            continue
-        value, hint = values[f.name], str(f.type)
-        if hint in groups:
-            if not isinstance(value, dict):
-                raise ConfigError(f"{prefix}{f.name} must be a group of values, got {value}")
-            checked[f.name] = _build(groups[hint], value, f"{prefix}{f.name}.")
-        elif hint.startswith("tuple"):
-            if not isinstance(value, list | tuple) or not all(type(v) is int and v > 0 for v in value):
-                raise ConfigError(f"{prefix}{f.name} must be a list of whole numbers above 0, got {value}")
-            checked[f.name] = tuple(value)
-        elif isinstance(value, bool) != (hint == "bool") or not isinstance(value, simple[hint]):
-            raise ConfigError(f"{prefix}{f.name} must be {hint}, got {value}")
-        else:
-            checked[f.name] = value
-    return kind(**checked)
+    @property
+    def processes(self) -> int:
+        """Number of processes."""
+        return self.workers or cores()

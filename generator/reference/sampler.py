@@ -22,8 +22,8 @@ from sora_eval.data.vocabulary import words_of
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference import diffusion
 from sora_eval.generator.reference.autoencoder import CHUNK, STRIDE, chunks_of, to_chunks
-from sora_eval.generator.reference.diffusion import Options
 from sora_eval.generator.reference.model import Model
+from sora_eval.generator.reference.options import Options
 from sora_eval.generator.reference.text import expand
 from sora_eval.generator.reference.transformer import PATCH
 from sora_eval.processes import one_torch_thread

@@ -45,14 +45,14 @@ def run(stage: str, plan: Plan) -> Path:
 def _data(plan: Plan) -> Path:
     """Render the training set."""
     folder = Path(plan.data.folder)
-    shards.prepare(folder / "training", plan.data.shards, plan.data.size, plan.seed, plan.workers)
+    shards.prepare(folder / "training", plan.data.shards, plan.data.size, plan.seed, plan.processes)
     return folder
 
 
 def _autoencoder(plan: Plan) -> Path:
     """Train encoder and decoder on pixels."""
     folder = plan.folder / "autoencoder"
-    loop.carry_out(_train_autoencoder, plan.workers, plan, folder)
+    loop.carry_out(_train_autoencoder, plan.processes, plan, folder)
     network = Autoencoder(autoencoder_recipe().network)
     network.load_state_dict(_ema(folder))
     path = _autoencoder_file(plan)
@@ -78,7 +78,7 @@ def _decoder(plan: Plan) -> Path:
     """Train the decoder alone, and put it into the autoencoder's file."""
     folder, path = plan.folder / "decoder", _autoencoder_file(plan)
     _, _, about, _ = checkpoints.read(path, "autoencoder")
-    loop.carry_out(_train_decoder, plan.workers, plan, folder)
+    loop.carry_out(_train_decoder, plan.processes, plan, folder)
     network = Autoencoder(autoencoder_recipe().network)
     network.load_state_dict(_ema(folder))
     cost = _cost(plan, folder, _autoencoder_training(plan, network, decoder_only=True))
@@ -109,13 +109,13 @@ def _autoencoder_file(plan: Plan) -> Path:
 
 def _latents(plan: Plan) -> Path:
     """Encode the training set."""
-    return encode_set(Path(plan.data.folder) / "training", _autoencoder_file(plan), plan.workers)
+    return encode_set(Path(plan.data.folder) / "training", _autoencoder_file(plan), plan.processes)
 
 
 def _words(plan: Plan) -> Path:
     """Train the text encoder alone."""
     folder = plan.folder / WORDS
-    loop.carry_out(_train_words, plan.workers, plan, folder)
+    loop.carry_out(_train_words, plan.processes, plan, folder)
     return folder / loop.EMA
 
 
@@ -134,7 +134,7 @@ def _train_words(plan: Plan, folder: Path) -> None:
 def _transformer(plan: Plan) -> Path:
     """Train the transformer on latents: the trunk, or a branch of it."""
     folder = plan.folder / _name(plan.transformer)
-    loop.carry_out(_train_transformer, plan.workers, plan, folder)
+    loop.carry_out(_train_transformer, plan.processes, plan, folder)
     return _write(plan, _ema(folder))
 
 
@@ -282,7 +282,7 @@ def _past(plan: Plan, words: Vocabulary, latent_space: str) -> loop.Past:
 def _cost(plan: Plan, folder: Path, training: loop.Job, trunk: Path | None = None) -> dict[str, Any]:
     """Return the cost of a run; processes that train together do the same work each, on clips of their own."""
     spent = loop.spent(folder, trunk)
-    processes = 1 if torch.cuda.is_available() else plan.workers
+    processes = 1 if torch.cuda.is_available() else plan.processes
     return {**spent, "flops": processes * loop.flops(training, int(spent["steps"])), "processes": processes}
 
 

@@ -20,7 +20,7 @@ def main(config: SampleConfig, call: Call) -> int:
 def sampler_of(config: SamplingConfig) -> Any:
     """Return the sampler of a checkpoint with the options of a configuration."""
     from sora_eval.generator.reference.commands import sampler_of as sampler
-    from sora_eval.generator.reference.diffusion import Options
+    from sora_eval.generator.reference.options import Options
 
     options = Options(config.steps, config.guidance, config.shift, config.history)
     return sampler(config.checkpoint, options, config.expanded)

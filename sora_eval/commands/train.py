@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sora_eval.config import Call, TrainConfig, out_folder
 from sora_eval.errors import ConfigError
-
-if TYPE_CHECKING:
-    from sora_eval.generator.reference.plan import Plan
+from sora_eval.generator.reference.plan import Plan
 
 
 def main(config: TrainConfig, call: Call) -> int:
     """Train a stage or an encoder and return the exit code."""
-    from sora_eval.generator.reference.plan import plan_of
     from sora_eval.generator.reference.stages import run
 
-    values = {k: v for k, v in config.values().items() if k not in ("stage", "encoder", "steps")}
-    plan = plan_of({**values, "workers": config.workers or call.cores, "out": str(out_folder(config.out))})
+    plan = replace(config, workers=config.workers or call.cores, out=str(out_folder(config.out)))
     if config.encoder is not None:
         return _train_encoder(config.encoder, plan, config.steps)
     if config.steps is not None:
@@ -31,6 +27,6 @@ def _train_encoder(name: str, plan: Plan, steps: int | None) -> int:
     from sora_eval.encoders.learn import EncoderPlan, learn
 
     data = Path(plan.data.folder) / "training"
-    found = learn(EncoderPlan(name, data, plan.folder, plan.seed, plan.workers, steps, plan.save_s))
-    print(f"{name}: {found}")
+    weights = learn(EncoderPlan(name, data, plan.folder, plan.seed, plan.processes, steps, plan.save_s))
+    print(f"{name}: {weights}")
     return 0

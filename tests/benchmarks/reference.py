@@ -19,7 +19,7 @@ from sora_eval.data.shards import FPS
 from sora_eval.data.vocabulary import world_vocabulary
 from sora_eval.generator.reference import diffusion, losses
 from sora_eval.generator.reference.autoencoder import STRIDE, Autoencoder, chunks_of
-from sora_eval.generator.reference.diffusion import Options
+from sora_eval.generator.reference.options import Options
 from sora_eval.generator.reference.recipe import transformer_recipe
 from sora_eval.generator.reference.sampler import TRAINED_FRAMES, WINDOW, PromptWarning, Sampler
 from sora_eval.generator.reference.train import optimisers_of

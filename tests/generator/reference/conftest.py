@@ -6,7 +6,7 @@ import torch
 from sora_eval.data.vocabulary import world_vocabulary
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
-from sora_eval.generator.reference.diffusion import Options
+from sora_eval.generator.reference.options import Options
 from sora_eval.generator.reference.sampler import Sampler
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
 

@@ -13,10 +13,10 @@ from sora_eval.errors import ConfigError
 from sora_eval.files import read_json
 from sora_eval.generator.reference import commands
 from sora_eval.generator.reference.adapter import Reference
-from sora_eval.generator.reference.diffusion import Options
 from sora_eval.generator.reference.evaluation.judges import sided, single
 from sora_eval.generator.reference.evaluation.seams import ordinary, seam
 from sora_eval.generator.reference.evaluation.tasks import rows_of
+from sora_eval.generator.reference.options import Options
 from sora_eval.types import Video
 from sora_eval.video import read_video, write_ffv1
 

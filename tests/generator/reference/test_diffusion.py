@@ -3,7 +3,7 @@ import torch
 
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import diffusion, losses
-from sora_eval.generator.reference.diffusion import Options
+from sora_eval.generator.reference.options import Options
 
 
 @pytest.mark.parametrize("start", [0.0, 0.3])

@@ -5,7 +5,7 @@ import torch
 from sora_eval.data.heldout import members
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model
-from sora_eval.generator.reference.diffusion import Options
+from sora_eval.generator.reference.options import Options
 from sora_eval.generator.reference.sampler import PromptWarning, Sampler, fit, grid_size, restore_detail
 
 WORDS = "A red ball rolls to the left."

@@ -9,7 +9,7 @@ from sora_eval.data.vocabulary import Vocabulary
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model, stages
 from sora_eval.generator.reference.autoencoder import AutoencoderConfig
-from sora_eval.generator.reference.plan import EXPORT, STAGES, plan_of
+from sora_eval.generator.reference.plan import EXPORT, STAGES, Plan
 from sora_eval.generator.reference.recipe import autoencoder_recipe, transformer_recipe
 from sora_eval.generator.reference.stages import run
 from sora_eval.training import checkpoints, loop
@@ -34,7 +34,7 @@ def plan(tmp_path_factory):
     small = {"data": {"folder": str(folder / "data"), "shards": 1, "size": 2}, "out": str(folder)}
     short = {"autoencoder": {"steps": 2, "decay": 1}, "decoder": {"steps": 2}}
     branch = {"name": "tiny", "units": 1, "unit": 5, "tokens": 80, "words": 2, "compiled": False}
-    return plan_of({**small, **short, "transformer": branch})
+    return Plan.of({**small, **short, "transformer": branch})
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_a_branch_has_a_name_of_its_own_and_never_begins_from_nothing_beside_a_t
     assert stages._name(replace(plan.transformer, name="", units=4, square=True)) == "square"
     for name in ("trunk", "words", "../else"):
         with pytest.raises(ConfigError, match=r"transformer\.name"):
-            plan_of({"data": {"folder": "x"}, "out": "x", "transformer": {"name": name, "units": 1}})
+            Plan.of({"data": {"folder": "x"}, "out": "x", "transformer": {"name": name, "units": 1}})
     run("transformer", replace(plan, transformer=replace(plan.transformer, units=0, trunk_units=1, branches=())))
     with pytest.raises(ConfigError, match=r"kept-0000004\.pt is missing"):
         run("transformer", replace(plan, transformer=replace(plan.transformer, name="late")))
@@ -157,7 +157,7 @@ def training_weights(plan, name):
 
 
 def test_a_stage_says_what_it_builds_on(tmp_path):
-    bare = plan_of({"data": {"folder": str(tmp_path / "data")}, "out": str(tmp_path)})
+    bare = Plan.of({"data": {"folder": str(tmp_path / "data")}, "out": str(tmp_path)})
     with pytest.raises(ConfigError, match="no checkpoint"):
         run("latents", bare)
     with pytest.raises(ConfigError, match="did you mean decoder"):
@@ -217,6 +217,6 @@ def test_values_are_checked_by_name(tmp_path):
         ({"transformer": {"branches": None}}, r"transformer\.branches must be a list"),
     ):
         with pytest.raises(ConfigError, match=told):
-            plan_of({**words, **values})
+            Plan.of({**words, **values})
     with pytest.raises(ConfigError, match=r"transformer\.units must be int"):
-        plan_of({**words, "transformer": {"units": "four"}})
+        Plan.of({**words, "transformer": {"units": "four"}})
