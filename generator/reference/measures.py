@@ -18,7 +18,7 @@ import numpy as np
 from sora_eval.data.heldout import FIRST, FRAMES, SIZE, Member, member, members
 from sora_eval.data.shards import ACTIONS, FPS, actions_of
 from sora_eval.generator.reference.tasks import Sampler
-from sora_eval.metrics.pixels import psnr, ssim
+from sora_eval.metrics.similarity import psnr, ssim
 from sora_eval.tracking.world import track
 from sora_eval.types import Floats, Frames, Tracks, Video
 from sora_eval.world import clip, scene_of

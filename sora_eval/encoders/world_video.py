@@ -186,7 +186,7 @@ def balanced(network: WorldVideo, shards: Sequence[Shard], seed: int, count: int
     """Return a weight per feature: the root of the share of its response to corruptions that is to those in time.
 
     Networks are more sensitive to appearance than to motion (Ge et al. 2024, for I3D). With these weights, held, shuffled
-    or reversed clips are about as far from true ones as blurred or noisy clips. Each corruption is applied at full strength to training clips.
+    or reversed clips are about as far from true ones as blurred or noisy clips. Each is applied at full strength to training clips.
     """
     rng = np.random.default_rng([seed, *b"balance"])
     pool = [s for s in shards if s.frames().shape[1] > FRAMES]
