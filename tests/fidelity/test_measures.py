@@ -193,3 +193,8 @@ def test_clips_of_few_scenes_are_a_reason(positions: tuple[int, ...]) -> None:
         assert "too few different scenes" in row.reason
         kernel = kernel_measure(real, fake, "KVD", "p", KVD, paired)
         assert kernel.value is not None or "too few different scenes" in kernel.reason
+
+
+def test_the_fingerprint_is_that_of_earlier_run_folders() -> None:
+    # Without weights in it, it depends on no file: another one would have the fidelity of finished runs measured again.
+    assert FidelityConfig(("motion",)).fingerprint() == "a597f71930978b8b"
