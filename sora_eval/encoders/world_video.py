@@ -21,13 +21,13 @@ from torch.nn import functional as F
 from sora_eval.data.shards import Shard
 from sora_eval.encoders.corruptions import distorted, reordered
 from sora_eval.errors import ConfigError
+from sora_eval.images import contact_sheet
 from sora_eval.tracking.colours import states_of
 from sora_eval.training import loop
 from sora_eval.training.muon import Muon
 from sora_eval.training.tensors import to_tensor, to_uint8
 from sora_eval.types import Floats, Frames
 from sora_eval.video import resize, write_png
-from sora_eval.video.sheets import contact_sheet
 from sora_eval.world.families import FAMILIES
 
 SIDE, FRAMES, FEATURES = 64, 16, 64
@@ -186,8 +186,7 @@ def balanced(network: WorldVideo, shards: Sequence[Shard], seed: int, count: int
     """Return a weight per feature: the root of the share of its response to corruptions that is to those in time.
 
     Networks are more sensitive to appearance than to motion (Ge et al. 2024, for I3D). With these weights, held, shuffled
-    or reversed clips are about as far from true ones as blurred or noisy clips. Each corruption is applied at full strength to training
-    clips.
+    or reversed clips are about as far from true ones as blurred or noisy clips. Each is applied at full strength to training clips.
     """
     rng = np.random.default_rng([seed, *b"balance"])
     pool = [s for s in shards if s.frames().shape[1] > FRAMES]

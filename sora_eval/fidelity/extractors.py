@@ -23,12 +23,14 @@ from sora_eval.encoders.perceptual import Perceptual
 from sora_eval.encoders.video import VideoEncoder
 from sora_eval.encoders.weights import AbsentWeightsError
 from sora_eval.errors import ConfigError, SoraEvalError, VideoError, unknown
-from sora_eval.metrics import physics_iq, pixels
+from sora_eval.metrics import physics_iq
 from sora_eval.metrics.motion import motion_features
-from sora_eval.metrics.pixels import psnr, ssim
 from sora_eval.metrics.similarity import (
+    PIXEL_PROTOCOL,
     clip_similarity,
     directional_similarity,
+    psnr,
+    ssim,
     state_change,
     subject_consistency,
     temporal_consistency,
@@ -360,7 +362,7 @@ class _PerceptualDistance(_Unbatched):
 
 
 class _PixelMetrics(_Unbatched):
-    protocol = f"{pixels.PROTOCOL} {COMMON}"
+    protocol = f"{PIXEL_PROTOCOL} {COMMON}"
 
     def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
         if clip.aligned is not None:

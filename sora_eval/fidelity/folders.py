@@ -99,7 +99,7 @@ def read_prompts(path: Path, names: Collection[str]) -> Prompts:
     """Return the prompts of clips from a CSV file with the columns `name` and `prompt`, or the prompts.csv of `sora-eval cases`.
 
     A name is that of the clip's file, with or without ending; `case_id` may stand for `name`. A clip without a row, with an empty prompt or
-    with two different ones has none, and a line says so.
+    with two different ones has none, and is listed as a problem.
 
     Raises:
         ConfigError: it can't be read as CSV in UTF-8, a row has more fields than the header (a prompt with a comma and without quotes would

@@ -22,7 +22,7 @@ from sora_eval.fidelity.extractors import (
     FidelityConfig,
 )
 from sora_eval.metrics import frechet, kernel, physics_iq
-from sora_eval.metrics.pixels import PSNR_MOST
+from sora_eval.metrics.similarity import PSNR_MOST
 from sora_eval.metrics.streaming import FeatureStatistics
 from sora_eval.paths import shown
 from sora_eval.stats.intervals import cluster_bootstrap

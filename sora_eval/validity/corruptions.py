@@ -48,7 +48,7 @@ class Corruption:
     name: str
     """Name of the corruption."""
     kind: str
-    """"space" where frames look wrong, "time" where their order is, "law" where the world breaks a law of physics."""
+    """"space" where frames change, "time" where their order does, "law" where the world breaks a law of physics."""
     families: tuple[str, ...]
     """Families of the clips that it is tried on."""
     fault: str = ""

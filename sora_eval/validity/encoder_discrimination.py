@@ -14,7 +14,7 @@ from sora_eval.data.heldout import FRAMES, HELD_OUT, Member, caption_of, member
 from sora_eval.encoders.clip import TextImageEncoder
 from sora_eval.encoders.corruptions import CONTENT, DISTORTIONS, HARMLESS
 from sora_eval.encoders.perceptual import SIDE, Perceptual, across, graded
-from sora_eval.metrics.pixels import psnr, ssim
+from sora_eval.metrics.similarity import psnr, ssim
 from sora_eval.types import Floats, Frames
 from sora_eval.video import resize
 from sora_eval.world.families import FAMILIES, common, draw

@@ -24,7 +24,7 @@ from sora_eval.generator.simulator import OTHER
 from sora_eval.metrics.frechet import frechet_distance
 from sora_eval.metrics.kernel import KVD, mmd
 from sora_eval.metrics.physics_iq import HIGHER_IS_BETTER
-from sora_eval.metrics.pixels import PSNR_MOST
+from sora_eval.metrics.similarity import PSNR_MOST
 from sora_eval.types import Floats
 from sora_eval.validity.corruptions import CORRUPTIONS
 from sora_eval.validity.detection import FIDELITY, Subject

@@ -19,7 +19,7 @@ _SIDE_PX = 256
 
 
 def transformed_case(case: Case, nuisance: str, number: int) -> Case:
-    """Return a case whose scene is rendered larger or under another light, as the nuisance transform says.
+    """Return a case whose scene is rendered larger or under another light, by the nuisance transform.
 
     number: of the scene; ALL_AT_ONCE takes the lights by turns.
     """
@@ -37,7 +37,7 @@ def relit(params: Mapping[str, Any], light: str) -> dict[str, Any]:
 
 
 def transformed(video: Video, nuisance: str) -> Video:
-    """Return a rendered clip compressed or at half its frame rate, as the nuisance transform says; others change nothing here."""
+    """Return a rendered clip compressed or at half its frame rate, by the nuisance transform; others change nothing here."""
     if nuisance in ("H.264 crf 28", ALL_AT_ONCE):
         video = compress(video, 28)
     return Video(video.frames[::2], video.fps / 2) if nuisance in ("half the frame rate", ALL_AT_ONCE) else video

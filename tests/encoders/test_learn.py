@@ -13,7 +13,7 @@ from sora_eval.data import shards
 from sora_eval.encoders import world_video
 from sora_eval.encoders.corruptions import reordered
 from sora_eval.encoders.learn import EncoderPlan, learn
-from sora_eval.encoders.world_video import DAMAGES, WorldVideo
+from sora_eval.encoders.world_video import CORRUPTIONS, WorldVideo
 from sora_eval.errors import ConfigError
 from sora_eval.tracking.colours import states_of
 from sora_eval.training import checkpoints
@@ -68,7 +68,7 @@ def test_a_batch_repeats_itself_and_agrees_with_its_states(data: Path) -> None:
     again = job.batch(7)
     assert all(torch.equal(a, b) for a, b in zip((clips, scenes, severities, states), again, strict=True))
     assert clips.shape[1:] == (3, 16, 64, 64)
-    assert severities.shape[1] == len(DAMAGES)
+    assert severities.shape[1] == len(CORRUPTIONS)
     assert ((severities > 0).sum(dim=1) <= 1).all()
     for clip, severity, state in zip(clips, severities, states, strict=True):
         if severity[:2].sum() == 0:

@@ -99,6 +99,17 @@ def test_the_command(
     assert main(["fidelity", *folders, "--prompts", str(tmp_path / "p.csv")]) == 2
 
 
+@pytest.mark.parametrize(
+    "options", [("--video", "--words", "--distance"), ("--video-encoder", "--text-image-encoder", "--image-distance")]
+)
+def test_encoders_are_set_by_long_and_by_short_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    for option in options:
+        assert main(["fidelity", str(tmp_path), str(tmp_path), option, "no-such-encoder"]) == 2
+        assert "'no-such-encoder'" in capsys.readouterr().err
+
+
 def test_the_protocol_says_which_batch_norm_i3d_has(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,8 @@ import pytest
 from sora_eval.metrics.similarity import (
     clip_similarity,
     directional_similarity,
+    psnr,
+    ssim,
     state_change,
     subject_consistency,
     temporal_consistency,
@@ -56,3 +58,24 @@ def test_bad_vectors_are_refused() -> None:
         clip_similarity(np.full((2, 3), np.nan), X)
     with pytest.raises(ValueError, match="length 0"):
         clip_similarity(np.zeros((2, 3)), X)
+
+
+def test_pixel_metrics_are_those_of_torchmetrics() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    b = np.clip(a + rng.normal(0, 20, a.shape), 0, 255).astype(np.uint8)
+    error = np.square(a.astype(float) - b).mean(axis=(1, 2, 3))
+    assert psnr(a, b) == pytest.approx(np.mean(10 * np.log10(255**2 / error)), abs=1e-3)
+    assert ssim(a, a) == pytest.approx(1)
+    assert ssim(a, b) == pytest.approx(np.mean([ssim(a[t : t + 1], b[t : t + 1]) for t in range(4)]), abs=1e-5)
+
+
+def test_psnr_is_the_mean_over_frames_and_an_equal_frame_counts_100_dB() -> None:
+    # One of four frames is 51 = 255 / 5 off everywhere: 10 log10 25 = 13.98 dB. All pixels together would give 10 log10 100 = 20.
+    a = np.full((4, 8, 8, 3), 60, np.uint8)
+    b = a.copy()
+    b[2] += 51
+    assert psnr(a, b) == pytest.approx((3 * 100 + 10 * np.log10(25)) / 4, abs=1e-4)
+    assert psnr(a, a) == 100
+    with pytest.raises(ValueError, match="of one shape"):
+        psnr(a[0], a[0])
