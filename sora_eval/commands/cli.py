@@ -167,7 +167,7 @@ def _fidelity(args: Sequence[str]) -> int:
     from sora_eval.fidelity import measures
     from sora_eval.fidelity.extractors import METRICS, Choice
     from sora_eval.files import write_json, write_text
-    from sora_eval.reporting.report.fidelity import table_of_set
+    from sora_eval.reporting.report.fidelity import table
 
     parser = argparse.ArgumentParser(
         prog="sora-eval fidelity",
@@ -202,7 +202,7 @@ def _fidelity(args: Sequence[str]) -> int:
     for line in prompts.problems:
         print(f"problem: {line}", file=sys.stderr)
     rows = measures.compare(real, fake, prompts.by_clip, choice)
-    text = table_of_set(rows)
+    text = table(rows)
     print(text)
     if found.out is not None:
         about = {"rows": [asdict(r) for r in rows], "problems": list(prompts.problems), "notes": notes}
