@@ -13,7 +13,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.fidelity.extractors import METRICS, FidelityConfig
 from sora_eval.fidelity.of_folders import list_folders, of_folders
 from sora_eval.files import write_json, write_text
-from sora_eval.reporting.report.fidelity import table_of_set
+from sora_eval.reporting.report.fidelity import table
 
 
 def main(args: Sequence[str]) -> int:
@@ -36,7 +36,7 @@ def main(args: Sequence[str]) -> int:
     for problem in folders.prompts.problems:
         print(f"problem: {problem}", file=sys.stderr)
     rows = of_folders(folders, config)
-    text = table_of_set(rows)
+    text = table(rows)
     print(text)
     if options.out is not None:
         record = {

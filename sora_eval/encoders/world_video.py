@@ -21,13 +21,13 @@ from torch.nn import functional as F
 from sora_eval.data.shards import Shard
 from sora_eval.encoders.corruptions import distorted, reordered
 from sora_eval.errors import ConfigError
-from sora_eval.images import contact_sheet
 from sora_eval.tracking.colours import states_of
 from sora_eval.training import loop
 from sora_eval.training.muon import Muon
 from sora_eval.training.tensors import to_tensor, to_uint8
 from sora_eval.types import Floats, Frames
 from sora_eval.video import resize, write_png
+from sora_eval.video.sheets import contact_sheet
 from sora_eval.world.families import FAMILIES
 
 SIDE, FRAMES, FEATURES = 64, 16, 64

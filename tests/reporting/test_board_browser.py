@@ -1,4 +1,4 @@
-"""The leaderboard in a real browser, and both pages under axe-core: wide and narrow, light and dark."""
+"""The leaderboard in a real browser, and all pages under axe-core: wide and narrow, light and dark."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sora_eval.reporting.leaderboard.write import write_leaderboard
+from sora_eval.reporting.sweep.page import write_curves
 
 LOOKS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 Open = Callable[[Path, int, str], Any]
@@ -35,12 +36,29 @@ def look(request: pytest.FixtureRequest) -> tuple[int, str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["leaderboard", "report"])
+@pytest.fixture(scope="module")
+def curves(tmp_path_factory: pytest.TempPathFactory, checkpoint_run: Callable[..., Path]) -> Path:
+    """The curves over three checkpoints."""
+    folder = tmp_path_factory.mktemp("curves")
+    runs = [checkpoint_run(folder / name, name, 10.0**i, i) for i, name in enumerate(("small", "medium", "large"))]
+    page = write_curves(runs, folder / "out", "sora-eval run +sweep=checkpoints")
+    assert page is not None
+    return page
+
+
+@pytest.mark.parametrize("name", ["leaderboard", "report", "curves"])
 @pytest.mark.parametrize("look", [LOOKS[0], LOOKS[3]], ids=["1280-light", "390-dark"])
 def test_axe_finds_nothing(
-    open_page: Open, axe_faults: Faults, board: Path, finished_run: Path, look: tuple[int, str], name: str
+    open_page: Open,
+    axe_faults: Faults,
+    board: Path,
+    finished_run: Path,
+    curves: Path,
+    look: tuple[int, str],
+    name: str,
 ) -> None:
-    found = open_page(board if name == "leaderboard" else finished_run / "report.html", *look)
+    page = {"leaderboard": board, "report": finished_run / "report.html", "curves": curves}[name]
+    found = open_page(page, *look)
     assert axe_faults(found.page) == []
     assert found.trouble == []
 

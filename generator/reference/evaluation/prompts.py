@@ -11,7 +11,7 @@ from sora_eval.data.shards import FPS
 from sora_eval.generator.reference.evaluation.judges import framed, main_track, sided, single
 from sora_eval.generator.reference.evaluation.rows import Row, mean_rows
 from sora_eval.generator.reference.sampler import Sampler
-from sora_eval.metrics.pixels import psnr, ssim
+from sora_eval.metrics.similarity import psnr, ssim
 from sora_eval.tracking.world import track
 from sora_eval.types import Frames, Video
 from sora_eval.world import clip, scene_of

@@ -12,7 +12,7 @@ from sora_eval.generator.reference.evaluation.judges import single
 from sora_eval.generator.reference.evaluation.prompts import true_and_frozen
 from sora_eval.generator.reference.evaluation.rows import Row, mean_rows, relative_rows
 from sora_eval.generator.reference.sampler import Sampler
-from sora_eval.metrics.pixels import psnr
+from sora_eval.metrics.similarity import psnr
 from sora_eval.types import Floats, Frames
 from sora_eval.world import scene_of
 

@@ -85,7 +85,7 @@ class Table:
     """A table.
 
     name: for screen readers. caption: what its numbers are. most: lines that Markdown shows, 0 for all; rest: where the others are.
-    terse: whether Markdown leaves out the notes of cells.
+    terse: whether Markdown leaves out the notes of cells. page_only: whether it leaves out the table.
     """
 
     kind: ClassVar[str] = "table"
@@ -96,6 +96,7 @@ class Table:
     most: int = 0
     rest: str = ""
     terse: bool = False
+    page_only: bool = False
 
     @property
     def sortable(self) -> bool:

@@ -34,7 +34,7 @@ def markdown(page: Page) -> str:
 def blocks(some: Iterable[Block], level: int = 3) -> Iterator[str]:
     """Yield what Markdown shows of blocks. level: of headings in them."""
     for block in some:
-        if isinstance(block, Table):
+        if isinstance(block, Table) and not block.page_only:
             yield from table_parts(block)
         elif isinstance(block, Note) and not block.page_only:
             yield escape(block.text)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from sora_eval.reporting.components.numbers import figure, several, span
 from sora_eval.reporting.components.page import Block, Facts
-from sora_eval.reporting.components.table import Cell, Column, interval, table
+from sora_eval.reporting.components.table import Cell, Column, interval
+from sora_eval.reporting.components.table import table as made_table
 from sora_eval.reporting.components.text import blocks, pipe
 from sora_eval.types import Measure
 
@@ -35,7 +36,7 @@ class Sheet:
         """Return what a page shows, `name` being what was measured."""
         columns = (Column("Metric"), Column("Better"), *(Column(g, "cell") for g in self.generators))
         return (
-            table(f"{name}: fidelity", f"{name}: {_CAPTION}", columns, self.lines),
+            made_table(f"{name}: fidelity", f"{name}: {_CAPTION}", columns, self.lines),
             *((Facts("Not measured", self.missing, code=False),) if self.missing else ()),
             *((Facts("Notes", self.notes, code=False),) if self.notes else ()),
             Facts("Protocols: what each number depends on", self.protocols),
@@ -86,7 +87,7 @@ def markdown(shown: Sheet) -> str:
     return "\n\n".join(blocks(shown.blocks("Fidelity")))
 
 
-def table_of_set(rows: Sequence[Measure]) -> str:
+def table(rows: Sequence[Measure]) -> str:
     """Return measures of one set as Markdown: value, interval, clips and what has to be known, and their protocols below."""
     head = ["metric", "value", "95% interval", "better", "clips", "note"]
     cells = []

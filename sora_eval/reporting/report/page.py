@@ -137,7 +137,7 @@ def _lead(run: Run, summary: Summary) -> str:
     samples = f", {summary.samples} samples per prompt of models" if summary.sampling else ""
     failed, broken = sum(r.value is None for r in run.rows), technical(run.rows)
     reasons = f", {broken} of them for technical reasons" if broken else ""
-    about = [f"{k} {run.manifest[k]}" for k in ("profile", "seed", "created") if run.manifest.get(k) not in (None, "")]
+    about = [f"{k} {run.manifest[k]}" for k in ("profile", "seed") if run.manifest.get(k) not in (None, "")]
     return (
         f"{len(run.rows)} clips of {prompts(run.rows)} cases by {', '.join(kinds)}{samples}; {failed} could not be judged{reasons}."
         + (f" Run: {', '.join(about)}." if about else "")

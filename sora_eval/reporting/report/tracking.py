@@ -201,7 +201,7 @@ def blocks(summary: TrackingSummary, generators: Sequence[str] = (), absent: Seq
     ]
     folds = [
         Fold(
-            f"{suite}: tracking metrics {'of the suite and ' if several else ''}by probe",
+            f"{suite}: tracking metrics",
             (
                 *([_table(summary, shown, suite)] if several else []),
                 _table(summary, shown, suite, summary.probes(suite)),
@@ -233,7 +233,9 @@ def _table(summary: TrackingSummary, generators: Sequence[str], suite: str, prob
     caption = f"{name}: {_CAPTION}" if not probes else f"{name}: mean [95% interval]."
     texts = ["Tracking metric", *(["Probe"] if probes else []), "Better"]
     columns = (*map(Column, texts), *(Column(g, "cell") for g in generators))
-    return table(f"{name}: tracking metrics", caption, columns, rows)
+    shown = table(f"{name}: tracking metrics", caption, columns, rows)
+    # By probe it is too long for a pull request; tracking.json and leaderboard.csv have it.
+    return replace(shown, page_only=bool(probes))
 
 
 def _better(metric: Metric) -> str:
