@@ -11,12 +11,12 @@ from sora_eval.config import out_folder, values_of, whole, workers_of
 from sora_eval.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sora_eval.generator.reference.plan import Plan
+    from sora_eval.generator.reference.recipe import Plan
 
 
 def main(config: DictConfig) -> int:
     """Train a stage or an encoder and return the exit code."""
-    from sora_eval.generator.reference.plan import plan_of
+    from sora_eval.generator.reference.recipe import plan_of
     from sora_eval.generator.reference.stages import run
 
     values = values_of(config)
