@@ -26,8 +26,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from sora_eval import registry
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.base import Generator
-from sora_eval.generator.reference.options import Options
-from sora_eval.generator.reference.plan import Plan
+from sora_eval.generator.reference.options import Options, Plan
 from sora_eval.processes import cores
 from sora_eval.runs import naming, sharding
 from sora_eval.settings import Settings, option

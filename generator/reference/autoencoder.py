@@ -69,8 +69,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [B, C, h, w]."""
-        found: Tensor = x + self.second(F.silu(self.first(self.norm(x))))
-        return found
+        out: Tensor = x + self.second(F.silu(self.first(self.norm(x))))
+        return out
 
 
 class Down(nn.Module):
@@ -84,8 +84,8 @@ class Down(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, h, w] to [B, C', h / 2, w / 2]."""
         cells = F.pixel_unshuffle(x, 2)  # [B, 4C, h/2, w/2]
-        found: Tensor = self.conv(cells) + _grouped(cells, self.outside)
-        return found
+        out: Tensor = self.conv(cells) + _grouped(cells, self.outside)
+        return out
 
 
 class Up(nn.Module):
@@ -148,8 +148,8 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, 12, H, W] in -1..1 to [N, C, H/8, W/8], not yet standardised."""
-        found: Tensor = self.body(x)
-        return found
+        out: Tensor = self.body(x)
+        return out
 
 
 class Decoder(nn.Module):

@@ -1,10 +1,145 @@
-"""Options of the sampler, without the packages that sampling needs."""
+"""Options of sampling and of training, without the packages that these need."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
+from sora_eval.errors import ConfigError
+from sora_eval.processes import cores
 from sora_eval.settings import Settings, option
+
+STAGES: tuple[str, ...] = ("data", "autoencoder", "decoder", "latents", "words", "transformer")
+EXPORT = "export"
+"""Write the current weights of a transformer's training; not part of "all"."""
+WORDS, TRUNK = "words", "trunk"
+
+
+@dataclass(frozen=True)
+class DataPlan(Settings):
+    """Training clips."""
+
+    GROUP: ClassVar[str] = "data"
+
+    folder: str = "${out}/data"
+    """Clips of the world, a few gigabytes: `shards` of `size` clips."""
+    shards: int = option(280, least=1)
+    """Files of clips."""
+    size: int = option(64, least=1)
+    """Clips per file."""
+
+
+@dataclass(frozen=True)
+class AutoencoderPlan(Settings):
+    """Training of the video autoencoder."""
+
+    GROUP: ClassVar[str] = "autoencoder"
+
+    steps: int = option(3000, least=1)
+    """Optimiser steps."""
+    decay: int = option(1000, least=0)
+    """Last steps, over which the learning rate falls to 0."""
+    rate: float = option(0.008, above=0)
+    """Learning rate of Muon."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        super().__post_init__()
+        if self.decay > self.steps:
+            raise ConfigError(f"autoencoder.decay must be in 0..{self.steps}, got {self.decay}")
+
+
+@dataclass(frozen=True)
+class DecoderPlan(Settings):
+    """Finetuning of the decoder alone, with a falling learning rate: latents stay as they are."""
+
+    GROUP: ClassVar[str] = "decoder"
+
+    steps: int = option(2500, least=1)
+    """Optimiser steps."""
+    rate: float = option(0.006, above=0)
+    """Learning rate."""
+
+
+@dataclass(frozen=True)
+class TransformerPlan(Settings):
+    """Training of the diffusion transformer."""
+
+    GROUP: ClassVar[str] = "transformer"
+
+    name: str = ""
+    """Folder of the run in `out`; by default base after one unit, 4x after four, square of the ablation."""
+    units: int = option(0, least=0)
+    """Compute of the run in units of `unit` steps; its last fifth is the decay, branched off the trunk. 0 is the trunk itself."""
+    unit: int = option(875, least=5)
+    """Steps of a unit."""
+    trunk_units: int = option(32, least=1)
+    """Units of the trunk."""
+    words: int = option(3000, least=1)
+    """Steps of stage=words before it: the text encoder alone is trained on captions."""
+    start: str = ""
+    """Weights from which a trunk resumes whose state was lost: what stage=export wrote, or a checkpoint."""
+    branches: tuple[int, ...] = option((1, 4, 32), example="1,4")
+    """Units at which the trunk's state is kept for branches."""
+    tokens: int = option(1280, least=16)
+    """Patches per process and step."""
+    square: bool = False
+    """The ablation: every clip cropped to its middle square."""
+    compiled: bool = True
+    """torch.compile, block by block."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: a value is out of range, or `name` can't be that of a branch.
+        """
+        super().__post_init__()
+        if any(units < 1 for units in self.branches):
+            raise ConfigError(
+                f"transformer.branches must be a list of whole numbers above 0, got {list(self.branches)}"
+            )
+        if Path(self.name).name != self.name or (self.units and self.name in (*STAGES, TRUNK, "..")):
+            raise ConfigError(
+                f"transformer.name must be the name of a folder, and none of a stage or the trunk, got {self.name}"
+            )
+        if self.name and not self.units:
+            raise ConfigError(
+                f"transformer.name={self.name} is of a branch: the trunk (transformer.units=0) is called {TRUNK}"
+            )
+
+
+@dataclass(frozen=True)
+class Plan(Settings):
+    """A whole training."""
+
+    out: str = "runs/reference"
+    """Folder of states, curves and weights."""
+    seed: int = option(0, least=0)
+    """Seed of data and training."""
+    workers: int | None = option(None, least=1)
+    """Processes that render and train together; null for one per core."""
+    save_s: float = option(120.0, above=0)
+    """Seconds between two saves of the state; a killed run resumes from the last one."""
+    data: DataPlan = DataPlan()
+    autoencoder: AutoencoderPlan = AutoencoderPlan()
+    decoder: DecoderPlan = DecoderPlan()
+    transformer: TransformerPlan = TransformerPlan()
+
+    @property
+    def folder(self) -> Path:
+        """`out` as a path."""
+        return Path(self.out)
+
+    @property
+    def processes(self) -> int:
+        """Number of processes."""
+        return self.workers or cores()
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.autoencoder import Autoencoder
 from sora_eval.generator.reference.dataset import LatentDataset, PixelDataset, encode_set, latents_folder
-from sora_eval.generator.reference.plan import EXPORT, STAGES, TRUNK, WORDS, Plan, TransformerPlan
+from sora_eval.generator.reference.options import EXPORT, STAGES, TRUNK, WORDS, Plan, TransformerPlan
 from sora_eval.generator.reference.recipe import autoencoder_recipe, transformer_recipe
 from sora_eval.generator.reference.train import AutoencoderTraining, DiffusionTraining, TextTraining
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
@@ -214,7 +214,9 @@ def _write(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
 
 def _name(p: TransformerPlan) -> str:
     """Return the folder of a run and the stem of its file."""
-    return p.name or (transformer_recipe().name(p.units, p.square) if p.units else TRUNK)
+    if not p.units:
+        return TRUNK
+    return p.name or transformer_recipe().name(p.units, p.square)
 
 
 def _new_transformer(plan: Plan) -> Transformer:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sora_eval.config import Call, TrainConfig, out_folder
 from sora_eval.errors import ConfigError
-from sora_eval.generator.reference.plan import Plan
+from sora_eval.generator.reference.options import Plan
 
 
 def main(config: TrainConfig, call: Call) -> int:

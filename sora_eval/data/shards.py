@@ -25,7 +25,7 @@ from sora_eval.world.scene import Scene
 FPS = 8.0
 """Frames per second of every training clip."""
 ACTIONS: tuple[str, ...] = ("none", "forward", "turn left", "turn right", "break", "place")
-"""What a figure can be told in the world of blocks; a frame's action is its index here."""
+"""Actions of a figure in the world of blocks; a frame's action is its index here."""
 _TURNED = {"turn left": "turn right", "turn right": "turn left"}
 _WORDINGS = 3
 _IMAGE_SCENE_S = 2.0

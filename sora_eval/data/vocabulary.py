@@ -1,4 +1,4 @@
-"""The words of the world: what its captions are made of, and their ids."""
+"""The vocabulary of the world's captions, and the ids of its words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights on disk: one safetensors file per network, with what it takes to build it again; anything else is refused."""
+"""Weights on disk: one safetensors file per network, with its sizes in the header; other files are refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ N = TypeVar("N", bound=nn.Module)
 def save(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any], about: Mapping[str, Any]) -> str:
     """Write weights in half precision and return their hash.
 
-    facts: what it takes to build the network again, its `kind` among it. about: what its training was and took.
+    facts: the network's `kind` and sizes, to build it again. about: plan and cost of its training.
     """
     half = halved(weights)
     found = hash_of(half)

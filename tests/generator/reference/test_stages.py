@@ -9,7 +9,7 @@ from sora_eval.data.vocabulary import Vocabulary
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model, stages
 from sora_eval.generator.reference.autoencoder import AutoencoderConfig
-from sora_eval.generator.reference.plan import EXPORT, STAGES, Plan
+from sora_eval.generator.reference.options import EXPORT, STAGES, Plan
 from sora_eval.generator.reference.recipe import autoencoder_recipe, transformer_recipe
 from sora_eval.generator.reference.stages import run
 from sora_eval.training import checkpoints, loop
