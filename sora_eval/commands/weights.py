@@ -1,0 +1,75 @@
+"""`sora-eval weights`: weight files of the standard encoders."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sora_eval.errors import ConfigError
+
+
+def main(args: Sequence[str]) -> int:
+    """List, verify, fetch or locate weights and return 1 where a file is wrong."""
+    from sora_eval.encoders import weights
+
+    parser = argparse.ArgumentParser(prog="sora-eval weights", description="The weights of the standard encoders.")
+    parser.add_argument("action", choices=["list", "verify", "fetch", "path"])
+    parser.add_argument("names", nargs="*", metavar="name", help="which ones; all of them for list and verify")
+    options = parser.parse_args(args)
+    every = [*weights.ENCODERS, *(e.name for e in weights.ENTRIES)]
+    names = options.names or (every if options.action in ("list", "verify") else [])
+    if not names:
+        raise ConfigError(f"name them: sora-eval weights {options.action} NAME; sora-eval weights list shows the names")
+    wrong = 0
+    for name in names:
+        if name in weights.ENCODERS:
+            wrong += _bundled(name, options.action)
+            continue
+        entry = weights.entry(name)
+        path: Path | None = None
+        try:
+            path = weights.fetch(name) if options.action == "fetch" else weights.locate(name)
+            digest = weights.verify(name, path) if options.action == "verify" else ""
+        except weights.AbsentWeightsError:
+            if options.action == "path":
+                raise
+        except ConfigError as error:
+            print(f"sora-eval: {error}", file=sys.stderr)
+            wrong += 1
+            continue
+        if options.action == "list":
+            print(
+                f"{name:14} {'here' if path else 'absent':6} {entry.megabytes:6} MB  {entry.licence:12}  {entry.used_for}"
+            )
+            print(f"{'':14} {path or entry.source}")
+        elif options.action == "verify":
+            pinned = "" if entry.sha256 else ", no hash is published to compare it with"
+            print(f"{name:14} {f'sha256 {digest}{pinned}' if path else 'absent'}")
+        else:
+            print(path)
+    return 1 if wrong else 0
+
+
+def _bundled(name: str, action: str) -> int:
+    """List, verify or locate the weights of an encoder that comes with the package."""
+    from sora_eval.encoders import weights
+
+    try:
+        path = weights.bundled(name)
+    except weights.AbsentWeightsError as error:
+        print(f"{name:14} absent\n{'':14} {error}" if action == "list" else f"{name:14} absent")
+        return int(action in ("path", "fetch"))
+    if action == "list":
+        size = path.stat().st_size / 1e6
+        print(f"{name:14} {'here':6} {size:6.1f} MB  {'Apache-2.0':12}  {weights.ENCODERS[name]}\n{'':14} {path}")
+    elif action == "verify":
+        try:
+            print(f"{name:14} {weights.load_bundled(name)[2]}, whole")
+        except ConfigError as error:
+            print(f"sora-eval: {error}", file=sys.stderr)
+            return 1
+    else:
+        print(path)
+    return 0
