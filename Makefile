@@ -15,8 +15,8 @@ help:
 	@echo "make lint      ruff (format and lint) and mypy --strict"
 	@echo "make bench     timings, as tables"
 	@echo "make card      measures and pictures of the bundled checkpoints, into docs/"
-	@echo "make encoders  what the bundled encoders notice, into reports/ and README"
-	@echo "make validate  the validity card, into reports/ and README"
+	@echo "make encoders  what the bundled encoders notice, into reports/"
+	@echo "make validate  the validity card, into reports/"
 	@echo "make leaderboard, make baseline   of the bundled checkpoints, into reports/"
 	@echo "make gate      the default checkpoint against the committed baseline"
 
@@ -69,7 +69,7 @@ card: $(VENV)/installed
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.gallery $(lastword $(CHECKPOINTS)) docs
 
 validate: $(VENV)/installed
-	$(BIN)/sora-eval validate readme=README.md
+	$(BIN)/sora-eval validate
 
 leaderboard: $(VENV)/installed
 	$(BIN)/sora-eval run +sweep=scaling suite=smoke hydra.sweep.dir=runs/leaderboard
@@ -88,7 +88,7 @@ gate: $(VENV)/installed
 	$(BIN)/sora-eval gate --baseline $(BASELINE) --candidate runs/gate
 
 encoders: $(VENV)/installed
-	$(BIN)/sora-eval encoders readme=README.md
+	$(BIN)/sora-eval encoders
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info runs

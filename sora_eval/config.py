@@ -226,8 +226,6 @@ class ValidateConfig(Settings):
     """Seed of the scenes."""
     workers: int | None = option(None, least=1)
     """Processes; null for one per core."""
-    readme: str | None = None
-    """A Markdown file in which the summary is put between the two validity comments."""
 
 
 @dataclass(frozen=True)
@@ -242,8 +240,6 @@ class EncodersConfig(Settings):
     """Folder of encoders.md, encoders.json and encoders.png."""
     workers: int | None = option(None, least=1)
     """Processes; null for one per core."""
-    readme: str | None = None
-    """A Markdown file in which the table is put between the two encoders comments."""
 
 
 @dataclass(frozen=True)

@@ -74,20 +74,6 @@ def remove_parts(folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def put_between(page: Path, name: str, text: str) -> None:
-    """Replace what stands between the comments "<!-- NAME: ... -->" and "<!-- /NAME -->" of a Markdown page.
-
-    Raises:
-        ConfigError: the page has no such comments.
-    """
-    before = page.read_text(encoding="utf-8")
-    found = re.search(rf"(<!-- {re.escape(name)}: [^\n]*-->\n)(.*?)(<!-- /{re.escape(name)} -->)", before, re.DOTALL)
-    if found is None:
-        raise ConfigError(f"{page}: the comments <!-- {name}: ... --> and <!-- /{name} --> are missing")
-    with replacing(page) as part:
-        part.write_text(f"{before[: found.end(1)]}\n{text}\n\n{before[found.start(3) :]}", encoding="utf-8")
-
-
 def read_text(path: Path) -> str:
     """Return the text of a file in UTF-8.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tqdm import tqdm
 
 from sora_eval.config import Call, EncodersConfig, out_folder
@@ -18,8 +16,7 @@ def main(config: EncodersConfig, call: Call) -> int:
     count, folder = config.count, out_folder(config.out)
     done = all_responses(count, config.workers or call.cores)
     parts = list(tqdm(done, total=len(CORRUPTIONS), unit="corruption"))
-    readme = Path(config.readme) if config.readme else None
-    missed = write_encoders(parts, discrimination_tests(count), folder, call.command, count, readme)
+    missed = write_encoders(parts, discrimination_tests(count), folder, call.command, count)
     for r in missed:
         print(f"missed: {r.encoder} on {r.corruption.name}, Spearman {r.rho:.2f}")
     print(f"table: {folder / 'encoders.md'}")

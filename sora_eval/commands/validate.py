@@ -15,7 +15,7 @@ from sora_eval.types import MODES
 
 def main(config: ValidateConfig, call: Call) -> int:
     """Write the card; return 1 where a probe misses a fault. A fault that a metric misses is a finding, and no fault of the bench."""
-    from sora_eval.reporting.validity.write import put_summary, write_validity
+    from sora_eval.reporting.validity.write import write_validity
     from sora_eval.validity.card import make_card, run_trials
     from sora_eval.validity.fidelity_metrics import SETS, fidelity_metric_names
     from sora_eval.validity.tracker import PROBES, tracker_accuracy
@@ -49,8 +49,6 @@ def main(config: ValidateConfig, call: Call) -> int:
         about += f"; {clips} clips per condition of fidelity metrics"
     card = make_card(call.command, about, probes, plan, clips, trials, features, trackers)
     page = write_validity(card, probes, plan, folder)
-    if config.readme:
-        put_summary(Path(config.readme), card)
     for row in card.missed:
         figures = "unavailable" if row.auc is None else f"worst {row.worst:.2f}, AUC {row.auc:.2f}"
         print(f"missed: {row.subject} {row.mode} {row.condition}: {figures}")

@@ -1,4 +1,4 @@
-"""The pictures of the README: `python -m benchmarks.gallery CHECKPOINT docs`."""
+"""The pictures of the README: `PYTHONPATH=tests python -m benchmarks.gallery CHECKPOINT docs`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the gate finds and how often it is wrong, by simulation: `python -m benchmarks.gate_power --out docs/gate_power.md`.
+"""What the gate finds and how often it is wrong, by simulation: `PYTHONPATH=tests python -m benchmarks.gate_power --out docs/gate_power.md`.
 
 Scores are drawn as the suites give them: skewed, discrete, mostly tied, with scenes of unequal difficulty and two twins to a scene.
 Baseline and candidate are two draws of one model, as with another generation seed; a damaged candidate fails more clips.
@@ -318,7 +318,7 @@ def main(args: Sequence[str] | None = None) -> int:
     )
     found = parser.parse_args(args)
     n = found.repetitions
-    command = "python -m benchmarks.gate_power --out docs/gate_power.md" + (
+    command = "PYTHONPATH=tests python -m benchmarks.gate_power --out docs/gate_power.md" + (
         f" --repetitions {n}" if n != REPETITIONS else ""
     )
     m = max(20, 2 * n // 5)

@@ -7,6 +7,7 @@ What a checkpoint cost (steps, clips, hours, operations) is read from its own he
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sora_eval.errors import ConfigError
-from sora_eval.files import put_between, read_json, replacing
+from sora_eval.files import read_json, replacing
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.evaluation.rows import cell, table
 from sora_eval.generator.reference.evaluation.tasks import rows_of
@@ -140,7 +141,7 @@ def write(runs: Sequence[Path], card: Path) -> None:
         ConfigError: the card lacks the comments between which the tables go.
     """
     entries = read(runs)
-    command = f"python -m benchmarks.model_card {' '.join(r.as_posix() for r in runs)} --card {card.as_posix()}"
+    command = f"PYTHONPATH=tests python -m benchmarks.model_card {' '.join(r.as_posix() for r in runs)} --card {card.as_posix()}"
     best = [e for e in entries if not e.about["plan"]["square"]][-1]
     put_between(card, "cost", f"`{command}`\n\n{cost_table(entries)}")
     put_between(card, "scaling", f"{best.count} held-out members per task.\n\n{scaling_table(entries)}")
@@ -155,6 +156,20 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--card", type=Path, default=Path("docs/model_card.md"))
     found = parser.parse_args(args)
     write(found.runs, found.card)
+
+
+def put_between(page: Path, name: str, text: str) -> None:
+    """Replace what stands between the comments "<!-- NAME: ... -->" and "<!-- /NAME -->" of a Markdown page.
+
+    Raises:
+        ConfigError: the page has no such comments.
+    """
+    before = page.read_text(encoding="utf-8")
+    found = re.search(rf"(<!-- {re.escape(name)}: [^\n]*-->\n)(.*?)(<!-- /{re.escape(name)} -->)", before, re.DOTALL)
+    if found is None:
+        raise ConfigError(f"{page}: the comments <!-- {name}: ... --> and <!-- /{name} --> are missing")
+    with replacing(page) as part:
+        part.write_text(f"{before[: found.end(1)]}\n{text}\n\n{before[found.start(3) :]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

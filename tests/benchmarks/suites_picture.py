@@ -1,4 +1,4 @@
-"""The picture at the head of the README: `python -m benchmarks.suites_picture docs/suites.png`."""
+"""The picture at the head of the README: `PYTHONPATH=tests python -m benchmarks.suites_picture docs/suites.png`."""
 
 from __future__ import annotations
 

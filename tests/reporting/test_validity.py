@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from sora_eval import registry
-from sora_eval.errors import ConfigError
-from sora_eval.reporting.validity.write import markdown, put_summary, summary, to_json, write_validity
+from sora_eval.reporting.validity.write import markdown, summary, to_json, write_validity
 from sora_eval.types import Video
 from sora_eval.validity.card import ValidityCard, make_card
 from sora_eval.validity.detection import (
@@ -32,7 +31,7 @@ from sora_eval.validity.trials import SEVERITIES, Kind, Trial, TrialPlan
 from sora_eval.video import write_ffv1
 
 SCENES = 8
-COMMAND = "sora-eval validate readme=README.md"
+COMMAND = "sora-eval validate"
 PROBES = [registry.probe(name) for name in ("dolly", "relation")]
 BLIND = "changes_colour"
 """The violation of dolly that this card's trials leave undetected."""
@@ -139,17 +138,6 @@ def test_summary_has_a_line_of_every_subject(card: ValidityCard) -> None:
     # A made-up score of .9 under a dim light is below the requirement.
     assert "| 1.00 | **0.90** |" in lines["relation"]
     assert "Unavailable, without weights on the machine that made this: FVD; KVD" in text
-
-
-def test_summary_goes_between_the_comments(card: ValidityCard, tmp_path: Path) -> None:
-    page = tmp_path / "README.md"
-    page.write_text("before\n<!-- validity: make validate -->\nformer table\n<!-- /validity -->\nafter\n")
-    put_summary(page, card)
-    assert "former table" not in page.read_text()
-    assert "| consistency_3d | dolly |" in page.read_text()
-    page.write_text("no comments")
-    with pytest.raises(ConfigError, match="validity"):
-        put_summary(page, card)
 
 
 def test_json_has_one_line_per_row_and_every_number(card: ValidityCard) -> None:

@@ -163,8 +163,8 @@ def test_a_clip_without_anything_has_no_track_and_misses_all() -> None:
     assert measured(grey, replace(WORDS))["count consistency with the words"] == 0
 
 
-def test_the_readme_lists_every_metric_with_its_direction() -> None:
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_the_docs_list_every_metric_with_its_direction() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "tracking.md").read_text(encoding="utf-8")
     for m in METRICS:
         name = f"{m.name} ({m.unit})" if m.unit else m.name
         assert f"| {name} | {'higher' if m.higher else 'lower'} |" in text, m.name

@@ -41,11 +41,10 @@ def test_required_sensitivities_hold_and_the_report_says_so(tmp_path: Path) -> N
     for _, frames in parts:
         assert frames.shape == (20, 64, 64, 3)
 
-    page = tmp_path / "page.md"
-    page.write_text("<!-- encoders: here -->\n<!-- /encoders -->\n")
+    page = tmp_path / "encoders.md"
     accuracies = [encoder_discrimination.Discrimination("world-clip", "colour, one word", 0.9, 10, 0.5)]
     spoilt = [replace(parts[0][0][0], rho=0.1), *parts[0][0][1:]]
-    missed = write_encoders([(spoilt, parts[0][1]), *parts[1:]], accuracies, tmp_path, "command", 24, page)
+    missed = write_encoders([(spoilt, parts[0][1]), *parts[1:]], accuracies, tmp_path, "command", 24)
     assert [(r.encoder, r.corruption.name) for r in missed] == [("world-video", "blur")]
     assert "(0.10, MISSED)" in page.read_text()
     assert "| world-clip | colour, one word | 0.90 | 0.50 | 10 |" in page.read_text()

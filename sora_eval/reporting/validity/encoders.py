@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from sora_eval.files import put_between, replacing, write_json
+from sora_eval.files import replacing, write_json
 from sora_eval.paths import encodable
 from sora_eval.reporting.components.text import pipe
 from sora_eval.types import Frames
@@ -59,9 +59,8 @@ def write_encoders(
     folder: Path,
     command: str,
     count: int,
-    readme: Path | None = None,
 ) -> list[EncoderResponse]:
-    """Write encoders.md, encoders.json and encoders.png, put the tables into a page, and return the required sensitivities that fail."""
+    """Write encoders.md, encoders.json and encoders.png and return the required sensitivities that fail."""
     rows = [r for responses, _ in parts for r in responses]
     tables = f"{sensitivity_table(rows)}\n\n{discrimination_table(discrimination)}"
     text = f"# Sensitivity of the bundled encoders\n\nMade by `{command}`, {count} clips per corruption and severity.\n\n{tables}\n"
@@ -77,6 +76,4 @@ def write_encoders(
     write_json(folder / "encoders.json", record)
     pictures = [(responses[0].corruption.name, frames) for responses, frames in parts]
     write_png(folder / "encoders.png", labelled_sheet(pictures, len(pictures[0][1]), 1))
-    if readme is not None:
-        put_between(readme, "encoders", f"`{command}`\n\n{tables}")
     return [r for r in rows if not r.passed]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sora_eval.files import put_between, write_text
+from sora_eval.files import write_text
 from sora_eval.probes.base import Probe
 from sora_eval.reporting.validity.cells import auc_of, cell, hardest, marked, number, p_text, table, threshold_of
 from sora_eval.reporting.validity.metrics import metrics_part, tracking_part
@@ -46,15 +46,6 @@ def to_json(card: ValidityCard) -> str:
         else:
             parts.append(f" {json.dumps(key)}: {json.dumps(value)}")
     return "{\n" + ",\n".join(parts) + "\n}\n"
-
-
-def put_summary(page: Path, card: ValidityCard) -> None:
-    """Replace what stands between the two validity comments of a Markdown page by the summary.
-
-    Raises:
-        ConfigError: the page has no such comments.
-    """
-    put_between(page, "validity", f"`{card.command}`\n\n{summary(card)}")
 
 
 def summary(card: ValidityCard) -> str:
