@@ -1,4 +1,6 @@
-"""What the gate finds and how often it is wrong, by simulation: `PYTHONPATH=tests python -m benchmarks.gate_power --out docs/gate_power.md`.
+"""Power and false-alarm rate of the gate by simulation.
+
+`PYTHONPATH=tests python -m benchmarks.gate_power --out docs/gate_power.md`
 
 Scores are drawn as the suites give them: skewed, discrete, mostly tied, with scenes of unequal difficulty and two twins to a scene.
 Baseline and candidate are two draws of one model, as with another generation seed; a damaged candidate fails more clips.
