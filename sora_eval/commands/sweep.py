@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sora_eval import registry
 from sora_eval.commands.overrides import quote
 from sora_eval.errors import ConfigError, SoraEvalError, line_of
+from sora_eval.files import read_json, write_json
 from sora_eval.runs import naming
 from sora_eval.stats.failures import FAILED
 
@@ -35,7 +36,8 @@ _EXTRAS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "
 """Launchers and the extra of this package that installs each."""
 _NOT_OURS = ("--cfg", "-c", "--info", "-i", "--help", "-h", "--hydra-help", "--shell-completion", "-sc")
 
-naming.register()
+OUTCOMES = ".outcomes"
+"""Folder in that of a sweep: a file per job with its outcome."""
 
 
 @dataclass(frozen=True)
@@ -111,27 +113,26 @@ def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
     return "\n".join(["", *lines, f"{jobs} in {seconds:.0f} s: {counted}{again}"])
 
 
-def job(config: DictConfig, cwd: str) -> Outcome:
-    """Carry out one job wherever a launcher put it; whatever goes wrong is its outcome.
-
-    cwd: where the sweep was started; relative paths mean that place in a worker of a cluster too.
-    """
+def job(config: DictConfig) -> None:
+    """Carry out one job wherever a launcher put it, and leave its outcome in the sweep's folder; whatever goes wrong is its outcome."""
     from hydra.core.hydra_config import HydraConfig
 
     from sora_eval.processes import end_with_parent
 
     end_with_parent()
-    if Path(cwd).is_dir() and Path.cwd() != Path(cwd):
-        os.chdir(cwd)
+    hydra = HydraConfig.get()
+    # Relative paths mean the place where the sweep was started in a worker of a cluster too.
+    if Path(hydra.runtime.cwd).is_dir() and Path.cwd() != Path(hydra.runtime.cwd):
+        os.chdir(hydra.runtime.cwd)
     start = time.perf_counter()
-    words = [w for w in map(str, HydraConfig.get().overrides.task) if not w.startswith("+launcher=")]
+    words = [w for w in map(str, hydra.overrides.task) if not w.startswith("+launcher=")]
     try:
-        made = _carried_out(config, shlex.join(words))
+        carried_out = _carried_out(config, shlex.join(words))
     except Exception as error:
-        made = _failure(config, error, shlex.join(words))
-    outcome = replace(made, seconds=time.perf_counter() - start)
+        carried_out = _failure(config, error, shlex.join(words))
+    outcome = replace(carried_out, seconds=time.perf_counter() - start)
+    write_json(Path(hydra.sweep.dir) / OUTCOMES / f"{hydra.job.num}.json", asdict(outcome))
     print("\n".join([outcome.line, *([outcome.clips] if outcome.clips else [])]), flush=True)
-    return outcome
 
 
 def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tuple[str, Path]], list[str]]:
@@ -193,31 +194,42 @@ def _scaling(runs: Sequence[Path], out: Path, command: str, clips: bool) -> Path
 
 
 def _launch(args: Sequence[str]) -> tuple[list[Outcome], Path]:
-    """Let Hydra take a sweep apart and launch its jobs; return their outcomes and the sweep's folder.
+    """Run a sweep through Hydra; return the outcomes of its jobs and the sweep's folder.
 
-    hydra.main does the same and drops what the jobs return, which is why its parts are put together here.
+    Hydra drops what jobs return, so each leaves its outcome as a file in the sweep's folder.
     """
-    from hydra import version
-    from hydra._internal.hydra import Hydra
-    from hydra._internal.utils import create_config_search_path, get_args_parser
-    from hydra.core.global_hydra import GlobalHydra
+    import hydra
 
-    words = get_args_parser().parse_args([a for a in args if a not in ("-m", "--multirun")])
-    ours = _with_presets(words.overrides)
-    _check_said(words.overrides)
-    version.setbase("1.3")
-    GlobalHydra.instance().clear()
-    path = create_config_search_path("pkg://sora_eval.conf")
-    if words.config_dir is not None:
-        path.append("command-line", f"file://{Path(words.config_dir).resolve()}")
-    hydra = Hydra.create_main_hydra2("run", path)
-    said = next((w for w in words.overrides if w.startswith("hydra.sweep.dir=")), None)
-    folder = (
-        _folder(words.overrides) if said is None else Path(str(OverridesParser.create().parse_override(said).value()))
-    )
-    overrides = [*ours, "hydra.mode=MULTIRUN", *([f"hydra.sweep.dir={quote(str(folder))}"] if said is None else [])]
-    batches = hydra.multirun(words.config_name or "run", partial(job, cwd=os.getcwd()), overrides)
-    return [found.return_value for batch in batches for found in batch], folder
+    words = [a for a in args if not a.startswith("-")]
+    _check_required(words)
+    given = next((w for w in words if w.startswith("hydra.sweep.dir=")), None)
+    folder = _folder(words) if given is None else Path(str(OverridesParser.create().parse_override(given).value()))
+    shutil.rmtree(folder / OUTCOMES, ignore_errors=True)
+    rest = _with_presets([a for a in args if a not in ("-m", "--multirun")])
+    # Among the other overrides, for argparse takes them only in one piece.
+    at = next((i for i, a in enumerate(rest) if "=" in a and not a.startswith("-")), len(rest))
+    added = [] if given is not None else [f"hydra.sweep.dir={quote(str(folder))}"]
+    sys.argv = ["sora-eval run", "--multirun", *rest[:at], *added, *rest[at:]]
+    with _full_errors():
+        hydra.main(version_base="1.3", config_path="pkg://sora_eval.conf", config_name="run")(job)()
+    files = sorted((folder / OUTCOMES).glob("*.json"), key=lambda path: naming.natural(path.name))
+    if not files:
+        raise ConfigError(f"no job left an outcome in {folder}; the same command resumes")
+    return [Outcome(**read_json(path)) for path in files], folder
+
+
+@contextmanager
+def _full_errors() -> Iterator[None]:
+    """Let Hydra raise what goes wrong, where it would print it and exit."""
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before
 
 
 def _folder(overrides: Sequence[str]) -> Path:
@@ -250,7 +262,7 @@ def _with_presets(overrides: Sequence[str]) -> list[str]:
     return found
 
 
-def _check_said(overrides: Sequence[str]) -> None:
+def _check_required(overrides: Sequence[str]) -> None:
     """Refuse a named sweep of which a value is missing that only its user can say.
 
     Raises:
@@ -295,7 +307,6 @@ def _carried_out(config: DictConfig, words: str) -> Outcome:
 def _failed_words(folder: Path) -> str:
     """Return which job the record of a failure in a folder is of; "" where there is none, or none that can be read."""
     from sora_eval.errors import SoraEvalError
-    from sora_eval.files import read_json
 
     try:
         return str(read_json(folder / FAILED).get("overrides", ""))
@@ -305,7 +316,6 @@ def _failed_words(folder: Path) -> str:
 
 def _failure(config: DictConfig, error: Exception, words: str) -> Outcome:
     """Return the outcome of a job that raised, and keep the traceback in its folder, unless that is another run's."""
-    from sora_eval.files import write_json
     from sora_eval.runs.identity import ForeignRunError
 
     known = _ours(error)
