@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from sora_eval.errors import ConfigError
 from sora_eval.files import content_hash
 from sora_eval.generator.answers import one_line
-from sora_eval.generator.base import Capabilities
+from sora_eval.generator.base import Capabilities, file_safe
 from sora_eval.types import MODES, Case, Failure, Frames, Mode, Video, digest
 
 Conditioning: TypeAlias = Callable[[Case], Frames | None]
@@ -38,7 +38,7 @@ class PythonCallable:
 
     def __init__(
         self,
-        target: str,
+        target: str | Callable[..., Any],
         name: str | None = None,
         modes: Sequence[Mode] = MODES,
         max_frames: int | None = None,
@@ -50,7 +50,7 @@ class PythonCallable:
         """Note what to call; the module is imported at first use.
 
         Args:
-            target: `package.module:function`.
+            target: `package.module:function`, or a function.
             name: of the generator; None takes the function's.
             modes: the modes that the function knows.
             max_frames: the longest clip it makes, None for no limit.
@@ -64,6 +64,10 @@ class PythonCallable:
             ConfigError: the target isn't of that form, there is no such checkpoint, or `kwargs` has a keyword that is taken.
 
         """
+        self._loaded: Callable[..., Any] | None = None if isinstance(target, str) else target
+        if not isinstance(target, str):
+            name = name or file_safe(getattr(target, "__name__", type(target).__name__))
+            target = f"{getattr(target, '__module__', None) or 'function'}:{name.replace('-', '_').replace('.', '_')}"
         self._module, colon, self._function = target.partition(":")
         if not (self._module and colon and self._function.isidentifier()):
             raise ConfigError(f"target '{target}': write package.module:function")
@@ -76,7 +80,6 @@ class PythonCallable:
         # Now, and once: weights that are written again during a run are other weights.
         self._weights = "" if self._checkpoint is None else _weights_hash(self._checkpoint)
         self._kwargs = _checked_kwargs(kwargs)
-        self._loaded: Callable[..., Any] | None = None
 
     def fingerprint(self, case: Case) -> str:
         """Return a hash of the target, version, checkpoint and keywords, and of the source file that defines the function.

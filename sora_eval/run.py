@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sora_eval import __version__
 from sora_eval.config import Call, FidelityOptions, RunConfig, generator_of, out_folder
 from sora_eval.errors import SoraEvalError, is_fatal, line_of, print_error
 from sora_eval.files import lines_of, read_text, remove_parts, write_json
-from sora_eval.generator.base import Delivery, bind, input_problems, samples_of
+from sora_eval.generator.base import Delivery, Generator, bind, input_problems, samples_of
 from sora_eval.probes.base import Probe
 from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.runs import naming, sharding
@@ -23,9 +22,10 @@ from sora_eval.runs.store import Store
 from sora_eval.stats.failures import FailedRunError, technical, why_failed
 from sora_eval.stats.samples import MOST
 from sora_eval.types import Case, ScoreRow, digest
+from sora_eval.version import __version__
 
 if TYPE_CHECKING:
-    from sora_eval.evaluate import Clips
+    from sora_eval.evaluation import Clips
 
 Say = Callable[[str], None]
 SETTINGS = ("generator", "suite", "profile", "references", "seed", "samples", "fidelity", "tracking", "players")
@@ -90,10 +90,18 @@ def plan_of(config: RunConfig, call: Call) -> Plan:
     Raises:
         ConfigError: a value can't be used, or the generator can't be made.
     """
+    return plan_with(config, call, generator_of(config.generator))
+
+
+def plan_with(config: RunConfig, call: Call, model: Generator) -> Plan:
+    """Return the plan of a run with a generator that is there already.
+
+    Raises:
+        ConfigError: a value can't be used.
+    """
     probes = select_probes(config.suite.suites, config.suite.probes)
     references = [_reference(name) for name in config.references]
     choice = choice_of(config.fidelity)
-    model = generator_of(config.generator)
     samples = config.samples or min(samples_of(model), MOST)
     cases = select_cases(probes, config.profile, config.suite.modes, config.suite.count, config.seed, samples)
     model = bind(model, cases)
@@ -124,7 +132,7 @@ def _reference(name: str) -> Any:
 
 
 def _whole_run(plan: Plan, say: Say, progress: bool) -> Result:
-    from sora_eval.evaluate import evaluate
+    from sora_eval.evaluation import evaluate
 
     start = time.perf_counter()
     list_cases(plan.folder, plan.cases)
@@ -139,7 +147,7 @@ def _whole_run(plan: Plan, say: Say, progress: bool) -> Result:
 
 def _part(plan: Plan, shard: tuple[int, int], say: Say, progress: bool) -> Result:
     """Score a shard; the last one of a folder puts all of them together."""
-    from sora_eval.evaluate import evaluate
+    from sora_eval.evaluation import evaluate
 
     start = time.perf_counter()
     list_cases(plan.folder, plan.cases)
@@ -248,7 +256,7 @@ def _about(plan: Plan, problems: Sequence[str], seconds: float, clips: Mapping[s
 
 def reused(model: str, clips: Mapping[str, Clips]) -> str:
     """Return how many clips of a run were there already and how many it made, those of the model apart from its references'."""
-    from sora_eval.evaluate import Clips
+    from sora_eval.evaluation import Clips
 
     others = [c for name, c in clips.items() if name != model]
     parts = [f"{model}: {clips.get(model, Clips()).line}"]
@@ -306,7 +314,7 @@ def _tracking_of(
 
 def _problems(plan: Plan, rows: Sequence[ScoreRow]) -> list[str]:
     """Return a line for all that was wrong with the input, from what is stored: the same in a first run and a later one."""
-    from sora_eval.evaluate import INTERNAL
+    from sora_eval.evaluation import INTERNAL
 
     model = plan.model
     by_id = {c.id: c for c in plan.cases}

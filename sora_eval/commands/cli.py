@@ -145,7 +145,7 @@ def _main(args: list[str]) -> int:
         print(usage())
         return 0 if args else 2
     if args[0] in ("-V", "--version"):
-        from sora_eval import __version__
+        from sora_eval.version import __version__
 
         print(__version__)
         return 0

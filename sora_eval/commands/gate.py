@@ -336,7 +336,7 @@ def _answers(
     from collections import deque
     from concurrent.futures import Future
 
-    from sora_eval.evaluate import evaluate
+    from sora_eval.evaluation import evaluate
     from sora_eval.processes import pool
 
     several = workers > 1 and model.capabilities.processes

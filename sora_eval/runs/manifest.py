@@ -12,13 +12,13 @@ from typing import Any
 
 import av
 
-from sora_eval import __version__
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import read_json
 from sora_eval.probes.base import Probe
 from sora_eval.stats.samples import per_prompt
 from sora_eval.tracking.world import VERSION as TRACKER_VERSION
 from sora_eval.types import Case, digest
+from sora_eval.version import __version__
 from sora_eval.world import VERSION as WORLD_VERSION
 
 PACKAGES = ("numpy", "scipy", "opencv-python-headless", "mujoco-core", "av", "torch", "hydra-core")

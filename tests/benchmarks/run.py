@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.leaderboard import made_up_cases, made_up_run
 
 from sora_eval import registry
-from sora_eval.evaluate import evaluate
+from sora_eval.evaluation import evaluate
 from sora_eval.generator.simulator import Oracle
 from sora_eval.probes.base import Probe
 from sora_eval.reporting.report.write import write_report

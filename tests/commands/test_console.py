@@ -14,7 +14,7 @@ from sora_eval import registry
 from sora_eval.commands import cli
 from sora_eval.commands.cli import main
 from sora_eval.errors import KILLED, TRACEBACK, ConfigError
-from sora_eval.evaluate import evaluate
+from sora_eval.evaluation import evaluate
 from sora_eval.fidelity.extractors import FidelityConfig
 from sora_eval.fidelity.of_run import of_run
 from sora_eval.generator.simulator import Control, Oracle
@@ -117,7 +117,7 @@ def test_a_worker_that_is_killed_costs_the_case_that_kills_it_and_is_asked_again
 ) -> None:
     (tmp_path / "killer.py").write_text(KILLER)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("sora_eval.evaluate._CHUNK", 1)
+    monkeypatch.setattr("sora_eval.evaluation._CHUNK", 1)
     import killer  # type: ignore[import-not-found]
 
     probe = registry.probe("relation")

@@ -20,7 +20,7 @@ import yaml
 from sora_eval import registry
 from sora_eval.commands.cli import main
 from sora_eval.commands.gate import _parser
-from sora_eval.evaluate import evaluate
+from sora_eval.evaluation import evaluate
 from sora_eval.files import write_json, write_lines
 from sora_eval.generator.callable import PythonCallable
 from sora_eval.runs.baseline import read_scored

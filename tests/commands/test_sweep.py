@@ -222,7 +222,7 @@ def test_a_run_that_is_killed_while_it_becomes_another_is_unfinished(
     def killed(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sora_eval.evaluate.evaluate", killed)
+    monkeypatch.setattr("sora_eval.evaluation.evaluate", killed)
     assert run(out, *words, *more) == 130
     capsys.readouterr()
     assert main(["leaderboard", str(out), "--out", str(tmp_path / "board")]) == 2

@@ -15,7 +15,7 @@ from sora_eval.encoders import clip as text_encoders
 from sora_eval.encoders import weights
 from sora_eval.encoders.clip import Unread
 from sora_eval.errors import ConfigError
-from sora_eval.evaluate import evaluate
+from sora_eval.evaluation import evaluate
 from sora_eval.fidelity import of_run
 from sora_eval.fidelity.extractors import ClipEntry, FidelityConfig, extract
 from sora_eval.generator.simulator import Control, Oracle

@@ -20,7 +20,7 @@ from sora_eval import errors, registry
 from sora_eval.commands.cli import main
 from sora_eval.encoders import weights
 from sora_eval.errors import ConfigError, VideoError
-from sora_eval.evaluate import evaluate
+from sora_eval.evaluation import evaluate
 from sora_eval.files import inside, literal, parse_json, read_json
 from sora_eval.generator.simulator import Oracle
 from sora_eval.reporting.components.players import ClipStore

@@ -14,7 +14,7 @@ from benchmarks.leaderboard import made_up_cases, made_up_run
 
 from sora_eval import registry
 from sora_eval.commands.cli import main
-from sora_eval.evaluate import Clips, evaluate
+from sora_eval.evaluation import Clips, evaluate
 from sora_eval.generator.answers import answers
 from sora_eval.generator.base import Capabilities
 from sora_eval.reporting import summarise

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-from sora_eval import __version__
 from sora_eval.reporting.components.players import Filters, Gallery
 from sora_eval.reporting.components.plots import DotPlot, Key, LinePlots, Profiles
 from sora_eval.reporting.components.table import Table, sampling_table
 from sora_eval.stats.summary import Summary
+from sora_eval.version import __version__
 
 BETWEEN_SAMPLES = (
     "Deviation: standard deviation between the samples of a prompt, averaged as scores are. Best of K: the mean of the best sample of "

@@ -13,7 +13,6 @@ import mujoco
 import numpy as np
 from PIL import Image
 
-from sora_eval import __version__
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import write_text
 from sora_eval.probes.base import Probe
@@ -36,6 +35,7 @@ from sora_eval.validity.detection import (
     rejection_rate,
 )
 from sora_eval.validity.trials import NUISANCE_SCENES, SEVERITIES, TrialPlan
+from sora_eval.version import __version__
 from sora_eval.video import read_video
 from sora_eval.video.sheets import contact_sheet
 

@@ -11,7 +11,7 @@ import pytest
 
 from sora_eval import registry
 from sora_eval.commands.cli import main
-from sora_eval.evaluate import evaluate
+from sora_eval.evaluation import evaluate
 from sora_eval.generator.simulator import Control, Oracle
 from sora_eval.types import Failure, Profile
 from sora_eval.video import read_video

@@ -1,0 +1,3 @@
+"""The version of sora-eval."""
+
+__version__ = "0.1.0"
