@@ -111,4 +111,5 @@ def input_problems(generator: Generator, deliveries: Sequence[Delivery]) -> list
     method = getattr(generator, "input_problems", None)
     if method is not None:
         return list(method(deliveries))
-    return [*getattr(generator, "problems", ()), *(f"{d.case.id}: {d.reason}" for d in deliveries if d.reason)]
+    problems = list(getattr(generator, "problems", ()))
+    return [*problems, *(f"{d.case.id}: {d.reason}" for d in deliveries if d.reason and d.reason not in problems)]

@@ -158,7 +158,7 @@ class RunConfig(Settings):
     in its folder and grows, and so does any run whose cases are a superset for the same model."""
     replace: bool = False
     """Whether a folder may be taken that holds another run: other or fewer cases, or another generator of that name."""
-    shard: str | None = None
+    shard: Any = None
     """A part of the cases, I/N: whole scenes, dealt out in turn. Shards of one run may share a folder, and the last one writes the report;
     or each has its own, and sora-eval merge puts them together."""
     references: tuple[str, ...] = option(("oracle", "frozen", "shuffled", "mirrored"), example="frozen")
@@ -187,12 +187,12 @@ class RunConfig(Settings):
         """
         super().__post_init__()
         if self.shard is not None:
-            sharding.parse(self.shard)
+            sharding.parse(str(self.shard))
 
     @property
     def part(self) -> tuple[int, int] | None:
         """(i, n) of the shard, None for the whole run."""
-        return None if self.shard is None else sharding.parse(self.shard)
+        return None if self.shard is None else sharding.parse(str(self.shard))
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from sora_eval.errors import ConfigError
 from sora_eval.processes import cores
@@ -97,20 +98,12 @@ class TransformerPlan(Settings):
         """Check the values.
 
         Raises:
-            ConfigError: a value is out of range, or `name` can't be that of a branch.
+            ConfigError: a value is out of range.
         """
         super().__post_init__()
         if any(units < 1 for units in self.branches):
             raise ConfigError(
                 f"transformer.branches must be a list of whole numbers above 0, got {list(self.branches)}"
-            )
-        if Path(self.name).name != self.name or (self.units and self.name in (*STAGES, TRUNK, "..")):
-            raise ConfigError(
-                f"transformer.name must be the name of a folder, and none of a stage or the trunk, got {self.name}"
-            )
-        if self.name and not self.units:
-            raise ConfigError(
-                f"transformer.name={self.name} is of a branch: the trunk (transformer.units=0) is called {TRUNK}"
             )
 
 
@@ -130,6 +123,26 @@ class Plan(Settings):
     autoencoder: AutoencoderPlan = AutoencoderPlan()
     decoder: DecoderPlan = DecoderPlan()
     transformer: TransformerPlan = TransformerPlan()
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Return the plan of plain values.
+
+        Raises:
+            ConfigError: an option is unknown, a value can't be used, or transformer.name can't be that of a branch.
+        """
+        plan = super().of(values)
+        if Path(plan.transformer.name).name != plan.transformer.name or (
+            plan.transformer.units and plan.transformer.name in (*STAGES, TRUNK, "..")
+        ):
+            raise ConfigError(
+                f"transformer.name must be the name of a folder, and none of a stage or the trunk, got {plan.transformer.name}"
+            )
+        if plan.transformer.name and not plan.transformer.units:
+            raise ConfigError(
+                f"transformer.name={plan.transformer.name} is of a branch: the trunk (transformer.units=0) is called {TRUNK}"
+            )
+        return plan
 
     @property
     def folder(self) -> Path:

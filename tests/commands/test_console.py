@@ -25,7 +25,7 @@ ENDS = [
     (KeyError("x"), "internal error (KeyError: 'x'); please report it with what SORA_EVAL_TRACEBACK=1 shows"),
     (RecursionError("too\ndeep"), "internal error (RecursionError: too deep); please"),
     (MemoryError(), "out of memory: ask for fewer or smaller clips"),
-    (BrokenProcessPool(), "a worker process was killed, by the system when memory runs out"),
+    (BrokenProcessPool(), "the worker process was killed, as the system does when memory runs out"),
     (ConfigError("a\nb"), "a b"),
     (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
 ]

@@ -105,7 +105,7 @@ def test_the_loss_is_the_velocitys_and_leaves_given_chunks_out():
     [
         ({"steps": 0}, "steps must be a whole number of at least 1, got 0"),
         ({"steps": "many"}, "steps must be a whole number"),
-        ({"shift": -1.0}, "shift must be above 0"),
+        ({"shift": -1.0}, "shift must be a number above 0"),
         ({"guidance": "abc"}, "guidance must be a number, got abc"),
         ({"history": float("nan")}, "history must be a number, got nan"),
     ],

@@ -34,7 +34,7 @@ def plan(tmp_path_factory):
     small = {"data": {"folder": str(folder / "data"), "shards": 1, "size": 2}, "out": str(folder)}
     short = {"autoencoder": {"steps": 2, "decay": 1}, "decoder": {"steps": 2}}
     branch = {"name": "tiny", "units": 1, "unit": 5, "tokens": 80, "words": 2, "compiled": False}
-    return Plan.of({**small, **short, "transformer": branch})
+    return Plan.of({**small, **short, "transformer": branch, "workers": 1})
 
 
 @pytest.fixture(scope="module")
@@ -207,9 +207,9 @@ def test_a_start_may_be_named(plan, built):
 def test_values_are_checked_by_name(tmp_path):
     words = {"data": {"folder": str(tmp_path)}, "out": str(tmp_path)}
     for values, told in (
-        ({"decoder": {"steps": 0}}, r"decoder\.steps must be at least 1"),
-        ({"seed": -1}, "seed must be at least 0"),
-        ({"save_s": float("nan")}, "save_s must be above 0"),
+        ({"decoder": {"steps": 0}}, r"decoder\.steps must be a whole number of at least 1"),
+        ({"seed": -1}, "seed must be a whole number of at least 0"),
+        ({"save_s": float("nan")}, "save_s must be a number above 0"),
         ({"decoder": None}, "decoder must be a group"),
         ({"autoencoder": {"steps": 2, "decay": 3}}, r"autoencoder\.decay must be in 0\.\.2"),
         ({"transformer": {"branches": ["a"]}}, r"transformer\.branches must be a list"),
@@ -218,5 +218,5 @@ def test_values_are_checked_by_name(tmp_path):
     ):
         with pytest.raises(ConfigError, match=told):
             Plan.of({**words, **values})
-    with pytest.raises(ConfigError, match=r"transformer\.units must be int"):
+    with pytest.raises(ConfigError, match=r"transformer\.units must be a whole number"):
         Plan.of({**words, "transformer": {"units": "four"}})
