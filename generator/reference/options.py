@@ -132,15 +132,14 @@ class Plan(Settings):
             ConfigError: an option is unknown, a value can't be used, or transformer.name can't be that of a branch.
         """
         plan = super().of(values)
-        if Path(plan.transformer.name).name != plan.transformer.name or (
-            plan.transformer.units and plan.transformer.name in (*STAGES, TRUNK, "..")
-        ):
+        name, units = plan.transformer.name, plan.transformer.units
+        if Path(name).name != name or (units and name in (*STAGES, TRUNK, "..")):
             raise ConfigError(
-                f"transformer.name must be the name of a folder, and none of a stage or the trunk, got {plan.transformer.name}"
+                f"transformer.name must be the name of a folder, and none of a stage or the trunk, got {name}"
             )
-        if plan.transformer.name and not plan.transformer.units:
+        if name and not units:
             raise ConfigError(
-                f"transformer.name={plan.transformer.name} is of a branch: the trunk (transformer.units=0) is called {TRUNK}"
+                f"transformer.name={name} is of a branch: the trunk (transformer.units=0) is called {TRUNK}"
             )
         return plan
 
