@@ -26,7 +26,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from sora_eval import registry
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.base import Generator
-from sora_eval.generator.reference.options import Options, Plan
+from sora_eval.generator.reference.options import Options, Plan, SampleOptions
 from sora_eval.processes import cores
 from sora_eval.runs import naming, sharding
 from sora_eval.settings import Settings, option
@@ -253,35 +253,8 @@ class SamplingConfig(Options):
 
 
 @dataclass(frozen=True)
-class SampleConfig(SamplingConfig):
+class SampleConfig(SamplingConfig, SampleOptions):
     """sora-eval sample: pictures and videos from the bundled reference generator."""
-
-    task: str = "text_to_video"
-    """text_to_video, text_to_image, image_to_video, extend, loop, long, edit, connect or actions."""
-    prompt: str = ""
-    """The text prompt."""
-    input: str | None = None
-    """A picture or a video, for the tasks that begin with one; connect needs a second."""
-    second: str | None = None
-    """The second video of connect."""
-    frames: int | None = None
-    """Frames of the result, at 8 per second (null: 17, of a long video 480), or, to extend, how many more (null: 16)."""
-    height: int | None = None
-    """Pixels; null: 64, or that of a given picture or video."""
-    width: int | None = None
-    """Pixels; null: 64, or that of a given picture or video."""
-    seed: int = 0
-    """Seed of the noise; another one gives a variation."""
-    count: int = 1
-    """Videos to write, seed after seed."""
-    strength: float = 0.8
-    """How much an edit may change, 0 to 1."""
-    backward: bool = False
-    """Extend before the video instead of after it."""
-    actions: tuple[str, ...] = option((), example="forward,turn left", repeats=True)
-    """One per frame: none, forward, turn left, turn right, break, place."""
-    out: str = "sample.mp4"
-    """File to write; the ending says the format: .mp4, .mkv (lossless), .gif, or .png (a contact sheet for a video)."""
 
 
 @dataclass(frozen=True)

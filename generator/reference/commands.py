@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from sora_eval.data.shards import FPS
 from sora_eval.errors import ConfigError, VideoError, unknown
 from sora_eval.generator.reference import model
-from sora_eval.generator.reference.options import Options
+from sora_eval.generator.reference.options import Options, SampleOptions
 from sora_eval.generator.reference.sampler import PromptWarning, Sampler, fit, over_white
 from sora_eval.types import Frames, Video
 from sora_eval.video import read_video, resample, resize, save_gif, write_ffv1, write_h264_pieces, write_png
@@ -29,33 +29,8 @@ _SIDE, _FRAMES, _LONG = 64, 17, 480
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(SampleOptions):
     """One call of `sora-eval sample`."""
-
-    task: str
-    """A key of TASKS."""
-    prompt: str = ""
-    """Empty for none, where an image or a clip is given."""
-    input: str | None = None
-    """Path of an image or a clip."""
-    second: str | None = None
-    """Path of the clip to connect to."""
-    frames: int | None = None
-    """Length of the result, or frames added by an extension; None for 17 (long: 480, extend: 16)."""
-    height: int | None = None
-    """In pixels; None for 64, or for the size of the input."""
-    width: int | None = None
-    seed: int = 0
-    count: int = 1
-    """Variations, with the seeds seed, seed + 1, ..."""
-    strength: float = 0.8
-    """Of an edit: 0 keeps the clip, 1 keeps nothing."""
-    backward: bool = False
-    """Extend before the clip."""
-    actions: tuple[str, ...] = ()
-    """One per frame."""
-    out: str = "sample.mp4"
-    """File whose suffix is the format; several variations have their seeds in the name."""
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -63,17 +38,14 @@ class Request:
         Raises:
             ConfigError: the task is unknown, a value is out of range, or the task doesn't use it.
         """
+        super().__post_init__()
         if self.task not in TASKS:
             raise unknown("task", self.task, TASKS)
-        for key, least in (("frames", 1), ("height", 1), ("width", 1), ("count", 1), ("seed", 0)):
-            value = getattr(self, key)
-            if value is not None and value < least:
-                raise ConfigError(f"{key} must be at least {least}, got {value}")
         if Path(self.out).suffix not in WRITERS:
             raise ConfigError(f"out={self.out} must end in {', '.join(WRITERS)}")
         used = TASKS[self.task].uses
         for f in fields(self):
-            if f.default is not MISSING and getattr(self, f.name) != f.default and f.name not in (*used, *_ALWAYS):
+            if f.name != "task" and getattr(self, f.name) != f.default and f.name not in (*used, *_ALWAYS):
                 raise ConfigError(
                     f"task={self.task} has no use for {f.name}={getattr(self, f.name)}: it takes {', '.join(used)}"
                 )
@@ -251,32 +223,4 @@ TASKS: dict[str, Task] = {
     "edit": Task(_edit, (*_GIVEN, "strength")),
     "connect": Task(_connect, (*_GIVEN, "second")),
     "actions": Task(_act, (*_GIVEN, "actions")),
-}
-
-
-def request_of(values: Mapping[str, Any]) -> Request:
-    """Return the request that a configuration describes.
-
-    Raises:
-        ConfigError: a value has the wrong type.
-    """
-    made: dict[str, Any] = {}
-    for f in fields(Request):
-        value, hint = values[f.name], str(f.type)
-        kinds, what = _KINDS[hint.removesuffix(" | None").split("[")[0]]
-        if value is None and hint.endswith("None"):
-            made[f.name] = None
-        elif isinstance(value, bool) != (kinds == (bool,)) or not isinstance(value, kinds):
-            raise ConfigError(f"{f.name} must be {what}, got {value}")
-        else:
-            made[f.name] = tuple(map(str, values[f.name])) if kinds == (list, tuple) else value
-    return Request(**made)
-
-
-_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
-    "int": ((int,), "a whole number"),
-    "float": ((int, float), "a number"),
-    "bool": ((bool,), "true or false"),
-    "str": ((str,), "text"),
-    "tuple": ((list, tuple), "a list, such as [forward,turn left]"),
 }

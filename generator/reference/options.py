@@ -167,3 +167,35 @@ class Options(Settings):
     history: float = 1.0
     """Guidance scale of conditioning frames (history guidance, arXiv:2502.06764); 1 is none. Above 1, errors pile up in long videos, and
     extensions gain nothing."""
+
+
+@dataclass(frozen=True)
+class SampleOptions(Settings):
+    """What `sora-eval sample` generates, and from what."""
+
+    task: str = "text_to_video"
+    """text_to_video, text_to_image, image_to_video, extend, loop, long, edit, connect or actions."""
+    prompt: str = ""
+    """The text prompt."""
+    input: str | None = None
+    """A picture or a video, for the tasks that begin with one; connect needs a second."""
+    second: str | None = None
+    """The second video of connect."""
+    frames: int | None = option(None, least=1)
+    """Frames of the result, at 8 per second (null: 17, of a long video 480), or, to extend, how many more (null: 16)."""
+    height: int | None = option(None, least=1)
+    """Pixels; null: 64, or that of a given picture or video."""
+    width: int | None = option(None, least=1)
+    """Pixels; null: 64, or that of a given picture or video."""
+    seed: int = option(0, least=0)
+    """Seed of the noise; another one gives a variation."""
+    count: int = option(1, least=1)
+    """Videos to write, seed after seed."""
+    strength: float = 0.8
+    """How much an edit may change, 0 to 1."""
+    backward: bool = False
+    """Extend before the video instead of after it."""
+    actions: tuple[str, ...] = option((), example="forward,turn left", repeats=True)
+    """One per frame: none, forward, turn left, turn right, break, place."""
+    out: str = "sample.mp4"
+    """File to write; the ending says the format: .mp4, .mkv (lossless), .gif, or .png (a contact sheet for a video)."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from sora_eval.config import Call, SampleConfig, SamplingConfig
+from sora_eval.generator.reference.options import SampleOptions
 
 
 def main(config: SampleConfig, call: Call) -> int:
     """Write the samples and return the exit code."""
-    from sora_eval.generator.reference.commands import request_of, sample
+    from sora_eval.generator.reference.commands import Request, sample
 
-    request = request_of(config.values())
+    request = Request(**{f.name: getattr(config, f.name) for f in fields(SampleOptions)})
     for path in sample(sampler_of(config), request):
         print(path)
     return 0
