@@ -173,8 +173,13 @@ def _checked(path: Path, about: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("problems is no list of lines")
     if not all(isinstance(v, str) for v in (about["command"], about["suite"], about["profile"])):
         raise ValueError("command, suite or profile is no text")
-    if not 0 <= float(about["timings"]["seconds"]) < float("inf"):
+    seconds = about["timings"]["seconds"]
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
         raise ValueError("timings.seconds is no time")
+    # Shards of earlier versions have no counts.
+    counts = [about["clips"][g["name"]] for g in about["generators"]] if "clips" in about else []
+    if any(sorted(c) != ["failed", "made", "reused"] or any(type(n) is not int for n in c.values()) for c in counts):
+        raise ValueError("clips holds no counts")
     return {**about, "config": {**config, "references": config["references"], "seed": config["seed"]}}
 
 

@@ -84,6 +84,16 @@ def test_what_cannot_be_merged_is_one_line(tmp_path: Path, capsys: pytest.Captur
         assert main(["merge", *words]) == 2
         err = capsys.readouterr().err
         assert said in err and err.count("\n") == 1
+    whole = json.loads((a / "shards" / "1-of-2.json").read_text())
+    for part in (
+        {"timings": {"seconds": "12"}},
+        {"clips": {"oracle": {"made": "1", "reused": 0, "failed": 0}}},
+        {"clips": {}},
+    ):
+        spoilt = {**whole, "about": {**whole["about"], **part}}
+        (a / "shards" / "2-of-2.json").write_text(json.dumps(spoilt))
+        assert main(["merge", str(a)]) == 2
+        assert "2-of-2.json: not a shard's scores" in capsys.readouterr().err
     (a / "shards" / "2-of-2.json").write_text('{"about": {}}')
     assert main(["merge", str(a)]) == 2
     assert "2-of-2.json: not a shard's scores" in capsys.readouterr().err
