@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from sora_eval.errors import ConfigError
+from sora_eval.stats.samples import MOST
 from sora_eval.types import MODES, Case, Failure, Mode, Video
 
 
@@ -100,8 +101,8 @@ def bind(generator: Generator, cases: Sequence[Case]) -> Generator:
 
 
 def samples_of(generator: Generator) -> int:
-    """Return how many clips per case a generator has, 1 where it makes as many as are requested."""
-    return int(getattr(generator, "samples", 1))
+    """Return how many clips per case a generator has, at most `MOST`; 1 where it makes as many as are requested."""
+    return min(int(getattr(generator, "samples", 1)), MOST)
 
 
 def input_problems(generator: Generator, deliveries: Sequence[Delivery]) -> list[str]:

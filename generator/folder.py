@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 import hashlib
 import json
 import re
@@ -17,11 +15,19 @@ from typing import Any
 from sora_eval import registry
 from sora_eval.errors import ConfigError, ManifestError, VideoError, unknown
 from sora_eval.generator.base import Capabilities, Delivery, file_safe
-from sora_eval.paths import Finder, separator, shown
+from sora_eval.generator.video_manifest import (
+    frame_rate,
+    read_rows,
+    sample_number,
+    seed_number,
+    text_of,
+    type_fault,
+)
+from sora_eval.paths import Finder, shown
 from sora_eval.stats.samples import per_prompt, sample_id
 from sora_eval.types import MODES, Case, Failure, Mode, Video, digest
 from sora_eval.video import Limits, probe, read_video
-from sora_eval.video.timestamps import MAX_FPS, MIN_FPS, same_rate, without_repeats
+from sora_eval.video.timestamps import same_rate, without_repeats
 
 MANIFESTS = ("manifest.csv", "manifest.jsonl")
 MAX_ASPECT_ERROR = 0.1
@@ -142,7 +148,7 @@ class Folder:
         self._seen_samples: set[int] = set()
         self._beyond: list[int] = []
         self._finder = Finder(self.path, links)
-        for number, values in self._read():
+        for number, values in read_rows(self.manifest, self._note):
             self._add(number, values)
         self._check_samples()
         if self._known is not None:
@@ -334,97 +340,8 @@ class Folder:
             self.problems.append(f"{self.path}: both {' and '.join(MANIFESTS)} are there; {MANIFESTS[0]} is used")
         return found[0]
 
-    def _read(self) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        """Yield row number and columns of each readable row."""
-        data = self.manifest.read_bytes()
-        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise ManifestError(f"{self.manifest}: UTF-16; save it as UTF-8")
-        lines: list[str] = []
-        # Excel begins a UTF-8 file with a byte order mark.
-        for number, raw in enumerate(data.removeprefix(codecs.BOM_UTF8).splitlines(), start=1):
-            try:
-                lines.append(raw.decode("utf-8"))
-            except UnicodeDecodeError as err:
-                self._note(number, f"not UTF-8 at byte {err.start}; the row is left out")
-                lines.append("")
-        yield from self._read_jsonl(lines) if self.manifest.suffix == ".jsonl" else self._read_csv(lines)
-
-    def _read_csv(self, lines: list[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        header: list[str] = []
-        at = 0
-        while at < len(lines):
-            reader = csv.reader((f"{lines[i]}\n" for i in range(at, len(lines))), strict=True, skipinitialspace=True)
-            try:
-                fields = next(reader)
-            except csv.Error as err:
-                at += 1
-                if not header:
-                    raise ManifestError(f"{self.manifest}, row {at}: not CSV ({err})") from err
-                # A quote that is not closed takes in the rows that follow: they are read again.
-                self._note(at, f"not CSV ({err}): is a quote not closed?; the row is left out")
-                continue
-            number = at + reader.line_num
-            if not any(field.strip() for field in fields):
-                pass
-            elif not header:
-                header = self._header(number, fields)
-            elif len(fields) > len(header):
-                self._note(
-                    number,
-                    f"{len(fields)} fields, the header has {len(header)} (a comma in a path needs quotes around "
-                    "the path); the row is left out",
-                )
-            else:
-                values = dict(zip(header, fields, strict=False))
-                if any("\n" in values.get(column, "") for column in ("case_id", "path")):
-                    at += 1
-                    self._note(at, "a line break in a path or id: is a quote not closed?; the row is left out")
-                    continue
-                yield number, values
-            at = number
-        if not header:
-            raise ManifestError(f"{self.manifest}: empty; it needs a header with case_id and path")
-
-    def _header(self, number: int, fields: Sequence[str]) -> list[str]:
-        header = [field.strip() for field in fields]
-        if missing := [column for column in ("case_id", "path") if column not in header]:
-            other = separator(header)
-            raise ManifestError(
-                f"{self.manifest}, row {number}: no column {' and '.join(missing)}; "
-                f"the header has {shown(', '.join(header))}"
-                + f": separate columns by commas, not by {other}"
-                * bool(other)
-            )
-        return header
-
-    def _read_jsonl(self, lines: list[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        lacking = 0
-        read = 0
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                values = json.loads(line)
-            except RecursionError:
-                self._note(number, "JSON that is nested too deeply; the row is left out")
-                continue
-            except ValueError as err:
-                self._note(number, f"not JSON ({shown(str(err))}); the row is left out")
-                continue
-            if not isinstance(values, dict):
-                self._note(number, f"a JSON object is needed, got {type(values).__name__}; the row is left out")
-                continue
-            read += 1
-            if missing := [column for column in ("case_id", "path") if column not in values]:
-                lacking += 1
-                self._note(number, f"no {' and '.join(missing)}; the row is left out")
-                continue
-            yield number, values
-        if lacking == read:
-            raise ManifestError(f"{self.manifest}: no row has both case_id and path")
-
     def _add(self, number: int, values: Mapping[str, Any]) -> None:
-        case_id, path = (_text(values.get(column)) for column in ("case_id", "path"))
+        case_id, path = (text_of(values.get(column)) for column in ("case_id", "path"))
         if not case_id:
             self._note(number, "no case_id; the row is left out")
             return
@@ -434,7 +351,7 @@ class Folder:
                 f"the case_id '{shown(case_id)}' is no id (letters, digits, and . _ + -, at most 200 of them); the row is left out",
             )
             return
-        sample, sample_fault = _sample(case_id, values.get("sample"))
+        sample, sample_fault = sample_number(case_id, values.get("sample"))
         if sample_fault:
             self._note(number, f"{sample_fault} (case {case_id!r}); the row is left out")
             return
@@ -448,9 +365,9 @@ class Folder:
             self._beyond.append(sample)
             return
         case_id = sample_id(prompt_id, sample)
-        seed, seed_fault = _seed(values.get("seed"))
-        fps, fps_fault = _fps(values.get("fps"))
-        fault = _type_fault(values) or seed_fault or fps_fault
+        seed, seed_fault = seed_number(values.get("seed"))
+        fps, fps_fault = frame_rate(values.get("fps"))
+        fault = type_fault(values) or seed_fault or fps_fault
         if not fault:
             path, fault = self._found(path)
         elsewhere = self._asked is not None and case_id not in self._asked and case_id in (self._known or ())
@@ -507,48 +424,3 @@ def _aspect_clause(case: Case, size: tuple[int, int]) -> str:
 
 def _limits(case: Case) -> Limits:
     return Limits.of(case.size, case.frames, case.fps)
-
-
-def _text(value: Any) -> str:
-    return "" if value is None or isinstance(value, (dict, list)) else str(value).strip()
-
-
-def _type_fault(values: Mapping[str, Any]) -> str:
-    """Return what is no text or number in a row of JSON; its text could be as deep as the JSON."""
-    wrong = [c for c in ("path", "sample", "seed", "fps") if isinstance(values.get(c), (dict, list))]
-    return f"the {wrong[0]} is a JSON {'object' if isinstance(values[wrong[0]], dict) else 'array'}" if wrong else ""
-
-
-def _sample(case_id: str, value: Any) -> tuple[int, str]:
-    """Return the number of a row's sample and what is wrong with it, "" if nothing is; an id may say it as well."""
-    text, ending = _text(value), re.search(r"\.s([1-9]\d{0,8})$", case_id)
-    written = int(ending[1]) if ending else 0
-    if not text:
-        return written, ""
-    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
-        return 0, f"the sample {text!r} is no whole number from 0"
-    if ending and int(text) != written:
-        return 0, f"the sample is {int(text)} and the id ends in {ending[0]}"
-    return int(text), ""
-
-
-def _seed(value: Any) -> tuple[int | None, str]:
-    text = _text(value)
-    if not re.fullmatch(r"(?:[+-]?[0-9]{1,20})?", text):
-        return None, f"the seed '{shown(text)}' is no whole number"
-    return (int(text) if text else None), ""
-
-
-def _fps(value: Any) -> tuple[float | None, str]:
-    text = _text(value)
-    if not text:
-        return None, ""
-    try:
-        # Python would take 1_000.
-        fps = float(text.replace("_", "?"))
-    except ValueError:
-        return None, f"the fps '{shown(text)}' is no number"
-    # Also false for NaN.
-    if not MIN_FPS <= fps <= MAX_FPS:
-        return None, f"the fps '{shown(text)}' is not between {MIN_FPS:g} and {MAX_FPS:g} frames per second"
-    return fps, ""

@@ -109,7 +109,8 @@ def evaluate(
         FailedRunError: no clip could be judged, for technical reasons.
 
     """
-    from sora_eval.config import Call, FidelityOptions, RunConfig, generator_of, parse
+    from sora_eval.config import Call, RunConfig, generator_of, parse
+    from sora_eval.fidelity.options import FidelityOptions
     from sora_eval.generator.base import Generator
     from sora_eval.generator.callable import PythonCallable
     from sora_eval.run import carry_out, plan_with

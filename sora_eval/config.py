@@ -25,13 +25,16 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 
 from sora_eval import registry
 from sora_eval.errors import ConfigError, unknown
+from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.generator.base import Generator
 from sora_eval.generator.reference.options import Options, Plan, SampleOptions
+from sora_eval.probes.base import Probe
+from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.processes import cores
 from sora_eval.runs import naming, sharding
 from sora_eval.settings import Settings, option
 from sora_eval.stats.samples import MOST
-from sora_eval.types import MODES, Mode, Profile, check_name
+from sora_eval.types import MODES, Case, Mode, Profile, check_name
 
 GROUPS = ("generator", "suite", "profile", "sweep")
 MAX_COUNT = 100_000
@@ -65,25 +68,14 @@ class SuiteConfig(Settings):
         if not self.modes:
             raise ConfigError(f"suite.modes is empty: choose from {', '.join(MODES)}")
 
+    def select(self, profile: Profile, seed: int, samples: int) -> tuple[dict[str, Probe], list[Case]]:
+        """Return the probes of the suite by name, and its cases.
 
-@dataclass(frozen=True)
-class FidelityOptions(Settings):
-    """Fidelity metrics of a run and the encoders that they use."""
-
-    GROUP: ClassVar[str] = "fidelity"
-
-    metrics: tuple[str, ...] = option(("frechet", "kernel", "motion", "words", "pairs"), example="frechet")
-    """Distances to the oracle's clips (frechet, kernel, motion), prompts against frames (words), clip against clip (pairs); [] for none."""
-    video: str = "world-video"
-    """Encoder of clips: world-video, i3d, videomae, vjepa."""
-    words: str = "world-clip"
-    """Encoder of prompts and frames: world-clip, clip-b-32, clip-l-14."""
-    distance: str = "lpips-world"
-    """Distance of pairs of frames: lpips-world, lpips-alex, lpips-vgg, lpips-squeeze."""
-    i3d_eps: float = option(1e-3, above=0)
-    """I3D's batch-norm epsilon: 1e-3 as in TensorFlow; 1e-5 to compare with FVD of code that left PyTorch's default (VideoGPT, cd-fvd)."""
-    weights: dict[str, Any] = option({})
-    """Weight files by name, before all places where they are looked for: +fidelity.weights.i3d=i3d_pretrained_400.pt"""
+        Raises:
+            ConfigError: a name is unknown, or nothing is left.
+        """
+        probes = select_probes(self.suites, self.probes)
+        return probes, select_cases(probes, profile, self.modes, self.count, seed, samples)
 
 
 @dataclass(frozen=True)
@@ -444,12 +436,13 @@ def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
         yield from _dotted(value, f"{prefix}{key}.")
 
 
-def out_folder(out: str | None) -> Path:
-    """Create an output folder and return it; fail before any work is done if it isn't writable.
+def out_folder(out: str | None, default: str | None = None) -> Path:
+    """Create an output folder and return it; fail before any work is done if it isn't writable. default: its name where `out` is None.
 
     Raises:
         ConfigError: there is no name, or no folder of this name can be written to.
     """
+    out = default if out is None else out
     if out is None or not out.strip():
         raise ConfigError("out is empty: name a folder with out=...")
     folder = Path(out)
@@ -471,14 +464,14 @@ def generator_of(node: Mapping[str, Any]) -> Generator:
     """
     from sora_eval.generator.simulator import CONTROLS, OTHER
 
-    made = registry.generator(dict(node))
+    generator = registry.generator(dict(node))
     try:
-        check_name("generator.name", made.name)
+        check_name("generator.name", generator.name)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    if made.kind == "model" and made.name in ("oracle", OTHER, *CONTROLS):
-        raise ConfigError(f"'{made.name}' is the name of a reference: set generator.name=...")
-    return made
+    if generator.kind == "model" and generator.name in ("oracle", OTHER, *CONTROLS):
+        raise ConfigError(f"'{generator.name}' is the name of a reference: set generator.name=...")
+    return generator
 
 
 register()

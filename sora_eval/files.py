@@ -126,11 +126,11 @@ def content_hash(path: Path) -> str:
     """
     if not path.is_dir():
         return _bytes_hash(path)
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     # Folders of checkpoints hold links into a cache; what is linked counts, whatever it is called there.
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
-        found.update(f"{file.relative_to(path).as_posix()}\n{_bytes_hash(file)}\n".encode())
-    return found.hexdigest()
+        digest.update(f"{file.relative_to(path).as_posix()}\n{_bytes_hash(file)}\n".encode())
+    return digest.hexdigest()
 
 
 def _bytes_hash(path: Path) -> str:

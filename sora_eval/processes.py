@@ -109,10 +109,7 @@ def _until_killed(workers: int, calls: Sequence[Callable[[], T]]) -> Iterator[tu
                         yield i, future.result()
                     except BrokenProcessPool:
                         broken = True
-                        yield (
-                            i,
-                            WorkerKilledError(KILLED),
-                        )
+                        yield i, WorkerKilledError(KILLED)
 
 
 @contextmanager

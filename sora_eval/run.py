@@ -8,19 +8,18 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sora_eval.config import Call, FidelityOptions, RunConfig, generator_of, out_folder
+from sora_eval.config import Call, RunConfig, generator_of, out_folder
 from sora_eval.errors import SoraEvalError, is_fatal, line_of, print_error
+from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.files import lines_of, read_text, remove_parts, write_json
 from sora_eval.generator.base import Delivery, Generator, bind, input_problems, samples_of
 from sora_eval.probes.base import Probe
-from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.runs import naming, sharding
 from sora_eval.runs.identity import claim, list_cases, unfinish
 from sora_eval.runs.lock import held
 from sora_eval.runs.manifest import manifest, report_key
 from sora_eval.runs.store import Store
 from sora_eval.stats.failures import FailedRunError, technical, why_failed
-from sora_eval.stats.samples import MOST
 from sora_eval.types import Case, ScoreRow, digest
 from sora_eval.version import __version__
 
@@ -99,11 +98,9 @@ def plan_with(config: RunConfig, call: Call, model: Generator) -> Plan:
     Raises:
         ConfigError: a value can't be used.
     """
-    probes = select_probes(config.suite.suites, config.suite.probes)
     references = [_reference(name) for name in config.references]
     choice = choice_of(config.fidelity)
-    samples = config.samples or min(samples_of(model), MOST)
-    cases = select_cases(probes, config.profile, config.suite.modes, config.suite.count, config.seed, samples)
+    probes, cases = config.suite.select(config.profile, config.seed, config.samples or samples_of(model))
     model = bind(model, cases)
     out = config.out if config.out is not None else naming.run_folder(config, call.generator)
     values = {k: v for k, v in replace(config, out=out).values().items() if k in (*SETTINGS, "out", "workers")}
@@ -132,34 +129,37 @@ def _reference(name: str) -> Any:
 
 
 def _whole_run(plan: Plan, say: Say, progress: bool) -> Result:
-    from sora_eval.evaluation import evaluate
-
     start = time.perf_counter()
-    list_cases(plan.folder, plan.cases)
-    clips: dict[str, Clips] = {}
-    rows, made = evaluate(plan.cases, plan.probes, plan.generators, plan.folder, plan.workers, progress, clips)
-    say(reused(plan.model.name, clips))
+    rows, made, clips = _scored(plan, plan.cases, say, progress)
     problems = _problems(plan, rows)
     about = _about(plan, problems, time.perf_counter() - start, clips)
     done = finish(plan.folder, plan.cases, rows, about, plan.choice, problems, plan.workers, made, say)
     return replace(done, clips=clips)
 
 
-def _part(plan: Plan, shard: tuple[int, int], say: Say, progress: bool) -> Result:
-    """Score a shard; the last one of a folder puts all of them together."""
+def _scored(
+    plan: Plan, cases: Sequence[Case], say: Say, progress: bool
+) -> tuple[list[ScoreRow], int, Mapping[str, Clips]]:
+    """Score cases of the run; return their rows, how many of them are new, and where the clips of each generator came from."""
     from sora_eval.evaluation import evaluate
 
-    start = time.perf_counter()
     list_cases(plan.folder, plan.cases)
-    mine = sharding.part(plan.cases, shard)
     clips: dict[str, Clips] = {}
-    rows, made = evaluate(mine, plan.probes, plan.generators, plan.folder, plan.workers, progress, clips)
+    rows, made = evaluate(cases, plan.probes, plan.generators, plan.folder, plan.workers, progress, clips)
     say(reused(plan.model.name, clips))
+    return rows, made, clips
+
+
+def _part(plan: Plan, shard: tuple[int, int], say: Say, progress: bool) -> Result:
+    """Score a shard; the last one of a folder puts all of them together."""
+    start = time.perf_counter()
+    cases = sharding.part(plan.cases, shard)
+    rows, made, clips = _scored(plan, cases, say, progress)
     if why := why_failed(rows, plan.model.name):
         # Not written: as one that is not run yet it is waited for.
         raise FailedRunError(why)
     # What is measured now is found again by whoever puts the shards together.
-    _tracking_of(plan.config, mine, rows, plan.folder, plan.workers, say)
+    _tracking_of(plan.config, cases, rows, plan.folder, plan.workers, say)
     about = _about(plan, _problems(plan, rows), time.perf_counter() - start, clips)
     sharding.write(plan.folder, shard, rows, about)
     missing = sharding.missing(plan.folder, shard[1], about)

@@ -21,7 +21,7 @@ REQUIRED = "???"
 
 
 @dataclass(frozen=True)
-class Limits:
+class Constraint:
     """Range of an option.
 
     least, most: of a number, both included. above: a number that it must exceed. choices: of a name. example: of a list's item, for errors.
@@ -38,7 +38,7 @@ class Limits:
 
 def option(default: Any = MISSING, **limits: Any) -> Any:
     """Return a dataclass field with limits: `option(3, least=0)`. A mutable default is copied for every instance."""
-    about = {"limits": Limits(**limits)}
+    about = {"limits": Constraint(**limits)}
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=about)
     return field(default=default, metadata=about)
@@ -61,7 +61,7 @@ class Settings:
         """
         for f in fields(self):
             key = f"{self.GROUP}.{f.name}" if self.GROUP else f.name
-            limits = f.metadata.get("limits", Limits())
+            limits = f.metadata.get("limits", Constraint())
             object.__setattr__(self, f.name, _checked(key, getattr(self, f.name), hints_of(type(self))[f.name], limits))
 
     @classmethod
@@ -136,7 +136,7 @@ def _field_docs(kind: type) -> dict[str, str]:
     return docs
 
 
-def _checked(key: str, value: Any, hint: Any, limits: Limits) -> Any:
+def _checked(key: str, value: Any, hint: Any, limits: Constraint) -> Any:
     """Return a value as its type hint has it: lists as tuples, mappings as the settings that they describe."""
     if get_origin(hint) in (Union, types.UnionType):
         if value is None:
@@ -170,7 +170,7 @@ def _checked(key: str, value: Any, hint: Any, limits: Limits) -> Any:
     return hint.of(value) if issubclass(kind, Settings) else dict(value)
 
 
-def _items(key: str, value: Any, hint: Any, limits: Limits) -> tuple[Any, ...]:
+def _items(key: str, value: Any, hint: Any, limits: Constraint) -> tuple[Any, ...]:
     kind = int if hint is int else str
     if not isinstance(value, list | tuple) or not all(isinstance(v, kind) and not isinstance(v, bool) for v in value):
         what = "whole numbers" if kind is int else "names"
@@ -181,7 +181,7 @@ def _items(key: str, value: Any, hint: Any, limits: Limits) -> tuple[Any, ...]:
     return tuple(value if limits.repeats else dict.fromkeys(value))
 
 
-def _number(key: str, value: Any, kind: type, limits: Limits) -> Any:
+def _number(key: str, value: Any, kind: type, limits: Constraint) -> Any:
     what = "a whole number" if kind is int else "a number"
     low, high, above = limits.least, limits.most, limits.above
     if low is not None and high is not None:

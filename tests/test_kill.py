@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
-import pytest
-
-
-@pytest.fixture(scope="module")
-def soak() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("soak", Path(__file__).with_name("soak.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Its dataclasses look their module up.
-    sys.modules["soak"] = module
-    spec.loader.exec_module(module)
-    return module
+import soak
 
 
-def test_kill_9_at_random_moments_changes_no_byte(tmp_path: Path, soak: ModuleType) -> None:
+def test_kill_9_at_random_moments_changes_no_byte(tmp_path: Path) -> None:
     # One process, a few cases: starting more is what takes long. The soak has two, and six cases.
     few = {"workers=2": "workers=1", "suite.count=6": "suite.count=2"}
     words = [few.get(w, w) for w in soak.SWEEP]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sora_eval.config import Call, CasesConfig, out_folder
-from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.stats.samples import per_prompt
 
 
@@ -12,22 +11,9 @@ def main(config: CasesConfig, call: Call) -> int:
     from sora_eval.runs.case_export import export_cases
     from sora_eval.world import conditioning
 
-    cases = select_cases(
-        select_probes(config.suite.suites, config.suite.probes),
-        config.profile,
-        config.suite.modes,
-        config.suite.count,
-        config.seed,
-        config.samples,
-    )
-    folder = export_cases(
-        cases,
-        out_folder(
-            config.out if config.out is not None else f"cases-{config.suite.name}-{config.profile.name}-{config.seed}"
-        ),
-        conditioning,
-        progress=True,
-    )
+    _, cases = config.suite.select(config.profile, config.seed, config.samples)
+    default = f"cases-{config.suite.name}-{config.profile.name}-{config.seed}"
+    folder = export_cases(cases, out_folder(config.out, default), conditioning, progress=True)
     k = per_prompt(cases)
     counted = f"{len(cases) // k} cases" + (f", {k} samples of each," if k > 1 else "")
     print(f"{counted} are in {folder}; README.txt there says how to go on")

@@ -13,7 +13,7 @@ def main(config: EvalTasksConfig, call: Call) -> int:
     from sora_eval.generator.reference.evaluation.rows import table
     from sora_eval.generator.reference.evaluation.tasks import evaluate
 
-    folder = out_folder(config.out if config.out is not None else f"runs/tasks-{Path(config.checkpoint).stem}")
+    folder = out_folder(config.out, f"runs/tasks-{Path(config.checkpoint).stem}")
     rows = evaluate(sampler_of(config), config.checkpoint, list(config.tasks), config.count, folder, config.replace)
     print(table(rows))
     print(f"table: {folder / 'tasks.md'}")

@@ -9,7 +9,6 @@ from tqdm import tqdm
 from sora_eval.config import Call, GenerateConfig, generator_of, out_folder
 from sora_eval.errors import ConfigError
 from sora_eval.generator.base import bind, samples_of
-from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.stats.samples import per_prompt
 
 
@@ -25,18 +24,11 @@ def main(config: GenerateConfig, call: Call) -> int:
     from sora_eval.video import write_h264
 
     model = generator_of(config.generator)
-    cases = select_cases(
-        select_probes(config.suite.suites, config.suite.probes),
-        config.profile,
-        config.suite.modes,
-        config.suite.count,
-        config.seed,
-        config.samples or samples_of(model),
-    )
+    _, cases = config.suite.select(config.profile, config.seed, config.samples or samples_of(model))
     model = bind(model, cases)
     crf = config.crf
     default = f"videos-{call.generator}-{config.suite.name}-{config.profile.name}-{config.seed}"
-    folder = out_folder(config.out if config.out is not None else default)
+    folder = out_folder(config.out, default)
     made_by = folder / "generate.json"
     if not made_by.exists() and any(folder.glob("videos/*")):
         raise ConfigError(f"{folder / 'videos'} holds clips that sora-eval generate didn't make: name another folder")

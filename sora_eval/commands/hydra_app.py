@@ -26,7 +26,7 @@ _OWN_CONFIG = ("--config", "-cd", "-cp", "-cn")
 
 def launch(name: str, args: list[str]) -> int:
     """Compose the configuration `conf/NAME.yaml` with overrides and run the command; return its exit code."""
-    # Families are named without a key because nobody wants to type family=: `sora-eval render pass_behind`.
+    # The family may stand alone: `sora-eval render pass_behind`.
     if name == "render" and args and "=" not in args[0] and not args[0].startswith("-"):
         args = [f"family={args[0]}", *args[1:]]
     if any(a in ("-h", "--help") for a in args):

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 def main(args: Sequence[str]) -> int:
     """Merge shards and print the table; the clips are linked where the file system can, else copied."""
-    from sora_eval.config import FidelityOptions
     from sora_eval.errors import ConfigError
+    from sora_eval.fidelity.options import FidelityOptions
     from sora_eval.processes import cores
     from sora_eval.reporting.components.text import table
     from sora_eval.run import choice_of, finish

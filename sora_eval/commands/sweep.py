@@ -306,8 +306,6 @@ def _carried_out(config: DictConfig, words: str) -> Outcome:
 
 def _failed_words(folder: Path) -> str:
     """Return which job the record of a failure in a folder is of; "" where there is none, or none that can be read."""
-    from sora_eval.errors import SoraEvalError
-
     try:
         return str(read_json(folder / FAILED).get("overrides", ""))
     except SoraEvalError:
@@ -341,11 +339,10 @@ def _folder_of(config: DictConfig) -> str:
     from hydra.core.hydra_config import HydraConfig
 
     from sora_eval.config import read
-    from sora_eval.runs.naming import run_folder
 
     try:
         settings, call = read("run", config, HydraConfig.get())
-        return str(settings.out or run_folder(settings, call.generator))
+        return str(settings.out or naming.run_folder(settings, call.generator))
     except Exception:
         # What makes the name may be what is wrong with the configuration.
         return str(config.get("out") or "")

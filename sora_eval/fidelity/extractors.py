@@ -23,6 +23,7 @@ from sora_eval.encoders.perceptual import Perceptual
 from sora_eval.encoders.video import VideoEncoder
 from sora_eval.encoders.weights import AbsentWeightsError
 from sora_eval.errors import ConfigError, SoraEvalError, VideoError, unknown
+from sora_eval.fidelity.options import METRICS, FidelityOptions
 from sora_eval.metrics import physics_iq
 from sora_eval.metrics.motion import motion_features
 from sora_eval.metrics.similarity import (
@@ -43,9 +44,6 @@ from sora_eval.video.timestamps import common_moments
 
 VERSION = 2
 """Version of the measures, part of the fingerprint; raised whenever a figure changes."""
-METRICS: tuple[str, ...] = ("frechet", "kernel", "motion", "words", "pairs")
-"""Groups of metrics: Frechet and kernel distances of clip features, Frechet distance of motion features, text-image similarity and
-consistency ("words"), full-reference metrics against the clip of the same name ("pairs")."""
 CLIP_FEATURES, MOTION_FEATURES, TEXT_IMAGE = "clip features", "motion features", "text-image"
 PERCEPTUAL, PIXELS, CONTINUATION = "perceptual", "pixels", "continuation"
 _EXTRACTORS_OF: Mapping[str, tuple[str, ...]] = {
@@ -77,13 +75,13 @@ class FidelityConfig:
 
     metrics: tuple[str, ...] = METRICS
     """Groups of metrics, of METRICS."""
-    video_encoder: str = "world-video"
+    video_encoder: str = FidelityOptions.video
     """Encoder of clip features."""
-    text_image_encoder: str = "world-clip"
+    text_image_encoder: str = FidelityOptions.words
     """Encoder of prompts and frames."""
-    image_distance: str = "lpips-world"
+    image_distance: str = FidelityOptions.distance
     """Perceptual distance of two frames."""
-    i3d_eps: float = 1e-3
+    i3d_eps: float = FidelityOptions.i3d_eps
     """Epsilon of I3D's batch norm: 1e-3 as in TensorFlow, or 1e-5 as in code that left PyTorch's default."""
 
     def __post_init__(self) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from sora_eval import registry
 from sora_eval.commands.cli import main
-from sora_eval.config import FidelityOptions
 from sora_eval.encoders import clip as text_encoders
 from sora_eval.encoders import weights
 from sora_eval.encoders.clip import Unread
@@ -18,6 +17,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.evaluation import evaluate
 from sora_eval.fidelity import of_run
 from sora_eval.fidelity.extractors import ClipEntry, FidelityConfig, extract
+from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.generator.simulator import Control, Oracle
 from sora_eval.metrics import physics_iq
 from sora_eval.reporting.report.fidelity import markdown, sheet

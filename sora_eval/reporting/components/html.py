@@ -20,8 +20,8 @@ def render(template: str, page: Any, clips: Mapping[str, str] | None = None) -> 
     style, script = (Markup(_source(name)) for name in ("style.html.j2", "script.html.j2"))
     # The page's own policy lets no other script run, so an escaping bug would stay a bug instead of becoming a hole.
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    made = _environment().get_template(template)
-    return made.render(page=page, clips=dict(clips or {}), style=style, script=script, script_hash=script_hash)
+    variables = {"page": page, "clips": dict(clips or {}), "style": style, "script": script, "script_hash": script_hash}
+    return _environment().get_template(template).render(variables)
 
 
 def _source(name: str) -> str:

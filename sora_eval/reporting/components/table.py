@@ -16,12 +16,16 @@ Order: TypeAlias = Literal["", "ascending", "descending"]
 
 @dataclass(frozen=True)
 class Mark:
-    """Which way a difference goes: a symbol, what a screen reader says of it, what the pointer shows, and "below", "above" or ""."""
+    """Direction of a difference."""
 
     symbol: str
+    """Such as an arrow."""
     text: str
+    """The same for screen readers."""
     title: str = ""
+    """Tooltip."""
     style: str = ""
+    """CSS class: "below", "above" or ""."""
 
 
 @dataclass(frozen=True)
