@@ -113,7 +113,7 @@ def evaluate(
     from sora_eval.fidelity.options import FidelityOptions
     from sora_eval.generator.base import Generator
     from sora_eval.generator.callable import PythonCallable
-    from sora_eval.run import carry_out, plan_with
+    from sora_eval.run import plan_run, run
 
     entry = generator if isinstance(generator, str) else "oracle"
     config: RunConfig = parse("run", [f"generator={entry}", f"suite={suite}", f"profile={profile}"])[0]
@@ -135,8 +135,8 @@ def evaluate(
         fidelity=FidelityOptions() if fidelity else None,
         tracking=tracking,
     )
-    plan = plan_with(config, Call("sora_eval.evaluate(...)", entry, workers), model)
-    done = carry_out(plan, say=lambda line: None, progress=progress)
+    plan = plan_run(config, Call("sora_eval.evaluate(...)", entry, workers), model)
+    done = run(plan, say=lambda line: None, progress=progress)
     return Result(plan.folder, tuple(done.rows), tuple(done.problems), temporary)
 
 

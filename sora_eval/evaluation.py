@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -13,35 +13,28 @@ from sora_eval.generator.answers import answers, one_line
 from sora_eval.generator.base import Generator
 from sora_eval.probes.base import Probe
 from sora_eval.processes import WorkerKilledError, completed
+from sora_eval.runs.plan import ClipCounts
 from sora_eval.runs.store import Store
+from sora_eval.stats.failures import INTERNAL
 from sora_eval.stats.samples import asked_of
 from sora_eval.tracking.world import VERSION as TRACKER_VERSION
 from sora_eval.tracking.world import track
 from sora_eval.types import Case, Failure, Score, ScoreRow, Video, digest
 
 _CHUNK = 8
-INTERNAL = "internal error: "
-"""How the reason begins when judging a clip raised what nobody foresaw."""
 _NOT_STORED = "can't be stored: "
 
 
 @dataclass(frozen=True)
-class Clips:
-    """Where clips came from: stored ones that were used again, those that were made now, and cases that were asked now and have none."""
+class Evaluated:
+    """The scored clips of a run."""
 
-    reused: int = 0
-    made: int = 0
-    failed: int = 0
-
-    def __add__(self, other: Clips) -> Clips:
-        """Return the sum, count by count."""
-        return Clips(self.reused + other.reused, self.made + other.made, self.failed + other.failed)
-
-    @property
-    def line(self) -> str:
-        """The counts in words."""
-        failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.reused} clips reused, {self.made} made{failed}"
+    rows: Sequence[ScoreRow]
+    """A score per clip, in the order of generators and cases."""
+    scored: int
+    """How many clips were scored now; the others were scored before."""
+    clips: Mapping[str, ClipCounts]
+    """Clip counts by generator."""
 
 
 def evaluate(
@@ -51,22 +44,20 @@ def evaluate(
     folder: Path,
     workers: int = 1,
     progress: bool = True,
-    clips: MutableMapping[str, Clips] | None = None,
-) -> tuple[list[ScoreRow], int]:
-    """Ask every generator for every case, track and score what comes back, and keep all of it in `folder`.
+) -> Evaluated:
+    """Generate, track and score a clip of every case by every generator, and store all of it in `folder`; what is stored is reused.
 
-    Oracle, controls and violations are asked once per prompt, models for every sample.
+    Models generate every sample of a prompt; oracle, controls and violations one.
     probes: by name, those that the cases name. workers: processes; generators that can't be copied run in this one.
-    clips: takes up where the clips of each generator came from, by its name.
-    Returns the rows, in the order of generators and cases, and how many of them had to be made.
+    progress: whether to show a progress bar.
     """
     from tqdm import tqdm
 
     store = Store(folder)
-    asked = [(g, asked_of(g.kind, cases)) for g in generators]
-    missing = [(g, [c for c in some if not _scored(store, g, c, probes[c.probe])]) for g, some in asked]
+    requested = [(g, asked_of(g.kind, cases)) for g in generators]
+    missing = [(g, [c for c in own if not _scored(store, g, c, probes[c.probe])]) for g, own in requested]
     total = sum(len(left) for _, left in missing)
-    made = dict.fromkeys((g.name for g in generators), Clips())
+    made = dict.fromkeys((g.name for g in generators), ClipCounts())
     # Nothing is printed for a run that is finished, and a bar only where somebody may wait.
     with tqdm(total=total, unit="clip", disable=not (progress and total), smoothing=0.1) as bar:
         # A few clips are made sooner than processes are started.
@@ -82,24 +73,21 @@ def evaluate(
                     bar.set_description(g.name)
                     made[g.name] += work(g, chunk, probes, folder)
                     bar.update(len(chunk))
-    rows = [_row(store, g, c, probes[c.probe]) for g, some in asked for c in some]
-    if clips is not None:
-        for g in generators:
-            there = sum(r.generator == g.name and r.video != "" for r in rows)
-            clips[g.name] = Clips(there - made[g.name].made, made[g.name].made, made[g.name].failed)
-    return rows, total
+    rows = [_row(store, g, c, probes[c.probe]) for g, own in requested for c in own]
+    stored = {name: sum(r.generator == name and r.video != "" for r in rows) for name in made}
+    return Evaluated(rows, total, {name: replace(n, reused=stored[name] - n.made) for name, n in made.items()})
 
 
 def _spread(
     jobs: Sequence[tuple[Generator, Sequence[Case]]], probes: Mapping[str, Probe], folder: Path, workers: int
-) -> Iterator[tuple[str, int, Clips]]:
+) -> Iterator[tuple[str, int, ClipCounts]]:
     """Carry out `work` in several processes; yield the generator, how many cases are done and where their clips came from, bit by bit.
 
     When a worker is killed, the cases that were in work are tried again one by one; the one that kills its worker again fails, no other.
     """
     store = Store(folder)
 
-    def calls(some: Sequence[tuple[Generator, Sequence[Case]]]) -> list[partial[Clips]]:
+    def calls(some: Sequence[tuple[Generator, Sequence[Case]]]) -> list[partial[ClipCounts]]:
         return [partial(work, g, chunk, {c.probe: probes[c.probe] for c in chunk}, folder) for g, chunk in some]
 
     again: list[tuple[Generator, Sequence[Case]]] = []
@@ -110,17 +98,17 @@ def _spread(
             continue
         left = [c for c in chunk if not _scored(store, g, c, probes[c.probe])]
         again += [(g, [c]) for c in left]
-        yield g.name, len(chunk) - len(left), Clips(made=len(chunk) - len(left))
+        yield g.name, len(chunk) - len(left), ClipCounts(made=len(chunk) - len(left))
     for i, done in completed(1, calls(again)):
         g, (case,) = again[i]
         if isinstance(done, WorkerKilledError):
             score = Score(None, str(done), failure="technical")
             store.write_score(_score_path(store, g, case, probes[case.probe]), score, *_artefacts(store, g, case))
-            done = Clips(failed=1)
+            done = ClipCounts(failed=1)
         yield g.name, 1, done
 
 
-def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe], folder: Path) -> Clips:
+def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe], folder: Path) -> ClipCounts:
     """Generate, track and score some cases; return where their clips came from.
 
     What is stored already is read, not made again, unless it is damaged. A fault of ours in judging one clip costs that clip.
@@ -148,7 +136,9 @@ def work(generator: Generator, cases: Sequence[Case], probes: Mapping[str, Probe
                 reason = f"{_NOT_STORED}{error}" if isinstance(error, OSError) else f"{INTERNAL}{one_line(error)}"
                 score = Score(None, " ".join(reason.split()), failure="technical")
         store.write_score(_score_path(store, generator, case, probe), score, *_artefacts(store, generator, case))
-    return Clips(sum(isinstance(v, Video) for v in stored.values()), sum(made.values()), len(made) - sum(made.values()))
+    return ClipCounts(
+        sum(isinstance(v, Video) for v in stored.values()), sum(made.values()), len(made) - sum(made.values())
+    )
 
 
 def _kept(store: Store, path: Path, video: Video | Failure) -> Video | Failure:

@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ def main(args: Sequence[str]) -> int:
     from sora_eval.fidelity.options import FidelityOptions
     from sora_eval.processes import cores
     from sora_eval.reporting.components.text import table
-    from sora_eval.run import choice_of, finish
+    from sora_eval.run import fidelity_config, finish
     from sora_eval.runs import sharding
     from sora_eval.runs.lock import held
 
@@ -30,7 +31,7 @@ def main(args: Sequence[str]) -> int:
     found = parser.parse_args(args)
     folders: list[Path] = list(dict.fromkeys(found.folders))
     if len(folders) > 1 and found.out is None:
-        raise ConfigError("several folders are merged into another one: say --out FOLDER")
+        raise ConfigError("several folders are merged into another one: set --out FOLDER")
     out: Path = found.out or folders[0]
     for folder in folders:
         if not sharding.counts(folder):
@@ -43,11 +44,12 @@ def main(args: Sequence[str]) -> int:
             _refuse_another(out, folders[0], cases)
         for folder in others:
             _bring(folder, out, n)
-        done = sharding.merged(out, cases, n)
-        done.about["config"]["out"] = str(out)
-        options = done.about["config"].get("fidelity")
-        choice = choice_of(None if options is None else FidelityOptions.of(options))
-        result = finish(out, cases, done.rows, done.about, choice, done.about["problems"], cores(), 0)
+        run = sharding.merged(out, cases, n)
+        config = {**run.manifest["config"], "out": str(out)}
+        options = config.get("fidelity")
+        fidelity = fidelity_config(None if options is None else FidelityOptions.of(options))
+        scored = replace(run, manifest={**run.manifest, "config": config})
+        result = finish(scored, fidelity, cores(), changed=False)
     print(table(result.rows))
     for problem in result.problems:
         print(f"problem: {problem}")
@@ -85,7 +87,7 @@ def _refuse_another(out: Path, folder: Path, cases: Sequence[Case]) -> None:
     if not (out / FILE).exists():
         return
     if read_json(out / FILE) != read_json(folder / FILE) or read_cases(out) != cases:
-        raise ConfigError(f"{out} holds another run than {folder}: name another folder with --out, or say --replace")
+        raise ConfigError(f"{out} holds another run than {folder}: name another folder with --out, or add --replace")
 
 
 def _cases(folders: Sequence[Path]) -> list[Case]:

@@ -289,18 +289,19 @@ def _carried_out(config: DictConfig, words: str) -> Outcome:
     from hydra.core.hydra_config import HydraConfig
 
     from sora_eval.config import read
-    from sora_eval.run import carry_out, plan_of, reused
+    from sora_eval.run import plan_run, run
+    from sora_eval.runs.plan import count_line
     from sora_eval.stats.summary import summarise
 
-    plan = plan_of(*read("run", config, HydraConfig.get()))
-    result = carry_out(plan, say=lambda line: None, progress=sys.stderr.isatty())
+    plan = plan_run(*read("run", config, HydraConfig.get()))
+    result = run(plan, say=lambda line: None, progress=sys.stderr.isatty())
     # What another shard of the folder failed with stays until all of them are done.
     if not result.missing or _failed_words(plan.folder) == words:
         (plan.folder / FAILED).unlink(missing_ok=True)
     cell = summarise(result.rows).get(plan.model.name, "") if result.rows else None
-    state = "part" if result.missing else "done" if result.fresh else "nothing to do"
+    state = "part" if result.missing else "done" if result.written else "nothing to do"
     score = None if cell is None else cell.score
-    problems, clips = len(result.problems), reused(plan.model.name, result.clips)
+    problems, clips = len(result.problems), count_line(plan.model.name, result.clips)
     return Outcome(words, str(plan.folder), state, score, 0.0, result.code, problems=problems, clips=clips)
 
 

@@ -6,26 +6,18 @@ RUN/shards/I-of-N.json holds the manifest and the scores of a shard; clips and t
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sora_eval.errors import ConfigError
 from sora_eval.files import read_json, write_json
-from sora_eval.runs.reader import checked_manifest, score_row
+from sora_eval.runs.reader import Run, checked_manifest, score_row
 from sora_eval.stats.samples import asked_of
 from sora_eval.types import Case, ScoreRow
 
 FOLDER = "shards"
-
-
-@dataclass(frozen=True)
-class Merged:
-    """All shards of a run. rows: in the order of the unsplit run. about: what its manifest says."""
-
-    rows: list[ScoreRow]
-    about: dict[str, Any]
 
 
 def parse(text: str) -> tuple[int, int]:
@@ -55,12 +47,12 @@ def part(cases: Sequence[Case], shard: tuple[int, int]) -> list[Case]:
     return [c for c in cases if scenes[c.cluster] % n == i - 1]
 
 
-def write(folder: Path, shard: tuple[int, int], rows: Sequence[ScoreRow], about: dict[str, Any]) -> None:
-    """Leave a shard's scores and manifest; its presence says that all of it is done."""
-    write_json(_path(folder, shard), {"about": about, "rows": [asdict(r) for r in rows]})
+def write(run: Run, shard: tuple[int, int]) -> None:
+    """Write the manifest and scores of a shard; the file marks the shard as finished."""
+    write_json(_path(run.folder, shard), {"about": run.manifest, "rows": [asdict(r) for r in run.rows]})
 
 
-def missing(folder: Path, n: int, like: dict[str, Any] | None = None) -> list[int]:
+def missing(folder: Path, n: int, like: Mapping[str, Any] | None = None) -> list[int]:
     """Return the numbers of the shards that a folder lacks. like: a manifest; shards of another run than its count as lacking."""
     paths = {i: _path(folder, (i, n)) for i in range(1, n + 1)}
     return [i for i, path in paths.items() if not (path.exists() if like is None else _is_of(path, like))]
@@ -77,7 +69,7 @@ def counts(folder: Path) -> list[int]:
     return sorted({int(f[1]) for f in found if f})
 
 
-def merged(folder: Path, cases: Sequence[Case], n: int) -> Merged:
+def merged(folder: Path, cases: Sequence[Case], n: int) -> Run:
     """Return all n shards of a folder as the unsplit run: generators in their order, and of each the cases in theirs.
 
     Raises:
@@ -86,26 +78,25 @@ def merged(folder: Path, cases: Sequence[Case], n: int) -> Merged:
     if absent := missing(folder, n):
         raise ConfigError(f"{folder}: shard {', '.join(f'{i}/{n}' for i in absent)} is missing; run it first")
     abouts: list[dict[str, Any]] = []
-    found: dict[tuple[str, str], ScoreRow] = {}
+    rows: dict[tuple[str, str], ScoreRow] = {}
     for i in range(1, n + 1):
-        about, rows = _read(_path(folder, (i, n)))
+        about, scored = _read(_path(folder, (i, n)))
         if abouts and _what(about) != _what(abouts[0]):
             raise ConfigError(f"{_path(folder, (i, n))}: a shard of another run than 1/{n}; run shard={i}/{n} again")
         abouts.append(about)
-        for row in rows:
-            if (row.generator, row.case) in found:
+        for row in scored:
+            if (row.generator, row.case) in rows:
                 raise ConfigError(f"{folder}: {row.generator} on {row.case} was scored in two shards")
-            found[row.generator, row.case] = row
+            rows[row.generator, row.case] = row
     order = [(g["name"], c.id) for g in abouts[0]["generators"] for c in asked_of(g["kind"], cases)]
-    if lost := [key for key in order if key not in found]:
+    if lost := [key for key in order if key not in rows]:
         raise ConfigError(f"{folder}: no shard scored {lost[0][0]} on {lost[0][1]}; run the shards again")
     seconds = round(sum(a["timings"]["seconds"] for a in abouts), 1)
     problems = list(dict.fromkeys(p for a in abouts for p in a["problems"]))
     command = re.sub(r" '?shard=\d+/\d+'?", "", abouts[0]["command"])
-    return Merged(
-        [found[key] for key in order],
-        {**abouts[0], "command": command, "timings": {"seconds": seconds}, "problems": problems, **_clips(abouts)},
-    )
+    timings = {"seconds": seconds}
+    manifest = {**abouts[0], "command": command, "timings": timings, "problems": problems, **_clips(abouts)}
+    return Run(folder, manifest, tuple(cases), tuple(rows[key] for key in order), tuple(problems))
 
 
 def _clips(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -120,13 +111,13 @@ def _clips(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _what(about: dict[str, Any]) -> Any:
+def _what(about: Mapping[str, Any]) -> Any:
     """Return what all shards of one run share."""
     names = [(g["name"], g["fingerprint"]) for g in about["generators"]]
     return names, about["hashes"], about["versions"]["tracker"], about["versions"]["world"]
 
 
-def _is_of(path: Path, about: dict[str, Any]) -> bool:
+def _is_of(path: Path, about: Mapping[str, Any]) -> bool:
     try:
         return bool(_what(_read(path)[0]) == _what(about))
     except ConfigError:

@@ -10,7 +10,9 @@ from sora_eval.types import ScoreRow
 MAX_SHARE = 0.02
 """The share of a model's clips that may fail technically before it is compared with none: well below the drops that a gate looks for."""
 FAILED = "failed.json"
-"""Of a run's folder in a sweep: why its job failed the last time."""
+"""File in the run folder of a sweep's job: why the job failed the last time."""
+INTERNAL = "internal error: "
+"""Prefix of the reason where judging a clip raised an exception of ours."""
 
 
 class FailedRunError(SoraEvalError):

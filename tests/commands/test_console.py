@@ -152,7 +152,7 @@ def test_clips_that_kill_the_process_which_measures_them_leave_out_their_set_alo
 ) -> None:
     probe = registry.probe("relation")
     cases = probe.cases(2, Profile("small", 64, 64, 17, 8, 5), "t2v")
-    rows, _ = evaluate(cases, {"relation": probe}, [Oracle(), Control("frozen")], tmp_path, progress=False)
+    rows = evaluate(cases, {"relation": probe}, [Oracle(), Control("frozen")], tmp_path, progress=False).rows
 
     def killed(workers: int, calls: list[partial[object]], tries: int) -> list[tuple[int, object]]:
         return [(1, WorkerKilledError(KILLED)), (0, calls[0]())]

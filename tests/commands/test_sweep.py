@@ -184,15 +184,15 @@ def test_a_folder_refuses_a_run_of_something_else(tmp_path: Path, capsys: pytest
     whole = scores(out)
     for other, said in (
         (["suite.probes=[relation]", "suite.count=2", "seed=1"], "a run with other cases"),
-        (["suite.probes=[relation]", "suite.count=1"], "a run with cases that this one does not ask for"),
-        (["suite.probes=[motion]", "suite.count=2"], "a run with cases that this one does not ask for"),
+        (["suite.probes=[relation]", "suite.count=1"], "a run with cases that are not in this one"),
+        (["suite.probes=[motion]", "suite.count=2"], "a run with cases that are not in this one"),
         ([*two, "generator=careless"], "a run of oracle, not of careless"),
         ([*two, "profile=medium"], "a run with other cases"),
     ):
         capsys.readouterr()
         assert run(out, *other) == 2
         err = capsys.readouterr().err
-        assert said in err and "name another folder with out=..., or say replace=true" in err and err.count("\n") == 1
+        assert said in err and "name another folder with out=..., or set replace=true" in err and err.count("\n") == 1
         assert scores(out) == whole and not (out / "failed.json").exists()
     assert run(out, "suite.probes=[relation]", "suite.count=1", "replace=true") == 0
     assert len((out / "scores.jsonl").read_text().splitlines()) == 1

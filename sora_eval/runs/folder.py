@@ -1,0 +1,61 @@
+"""A run folder that is being written: lock and identity, what is finished there, and the files of a finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from sora_eval.errors import SoraEvalError
+from sora_eval.files import lines_of, read_text, remove_parts, write_json
+from sora_eval.runs import identity, sharding
+from sora_eval.runs.lock import held
+from sora_eval.runs.manifest import report_key
+from sora_eval.runs.measures import read_measures, write_measures
+from sora_eval.runs.plan import Plan
+from sora_eval.runs.reader import Run, read_run
+from sora_eval.runs.store import Store
+from sora_eval.runs.tracking import TrackingRow, read_tracking, unmeasured, write_tracking
+from sora_eval.types import Measure, ScoreRow
+
+
+@contextmanager
+def open_run(plan: Plan) -> Iterator[None]:
+    """Hold a run's folder, which takes no other run and no second writer meanwhile, with its identity and cases written.
+
+    Raises:
+        ForeignRunError: the folder holds a run of something else.
+    """
+    lock = plan.folder / (".lock" if plan.shard is None else f".lock-{sharding.name(plan.shard)}")
+    source = {str(k): v for k, v in plan.config["generator"].items()}
+    with held(lock) as alone:
+        identity.adopt_or_refuse(plan.folder, plan.model, plan.cases, source, plan.replace)
+        # Shards hold locks of their own, and may be writing now.
+        if alone and plan.shard is None and not (plan.folder / sharding.FOLDER).exists():
+            remove_parts(plan.folder)
+        identity.write_cases(plan.folder, plan.cases)
+        yield
+
+
+def finished(folder: Path, key: str, rows: Sequence[ScoreRow]) -> Run | None:
+    """Return the finished run in a folder if its report depends on `key`, its files are whole and it has these rows; None otherwise."""
+    if report_key(folder) != key:
+        return None
+    try:
+        read_measures(folder)
+        whole = read_text(folder / "scores.jsonl") == lines_of([asdict(r) for r in rows])
+        # Clips that could not be measured are tried again.
+        return read_run(folder) if whole and not unmeasured(read_tracking(folder), rows) else None
+    except (SoraEvalError, OSError, ValueError):
+        return None
+
+
+def write_run(
+    run: Run, measures: Mapping[str, Mapping[str, Sequence[Measure]]], tracking: Sequence[TrackingRow]
+) -> None:
+    """Write scores.jsonl, fidelity.json, tracking.jsonl and manifest.json of a run."""
+    Store(run.folder).write_rows(run.rows)
+    write_measures(run.folder, measures)
+    write_tracking(run.folder, tracking)
+    write_json(run.folder / "manifest.json", run.manifest)
