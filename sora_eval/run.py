@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sora_eval.config import Call, RunConfig, generator_of, out_folder
@@ -12,7 +12,7 @@ from sora_eval.evaluation import evaluate
 from sora_eval.generator.base import Generator, bind, samples_of
 from sora_eval.generator.simulator import reference
 from sora_eval.runs import naming, sharding
-from sora_eval.runs.folder import finished, open_run, write_run
+from sora_eval.runs.folder import content_key, finished, open_run, write_run
 from sora_eval.runs.identity import invalidate
 from sora_eval.runs.lock import held
 from sora_eval.runs.manifest import manifest
@@ -22,8 +22,7 @@ from sora_eval.runs.reader import Run
 from sora_eval.runs.tracking import measure_run as measure_tracking
 from sora_eval.runs.tracking import unmeasured
 from sora_eval.stats.failures import FailedRunError, why_failed
-from sora_eval.types import Measure, digest
-from sora_eval.version import __version__
+from sora_eval.types import Measure
 
 if TYPE_CHECKING:
     from sora_eval.fidelity.extractors import FidelityConfig
@@ -110,17 +109,6 @@ def _finish_shard(
         return finish(whole, plan.fidelity, plan.workers, say, changed)
 
 
-def _measure_fidelity(
-    scored: Run, fidelity: FidelityConfig | None, workers: int, say: Callable[[str], None]
-) -> tuple[Mapping[str, Mapping[str, Sequence[Measure]]], Sequence[str]]:
-    if fidelity is None:
-        return {}, []
-    # Imports torch, which a run without fidelity metrics does not need.
-    from sora_eval.fidelity.of_run import measure_run
-
-    return measure_run(scored, fidelity, workers, say)
-
-
 def finish(
     scored: Run, fidelity: FidelityConfig | None, workers: int, say: Callable[[str], None] = print, changed: bool = True
 ) -> RunResult:
@@ -131,31 +119,33 @@ def finish(
     Raises:
         FailedRunError: no clip of the model could be judged, for technical reasons; the report is written all the same.
     """
-    folder, config, model = scored.folder, scored.manifest["config"], scored.manifest["generators"][0]["name"]
+    model = scored.manifest["generators"][0]["name"]
     problems = [*dict.fromkeys([*scored.problems, *(fidelity.absent() if fidelity else [])])]
-    # Shards of earlier versions lack options that came later.
-    options = {k: config.get(k) for k in RESULT_OPTIONS}
-    measured = fidelity.fingerprint() if fidelity else ""
-    key = digest([[asdict(r) for r in scored.rows], options, problems, measured, __version__])
+    key = content_key(scored, problems, fidelity.fingerprint() if fidelity else "")
     failure = why_failed(scored.rows, model)
-    if not changed and not failure and (stored := finished(folder, key, scored.rows)) is not None:
+    if not changed and not failure and (stored := finished(scored, key)) is not None:
         return RunResult(stored.rows, stored.problems, written=False)
-    invalidate(folder)
-    measures, breakdown = _measure_fidelity(scored, fidelity, workers, say)
+    invalidate(scored.folder)
+    measures: dict[str, dict[str, list[Measure]]] = {}
+    breakdown: list[str] = []
+    if fidelity is not None:
+        # Imports torch, which a run without fidelity metrics does not need.
+        from sora_eval.fidelity.of_run import measure_run
+
+        measures, breakdown = measure_run(scored, fidelity, workers, say)
     tracking = measure_tracking(scored, workers, say)
     failed = [m.reason for by in measures.values() for m in by.get(model, ()) if m.failed]
     problems = [*dict.fromkeys([*problems, *breakdown, *failed, *unmeasured(tracking, scored.rows)])]
     # Without a key the same command measures fidelity again after a breakdown.
     hashes = {**scored.manifest["hashes"], "report": "" if breakdown else key}
-    complete = replace(
-        scored, manifest={**scored.manifest, "hashes": hashes, "problems": problems}, problems=tuple(problems)
-    )
+    about = {**scored.manifest, "hashes": hashes, "problems": problems}
+    complete = replace(scored, manifest=about, problems=tuple(problems))
     write_run(complete, measures, tracking)
     say(f"writing the report of {len(scored.rows)} clips")
     from sora_eval.reporting.report.write import write_report_of
 
     # The page is written last: its presence marks the run as finished.
-    write_report_of(complete, measures, tracking, config["players"])
+    write_report_of(complete, measures, tracking, about["config"]["players"])
     if failure:
         raise FailedRunError(failure)
     return RunResult(scored.rows, problems, written=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import lines_of, read_text, remove_parts, write_json
@@ -13,11 +12,12 @@ from sora_eval.runs import identity, sharding
 from sora_eval.runs.lock import held
 from sora_eval.runs.manifest import report_key
 from sora_eval.runs.measures import read_measures, write_measures
-from sora_eval.runs.plan import Plan
+from sora_eval.runs.plan import RESULT_OPTIONS, Plan
 from sora_eval.runs.reader import Run, read_run
 from sora_eval.runs.store import Store
 from sora_eval.runs.tracking import TrackingRow, read_tracking, unmeasured, write_tracking
-from sora_eval.types import Measure, ScoreRow
+from sora_eval.types import Measure, digest
+from sora_eval.version import __version__
 
 
 @contextmanager
@@ -38,15 +38,23 @@ def open_run(plan: Plan) -> Iterator[None]:
         yield
 
 
-def finished(folder: Path, key: str, rows: Sequence[ScoreRow]) -> Run | None:
-    """Return the finished run in a folder if its report depends on `key`, its files are whole and it has these rows; None otherwise."""
+def content_key(scored: Run, problems: Sequence[str], fidelity: str) -> str:
+    """Return a hash of all that the files of a finished run depend on. fidelity: fingerprint of its fidelity metrics, "" for none."""
+    # Shards of earlier versions lack options that came later.
+    options = {k: scored.manifest["config"].get(k) for k in RESULT_OPTIONS}
+    return digest([[asdict(r) for r in scored.rows], options, problems, fidelity, __version__])
+
+
+def finished(scored: Run, key: str) -> Run | None:
+    """Return the finished run in the folder of a scored one if it has this content key and rows, and its files are whole; else None."""
+    folder = scored.folder
     if report_key(folder) != key:
         return None
     try:
         read_measures(folder)
-        whole = read_text(folder / "scores.jsonl") == lines_of([asdict(r) for r in rows])
+        whole = read_text(folder / "scores.jsonl") == lines_of([asdict(r) for r in scored.rows])
         # Clips that could not be measured are tried again.
-        return read_run(folder) if whole and not unmeasured(read_tracking(folder), rows) else None
+        return read_run(folder) if whole and not unmeasured(read_tracking(folder), scored.rows) else None
     except (SoraEvalError, OSError, ValueError):
         return None
 
