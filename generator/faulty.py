@@ -37,18 +37,18 @@ class Careless:
         return f"careless:{self.rate:g}:{WORLD}"
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
-        """Yield the clips: half as large again as asked, at 12 fps."""
+        """Yield the clips: half as large again as requested, at 12 fps."""
         for case in cases:
             rng = np.random.default_rng([case.seed, 99, *case.id.encode()])
             height, width = case.size
             # Given frames stay what they are: size changes, content and moments don't.
-            mine = replace(
+            wanted = replace(
                 case,
                 size=(height * 3 // 2, width * 3 // 2),
                 fps=12.0,
                 frames=round((case.frames - 1) / case.fps * 12) + 1,
             )
-            yield self._answer(mine, rng)
+            yield self._answer(wanted, rng)
 
     def _answer(self, case: Case, rng: np.random.Generator) -> Video | Failure:
         if rng.random() >= self.rate:

@@ -28,11 +28,11 @@ def main(args: Sequence[str]) -> int:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folders in which shards were run")
     parser.add_argument("--out", type=Path, help="where the whole run goes; the folder itself when there is only one")
     parser.add_argument("--replace", action="store_true", help="let it take the place of another run in --out")
-    found = parser.parse_args(args)
-    folders: list[Path] = list(dict.fromkeys(found.folders))
-    if len(folders) > 1 and found.out is None:
+    options = parser.parse_args(args)
+    folders: list[Path] = list(dict.fromkeys(options.folders))
+    if len(folders) > 1 and options.out is None:
         raise ConfigError("several folders are merged into another one: set --out FOLDER")
-    out: Path = found.out or folders[0]
+    out: Path = options.out or folders[0]
     for folder in folders:
         if not sharding.counts(folder):
             raise ConfigError(f"{folder}: no shard was run there; name folders of runs with shard=I/N")
@@ -40,14 +40,14 @@ def main(args: Sequence[str]) -> int:
     with held(out / ".lock"):
         cases = _cases(folders)
         others = [folder for folder in folders if folder.resolve() != out.resolve()]
-        if len(others) == len(folders) and not found.replace:
+        if len(others) == len(folders) and not options.replace:
             _refuse_another(out, folders[0], cases)
         for folder in others:
             _bring(folder, out, n)
         run = sharding.merged(out, cases, n)
         config = {**run.manifest["config"], "out": str(out)}
-        options = config.get("fidelity")
-        fidelity = fidelity_config(None if options is None else FidelityOptions.of(options))
+        metrics = config.get("fidelity")
+        fidelity = fidelity_config(None if metrics is None else FidelityOptions.of(metrics))
         scored = replace(run, manifest={**run.manifest, "config": config})
         result = finish(scored, fidelity, cores(), changed=False)
     print(table(result.rows))

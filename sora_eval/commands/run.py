@@ -37,11 +37,11 @@ def _print(plan: Plan, result: RunResult) -> None:
     unjudged = sum(r.value is None for r in own)
     if unjudged:
         print(
-            f"{unjudged} of {len(own)} clips of {plan.model.name} could not be judged and count as failed; the report says why"
+            f"{unjudged} of {len(own)} clips of {plan.model.name} could not be judged and count as failed; the report lists the reasons"
         )
     if broken := technical(own):
         print(
-            f"{broken} of them failed technically, which says nothing about the model; the same command asks for them again"
+            f"{broken} of them failed technically, which is no evidence about the model; the same command retries them"
         )
     if plan.shard is not None:
         print(f"shard {plan.shard[0]}/{plan.shard[1]}: {len(own)} of {len(plan.cases)} cases are scored")

@@ -150,11 +150,11 @@ def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tupl
         groups.setdefault(_asks(manifest), []).append(run)
     pages: list[tuple[str, Path]] = []
     notes: list[str] = []
-    for name, some in groups.items():
+    for name, folders in groups.items():
         out = folder if len(groups) == 1 else folder / name
         for what, write in (("leaderboard", _leaderboard), ("curves", _curves), ("scores over compute", _scaling)):
             try:
-                page = write(some, out, command, shown)
+                page = write(folders, out, command, shown)
             except Exception as error:
                 known = isinstance(error, SoraEvalError | ValueError)
                 notes.append(f"no {what} of {name}: {error if known else line_of(error)}")
@@ -165,10 +165,10 @@ def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tupl
 
 
 def _asks(manifest: Mapping[str, Any]) -> str:
-    """Return a name for what a run asks; runs of one name may stand in one table, if their protocols agree."""
+    """Return a name for the cases of a run; runs of one name may stand in one table, if their protocols agree."""
     suite, profile = (manifest["config"].get(k) for k in ("suite", "profile"))
     if isinstance(suite, Mapping) and isinstance(profile, Mapping):
-        return naming.asked(suite, profile)
+        return naming.question(suite, profile)
     return f"{manifest.get('suite')}-{manifest.get('profile')}"
 
 
@@ -268,12 +268,12 @@ def _check_required(overrides: Sequence[str]) -> None:
     Raises:
         ConfigError: it is missing.
     """
-    said = {w.partition("=")[0].lstrip("+"): w.partition("=")[2] for w in overrides}
-    file = files("sora_eval.conf") / "sweep" / f"{said.get('sweep')}.yaml"
+    given = {w.partition("=")[0].lstrip("+"): w.partition("=")[2] for w in overrides}
+    file = files("sora_eval.conf") / "sweep" / f"{given.get('sweep')}.yaml"
     node = OmegaConf.create(file.read_text(encoding="utf-8") if file.is_file() else "")
     for key in map(str, node):
-        if OmegaConf.is_missing(node, key) and key not in said:
-            raise ConfigError(f"{key} is missing: say {key}=...")
+        if OmegaConf.is_missing(node, key) and key not in given:
+            raise ConfigError(f"{key} is missing: set {key}=...")
 
 
 def _installed(package: str) -> bool:

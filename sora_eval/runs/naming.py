@@ -26,8 +26,8 @@ _HASH = 6
 _LONGEST = 100
 
 
-def asked(suite: Mapping[str, Any], profile: Mapping[str, Any]) -> str:
-    """Return what a run asks: the names of its suite and profile, and in what they differ from the files of these names."""
+def question(suite: Mapping[str, Any], profile: Mapping[str, Any]) -> str:
+    """Return the name of a run's suite and profile, with the options that differ from the files of these names."""
     parts = [f"{suite.get('name')}-{profile.get('name')}"]
     for group, node in (("suite", suite), ("profile", profile)):
         parts += _changed(group, str(node.get("name")), node, ("name", "count"))
@@ -77,8 +77,8 @@ def run_folder(config: Any, choice: str) -> str:
     """
     target = str(config.generator.get("_target_", "generator")).rpartition(".")[2].lower()
     model = choice or target
-    question = asked(config.suite.values(), config.profile.values())
-    return f"runs/{question}/{model}/{slug(model, config.generator)}/{config.seed}"
+    cases = question(config.suite.values(), config.profile.values())
+    return f"runs/{cases}/{model}/{slug(model, config.generator)}/{config.seed}"
 
 
 def register() -> None:

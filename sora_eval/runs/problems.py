@@ -26,9 +26,7 @@ def problem_lines(folder: Path, model: Generator, cases: Sequence[Case], rows: S
     ]
     lines = input_problems(model, deliveries)
     if broken := technical(own):
-        lines.append(
-            f"{model.name}: {broken} of {len(own)} clips failed technically; the same command asks for them again"
-        )
+        lines.append(f"{model.name}: {broken} of {len(own)} clips failed technically; the same command retries them")
     lines += [
         f"{r.generator} on {r.case}: {r.reason}"
         for r in rows

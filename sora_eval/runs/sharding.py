@@ -26,10 +26,10 @@ def parse(text: str) -> tuple[int, int]:
     Raises:
         ConfigError: it is no such text.
     """
-    found = re.fullmatch(r"(\d+)/(\d+)", text)
-    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise ConfigError(f"shard={text}: write shard=I/N with I from 1 to N, for example shard=1/4")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])
 
 
 def name(shard: tuple[int, int]) -> str:
@@ -65,8 +65,8 @@ def written(folder: Path, n: int) -> float:
 
 def counts(folder: Path) -> list[int]:
     """Return the n of all shards in a folder, the smallest first."""
-    found = [re.fullmatch(r"\d+-of-(\d+)\.json", p.name) for p in (folder / FOLDER).glob("*.json")]
-    return sorted({int(f[1]) for f in found if f})
+    matches = [re.fullmatch(r"\d+-of-(\d+)\.json", p.name) for p in (folder / FOLDER).glob("*.json")]
+    return sorted({int(m[1]) for m in matches if m})
 
 
 def merged(folder: Path, cases: Sequence[Case], n: int) -> Run:
@@ -100,7 +100,7 @@ def merged(folder: Path, cases: Sequence[Case], n: int) -> Run:
 
 
 def _clips(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return how many clips of each generator were reused and made in all shards; nothing where one doesn't say, as of earlier versions."""
+    """Return the clip counts of all shards by generator; {} where a shard has none, as those of earlier versions."""
     if not all("clips" in a for a in abouts):
         return {}
     first = abouts[0]["clips"]
@@ -125,16 +125,16 @@ def _is_of(path: Path, about: Mapping[str, Any]) -> bool:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[ScoreRow]]:
-    found = read_json(path)
+    stored = read_json(path)
     try:
-        about, rows = _checked(path, found["about"]), [score_row(row) for row in found["rows"]]
+        about, rows = _checked(path, stored["about"]), [score_row(row) for row in stored["rows"]]
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ConfigError(f"{path}: not a shard's scores ({error}); run that shard again") from error
     return about, rows
 
 
 def _checked(path: Path, about: dict[str, Any]) -> dict[str, Any]:
-    """Return what a shard's manifest says, if all that a merged run takes from it is there and of the right kind.
+    """Return a shard's manifest if all fields that a merged run takes from it are there and of the right type.
 
     Raises:
         ConfigError, KeyError, TypeError, ValueError: it is not.

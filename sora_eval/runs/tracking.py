@@ -59,7 +59,7 @@ def of_run(cases: Sequence[Case], rows: Sequence[ScoreRow], folder: Path, worker
         if row.video and row.tracks and _kept(folder, by_id[row.case], row) is None:
             jobs.setdefault(digest(by_id[row.case].scene), []).append(row)
     work = partial(_measure, folder)
-    parts = [[(by_id[r.case], r) for r in some] for some in jobs.values()]
+    parts = [[(by_id[r.case], r) for r in group] for group in jobs.values()]
     with pool(workers) as executor:
         for _ in (executor.map if min(workers, len(parts)) > 1 else map)(work, parts):
             pass

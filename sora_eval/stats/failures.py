@@ -47,7 +47,7 @@ def why_failed(rows: Sequence[ScoreRow], name: str) -> str:
     own = [r for r in rows if r.generator == name]
     if not failed(own):
         return ""
-    return f"{name} has no score: {_counted(own)} and no other came back ({first_reason(own)}); the same command asks again"
+    return f"{name} has no score: {_counted(own)} and no other came back ({first_reason(own)}); the same command retries them"
 
 
 def too_many(rows: Sequence[ScoreRow], share: float = MAX_SHARE) -> str:
@@ -63,7 +63,7 @@ def too_many(rows: Sequence[ScoreRow], share: float = MAX_SHARE) -> str:
     if few and not beyond:
         return ""
     where = f", of {beyond[0]} more than {share:g} of its own" if few else ""
-    return f"{_counted(rows)}{where}; at most a share of {share:g} may ({first_reason(rows)}); the run's command asks again"
+    return f"{_counted(rows)}{where}; at most a share of {share:g} may ({first_reason(rows)}); the run's command retries them"
 
 
 def _counted(rows: Sequence[ScoreRow]) -> str:

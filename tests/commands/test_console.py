@@ -123,12 +123,12 @@ def test_a_worker_that_is_killed_costs_the_case_that_kills_it_and_is_asked_again
     probe = registry.probe("relation")
     cases = probe.cases(3, Profile("small", 64, 64, 17, 8, 5), "t2v")
     ask = partial(evaluate, cases, {"relation": probe}, [killer.Killer()], tmp_path / "run", progress=False)
-    rows, made = ask(workers=2)
-    assert made == 3 and [r.value for r in rows] == [1.0, None, 1.0]
-    assert rows[1].reason == KILLED
+    first = ask(workers=2)
+    assert first.scored == 3 and [r.value for r in first.rows] == [1.0, None, 1.0]
+    assert first.rows[1].reason == KILLED
     monkeypatch.setenv("KILLER", "no more")
-    rows, made = ask()
-    assert made == 1 and [r.value for r in rows] == [1.0] * 3
+    again = ask()
+    assert again.scored == 1 and [r.value for r in again.rows] == [1.0] * 3
 
 
 ASKED = ["suite.probes=[relation]", "suite.modes=[t2v]", "suite.count=1", "references=[]", "players=0", "workers=1"]

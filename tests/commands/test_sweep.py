@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.reporting.sweep.curves import step_of
 from sora_eval.runs import naming
 from sora_eval.runs.lock import held
+from sora_eval.runs.reader import Run
 from sora_eval.video import read_video
 
 TINY = ["suite.probes=[relation]", "suite.modes=[t2v]", "references=[]", "fidelity.metrics=[]", "workers=1"]
@@ -78,14 +80,14 @@ def test_a_failed_job_is_recorded_and_tried_again_while_others_go_on(
 def test_an_unforeseen_error_costs_one_job(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     from sora_eval.reporting.report import write
 
-    whole = write.write_report
+    whole = write.write_report_of
 
-    def faulty(run: Path, players: int = 3) -> Path:
-        if run.name == "1":
+    def faulty(run: Run, *more: Any) -> Path:
+        if run.folder.name == "1":
             raise ZeroDivisionError("by\nzero")
-        return whole(run, players)
+        return whole(run, *more)
 
-    monkeypatch.setattr(write, "write_report", faulty)
+    monkeypatch.setattr(write, "write_report_of", faulty)
     assert main(["run", "-m", *TINY, "suite.count=1", "seed=1,2"]) == 2
     said = capsys.readouterr()
     assert said.err.startswith(f"failed: {RUNS / 'oracle/default/1'}: ZeroDivisionError: by; traceback in ")
@@ -107,7 +109,7 @@ def test_a_named_sweep_takes_files_in_natural_order(capsys: pytest.CaptureFixtur
     assert main(["run", "+sweep=checkpoint", *TINY]) == 2
     assert "unknown sweep 'checkpoint': did you mean checkpoints" in capsys.readouterr().err
     assert main(["run", "+sweep=checkpoints", *TINY]) == 2
-    assert capsys.readouterr().err == "sora-eval: checkpoints is missing: say checkpoints=...\n"
+    assert capsys.readouterr().err == "sora-eval: checkpoints is missing: set checkpoints=...\n"
 
 
 def test_a_launcher_without_its_package_names_the_extra(
@@ -222,7 +224,7 @@ def test_a_run_that_is_killed_while_it_becomes_another_is_unfinished(
     def killed(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sora_eval.evaluation.evaluate", killed)
+    monkeypatch.setattr("sora_eval.run.evaluate", killed)
     assert run(out, *words, *more) == 130
     capsys.readouterr()
     assert main(["leaderboard", str(out), "--out", str(tmp_path / "board")]) == 2
