@@ -92,6 +92,8 @@ class CasesConfig(Settings):
     """Seed of the scenes."""
     samples: int = option(1, least=1, most=MOST)
     """Videos wanted per case, each with a seed of its own; the manifest's column sample tells them apart."""
+    workers: int | None = option(None, least=1)
+    """Processes; null: one per core."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ class GenerateConfig(Settings):
     """Seed of the scenes."""
     samples: int | None = option(1, least=1, most=MOST)
     """Clips per case, each with a seed of its own; null: as many as a folder of videos has."""
+    workers: int | None = option(None, least=1)
+    """Processes; null: one per core. Generators that can't be copied run in one."""
 
 
 @dataclass(frozen=True)

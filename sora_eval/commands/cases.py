@@ -9,11 +9,12 @@ from sora_eval.stats.samples import per_prompt
 def main(config: CasesConfig, call: Call) -> int:
     """Write the cases and return the exit code."""
     from sora_eval.runs.case_export import export_cases
-    from sora_eval.world import conditioning
+    from sora_eval.world import VERSION, conditioning
 
     _, cases = config.suite.select(config.profile, config.seed, config.samples)
     default = f"cases-{config.suite.name}-{config.profile.name}-{config.seed}"
-    folder = export_cases(cases, out_folder(config.out, default), conditioning, progress=True)
+    out, version = out_folder(config.out, default), f"world {VERSION}"
+    folder = export_cases(cases, out, conditioning, version, config.workers or call.cores, progress=True)
     k = per_prompt(cases)
     counted = f"{len(cases) // k} cases" + (f", {k} samples of each," if k > 1 else "")
     print(f"{counted} are in {folder}; README.txt there explains the next step")

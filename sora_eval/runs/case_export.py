@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
 from tqdm import tqdm
 
 from sora_eval.errors import ConfigError
-from sora_eval.files import replacing
+from sora_eval.files import read_json, replacing, write_json
+from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.stats.samples import per_prompt
-from sora_eval.types import Case, Frames, Video
+from sora_eval.types import Case, Frames, Video, digest
 from sora_eval.video import write_ffv1, write_h264, write_png
 
 PROMPT_COLUMNS = ("case_id", "prompt", "mode", "height", "width", "fps", "frames", "seed", "given", "conditioning")
@@ -31,9 +33,14 @@ _SAMPLES = "6. Rows that differ in `sample` and `seed` alone ask for several vid
 
 
 def export_cases(
-    cases: Sequence[Case], folder: Path, conditioning: Callable[[Case], Frames | None], progress: bool = False
+    cases: Sequence[Case],
+    folder: Path,
+    conditioning: Callable[[Case], Frames | None],
+    version: str = "",
+    workers: int = 1,
+    progress: bool = False,
 ) -> Path:
-    """Write all that somebody needs to answer the cases with a model of their own.
+    """Write all that is needed to generate the videos of cases with a model that runs elsewhere.
 
     - `prompts.csv`: a row per case, columns `PROMPT_COLUMNS`; `conditioning` is a path in the folder, or empty. With several samples per
       prompt there is also `sample`, and a row for each.
@@ -41,15 +48,20 @@ def export_cases(
     - `manifest.csv`: case_id and `videos/<case_id>.mp4`, and `sample` where there are several.
       One that is already there is kept: it may be filled in.
     - `cases.jsonl`: the cases themselves; `generator.folder` refuses to score the videos against other ones.
-    - `README.txt`: how to go on.
+    - `README.txt`: the next steps.
+    - `conditioning/made.json`: hashes of what each file depends on; a stopped export resumes with the files that are missing.
 
-    The same cases give the same bytes. Every file is written whole or not at all, `prompts.csv` last.
+    The same cases give the same bytes. Every file is written whole or not at all; the texts come first, so that prompts without
+    conditioning frames can be used while the frames of the others are rendered.
 
     Args:
-        cases: what to ask; ids are unique.
-        folder: where to write; it is made.
-        conditioning: gives a case's frames uint8 [k, H, W, 3], None for a case without.
-        progress: whether to show a bar.
+        cases: the cases; ids are unique.
+        folder: where to write; it is created.
+        conditioning: returns a case's frames uint8 [k, H, W, 3]; called for cases with conditioning frames alone. With several workers it
+            must be picklable.
+        version: of what `conditioning` depends on besides the case; frames of another version are written again.
+        workers: processes.
+        progress: whether to show a progress bar.
 
     Returns:
         The folder.
@@ -62,22 +74,55 @@ def export_cases(
     folder = Path(folder)
     _check_ids(cases)
     (folder / "videos").mkdir(parents=True, exist_ok=True)
-    prompts: list[tuple[object, ...]] = []
     several = per_prompt(cases) > 1
-    shown: dict[str, str] = {}
-    for case in tqdm(cases, unit="case", disable=not progress):
-        # All samples of a prompt begin with the same frames.
-        if case.prompt_id not in shown:
-            shown[case.prompt_id] = _write_conditioning(case, folder, conditioning(case) if case.given else None)
-        given, (height, width) = shown[case.prompt_id], case.size
-        row = (case.id, case.prompt, case.mode, height, width, case.fps, case.frames, case.seed, case.given, given)
-        prompts.append((*row, case.sample) if several else row)
+    # All samples of a prompt begin with the same frames.
+    prompts = {case.prompt_id: case for case in reversed(cases)}
     write_cases(folder, cases)
     _write(folder / "README.txt", _README + _SAMPLES * several)
     if not (folder / "manifest.csv").exists():
         _write(folder / "manifest.csv", _table(manifest_row(None, several), [manifest_row(c, several) for c in cases]))
-    _write(folder / "prompts.csv", _table((*PROMPT_COLUMNS, "sample") if several else PROMPT_COLUMNS, prompts))
+    rows = [_prompt_row(case, _conditioning_path(prompts[case.prompt_id]), several) for case in cases]
+    _write(folder / "prompts.csv", _table((*PROMPT_COLUMNS, "sample") if several else PROMPT_COLUMNS, rows))
+    _write_missing_frames(
+        [c for c in cases if c.given and prompts[c.prompt_id] is c], folder, conditioning, version, workers, progress
+    )
     return folder
+
+
+def _prompt_row(case: Case, conditioning: str, several: bool) -> tuple[object, ...]:
+    (height, width) = case.size
+    row = (case.id, case.prompt, case.mode, height, width, case.fps, case.frames, case.seed, case.given, conditioning)
+    return (*row, case.sample) if several else row
+
+
+def _write_missing_frames(
+    cases: Sequence[Case],
+    folder: Path,
+    conditioning: Callable[[Case], Frames | None],
+    version: str,
+    workers: int,
+    progress: bool,
+) -> None:
+    """Write the conditioning frames of cases that are not there, or not of these cases and this version."""
+    if not cases:
+        return
+    made_by = folder / "conditioning" / "made.json"
+    keys = {c.id: digest([c.hash, version]) for c in cases}
+    stored = read_json(made_by) if made_by.exists() else {}
+    for case in cases:
+        if stored.get(case.id) != keys[case.id]:
+            (folder / _conditioning_path(case)).unlink(missing_ok=True)
+    # Before the frames: a file that is there from now on is of this case and version.
+    write_json(made_by, keys)
+    missing = [c for c in cases if not (folder / _conditioning_path(c)).exists()]
+    calls = [partial(_write_conditioning, case, folder, conditioning) for case in missing]
+    # A few files are written sooner than processes are started.
+    done: Iterable[object] = (
+        completed(workers, calls, tries=2) if min(workers, len(calls) // 8) > 1 else (c() for c in calls)
+    )
+    for result in tqdm(done, total=len(calls), unit="case", disable=not (progress and calls)):
+        if isinstance(result, tuple) and isinstance(result[1], WorkerKilledError):
+            raise result[1]
 
 
 def manifest_row(case: Case | None, several: bool) -> tuple[str, ...]:
@@ -104,21 +149,24 @@ def _check_ids(cases: Sequence[Case]) -> None:
         seen.add(case.id)
 
 
-def _write_conditioning(case: Case, folder: Path, frames: Frames | None) -> str:
-    """Write the frames and return their path relative to the folder, "" without frames."""
-    count = 0 if frames is None else len(frames)
-    if count != case.given:
-        raise ConfigError(f"case '{case.id}': {case.given} frames are given, the conditioning has {count}")
-    if frames is None:
-        return ""
-    place = f"conditioning/{case.id}"
+def _conditioning_path(case: Case) -> str:
+    """Return the path of a case's conditioning frames relative to the folder, "" for a case without."""
     # Not `with_suffix`: an id has dots of its own.
+    return f"conditioning/{case.id}{'.png' if case.given == 1 else '.mkv'}" if case.given else ""
+
+
+def _write_conditioning(case: Case, folder: Path, conditioning: Callable[[Case], Frames | None]) -> None:
+    frames = conditioning(case)
+    count = 0 if frames is None else len(frames)
+    if frames is None or count != case.given:
+        raise ConfigError(f"case '{case.id}': {case.given} frames are given, the conditioning has {count}")
+    path = folder / _conditioning_path(case)
     if count == 1:
-        write_png(folder / f"{place}.png", frames[0])
-        return f"{place}.png"
-    write_ffv1(folder / f"{place}.mkv", Video(frames, case.fps))
-    write_h264(folder / f"{place}.mp4", Video(frames, case.fps), crf=4)
-    return f"{place}.mkv"
+        write_png(path, frames[0])
+        return
+    write_h264(path.with_name(f"{case.id}.mp4"), Video(frames, case.fps), crf=4)
+    # Last: its presence marks both files as written.
+    write_ffv1(path, Video(frames, case.fps))
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

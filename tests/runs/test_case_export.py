@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,7 @@ def test_every_file_says_what_the_case_says(tmp_path: Path) -> None:
         "conditioning/a.i2v.0001.png",
         "conditioning/a.v2v.0001.mkv",
         "conditioning/a.v2v.0001.mp4",
+        "conditioning/made.json",
         "manifest.csv",
         "prompts.csv",
     ]
@@ -95,6 +97,35 @@ def test_the_same_cases_give_the_same_bytes(tmp_path: Path) -> None:
     first = contents(export_cases(CASES, tmp_path / "one", given_frames))
     assert contents(export_cases(CASES, tmp_path / "two", given_frames)) == first
     assert contents(export_cases(CASES, tmp_path / "one", given_frames)) == first
+
+
+def test_a_stopped_export_resumes_with_prompts_in_place_and_renders_what_is_missing(tmp_path: Path) -> None:
+    rendered: list[str] = []
+
+    def counted(case: Case, stop: str = "") -> Frames | None:
+        if case.id == stop:
+            raise KeyboardInterrupt
+        rendered.append(case.id)
+        return given_frames(case)
+
+    with pytest.raises(KeyboardInterrupt):
+        export_cases(CASES, tmp_path / "one", partial(counted, stop="a.v2v.0001"))
+    assert len(rows(tmp_path / "one" / "prompts.csv")) == len(CASES)
+    export_cases(CASES, tmp_path / "one", counted)
+    # A prompt-only case needs no frames, and frames that are there are not rendered again.
+    assert rendered == ["a.i2v.0001", "a.v2v.0001"]
+    whole = contents(export_cases(CASES, tmp_path / "two", given_frames))
+    assert contents(tmp_path / "one") == whole
+    rendered.clear()
+    export_cases(CASES, tmp_path / "one", counted, version="2")
+    export_cases([CASES[0], replace(CASES[1], prompt="Another."), CASES[2]], tmp_path / "one", counted, version="2")
+    assert rendered == ["a.i2v.0001", "a.v2v.0001", "a.i2v.0001"]
+
+
+def test_several_processes_write_the_same_bytes(tmp_path: Path) -> None:
+    cases = [replace(CASES[i % 3], id=f"c{i}", cluster=f"c{i}") for i in range(30)]
+    one = contents(export_cases(cases, tmp_path / "one", given_frames))
+    assert contents(export_cases(cases, tmp_path / "two", given_frames, workers=2)) == one
 
 
 def test_the_videos_come_back_through_the_folder_generator(tmp_path: Path) -> None:
