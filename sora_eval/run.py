@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sora_eval.config import Call, RunConfig, generator_of, out_folder
+from sora_eval.config import Call, RunConfig, generator_of, out_folder, tracker_of
 from sora_eval.errors import SoraEvalError, is_fatal, line_of, print_error
 from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.files import lines_of, read_text, remove_parts, write_json
@@ -20,6 +20,7 @@ from sora_eval.runs.lock import held
 from sora_eval.runs.manifest import manifest, report_key
 from sora_eval.runs.store import Store
 from sora_eval.stats.failures import FailedRunError, technical, why_failed
+from sora_eval.tracking.base import Tracker
 from sora_eval.types import Case, ScoreRow, digest
 from sora_eval.version import __version__
 
@@ -55,6 +56,8 @@ class Plan:
     """Whether another run in `folder` may be replaced."""
     shard: tuple[int, int] | None
     """(i, n) for a part of the cases, None for all."""
+    tracker: Tracker
+    """The tracker."""
 
     @property
     def model(self) -> Any:
@@ -92,8 +95,8 @@ def plan_of(config: RunConfig, call: Call) -> Plan:
     return plan_with(config, call, generator_of(config.generator))
 
 
-def plan_with(config: RunConfig, call: Call, model: Generator) -> Plan:
-    """Return the plan of a run with a generator that is there already.
+def plan_with(config: RunConfig, call: Call, model: Generator, tracker: Tracker | None = None) -> Plan:
+    """Return the plan of a run with a generator that is there already. tracker: None for that of the configuration.
 
     Raises:
         ConfigError: a value can't be used.
@@ -103,11 +106,23 @@ def plan_with(config: RunConfig, call: Call, model: Generator) -> Plan:
     probes, cases = config.suite.select(config.profile, config.seed, config.samples or samples_of(model))
     model = bind(model, cases)
     out = config.out if config.out is not None else naming.run_folder(config, call.generator)
-    values = {k: v for k, v in replace(config, out=out).values().items() if k in (*SETTINGS, "out", "workers")}
+    values = {
+        k: v for k, v in replace(config, out=out).values().items() if k in (*SETTINGS, "tracker", "out", "workers")
+    }
     generators = [model, *(r for r in references if r.name != model.name)]
     workers = config.workers or call.cores
     return Plan(
-        values, call.command, probes, cases, generators, choice, out_folder(out), workers, config.replace, config.part
+        values,
+        call.command,
+        probes,
+        cases,
+        generators,
+        choice,
+        out_folder(out),
+        workers,
+        config.replace,
+        config.part,
+        tracker or tracker_of(config.tracker),
     )
 
 
@@ -145,7 +160,7 @@ def _scored(
 
     list_cases(plan.folder, plan.cases)
     clips: dict[str, Clips] = {}
-    rows, made = evaluate(cases, plan.probes, plan.generators, plan.folder, plan.workers, progress, clips)
+    rows, made = evaluate(cases, plan.probes, plan.generators, plan.folder, plan.workers, progress, clips, plan.tracker)
     say(reused(plan.model.name, clips))
     return rows, made, clips
 
@@ -250,7 +265,9 @@ def choice_of(options: FidelityOptions | None) -> Any:
 
 
 def _about(plan: Plan, problems: Sequence[str], seconds: float, clips: Mapping[str, Clips]) -> dict[str, Any]:
-    about = manifest(plan.config, plan.command, plan.generators, plan.cases, plan.probes, problems, seconds)
+    about = manifest(
+        plan.config, plan.command, plan.generators, plan.cases, plan.probes, problems, seconds, plan.tracker
+    )
     return {**about, "clips": {name: asdict(some) for name, some in clips.items()}}
 
 

@@ -16,7 +16,8 @@ from sora_eval.errors import SoraEvalError
 from sora_eval.files import read_json
 from sora_eval.probes.base import Probe
 from sora_eval.stats.samples import per_prompt
-from sora_eval.tracking.world import VERSION as TRACKER_VERSION
+from sora_eval.tracking.base import Tracker, described
+from sora_eval.tracking.world import WorldTracker
 from sora_eval.types import Case, digest
 from sora_eval.version import __version__
 from sora_eval.world import VERSION as WORLD_VERSION
@@ -47,8 +48,12 @@ def manifest(
     probes: Mapping[str, Probe],
     problems: Sequence[str],
     seconds: float,
+    tracker: Tracker | None = None,
 ) -> dict[str, Any]:
-    """Return what manifest.json says: command, configuration, generators, hashes, versions, machine, problems."""
+    """Return the content of manifest.json: command, configuration, generators, hashes, versions, machine, problems.
+
+    tracker: None for the world tracker.
+    """
     return {
         "tool_version": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -63,7 +68,7 @@ def manifest(
         "versions": {
             "python": platform.python_version(),
             **{p: _version(p) for p in PACKAGES},
-            "tracker": str(TRACKER_VERSION),
+            "tracker": described(tracker or WorldTracker()),
             "world": str(WORLD_VERSION),
             **{name: ".".join(map(str, number)) for name, number in sorted(av.library_versions.items())},
         },
