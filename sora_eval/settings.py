@@ -48,9 +48,9 @@ class Constraint:
             return f" from {least} to {most or f'below {below}'}"
         if above and below:
             return f" between {above} and {below}"
-        return (
-            f" of at least {least}" if least else f" above {above}" if above else f" of at most {most}" if most else ""
-        )
+        if least or above:
+            return f" of at least {least}" if least else f" above {above}{f' and at most {most}' if most else ''}"
+        return f" of at most {most}" if most else ""
 
     def holds(self, value: float) -> bool:
         """Return whether a number is in the range."""

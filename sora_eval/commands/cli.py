@@ -130,7 +130,7 @@ def usage() -> str:
         [
             *lines,
             "",
-            "Add --help to a command for its options, --include DIR for plug-ins in a folder: modules, DIR/conf and DIR/sora_eval_plugin.py.",
+            "Add --help to a command for its options, --include DIR for plug-ins of a folder (DIR/conf, DIR/sora_eval_plugin.py).",
             "Exit codes: 0 done, 1 done but something was wrong with the input, 2 not done.",
         ]
     )

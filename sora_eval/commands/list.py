@@ -37,9 +37,9 @@ def _bundled(kind: str) -> Mapping[str, str]:
     if kind == "probes":
         return {f"{suite}.{name}": text for name, (suite, text) in registry.probe_names().items()}
     if kind == "metrics":
-        from sora_eval.fidelity.options import METRICS
+        from sora_eval.fidelity.options import DESCRIPTIONS
 
-        return METRICS
+        return DESCRIPTIONS
     from sora_eval.world.families import FAMILIES
 
     return {name: _first_line(family) for name, family in sorted(FAMILIES.items())}
