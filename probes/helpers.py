@@ -108,7 +108,8 @@ def extras(tracks: Tracks, asked: dict[str, int], least_area: float) -> float:
     too_many = np.zeros(tracks.frames, dtype=bool)
     for colour in set(tracks.colour):
         shown = np.array([tracks.visible[i] & (tracks.area[i] >= least_area) for i in tracks.of(colour)])
-        too_many |= shown.sum(axis=0) > asked.get(colour, 0)
+        # Tracks of unknown colour may be any of the objects.
+        too_many |= shown.sum(axis=0) > (asked.get(colour, 0) if colour else sum(asked.values()))
     return float(too_many.mean())
 
 
