@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sora_eval import registry
-from sora_eval.errors import ConfigError, ManifestError, VideoError, unknown
+from sora_eval.errors import ConfigError, ManifestError, VideoError
 from sora_eval.generator.base import Capabilities, Delivery, file_safe
 from sora_eval.generator.video_manifest import (
     frame_rate,
@@ -126,9 +126,6 @@ class Folder:
         }
         self.path = Path(path)
         self.name = name or file_safe(self.path.resolve().name)
-        for mode in modes:
-            if mode not in MODES:
-                raise unknown("mode", str(mode), MODES)
         if not isinstance(links, bool):
             raise ConfigError(f"generator.links must be true or false, got {links}")
         self.capabilities = Capabilities(modes=tuple(modes), processes=True)

@@ -16,7 +16,7 @@ from sora_eval.metrics import continuation as motion_overlap
 from sora_eval.types import MODES, Case, Floats, Frames, Mode, Profile, Score, Tracks, Video
 from sora_eval.video import resample, resize
 from sora_eval.world import clip, conditioning, scene_of
-from sora_eval.world.families import FAMILIES
+from sora_eval.world.families import family as scene_family
 
 
 class UnjudgeableError(Exception):
@@ -70,7 +70,7 @@ class Probe(ABC):
 
         Here it is a random member of the scene family that has the probe's name.
         """
-        return family_draft(self.name, FAMILIES[self.name].sample(rng), rng, flip)
+        return family_draft(self.name, scene_family(self.name).sample(rng), rng, flip)
 
     def drafts(self, count: int, seed: int) -> list[Draft]:
         """Return the drafts of `count` cases, in pairs of twins."""
@@ -99,7 +99,7 @@ class Probe(ABC):
                 suite=self.suite,
                 probe=self.name,
                 mode=mode,
-                prompt=f"{d.prompt} {FAMILIES[d.family].setting(d.params)}",
+                prompt=f"{d.prompt} {scene_family(d.family).setting(d.params)}",
                 size=(profile.height, profile.width),
                 fps=profile.fps,
                 frames=profile.frames,
@@ -130,7 +130,7 @@ class Probe(ABC):
 
 def family_draft(family: str, params: Mapping[str, Any], rng: np.random.Generator, flip: bool, **expect: Any) -> Draft:
     """Return a draft of a scene family, mirrored if asked, with a caption as its prompt."""
-    module = FAMILIES[family]
+    module = scene_family(family)
     chosen = module.mirrored(params) if flip else dict(params)
     return Draft(family, chosen, module.caption(chosen, rng), expect)
 

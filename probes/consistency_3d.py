@@ -206,6 +206,7 @@ def _cut(tracks: Tracks, start: int, end: int, step: int) -> Tracks:
         tracks.size,
         tracks.fps / step,
         {name: values[:, part] for name, values in tracks.shape.items()},
+        tracks.labels,
     )
 
 

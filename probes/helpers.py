@@ -11,6 +11,7 @@ from sora_eval.types import Bools, Floats, Tracks
 
 SIGN = {"left": -1.0, "right": 1.0}
 """Which way along x a side lies."""
+_SHAPES = {"cone", "cylinder", "ball", "cube"}
 _LEAST_PIXELS = 30.0
 """Below this area the shape of a silhouette can't be told."""
 _POINTED = (1.18, 1.25)
@@ -20,12 +21,12 @@ _TALL = (1.2, 1.25)
 
 
 def the(tracks: Tracks, colour: str, what: str, min_share: float = 0.2) -> int:
-    """Return the index of the longest-visible track of a colour.
+    """Return the index of the longest-visible track of a colour, or of a label where colours aren't known.
 
     Raises:
         UnjudgeableError: none is seen for at least `min_share` of the frames, or `what` names a shape that it doesn't have.
     """
-    found = tracks.of(colour)
+    found = tracks.called(colour, what)
     if not found or tracks.visible[found[0]].mean() < min_share:
         raise UnjudgeableError(f"no {colour} {what} was found")
     if not may_be(tracks, found[0], what):
@@ -36,11 +37,15 @@ def the(tracks: Tracks, colour: str, what: str, min_share: float = 0.2) -> int:
 def may_be(tracks: Tracks, i: int, shape: str) -> bool:
     """Return whether a track may be a "cone", "cylinder", "ball" or "cube" at first; other words and unclear views pass.
 
+    A label that names one of them decides.
+
     Three classes can be told apart at 64 px: pointed, tall, and neither. Only the beginning of the first time in which it is
     seen counts, so that a thing that changes its shape later is judged for that.
     """
-    if shape not in ("cone", "cylinder", "ball", "cube"):
+    if shape not in _SHAPES:
         return True
+    if tracks.labels and (named := _SHAPES & set(tracks.labels[i].split())):
+        return shape in named
     others = [j for j in range(len(tracks)) if j != i]
     whole = np.flatnonzero(clear(tracks, i, others) & (tracks.area[i] >= _LEAST_PIXELS))
     if not len(whole):
@@ -52,6 +57,8 @@ def may_be(tracks: Tracks, i: int, shape: str) -> bool:
     pointed, aspect = (
         float(np.median(v[i][first])) for v in (tracks.shape["taper"] + tracks.shape["extent"], tracks.shape["aspect"])
     )
+    if not np.isfinite(pointed + aspect):
+        return True
     if shape == "cone":
         return pointed < _POINTED[1]
     return pointed > _POINTED[0] and (aspect > _TALL[0] if shape == "cylinder" else aspect < _TALL[1])
@@ -101,7 +108,8 @@ def extras(tracks: Tracks, asked: dict[str, int], least_area: float) -> float:
     too_many = np.zeros(tracks.frames, dtype=bool)
     for colour in set(tracks.colour):
         shown = np.array([tracks.visible[i] & (tracks.area[i] >= least_area) for i in tracks.of(colour)])
-        too_many |= shown.sum(axis=0) > asked.get(colour, 0)
+        # Tracks of unknown colour may be any of the objects.
+        too_many |= shown.sum(axis=0) > (asked.get(colour, 0) if colour else sum(asked.values()))
     return float(too_many.mean())
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 
 from sora_eval.commands import console
-from sora_eval.errors import print_error, unknown
+from sora_eval.errors import ConfigError, print_error, unknown
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,11 @@ COMMAND_TABLE: dict[str, Command] = {
     "weights": Command(
         "inspect", "list, verify, fetch or find the weights of the standard encoders (I3D, CLIP, LPIPS, ...)", "list"
     ),
-    "list": Command("inspect", "list generators, suites, profiles, sweeps, launchers, probes or families", "probes"),
+    "list": Command(
+        "inspect",
+        "list generators, trackers, suites, profiles, sweeps, launchers, probes, families or metrics",
+        "probes",
+    ),
 }
 
 
@@ -126,7 +130,8 @@ def usage() -> str:
         [
             *lines,
             "",
-            "Add --help to a command for its options. Exit codes: 0 done, 1 done but something was wrong with the input, 2 not done.",
+            "Add --help to a command for its options, --include DIR for plug-ins of a folder (DIR/conf, DIR/sora_eval_plugin.py).",
+            "Exit codes: 0 done, 1 done but something was wrong with the input, 2 not done.",
         ]
     )
 
@@ -152,7 +157,7 @@ def _main(args: list[str]) -> int:
     try:
         if args[0] not in COMMANDS:
             raise unknown("command", args[0], COMMANDS)
-        return COMMANDS[args[0]](args[1:])
+        return COMMANDS[args[0]](_included(args[1:]))
     except KeyboardInterrupt:
         resumed = "; the same command goes on where it stopped" if COMMAND_TABLE[args[0]].resumes else ""
         print(f"sora-eval: stopped{resumed}", file=sys.stderr)
@@ -166,6 +171,23 @@ def _main(args: list[str]) -> int:
         return 2
     except Exception as error:
         return print_error(error)
+
+
+def _included(args: list[str]) -> list[str]:
+    """Include the folders of --include DIR and return the other arguments."""
+    rest: list[str] = []
+    words = iter(args)
+    for word in words:
+        option, equals, folder = word.partition("=")
+        if option != "--include":
+            rest.append(word)
+            continue
+        from sora_eval.plugins.include import include
+
+        if not (folder := folder if equals else next(words, "")):
+            raise ConfigError("--include: name a folder, --include DIR")
+        include(folder)
+    return rest
 
 
 def _print_anything() -> None:

@@ -75,9 +75,9 @@ def is_sweep(args: Sequence[str]) -> bool:
 
 
 def sweep(args: Sequence[str]) -> int:
-    """Run all jobs of a sweep, show what became of each, compare those that are finished; return the highest exit code."""
+    """Run all jobs of a sweep, print their outcomes, compare those that are finished; return the highest exit code."""
     start = time.perf_counter()
-    command = shlex.join(["sora-eval", "run", *args])
+    command = shlex.join(["sora-eval", "run", *(a for a in args if not a.startswith("hydra.searchpath="))])
     try:
         outcomes, folder = _launch(args)
     except SoraEvalError:
@@ -165,10 +165,10 @@ def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tupl
 
 
 def _asks(manifest: Mapping[str, Any]) -> str:
-    """Return a name for the cases of a run; runs of one name may stand in one table, if their protocols agree."""
-    suite, profile = (manifest["config"].get(k) for k in ("suite", "profile"))
+    """Return a name for the cases and the tracker of a run; runs of one name may stand in one table, if their protocols agree."""
+    suite, profile, tracker = (manifest["config"].get(k) for k in ("suite", "profile", "tracker"))
     if isinstance(suite, Mapping) and isinstance(profile, Mapping):
-        return naming.question(suite, profile)
+        return naming.question(suite, profile, tracker if isinstance(tracker, Mapping) else None)
     return f"{manifest.get('suite')}-{manifest.get('profile')}"
 
 

@@ -25,16 +25,16 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class Protocol:
-    """All that the scores of a run depend on, besides the generator.
-
-    cases: {case id: hash}. probes: {name: version}. facts: {"size": "64x64", "fps": "8", "frames": "17", "tracker": version,
-    "world": version, "samples per prompt": "1" (of the model),
-    "encoder world-video": hash of its weights}; several sizes, rates or lengths stand with commas between.
-    """
+    """All that the scores of a run depend on, besides the generator."""
 
     cases: Mapping[str, str]
+    """{case id: hash}."""
     probes: Mapping[str, int]
+    """{name: version}."""
     facts: Mapping[str, str]
+    """{"size": "64x64", "fps": "8", "frames": "17", "tracker": identity (of the world tracker its version), "world": version,
+    "samples per prompt": "1" (of the model), "encoder world-video": hash of its weights}; several sizes, rates or lengths stand with
+    commas between."""
 
 
 def protocol_of(run: Run) -> Protocol:
@@ -112,11 +112,14 @@ def common(runs: Sequence[Run]) -> list[Run]:
 
 
 def refuse_versions(protocols: Mapping[str, Protocol]) -> None:
-    """Raise ConfigError where trackers or worlds differ, which no restriction to a part mends. protocols: by name."""
+    """Refuse runs of different trackers or worlds, which no restriction to a part mends. protocols: by name.
+
+    Raises:
+        ConfigError: they differ.
+    """
     for fact in ("tracker", "world"):
-        told = _disagreement(fact, {who: p.facts[fact] for who, p in protocols.items()})
-        if told:
-            raise ConfigError(f"no part of these runs can be compared: {told[0]}; run them again with one version")
+        if lines := _disagreement(fact, {who: p.facts[fact] for who, p in protocols.items()}):
+            raise ConfigError(f"no part of these runs can be compared: {lines[0]}; run them again with one {fact}")
 
 
 def _restricted(run: Run, ids: Collection[str], probes: Collection[str]) -> Run:
@@ -145,7 +148,9 @@ def _disagreement(name: str, values: Mapping[str, str]) -> list[str]:
     """Return "NAME: VALUE in A, B; VALUE in C", nothing when all values are equal."""
     by_value: dict[str, list[str]] = {}
     for who, value in values.items():
-        by_value.setdefault(value, []).append(who)
+        # The world tracker stands as its version alone.
+        text = f"world {value}" if name == "tracker" and value.isdigit() else value
+        by_value.setdefault(text, []).append(who)
     if len(by_value) < 2:
         return []
     return [f"{name}: " + "; ".join(f"{value} in {_list(who)}" for value, who in by_value.items())]

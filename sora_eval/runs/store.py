@@ -81,6 +81,8 @@ class Store:
 
     def write_tracks(self, path: Path, tracks: Tracks) -> None:
         """Store tracks."""
+        # Left out where there are none: tracks that were stored before there were labels are the same bytes.
+        labels: dict[str, Any] = {"labels": np.array(tracks.labels)} if tracks.labels else {}
         with replacing(path) as part, part.open("wb") as file:
             np.savez_compressed(
                 file,
@@ -92,6 +94,7 @@ class Store:
                 size=np.array(tracks.size),
                 # A clip in memory may have a whole number here and a stored one has none: the same tracks, the same bytes.
                 fps=np.array(float(tracks.fps)),
+                **labels,
             )
 
     def read_score(self, path: Path, *artefacts: Path) -> Score | None:

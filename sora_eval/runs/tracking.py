@@ -132,6 +132,7 @@ def read_tracks(path: Path) -> Tracks:
                 file["box"].astype(np.float64),
                 (height, width),
                 float(file["fps"]),
+                labels=tuple(str(label) for label in file["labels"]) if "labels" in file else (),
             )
     except Exception as error:  # zipfile, zlib and NumPy have many words for a damaged file
         raise ConfigError(f"{path}: no tracks ({type(error).__name__}: {error}); run the same command again") from error

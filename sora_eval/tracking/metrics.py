@@ -116,7 +116,7 @@ def tracking_metrics(case: Case, video: Video, tracks: Tracks, truth: TrueTracks
     With given frames (i2v, v2v) those against the truth, else those that need none. Clips of another rate, length or size are compared at
     the case's moments and size.
 
-    video: the clip; tracks: what `tracking.world.track` found in it; truth: of the case.
+    video: the clip; tracks: of its tracker; truth: of the case.
     """
     mine = at_moments(tracks, case, truth.unknown)
     shown = moments(len(video), video.fps, case) < len(video)
@@ -158,7 +158,8 @@ def at_moments(tracks: Tracks, case: Case, unknown: Sequence[str] = ()) -> Track
     box = (tracks.box[:, index] + 0.5) * np.tile(scale, 2) - 0.5
     nothing = ~visible[..., None]
     xy, box = np.where(nothing, np.nan, xy), np.where(nothing, np.nan, box)
-    return Tracks(tracks.colour, xy, visible, np.where(visible, area, 0.0), box, case.size, case.fps)
+    area = np.where(visible, area, 0.0)
+    return Tracks(tracks.colour, xy, visible, area, box, case.size, case.fps, labels=tracks.labels)
 
 
 def boxes_of(tracks: Tracks) -> BoxTracks:

@@ -8,13 +8,15 @@ gap. What is not in the palette is background, and so is what has a colour but l
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from sora_eval.types import Floats, Frames, Tracks, Video
+from sora_eval.tracking.base import WORLD
+from sora_eval.types import Case, Floats, Frames, Tracks, Video
 from sora_eval.world.palette import COLOURS
 
 VERSION = 2
@@ -47,6 +49,19 @@ def _full_saturation() -> Floats:
 _NAMES = tuple(COLOURS)
 _HUE = _hues()
 _SAT = _full_saturation()
+
+
+@dataclass(frozen=True)
+class WorldTracker:
+    """The tracker of the world's saturated objects."""
+
+    name: ClassVar[str] = WORLD
+    version: ClassVar[int] = VERSION
+    fingerprint: ClassVar[str] = ""
+
+    def track(self, video: Video, case: Case | None = None) -> Tracks:
+        """Return the tracks of all coloured objects of a clip, whatever the case."""
+        return track(video)
 
 
 @dataclass

@@ -40,12 +40,9 @@ def scene_of(spec: Mapping[str, Any], duration_s: float) -> Scene:
     Raises:
         ConfigError: the family is unknown.
     """
-    from sora_eval.errors import unknown
-    from sora_eval.world.families import FAMILIES  # the families import this package's parts
+    from sora_eval.world.families import family  # the families import this package's parts
 
-    if spec["family"] not in FAMILIES:
-        raise unknown("scene family", spec["family"], FAMILIES)
-    scene: Scene = FAMILIES[spec["family"]].build(duration_s, **spec["params"])
+    scene: Scene = family(spec["family"]).build(duration_s, **spec["params"])
     return scene
 
 

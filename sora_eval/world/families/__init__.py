@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from sora_eval.errors import unknown
+from sora_eval.plugins.entries import entries
 from sora_eval.world.families import (
     bite,
     brush,
@@ -60,6 +62,20 @@ FAMILIES: dict[str, ModuleType] = {
     "topple": topple,
     "voxel": voxel,
 }
+
+
+def family(name: str) -> Any:
+    """Return a scene family by its name, of the bundle or of a plug-in.
+
+    Raises:
+        ConfigError: there is none of that name, or it can't be imported.
+    """
+    if name in FAMILIES:
+        return FAMILIES[name]
+    declared = entries("families", FAMILIES)
+    if name not in declared:
+        raise unknown("scene family", name, [*FAMILIES, *declared])
+    return declared[name].load()
 
 
 def draw(family: str, number: int, seed: int, stream: str = "training") -> tuple[dict[str, Any], np.random.Generator]:
