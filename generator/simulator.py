@@ -41,7 +41,7 @@ class Oracle:
     capabilities: ClassVar[Capabilities] = Capabilities(processes=True)
 
     def fingerprint(self, case: Case) -> str:
-        """Return the world's version: the case says the rest."""
+        """Return the world's version: all else stands in the case."""
         return f"oracle:{WORLD}"
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:

@@ -393,7 +393,7 @@ def _share(launcher: Any, cores: int) -> int:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an exception that says anything."""
+    """Return the first line of an exception that isn't empty."""
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 

@@ -118,6 +118,7 @@ class Loop:
     probes: Mapping[str, Probe]
     """Probes by name."""
     tracker: Tracker
+    """The tracker."""
 
     def work(self, generator: Generator, cases: Sequence[Case]) -> ClipCounts:
         """Generate, track and score cases; return where their clips came from.
@@ -168,7 +169,7 @@ class Loop:
     def scored(self, generator: Generator, case: Case) -> bool:
         """Return whether a score is stored that is no technical failure."""
         score = self._score(generator, case)
-        # Before there was a mark, the reason alone told of a fault of ours.
+        # Scores from before there was a mark have only the reason.
         return score is not None and not score.failure and not score.reason.startswith(INTERNAL)
 
     def row(self, generator: Generator, case: Case) -> ScoreRow:

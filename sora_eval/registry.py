@@ -34,14 +34,14 @@ PLUGINS = {"generator": "generators", "tracker": "trackers"}
 def names(group: str) -> dict[str, str]:
     """Return the entries of a config group (`generator`, `suite`, `profile`), each with the first line of its comment or its origin."""
     own = _bundled(group)
-    found = dict(own)
+    known = dict(own)
     for folder in include.configurations():
         for file in sorted((folder / group).glob("*.yaml")):
             if file.stem in own:
                 entries.warn(f"{file}: the name is sora-eval's own, the file is not used")
             else:
-                found[file.stem] = _comment(file.read_text(encoding="utf-8"))
-    return found | {name: f"plug-in of {entry.origin}" for name, entry in plugins(group).items() if name not in found}
+                known[file.stem] = _comment(file.read_text(encoding="utf-8"))
+    return known | {name: f"plug-in of {entry.origin}" for name, entry in plugins(group).items() if name not in known}
 
 
 def plugins(group: str) -> dict[str, entries.Entry]:
@@ -115,12 +115,12 @@ def _is_plain(value: Any) -> bool:
 
 def probe_names() -> dict[str, tuple[str, str]]:
     """Return {probe: (suite, claim)} of the bundled probes, in the order of the suites."""
-    found = {}
+    probes = {}
     for suite in sorted((files("sora_eval.conf") / "probe").iterdir(), key=lambda e: e.name):
         if suite.is_dir() and not suite.name.startswith("__"):
             for name, claim in _bundled(f"probe/{suite.name}").items():
-                found[name] = (suite.name, claim)
-    return found
+                probes[name] = (suite.name, claim)
+    return probes
 
 
 def plugin_probes() -> dict[str, type[Probe]]:
@@ -202,6 +202,6 @@ def _made(make: Callable[[], Any]) -> Any:
 
 
 def _comment(text: str) -> str:
-    # Hydra wants to be told of a file's package before all else.
+    # Hydra's package directive comes before everything else.
     first = next((line for line in text.split("\n") if not line.startswith("# @package")), "")
     return first[1:].strip() if first.startswith("#") else ""

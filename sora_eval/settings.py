@@ -1,6 +1,6 @@
 """Settings: frozen dataclasses whose values are checked against type and range, built from plain values such as a YAML file's.
 
-A field says its range and an example in `option`; its docstring, below it, is what `--help` prints.
+`option` gives a field's range and an example; its docstring, below it, is what `--help` prints.
 """
 
 from __future__ import annotations

@@ -225,4 +225,4 @@ class SampleOptions(Settings):
     actions: tuple[str, ...] = option((), example="forward,turn left", repeats=True)
     """One per frame: none, forward, turn left, turn right, break, place."""
     out: str = "sample.mp4"
-    """File to write; the ending says the format: .mp4, .mkv (lossless), .gif, or .png (a contact sheet for a video)."""
+    """File to write; the ending gives the format: .mp4, .mkv (lossless), .gif, or .png (a contact sheet for a video)."""

@@ -159,7 +159,7 @@ def _main(args: list[str]) -> int:
             raise unknown("command", args[0], COMMANDS)
         return COMMANDS[args[0]](_included(args[1:]))
     except KeyboardInterrupt:
-        resumed = "; the same command goes on where it stopped" if COMMAND_TABLE[args[0]].resumes else ""
+        resumed = "; the same command resumes where it stopped" if COMMAND_TABLE[args[0]].resumes else ""
         print(f"sora-eval: stopped{resumed}", file=sys.stderr)
         return 130
     except SystemExit as stop:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _EPILOG = """With --sequential the candidate may be a generator in place of a run:
 `sora-eval gate --baseline BASELINE --sequential --out RUN generator=reference generator.checkpoint=FILE` generates, tracks and scores
-scene by scene and stops as soon as the verdict is certain; a later `sora-eval run out=RUN ...` goes on there.
+scene by scene and stops as soon as the verdict is certain; a later `sora-eval run out=RUN ...` resumes there.
 Exit codes: 0 passed, 1 regression, 2 cannot be compared, 3 too little evidence for the drop that was to be detected."""
 
 
@@ -41,7 +41,7 @@ def main(args: Sequence[str]) -> int:
         add_to_job(f"## sora-eval gate: cannot be compared\n\n```text\n{text}\n```\n")
         return 2
     except Exception as error:
-        # Python's own exit code would be 1, which says that the candidate is worse.
+        # Python's own exit code would be 1, which means that the candidate is worse.
         return print_error(error)
 
 
@@ -83,14 +83,14 @@ def _gate(args: Sequence[str]) -> int:
     folder: Path | None = options.out or options.candidate
     assert folder is not None, "one of the two is set"
     command = shlex.join(["sora-eval", "gate", *args])
-    told = Told(outcome, f"{baseline.name} ({options.baseline.name})", name, command, tuple(notes))
+    report = Told(outcome, f"{baseline.name} ({options.baseline.name})", name, command, tuple(notes))
     print(table(outcome))
     print()
     print(method(outcome))
     for note in notes:
         print(f"note: {note}")
     print(sentence(outcome))
-    for path in write_gate(told, folder):
+    for path in write_gate(report, folder):
         print(f"wrote {path}")
     return outcome.code
 

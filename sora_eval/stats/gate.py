@@ -84,7 +84,7 @@ class GatePlan(Settings):
         return self.drops.get(name, self.drop if name == OVERALL else None)
 
     def check(self, compared: Iterable[str], known: Iterable[str] = ()) -> None:
-        """Refuse names of no probe, and drops of probes that are not compared: nobody would look for them.
+        """Refuse names of no probe, and drops of probes that are not compared, which no test would look for.
 
         compared: the probes that are; known: others that there are, which may have a tolerance.
 
