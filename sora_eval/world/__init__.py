@@ -38,15 +38,12 @@ def scene_of(spec: Mapping[str, Any], duration_s: float) -> Scene:
     """Return the scene that {"family": name, "params": {...}} describes, for clips of `duration_s`.
 
     Raises:
-        ConfigError: the family is unknown.
+        ConfigError: the family is unknown, or the parameters are not its own.
     """
-    from sora_eval.errors import unknown
-    from sora_eval.world.families import FAMILIES  # the families import this package's parts
+    from sora_eval.world.families import family  # the families import this package's parts
 
-    if spec["family"] not in FAMILIES:
-        raise unknown("scene family", spec["family"], FAMILIES)
-    scene: Scene = FAMILIES[spec["family"]].build(duration_s, **spec["params"])
-    return scene
+    kind = family(spec["family"])
+    return kind.build(kind.read(spec["params"]), duration_s)
 
 
 def clip(
