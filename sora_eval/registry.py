@@ -33,12 +33,9 @@ def names(group: str) -> dict[str, str]:
 
 def probe_names() -> dict[str, tuple[str, str]]:
     """Return {probe: (suite, claim)} in the order of the suites."""
-    found = {}
-    for suite in sorted((files("sora_eval.conf") / "probe").iterdir(), key=lambda e: e.name):
-        if suite.is_dir() and not suite.name.startswith("__"):
-            for name, claim in names(f"probe/{suite.name}").items():
-                found[name] = (suite.name, claim)
-    return found
+    from sora_eval.probes import probe_classes
+
+    return {name: (c.suite, c.claim) for name, c in probe_classes().items()}
 
 
 def probe(name: str) -> Probe:
@@ -47,14 +44,11 @@ def probe(name: str) -> Probe:
     Raises:
         ConfigError: there is no such probe.
     """
-    known = probe_names()
-    if name not in known:
-        raise unknown("probe", name, known)
-    from omegaconf import OmegaConf
+    from sora_eval.probes import probe_classes
 
-    path = files("sora_eval.conf") / "probe" / known[name][0] / f"{name}.yaml"
-    made: Probe = instantiate(OmegaConf.create(path.read_text(encoding="utf-8")))
-    return made
+    if name not in probe_classes():
+        raise unknown("probe", name, probe_classes())
+    return probe_classes()[name]()
 
 
 def profile(name: str) -> Profile:

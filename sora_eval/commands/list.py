@@ -23,7 +23,7 @@ def main(args: Sequence[str]) -> int:
     elif what == "families":
         from sora_eval.world.families import FAMILIES
 
-        rows = [(name, (module.__doc__ or "").split("\n")[0]) for name, module in sorted(FAMILIES.items())]
+        rows = [(name, (type(f).__doc__ or "").split("\n")[0]) for name, f in FAMILIES.items()]
     else:
         raise unknown("list", what, [*registry.GROUPS, "probes", "families"])
     width = max(len(name) for name, _ in rows)

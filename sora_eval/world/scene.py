@@ -26,7 +26,7 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Body:
-    """One rigid thing.
+    """One rigid object.
 
     name: unique in the scene.
     shape: what it is; size: full extents (x, y, z) in metres.

@@ -32,7 +32,7 @@ class CameraPanParams(Params):
 
 
 class CameraPan(Family[CameraPanParams]):
-    """The camera pans to the left or right over things that stand in a row."""
+    """The camera pans to the left or right over objects that stand in a row."""
 
     name = "camera_pan"
     camera = ""
@@ -48,7 +48,7 @@ class CameraPan(Family[CameraPanParams]):
         )
 
     def build(self, p: CameraPanParams, duration_s: float) -> Scene:
-        """Return the scene: things on an arc around the camera, `away` metres from it, and a pan over 30 degrees."""
+        """Return the scene: objects on an arc around the camera, `away` metres from it, and a pan over 30 degrees."""
         way = SIGN[p.to]
         bodies = []
         for i, (thing, far, angle) in enumerate(zip(p.row, p.away, np.radians(_AZIMUTHS), strict=True)):

@@ -46,7 +46,8 @@ class Count(Family[CountParams]):
     def sample(self, rng: np.random.Generator) -> CountParams:
         """Return the parameters of a random member."""
         colour, screen = common.sample_colours(rng, 2)
-        number = int(rng.integers(3, 5))
+        numbers: tuple[Literal[3, 4], ...] = (3, 4)
+        number = common.choose(rng, numbers)
         return CountParams(
             number=number,
             shape=common.choose(rng, common.SHAPES),

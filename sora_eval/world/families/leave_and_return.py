@@ -88,7 +88,7 @@ class LeaveAndReturn(Family[LeaveAndReturnParams]):
         away = common.standing(
             "other", "cube", 1.0, p.other, -way * 9 * float(np.sin(turned)), 9 * float(np.cos(turned)) - 9
         )
-        # The camera turns away from the side on which things leave the picture.
+        # The camera turns away from the side on which objects leave the picture.
         pan = cameras.away_and_back(-way * _AWAY, out=(0.1, 0.36), back=(0.56, 0.84), rest=way * _PAST)
         view = cameras.turn(duration_s, _EYE, _LOOK, pan, lambda u: 0.0)
         facts = {

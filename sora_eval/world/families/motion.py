@@ -33,7 +33,7 @@ class MotionParams(Params):
 
 
 class Motion(Family[MotionParams]):
-    """One thing moves to the left or right past two pillars; the camera stands still or follows it at a slower pace."""
+    """One object moves to the left or right past two pillars; the camera stands still or follows it at a slower pace."""
 
     name = "motion"
 

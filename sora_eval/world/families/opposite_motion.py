@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from sora_eval.world.families import common
-from sora_eval.world.families.params import SIDES, SIGN, Colour, Params, Side
-from sora_eval.world.families.things import Named, Thing, TwoNamed, sample_thing, sides
+from sora_eval.world.families.params import SIDES, SIGN, Colour, Side
+from sora_eval.world.families.things import Named, TwoNamed, TwoNamedParams, sample_thing, sides
 from sora_eval.world.scene import Body, Scene
 
 _REACH_M = 2.1
@@ -18,13 +18,9 @@ _LANES_M: dict[Lane, float] = {"near": -1.1, "far": 0.9}
 
 
 @dataclass(frozen=True)
-class OppositeMotionParams(Params):
+class OppositeMotionParams(TwoNamedParams):
     """Parameters of `OppositeMotion`."""
 
-    a: Thing
-    """The object that moves towards `to`."""
-    b: Thing
-    """The object that moves to the other side."""
     pillar: Colour
     """Colour of the pillar."""
     to: Side
@@ -32,9 +28,14 @@ class OppositeMotionParams(Params):
     lane: Lane
     """The lane of object `a`; object `b` has the other."""
 
+    @property
+    def side_of_a(self) -> Side:
+        """`to`."""
+        return self.to
+
 
 class OppositeMotion(TwoNamed[OppositeMotionParams]):
-    """One thing moves to the left while another moves to the right, past a standing pillar."""
+    """One object moves to the left while another moves to the right, past a standing pillar."""
 
     name = "opposite_motion"
 

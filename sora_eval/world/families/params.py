@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, Self, get_args, get_origin, get_type_hints
 
 from sora_eval.errors import ConfigError, unknown
+from sora_eval.types import Case
 from sora_eval.world.palette import COLOURS, NEUTRALS
 
 
@@ -52,16 +53,18 @@ Size = Literal["small", "medium", "large"]
 """A width, a key of `common.SIZES`."""
 
 
+@dataclass(frozen=True)
 class Record:
     """Base of dataclasses whose fields are numbers, words, records, or tuples of those: mirror image and JSON form."""
 
     def mirrored(self) -> Self:
         """Return the record in a mirror: each field by its type, records inside it likewise."""
-        return replace(self, **{name: _image(getattr(self, name), kind) for name, kind in _types(type(self)).items()})  # type: ignore[type-var]
+        types = _types(type(self))  # type: ignore[arg-type]
+        return replace(self, **{name: _image(getattr(self, name), kind) for name, kind in types.items()})
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values, in their order."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
 
     @classmethod
     def from_json(cls, values: Any, where: str = "params") -> Self:
@@ -72,7 +75,7 @@ class Record:
         """
         if not isinstance(values, Mapping):
             raise ConfigError(f"{where} must be a JSON object, got {values!r}")
-        types = _types(cls)
+        types = _types(cls)  # type: ignore[arg-type]
         if strange := next((key for key in values if key not in types), None):
             raise unknown(f"key in {where}", str(strange), types)
         if missing := [name for name in types if name not in values]:
@@ -99,6 +102,15 @@ class Params(Record):
     style: Style
     """Floor, backdrop and light."""
 
+    @classmethod
+    def of(cls, case: Case) -> Self:
+        """Return the scene parameters of a case.
+
+        Raises:
+            ConfigError: they are not those of this family.
+        """
+        return cls.from_json(case.scene["params"])
+
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values, the style last."""
         values = super().to_json()
@@ -106,7 +118,7 @@ class Params(Record):
 
 
 @lru_cache(maxsize=128)
-def _types(kind: type) -> dict[str, Any]:
+def _types(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
@@ -135,8 +147,8 @@ def _checked(value: Any, kind: Any, where: str) -> Any:
         kind = get_args(kind)[0]
     if get_origin(kind) is tuple:
         return _checked_tuple(value, get_args(kind), where)
-    if is_dataclass(kind):
-        return kind.from_json(value, where)  # type: ignore[attr-defined]
+    if isinstance(kind, type) and issubclass(kind, Record):
+        return kind.from_json(value, where)
     if get_origin(kind) is Literal:
         allowed, kind = list(get_args(kind)), type(get_args(kind)[0])
     if isinstance(value, bool) is not (kind is bool) or not isinstance(value, (int, float) if kind is float else kind):

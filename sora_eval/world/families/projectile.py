@@ -62,7 +62,7 @@ class Projectile(Family[ProjectileParams]):
             texture=p.texture,
             motion="free",
             velocity=(way * p.across, 0.0, p.up),
-            # It turns as it flies, as thrown things do.
+            # It turns as it flies, as thrown objects do.
             spin=(0.0, way * 2.5, 0.0),
             restitution=0.5,
         )

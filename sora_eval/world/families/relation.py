@@ -8,8 +8,8 @@ import numpy as np
 
 from sora_eval.world import cameras
 from sora_eval.world.families import common
-from sora_eval.world.families.params import SIDES, SIGN, Across, Params, Side
-from sora_eval.world.families.things import Named, Thing, TwoNamed, sample_thing, sides
+from sora_eval.world.families.params import SIDES, SIGN, Across, Side
+from sora_eval.world.families.things import Named, TwoNamed, TwoNamedParams, sample_thing, sides
 from sora_eval.world.scene import Scene
 
 _CLOSER_M = 1.7
@@ -17,13 +17,9 @@ _DISTANCE_M = 8.6
 
 
 @dataclass(frozen=True)
-class RelationParams(Params):
+class RelationParams(TwoNamedParams):
     """Parameters of `Relation`."""
 
-    a: Thing
-    """The object on `side` of the other."""
-    b: Thing
-    """The other object."""
     side: Side
     """Where object `a` stands, seen from object `b`."""
     apart: float
@@ -31,11 +27,16 @@ class RelationParams(Params):
     shift: Across
     """Position of their middle along x, in metres."""
     depth: float
-    """How much farther from the camera object `a` stands, in metres."""
+    """How much farther from the cameran object `a` stands, in metres."""
+
+    @property
+    def side_of_a(self) -> Side:
+        """`side`."""
+        return self.side
 
 
 class Relation(TwoNamed[RelationParams]):
-    """Two things stand side by side while the camera comes slowly closer."""
+    """Two objects stand side by side while the camera comes slowly closer."""
 
     name = "relation"
     camera = ""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from sora_eval.world.families import common
-from sora_eval.world.families.base import Family, P
+from sora_eval.world.families.base import Family
 from sora_eval.world.families.common import choose
-from sora_eval.world.families.params import OPPOSITE, Colour, Record, Side, Size, Texture
+from sora_eval.world.families.params import OPPOSITE, Colour, Params, Record, Side, Size, Texture
 from sora_eval.world.scene import Body, Shape
 
 Named = Literal["a", "b"]
@@ -85,14 +85,32 @@ def sides(side: Side, first: Named) -> tuple[Side, Side]:
     return (side, other) if first == "a" else (other, side)
 
 
-class TwoNamed(Family[P]):
+@dataclass(frozen=True, kw_only=True)
+class TwoNamedParams(Params):
+    """Base of the parameters of a family whose captions name two objects."""
+
+    a: Thing
+    """The object whose side the other parameters give."""
+    b: Thing
+    """The object on the other side."""
+
+    @property
+    @abstractmethod
+    def side_of_a(self) -> Side:
+        """The side of object `a`; object `b` has the other."""
+
+
+Q = TypeVar("Q", bound=TwoNamedParams)
+
+
+class TwoNamed(Family[Q]):
     """A family whose captions name two objects, `a` and `b`, in either order."""
 
     @abstractmethod
-    def phrases(self, p: P, first: Named = "a") -> Sequence[str]:
+    def phrases(self, p: Q, first: Named = "a") -> Sequence[str]:
         """Return the phrasings that name the object `first` first."""
 
-    def caption(self, p: P, rng: np.random.Generator, long: bool = False, first: Named | None = None) -> str:
+    def caption(self, p: Q, rng: np.random.Generator, long: bool = False, first: Named | None = None) -> str:
         """Return the caption; first: the object that is named first, by the phrasing if None."""
         k = int(rng.integers(len(self.phrases(p))))
         alternating: Named = "b" if k % 2 else "a"

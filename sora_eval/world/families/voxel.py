@@ -25,6 +25,7 @@ ACTIONS: tuple[Action, ...] = ("forward", "turn left", "turn right", "break", "p
 Heading = Literal["north", "east", "south", "west"]
 HEADINGS: tuple[Heading, ...] = ("north", "east", "south", "west")
 _EXCHANGED = {"turn left": "turn right", "turn right": "turn left", "east": "west", "west": "east"}
+_UNDOES = {"break": "place", "place": "break"}
 _CELL = Mirrored(lambda at: (SIDE - 1 - at[0], at[1]))
 _HEADING = Mirrored(lambda heading: _EXCHANGED.get(heading, heading))
 _ACTIONS = Mirrored(lambda actions: tuple(_EXCHANGED.get(a, a) for a in actions))
@@ -245,11 +246,12 @@ def _policy(world: _World, rng: np.random.Generator) -> list[Action]:
     liking = {"forward": 4.0, "turn left": 1.0, "turn right": 1.0, "break": 1.6, "place": 1.6}
     actions: list[Action] = []
     for slot in range(_STEPS):
-        last = actions[-1] if actions else ""
-        # Undoing what was just done is no use, nor is turning on the spot.
-        useless = {"break": ("place",), "place": ("break",)}.get(last, ())
+        last = actions[-1] if actions else "forward"
+        # No action undoes the one before, and the figure does not turn on the spot.
         turned = last.startswith("turn")
-        choice = [a for a in ACTIONS if world.can(a) and a not in useless and not (turned and a.startswith("turn"))]
+        choice = [
+            a for a in ACTIONS if world.can(a) and a != _UNDOES.get(last) and not (turned and a.startswith("turn"))
+        ]
         choice = choice or [last if turned else "turn left"]
         weights = np.array([liking[a] for a in choice])
         actions.append(choice[int(rng.choice(len(choice), p=weights / weights.sum()))])

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from sora_eval.world.faults.base import Broken, Fault, index
+from sora_eval.world.faults.base import Broken, fault, index
 from sora_eval.world.physics import States
 from sora_eval.world.scene import Scene
 
 
+@fault("sided")
 def swapped_sides(scene: Scene, severity: float) -> Broken:
     """The sided bodies and the camera change over to where a mirror shows them: halfway at severity .5, fully at 1.
 
@@ -41,8 +42,3 @@ def swapped_sides(scene: Scene, severity: float) -> Broken:
         return replace(states, pos=pos, quat=quat)
 
     return Broken(replace(scene, camera=camera), edit=edit)
-
-
-FAULTS: dict[str, Fault] = {
-    "swapped_sides": swapped_sides,
-}
