@@ -14,7 +14,7 @@ from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.types import Case, Tracks, Video
 from sora_eval.world.families.collision import CollisionParams
 from sora_eval.world.families.free_fall_bounce import FreeFallBounceParams
-from sora_eval.world.families.params import OPPOSITE, SIGN
+from sora_eval.world.families.params import OPPOSITE, SIGN, Side
 from sora_eval.world.families.projectile import ProjectileParams
 from sora_eval.world.families.ramp import RampParams
 from sora_eval.world.families.topple import ToppleParams
@@ -305,7 +305,7 @@ class Topple(Probe):
         return Verdict(helpers.product(parts), {"falls": 1.0, **parts})
 
 
-def _require_side(tracks: Tracks, i: int, j: int, side: str, what: str) -> None:
+def _require_side(tracks: Tracks, i: int, j: int, side: Side, what: str) -> None:
     both = tracks.visible[i] & tracks.visible[j]
     apart = SIGN[side] * (tracks.xy[i, :, 0] - tracks.xy[j, :, 0])[both]
     if not both.any() or float((apart > 0).mean()) < 0.8:

@@ -68,7 +68,7 @@ def index(scene: Scene, name: str) -> int:
 
 
 def heroes(scene: Scene) -> list[str]:
-    """Return the names of the bodies that the scene is about."""
+    """Return the names of the scene's main bodies."""
     hero = scene.facts["hero"]
     return [hero] if isinstance(hero, str) else list(hero)
 

@@ -1,7 +1,7 @@
-"""Faults of object permanence: what an object does wrong while nobody sees it.
+"""Faults of object permanence: wrong changes of an object while it is out of sight.
 
 They read from `scene.facts`: "hidden_s", when the hero is out of sight (seconds, from and to), and where there is room
-for what should not be: "elsewhere", the way (x, y, z in metres) by which a teleported hero is off; "spare", where its
+for the wrong change: "elsewhere", the way (x, y, z in metres) by which a teleported hero is off; "spare", where its
 double stands, seen from it; and "stranger", where a new object stands (x, y, and the height of its underside).
 """
 
@@ -140,7 +140,7 @@ def duplicates(scene: Scene, severity: float) -> Broken:
 
 @fault("hero", "hidden_s")
 def appears_from_nowhere(scene: Scene, severity: float) -> Broken:
-    """A cube that nobody mentioned is there in the last `severity` share of the time after the hero was hidden."""
+    """A cube that the prompt does not mention is there in the last `severity` share of the time after the hero was hidden."""
     hero = scene.body(heroes(scene)[0])
     side = 0.9 * hero.size[0]
     x, y, z = scene.facts.get("stranger", (hero.pos[0] - 2 * hero.size[0], hero.pos[1], 0.0))

@@ -113,7 +113,7 @@ def effect_precedes_cause(scene: Scene, severity: float) -> Broken:
 
 @fault("pair")
 def falls_against_push(scene: Scene, severity: float) -> Broken:
-    """The struck object answers in the wrong direction: turned away from the push by 180 degrees times the severity."""
+    """The struck object moves in the wrong direction: turned away from the push by 180 degrees times the severity."""
     turn = np.pi * severity
 
     def edit(states: States) -> States:

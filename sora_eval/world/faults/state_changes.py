@@ -1,8 +1,8 @@
 """Faults of state changes: undone, come too early, come too late or not at all.
 
-`scene.facts["change"]` says what a scripted change is: `effect`, the bodies that show it; `cause_s`, when its cause
-comes; `lead_s`, how far before that it may come at most; `done_s`, when the scene has seen it; `lamp`, whether the lamp
-goes with it. A scene with a fracture needs no such entry: physics breaks it.
+`scene.facts["change"]` describes a scripted change: `effect`, the bodies that show it; `cause_s`, the time of its cause;
+`lead_s`, how much earlier it may come at most; `done_s`, when it is complete; `lamp`, whether the lamp changes with it.
+A scene with a fracture needs no such entry: physics breaks it.
 """
 
 from __future__ import annotations
