@@ -81,7 +81,7 @@ class Probe(ABC):
     violations: ClassVar[tuple[str, ...]] = ()
     """The faults that it must detect."""
     blind_to: ClassVar[Mapping[str, str]] = {}
-    """Known blind spots: control or fault -> why the probe cannot tell it from the truth."""
+    """Known blind spots: control or fault -> why it scores like the truth."""
     blind_modes: ClassVar[tuple[Mode, ...]] = ("t2v",)
     """The modes that the blind spots are confined to."""
     continued: ClassVar[bool] = False

@@ -42,7 +42,6 @@ class Bite(StateChange[BiteParams]):
     name = "bite"
 
     def sample(self, rng: np.random.Generator) -> BiteParams:
-        """Return the parameters of a random member."""
         cookie, biter = common.sample_colours(rng, 2)
         return BiteParams(
             cookie=cookie,
@@ -134,14 +133,12 @@ class Bite(StateChange[BiteParams]):
         return common.set_up(p.style, bodies, camera, duration_s, facts=facts, events=events)
 
     def states(self, p: BiteParams) -> tuple[str, str]:
-        """Return a sentence on the frame before the change and one on the frame after it."""
         return (
             f"A round {p.cookie} cookie.",
             f"A {p.cookie} cookie with a big bite out of its {p.side} edge.",
         )
 
     def phrases(self, p: BiteParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         side = p.side
         cookie, biter = f"round {p.cookie} cookie", f"{p.biter} ball-shaped creature"
         return [
@@ -154,7 +151,6 @@ class Bite(StateChange[BiteParams]):
         ]
 
     def details(self, p: BiteParams) -> str:
-        """Return the sentences that a long caption adds."""
         return (
             "The cookie has dark chips, does not move and is half as wide again as the creature."
             f" {common.style_words(p.style)}"

@@ -43,7 +43,6 @@ class Brush(StateChange[BrushParams]):
     name = "brush"
 
     def sample(self, rng: np.random.Generator) -> BrushParams:
-        """Return the parameters of a random member."""
         handle, paint = common.sample_colours(rng, 2)
         return BrushParams(
             handle=handle,
@@ -123,11 +122,9 @@ class Brush(StateChange[BrushParams]):
         return common.set_up(p.style, bodies, camera, duration_s, facts=facts, events=events)
 
     def states(self, p: BrushParams) -> tuple[str, str]:
-        """Return a sentence on the frame before the change and one on the frame after it."""
         return "An empty white canvas.", common.sentence(f"{common.article(p.paint)} stroke on a white canvas")
 
     def phrases(self, p: BrushParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         to = p.to
         start = OPPOSITE[to]
         brush, stroke = f"brush with {common.article(p.handle)} handle", f"{p.paint} stroke"
@@ -140,7 +137,6 @@ class Brush(StateChange[BrushParams]):
         ]
 
     def details(self, p: BrushParams) -> str:
-        """Return the sentences that a long caption adds."""
         return (
             f"The stroke is straight, level and {p.width}; the brush leans back a little, its handle upwards."
             f" {common.style_words(p.style)} The camera is close and does not move."

@@ -38,7 +38,6 @@ class CameraPan(Family[CameraPanParams]):
     camera = ""
 
     def sample(self, rng: np.random.Generator) -> CameraPanParams:
-        """Return the parameters of a random member."""
         colours = common.sample_colours(rng, len(_AZIMUTHS))
         return CameraPanParams(
             row=tuple(sample_thing(rng, c) for c in colours),
@@ -63,7 +62,6 @@ class CameraPan(Family[CameraPanParams]):
         return common.set_up(p.style, bodies, view, duration_s, facts=facts)
 
     def phrases(self, p: CameraPanParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         to, start = p.to, OPPOSITE[p.to]
         names = sorted(t.words for t in p.row)
         row = listed(names)
@@ -74,6 +72,5 @@ class CameraPan(Family[CameraPanParams]):
         ]
 
     def details(self, p: CameraPanParams) -> str:
-        """Return the sentences that a long caption adds."""
         sizes = " ".join(t.looks for t in sorted(p.row, key=lambda t: t.colour))
         return f"{sizes} Nothing but the camera moves. {common.style_words(p.style)}"

@@ -47,7 +47,6 @@ class Candle(StateChange[CandleParams]):
     name = "candle"
 
     def sample(self, rng: np.random.Generator) -> CandleParams:
-        """Return the parameters of a random member."""
         candle, puff = [c for c in common.sample_colours(rng, 8) if c not in FLAMES][:2]
         return CandleParams(
             candle=candle,
@@ -108,14 +107,12 @@ class Candle(StateChange[CandleParams]):
         return common.set_up(p.style, bodies, camera, duration_s, facts=facts, events=events, dimming=dimming)
 
     def states(self, p: CandleParams) -> tuple[str, str]:
-        """Return a sentence on the frame before the change and one on the frame after it."""
         return (
             common.sentence(f"{common.article(p.flame)} flame burns on {common.article(p.candle)} candle"),
             common.sentence(f"{common.article(p.candle)} candle without a flame"),
         )
 
     def phrases(self, p: CandleParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         side, far = p.side, OPPOSITE[p.side]
         candle, flame, puff = f"{p.candle} candle", f"{p.flame} flame", f"{p.puff} puff of air"
         return [
@@ -130,7 +127,6 @@ class Candle(StateChange[CandleParams]):
         ]
 
     def details(self, p: CandleParams) -> str:
-        """Return the sentences that a long caption adds."""
         return (
             f"The candle is {p.height} and thick, and grey smoke rises from its wick at the end."
             f" {common.style_words(p.style)} The camera is close and does not move."

@@ -43,7 +43,6 @@ class Collision(Family[CollisionParams]):
     camera = common.LEVEL
 
     def sample(self, rng: np.random.Generator) -> CollisionParams:
-        """Return the parameters of a random member."""
         heavy, light = common.sample_colours(rng, 2)
         return CollisionParams(
             heavy=heavy,
@@ -88,7 +87,6 @@ class Collision(Family[CollisionParams]):
         return common.set_up(p.style, bodies, common.level_view(duration_s, height=3.0), duration_s, facts=facts)
 
     def phrases(self, p: CollisionParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         heavy, light = f"{p.heavy} block", f"{p.light} block"
         to, times = p.to, _TIMES[p.ratio]
         start = OPPOSITE[to]
@@ -102,7 +100,6 @@ class Collision(Family[CollisionParams]):
         ]
 
     def details(self, p: CollisionParams) -> str:
-        """Return the sentences that a long caption adds."""
         return (
             f"Both blocks are {p.texture}, of the same height and the same material."
             f" {common.style_words(p.style)} {common.LEVEL}"

@@ -44,7 +44,6 @@ class Count(Family[CountParams]):
     name = "count"
 
     def sample(self, rng: np.random.Generator) -> CountParams:
-        """Return the parameters of a random member."""
         colour, screen = common.sample_colours(rng, 2)
         numbers: tuple[Literal[3, 4], ...] = (3, 4)
         number = common.choose(rng, numbers)
@@ -91,7 +90,6 @@ class Count(Family[CountParams]):
         return common.set_up(p.style, (*row, cover), view, duration_s, facts=facts)
 
     def phrases(self, p: CountParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         to, start = p.to, OPPOSITE[p.to]
         number = NUMBERS[p.number]
         row, screen = f"{number} {p.colour} {p.shape}s", common.article(f"{p.screen} screen")
@@ -103,5 +101,4 @@ class Count(Family[CountParams]):
         ]
 
     def details(self, p: CountParams) -> str:
-        """Return the sentences that a long caption adds."""
         return f"All {NUMBERS[p.number]} are alike and {p.texture}. {common.style_words(p.style)} {common.STILL}"

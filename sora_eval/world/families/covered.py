@@ -44,7 +44,6 @@ class Covered(Family[CoveredParams]):
     name = "covered"
 
     def sample(self, rng: np.random.Generator) -> CoveredParams:
-        """Return the parameters of a random member."""
         colour, screen = common.sample_colours(rng, 2)
         return CoveredParams(
             shape=common.choose(rng, common.SHAPES),
@@ -85,7 +84,6 @@ class Covered(Family[CoveredParams]):
         return common.set_up(p.style, (replace(hero, solid=False), cover), view, duration_s, facts=facts)
 
     def phrases(self, p: CoveredParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         start = p.start
         hero, screen = common.article(f"{p.colour} {p.shape}"), common.article(f"{p.screen} screen")
         goes = f"slides on to the {OPPOSITE[start]}" if p.then == "on" else "is lifted up and away"
@@ -96,5 +94,4 @@ class Covered(Family[CoveredParams]):
         ]
 
     def details(self, p: CoveredParams) -> str:
-        """Return the sentences that a long caption adds."""
         return f"The {p.shape} is {p.size} and {p.texture}. {common.style_words(p.style)} {common.STILL}"

@@ -43,7 +43,6 @@ class EvolvesUnseen(Family[EvolvesUnseenParams]):
     camera = ""
 
     def sample(self, rng: np.random.Generator) -> EvolvesUnseenParams:
-        """Return the parameters of a random member."""
         colour, landmark = common.sample_colours(rng, 2)
         return EvolvesUnseenParams(
             colour=colour,
@@ -56,7 +55,7 @@ class EvolvesUnseen(Family[EvolvesUnseenParams]):
         )
 
     def build(self, p: EvolvesUnseenParams, duration_s: float) -> Scene:
-        """Return the scene; the ball passes the landmark while nobody looks."""
+        """Return the scene; the ball passes the landmark while the camera looks away."""
         way = SIGN[p.to]
         ball = common.standing("hero", "ball", 1.1, p.colour, -way * _REACH, -0.7, texture=p.texture)
         x, y, z = ball.pos
@@ -83,7 +82,6 @@ class EvolvesUnseen(Family[EvolvesUnseenParams]):
         return common.set_up(p.style, (ball, mark), view, duration_s, facts=facts)
 
     def phrases(self, p: EvolvesUnseenParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         to, start = p.to, OPPOSITE[p.to]
         name = f"{p.landmark} {p.landmark_shape}"
         ball, mark = common.article(f"{p.colour} ball"), common.article(name)
@@ -98,5 +96,4 @@ class EvolvesUnseen(Family[EvolvesUnseenParams]):
         ]
 
     def details(self, p: EvolvesUnseenParams) -> str:
-        """Return the sentences that a long caption adds."""
         return f"The ball is {p.texture}, the {p.landmark_shape} stands still. {common.style_words(p.style)}"

@@ -39,7 +39,6 @@ class FreeFallBounce(Family[FreeFallBounceParams]):
     camera = common.LEVEL
 
     def sample(self, rng: np.random.Generator) -> FreeFallBounceParams:
-        """Return the parameters of a random member."""
         ball, block = common.sample_colours(rng, 2)
         return FreeFallBounceParams(
             ball=ball,
@@ -76,7 +75,6 @@ class FreeFallBounce(Family[FreeFallBounceParams]):
         return common.set_up(p.style, (hero, stand), common.level_view(duration_s), duration_s, facts=facts)
 
     def phrases(self, p: FreeFallBounceParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         ball, block = common.article(f"{p.ball} rubber ball"), common.article(f"{p.block} cube")
         side, other = p.side, OPPOSITE[p.side]
         wide, height = common.metres(p.diameter_m), common.metres(p.height_m)
@@ -88,5 +86,4 @@ class FreeFallBounce(Family[FreeFallBounceParams]):
         ]
 
     def details(self, p: FreeFallBounceParams) -> str:
-        """Return the sentences that a long caption adds."""
         return f"The ball is {p.texture}, the cube is 1.6 metres wide. {common.style_words(p.style)} {common.LEVEL}"

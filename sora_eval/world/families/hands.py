@@ -50,7 +50,6 @@ class Hands(Family[HandsParams]):
     name = "hands"
 
     def sample(self, rng: np.random.Generator) -> HandsParams:
-        """Return the parameters of a random member."""
         shirt, hair, gloves = common.sample_colours(rng, 3)
         return HandsParams(
             hand=common.choose(rng, SIDES),
@@ -75,7 +74,6 @@ class Hands(Family[HandsParams]):
         return common.set_up(p.style, bodies, view, duration_s, facts=facts)
 
     def phrases(self, p: HandsParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         hand, facing = p.hand, FACING_WORDS[p.facing]
         shirt = common.article(f"{p.shirt} shirt")
         gloves, hair = f"{p.gloves} gloves", f"{p.hair} hair"
@@ -86,7 +84,6 @@ class Hands(Family[HandsParams]):
         ]
 
     def details(self, p: HandsParams) -> str:
-        """Return the sentences that a long caption adds."""
         face = "Its face is pale." if p.facing == "us" else "We see the back of its head."
         return (
             f"Both hands hang down at first. {face} The other hand stays down. {common.style_words(p.style)}"

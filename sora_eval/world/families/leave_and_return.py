@@ -48,7 +48,6 @@ class LeaveAndReturn(Family[LeaveAndReturnParams]):
     name = "leave_and_return"
 
     def sample(self, rng: np.random.Generator) -> LeaveAndReturnParams:
-        """Return the parameters of a random member."""
         colour, landmark, other = common.sample_colours(rng, 3)
         return LeaveAndReturnParams(
             by=common.choose(rng, ("motion", "camera")),
@@ -101,7 +100,6 @@ class LeaveAndReturn(Family[LeaveAndReturnParams]):
         return common.set_up(p.style, (hero, mark, away), view, duration_s, facts=facts)
 
     def phrases(self, p: LeaveAndReturnParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         side, start = p.side, OPPOSITE[p.side]
         shape, mark = p.shape, f"{p.landmark} {p.landmark_shape}"
         hero, a_mark = common.article(f"{p.colour} {shape}"), common.article(mark)
@@ -128,7 +126,6 @@ class LeaveAndReturn(Family[LeaveAndReturnParams]):
         ]
 
     def details(self, p: LeaveAndReturnParams) -> str:
-        """Return the sentences that a long caption adds."""
         ending = common.STILL if p.by == "motion" else "The camera only turns."
         return f"The {p.shape} is {p.size} and {p.texture}. {common.style_words(p.style)} {ending}"
 

@@ -38,7 +38,6 @@ class Motion(Family[MotionParams]):
     name = "motion"
 
     def sample(self, rng: np.random.Generator) -> MotionParams:
-        """Return the parameters of a random member."""
         colours = common.sample_colours(rng, 3)
         return MotionParams(
             hero=sample_thing(rng, colours[0]),
@@ -62,7 +61,6 @@ class Motion(Family[MotionParams]):
         return common.set_up(p.style, (mover, *posts), view, duration_s, facts=facts)
 
     def phrases(self, p: MotionParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         to, start = p.to, OPPOSITE[p.to]
         hero, verb = p.hero.words, p.hero.verb
         posts = listed([common.article(f"{c} pillar") for c in sorted(p.pillars)])
@@ -74,7 +72,6 @@ class Motion(Family[MotionParams]):
         ]
 
     def details(self, p: MotionParams) -> str:
-        """Return the sentences that a long caption adds."""
         still = f" {common.STILL}" if p.camera == "still" else ""
         return f"{p.hero.looks} {common.style_words(p.style)}{still}"
 

@@ -40,7 +40,6 @@ class OppositeMotion(TwoNamed[OppositeMotionParams]):
     name = "opposite_motion"
 
     def sample(self, rng: np.random.Generator) -> OppositeMotionParams:
-        """Return the parameters of a random member."""
         colours = common.sample_colours(rng, 3)
         return OppositeMotionParams(
             a=sample_thing(rng, colours[0]),
@@ -63,7 +62,6 @@ class OppositeMotion(TwoNamed[OppositeMotionParams]):
         return common.set_up(p.style, (first, second, post), view, duration_s, facts=facts)
 
     def phrases(self, p: OppositeMotionParams, first: Named = "a") -> list[str]:
-        """Return the phrasings that name the object `first` first."""
         one, two = (p.a, p.b) if first == "a" else (p.b, p.a)
         a, b, does, also = one.words, two.words, one.verb, two.verb
         to, other = sides(p.to, first)
@@ -75,5 +73,4 @@ class OppositeMotion(TwoNamed[OppositeMotionParams]):
         ]
 
     def details(self, p: OppositeMotionParams) -> str:
-        """Return the sentences that a long caption adds."""
         return f"{p.a.looks} {p.b.looks} {common.style_words(p.style)} {common.STILL}"

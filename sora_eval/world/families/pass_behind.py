@@ -36,7 +36,6 @@ class PassBehind(Family[PassBehindParams]):
     name = "pass_behind"
 
     def sample(self, rng: np.random.Generator) -> PassBehindParams:
-        """Return the parameters of a random member."""
         colour, wall = common.sample_colours(rng, 2)
         return PassBehindParams(
             shape=common.choose(rng, common.SHAPES),
@@ -81,7 +80,6 @@ class PassBehind(Family[PassBehindParams]):
         return common.set_up(p.style, (hero, screen), view, duration_s, facts=facts)
 
     def phrases(self, p: PassBehindParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         start = OPPOSITE[p.to]
         verb = "rolls steadily" if p.shape == "ball" else "slides steadily"
         hero, wall = common.article(f"{p.colour} {p.shape}"), common.article(f"{p.wall} wall")
@@ -92,5 +90,4 @@ class PassBehind(Family[PassBehindParams]):
         ]
 
     def details(self, p: PassBehindParams) -> str:
-        """Return the sentences that a long caption adds."""
         return f"The {p.shape} is {p.size} and {p.texture}. {common.style_words(p.style)} {common.STILL}"

@@ -39,7 +39,6 @@ class Projectile(Family[ProjectileParams]):
     camera = common.LEVEL
 
     def sample(self, rng: np.random.Generator) -> ProjectileParams:
-        """Return the parameters of a random member."""
         return ProjectileParams(
             ball=common.sample_colours(rng, 1)[0],
             to=common.choose(rng, SIDES),
@@ -72,7 +71,6 @@ class Projectile(Family[ProjectileParams]):
         return common.set_up(p.style, (hero,), common.level_view(duration_s), duration_s, facts=facts)
 
     def phrases(self, p: ProjectileParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         ball, wide = common.article(f"{p.ball} ball"), common.metres(p.diameter_m)
         to, start = p.to, OPPOSITE[p.to]
         return [
@@ -83,5 +81,4 @@ class Projectile(Family[ProjectileParams]):
         ]
 
     def details(self, p: ProjectileParams) -> str:
-        """Return the sentences that a long caption adds."""
         return f"The ball is {p.texture}. {common.style_words(p.style)} {common.LEVEL}"

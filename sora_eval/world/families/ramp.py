@@ -41,7 +41,6 @@ class Ramp(Family[RampParams]):
     camera = common.LEVEL
 
     def sample(self, rng: np.random.Generator) -> RampParams:
-        """Return the parameters of a random member."""
         ball, ramp = common.sample_colours(rng, 2)
         return RampParams(
             ball=ball,
@@ -90,7 +89,6 @@ class Ramp(Family[RampParams]):
         return common.set_up(p.style, (hero, body), common.level_view(duration_s, height=4.4), duration_s, facts=facts)
 
     def phrases(self, p: RampParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         ball, ramp = common.article(f"{p.ball} ball"), common.article(f"{p.ramp} ramp")
         to, start = p.to, OPPOSITE[p.to]
         wide, angle = common.metres(p.diameter_m), f"{p.angle} degrees"
@@ -103,7 +101,6 @@ class Ramp(Family[RampParams]):
         ]
 
     def details(self, p: RampParams) -> str:
-        """Return the sentences that a long caption adds."""
         return (
             f"The ball is {p.texture} and solid, the ramp slopes at {p.angle} degrees."
             f" {common.style_words(p.style)}"

@@ -42,7 +42,6 @@ class Relation(TwoNamed[RelationParams]):
     camera = ""
 
     def sample(self, rng: np.random.Generator) -> RelationParams:
-        """Return the parameters of a random member."""
         colours = common.sample_colours(rng, 2)
         return RelationParams(
             a=sample_thing(rng, colours[0]),
@@ -67,7 +66,6 @@ class Relation(TwoNamed[RelationParams]):
         )
 
     def phrases(self, p: RelationParams, first: Named = "a") -> list[str]:
-        """Return the phrasings that name the object `first` first."""
         a, b = (p.a.words, p.b.words) if first == "a" else (p.b.words, p.a.words)
         side, other = sides(p.side, first)
         return [
@@ -78,5 +76,4 @@ class Relation(TwoNamed[RelationParams]):
         ]
 
     def details(self, p: RelationParams) -> str:
-        """Return the sentences that a long caption adds."""
         return f"{p.a.looks} {p.b.looks} They don't move. {common.style_words(p.style)}"

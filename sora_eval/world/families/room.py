@@ -142,7 +142,6 @@ class Room(Family[RoomParams]):
         )
 
     def build(self, p: RoomParams, duration_s: float) -> Scene:
-        """Return the scene."""
         bodies = [
             common.standing(f"object{i}", o.shape, o.size, o.colour, o.x, o.y, yaw=o.yaw, texture=o.texture)
             for i, o in enumerate(p.objects)
@@ -160,7 +159,6 @@ class Room(Family[RoomParams]):
         return common.set_up(p.style, bodies, path(duration_s, p.move, p.to), duration_s, facts=facts)
 
     def phrases(self, p: RoomParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         things = listed([common.article(f"{o.colour} {o.shape}") for o in _from_left(p.objects)])
         colours = listed([s.colour for s in _from_left(p.spots)])
         spots = common.sentence(f"round spots in {colours} are painted on the floor before them")
@@ -170,7 +168,6 @@ class Room(Family[RoomParams]):
         return [f"{common.sentence(words)} {spots}" for words in moves]
 
     def details(self, p: RoomParams) -> str:
-        """Return the sentences that a long caption adds."""
         order = ", ".join(f"{o.texture} {o.colour} {o.shape}" for o in _from_left(p.objects))
         still = "Nothing moves." if p.move == "still" else "Nothing but the camera moves."
         return f"From left to right: {order}. {common.style_words(p.style)} {still}"

@@ -45,7 +45,6 @@ class Shatter(StateChange[ShatterParams]):
     name = "shatter"
 
     def sample(self, rng: np.random.Generator) -> ShatterParams:
-        """Return the parameters of a random member."""
         glass, block = common.sample_colours(rng, 2)
         return ShatterParams(
             glass=glass,
@@ -82,11 +81,9 @@ class Shatter(StateChange[ShatterParams]):
         return common.set_up(p.style, bodies, camera, duration_s, facts=facts, fracture=fracture)
 
     def states(self, p: ShatterParams) -> tuple[str, str]:
-        """Return a sentence on the frame before the change and one on the frame after it."""
         return f"An empty {p.glass} glass.", f"Pieces of {common.article(p.glass)} glass on the floor."
 
     def phrases(self, p: ShatterParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         side = p.side
         glass, block = f"{p.glass} glass", f"{p.block} block"
         return [
@@ -100,7 +97,6 @@ class Shatter(StateChange[ShatterParams]):
         ]
 
     def details(self, p: ShatterParams) -> str:
-        """Return the sentences that a long caption adds."""
         return (
             f"The glass is an empty tumbler that begins {p.drop}; the block is a cube and does not move."
             f" {common.style_words(p.style)} {common.STILL}"

@@ -55,7 +55,6 @@ class Single(Family[SingleParams]):
     name = "single"
 
     def sample(self, rng: np.random.Generator) -> SingleParams:
-        """Return the parameters of a random member."""
         thing = sample_thing(rng, common.sample_colours(rng, 1)[0])
         return SingleParams(
             hero=replace(thing, size=common.choose(rng, tuple(common.SIZES))),
@@ -86,9 +85,7 @@ class Single(Family[SingleParams]):
         return common.set_up(p.style, (moving,), view, duration_s, facts=facts)
 
     def phrases(self, p: SingleParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         return [words.format(hero=p.hero.words, verb=p.hero.verb) for words in _WORDS[p.motion]]
 
     def details(self, p: SingleParams) -> str:
-        """Return the sentences that a long caption adds."""
         return f"{p.hero.looks} {common.style_words(p.style)} {common.STILL}"

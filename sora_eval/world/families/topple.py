@@ -40,7 +40,6 @@ class Topple(Family[ToppleParams]):
     camera = common.LEVEL
 
     def sample(self, rng: np.random.Generator) -> ToppleParams:
-        """Return the parameters of a random member."""
         ball, block = common.sample_colours(rng, 2)
         return ToppleParams(
             ball=ball,
@@ -90,7 +89,6 @@ class Topple(Family[ToppleParams]):
         return common.set_up(p.style, (hero, tower), common.level_view(duration_s, height=3.4), duration_s, facts=facts)
 
     def phrases(self, p: ToppleParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         ball, block = common.article(f"{p.ball} ball"), f"tall {p.block} block"
         to, start = p.to, OPPOSITE[p.to]
         return [
@@ -103,7 +101,6 @@ class Topple(Family[ToppleParams]):
         ]
 
     def details(self, p: ToppleParams) -> str:
-        """Return the sentences that a long caption adds."""
         return (
             f"The block is {common.metres(p.height_m)} tall, the ball is {p.texture} and"
             f" {common.metres(p.diameter_m)} wide. {common.style_words(p.style)}"

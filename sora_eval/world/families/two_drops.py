@@ -41,7 +41,6 @@ class TwoDrops(Family[TwoDropsParams]):
     camera = common.LEVEL
 
     def sample(self, rng: np.random.Generator) -> TwoDropsParams:
-        """Return the parameters of a random member."""
         high, low = common.sample_colours(rng, 2)
         return TwoDropsParams(
             high=high,
@@ -81,7 +80,6 @@ class TwoDrops(Family[TwoDropsParams]):
         return common.set_up(p.style, bodies, common.level_view(duration_s), duration_s, facts=facts)
 
     def phrases(self, p: TwoDropsParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         high, low = common.article(f"{p.high} ball"), common.article(f"{p.low} ball")
         side, other = p.side, OPPOSITE[p.side]
         up, down = common.metres(p.high_m), common.metres(p.low_m)
@@ -95,7 +93,6 @@ class TwoDrops(Family[TwoDropsParams]):
         ]
 
     def details(self, p: TwoDropsParams) -> str:
-        """Return the sentences that a long caption adds."""
         return (
             f"Both balls are {p.texture} and {common.metres(p.diameter_m)} wide."
             f" {common.style_words(p.style)} {common.LEVEL}"

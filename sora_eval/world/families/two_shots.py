@@ -52,7 +52,6 @@ class TwoShots(Family[TwoShotsParams]):
     camera = ""
 
     def sample(self, rng: np.random.Generator) -> TwoShotsParams:
-        """Return the parameters of a random member."""
         body, head, companion = common.sample_colours(rng, 3)
         return TwoShotsParams(
             body=body,
@@ -105,7 +104,6 @@ class TwoShots(Family[TwoShotsParams]):
         return common.set_up(p.style, (trunk, top, mate), view, duration_s, facts=facts)
 
     def phrases(self, p: TwoShotsParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         figure = common.article(f"{p.body} {p.body_shape}-shaped figure")
         who = f"{figure} with {common.article(p.head)} ball for a head"
         mate = common.article(f"{p.companion} {p.companion_shape}")
@@ -121,5 +119,4 @@ class TwoShots(Family[TwoShotsParams]):
         ]
 
     def details(self, p: TwoShotsParams) -> str:
-        """Return the sentences that a long caption adds."""
         return f"The figure is {p.texture}. {common.style_words(p.style)} The camera does not move within a shot."

@@ -82,7 +82,6 @@ class Voxel(Family[VoxelParams]):
     name = "voxel"
 
     def sample(self, rng: np.random.Generator) -> VoxelParams:
-        """Return the parameters of a random member."""
         seed = int(rng.integers(2**31))
         colour = common.sample_colours(rng, 1)[0]
         style = Style("mist", common.choose(rng, ("white", "cream")), common.choose(rng, _LIGHTS))
@@ -126,7 +125,6 @@ class Voxel(Family[VoxelParams]):
         return common.set_up(p.style, bodies, _follow(way, duration_s), duration_s, facts=facts, tile_m=0.0)
 
     def phrases(self, p: VoxelParams) -> list[str]:
-        """Return the phrasings of the short caption."""
         done, colour = listed(_in_words(p.actions)), p.colour
         return [
             f"{common.article(f'{colour} figure')} on an island of blocks {done}",
@@ -135,7 +133,6 @@ class Voxel(Family[VoxelParams]):
         ]
 
     def details(self, p: VoxelParams) -> str:
-        """Return the sentences that a long caption adds."""
         light = common.LIGHT_WORDS[p.style.light]
         return (
             f"Trees stand on the island, and pale water lies around it. At first the figure looks {p.heading},"

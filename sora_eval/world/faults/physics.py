@@ -139,7 +139,7 @@ def _touch_s(scene: Scene, states: States) -> float:
 
 
 def _retimed(scene: Scene, states: States, names: Sequence[str], t_s: Floats) -> States:
-    """Return the states in which some bodies are where the law puts them at other times t_s [T], not falling."""
+    """Return the states with the bodies `names` where the law puts them at other times t_s [T], which never decrease."""
     # The law is run again at exactly those times: interpolating between frames would blur contacts.
     times, back = np.unique(np.concatenate([[0.0], np.round(np.maximum(t_s, 0.0), 6)]), return_inverse=True)
     if len(times) < 2:

@@ -25,7 +25,7 @@ _PLATE = "plate"
 
 
 def _from(target: States, source: States, columns: Sequence[int]) -> States:
-    """Return `target` with some bodies (columns) as they are in `source`."""
+    """Return `target` with the bodies `columns` as they are in `source`."""
     changed = {}
     for name in ("pos", "quat", "scale", "shown", "rgb"):
         value = getattr(target, name).copy()
