@@ -294,7 +294,7 @@ class Folder:
         if isinstance(row, Failure):
             return row
         try:
-            video = read_video(self.path / row.path, limits=_limits(case), asked=case.fps, fps=row.fps)
+            video = read_video(self.path / row.path, limits=_limits(case), max_fps=case.fps, fps=row.fps)
         except VideoError as err:
             self._note(row.number, str(err))
             return Failure(str(err))

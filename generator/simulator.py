@@ -107,6 +107,15 @@ class Control:
             yield Video(CONTROLS[self.control](video.frames, rng), video.fps)
 
 
+def reference(name: str) -> Oracle | Control:
+    """Return the reference generator of a name: "oracle" or a control.
+
+    Raises:
+        ConfigError: there is no such control.
+    """
+    return Oracle() if name == "oracle" else Control(name)
+
+
 def another(case: Case) -> Case:
     """Return another case of the same probe: what a model gives that ignores the prompt."""
     from sora_eval.registry import probe

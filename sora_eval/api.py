@@ -116,7 +116,7 @@ def evaluate(
     from sora_eval.fidelity.options import FidelityOptions
     from sora_eval.generator.base import Generator
     from sora_eval.generator.callable import PythonCallable
-    from sora_eval.run import carry_out, plan_with
+    from sora_eval.run import plan_run, run
 
     entry = generator if isinstance(generator, str) else "oracle"
     followed = tracker if isinstance(tracker, str) else "world"
@@ -142,8 +142,8 @@ def evaluate(
         tracking=tracking,
     )
     call = Call("sora_eval.evaluate(...)", entry, workers)
-    plan = plan_with(config, call, model, None if isinstance(tracker, str) else tracker)
-    done = carry_out(plan, say=lambda line: None, progress=progress)
+    plan = plan_run(config, call, model, None if isinstance(tracker, str) else tracker)
+    done = run(plan, say=lambda line: None, progress=progress)
     return Result(plan.folder, tuple(done.rows), tuple(done.problems), temporary)
 
 

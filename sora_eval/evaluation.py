@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -13,38 +13,28 @@ from sora_eval.generator.answers import answers, one_line
 from sora_eval.generator.base import Generator
 from sora_eval.probes.base import Probe
 from sora_eval.processes import WorkerKilledError, completed
+from sora_eval.runs.plan import ClipCounts
 from sora_eval.runs.store import Store
+from sora_eval.stats.failures import INTERNAL
 from sora_eval.stats.samples import asked_of
 from sora_eval.tracking.base import Tracker, identity
 from sora_eval.tracking.world import WorldTracker
 from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, digest
 
 _CHUNK = 8
-INTERNAL = "internal error: "
-"""How the reason begins when judging a clip raised an unforeseen exception."""
 _NOT_STORED = "can't be stored: "
 
 
 @dataclass(frozen=True)
-class Clips:
-    """Where clips came from."""
+class Evaluated:
+    """The scored clips of a run."""
 
-    reused: int = 0
-    """Stored clips that were used again."""
-    made: int = 0
-    """Clips that were generated now."""
-    failed: int = 0
-    """Cases that were generated now and have no clip."""
-
-    def __add__(self, other: Clips) -> Clips:
-        """Return the sum, count by count."""
-        return Clips(self.reused + other.reused, self.made + other.made, self.failed + other.failed)
-
-    @property
-    def line(self) -> str:
-        """The counts in words."""
-        failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.reused} clips reused, {self.made} made{failed}"
+    rows: Sequence[ScoreRow]
+    """A score per clip, in the order of generators and cases."""
+    scored: int
+    """How many clips were scored now; the others were scored before."""
+    clips: Mapping[str, ClipCounts]
+    """Clip counts by generator."""
 
 
 def evaluate(
@@ -54,23 +44,21 @@ def evaluate(
     folder: Path,
     workers: int = 1,
     progress: bool = True,
-    clips: MutableMapping[str, Clips] | None = None,
     tracker: Tracker | None = None,
-) -> tuple[list[ScoreRow], int]:
-    """Generate, track and score every case with every generator, and keep all artefacts in `folder`.
+) -> Evaluated:
+    """Generate, track and score a clip of every case by every generator, and store all of it in `folder`; what is stored is reused.
 
-    Oracle, controls and violations answer each prompt once, models every sample.
+    Models generate every sample of a prompt; oracle, controls and violations one.
     probes: by name, those that the cases name. workers: processes; generators that can't be copied run in this one.
-    clips: takes up where the clips of each generator came from, by its name. tracker: None for the world tracker.
-    Returns the rows, in the order of generators and cases, and how many of them had to be made.
+    progress: whether to show a progress bar. tracker: None for the world tracker.
     """
     from tqdm import tqdm
 
     loop = Loop(folder, probes, tracker or WorldTracker())
-    answered = [(g, asked_of(g.kind, cases)) for g in generators]
-    missing = [(g, [c for c in cases if not loop.scored(g, c)]) for g, cases in answered]
+    requested = [(g, asked_of(g.kind, cases)) for g in generators]
+    missing = [(g, [c for c in own if not loop.scored(g, c)]) for g, own in requested]
     total = sum(len(left) for _, left in missing)
-    made = dict.fromkeys((g.name for g in generators), Clips())
+    made = dict.fromkeys((g.name for g in generators), ClipCounts())
     # Nothing is printed for a run that is finished, and a bar only where somebody may wait.
     with tqdm(total=total, unit="clip", disable=not (progress and total), smoothing=0.1) as bar:
         # A few clips are made sooner than processes are started.
@@ -86,23 +74,20 @@ def evaluate(
                     bar.set_description(g.name)
                     made[g.name] += loop.work(g, chunk)
                     bar.update(len(chunk))
-    rows = [loop.row(g, c) for g, cases in answered for c in cases]
-    if clips is not None:
-        for g in generators:
-            there = sum(r.generator == g.name and r.video != "" for r in rows)
-            clips[g.name] = Clips(there - made[g.name].made, made[g.name].made, made[g.name].failed)
-    return rows, total
+    rows = [loop.row(g, c) for g, own in requested for c in own]
+    stored = {name: sum(r.generator == name and r.video != "" for r in rows) for name in made}
+    return Evaluated(rows, total, {name: replace(n, reused=stored[name] - n.made) for name, n in made.items()})
 
 
 def _spread(
     jobs: Sequence[tuple[Generator, Sequence[Case]]], loop: Loop, workers: int
-) -> Iterator[tuple[str, int, Clips]]:
+) -> Iterator[tuple[str, int, ClipCounts]]:
     """Carry out `loop.work` in several processes; yield generator, number of finished cases and where their clips came from, bit by bit.
 
     When a worker is killed, the cases that were in work are tried again one by one; the one that kills its worker again fails, no other.
     """
 
-    def calls(jobs: Sequence[tuple[Generator, Sequence[Case]]]) -> list[partial[Clips]]:
+    def calls(jobs: Sequence[tuple[Generator, Sequence[Case]]]) -> list[partial[ClipCounts]]:
         return [
             partial(replace(loop, probes={c.probe: loop.probes[c.probe] for c in cs}).work, g, cs) for g, cs in jobs
         ]
@@ -115,12 +100,12 @@ def _spread(
             continue
         left = [c for c in chunk if not loop.scored(g, c)]
         again += [(g, [c]) for c in left]
-        yield g.name, len(chunk) - len(left), Clips(made=len(chunk) - len(left))
+        yield g.name, len(chunk) - len(left), ClipCounts(made=len(chunk) - len(left))
     for i, done in completed(1, calls(again)):
         g, (case,) = again[i]
         if isinstance(done, WorkerKilledError):
             loop.keep_score(g, case, Score(None, str(done), failure="technical"))
-            done = Clips(failed=1)
+            done = ClipCounts(failed=1)
         yield g.name, 1, done
 
 
@@ -135,7 +120,7 @@ class Loop:
     tracker: Tracker
     """The tracker."""
 
-    def work(self, generator: Generator, cases: Sequence[Case]) -> Clips:
+    def work(self, generator: Generator, cases: Sequence[Case]) -> ClipCounts:
         """Generate, track and score cases; return where their clips came from.
 
         A stored clip is read, not made again, unless it is damaged. A fault of ours in judging one clip costs that clip.
@@ -150,7 +135,7 @@ class Loop:
                 made[case.id] = isinstance(video, Video)
             self.keep_score(generator, case, self._judged(generator, case, video))
         reused = sum(isinstance(v, Video) for v in stored.values())
-        return Clips(reused, sum(made.values()), len(made) - sum(made.values()))
+        return ClipCounts(reused, sum(made.values()), len(made) - sum(made.values()))
 
     def _judged(self, generator: Generator, case: Case, video: Video | Failure) -> Score:
         if isinstance(video, Failure):

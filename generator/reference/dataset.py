@@ -152,10 +152,10 @@ class LatentDataset:
         return self.recipe.phases[self.recipe.phase(step, self.unit)].given
 
 
-def buckets_of(some: Sequence[Shard], latents: Path, recipe: TransformerRecipe) -> list[Bucket]:
+def buckets_of(training: Sequence[Shard], latents: Path, recipe: TransformerRecipe) -> list[Bucket]:
     """Group the clips of shards and their mirror images by size; the shares of a phase hold over the whole set."""
-    arrays = {s.name: np.concatenate(np.load(latents / s.path.name)) for s in some}
-    doubled = [replace(s, items=(*s.items, *(mirrored(i) for i in s.items))) for s in some]
+    arrays = {s.name: np.concatenate(np.load(latents / s.path.name)) for s in training}
+    doubled = [replace(s, items=(*s.items, *(mirrored(i) for i in s.items))) for s in training]
     groups: dict[tuple[int, ...], list[Shard]] = {}
     for s in doubled:
         groups.setdefault(arrays[s.name].shape[1:], []).append(s)

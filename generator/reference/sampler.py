@@ -74,7 +74,7 @@ class Sampler:
             ConfigError: the prompt is empty, or frames or size are below 1.
         """
         if not prompt.strip():
-            raise ConfigError("the prompt is empty: say what is to be seen")
+            raise ConfigError("the prompt is empty: describe what is to be seen")
         _warn_if_long(frames, "task=long goes on from its own end")
         channels = self.model.transformer.config.channels
         window = _Window.open(chunks_of(_at_least(frames)), grid_size(size), channels)
@@ -197,7 +197,7 @@ class Sampler:
         if not 0 <= strength <= 1:
             raise ConfigError(f"strength must be between 0 and 1, got {strength}")
         if strength and not prompt.strip():
-            raise ConfigError("the prompt is empty: say what the clip is to show instead")
+            raise ConfigError("the prompt is empty: describe what the clip is to show instead")
         _warn_if_long(len(video), "edit it piece by piece")
         known = self._encode(fit(video))
         if strength == 0:

@@ -330,7 +330,7 @@ def _answers(
     tracker: Tracker,
     folder: Path,
     workers: int,
-) -> Iterator[tuple[Step, list[ScoreRow]]]:
+) -> Iterator[tuple[Step, Sequence[ScoreRow]]]:
     """Yield the steps with their rows, in order; with several processes, as many scenes are in work at once.
 
     cases: the samples of each prompt, by its id.
@@ -339,13 +339,13 @@ def _answers(
     from concurrent.futures import Future
     from functools import partial
 
-    from sora_eval.evaluation import evaluate
+    from sora_eval.evaluation import Evaluated, evaluate
     from sora_eval.processes import pool
 
     score = partial(evaluate, progress=False, tracker=tracker)
     several = workers > 1 and model.capabilities.processes
     with pool(workers) if several else nullcontext() as executor:
-        waiting: deque[tuple[Step, Future[tuple[list[ScoreRow], int]]]] = deque()
+        waiting: deque[tuple[Step, Future[Evaluated]]] = deque()
         rest = iter(steps)
         while True:
             while executor is not None and len(waiting) < 2 * workers and (step := next(rest, None)) is not None:
@@ -356,12 +356,11 @@ def _answers(
                 if (step := next(rest, None)) is None:
                     return
                 samples = [case for prompt in step.cases for case in cases[prompt]]
-                rows, _ = score(samples, probes, [model], folder)
-                yield step, rows
+                yield step, score(samples, probes, [model], folder).rows
             elif waiting:
                 step, job = waiting.popleft()
                 try:
-                    yield step, job.result()[0]
+                    yield step, job.result().rows
                 except GeneratorExit:
                     for _, other in waiting:
                         other.cancel()

@@ -134,11 +134,11 @@ def _name(i: int) -> str:
     return f"shard-{i:05d}"
 
 
-def _same_settings(folder: Path, asked: dict[str, Any]) -> None:
+def _same_settings(folder: Path, settings: dict[str, Any]) -> None:
     path = folder / "settings.json"
-    if path.exists() and (found := read_json(path)) != asked:
-        raise ConfigError(f"{folder} holds a set made with {found}, asked was {asked}; name another folder")
-    write_json(path, asked)
+    if path.exists() and (stored := read_json(path)) != settings:
+        raise ConfigError(f"{folder} holds a set made with {stored}, not with {settings}; name another folder")
+    write_json(path, settings)
 
 
 def plan(shard: int, size: int, seed: int) -> tuple[Bucket, list[tuple[str, int]]]:

@@ -148,5 +148,5 @@ def _moments(state: int | None, frames: int, rng: np.random.Generator) -> NDArra
 
 
 def _caption(item: Item, rng: np.random.Generator) -> str:
-    some = item.short if rng.random() < 0.6 else item.long
-    return some[int(rng.integers(len(some)))]
+    captions = item.short if rng.random() < 0.6 else item.long
+    return captions[int(rng.integers(len(captions)))]

@@ -115,6 +115,12 @@ class FidelityConfig:
         }
         return [names[extractor] for extractor in self.extractors if extractor in names]
 
+    @classmethod
+    def of(cls, options: FidelityOptions) -> FidelityConfig:
+        """Return the configuration for the options of a command; the weight files that they name are used from now on."""
+        weights.use({str(name): str(path) for name, path in options.weights.items()})
+        return cls(options.metrics, options.video, options.words, options.distance, options.i3d_eps)
+
     def for_real_set(self) -> FidelityConfig:
         """Return the configuration for the real set: distances between sets need its features, nothing else of it is measured."""
         metrics = tuple(m for m in self.metrics if {CLIP_FEATURES, MOTION_FEATURES} & set(_extractors_of(m)))

@@ -28,7 +28,7 @@ _HASH = 6
 _LONGEST = 100
 
 
-def asked(suite: Mapping[str, Any], profile: Mapping[str, Any], tracker: Mapping[str, Any] | None = None) -> str:
+def question(suite: Mapping[str, Any], profile: Mapping[str, Any], tracker: Mapping[str, Any] | None = None) -> str:
     """Return a name for the cases of a run and the tracker that they are judged with.
 
     It consists of the names of suite and profile and of the options that differ from the files of these names.
@@ -88,8 +88,8 @@ def run_folder(config: Any, choice: str) -> str:
     """
     target = str(config.generator.get("_target_", "generator")).rpartition(".")[2].lower()
     model = choice or target
-    question = asked(config.suite.values(), config.profile.values(), config.tracker)
-    return f"runs/{question}/{model}/{slug(model, config.generator)}/{config.seed}"
+    cases = question(config.suite.values(), config.profile.values(), config.tracker)
+    return f"runs/{cases}/{model}/{slug(model, config.generator)}/{config.seed}"
 
 
 def register() -> None:

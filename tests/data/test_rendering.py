@@ -67,9 +67,9 @@ def test_training_clips_are_no_probe_clips():
 @pytest.mark.parametrize(
     ("profile", "seed", "truth", "said"),
     [
-        (Profile("tiny", 24, 48, 5, 4, 1), 0, "none", r"profile.width=32 \(asked: 48\)"),
-        (TINY, 1, "none", r"seed=0 \(asked: 1\)"),
-        (TINY, 0, "full", r"truth=none \(asked: full\)"),
+        (Profile("tiny", 24, 48, 5, 4, 1), 0, "none", r"profile.width=32 \(now: 48\)"),
+        (TINY, 1, "none", r"seed=0 \(now: 1\)"),
+        (TINY, 0, "full", r"truth=none \(now: full\)"),
     ],
 )
 def test_clips_of_other_settings_are_not_mixed(tmp_path, profile, seed, truth, said):
