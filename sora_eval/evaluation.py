@@ -46,17 +46,17 @@ def evaluate(
     progress: bool = True,
     tracker: Tracker | None = None,
 ) -> Evaluated:
-    """Generate, track and score every case with every generator, and store all artefacts in `folder`; what is stored is reused.
+    """Generate, track and score a clip of every case by every generator, and store all of it in `folder`; what is stored is reused.
 
-    Oracle, controls and violations generate one clip per prompt, models every sample.
+    Models generate every sample of a prompt; oracle, controls and violations one.
     probes: by name, those that the cases name. workers: processes; generators that can't be copied run in this one.
     progress: whether to show a progress bar. tracker: None for the world tracker.
     """
     from tqdm import tqdm
 
     loop = Loop(folder, probes, tracker or WorldTracker())
-    answered = [(g, asked_of(g.kind, cases)) for g in generators]
-    missing = [(g, [c for c in cases if not loop.scored(g, c)]) for g, cases in answered]
+    requested = [(g, asked_of(g.kind, cases)) for g in generators]
+    missing = [(g, [c for c in own if not loop.scored(g, c)]) for g, own in requested]
     total = sum(len(left) for _, left in missing)
     made = dict.fromkeys((g.name for g in generators), ClipCounts())
     # Nothing is printed for a run that is finished, and a bar only where somebody may wait.
@@ -74,7 +74,7 @@ def evaluate(
                     bar.set_description(g.name)
                     made[g.name] += loop.work(g, chunk)
                     bar.update(len(chunk))
-    rows = [loop.row(g, c) for g, cases in answered for c in cases]
+    rows = [loop.row(g, c) for g, own in requested for c in own]
     stored = {name: sum(r.generator == name and r.video != "" for r in rows) for name in made}
     return Evaluated(rows, total, {name: replace(n, reused=stored[name] - n.made) for name, n in made.items()})
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def plan_run(config: RunConfig, call: Call, model: Generator | None = None, tracker: Tracker | None = None) -> Plan:
-    """Return the plan of a run. model, tracker: None for those of the configuration.
+    """Return the plan of a run. model, tracker: None for the one that is configured.
 
     Raises:
         ConfigError: a value can't be used, or the generator or tracker can't be made.
@@ -54,7 +54,7 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
         workers=config.workers or call.cores,
         replace=config.replace,
         shard=config.part,
-        tracker=tracker or tracker_of(config.tracker),
+        tracker=tracker_of(config.tracker) if tracker is None else tracker,
     )
 
 

@@ -165,7 +165,7 @@ def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tupl
 
 
 def _asks(manifest: Mapping[str, Any]) -> str:
-    """Return a name for the cases and the tracker of a run; runs of one name may stand in one table, if their protocols agree."""
+    """Return a name for the cases of a run and their tracker; runs of one name may stand in one table, if their protocols agree."""
     suite, profile, tracker = (manifest["config"].get(k) for k in ("suite", "profile", "tracker"))
     if isinstance(suite, Mapping) and isinstance(profile, Mapping):
         return naming.question(suite, profile, tracker if isinstance(tracker, Mapping) else None)
