@@ -10,7 +10,8 @@ from typing import ClassVar, TypeAlias
 
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import inside
-from sora_eval.reporting.components.clips import Clip, Overlay, make_clip, read_overlay
+from sora_eval.reporting.components.clips import Clip, Overlay, Strip, make_clip, make_overlay
+from sora_eval.runs.tracking import read_tracks
 from sora_eval.types import ScoreRow, digest
 
 MAX_PLAYERS = 90
@@ -27,17 +28,20 @@ REFERENCE_PLAYERS = 2
 
 @dataclass(frozen=True)
 class Side:
-    """One picture of a player.
-
-    label: what it shows; clip: None when there is nothing to show, and then `missing` says why.
-    overlay: its tracks; expected: the truth's tracks, drawn dashed over a generated clip.
-    """
+    """One clip of a player."""
 
     label: str
+    """What it shows."""
     clip: Clip | None
+    """The clip, None where there is none."""
     missing: str = ""
+    """Why there is no clip."""
     overlay: Overlay | None = None
+    """Its tracks."""
     expected: Overlay | None = None
+    """The truth's tracks, drawn dashed over a generated clip."""
+    tags: tuple[tuple[str, str], ...] = ()
+    """What filters choose by, (name, value) each, where the sides of a player differ in it."""
 
 
 Beside: TypeAlias = tuple[ScoreRow, tuple[Side, ...]]
@@ -46,28 +50,38 @@ Beside: TypeAlias = tuple[ScoreRow, tuple[Side, ...]]
 
 @dataclass(frozen=True)
 class Player:
-    """Clips of one case beside each other, played together.
-
-    id: anchor of its link, the same in every report of the run; "" for no link. case: its id; label: for screen readers.
-    title, detail: its head. verdict: its score, or why there is none; judged: whether it has one.
-    lines: sentences below the prompt. facts: (title, items) that unfold. where: paths.
-    tags: what filters choose by, (name, value) each. wide: whether it takes the whole width.
-    """
+    """Clips of one case beside each other, played together."""
 
     case: str
+    """Id of the case."""
     label: str
+    """Name for screen readers."""
     title: str
+    """Its head."""
     detail: str
+    """Text beside its head."""
     prompt: str
+    """The case's prompt, "" for none."""
     sides: tuple[Side, ...]
+    """The clips."""
     verdict: str = ""
+    """Its score, or why there is none."""
     judged: bool = True
+    """Whether it has a score."""
     lines: tuple[str, ...] = ()
+    """Sentences below the clips."""
     facts: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    """Folded lists: (title, (name, value) each)."""
     where: tuple[str, ...] = ()
+    """Paths."""
     tags: tuple[tuple[str, str], ...] = ()
+    """What filters choose by, (name, value) each."""
     id: str = ""
+    """Anchor of its link, the same in every report of a run; "" for no link."""
     wide: bool = False
+    """Whether it takes the whole width."""
+    strips: tuple[Strip, ...] = ()
+    """Frames of further clips, folded."""
 
     @property
     def playable(self) -> bool:
@@ -77,34 +91,46 @@ class Player:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Players under a heading that opens them. filtered: whether filters choose among them."""
+    """Players under a heading that opens them."""
 
     kind: ClassVar[str] = "gallery"
     title: str
+    """The heading."""
     count: str
+    """Text beside the heading."""
     players: tuple[Player, ...]
+    """What it opens."""
     open: bool = False
+    """Whether it is open at first."""
     filtered: bool = True
+    """Whether filters choose among them."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What players are chosen by: (tag, label, values). shown: how many there are."""
+    """Menus that choose players, and lines of tables that have tags."""
 
     kind: ClassVar[str] = "filters"
     choices: tuple[tuple[str, str, tuple[str, ...]], ...]
+    """(tag, label, values) each."""
     shown: int
+    """Number of players, or of lines where there are any."""
 
 
 @dataclass
 class ClipStore:
-    """Encodes each file once and counts what the page's budgets limit. folder: what paths are relative to."""
+    """Encodes each file once and counts what the page's budgets limit."""
 
     folder: Path
+    """Base of relative paths."""
     clips: dict[str, Clip | str] = field(default_factory=dict)
+    """By path, each clip or why there is none."""
     bytes: int = 0
+    """Bytes of H.264."""
     shown: int = 0
+    """Pixels encoded."""
     decoded: int = 0
+    """Pixels decoded."""
 
     def full(self, share: float) -> bool:
         """Whether a share of the budgets is used up."""
@@ -140,7 +166,7 @@ class ClipStore:
         """Return the tracks; None when there are none to draw, which costs the reader no number."""
         path = self.folder / relative
         try:
-            return read_overlay(path) if relative and self._lies_in_a_run(path) else None
+            return make_overlay(read_tracks(path)) if relative and self._lies_in_a_run(path) else None
         except SoraEvalError:
             return None
 

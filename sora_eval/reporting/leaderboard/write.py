@@ -67,7 +67,7 @@ def write_leaderboard(
     write_text(out / "leaderboard.md", markdown(page))
     write_text(
         out / "leaderboard.html",
-        render("page.html.j2", page, clips_of(p.sides for some in compared.values() for p in some)),
+        render(page, clips_of(p.sides for some in compared.values() for p in some)),
     )
     return out / "leaderboard.html"
 

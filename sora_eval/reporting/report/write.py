@@ -47,9 +47,7 @@ def write_report(run: Path, players_per_probe: int = 3) -> Path:
     write_text(run / "scores.csv", scores_csv(found.rows))
     write_json(run / "tracking.json", tracked.to_json())
     write_text(run / "report.md", markdown(page))
-    write_text(
-        run / "report.html", render("page.html.j2", page, clips_of(sides for some in shown for _, sides in some))
-    )
+    write_text(run / "report.html", render(page, clips_of(sides for some in shown for _, sides in some)))
     return run / "report.html"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sora_eval.reporting.components.numbers import score, signed
-from sora_eval.reporting.components.plots import Axis, LinePlot, Marks, Point
+from sora_eval.reporting.components.plots import Axis, LinePlot, Marks, Point, down
 from sora_eval.reporting.leaderboard.entrants import Entrant
 from sora_eval.runs.naming import natural
 from sora_eval.stats.regressions import Change
@@ -49,7 +49,7 @@ class Line:
         values = [math.log(c.at) if self.log else c.at for c in self.checkpoints]
         value = math.log(at) if self.log else at
         low, high = min(values), max(values)
-        return round(50.0 if high == low else 5 + 90 * (value - low) / (high - low), 2)
+        return round(50.0 if high == low else 8 + 87 * (value - low) / (high - low), 2)
 
 
 def in_line(models: Sequence[Entrant]) -> Line | None:
@@ -102,17 +102,12 @@ def curve(
         fell = i in changed and changed[i].regressed
         flag = flag or (f"▼ {checkpoint.label} {signed(changed[i].mean)}" if fell else "")
         text = f"{checkpoint.label} {score(cell.score)}, interval {score(cell.low)} to {score(cell.high)}"
-        y, low, high = (_down(axis, v) for v in (cell.score, cell.low, cell.high))
+        y, low, high = (down(axis.at(v)) for v in (cell.score, cell.low, cell.high))
         text = f"{text}{', worse than before' if fell else ''}"
         points.append(Point(text, line.x(checkpoint.at), y, low, high, fell))
     ends = summary.ceiling(suite, probe), summary.floor(suite, probe)
-    marks = Marks(_down(axis, 0.0), *(_down(axis, c.score) if c else None for c in ends))
-    return LinePlot(name, tuple(points), _down(axis, 1.0), marks, flag)
-
-
-def _down(axis: Axis, value: float) -> float:
-    # A little room above 1 and below the lowest, for the marks.
-    return round(6 + 0.88 * (100 - axis.at(value)), 2)
+    marks = Marks(down(axis.at(0.0)), *(down(axis.at(c.score)) if c else None for c in ends))
+    return LinePlot(name, tuple(points), tuple((down(at), label) for at, label in axis.ticks), marks, flag)
 
 
 def _told(model: Entrant) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -68,7 +68,7 @@ def write_curves(runs: Sequence[Path], out: Path, command: str, evidence: bool =
     lost = _lost(findings, line, field) if evidence else []
     page = make_page(field, line, summary, found, findings, lost, command)
     write_text(out / "curves.md", markdown(page))
-    write_text(out / "curves.html", render("page.html.j2", page, clips_of(p.sides for _, some in lost for p in some)))
+    write_text(out / "curves.html", render(page, clips_of(p.sides for _, some in lost for p in some)))
     return out / "curves.html"
 
 
