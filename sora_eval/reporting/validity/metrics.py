@@ -25,7 +25,13 @@ def fidelity(card: ValidityCard, subjects: Sequence[Subject]) -> Iterator[Block]
         f"{card.clips} clips of the world per condition, of families in turn. A metric of clips has a trial per clip; a distance of sets a "
         "trial per small set against all the real clips, which makes its AUC one of small sets."
     )
-    validated = [s for s in subjects if not s.unavailable]
+    if validated := [s for s in subjects if not s.unavailable]:
+        yield from _validated(card, validated)
+    if unavailable := [(s.name, s.unavailable) for s in subjects if s.unavailable]:
+        yield table("Unavailable metrics", "Unavailable:", ("metric", "reason"), unavailable)
+
+
+def _validated(card: ValidityCard, validated: Sequence[Subject]) -> Iterator[Block]:
     yield from _detection(card, validated)
     yield _floors(
         *(card, validated),
@@ -34,8 +40,6 @@ def fidelity(card: ValidityCard, subjects: Sequence[Subject]) -> Iterator[Block]
     yield Fold("Distances at full size", (_distances(card),), inline=True)
     yield Fold("Nuisance transforms", (_nuisances(card, validated),), inline=True)
     yield from _refused(card, FIDELITY, "Clips that a metric refuses:")
-    if unavailable := [(s.name, s.unavailable) for s in subjects if s.unavailable]:
-        yield table("Unavailable metrics", "Unavailable:", ("metric", "reason"), unavailable)
 
 
 def tracking(card: ValidityCard, subjects: Sequence[Subject]) -> Iterator[Block]:
@@ -51,8 +55,7 @@ def tracking(card: ValidityCard, subjects: Sequence[Subject]) -> Iterator[Block]
 
 
 def _detection(card: ValidityCard, subjects: Sequence[Subject]) -> Iterator[Block]:
-    if subjects:
-        yield controls(card, subjects, ("metric", "value of a"), "")
+    yield controls(card, subjects, ("metric", "value of a"), "")
     yield from curves(card, subjects)
     yield Fold("Dose-response in numbers", (_dose_responses(card, subjects),), inline=True)
 
@@ -64,7 +67,7 @@ def _dose_responses(card: ValidityCard, subjects: Sequence[Subject]) -> Table:
         rows.append((d.subject, d.condition, means, correlation(d), aucs, threshold_of(d)))
     steps = ", ".join(f"{s:g}" for s in SEVERITIES)
     head = ("metric", "fault", f"mean at {steps}", "Spearman", "AUC", "detection threshold")
-    return table("Dose-response of metrics", "", head, rows)
+    return table(f"Dose-response: {subjects[0].suite}", "", head, rows)
 
 
 def _floors(card: ValidityCard, subjects: Sequence[Subject], caption: str) -> Fold:
@@ -75,7 +78,7 @@ def _floors(card: ValidityCard, subjects: Sequence[Subject], caption: str) -> Fo
         sizes = " / ".join(map(str, f.n))
         rows.append((f.subject, *means, f"{f.difference:.3g}{span}", f"{f.standard_error:.2g}", sizes))
     head = ("metric", "first set", "second set", "difference [95%]", "standard error", "clips or sets")
-    return Fold("Noise floor", (table("Noise floor of metrics", caption, head, rows),), inline=True)
+    return Fold("Noise floor", (table(f"Noise floor: {subjects[0].suite}", caption, head, rows),), inline=True)
 
 
 def _distances(card: ValidityCard) -> Table:
@@ -101,7 +104,7 @@ def _nuisances(card: ValidityCard, subjects: Sequence[Subject]) -> Table:
         "A metric that rejects is not robust; lpips-world, SSIM and PSNR compare with the true clip, so that every transform is a "
         "difference to them."
     )
-    head = ("metric", "nuisance transform", "truth - transformed", "p", "")
+    head = ("metric", "nuisance transform", "truth - transformed", "p", "verdict")
     return table("Metrics under nuisance transforms", caption, head, rows)
 
 

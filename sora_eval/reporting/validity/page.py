@@ -55,7 +55,7 @@ def make_page(card: ValidityCard, players: Mapping[str, Sequence[Player]] | None
         ("noise-floor", "Noise floor", _floors(card, probes)),
         ("false-alarms", "False-alarm rate", _false_alarms(card)),
         ("nuisances", "Nuisance transforms", _nuisances(card, probes)),
-        ("tracker", "Tracker accuracy", _tracker(card)),
+        ("tracker-accuracy", "Tracker accuracy", _tracker(card)),
         ("fidelity", "Fidelity metrics", metrics.fidelity(card, fidelity) if fidelity else ()),
         ("tracking", "Tracking metrics", metrics.tracking(card, tracking) if tracking else ()),
         ("missed", "Known blind spots and missed faults", _undetected(card)),
@@ -104,7 +104,7 @@ def _glance(card: ValidityCard) -> Iterator[Block]:
         f"of severity 1 are tried in the prompt-only mode. An AUC of 1 on {card.scenes} scenes has the interval that Wilson's method gives "
         f"{card.scenes} of {card.scenes}."
     )
-    yield summary(card)
+    yield Fold("Summary by probe and metric", (summary(card),), inline=True)
     if unavailable := [s.name for s in card.subjects if s.unavailable]:
         yield Note(f"Unavailable, without weights on the machine that made this: {'; '.join(unavailable)}.")
 
@@ -310,7 +310,7 @@ def _tracker(card: ValidityCard) -> Iterator[Block]:
         for c in card.trackers
     ]
     caption = "All coloured bodies of at least 8 visible pixels, intersection over union of boxes; means over clips."
-    yield table("Tracker accuracy", caption, ("clips", "HOTA", "MOTA", "IDF1", "identity switches"), rows)
+    yield table("Accuracy of the tracker", caption, ("clips", "HOTA", "MOTA", "IDF1", "identity switches"), rows)
 
 
 def _undetected(card: ValidityCard) -> Iterator[Block]:
