@@ -24,6 +24,8 @@ MAX_DECODED = 1_500_000_000
 MODELS_SHARE = 0.85
 """What models may use of these, so that the oracle and the controls can still be looked at."""
 REFERENCE_PLAYERS = 2
+OUTCOMES = ("judged", "not judged", "technical failure")
+"""A clip has a score; or it shows no answer that can be measured; or it is missing or broken for a technical reason."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,11 @@ def make_sides(store: ClipStore, rows: Mapping[str, ScoreRow], truth: ScoreRow |
 def verdict(row: ScoreRow) -> str:
     """Return a row's value, or that there is none."""
     return "not judged" if row.value is None else f"{row.value:.2f}"
+
+
+def outcome(row: ScoreRow) -> str:
+    """Return whether a clip was judged, one of OUTCOMES."""
+    return OUTCOMES[0] if row.value is not None else OUTCOMES[2] if row.failure else OUTCOMES[1]
 
 
 def anchor(row: ScoreRow) -> str:

@@ -122,6 +122,8 @@ class Table:
     """Whether Markdown leaves out the notes of cells."""
     page_only: bool = False
     """Whether Markdown leaves out the table."""
+    bounded: bool = False
+    """Whether it scrolls in a box of limited height."""
 
     @property
     def sortable(self) -> bool:

@@ -109,7 +109,7 @@ def gather(folders: Sequence[Path], shared: bool = False) -> Field:
         MixedProtocolsError: protocols differ.
         ConfigError: a run is broken or unfinished, none is given, or nothing is shared.
     """
-    runs = _read(folders)
+    runs = read_runs(folders)
     protocols = {id(run): protocol_of(run) for run in runs}
     if not shared:
         _refuse({str(run.folder): replace(protocols[id(run)], cases={}) for run in runs})
@@ -148,7 +148,12 @@ def gather(folders: Sequence[Path], shared: bool = False) -> Field:
     )
 
 
-def _read(folders: Sequence[Path]) -> list[Run]:
+def read_runs(folders: Sequence[Path]) -> list[Run]:
+    """Return finished runs, each once.
+
+    Raises:
+        ConfigError: a run is broken or unfinished, or none is given.
+    """
     if not folders:
         raise ConfigError("no run is given: name the folders of finished runs, for example runs/smoke-small/*/*/0")
     unique: dict[Path, Path] = {}

@@ -19,7 +19,7 @@ from sora_eval.reporting.components.page import (
     Section,
     sampling_sections,
 )
-from sora_eval.reporting.components.players import Beside, Filters, Gallery, Player, anchor, verdict
+from sora_eval.reporting.components.players import OUTCOMES, Beside, Filters, Gallery, Player, anchor, outcome, verdict
 from sora_eval.reporting.components.table import (
     Cell,
     Column,
@@ -45,7 +45,6 @@ LISTED_MODELS = 2
 """Up to this many models the verdicts on suites are unfolded."""
 LINKS = (("scores.csv", "scores.csv"), ("scores.jsonl", "scores.jsonl"), ("summary.json", "summary.json"))
 GROUPS = {"model": "Models", "oracle": "Oracle", "control": "Controls", "violation": "Violations"}
-OUTCOMES = ("judged", "not as asked", "failed technically")
 
 
 def make_page(
@@ -206,12 +205,10 @@ def _headline(summary: Summary, scale: plots.Axis) -> Table:
     each = f" {summary.samples} samples per prompt: a case's score is their mean." if summary.sampling else ""
     caption = (
         "Score [95% interval]. A clip that could not be judged counts as 0. A suite is the mean over its probes, overall is the mean "
-        f"over the suites.{each} The floor is the best control's score, which a model has to beat. Not as asked: the clip does not "
-        f"show what the prompt says{f'; {TECHNICAL}' if broken else ''}."
+        f"over the suites.{each} The floor is the best control's score, which a model has to beat. Not judged: the clip does not "
+        f"show what the prompt names, so that nothing can be measured{f'; {TECHNICAL}' if broken else ''}."
     )
-    counts = (
-        Column(c, "count") for c in ("Not as asked", *(["Failed technically"] if broken else []), "Mean of judged")
-    )
+    counts = (Column(c, "count") for c in ("Not judged", *(["Technical failure"] if broken else []), "Mean of judged"))
     columns = (Column("Generator"), *(Column(s or "Overall", "cell") for s in suites), *counts)
     return Table("Scores by suite", caption, columns, tuple(groups), terse=True)
 
@@ -233,7 +230,7 @@ def _suite(summary: Summary, suite: str, scale: plots.Axis, sheet: Sheet | None)
     asked = summary.of_kind("model") or summary.generators
     reasons = [r for r in summary.reasons if r.suite == suite and r.generator in asked]
     for name, some in (
-        ("Why clips are not as asked", [r for r in reasons if not r.failure]),
+        ("Why clips were not judged", [r for r in reasons if not r.failure]),
         ("Technical failures", [r for r in reasons if r.failure]),
     ):
         if some:
@@ -311,7 +308,7 @@ def _cases(
     choices = (
         ("generator", "Generator", tuple(dict.fromkeys(r.generator for r in rows))),
         ("probe", "Probe", tuple(dict.fromkeys(f"{r.suite}/{r.probe}" for r in rows))),
-        ("outcome", "Outcome", tuple(o for o in OUTCOMES if o in {_outcome(r) for r in rows})),
+        ("outcome", "Outcome", tuple(o for o in OUTCOMES if o in {outcome(r) for r in rows})),
     )
     yield Filters(choices, len(rows))
     for i, suite in enumerate(dict.fromkeys(r.suite for r in rows)):
@@ -320,10 +317,6 @@ def _cases(
     if references:
         some = tuple(_player(r, sides, clips) for r, sides in references)
         yield Gallery("Oracle, controls and violations", count(len(some), "clip"), some, filtered=False)
-
-
-def _outcome(r: ScoreRow) -> str:
-    return OUTCOMES[0] if r.value is not None else OUTCOMES[2] if r.failure else OUTCOMES[1]
 
 
 def _player(r: ScoreRow, sides: Any, clips: Mapping[tuple[str, str], Mapping[str, float]]) -> Player:
@@ -343,6 +336,6 @@ def _player(r: ScoreRow, sides: Any, clips: Mapping[tuple[str, str], Mapping[str
         lines=(said,) if (said := why(r)) else (),
         facts=tuple((name, tuple(items.items())) for name, items in facts.items() if items),
         where=tuple(p for p in (r.case, r.video) if p),
-        tags=(("generator", r.generator), ("probe", f"{r.suite}/{r.probe}"), ("outcome", _outcome(r))),
+        tags=(("generator", r.generator), ("probe", f"{r.suite}/{r.probe}"), ("outcome", outcome(r))),
         id=anchor(r),
     )

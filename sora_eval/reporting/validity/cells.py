@@ -50,7 +50,9 @@ def controls(card: ValidityCard, subjects: Sequence[Subject], head: Sequence[str
     for s in subjects:
         cells = (detection([r for r in rows if (r.subject, r.condition) == (s.name, name)]) for name in names)
         lines.append([*(s.name, s.unit)[: len(head)], *cells])
-    return table(f"AUC of controls: {', '.join(dict.fromkeys(s.suite for s in subjects))}", caption, [*head, *names], lines)
+    return table(
+        f"AUC of controls: {', '.join(dict.fromkeys(s.suite for s in subjects))}", caption, [*head, *names], lines
+    )
 
 
 def number(value: float) -> str:

@@ -15,7 +15,9 @@ def curves(card: ValidityCard, subjects: Sequence[Subject]) -> Iterator[Fold]:
     """Yield the curves of each suite: a row of plots per subject, a plot per fault."""
     for suite in dict.fromkeys(s.suite for s in subjects):
         rows = [
-            LinePlots(tuple(curve(d, s) for d in doses), True, s.name, f"{s.description} ({s.kind}, value of a {s.unit})")
+            LinePlots(
+                tuple(curve(d, s) for d in doses), True, s.name, f"{s.description} ({s.kind}, value of a {s.unit})"
+            )
             for s in subjects
             if s.suite == suite and (doses := [d for d in card.dose_responses if d.subject == s.name])
         ]
