@@ -1,4 +1,4 @@
-"""Pages from templates: one look, one script, and a policy by which nothing is fetched and no other script runs."""
+"""Renders pages: one template, one style sheet, one script, and a policy by which nothing is fetched and no other script runs."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ class ClipStore:
 
 
 def worst_first(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
-    """Return the rows, lowest counted value first; of equals, those with a clip to look at first."""
+    """Return the rows, lowest counted value first; of equals, those with a clip first."""
     return sorted(rows, key=lambda r: (r.counted, not r.video, r.value is None, r.case))
 
 
@@ -190,7 +190,7 @@ def choose(rows: Sequence[ScoreRow], per_probe: int, limit: int = MAX_PLAYERS) -
     for row in rows:
         if row.kind == "model":
             groups.setdefault((row.suite, row.probe, row.generator), []).append(row)
-    worst = {key: {r.prompt_id: r for r in reversed(worst_first(some))}.values() for key, some in groups.items()}
+    worst = {key: {r.prompt_id: r for r in reversed(worst_first(own))}.values() for key, own in groups.items()}
     ranked = [(rank, key, row) for key in groups for rank, row in enumerate(worst_first(worst[key])[:per_probe])]
     return [row for _, _, row in sorted(ranked, key=lambda item: item[:2])][:limit]
 
@@ -227,7 +227,7 @@ def _fill(store: ClipStore, shown: Sequence[ScoreRow], truths: Mapping[str, Scor
 
 
 def make_sides(store: ClipStore, rows: Mapping[str, ScoreRow], truth: ScoreRow | None) -> tuple[Side, ...]:
-    """Return the clips of some rows of one case, by label, and the truth, whose tracks are drawn over each."""
+    """Return the clips of rows of one case, by label, and the truth, whose tracks are drawn over each."""
     expected = store.overlay(truth.tracks) if truth else None
     sides = [_side(store, row, label, expected) for label, row in rows.items()]
     return (*sides, *([_side(store, truth, "truth", None)] if truth else []))
@@ -257,7 +257,7 @@ def clips_of(shown: Iterable[Sequence[Side]]) -> dict[str, str]:
 
 
 def _side(store: ClipStore, row: ScoreRow, label: str, expected: Overlay | None) -> Side:
-    found = store.clip(row.video) if row.video else "no clip: the generator returned none"
-    if isinstance(found, str):
-        return Side(label, None, found)
-    return Side(label, found, "", store.overlay(row.tracks), expected)
+    clip = store.clip(row.video) if row.video else "no clip: the generator returned none"
+    if isinstance(clip, str):
+        return Side(label, None, clip)
+    return Side(label, clip, "", store.overlay(row.tracks), expected)

@@ -139,7 +139,7 @@ class Table:
 def table(
     name: str, caption: str, columns: Iterable[Column | str], rows: Iterable[Sequence[Cell | str]], sort: bool = False
 ) -> Table:
-    """Return a table of one group. sort: whether its headers sort it, from the lowest on where a column doesn't say."""
+    """Return a table of one group. sort: whether its headers sort it, ascending where a column has no order."""
     heads = [Column(c) if isinstance(c, str) else c for c in columns]
     if sort:
         heads = [Column(c.name, c.kind, c.first or "ascending", c.sorted) for c in heads]
@@ -184,8 +184,8 @@ def scored(
     return Cell(numbers.score(cell.score), span, tuple(notes), cell.score, bar=bar, mark=mark, rank=rank)
 
 
-def sampling_table(found: Sequence[Sampling]) -> Table:
-    """Return what samples of a prompt say beyond their mean, apart from every table of scores: best of K is set beside no mean."""
+def sampling_table(sampling: Sequence[Sampling]) -> Table:
+    """Return deviation and best of K over the samples of a prompt, in a table of its own: best of K is compared with no mean."""
     counts = Column("Samples per prompt", "count"), Column("Cases", "count")
     rows = [
         (
@@ -193,7 +193,7 @@ def sampling_table(found: Sequence[Sampling]) -> Table:
             interval(s.deviation, s.deviation_low, s.deviation_high),
             interval(s.best, s.best_low, s.best_high),
         )
-        for s in found
+        for s in sampling
     ]
     caption = "Several samples per prompt: their spread, and the best of them."
     columns = Column("Generator"), Column("Suite"), *counts, Column("Deviation", "cell"), Column("Best of K", "cell")

@@ -17,7 +17,7 @@ _NAME = 24
 _COLUMN = 17
 _GAP = "  "
 TECHNICAL = (
-    "technical: unjudged for a reason that says nothing about the model; the run's command asks for these clips again"
+    "technical: not judged for a reason outside the model; the run's command, run again, generates these clips again"
 )
 
 
@@ -134,12 +134,12 @@ def text_table(summary: Summary) -> str:
     # With one suite the overall score repeats it.
     suites = ("", *summary.suites) if len(summary.suites) > 1 else summary.suites
     name = min(_NAME, max(len("generator"), *(len(g) for g in summary.generators)))
-    some = any(c.technical for c in summary.cells)
-    last = len(_GAP) + len("unjudged") + (len(_GAP) + len("technical") if some else 0)
+    technical = any(c.technical for c in summary.cells)
+    last = len(_GAP) + len("unjudged") + (len(_GAP) + len("technical") if technical else 0)
     fit = (WIDTH - name - last) // (_COLUMN + len(_GAP))
-    parts = [_block(summary, suites[i : i + fit], name, some) for i in range(0, len(suites), fit)]
+    parts = [_block(summary, suites[i : i + fit], name, technical) for i in range(0, len(suites), fit)]
     note = "score [95% interval], 0 is a blind guess; clips that could not be judged count as 0"
-    note = f"{note}\n{TECHNICAL}" if some else note
+    note = f"{note}\n{TECHNICAL}" if technical else note
     if summary.sampling:
         each = ", ".join(dict.fromkeys(f"{s.generator} {s.samples}" for s in summary.sampling))
         parts.append(f"{note}\nscores are means over samples; samples per prompt: {each}")
@@ -158,9 +158,9 @@ def _block(summary: Summary, suites: Sequence[str], name: int, technical: bool) 
     return columns(rows)
 
 
-def _sampling_block(some: Sequence[Sampling], name: int) -> str:
+def _sampling_block(sampling: Sequence[Sampling], name: int) -> str:
     rows = [["generator", "suite", "deviation".rjust(_COLUMN), "best of K".rjust(_COLUMN)]]
-    for s in some:
+    for s in sampling:
         ends = (s.deviation, s.deviation_low, s.deviation_high), (s.best, s.best_low, s.best_high)
         rows.append(
             [_cut(s.generator, name), s.suite or "overall", *(f"{v:.2f} [{a:.2f}, {b:.2f}]" for v, a, b in ends)]

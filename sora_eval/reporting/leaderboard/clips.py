@@ -30,7 +30,7 @@ def contested(
     probes: dict[tuple[str, str], list[tuple[ScoreRow, ...]]] = {}
     for same in cases.values():
         probes.setdefault((same[0].suite, same[0].probe), []).append(tuple(same))
-    ranked = [(rank, same) for some in probes.values() for rank, same in enumerate(sorted(some, key=_by_spread))]
+    ranked = [(rank, same) for own in probes.values() for rank, same in enumerate(sorted(own, key=_by_spread))]
     return [same for _, same in sorted(ranked, key=lambda item: (item[0], *_by_spread(item[1])))]
 
 
@@ -41,7 +41,7 @@ def spread(rows: Sequence[ScoreRow]) -> float:
 
 
 def _by_spread(rows: Sequence[ScoreRow]) -> tuple[float, float, bool, str]:
-    # Of equals, the one that is worst, and then one with something to look at.
+    # Of equals, the one that is worst, and then one with a clip.
     return -spread(rows), min(r.counted for r in rows), not any(r.video for r in rows), rows[0].case
 
 

@@ -28,26 +28,26 @@ def write_report(run: Path, players_per_probe: int = 3) -> Path:
 
     run: the folder, with manifest.json, cases.jsonl and scores.jsonl.
     players_per_probe: clips shown of each model and probe, the worst ones; fewer when the page is full (the limits are in
-    `sora_eval.reporting.components.players`), and then the page says so.
+    `sora_eval.reporting.components.players`), which the page then states.
 
     Raises ConfigError for a broken run folder, naming the file and the line. A missing or broken video is no error: its
-    player says that there is no clip.
+    player states that there is no clip.
     """
     if players_per_probe < 0:
         raise ConfigError(f"players_per_probe must be 0 or more, got {players_per_probe}")
     run = Path(run)
-    found = read_run(run)
-    summary = summarise(found.rows)
-    references = choose_references(found.rows) if players_per_probe else []
-    shown = beside_truth(run, choose(found.rows, players_per_probe), references, found.rows)
+    read = read_run(run)
+    summary = summarise(read.rows)
+    references = choose_references(read.rows) if players_per_probe else []
+    shown = beside_truth(run, choose(read.rows, players_per_probe), references, read.rows)
     sheets = {s: fidelity.sheet(by, summary.generators) for s, by in read_measures(run).items()}
     tracked = tracking.summarise(read_tracking(run))
-    page = make_page(found, summary, shown, sheets, tracked)
+    page = make_page(read, summary, shown, sheets, tracked)
     write_text(run / "summary.json", json.dumps(summary.to_json(), indent=1, allow_nan=False) + "\n")
-    write_text(run / "scores.csv", scores_csv(found.rows))
+    write_text(run / "scores.csv", scores_csv(read.rows))
     write_json(run / "tracking.json", tracked.to_json())
     write_text(run / "report.md", markdown(page))
-    write_text(run / "report.html", render(page, clips_of(sides for some in shown for _, sides in some)))
+    write_text(run / "report.html", render(page, clips_of(sides for beside in shown for _, sides in beside)))
     return run / "report.html"
 
 
