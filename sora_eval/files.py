@@ -7,9 +7,11 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,56 @@ def lines_of(rows: Iterable[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(r) + "\n" for r in rows)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Put a file at another place: a hard link where the file system can, else a copy; whole or not at all."""
+    with replacing(target) as part:
+        try:
+            os.link(source, part)
+        except OSError:
+            shutil.copyfile(source, part)
+
+
+class FileCache:
+    """Files that are shared by runs, within a limit of bytes; the least recently used are removed.
+
+    They are hard links of the files in run folders where the file system can, so that shared files take no more disk. Files in a run
+    folder are replaced, never changed in place, and so are those of the cache.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        """Use a folder; it is created at the first file."""
+        self.folder, self.max_bytes = folder, max_bytes
+
+    def fetch(self, name: str, path: Path) -> bool:
+        """Put a cached file at `path`; return whether there is one."""
+        cached = self.folder / name
+        try:
+            link_or_copy(cached, path)
+            os.utime(cached, (time.time(), cached.stat().st_mtime))
+        except OSError:
+            return False
+        return True
+
+    def add(self, name: str, path: Path) -> None:
+        """Cache the file at `path`; a cache that can't be written is none."""
+        with suppress(OSError):
+            link_or_copy(path, self.folder / name)
+
+    def trim(self) -> None:
+        """Remove the least recently used files beyond the limit."""
+        files = []
+        for path in self.folder.rglob("*"):
+            with suppress(OSError):
+                files.append((path.stat().st_atime, path.stat().st_size, path))
+        total = sum(size for _, size, path in files if path.is_file())
+        for _, size, path in sorted(f for f in files if f[2].is_file()):
+            if total <= self.max_bytes:
+                return
+            with suppress(OSError):
+                path.unlink()
+            total -= size
+
+
 def remove_parts(folder: Path) -> None:
     """Remove what a killed process left half written. Only for who holds the folder's lock: others may be writing such a file now."""
     for part in folder.rglob(".*.part"):
@@ -98,7 +150,7 @@ def parse_json(text: str) -> Any:
 
 
 def literal(value: Any) -> Any:
-    """Return JSON values such that OmegaConf takes them as they are: "${" in a text that was read asks for nothing."""
+    """Return JSON values such that OmegaConf takes them as they are: "${" in a text that was read is not resolved."""
     if isinstance(value, dict):
         return {key: literal(v) for key, v in value.items()}
     if isinstance(value, list):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sora_eval.config import Call, RunConfig, generator_of, out_folder
+from sora_eval.config import Call, RunConfig, generator_of, out_folder, tracker_of
 from sora_eval.evaluation import evaluate
 from sora_eval.generator.base import Generator, bind, samples_of
 from sora_eval.generator.simulator import reference
@@ -22,6 +22,7 @@ from sora_eval.runs.reader import Run
 from sora_eval.runs.tracking import measure_run as measure_tracking
 from sora_eval.runs.tracking import unmeasured
 from sora_eval.stats.failures import FailedRunError, why_failed
+from sora_eval.tracking.base import Tracker
 from sora_eval.types import Measure
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
     from sora_eval.fidelity.options import FidelityOptions
 
 
-def plan_run(config: RunConfig, call: Call, model: Generator | None = None) -> Plan:
-    """Return the plan of a run. model: the generator, None for the one that is configured.
+def plan_run(config: RunConfig, call: Call, model: Generator | None = None, tracker: Tracker | None = None) -> Plan:
+    """Return the plan of a run. model, tracker: None for the one that is configured.
 
     Raises:
-        ConfigError: a value can't be used, or the generator can't be made.
+        ConfigError: a value can't be used, or the generator or tracker can't be made.
     """
     model = generator_of(config.generator) if model is None else model
     references = [reference(name) for name in config.references]
@@ -41,7 +42,7 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None) -> P
     probes, cases = config.suite.select(config.profile, config.seed, config.samples or samples_of(model))
     model = bind(model, cases)
     out = config.out if config.out is not None else naming.run_folder(config, call.generator)
-    options = (*RESULT_OPTIONS, "out", "workers")
+    options = (*RESULT_OPTIONS, "tracker", "out", "workers")
     return Plan(
         config={k: v for k, v in replace(config, out=out).values().items() if k in options},
         command=call.command,
@@ -53,6 +54,7 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None) -> P
         workers=config.workers or call.cores,
         replace=config.replace,
         shard=config.part,
+        tracker=tracker_of(config.tracker) if tracker is None else tracker,
     )
 
 
@@ -80,7 +82,7 @@ def run(plan: Plan, say: Callable[[str], None] = print, progress: bool = True) -
     """
     with open_run(plan):
         start = time.perf_counter()
-        evaluated = evaluate(plan.part, plan.probes, plan.generators, plan.folder, plan.workers, progress)
+        evaluated = evaluate(plan.part, plan.probes, plan.generators, plan.folder, plan.workers, progress, plan.tracker)
         say(count_line(plan.model.name, evaluated.clips))
         problems = problem_lines(plan.folder, plan.model, plan.cases, evaluated.rows)
         about = manifest(plan, problems, time.perf_counter() - start, evaluated.clips)

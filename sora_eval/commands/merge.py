@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -108,17 +106,13 @@ def _cases(folders: Sequence[Path]) -> list[Case]:
 
 def _bring(folder: Path, out: Path, n: int) -> None:
     """Link or copy what a folder has, in place of what `out` may have."""
+    from sora_eval.files import link_or_copy
+
     for path in _files(folder, n):
         there = out / path.relative_to(folder)
         if there.exists() and there.samefile(path):
             continue
-        there.parent.mkdir(parents=True, exist_ok=True)
-        part = there.with_name(f".{there.name}.{os.getpid()}.part")
-        try:
-            os.link(path, part)
-        except OSError:
-            shutil.copyfile(path, part)
-        os.replace(part, there)
+        link_or_copy(path, there)
 
 
 def _files(folder: Path, n: int) -> Iterator[Path]:

@@ -75,17 +75,17 @@ def is_sweep(args: Sequence[str]) -> bool:
 
 
 def sweep(args: Sequence[str]) -> int:
-    """Run all jobs of a sweep, show what became of each, compare those that are finished; return the highest exit code."""
+    """Run all jobs of a sweep, print their outcomes, compare those that are finished; return the highest exit code."""
     start = time.perf_counter()
-    command = shlex.join(["sora-eval", "run", *args])
+    command = shlex.join(["sora-eval", "run", *(a for a in args if not a.startswith("hydra.searchpath="))])
     try:
         outcomes, folder = _launch(args)
     except SoraEvalError:
         raise
     except Exception as error:
-        found = _ours(error)
-        if found is not None:
-            raise found from error
+        known = _ours(error)
+        if known is not None:
+            raise known from error
         name, text = type(error).__name__, next((x for x in str(error).splitlines() if x.strip()), "")
         if isinstance(error, HydraException | OmegaConfBaseException):
             raise ConfigError(text) from error
@@ -165,10 +165,10 @@ def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tupl
 
 
 def _asks(manifest: Mapping[str, Any]) -> str:
-    """Return a name for the cases of a run; runs of one name may stand in one table, if their protocols agree."""
-    suite, profile = (manifest["config"].get(k) for k in ("suite", "profile"))
+    """Return a name for the cases of a run and their tracker; runs of one name may stand in one table, if their protocols agree."""
+    suite, profile, tracker = (manifest["config"].get(k) for k in ("suite", "profile", "tracker"))
     if isinstance(suite, Mapping) and isinstance(profile, Mapping):
-        return naming.question(suite, profile)
+        return naming.question(suite, profile, tracker if isinstance(tracker, Mapping) else None)
     return f"{manifest.get('suite')}-{manifest.get('profile')}"
 
 
@@ -250,7 +250,7 @@ def _with_presets(overrides: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: the launcher is unknown, or its package is missing; the remedy is the command that installs it.
     """
-    found = []
+    words = []
     for word in overrides:
         key, _, name = word.partition("=")
         if key == "hydra/launcher" and name in registry.names("launcher"):
@@ -258,8 +258,8 @@ def _with_presets(overrides: Sequence[str]) -> list[str]:
             if extra is not None and not _installed(f"hydra_plugins.hydra_{extra}_launcher"):
                 raise ConfigError(f"{word} needs a package that is not here: pip install 'sora-eval[{extra}]'")
             word = f"+launcher={name}"
-        found.append(word)
-    return found
+        words.append(word)
+    return words
 
 
 def _check_required(overrides: Sequence[str]) -> None:

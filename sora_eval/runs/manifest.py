@@ -18,7 +18,7 @@ from sora_eval.files import read_json
 from sora_eval.generator.base import Generator
 from sora_eval.runs.plan import ClipCounts, Plan
 from sora_eval.stats.samples import per_prompt
-from sora_eval.tracking.world import VERSION as TRACKER_VERSION
+from sora_eval.tracking.base import described
 from sora_eval.types import Case, digest
 from sora_eval.version import __version__
 from sora_eval.world import VERSION as WORLD_VERSION
@@ -61,7 +61,7 @@ def manifest(plan: Plan, problems: Sequence[str], seconds: float, clips: Mapping
         "versions": {
             "python": platform.python_version(),
             **{p: _version(p) for p in PACKAGES},
-            "tracker": str(TRACKER_VERSION),
+            "tracker": described(plan.tracker),
             "world": str(WORLD_VERSION),
             **{name: ".".join(map(str, number)) for name, number in sorted(av.library_versions.items())},
         },

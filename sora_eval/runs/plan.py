@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sora_eval.generator.base import Generator
 from sora_eval.probes.base import Probe
 from sora_eval.runs import sharding
+from sora_eval.tracking.base import Tracker
 from sora_eval.types import Case, ScoreRow
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Plan:
     """Whether another run in `folder` may be replaced."""
     shard: tuple[int, int] | None
     """(i, n) for a part of the cases, None for all."""
+    tracker: Tracker
+    """The tracker that all clips are judged with."""
 
     @property
     def model(self) -> Generator:

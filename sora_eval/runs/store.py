@@ -8,7 +8,7 @@ RUN/identity.json    which model and cases the folder belongs to, written before
 RUN/failed.json      why it failed the last time, in a sweep (commands/sweep.py)
 RUN/shards/I-of-N.json    scores of shard I/N (sharding.py)
 RUN/videos/GENERATOR/CASE.HASH.mkv    FFV1, lossless
-                    /CASE.HASH.failed.json    in its place: why the answer is not as asked
+                    /CASE.HASH.failed.json    in its place: why the clip is not as requested
                     /CASE.HASH.error.json     in its place: why there is none for a technical reason; the case is retried
 RUN/tracks/GENERATOR/CASE.HASH.npz
 RUN/scores/GENERATOR/CASE.HASH.json
@@ -18,17 +18,51 @@ RUN/tracking/GENERATOR/CASE.HASH.json    tracking metrics (tracking.py)
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from sora_eval.errors import SoraEvalError
-from sora_eval.files import read_json, replacing, write_json, write_lines
+from sora_eval.files import FileCache, read_json, replacing, write_json, write_lines
 from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, check_name
 from sora_eval.video import read_video, write_ffv1
+
+
+CACHE, CACHE_GIB = "SORA_EVAL_CACHE", "SORA_EVAL_CACHE_GIB"
+"""Environment variables: the folder of the reference cache, empty for none; its size in GiB."""
+_CACHE_GIB = 8.0
+_CODE = ("world", "tracking", "probes", "metrics", "video", "generator")
+"""The rooms on whose code the artefacts of references depend."""
+
+
+def reference_cache() -> FileCache | None:
+    """Return the cache of the clips, tracks and scores of oracle and controls, which all runs share; None where it is switched off.
+
+    Files of another version of the code are never used, whether or not its version number was raised.
+    """
+    folder = os.environ.get(CACHE)
+    if folder is None:
+        folder = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sora-eval" / "references")
+    if not folder:
+        return None
+    return FileCache(Path(folder) / _code_hash(), int(float(os.environ.get(CACHE_GIB, _CACHE_GIB)) * (1 << 30)))
+
+
+@lru_cache
+def _code_hash() -> str:
+    total = hashlib.sha256(f"{np.__version__} {cv2.__version__}".encode())
+    for room in _CODE:
+        package = import_module(f"sora_eval.{room}")
+        for path in sorted(Path(package.__path__[0]).rglob("*.py")):
+            total.update(path.read_bytes())
+    return total.hexdigest()[:16]
 
 
 class Store:
@@ -66,7 +100,7 @@ class Store:
                 other.unlink(missing_ok=True)
 
     def read_video(self, path: Path) -> Video | Failure | None:
-        """Return a stored clip, why the answer was not as asked, or None when neither is stored in a readable form.
+        """Return a stored clip, why the clip was not as requested, or None when neither is stored in a readable form.
 
         A technical failure is no answer: None.
         """
@@ -81,6 +115,8 @@ class Store:
 
     def write_tracks(self, path: Path, tracks: Tracks) -> None:
         """Store tracks."""
+        # Left out where there are none: tracks that were stored before there were labels are the same bytes.
+        labels: dict[str, Any] = {"labels": np.array(tracks.labels)} if tracks.labels else {}
         with replacing(path) as part, part.open("wb") as file:
             np.savez_compressed(
                 file,
@@ -92,6 +128,7 @@ class Store:
                 size=np.array(tracks.size),
                 # A clip in memory may have a whole number here and a stored one has none: the same tracks, the same bytes.
                 fps=np.array(float(tracks.fps)),
+                **labels,
             )
 
     def read_score(self, path: Path, *artefacts: Path) -> Score | None:

@@ -274,7 +274,7 @@ def test_the_reference_generator_s_samples_are_other_clips_of_the_same_frames() 
     from sora_eval.generator.reference.adapter import Reference
 
     case = registry.probe("relation").cases(1, Profile("tiny", 64, 64, 5, 8, 1), "i2v")[0]
-    videos = [v for v in Reference("base", steps=1).generate(sampled([case], 2)) if isinstance(v, Video)]
+    videos = [v for v in Reference(checkpoint="base", steps=1).generate(sampled([case], 2)) if isinstance(v, Video)]
     assert not np.array_equal(videos[0].frames, videos[1].frames)
     assert np.array_equal(videos[0].frames[0], videos[1].frames[0])
 
@@ -367,7 +367,7 @@ def test_fewer_samples_than_there_are_is_one_problem(
     (line,) = (line for line in problems if "samples=3" in line)
     assert len(problems) == 2  # the stand-in's rate is the other one, told once for all of its videos
     assert (
-        "samples up to 2 are there and the run asks for 1 per case: 4 videos are not scored; samples=3 scores them"
+        "samples up to 2 are there and the run has 1 per case: 4 videos are not scored; samples=3 scores them"
         in line
     )
 
