@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import ClassVar, Literal
 
 import mujoco
@@ -15,6 +14,7 @@ from sora_eval.errors import unknown
 from sora_eval.generator.base import Capabilities
 from sora_eval.settings import Settings, option
 from sora_eval.types import Case, Failure, Frames, Video
+from sora_eval.video.caching import clip_cache
 from sora_eval.world import VERSION, clip, scene_of
 
 WORLD = f"world {VERSION}, MuJoCo {mujoco.__version__}"
@@ -26,7 +26,7 @@ def true_video(case: Case) -> Video:
     return _rendered(json.dumps(case.scene, sort_keys=True), case.size, case.fps, case.frames)
 
 
-@lru_cache(maxsize=64)
+@clip_cache(1 << 28)
 def _rendered(scene: str, size: tuple[int, int], fps: float, frames: int) -> Video:
     # Every control spoils the same clip, in three modes: rendering is what costs.
     return clip(scene_of(json.loads(scene), (frames - 1) / fps), size, fps, frames).video

@@ -6,7 +6,6 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any, ClassVar
 
 import cv2
@@ -15,6 +14,7 @@ import numpy as np
 from sora_eval.metrics import continuation as motion_overlap
 from sora_eval.types import MODES, Case, Floats, Frames, Mode, Profile, Score, Tracks, Video
 from sora_eval.video import resample, resize
+from sora_eval.video.caching import clip_cache
 from sora_eval.world import clip, conditioning, scene_of
 from sora_eval.world.families import Family, Params, family
 
@@ -184,14 +184,14 @@ def _scene_key(case: Case) -> str:
     return json.dumps(replace(case, id="any", twin="", seed=0, sample=0).to_json())
 
 
-@lru_cache(maxsize=16)
+@clip_cache(1 << 27)
 def _true_frames(case_json: str) -> Frames:
     case = Case.from_json(json.loads(case_json))
     scene = scene_of(case.scene, (case.frames - 1) / case.fps)
     return clip(scene, case.size, case.fps, case.frames).video.frames
 
 
-@lru_cache(maxsize=512)
+@clip_cache(1 << 26)
 def _given(case_json: str) -> Frames:
     frames = conditioning(Case.from_json(json.loads(case_json)))
     assert frames is not None

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
+from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 from sora_eval.errors import is_fatal
+from sora_eval.files import FileCache
 from sora_eval.generator.answers import answers, one_line
 from sora_eval.generator.base import Generator
 from sora_eval.probes.base import Probe
 from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.runs.plan import ClipCounts
-from sora_eval.runs.store import Store
+from sora_eval.runs.store import Store, reference_cache
 from sora_eval.stats.failures import INTERNAL
 from sora_eval.stats.samples import asked_of
 from sora_eval.tracking.base import Tracker, identity
 from sora_eval.tracking.world import WorldTracker
 from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, digest
 
+T = TypeVar("T")
 _CHUNK = 8
 _NOT_STORED = "can't be stored: "
 
@@ -56,57 +59,101 @@ def evaluate(
 
     loop = Loop(folder, probes, tracker or WorldTracker())
     requested = [(g, asked_of(g.kind, cases)) for g in generators]
-    missing = [(g, [c for c in own if not loop.scored(g, c)]) for g, own in requested]
-    total = sum(len(left) for _, left in missing)
+    for g, own in requested:
+        for case in own:
+            loop.fetch(g, case)
+    jobs = _jobs(requested, loop, workers)
+    total = sum(len(job.clips) for job in jobs)
     made = dict.fromkeys((g.name for g in generators), ClipCounts())
     # Nothing is printed for a run that is finished, and a bar only where somebody may wait.
     with tqdm(total=total, unit="clip", disable=not (progress and total), smoothing=0.1) as bar:
         # A few clips are made sooner than processes are started.
-        spread = workers > 1 and sum(len(left) for g, left in missing if g.capabilities.processes) > _CHUNK
-        shared = [(g, left) for g, left in missing if spread and g.capabilities.processes]
-        jobs = [(g, chunk) for g, left in shared for chunk in _chunks(left, workers)]
-        for name, count, done in _spread(jobs, loop, workers):
-            made[name] += done
-            bar.update(count)
-        for g, left in missing:
-            if not any(g is s for s, _ in shared):
-                for chunk in _chunks(left):
-                    bar.set_description(g.name)
-                    made[g.name] += loop.work(g, chunk)
-                    bar.update(len(chunk))
+        shared = [job for job in jobs if job.processes and workers > 1]
+        shared = shared if sum(len(job.clips) for job in shared) > _CHUNK else []
+        for clips, counts in _spread(shared, loop, workers):
+            _add(made, counts)
+            bar.update(clips)
+        for job in jobs:
+            if job not in shared:
+                bar.set_description(job.clips[0][0].name)
+                _add(made, job.run(loop))
+                bar.update(len(job.clips))
+    if total and (cache := reference_cache()) is not None:
+        cache.trim()
     rows = [loop.row(g, c) for g, own in requested for c in own]
     stored = {name: sum(r.generator == name and r.video != "" for r in rows) for name in made}
     return Evaluated(rows, total, {name: replace(n, reused=stored[name] - n.made) for name, n in made.items()})
 
 
-def _spread(
-    jobs: Sequence[tuple[Generator, Sequence[Case]]], loop: Loop, workers: int
-) -> Iterator[tuple[str, int, ClipCounts]]:
-    """Carry out `loop.work` in several processes; yield generator, number of finished cases and where their clips came from, bit by bit.
+@dataclass(frozen=True)
+class Job:
+    """Clips that lack a score and that one process works on."""
 
-    When a worker is killed, the cases that were in work are tried again one by one; the one that kills its worker again fails, no other.
+    clips: Sequence[tuple[Generator, Case]]
+    """Generator and case of each clip, in the order of the work."""
+
+    @property
+    def processes(self) -> bool:
+        """Whether copies of the generators may work in several processes."""
+        return all(g.capabilities.processes for g, _ in self.clips)
+
+    def run(self, loop: Loop) -> dict[str, ClipCounts]:
+        """Carry out the job; return where the clips of each generator came from."""
+        counts: dict[str, ClipCounts] = {}
+        for _, clips in groupby(self.clips, key=lambda clip: clip[0].name):
+            batch = list(clips)
+            generator = batch[0][0]
+            count = loop.work(generator, [case for _, case in batch])
+            counts[generator.name] = counts.get(generator.name, ClipCounts()) + count
+        return counts
+
+
+def _jobs(requested: Sequence[tuple[Generator, Sequence[Case]]], loop: Loop, workers: int) -> list[Job]:
+    """Return jobs for all clips that lack a score: those of models in batches, those of references case by case.
+
+    All references of a case are in one job, so that they share its true clip.
     """
+    missing = [(g, [c for c in own if not loop.scored(g, c)]) for g, own in requested]
+    jobs = []
+    for g, own in missing:
+        if g.kind == "model":
+            several = workers if g.capabilities.processes else 1
+            jobs += [Job([(g, case) for case in chunk]) for chunk in _chunks(own, several)]
+    by_case: dict[str, list[tuple[Generator, Case]]] = {}
+    for g, own in missing:
+        if g.kind != "model":
+            for case in own:
+                by_case.setdefault(case.id, []).append((g, case))
+    jobs += [Job([clip for clips in chunk for clip in clips]) for chunk in _chunks(list(by_case.values()), workers)]
+    return jobs
 
-    def calls(jobs: Sequence[tuple[Generator, Sequence[Case]]]) -> list[partial[ClipCounts]]:
-        return [
-            partial(replace(loop, probes={c.probe: loop.probes[c.probe] for c in cs}).work, g, cs) for g, cs in jobs
-        ]
 
-    again: list[tuple[Generator, Sequence[Case]]] = []
-    for i, done in completed(workers, calls(jobs)):
-        g, chunk = jobs[i]
-        if not isinstance(done, WorkerKilledError):
-            yield g.name, len(chunk), done
+def _spread(jobs: Sequence[Job], loop: Loop, workers: int) -> Iterator[tuple[int, Mapping[str, ClipCounts]]]:
+    """Carry out jobs in several processes; yield how many clips are done and where those of each generator came from, bit by bit.
+
+    When a worker is killed, the clips that were in work are tried again one by one; the one that kills its worker again fails, no other.
+    """
+    again: list[Job] = []
+    for i, counts in completed(workers, [partial(job.run, loop.of(job)) for job in jobs]):
+        if not isinstance(counts, WorkerKilledError):
+            yield len(jobs[i].clips), counts
             continue
-        left = [c for c in chunk if not loop.scored(g, c)]
-        again += [(g, [c]) for c in left]
-        yield g.name, len(chunk) - len(left), ClipCounts(made=len(chunk) - len(left))
-    for i, done in completed(1, calls(again)):
-        g, (case,) = again[i]
-        if isinstance(done, WorkerKilledError):
-            loop.keep_score(g, case, Score(None, str(done), failure="technical"))
-            done = ClipCounts(failed=1)
-        yield g.name, 1, done
+        for g, case in jobs[i].clips:
+            if loop.scored(g, case):
+                yield 1, {g.name: ClipCounts(made=1)}
+            else:
+                again.append(Job([(g, case)]))
+    for i, counts in completed(1, [partial(job.run, loop.of(job)) for job in again]):
+        ((g, case),) = again[i].clips
+        if isinstance(counts, WorkerKilledError):
+            loop.keep_score(g, case, Score(None, str(counts), failure="technical"))
+            counts = {g.name: ClipCounts(failed=1)}
+        yield 1, counts
+
+
+def _add(totals: dict[str, ClipCounts], counts: Mapping[str, ClipCounts]) -> None:
+    for name, count in counts.items():
+        totals[name] += count
 
 
 @dataclass(frozen=True)
@@ -123,19 +170,50 @@ class Loop:
     def work(self, generator: Generator, cases: Sequence[Case]) -> ClipCounts:
         """Generate, track and score cases; return where their clips came from.
 
-        A stored clip is read, not made again, unless it is damaged. A fault of ours in judging one clip costs that clip.
+        A stored clip is read, not made again, unless it is damaged. A fault of ours in judging one clip costs that clip. Clips are
+        read, judged and dropped one by one; a generator that yields them one by one never has several in memory.
         """
-        stored = {c.id: self._store.read_video(self._video_path(generator, c)) for c in cases}
-        fresh = [c for c in cases if stored[c.id] is None]
+        reused = 0
+        fresh: list[Case] = []
+        for case in cases:
+            video = self._store.read_video(self._video_path(generator, case))
+            if video is None:
+                fresh.append(case)
+                continue
+            reused += isinstance(video, Video)
+            self._judge(generator, case, video)
         made: dict[str, bool] = {}
-        kept = ((c, v) for c in cases if (v := stored[c.id]) is not None)
-        for case, video in chain(kept, answers(generator, fresh)):
-            if stored[case.id] is None:
-                video = self._keep_video(generator, case, video)
-                made[case.id] = isinstance(video, Video)
-            self.keep_score(generator, case, self._judged(generator, case, video))
-        reused = sum(isinstance(v, Video) for v in stored.values())
+        for case, video in answers(generator, fresh):
+            video = self._keep_video(generator, case, video)
+            made[case.id] = isinstance(video, Video)
+            self._judge(generator, case, video)
         return ClipCounts(reused, sum(made.values()), len(made) - sum(made.values()))
+
+    def of(self, job: Job) -> Loop:
+        """Return the loop with the probes of a job alone, to be sent to another process."""
+        return replace(self, probes={c.probe: self.probes[c.probe] for _, c in job.clips})
+
+    def _judge(self, generator: Generator, case: Case, video: Video | Failure) -> None:
+        score = self._judged(generator, case, video)
+        self.keep_score(generator, case, score)
+        if isinstance(video, Video) and not score.failure and (cache := self._cache(generator, case)) is not None:
+            for path in (*self._artefacts(generator, case), self._score_path(generator, case)):
+                cache.add(path.relative_to(self.folder).as_posix(), path)
+
+    def fetch(self, generator: Generator, case: Case) -> bool:
+        """Take clip, tracks and score of a reference from the cache that all runs share, if they are not here; return whether they came."""
+        cache = self._cache(generator, case)
+        if cache is None or self._score_path(generator, case).exists():
+            return False
+        # The score comes last: it is whole only with the other two.
+        paths = (*self._artefacts(generator, case), self._score_path(generator, case))
+        return all(cache.fetch(path.relative_to(self.folder).as_posix(), path) for path in paths)
+
+    def _cache(self, generator: Generator, case: Case) -> FileCache | None:
+        # Only where the bundle's code alone decides, whose hash is part of the cache.
+        parts = (generator, self.tracker, self.probes[case.probe])
+        bundled = all(type(part).__module__.startswith("sora_eval.") for part in parts)
+        return reference_cache() if generator.kind != "model" and bundled else None
 
     def _judged(self, generator: Generator, case: Case, video: Video | Failure) -> Score:
         if isinstance(video, Failure):
@@ -226,13 +304,13 @@ def _video_key(generator: Generator, case: Case) -> str:
     return digest([case.hash, generator.fingerprint(case)])
 
 
-def _chunks(cases: Sequence[Case], workers: int = 1) -> Iterator[Sequence[Case]]:
-    """Yield cases in chunks that shrink towards the end, so that no process has long to go when the others are done.
+def _chunks(items: Sequence[T], workers: int = 1) -> Iterator[Sequence[T]]:
+    """Yield items in chunks that shrink towards the end, so that no process has long to go when the others are done.
 
     Source: Polychronopoulos and Kuck 1987, "Guided self-scheduling".
     """
     i = 0
-    while i < len(cases):
-        size = _CHUNK if workers == 1 else max(1, min(_CHUNK, (len(cases) - i) // (2 * workers)))
-        yield cases[i : i + size]
+    while i < len(items):
+        size = _CHUNK if workers == 1 else max(1, min(_CHUNK, (len(items) - i) // (2 * workers)))
+        yield items[i : i + size]
         i += size

@@ -86,13 +86,13 @@ class FileCache:
     folder are replaced, never changed in place, and so are those of the cache.
     """
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
-        """Use a folder; it is created at the first file."""
-        self.folder, self.max_bytes = folder, max_bytes
+    def __init__(self, folder: Path, version: str, max_bytes: int) -> None:
+        """Use a folder, which is created at the first file. version: of the files' format; those of others only count to the limit."""
+        self._folder, self._files, self._max_bytes = folder, folder / version, max_bytes
 
     def fetch(self, name: str, path: Path) -> bool:
         """Put a cached file at `path`; return whether there is one."""
-        cached = self.folder / name
+        cached = self._files / name
         try:
             link_or_copy(cached, path)
             os.utime(cached, (time.time(), cached.stat().st_mtime))
@@ -103,17 +103,17 @@ class FileCache:
     def add(self, name: str, path: Path) -> None:
         """Cache the file at `path`; a cache that can't be written is none."""
         with suppress(OSError):
-            link_or_copy(path, self.folder / name)
+            link_or_copy(path, self._files / name)
 
     def trim(self) -> None:
         """Remove the least recently used files beyond the limit."""
         files = []
-        for path in self.folder.rglob("*"):
+        for path in self._folder.rglob("*"):
             with suppress(OSError):
                 files.append((path.stat().st_atime, path.stat().st_size, path))
         total = sum(size for _, size, path in files if path.is_file())
         for _, size, path in sorted(f for f in files if f[2].is_file()):
-            if total <= self.max_bytes:
+            if total <= self._max_bytes:
                 return
             with suppress(OSError):
                 path.unlink()

@@ -34,7 +34,6 @@ from sora_eval.files import FileCache, read_json, replacing, write_json, write_l
 from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, check_name
 from sora_eval.video import read_video, write_ffv1
 
-
 CACHE, CACHE_GIB = "SORA_EVAL_CACHE", "SORA_EVAL_CACHE_GIB"
 """Environment variables: the folder of the reference cache, empty for none; its size in GiB."""
 _CACHE_GIB = 8.0
@@ -52,7 +51,7 @@ def reference_cache() -> FileCache | None:
         folder = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sora-eval" / "references")
     if not folder:
         return None
-    return FileCache(Path(folder) / _code_hash(), int(float(os.environ.get(CACHE_GIB, _CACHE_GIB)) * (1 << 30)))
+    return FileCache(Path(folder), _code_hash(), int(float(os.environ.get(CACHE_GIB, _CACHE_GIB)) * (1 << 30)))
 
 
 @lru_cache

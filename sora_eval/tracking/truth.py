@@ -82,7 +82,7 @@ def true_tracks(case: Case) -> TrueTracks:
     return _of_scene(json.dumps(case.scene, sort_keys=True), case.size, case.fps, case.frames)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _of_scene(spec: str, size: tuple[int, int], fps: float, frames: int) -> TrueTracks:
     scene = scene_of(json.loads(spec), (frames - 1) / fps)
     states = physics.simulate(scene, frame_times(frames, fps))
