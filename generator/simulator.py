@@ -121,7 +121,7 @@ def another(case: Case) -> Case:
     from sora_eval.registry import probe
 
     draft = probe(case.probe).draft(np.random.default_rng([case.seed, 23]), flip=False)
-    return replace(case, scene={"family": draft.family, "params": dict(draft.params)})
+    return replace(case, scene=draft.scene)
 
 
 @dataclass(frozen=True)

@@ -115,12 +115,9 @@ def _is_plain(value: Any) -> bool:
 
 def probe_names() -> dict[str, tuple[str, str]]:
     """Return {probe: (suite, claim)} of the bundled probes, in the order of the suites."""
-    probes = {}
-    for suite in sorted((files("sora_eval.conf") / "probe").iterdir(), key=lambda e: e.name):
-        if suite.is_dir() and not suite.name.startswith("__"):
-            for name, claim in _bundled(f"probe/{suite.name}").items():
-                probes[name] = (suite.name, claim)
-    return probes
+    from sora_eval.probes import probe_classes
+
+    return {name: (c.suite, c.claim) for name, c in probe_classes().items()}
 
 
 def plugin_probes() -> dict[str, type[Probe]]:
@@ -134,14 +131,10 @@ def probe(name: str) -> Probe:
     Raises:
         ConfigError: there is no such probe, or it is a plug-in that can't be imported.
     """
-    known = probe_names()
-    if name not in known:
-        return _plugin_probe(name, known)
-    from omegaconf import OmegaConf
+    from sora_eval.probes import probe_classes
 
-    path = files("sora_eval.conf") / "probe" / known[name][0] / f"{name}.yaml"
-    made: Probe = instantiate(OmegaConf.create(path.read_text(encoding="utf-8")))
-    return made
+    classes = probe_classes()
+    return classes[name]() if name in classes else _plugin_probe(name, classes)
 
 
 def _plugin_probe(name: str, bundled: Mapping[str, Any]) -> Probe:

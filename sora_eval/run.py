@@ -34,7 +34,7 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
     """Return the plan of a run. model, tracker: None for the one that is configured.
 
     Raises:
-        ConfigError: a value can't be used, or the generator can't be made.
+        ConfigError: a value can't be used, or the generator or tracker can't be made.
     """
     model = generator_of(config.generator) if model is None else model
     references = [reference(name) for name in config.references]

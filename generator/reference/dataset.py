@@ -28,7 +28,7 @@ from sora_eval.tracking.colours import states_of
 from sora_eval.training import loop
 from sora_eval.training.tensors import to_tensor
 from sora_eval.world import palette
-from sora_eval.world.families import FAMILIES, common
+from sora_eval.world.families import common, family
 
 _ENCODE_AT_ONCE = 16
 _USUAL_CHUNKS = 5
@@ -222,7 +222,10 @@ def _caption(item: Item, rng: np.random.Generator, dropout: float, acted: bool) 
     kind = rng.random()
     if kind < 0.5:
         return long
-    return short if kind < 0.75 else f"{short} {FAMILIES[item.family].setting(item.params)}"
+    if kind < 0.75:
+        return short
+    scenes = family(item.family)
+    return f"{short} {scenes.setting(scenes.read(item.params))}"
 
 
 def _actions(items: Sequence[Item], acted: Sequence[bool], k: int) -> Tensor:

@@ -57,6 +57,11 @@ COMMAND_TABLE: dict[str, Command] = {
         "several runs in one table: Markdown, CSV and one HTML page",
         "runs/standard-small/*/*/0 --out reports/leaderboard",
     ),
+    "view": Command(
+        "compare",
+        "browse the clips of several runs on one offline page: filters, and the same case side by side",
+        "runs/smoke-small/*/*/0 --out view.html",
+    ),
     "baseline": Command(
         "compare", "keep a run's scores, without its clips, as a baseline of the gate; show one", "save RUN"
     ),

@@ -46,7 +46,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def _gate(args: Sequence[str]) -> int:
-    from sora_eval.reporting.gate import Told, method, sentence, table, write_gate
+    from sora_eval.reporting.gate import GateReport, method, sentence, table, write_gate
     from sora_eval.runs.baseline import read_scored
     from sora_eval.stats import gate
     from sora_eval.stats.samples import case_means, per_prompt, prompts
@@ -83,7 +83,7 @@ def _gate(args: Sequence[str]) -> int:
     folder: Path | None = options.out or options.candidate
     assert folder is not None, "one of the two is set"
     command = shlex.join(["sora-eval", "gate", *args])
-    report = Told(outcome, f"{baseline.name} ({options.baseline.name})", name, command, tuple(notes))
+    report = GateReport(outcome, f"{baseline.name} ({options.baseline.name})", name, command, tuple(notes))
     print(table(outcome))
     print()
     print(method(outcome))

@@ -15,8 +15,8 @@ from sora_eval.files import read_json, replacing, write_json, write_lines
 from sora_eval.processes import pool
 from sora_eval.types import Floats, Profile, plain
 from sora_eval.video import write_ffv1
-from sora_eval.world import VERSION, Clip, clip, scene_of
-from sora_eval.world.families import FAMILIES, draw
+from sora_eval.world import VERSION, Clip, clip, families
+from sora_eval.world.families import FAMILIES
 
 Level = Literal["none", "states", "full"]
 LEVELS: tuple[Level, ...] = ("none", "states", "full")
@@ -86,13 +86,14 @@ def _progress(rows: Iterator[dict[str, Any]], total: int) -> Iterator[dict[str, 
 
 def render_one(family: str, number: int, profile: Profile, out: Path, seed: int, truth: str) -> dict[str, Any]:
     """Render clip `number` of a family, unless it is there, and return its line of the index."""
-    params, rng = draw(family, number, seed)
-    short, long = FAMILIES[family].caption(params, rng), FAMILIES[family].caption(params, rng, long=True)
+    scenes = families.family(family)
+    params, rng = families.draw(family, number, seed)
+    short, long = scenes.caption(params, rng), scenes.caption(params, rng, long=True)
     path = out / family / f"{number:06d}.mkv"
     row = {"video": f"{family}/{number:06d}.mkv", "family": family, "caption": short, "long_caption": long}
     if path.exists():
         return row
-    scene = scene_of({"family": family, "params": params}, profile.duration_s)
+    scene = scenes.build(params, profile.duration_s)
     made = clip(scene, (profile.height, profile.width), profile.fps, profile.frames, full_truth=truth == "full")
     if truth != "none":
         with replacing(path.with_suffix(".npz")) as part, part.open("wb") as file:
@@ -102,7 +103,7 @@ def render_one(family: str, number: int, profile: Profile, out: Path, seed: int,
     bodies = [{"name": b.name, "shape": b.shape, "colour": b.colour, "size": b.size} for b in scene.bodies]
     write_json(
         path.with_suffix(".json"),
-        {**row, "params": params, "bodies": bodies, "events": events, "facts": _plain(scene.facts)},
+        {**row, "params": params.to_json(), "bodies": bodies, "events": events, "facts": _plain(scene.facts)},
     )
     # The clip is written last: its presence marks the member as complete.
     write_ffv1(path, made.video)
@@ -110,9 +111,9 @@ def render_one(family: str, number: int, profile: Profile, out: Path, seed: int,
 
 
 def arrays(made: Clip) -> dict[str, Any]:
-    """Return the truth of a clip as named arrays; masks and depth only where they were asked for."""
+    """Return the truth of a clip as named arrays; masks and depth only where they are requested."""
     truth, states = made.truth, made.truth.states
-    found: dict[str, Floats | Any] = {
+    arrays: dict[str, Floats | Any] = {
         "K": truth.camera.K,
         "R": truth.camera.R,
         "t": truth.camera.t,
@@ -125,9 +126,9 @@ def arrays(made: Clip) -> dict[str, Any]:
         "shown": states.shown,
     }
     masks = {"ids": truth.ids, "depth": truth.depth, "amodal": truth.amodal, "visible": truth.visible}
-    return {**found, **{name: values for name, values in masks.items() if values is not None}}
+    return {**arrays, **{name: values for name, values in masks.items() if values is not None}}
 
 
 def _plain(facts: Any) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(json.dumps(dict(facts), default=plain))
-    return found
+    values: dict[str, Any] = json.loads(json.dumps(dict(facts), default=plain))
+    return values

@@ -15,7 +15,7 @@ from sora_eval.files import inside
 from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.runs.reader import Run
 from sora_eval.types import Case, Measure, ScoreRow
-from sora_eval.world.families import FAMILIES
+from sora_eval.world.families import FAMILIES, StateChange
 
 ALL = ""
 """The suite that is all suites together."""
@@ -120,8 +120,5 @@ def _feature_sets(
 
 
 def _states(case: Case) -> tuple[str, str] | None:
-    family = FAMILIES[case.scene["family"]] if case.scene.get("family") in FAMILIES else None
-    if family is None or not hasattr(family, "states"):
-        return None
-    before, after = family.states(case.scene["params"])
-    return before, after
+    scenes = FAMILIES.get(case.scene.get("family", ""))
+    return scenes.states(scenes.read(case.scene["params"])) if isinstance(scenes, StateChange) else None

@@ -45,7 +45,7 @@ class Plan:
     shard: tuple[int, int] | None
     """(i, n) for a part of the cases, None for all."""
     tracker: Tracker
-    """The tracker."""
+    """The tracker that all clips are judged with."""
 
     @property
     def model(self) -> Generator:

@@ -124,7 +124,7 @@ def read_tracks(path: Path) -> Tracks:
             raise OSError("no plain file")  # opening a pipe would wait for ever
         with np.load(path, allow_pickle=False) as file:
             height, width = (int(v) for v in file["size"])
-            return Tracks(
+            tracks = Tracks(
                 tuple(str(c) for c in file["colour"]),
                 file["xy"].astype(np.float64),
                 file["visible"].astype(bool),
@@ -134,8 +134,14 @@ def read_tracks(path: Path) -> Tracks:
                 float(file["fps"]),
                 labels=tuple(str(label) for label in file["labels"]) if "labels" in file else (),
             )
+        of = (len(tracks.colour), *tracks.xy.shape[1:2])
+        shapes = [a.shape for a in (tracks.xy, tracks.visible, tracks.area, tracks.box)]
+        if shapes != [(*of, 2), of, of, (*of, 4)] or not tracks.fps > 0:
+            raise ValueError(f"mismatched shapes {shapes}, or frames per second {tracks.fps}")
     except Exception as error:  # zipfile, zlib and NumPy have many words for a damaged file
-        raise ConfigError(f"{path}: no tracks ({type(error).__name__}: {error}); run the same command again") from error
+        why = " ".join(str(error).split())
+        raise ConfigError(f"{path}: no tracks ({type(error).__name__}: {why}); run the same command again") from error
+    return tracks
 
 
 def write_tracking(folder: Path, rows: Sequence[TrackingRow]) -> None:
@@ -162,8 +168,8 @@ def _parsed(path: Path) -> Iterator[TrackingRow]:
         if not line.strip():
             continue
         try:
-            found = json.loads(line)
-            row = TrackingRow(**{**found, "values": _values(found["values"])})
+            stored = json.loads(line)
+            row = TrackingRow(**{**stored, "values": _values(stored["values"])})
             if not all(isinstance(v, str) for k, v in vars(row).items() if k != "values"):
                 raise ValueError("a name is no text")
         except (ValueError, TypeError, KeyError, RecursionError) as error:

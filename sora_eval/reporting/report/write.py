@@ -62,7 +62,7 @@ def write_report_of(
     write_text(folder / "scores.csv", scores_csv(run.rows))
     write_json(folder / "tracking.json", tracked.to_json())
     write_text(folder / "report.md", markdown(page))
-    write_text(folder / "report.html", render("page.html.j2", page, clips))
+    write_text(folder / "report.html", render(page, clips))
     return folder / "report.html"
 
 
