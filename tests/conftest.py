@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -16,6 +17,9 @@ from sora_eval.reporting import write_report
 from sora_eval.types import Case, Floats, Mode, ScoreRow, Video
 from sora_eval.video import write_ffv1
 from sora_eval.world.palette import rgb
+
+# Tests share no clips with each other or with the runs of whoever starts them.
+os.environ["SORA_EVAL_CACHE"] = ""
 
 EVIL = (
     """<img src=x onerror="document.title='owned'"></script><script>document.title='owned'</script>'"&amp;{{ 7*7 }}"""

@@ -12,8 +12,11 @@ import pytest
 from sora_eval import registry
 from sora_eval.commands.cli import main
 from sora_eval.evaluation import evaluate
+from sora_eval.files import FileCache
 from sora_eval.generator.simulator import Control, Oracle
-from sora_eval.types import Failure, Profile
+from sora_eval.runs import store
+from sora_eval.runs.plan import ClipCounts
+from sora_eval.types import Failure, Profile, Video
 from sora_eval.video import read_video
 
 SMALL = Profile("small", 64, 64, 17, 8, 5)
@@ -168,3 +171,70 @@ def test_workers_end_with_the_process_that_started_them():
             return
         time.sleep(0.1)
     pytest.fail("the worker lives on")
+
+
+def _bytes(folder, kind):
+    return {p.relative_to(folder): p.read_bytes() for p in sorted((folder / kind).rglob("*.*"))}
+
+
+class Model(Oracle):
+    """A model whose clips are black."""
+
+    name = "model"
+    kind = "model"
+
+    def generate(self, cases):
+        for case in cases:
+            yield Video(np.zeros((case.frames, *case.size, 3), np.uint8), case.fps)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(store.CACHE, str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_references_are_made_once_for_all_runs_and_models_in_each(tmp_path, cache, monkeypatch):
+    probes = {"relation": registry.probe("relation")}
+    generators = [Model(), Oracle(), Control("frozen")]
+    first = evaluate(_cases(), probes, generators, tmp_path / "one", progress=False)
+    monkeypatch.setattr("sora_eval.generator.simulator._rendered", None)
+    second = evaluate(_cases(), probes, generators, tmp_path / "two", progress=False)
+    assert (first.scored, second.scored) == (6, 2)
+    assert second.clips["oracle"] == second.clips["frozen"] == ClipCounts(reused=2)
+    assert second.rows == first.rows
+    for kind in ("videos", "tracks", "scores"):
+        assert _bytes(tmp_path / "one", kind) == _bytes(tmp_path / "two", kind)
+    assert {p.parent.name for p in cache.rglob("*.mkv")} == {"oracle", "frozen"}
+
+
+def test_references_of_other_code_are_not_used(tmp_path, cache, monkeypatch):
+    probes = {"relation": registry.probe("relation")}
+    evaluate(_cases(), probes, [Oracle()], tmp_path / "one", progress=False)
+    monkeypatch.setattr(store, "_code_hash", lambda: "another")
+    assert evaluate(_cases(), probes, [Oracle()], tmp_path / "two", progress=False).scored == 2
+
+
+@pytest.mark.parametrize("kind", ["videos", "tracks", "scores"])
+def test_a_damaged_cache_costs_time_and_no_score(tmp_path, cache, kind):
+    probes = {"relation": registry.probe("relation")}
+    first = evaluate(_cases(), probes, [Oracle()], tmp_path / "one", progress=False)
+    for path in [p for p in cache.rglob("*.*") if f"/{kind}/" in str(p)]:
+        path.unlink()
+        path.write_bytes(b"damaged")
+    again = evaluate(_cases(), probes, [Oracle()], tmp_path / "two", progress=False)
+    assert again.scored == 2 and again.rows == first.rows
+    assert evaluate(_cases(), probes, [Oracle()], tmp_path / "three", progress=False).scored == 0
+
+
+def test_the_cache_keeps_its_size_and_drops_what_was_used_longest_ago(tmp_path):
+    cache = FileCache(tmp_path / "cache", "1", max_bytes=250)
+    for i in range(3):
+        (tmp_path / f"{i}").write_bytes(bytes([i]) * 100)
+        cache.add(f"kind/{i}", tmp_path / f"{i}")
+        os.utime(tmp_path / "cache" / "1" / "kind" / f"{i}", (i, i))
+    assert cache.fetch("kind/0", tmp_path / "out")
+    cache.trim()
+    assert [cache.fetch(f"kind/{i}", tmp_path / "out") for i in range(3)] == [True, False, True]
+    assert (tmp_path / "out").read_bytes() == bytes([2]) * 100
+    assert (tmp_path / "1").exists()

@@ -28,7 +28,9 @@ def main(args: Sequence[str]) -> int:
         options.video_encoder,
         options.text_image_encoder,
         options.image_distance,
-        options.i3d_eps,
+        options.pair_frames or None,
+        options.pair_size or None,
+        i3d_eps=options.i3d_eps,
     )
     folders = list_folders(options.real, options.fake, options.prompts)
     # Before the clips are read, which may take minutes.
@@ -82,6 +84,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--weights", action="append", default=[], metavar="NAME=FILE", help="file of an encoder's weights; repeatable"
+    )
+    parser.add_argument(
+        "--pair-frames",
+        type=int,
+        default=FidelityConfig.pair_frames,
+        metavar="N",
+        help="frames of a clip, evenly spaced, that are compared with the real clip of its name (32); 0 for all",
+    )
+    parser.add_argument(
+        "--pair-size",
+        type=int,
+        default=FidelityConfig.pair_size,
+        metavar="PIXELS",
+        help="shorter side to which larger clips are reduced for that (256); 0 for full size",
     )
     parser.add_argument(
         "--i3d-eps",

@@ -82,6 +82,12 @@ class FidelityConfig:
     """Encoder of prompts and frames."""
     image_distance: str = FidelityOptions.image_distance
     """Perceptual distance of two frames."""
+    pair_frames: int | None = FidelityOptions.pair_frames
+    """Frames of a clip that perceptual distance and pixel metrics compare, evenly spaced; None for all."""
+    pair_size: int | None = FidelityOptions.pair_size
+    """Shorter side in pixels to which larger clips are reduced for full-reference metrics; None for full size."""
+    pair_references: bool = FidelityOptions.pair_references
+    """Whether controls and violations have full-reference metrics too."""
     i3d_eps: float = FidelityOptions.i3d_eps
     """Epsilon of I3D's batch norm: 1e-3 as in TensorFlow, or 1e-5 as in code that left PyTorch's default."""
 
@@ -124,8 +130,16 @@ class FidelityConfig:
             options.video_encoder,
             options.text_image_encoder,
             options.image_distance,
+            options.pair_frames,
+            options.pair_size,
+            options.pair_references,
             options.i3d_eps,
         )
+
+    @property
+    def alignment(self) -> str:
+        """Part of the protocol of full-reference metrics: how a clip and its reference are aligned in time and size, and reduced."""
+        return COMMON if self.pair_size is None else f"{COMMON} shorter-side<={self.pair_size}"
 
     def for_real_set(self) -> FidelityConfig:
         """Return the configuration for the real set: distances between sets need its features, nothing else of it is measured."""
@@ -157,7 +171,9 @@ class FidelityConfig:
         plugins = [
             [m, found[0].version, found[1]] for m in self.metrics if m not in METRICS for found in [plugin_metric(m)]
         ]
-        more = [plugins] if plugins else []
+        more: list[object] = [plugins] if plugins else []
+        if PERCEPTUAL in self.extractors:
+            more.append([self.pair_frames, self.pair_size, self.pair_references])
         return digest([VERSION, settings, [(s.st_size, s.st_mtime_ns) for s in files], *more])
 
 
@@ -239,10 +255,13 @@ class _DecodedClip:
 
     entry: ClipEntry
     video: Video
+    config: FidelityConfig
 
     @cached_property
     def aligned(self) -> tuple[Frames, Frames] | None:
-        """The frames of the clip and of its reference at the moments that both show, at the size of the clip; None without a reference.
+        """The frames of the clip and of its reference at the moments that both show, at one size; None without a reference.
+
+        The size is that of the clip, reduced to `pair_size`.
 
         Raises:
             VideoError: the reference can't be read, or at their rates the two have too few moments in common.
@@ -258,7 +277,27 @@ class _DecodedClip:
                 f"not comparable with {path.name} frame by frame: {self.video.fps:.4g} and {reference.fps:.4g} frames per second "
                 "have too few moments in common; give both one rate"
             )
-        return self.video.frames[own], resize(reference.frames[other], self.video.size)
+        size = self._size()
+        return resize(self.video.frames[own], size), resize(reference.frames[other], size)
+
+    @cached_property
+    def sampled(self) -> tuple[Frames, Frames] | None:
+        """`pair_frames` of the aligned frames, evenly spaced from the first to the last."""
+        if self.aligned is None:
+            return None
+        generated, true = self.aligned
+        most = self.config.pair_frames
+        if most is None or len(true) <= most:
+            return generated, true
+        chosen = np.linspace(0, len(true) - 1, most).round().astype(int)
+        return generated[chosen], true[chosen]
+
+    def _size(self) -> tuple[int, int]:
+        height, width = self.video.size
+        if self.config.pair_size is None or min(height, width) <= self.config.pair_size:
+            return height, width
+        scale = self.config.pair_size / min(height, width)
+        return round(height * scale), round(width * scale)
 
 
 class _Extractor(Protocol):
@@ -280,7 +319,7 @@ def extract(clips: Iterable[ClipEntry], config: FidelityConfig) -> FeatureSet:
     for entry in clips:
         out.clips += 1
         try:
-            clip = _DecodedClip(entry, read_video(entry.path))
+            clip = _DecodedClip(entry, read_video(entry.path), config)
         except SoraEvalError as error:
             # A distance of the clips that can be read would be one of another set.
             out.missing |= dict.fromkeys(extractors, str(error))
@@ -305,7 +344,9 @@ def _load_extractors(config: FidelityConfig, out: FeatureSet) -> dict[str, _Extr
     for name in config.extractors:
         try:
             extractors[name] = (
-                _EXTRACTORS[name](config) if name in _EXTRACTORS else _PluginMetric(name.removeprefix(PLUGIN))
+                _EXTRACTORS[name](config)
+                if name in _EXTRACTORS
+                else _PluginMetric(name.removeprefix(PLUGIN), config.alignment)
             )
             out.protocols[name] = f"{extractors[name].protocol} {DECODING}"
         except SoraEvalError as error:
@@ -377,29 +418,30 @@ class _TextImage(_Unbatched):
 
 
 class _PerceptualDistance(_Unbatched):
-    def __init__(self, network: Perceptual) -> None:
-        self.network, self.protocol = network, f"{network.protocol} {COMMON}"
+    def __init__(self, network: Perceptual, alignment: str) -> None:
+        self.network, self.protocol = network, f"{network.protocol} {alignment}"
 
     def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
-        if clip.aligned is not None:
-            out.add_value("perceptual", clip.entry.position, float(self.network.distance(*clip.aligned).mean()))
+        if clip.sampled is not None:
+            out.add_value("perceptual", clip.entry.position, float(self.network.distance(*clip.sampled).mean()))
 
 
 class _PixelMetrics(_Unbatched):
-    protocol = f"{PIXEL_PROTOCOL} {COMMON}"
+    def __init__(self, alignment: str) -> None:
+        self.protocol = f"{PIXEL_PROTOCOL} {alignment}"
 
     def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
-        if clip.aligned is not None:
-            out.add_value("SSIM", clip.entry.position, ssim(*clip.aligned))
-            out.add_value("PSNR (dB)", clip.entry.position, psnr(*clip.aligned))
+        if clip.sampled is not None:
+            out.add_value("SSIM", clip.entry.position, ssim(*clip.sampled))
+            out.add_value("PSNR (dB)", clip.entry.position, psnr(*clip.sampled))
 
 
 class _PluginMetric(_Unbatched):
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, alignment: str) -> None:
         metric, origin = plugin_metric(name)
         assert isinstance(metric, FrameMetric)
         self.name, self.function = name, metric.function
-        self.protocol = f"{name} version={metric.version} of {origin} {COMMON}"
+        self.protocol = f"{name} version={metric.version} of {origin} {alignment}"
 
     def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
         if clip.aligned is None:
@@ -415,7 +457,8 @@ class _PluginMetric(_Unbatched):
 
 
 class _Continuation(_Unbatched):
-    protocol = f"physics-iq {physics_iq.PROTOCOL} without-given-frames {COMMON}"
+    def __init__(self, alignment: str) -> None:
+        self.protocol = f"physics-iq {physics_iq.PROTOCOL} without-given-frames {alignment}"
 
     def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
         given = clip.entry.given
@@ -429,13 +472,17 @@ class _Continuation(_Unbatched):
                     out.add_value(f"{metric}{suffix}", clip.entry.position, value)
 
 
+def _sampling(config: FidelityConfig) -> str:
+    return config.alignment if config.pair_frames is None else f"{config.alignment} frames<={config.pair_frames}"
+
+
 _EXTRACTORS: Mapping[str, Callable[[FidelityConfig], _Extractor]] = {
     CLIP_FEATURES: lambda c: _ClipFeatures(encoders.load(c.video_encoder, i3d_eps=c.i3d_eps)),
     MOTION_FEATURES: lambda c: _MotionFeatures(),
     TEXT_IMAGE: lambda c: _TextImage(text_encoders.load(c.text_image_encoder)),
-    PERCEPTUAL: lambda c: _PerceptualDistance(perceptual.load(c.image_distance)),
-    PIXELS: lambda c: _PixelMetrics(),
-    CONTINUATION: lambda c: _Continuation(),
+    PERCEPTUAL: lambda c: _PerceptualDistance(perceptual.load(c.image_distance), _sampling(c)),
+    PIXELS: lambda c: _PixelMetrics(_sampling(c)),
+    CONTINUATION: lambda c: _Continuation(c.alignment),
 }
 
 

@@ -58,7 +58,7 @@ def of_run(
     oracle = next((r.generator for r in rows if r.kind == "oracle"), None)
     if oracle is None or not config.metrics:
         return {}
-    groups = _entries_by_group(cases, rows, folder)
+    groups = _entries_by_group(cases, rows, folder, config.pair_references)
     sets: dict[_Group, FeatureSet] = {}
     for (suite, generator), part in _feature_sets(groups, config, workers):
         for key in ((ALL, generator), (suite, generator)):
@@ -75,7 +75,9 @@ def of_run(
     }
 
 
-def _entries_by_group(cases: Sequence[Case], rows: Sequence[ScoreRow], folder: Path) -> dict[_Group, list[ClipEntry]]:
+def _entries_by_group(
+    cases: Sequence[Case], rows: Sequence[ScoreRow], folder: Path, pair_references: bool
+) -> dict[_Group, list[ClipEntry]]:
     by_id = {c.id: (i, c) for i, c in enumerate(cases)}
     references = {r.case: folder / r.video for r in rows if r.kind == "oracle"}
     clusters: dict[str, int] = {}
@@ -88,7 +90,7 @@ def _entries_by_group(cases: Sequence[Case], rows: Sequence[ScoreRow], folder: P
             folder / row.video,
             position,
             row.prompt,
-            references.get(row.case),
+            references.get(row.case) if row.kind == "model" or (pair_references and row.kind != "oracle") else None,
             _states(case),
             clusters[case.cluster],
             case.given or None,

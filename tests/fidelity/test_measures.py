@@ -26,7 +26,7 @@ from sora_eval.metrics.kernel import KVD
 from sora_eval.metrics.similarity import psnr
 from sora_eval.metrics.streaming import FeatureStatistics
 from sora_eval.types import Measure, Video
-from sora_eval.video import write_ffv1
+from sora_eval.video import resize, write_ffv1
 
 
 def test_real_against_real_is_zero_and_another_set_is_not() -> None:
@@ -198,3 +198,24 @@ def test_clips_of_few_scenes_are_a_reason(positions: tuple[int, ...]) -> None:
 def test_the_fingerprint_is_that_of_earlier_run_folders() -> None:
     # Without weights in it, it depends on no file: another one would have the fidelity of finished runs measured again.
     assert FidelityConfig(("motion",)).fingerprint() == "a597f71930978b8b"
+
+
+def test_pairs_are_compared_at_a_bounded_size_which_the_protocol_states(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 256, (40, 24, 40, 3), dtype=np.uint8)
+    large = small.repeat(20, axis=1).repeat(20, axis=2)
+    other = np.clip(large.astype(int) + 40, 0, 255).astype(np.uint8)
+    write_ffv1(tmp_path / "true.mkv", Video(large, 8.0))
+    write_ffv1(tmp_path / "made.mkv", Video(other, 8.0))
+    files = [ClipEntry(tmp_path / "made.mkv", 0, reference=tmp_path / "true.mkv", given=0)]
+
+    def row(config: FidelityConfig) -> Measure:
+        return by_name(set_measures(FeatureSet(), extract(files, config), config))["PSNR (dB)"]
+
+    bounded = row(FidelityConfig(("full_reference",), pair_frames=2, pair_size=240))
+    chosen = [resize(frames[[0, 39]], (240, 400)) for frames in (other, large)]
+    assert bounded.value == pytest.approx(psnr(*chosen))
+    assert "shorter-side<=240 frames<=2" in bounded.protocol
+    whole = row(FidelityConfig(("full_reference",), pair_frames=None, pair_size=None))
+    assert whole.value == pytest.approx(psnr(other, large))
+    assert "<=" not in whole.protocol
