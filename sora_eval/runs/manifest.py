@@ -15,6 +15,7 @@ import av
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import read_json
 from sora_eval.probes.base import Probe
+from sora_eval.runs.schema import VERSION as SCHEMA_VERSION
 from sora_eval.stats.samples import per_prompt
 from sora_eval.tracking.world import VERSION as TRACKER_VERSION
 from sora_eval.types import Case, digest
@@ -50,6 +51,7 @@ def manifest(
 ) -> dict[str, Any]:
     """Return what manifest.json says: command, configuration, generators, hashes, versions, machine, problems."""
     return {
+        "schema_version": SCHEMA_VERSION,
         "tool_version": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
