@@ -29,7 +29,7 @@ def itemised(text: str) -> str:
     """Return a docstring with its explained names as list items; sections of Google's style are left as they are."""
     lines: list[str] = []
     within = section = False
-    for line in text.split("\n"):
+    for line in re.sub(r"^Example:$", "Examples:", text, flags=re.MULTILINE).split("\n"):
         section = (section and (line.startswith(" ") or not line.strip())) or bool(_SECTIONS.match(line))
         found = None if section else _FIELD.match(line)
         if found and not found[1].startswith("Source"):

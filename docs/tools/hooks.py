@@ -19,14 +19,13 @@ RESULTS = {"leaderboard.md", "validity.md", "encoders.md", "encoders.png", "benc
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(((?!https?:|#)[^)\s]+)\)")
 
 
-def on_config(config: Any) -> Any:
-    """Copy the sources as setuptools installs them, for mkdocstrings does not follow package-dir."""
+def on_startup(command: str, dirty: bool) -> None:
+    """Copy the sources as setuptools installs them: mkdocstrings does not follow package-dir, and looks for the folder early."""
     shutil.rmtree(BUILD, ignore_errors=True)
     skipped = shutil.ignore_patterns("*.safetensors", "__pycache__")
     shutil.copytree(generate.ROOT / "sora_eval", BUILD / "sora_eval", ignore=skipped)
     for room in ("generator", "probes", "conf"):
         shutil.copytree(generate.ROOT / room, BUILD / "sora_eval" / room, ignore=skipped)
-    return config
 
 
 def on_files(files: Any, config: Any) -> Any:
