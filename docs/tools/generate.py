@@ -68,7 +68,10 @@ def probes() -> str:
                 ("Score", probe.unit),
                 ("Blind guess", f"{probe.chance:g}"),
                 ("Must detect", ", ".join(f"`{v}`" for v in probe.violations)),
-                ("Blind to", "; ".join(f"`{k}` ({', '.join(probe.blind_modes)}): {v}" for k, v in probe.blind_to.items())),
+                (
+                    "Blind to",
+                    "; ".join(f"`{k}` ({', '.join(probe.blind_modes)}): {v}" for k, v in probe.blind_to.items()),
+                ),
                 ("Version", str(probe.version)),
             ]
             doc = (type(probe).__doc__ or "").strip()
@@ -179,24 +182,12 @@ def _entries(group: str) -> Callable[[], str]:
     return entries
 
 
-def tracking() -> str:
-    """Return the table of tracking metrics."""
-    from sora_eval.tracking.metrics import METRICS
-
-    def row(m: Any) -> tuple[str, ...]:
-        compared = "the true clip (i2v, v2v)" if m.truth else "nothing (t2v)"
-        return f"{m.name} ({m.unit})" if m.unit else m.name, "higher" if m.higher else "lower", compared, m.meaning
-
-    return _table(("metric", "better", "compares with", "what it says"), map(row, METRICS))
-
-
 GENERATED: Mapping[str, Callable[[], str]] = {
     "probes": probes,
     "cli": cli,
     "schema": schema,
     "layout": layout,
     "weights": weights,
-    "tracking": tracking,
     **{group: _entries(group) for group in ("generator", "suite", "profile", "sweep", "launcher")},
 }
 
