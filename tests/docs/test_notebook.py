@@ -20,5 +20,5 @@ def test_the_notebook_prints_what_it_shows():
 def test_the_page_of_the_notebook_has_code_and_output():
     page = tool("generate").notebook(NOTEBOOK)
     assert page.startswith("# From Python")
-    assert "```python\nresult = evaluate(disc" in page
+    assert "```python\nresult = evaluate(" in page
     assert "oracle     1.00 [" in page

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 VERSION = 1
-"""Version of the format, `schema_version` of manifest.json: raised when a key is renamed, removed or changes its meaning, not for new keys."""
+"""Version of the format, `schema_version` of manifest.json. Raised when a key is renamed or removed or changes its meaning."""
 
 
 @lru_cache(maxsize=1)
