@@ -1,4 +1,4 @@
-"""A folder of somebody's videos with a manifest that says which video answers which case."""
+"""A folder of videos made elsewhere, with a manifest that maps cases to videos."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sora_eval import registry
-from sora_eval.errors import ConfigError, ManifestError, VideoError, unknown
+from sora_eval.errors import ConfigError, ManifestError, VideoError
 from sora_eval.generator.base import Capabilities, Delivery, file_safe
 from sora_eval.generator.video_manifest import (
     frame_rate,
@@ -47,20 +47,20 @@ _BY_VERSION = ("prompt", "scene")
 
 @dataclass(frozen=True)
 class Row:
-    """One usable line of a manifest.
-
-    number: as an editor or a spreadsheet counts it (the header of a CSV is row 1).
-    case_id, seed, fps: as written; of a further sample, case_id is the sample's own. path: relative to the folder, as it is on disk; as
-        written when there is no such file.
-    fault: why the row's video can't be used, "" when it can.
-    """
+    """One usable line of a manifest."""
 
     number: int
+    """As an editor or a spreadsheet counts it (the header of a CSV is row 1)."""
     case_id: str
+    """As written; of a further sample, the sample's own."""
     path: str
+    """Relative to the folder, as it is on disk; as written when there is no such file."""
     seed: int | None
+    """As written."""
     fps: float | None
+    """As written."""
     fault: str
+    """Why the row's video can't be used, "" when it can."""
 
 
 class Folder:
@@ -79,9 +79,9 @@ class Folder:
     Other columns are ignored. A symbolic link that leads out of the folder is followed only with `links`.
 
     A video of any size, rate and length is scored, at the moments at which a player shows its frames; where
-    rate or length are others than asked, `problems` says so. Frames that repeat at a steady beat count once. With `fps` given, the frames
-    are taken one by one, whatever the file says. One frame where several were asked is no video, nor is one beyond `Limits.of` what was
-    asked. Nothing in the folder is renamed or written.
+    rate or length differ from the case's, `problems` has a line. Frames that repeat at a steady beat count once. With `fps` given, the
+    frames are taken one by one, whatever the file's timestamps. One frame in place of several is no video, nor is one beyond `Limits.of`
+    the case. Nothing in the folder is renamed or written.
 
     A faulty row costs its own case and no other: it becomes a line in `problems` that names the manifest and the
     row, and the case a `Failure`, so that it stays in the denominator.
@@ -99,7 +99,7 @@ class Folder:
         asked: Sequence[Case] | None = None,
         links: bool = False,
     ) -> None:
-        """Read the manifest; videos are read when they are asked for.
+        """Read the manifest; videos are read when their cases are.
 
         Args:
             path: the folder.
@@ -107,13 +107,13 @@ class Folder:
             manifest: another place for the manifest; its paths are still relative to the folder.
             cases: all case ids that exist, to find misspelt ones; None when they aren't known.
             modes: the modes that the videos were made for.
-            asked: the cases that will be asked; rows of others that exist are nobody's problem. None means any.
+            asked: the cases of the run; rows of other cases that exist are no problem. None means any.
             links: whether symbolic links that lead out of the folder are followed. A folder from somebody else should not make this
                 machine read, hash and show whatever it points to.
 
         Raises:
             ManifestError: there is no folder or manifest, it isn't UTF-8 or CSV, it lacks a column or all samples 0; or the folder's
-                `cases.jsonl` says that the videos were made for other cases than `asked`.
+                `cases.jsonl` shows that the videos were made for other cases than `asked`.
             ConfigError: a mode is unknown, or `links` is neither true nor false.
 
         """
@@ -126,9 +126,6 @@ class Folder:
         }
         self.path = Path(path)
         self.name = name or file_safe(self.path.resolve().name)
-        for mode in modes:
-            if mode not in MODES:
-                raise unknown("mode", str(mode), MODES)
         if not isinstance(links, bool):
             raise ConfigError(f"generator.links must be true or false, got {links}")
         self.capabilities = Capabilities(modes=tuple(modes), processes=True)
@@ -208,7 +205,7 @@ class Folder:
         return f"{place}: {reason}" + (f" ({case.id})" if isinstance(row, Failure) else "")
 
     def reading_problems(self, videos: Iterable[tuple[Case, tuple[int, int], int, float]]) -> list[str]:
-        """Return a line for each way in which videos differ from what was asked; videos that differ in the same way share one.
+        """Return a line for each way in which videos differ from their cases; videos that differ in the same way share one.
 
         videos: the case, size (height, width), number of frames and rate of each, as it was read.
         """
@@ -262,7 +259,7 @@ class Folder:
         return self._hashes[key]
 
     def _made_for(self) -> dict[str, Mapping[str, Any]]:
-        """Return the cases that the folder says its videos were made for, by id."""
+        """Return the cases that the folder's videos were made for, by id."""
         path = self.path / "cases.jsonl"
         if not path.is_file():
             return {}
@@ -277,7 +274,7 @@ class Folder:
             there, here = made_for.get(case.id), json.loads(json.dumps(case.to_json()))
             if there is None:
                 continue
-            # Not the hash: what a probe expects and how many twins there are says nothing about the video.
+            # Not the hash: a video depends neither on what a probe expects nor on the number of twins.
             if fields := [name for name in (*_BY_SEED, *_BY_PROFILE, *_BY_VERSION) if there.get(name) != here[name]]:
                 told = ", ".join(f"{n} {there.get(n)} there and {here[n]} here" for n in fields if n not in _BY_VERSION)
                 remedy = (
@@ -297,7 +294,7 @@ class Folder:
         if isinstance(row, Failure):
             return row
         try:
-            video = read_video(self.path / row.path, limits=_limits(case), asked=case.fps, fps=row.fps)
+            video = read_video(self.path / row.path, limits=_limits(case), max_fps=case.fps, fps=row.fps)
         except VideoError as err:
             self._note(row.number, str(err))
             return Failure(str(err))

@@ -5,11 +5,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from sora_eval.errors import ConfigError, unknown
+from sora_eval.metrics.plugin import PluginMetric
+from sora_eval.plugins.entries import entries
 from sora_eval.settings import Settings, option
 
-METRICS: tuple[str, ...] = ("frechet", "kernel", "motion", "words", "pairs")
-"""Groups of metrics: Frechet and kernel distances of clip features, Frechet distance of motion features, text-image similarity and
-consistency ("words"), full-reference metrics against the clip of the same name ("pairs")."""
+DESCRIPTIONS: dict[str, str] = {
+    "frechet": "Frechet distance of clip features (FVD with I3D)",
+    "kernel": "kernel distance of clip features (KVD with I3D)",
+    "motion": "Frechet distance of histograms of point motion",
+    "words": "text-image similarity and consistency over time (CLIPSIM)",
+    "pairs": "full-reference metrics against the true clip (LPIPS, SSIM, PSNR, Physics-IQ)",
+}
+METRICS: tuple[str, ...] = tuple(DESCRIPTIONS)
+"""Groups of metrics."""
+
+
+def plugin_metric(name: str) -> tuple[PluginMetric, str]:
+    """Return a metric that is a plug-in, and its origin.
+
+    Raises:
+        ConfigError: there is none of that name, or it can't be used.
+    """
+    declared = entries("metrics", METRICS)
+    if name not in declared:
+        raise unknown("metric", name, [*METRICS, *declared])
+    metric, origin = declared[name].load(), declared[name].origin
+    if not isinstance(metric, PluginMetric):
+        raise ConfigError(
+            f"plug-in {origin}: metric {name} is a {type(metric).__name__}, not a FrameMetric or FeatureMetric"
+        )
+    return metric, origin
 
 
 @dataclass(frozen=True)
@@ -19,7 +45,8 @@ class FidelityOptions(Settings):
     GROUP: ClassVar[str] = "fidelity"
 
     metrics: tuple[str, ...] = option(METRICS, example="frechet")
-    """Distances to the oracle's clips (frechet, kernel, motion), prompts against frames (words), clip against clip (pairs); [] for none."""
+    """Distances to the oracle's clips (frechet, kernel, motion), prompts against frames (words), clip against clip (pairs), plug-ins by
+    name; [] for none."""
     video: str = "world-video"
     """Encoder of clips: world-video, i3d, videomae, vjepa."""
     words: str = "world-clip"

@@ -61,12 +61,12 @@ def _shared_out(x: Tensor) -> Tensor:
         return orthogonal(x)
     world, rank = dist.get_world_size(), dist.get_rank()
     per = -(-len(x) // world)
-    mine = torch.zeros(per, *x.shape[1:])
+    own = torch.zeros(per, *x.shape[1:])
     part = x[rank * per : (rank + 1) * per]
     if len(part):
-        mine[: len(part)] = orthogonal(part).float()
-    parts = [torch.empty_like(mine) for _ in range(world)]
-    dist.all_gather(parts, mine)
+        own[: len(part)] = orthogonal(part).float()
+    parts = [torch.empty_like(own) for _ in range(world)]
+    dist.all_gather(parts, own)
     return torch.cat(parts)[: len(x)].to(x.device)
 
 

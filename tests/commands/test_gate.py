@@ -240,7 +240,7 @@ def test_sequential_generates_only_what_it_needs_and_a_run_goes_on_there(
     # Once more: nothing is made again.
     assert main([*args, "generator=callable", f"generator.target={target}"]) == 1
     assert {p: p.stat().st_mtime_ns for p in (out / "scores").rglob("*.json")} == done
-    _, made = evaluate(cases, {"bite": registry.probe("bite")}, [PythonCallable(target)], out, progress=False)
+    made = evaluate(cases, {"bite": registry.probe("bite")}, [PythonCallable(target)], out, progress=False).scored
     assert made == len(cases) - len(done)
 
 

@@ -21,7 +21,7 @@ from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.generator.simulator import Control, Oracle
 from sora_eval.metrics import physics_iq
 from sora_eval.reporting.report.fidelity import markdown, sheet
-from sora_eval.run import choice_of
+from sora_eval.run import fidelity_config
 from sora_eval.runs.measures import FILE, read_measures, write_measures
 from sora_eval.types import Case, Floats, Frames, Measure, Profile, ScoreRow, Video
 from sora_eval.video import read_video, write_ffv1
@@ -54,7 +54,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Case], lis
     folder = tmp_path_factory.mktemp("run")
     probes = {n: registry.probe(n) for n in ("candle", "motion")}
     cases = [c for p in probes.values() for c in p.cases(4, SMALL, "t2v")]
-    rows, _ = evaluate(cases, probes, [Oracle(), Control("frozen")], folder, progress=False)
+    rows = evaluate(cases, probes, [Oracle(), Control("frozen")], folder, progress=False).rows
     return folder, cases, rows
 
 
@@ -161,7 +161,7 @@ def test_weights_are_named_on_the_command_line(
     assert "weights fetch i3d" in capsys.readouterr().err
     assert main([*words, "fidelity.i3d_eps=one"]) == 2
     assert "i3d_eps must be a number above 0" in capsys.readouterr().err
-    assert [choice_of(o).i3d_eps for o in (FidelityOptions(i3d_eps=1e-5), FidelityOptions.of({}))] == [1e-5, 1e-3]
+    assert [fidelity_config(o).i3d_eps for o in (FidelityOptions(i3d_eps=1e-5), FidelityOptions.of({}))] == [1e-5, 1e-3]
     assert main(["fidelity", str(tmp_path), str(tmp_path), "--weights", "i3d"]) == 2
     assert "write NAME=FILE" in capsys.readouterr().err
 
@@ -169,7 +169,7 @@ def test_weights_are_named_on_the_command_line(
 def test_physics_iq_is_of_continued_clips_with_the_frozen_control_beside_them(tmp_path: Path) -> None:
     probe = registry.probe("free_fall_bounce")
     cases = [probe.cases(1, SMALL, mode)[0] for mode in ("t2v", "i2v", "v2v")]
-    rows, _ = evaluate(cases, {probe.name: probe}, [Oracle(), Control("frozen")], tmp_path, progress=False)
+    rows = evaluate(cases, {probe.name: probe}, [Oracle(), Control("frozen")], tmp_path, progress=False).rows
     found = of_run.of_run(cases, rows, tmp_path, FidelityConfig(("pairs",)))["physics"]
     for metric, best in zip(physics_iq.HIGHER_IS_BETTER, (1, 1, 1, 0), strict=True):
         assert value(found["oracle"], metric) == best
