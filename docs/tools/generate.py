@@ -188,7 +188,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "schema": schema,
     "layout": layout,
     "weights": weights,
-    **{group: _entries(group) for group in ("generator", "suite", "profile", "sweep", "launcher")},
+    **{group: _entries(group) for group in ("generator", "tracker", "suite", "profile", "sweep", "launcher")},
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from docs.pages import ROOT, tool
 
 from sora_eval import registry
-from sora_eval.tracking.world import track
+from sora_eval.tracking.world import WorldTracker
 from sora_eval.world import clip, scene_of
 
 DESCRIBED = tool("generate").components()
@@ -76,6 +76,6 @@ def test_components_of_the_true_clip_are_described(name):
     probe = registry.probe(name)
     case = probe.cases(1, registry.profile("small"), probe.modes[-1])[0]
     video = clip(scene_of(case.scene, (case.frames - 1) / case.fps), case.size, case.fps, case.frames).video
-    score = probe.score(case, video, track(video))
+    score = probe.score(case, video, WorldTracker().track(video))
     assert score.components
     assert set(score.components) <= {c.name for c in DESCRIBED[name]}

@@ -8,11 +8,11 @@ from dataclasses import fields
 import pytest
 
 from sora_eval import evaluate
-from sora_eval.evaluation import Clips
 from sora_eval.reporting.leaderboard.csv import COLUMNS
 from sora_eval.reporting.leaderboard.write import write_leaderboard
 from sora_eval.reporting.report.tracking import TrackingCell
 from sora_eval.runs.manifest import FILES
+from sora_eval.runs.plan import ClipCounts
 from sora_eval.runs.schema import VERSION, definition, schema
 from sora_eval.runs.tracking import TrackingRow
 from sora_eval.stats.summary import Cell, Reason, Sampling
@@ -24,7 +24,7 @@ DATACLASSES = {
     "ScoreRow": ScoreRow,
     "Measure": Measure,
     "TrackingRow": TrackingRow,
-    "Clips": Clips,
+    "Clips": ClipCounts,
     "Cell": Cell,
     "Reason": Reason,
     "Sampling": Sampling,
