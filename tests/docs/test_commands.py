@@ -69,7 +69,9 @@ def test_options_exist(words, stopped, capsys):
 
 
 def test_the_page_on_extending_shows_a_plug_in_that_works(tmp_path):
-    model, declared = (next(b for b in fenced(DOCS / "extending.md", "python") if t in b) for t in ("level: int", "= {"))
+    model, declared = (
+        next(b for b in fenced(DOCS / "extending.md", "python") if t in b) for t in ("level: int", "= {")
+    )
     (tmp_path / "my_models.py").write_text(model)
     (tmp_path / "sora_eval_plugin.py").write_text(declared)
     small = ["suite.probes=[relation]", "suite.count=1", "suite.modes=[t2v]", "references=[]", "fidelity=null"]
