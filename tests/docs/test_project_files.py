@@ -1,5 +1,6 @@
 """Files that platforms read: citation, workflow, templates, dependencies."""
 
+import re
 import tomllib
 from importlib.metadata import version
 
@@ -26,6 +27,13 @@ def test_the_citation_is_valid():
     assert read["version"] == __version__ == PROJECT["version"]
     assert read["license"] == PROJECT["license"]
     assert all(set(author) == {"name"} for author in read["authors"])
+
+
+def test_the_layout_names_every_room():
+    table = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Layout")[2]
+    named = {name.rstrip("/") for name in re.findall(r"`([\w/]+)`", table.partition("\n\nA module")[0])}
+    there = {path.stem for path in (ROOT / "sora_eval").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert named == there - {"__init__", "__main__"} | {"generator", "probes", "conf"}
 
 
 def test_the_workflow_calls_the_script_and_nothing_else():
