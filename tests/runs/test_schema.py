@@ -1,12 +1,14 @@
 """The JSON Schema describes what a run writes, key by key."""
 
 import csv
+import doctest
 import io
 import json
 from dataclasses import fields
 
 import pytest
 
+import sora_eval.runs.schema
 from sora_eval import evaluate
 from sora_eval.reporting.leaderboard.csv import COLUMNS
 from sora_eval.reporting.leaderboard.write import write_leaderboard
@@ -57,6 +59,7 @@ def check(name, value):
 def test_the_schema_is_one_and_names_its_version():
     Draft202012Validator.check_schema(schema())
     assert schema()["$id"].endswith(f"results-{VERSION}.json")
+    assert doctest.testmod(sora_eval.runs.schema).failed == 0
 
 
 @pytest.mark.parametrize(("name", "kind"), DATACLASSES.items(), ids=DATACLASSES)
