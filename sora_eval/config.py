@@ -94,7 +94,7 @@ class CasesConfig(Settings):
     seed: int = option(0, least=0)
     """Seed of the scenes."""
     samples: int = option(1, least=1, most=MOST)
-    """Videos wanted per case, each with a seed of its own; the manifest's column sample tells them apart."""
+    """Videos wanted per case, each with a seed of its own; the manifest's column sample holds its number."""
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ class Case:
     expect: what must come true, in the probe's own terms; JSON values only.
     cluster: cases of one cluster share a scene and are resampled together.
     twin: id of the mirrored or matched case, "" when there is none.
-    sample: 0 to K - 1 where a generator is asked K times for one prompt, with other seeds: further samples are cases of their own, with the
+    sample: 0 to K - 1 where a generator makes K clips of one prompt, with other seeds: further samples are cases of their own, with the
     scene of sample 0, and their ids end in `.s1`, `.s2`, ... (`samples.py`).
     """
 
@@ -262,8 +262,8 @@ class Case:
 class Failure:
     """Why there is no video.
 
-    technical: whether the cause lies outside the model's answer (an exception, a service that is down, out of memory): such a case is asked
-    again by the next call of the same command, and says nothing about the model. False for an answer that is not as asked.
+    technical: whether the cause lies outside the model's answer (an exception, a service that is down, out of memory): such a case is
+    retried by the next call of the same command, and is no evidence about the model. False for a clip that is not as requested.
     """
 
     reason: str
@@ -403,7 +403,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Profile(Settings):
-    """Size and length of the clips that a generator is asked for."""
+    """Size and length of the clips that a generator is to make."""
 
     GROUP: ClassVar[str] = "profile"
 

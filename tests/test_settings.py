@@ -45,7 +45,7 @@ def test_a_range_holds_what_its_words_say(limits, text, inside, outside):
         ({"share": True}, "example.share must be a number between 0 and 1, got True"),
         ({"drops": {"orbit": 3}}, "example.drops.orbit must be a number from 0 to 2, got 3"),
         ({"drops": 1}, "example.drops must be a group of options {NAME: VALUE}, got 1"),
-        ({"shar": 1}, "unknown option 'example.shar': did you mean example.share?"),
+        ({"shar": 1}, "unknown option 'example.shar': did you mean example.share or example.drops?"),
     ],
 )
 def test_wrong_values_are_named(values, line):

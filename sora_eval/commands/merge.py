@@ -47,7 +47,7 @@ def main(args: Sequence[str]) -> int:
         run = sharding.merged(out, cases, n)
         config = {**run.manifest["config"], "out": str(out)}
         metrics = config.get("fidelity")
-        fidelity = fidelity_config(None if metrics is None else FidelityOptions.of(metrics))
+        fidelity = fidelity_config(None if metrics is None else FidelityOptions.stored(metrics))
         scored = replace(run, manifest={**run.manifest, "config": config})
         result = finish(scored, fidelity, cores(), changed=False)
     print(table(result.rows))

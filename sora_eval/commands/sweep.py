@@ -83,9 +83,9 @@ def sweep(args: Sequence[str]) -> int:
     except SoraEvalError:
         raise
     except Exception as error:
-        found = _ours(error)
-        if found is not None:
-            raise found from error
+        known = _ours(error)
+        if known is not None:
+            raise known from error
         name, text = type(error).__name__, next((x for x in str(error).splitlines() if x.strip()), "")
         if isinstance(error, HydraException | OmegaConfBaseException):
             raise ConfigError(text) from error
@@ -250,7 +250,7 @@ def _with_presets(overrides: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: the launcher is unknown, or its package is missing; the remedy is the command that installs it.
     """
-    found = []
+    words = []
     for word in overrides:
         key, _, name = word.partition("=")
         if key == "hydra/launcher" and name in registry.names("launcher"):
@@ -258,8 +258,8 @@ def _with_presets(overrides: Sequence[str]) -> list[str]:
             if extra is not None and not _installed(f"hydra_plugins.hydra_{extra}_launcher"):
                 raise ConfigError(f"{word} needs a package that is not here: pip install 'sora-eval[{extra}]'")
             word = f"+launcher={name}"
-        found.append(word)
-    return found
+        words.append(word)
+    return words
 
 
 def _check_required(overrides: Sequence[str]) -> None:

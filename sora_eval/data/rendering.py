@@ -111,9 +111,9 @@ def render_one(family: str, number: int, profile: Profile, out: Path, seed: int,
 
 
 def arrays(made: Clip) -> dict[str, Any]:
-    """Return the truth of a clip as named arrays; masks and depth only where they were asked for."""
+    """Return the truth of a clip as named arrays; masks and depth only where they are requested."""
     truth, states = made.truth, made.truth.states
-    found: dict[str, Floats | Any] = {
+    arrays: dict[str, Floats | Any] = {
         "K": truth.camera.K,
         "R": truth.camera.R,
         "t": truth.camera.t,
@@ -126,9 +126,9 @@ def arrays(made: Clip) -> dict[str, Any]:
         "shown": states.shown,
     }
     masks = {"ids": truth.ids, "depth": truth.depth, "amodal": truth.amodal, "visible": truth.visible}
-    return {**found, **{name: values for name, values in masks.items() if values is not None}}
+    return {**arrays, **{name: values for name, values in masks.items() if values is not None}}
 
 
 def _plain(facts: Any) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(json.dumps(dict(facts), default=plain))
-    return found
+    values: dict[str, Any] = json.loads(json.dumps(dict(facts), default=plain))
+    return values

@@ -115,12 +115,12 @@ def read(folder: Path) -> list[Shard]:
     Raises:
         ConfigError: there is none.
     """
-    found = sorted(folder.glob("shard-*.json"))
-    if not found:
+    files = sorted(folder.glob("shard-*.json"))
+    if not files:
         raise ConfigError(
             f"{folder} holds no training set: make one with sora-eval train stage=data data.folder={folder.parent}"
         )
-    return [Shard(path.with_suffix(".npy"), tuple(_items(read_json(path)["clips"]))) for path in found]
+    return [Shard(path.with_suffix(".npy"), tuple(_items(read_json(path)["clips"]))) for path in files]
 
 
 def _items(rows: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
@@ -192,7 +192,7 @@ def actions_of(scene: Scene, frames: int) -> list[int]:
 def mirrored(item: Item, seed: int = 0) -> Item:
     """Return what is known of a clip seen in a mirror: left and right exchanged in its parameters, captions and actions.
 
-    A lamp that is neither left nor right throws its shadows to the other side then; no caption tells that side.
+    A lamp that is neither left nor right throws its shadows to the other side then; no caption names that side.
     """
     scenes = families.family(item.family)
     params = scenes.mirrored(scenes.read(item.params))

@@ -51,8 +51,8 @@ _EXTRACTORS_OF: Mapping[str, tuple[str, ...]] = {
     "frechet": (CLIP_FEATURES,),
     "kernel": (CLIP_FEATURES,),
     "motion": (MOTION_FEATURES,),
-    "words": (TEXT_IMAGE,),
-    "pairs": (PERCEPTUAL, PIXELS, CONTINUATION),
+    "text_image": (TEXT_IMAGE,),
+    "full_reference": (PERCEPTUAL, PIXELS, CONTINUATION),
 }
 DECODING = "rgb8 alpha=black"
 """Part of every protocol, how frames are decoded: grey ones have three equal channels, transparent pixels are shown over black."""
@@ -76,11 +76,11 @@ class FidelityConfig:
 
     metrics: tuple[str, ...] = METRICS
     """Groups of metrics, of METRICS or plug-ins."""
-    video_encoder: str = FidelityOptions.video
+    video_encoder: str = FidelityOptions.video_encoder
     """Encoder of clip features."""
-    text_image_encoder: str = FidelityOptions.words
+    text_image_encoder: str = FidelityOptions.text_image_encoder
     """Encoder of prompts and frames."""
-    image_distance: str = FidelityOptions.distance
+    image_distance: str = FidelityOptions.image_distance
     """Perceptual distance of two frames."""
     i3d_eps: float = FidelityOptions.i3d_eps
     """Epsilon of I3D's batch norm: 1e-3 as in TensorFlow, or 1e-5 as in code that left PyTorch's default."""
@@ -119,7 +119,13 @@ class FidelityConfig:
     def of(cls, options: FidelityOptions) -> FidelityConfig:
         """Return the configuration for the options of a command; the weight files that they name are used from now on."""
         weights.use({str(name): str(path) for name, path in options.weights.items()})
-        return cls(options.metrics, options.video, options.words, options.distance, options.i3d_eps)
+        return cls(
+            options.metrics,
+            options.video_encoder,
+            options.text_image_encoder,
+            options.image_distance,
+            options.i3d_eps,
+        )
 
     def for_real_set(self) -> FidelityConfig:
         """Return the configuration for the real set: distances between sets need its features, nothing else of it is measured."""

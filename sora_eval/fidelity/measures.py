@@ -54,9 +54,9 @@ def set_measures(real: FeatureSet, fake: FeatureSet, config: FidelityConfig, pai
         rows += _clip_feature_measures(real, fake, config, paired)
     if "motion" in config.metrics:
         rows += _motion_measures(real, fake, paired)
-    if "words" in config.metrics:
+    if "text_image" in config.metrics:
         rows += _text_image_measures(fake, config.text_image_encoder)
-    if "pairs" in config.metrics:
+    if "full_reference" in config.metrics:
         rows += _full_reference_measures(fake, config.image_distance)
     return [*rows, *(_plugin_measure(name, real, fake, paired) for name in config.metrics if name not in METRICS)]
 

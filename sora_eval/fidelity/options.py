@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,11 +15,13 @@ DESCRIPTIONS: dict[str, str] = {
     "frechet": "Frechet distance of clip features (FVD with I3D)",
     "kernel": "kernel distance of clip features (KVD with I3D)",
     "motion": "Frechet distance of histograms of point motion",
-    "words": "text-image similarity and consistency over time (CLIPSIM)",
-    "pairs": "full-reference metrics against the true clip (LPIPS, SSIM, PSNR, Physics-IQ)",
+    "text_image": "text-image similarity and consistency over time (CLIPSIM)",
+    "full_reference": "full-reference metrics against the true clip (LPIPS, SSIM, PSNR, Physics-IQ)",
 }
 METRICS: tuple[str, ...] = tuple(DESCRIPTIONS)
 """Groups of metrics."""
+_FORMER_NAMES = {"video": "video_encoder", "words": "text_image_encoder", "distance": "image_distance"}
+_FORMER_METRICS = {"words": "text_image", "pairs": "full_reference"}
 
 
 def plugin_metric(name: str) -> tuple[PluginMetric, str]:
@@ -45,15 +48,27 @@ class FidelityOptions(Settings):
     GROUP: ClassVar[str] = "fidelity"
 
     metrics: tuple[str, ...] = option(METRICS, example="frechet")
-    """Distances to the oracle's clips (frechet, kernel, motion), prompts against frames (words), clip against clip (pairs), plug-ins by
-    name; [] for none."""
-    video: str = "world-video"
+    """Distances to the oracle's clips (frechet, kernel, motion), prompts against frames (text_image), clip against clip (full_reference),
+    plug-ins by name; [] for none."""
+    video_encoder: str = "world-video"
     """Encoder of clips: world-video, i3d, videomae, vjepa."""
-    words: str = "world-clip"
+    text_image_encoder: str = "world-clip"
     """Encoder of prompts and frames: world-clip, clip-b-32, clip-l-14."""
-    distance: str = "lpips-world"
-    """Distance of pairs of frames: lpips-world, lpips-alex, lpips-vgg, lpips-squeeze."""
+    image_distance: str = "lpips-world"
+    """Perceptual distance of frames: lpips-world, lpips-alex, lpips-vgg, lpips-squeeze."""
     i3d_eps: float = option(1e-3, above=0)
     """I3D's batch-norm epsilon: 1e-3 as in TensorFlow; 1e-5 to compare with FVD of code that left PyTorch's default (VideoGPT, cd-fvd)."""
     weights: dict[str, Any] = option({})
     """Weight files by name, before all places where they are looked for: +fidelity.weights.i3d=i3d_pretrained_400.pt"""
+
+    @classmethod
+    def stored(cls, values: Mapping[str, Any]) -> FidelityOptions:
+        """Return the options of a manifest, which may be of a version with other names.
+
+        Raises:
+            ConfigError: an option is unknown, or a value can't be used.
+        """
+        named = {_FORMER_NAMES.get(key, key): value for key, value in values.items()}
+        if isinstance(metrics := named.get("metrics"), list):
+            named["metrics"] = [_FORMER_METRICS.get(m, m) for m in metrics]
+        return cls.of(named)

@@ -112,7 +112,7 @@ def jaccard_after_reappearance(
 ) -> float:
     """Return AJ over the frames from each point's reappearance to the end of the clip.
 
-    It asks what plain AJ hides: a tracker that gives up at the first occlusion keeps most of its AJ and none of this.
+    It measures what plain AJ hides: a tracker that gives up at the first occlusion keeps most of its AJ and none of this.
     Arguments and distances as in `tapvid`. Raises ValueError when no point reappears.
 
     Source: the re-detection AJ of TAPNext++, with `tapvid`'s definition of AJ.

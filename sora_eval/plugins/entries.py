@@ -92,13 +92,13 @@ def entries(kind: str, bundled: Collection[str] = ()) -> dict[str, Entry]:
 
 def loaded(kind: str, bundled: Collection[str] = ()) -> dict[str, Any]:
     """Return the plug-ins of a kind by name; one that can't be imported is a line on standard error."""
-    found = {}
+    plugins = {}
     for name, entry in entries(kind, bundled).items():
         try:
-            found[name] = entry.load()
+            plugins[name] = entry.load()
         except ConfigError as error:
             warn(str(error))
-    return found
+    return plugins
 
 
 @lru_cache

@@ -1,7 +1,7 @@
 """What the folder of a run is called, so that no two runs share one: runs/SUITE-PROFILE/MODEL/SLUG/SEED.
 
 SUITE-PROFILE: their names, changed options of the suite and the profile (`smoke-small+probes=relation`; not `suite.count`, so that a run
-grows there), and a tracker other than the world's. MODEL: the generator's name in conf/generator. SLUG: what tells its runs apart, with
+grows there), and a tracker other than the world's. MODEL: the generator's name in conf/generator. SLUG: what distinguishes its runs, with
 changed options (`4x-1c2f0a+steps=8`): a checkpoint is called by its stem and a hash of its bytes, a folder of videos by its name and a hash
 of its path.
 """
@@ -46,7 +46,7 @@ def question(suite: Mapping[str, Any], profile: Mapping[str, Any], tracker: Mapp
 
 
 def slug(choice: str, generator: Mapping[str, Any]) -> str:
-    """Return what tells the runs of a generator apart; "default" for one without a checkpoint or changed option."""
+    """Return what distinguishes the runs of a generator; "default" for one without a checkpoint or changed option."""
     parts = []
     for key in _SPEAKING:
         value = generator.get(key)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sora_eval.errors import ConfigError
+from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.files import read_json, write_json
 from sora_eval.runs.reader import Run, checked_manifest, score_row
 from sora_eval.stats.samples import asked_of
@@ -150,14 +151,10 @@ def _checked(path: Path, about: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(config[key], dict):
             raise ValueError(f"config.{key} is no JSON object")
     fidelity = config["fidelity"]
-    if fidelity is not None and not (
-        isinstance(fidelity, dict)
-        and isinstance(fidelity["metrics"], list)
-        and isinstance(fidelity["weights"], dict)
-        and all(isinstance(v, str) and v != "???" for v in [*fidelity["metrics"], *fidelity["weights"].values()])
-        and all(isinstance(fidelity[key], str) for key in ("video", "words", "distance"))
-    ):
-        raise ValueError("config.fidelity is no choice of measures")
+    if fidelity is not None:
+        options = FidelityOptions.stored(fidelity)
+        if not all(isinstance(v, str) and v != "???" for v in options.weights.values()):
+            raise ValueError("config.fidelity.weights holds a value that is no path")
     if isinstance(config["players"], bool) or not isinstance(config["players"], int) or config["players"] < 0:
         raise ValueError("config.players is no whole number")
     if not (isinstance(about["problems"], list) and all(isinstance(p, str) for p in about["problems"])):

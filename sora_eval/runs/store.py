@@ -8,7 +8,7 @@ RUN/identity.json    which model and cases the folder belongs to, written before
 RUN/failed.json      why it failed the last time, in a sweep (commands/sweep.py)
 RUN/shards/I-of-N.json    scores of shard I/N (sharding.py)
 RUN/videos/GENERATOR/CASE.HASH.mkv    FFV1, lossless
-                    /CASE.HASH.failed.json    in its place: why the answer is not as asked
+                    /CASE.HASH.failed.json    in its place: why the clip is not as requested
                     /CASE.HASH.error.json     in its place: why there is none for a technical reason; the case is retried
 RUN/tracks/GENERATOR/CASE.HASH.npz
 RUN/scores/GENERATOR/CASE.HASH.json
@@ -66,7 +66,7 @@ class Store:
                 other.unlink(missing_ok=True)
 
     def read_video(self, path: Path) -> Video | Failure | None:
-        """Return a stored clip, why the answer was not as asked, or None when neither is stored in a readable form.
+        """Return a stored clip, why the clip was not as requested, or None when neither is stored in a readable form.
 
         A technical failure is no answer: None.
         """

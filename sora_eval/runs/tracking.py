@@ -168,8 +168,8 @@ def _parsed(path: Path) -> Iterator[TrackingRow]:
         if not line.strip():
             continue
         try:
-            found = json.loads(line)
-            row = TrackingRow(**{**found, "values": _values(found["values"])})
+            stored = json.loads(line)
+            row = TrackingRow(**{**stored, "values": _values(stored["values"])})
             if not all(isinstance(v, str) for k, v in vars(row).items() if k != "values"):
                 raise ValueError("a name is no text")
         except (ValueError, TypeError, KeyError, RecursionError) as error:

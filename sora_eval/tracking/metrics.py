@@ -88,7 +88,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("identity switches by motion", False, None, False, "times that a path linked by motion goes on in another colour", "per track"),
     Metric(
         "count consistency with the words", True, _SHARE, False,
-        "whether as many things as the prompt asks for are shown at once, and never more; fewer at times may be hidden",
+        "whether as many things as the prompt names are shown at once, and never more; fewer at times may be hidden",
     ),
     Metric(
         "epipolar error", False, None, False,

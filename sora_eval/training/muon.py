@@ -51,8 +51,8 @@ class Muon(torch.optim.Optimizer):
         state = self.state[p]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(p)
-        found: Tensor = state["momentum"]
-        return found
+        momentum: Tensor = state["momentum"]
+        return momentum
 
 
 def _shared_out(x: Tensor) -> Tensor:
@@ -88,5 +88,5 @@ def orthogonal(x: Tensor) -> Tensor:
     for _ in range(_ITERATIONS):
         square = y @ y.mT
         y = torch.baddbmm(y, torch.baddbmm(square, square, square, beta=b, alpha=c), y, beta=a)
-    found: Tensor = y.mT if flat else y
-    return found
+    orthogonalised: Tensor = y.mT if flat else y
+    return orthogonalised

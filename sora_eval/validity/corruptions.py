@@ -185,7 +185,7 @@ def condition_features(condition: Condition, count: int) -> ConditionFeatures:
     config, first = FidelityConfig(), _FIRST
     if condition.kind == "held":
         # The real set is of other clips, so it has no full-reference metrics.
-        config, first = FidelityConfig(tuple(m for m in config.metrics if m != "pairs")), _FIRST_REAL
+        config, first = FidelityConfig(tuple(m for m in config.metrics if m != "full_reference")), _FIRST_REAL
     with TemporaryDirectory() as folder:
         clips = true_clips(condition.families, count, first)
         features = extract([_written(m, i, condition, Path(folder)) for i, m in enumerate(clips)], config)

@@ -367,8 +367,7 @@ def test_fewer_samples_than_there_are_is_one_problem(
     (line,) = (line for line in problems if "samples=3" in line)
     assert len(problems) == 2  # the stand-in's rate is the other one, told once for all of its videos
     assert (
-        "samples up to 2 are there and the run asks for 1 per case: 4 videos are not scored; samples=3 scores them"
-        in line
+        "samples up to 2 are there and the run has 1 per case: 4 videos are not scored; samples=3 scores them" in line
     )
 
 

@@ -27,7 +27,7 @@ class Measured:
 class Column:
     """A metric by one protocol.
 
-    number: tells protocols of one metric apart, 0 where there is only one. clips: whether the number of clips differs.
+    number: distinguishes protocols of one metric, 0 where there is only one. clips: whether the number of clips differs.
     """
 
     metric: str
