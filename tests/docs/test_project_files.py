@@ -32,7 +32,9 @@ def test_the_citation_is_valid():
 def test_the_layout_names_every_room():
     table = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Layout")[2]
     named = {name.rstrip("/") for name in re.findall(r"`([\w/]+)`", table.partition("\n\nA module")[0])}
-    there = {path.stem for path in (ROOT / "sora_eval").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    there = {
+        path.stem for path in (ROOT / "sora_eval").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
     assert named == there - {"__init__", "__main__"} | {"generator", "probes", "conf"}
 
 
