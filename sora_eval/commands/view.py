@@ -17,7 +17,7 @@ def main(args: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="sora-eval view",
         description="One offline page over several runs of any suites and models: every clip with its outcome and value, filters, and the "
-        "same case of all runs side by side. At most 24 MB of video are embedded (32 MB in the page), and the page stays usable offline.",
+        "same case of all runs side by side. At most 24 MB of video are embedded (32 MB in the page); nothing is fetched.",
     )
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="folder of a finished run")
     parser.add_argument(

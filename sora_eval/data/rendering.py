@@ -47,8 +47,8 @@ def check_names(family: str, truth: str) -> None:
     Raises:
         ConfigError: with the nearest known names.
     """
-    if family != "all" and family not in FAMILIES:
-        raise unknown("scene family", family, [*FAMILIES, "all"])
+    if family != "all":
+        families.family(family)
     if truth not in LEVELS:
         raise unknown("level of truth", truth, LEVELS)
 

@@ -8,14 +8,14 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TypeAlias
 
-from sora_eval.errors import SoraEvalError, is_fatal, line_of, print_error
+from sora_eval.errors import ConfigError, SoraEvalError, is_fatal, line_of, print_error
 from sora_eval.fidelity.extractors import ClipEntry, FeatureSet, FidelityConfig, extract
 from sora_eval.fidelity.measures import set_measures
 from sora_eval.files import inside
 from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.runs.reader import Run
 from sora_eval.types import Case, Measure, ScoreRow
-from sora_eval.world.families import FAMILIES, StateChange
+from sora_eval.world.families import StateChange, family
 
 ALL = ""
 """The suite that is all suites together."""
@@ -122,5 +122,9 @@ def _feature_sets(
 
 
 def _states(case: Case) -> tuple[str, str] | None:
-    scenes = FAMILIES.get(case.scene.get("family", ""))
+    # A case of another version's family has a clip all the same.
+    try:
+        scenes = family(case.scene.get("family", ""))
+    except ConfigError:
+        return None
     return scenes.states(scenes.read(case.scene["params"])) if isinstance(scenes, StateChange) else None

@@ -17,6 +17,7 @@ from sora_eval.errors import SoraEvalError
 from sora_eval.files import read_json
 from sora_eval.generator.base import Generator
 from sora_eval.runs.plan import ClipCounts, Plan
+from sora_eval.runs.schema import VERSION as SCHEMA_VERSION
 from sora_eval.stats.samples import per_prompt
 from sora_eval.tracking.base import described
 from sora_eval.types import Case, digest
@@ -48,6 +49,7 @@ def manifest(plan: Plan, problems: Sequence[str], seconds: float, clips: Mapping
     """
     config, cases = plan.config, plan.cases
     return {
+        "schema_version": SCHEMA_VERSION,
         "tool_version": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": plan.command,

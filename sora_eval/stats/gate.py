@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -41,8 +41,6 @@ PASSED, REGRESSION, INCOMPARABLE, TOO_LITTLE = 0, 1, 2, 3
 @dataclass(frozen=True)
 class GatePlan(Settings):
     """sora-eval gate: which drops stop a candidate, and which must be shown to be absent."""
-
-    GROUP: ClassVar[str] = "gate"
 
     alpha: float = option(0.05, above=0, below=1)
     """Chance that a candidate as good as the baseline is stopped, whatever the number of probes."""
@@ -73,7 +71,7 @@ class GatePlan(Settings):
             drop, tolerance = self.drop_of(probe), self.tolerance_of(probe)
             if drop is not None and drop <= tolerance:
                 name = "drop" if probe == OVERALL else f"drops.{probe}"
-                raise ConfigError(f"gate.{name} must be a number above the tolerance {tolerance:g}, got {drop:g}")
+                raise ConfigError(f"{name} must be a number above the tolerance {tolerance:g}, got {drop:g}")
 
     def tolerance_of(self, name: str) -> float:
         """Return by how much the mean of a probe, or of "overall", may fall."""

@@ -36,7 +36,10 @@ _CAPTION = (
     "clip on which a metric is not defined does not count, and the number of the others is given. With given frames (i2v, v2v) against "
     "the true clip, with words alone (t2v) of the clip by itself."
 )
-PROTOCOLS = (f"tracker: world-tier, version {TRACKER_VERSION}", *PROTOCOL)
+PROTOCOLS = (
+    f"tracker: of the run (versions.tracker in its manifest); the world tracker has version {TRACKER_VERSION}",
+    *PROTOCOL,
+)
 
 
 @dataclass(frozen=True)
