@@ -1,0 +1,756 @@
+"""The compiled ray caster and shader: Numba kernels over tables. `render` is its only user and imports it at the first picture.
+
+The same bytes on every processor: no fast-math, so that nothing is reordered and no product and sum are fused; of the functions
+that libraries compute differently none but the square root, which IEEE 754 rounds exactly. One thread.
+
+Rays come from two points, the eye and the lamp, so each body keeps both in its own frame. What a ray can meet is looked up: by
+tiles of 8 x 8 pixels for the eye, by cells of a window towards the scene for the lamp. Where the list is empty there is only floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf, sqrt
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_eval.types import Bools, Floats
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_Ints = NDArray[np.int64]
+# Rows of the tables below: NumPy's structured scalars, which mypy knows nothing about.
+_Row = Any
+_Table = NDArray[np.void]
+
+BALL, BOX, CYLINDER, CAPSULE, CONE, ELLIPSOID, MESH = range(7)
+PLAIN, STRIPED, DOTTED, GLOSSY, TILED = range(5)
+
+_TILE = 8
+_CELLS = 32
+_LAMP_M = 40.0
+"""Shadow rays come from one point this far away, towards the lamp."""
+_SHADOW_BIAS_M = 0.01
+_FAR_M = 60.0
+"""The floor ends here; behind it is the backdrop."""
+_EDGE = 3.0
+"""Grey levels between neighbours above which a pixel gets all its rays."""
+_LEAF = 4
+
+
+def _fields(numbers: str, whole: str = "") -> np.dtype[np.void]:
+    return np.dtype([(n, np.float64) for n in numbers.split()] + [(n, np.int64) for n in whole.split()])
+
+
+BODY = _fields(
+    "px py pz  t00 t01 t02 t10 t11 t12 t20 t21 t22  hx hy hz  sx sy sz  ex ey ez  lx ly lz  red green blue"
+    " wx wy wz rise glow",
+    "shown kind texture node end",
+)
+"""A body at one time. p: centre, m; t: rotation, body to world; h: half extents in its frame with the factors applied, m (round
+shapes: radius twice, half length); s: factors on the size; e, l: eye and lamp in its frame; colour: 0..255; w: extents that
+patterns are measured by; rise: height, m, of the pattern's middle below the centre; node, end: of its mesh."""
+VIEW = _fields(
+    "x y z  r00 r01 r02 r10 r11 r12 r20 r21 r22  fx fy cx cy  ox oy oz  ax ay az  bx by bz  u0 ud v0 vd"
+    " lx ly lz  ambient diffuse tint_r tint_g tint_b  floor_r floor_g floor_b  sky_r sky_g sky_b  tile power slide_x slide_y"
+)
+"""Camera, lamp and surroundings. x y z: the eye, m; r: rotation, world to camera; f, c: focal lengths and principal point,
+pixels; o: the lamp's place, m; a, b: unit vectors across its light; u0, v0: where its window begins; ud, vd: cells per unit;
+l: unit vector towards it; tint: factors; floor, sky: colours in 0..255; tile: m, 0 for none; power: factor; slide: m."""
+NODE = _fields("x0 y0 z0 x1 y1 z1", "first count skip")
+"""A node of a mesh's tree: its box, the triangles of a leaf (count 0 for others), and the node after its subtree."""
+TRIANGLE = _fields("x y z  ax ay az  bx by bz  nx ny nz")
+"""A corner, the two edges from it, and the unit normal."""
+
+
+def _compiled(function: _F) -> _F:
+    """Compile a kernel and cache it beside this file, in the user's cache folder, or, where neither can be written, not at all."""
+    try:
+        compiled = numba.njit(cache=True, error_model="numpy")(function)
+    except RuntimeError:
+        compiled = numba.njit(error_model="numpy")(function)
+    return compiled  # type: ignore[no-any-return]
+
+
+@_compiled
+def _turned(b: _Row, x: float, y: float, z: float) -> tuple[float, float, float]:
+    """Turn a vector into a body's frame."""
+    return b.t00 * x + b.t10 * y + b.t20 * z, b.t01 * x + b.t11 * y + b.t21 * z, b.t02 * x + b.t12 * y + b.t22 * z
+
+
+@_compiled
+def _turned_back(b: _Row, x: float, y: float, z: float) -> tuple[float, float, float]:
+    """Turn a vector out of a body's frame."""
+    return b.t00 * x + b.t01 * y + b.t02 * z, b.t10 * x + b.t11 * y + b.t12 * z, b.t20 * x + b.t21 * y + b.t22 * z
+
+
+@_compiled
+def place(bodies: _Table, half: Floats, pos: Floats, quat: Floats, scale: Floats, shown: Bools, rgb: Floats) -> None:
+    """Put the bodies where they are: half extents [N, 3], pos [N, 3], quat [N, 4], scale [N, 3], shown [N], rgb [N, 3]."""
+    for i in range(len(bodies)):
+        b = bodies[i]
+        w, x, y, z = quat[i, 0], quat[i, 1], quat[i, 2], quat[i, 3]
+        b.t00, b.t01, b.t02 = w * w + x * x - y * y - z * z, 2 * (x * y - w * z), 2 * (x * z + w * y)
+        b.t10, b.t11, b.t12 = 2 * (x * y + w * z), w * w - x * x + y * y - z * z, 2 * (y * z - w * x)
+        b.t20, b.t21, b.t22 = 2 * (x * z - w * y), 2 * (y * z + w * x), w * w - x * x - y * y + z * z
+        b.px, b.py, b.pz = pos[i, 0], pos[i, 1], pos[i, 2]
+        b.sx, b.sy, b.sz = scale[i, 0], scale[i, 1], scale[i, 2]
+        b.hx, b.hy, b.hz = half[i, 0] * b.sx, half[i, 1] * b.sy, half[i, 2] * b.sz
+        b.red, b.green, b.blue = rgb[i, 0], rgb[i, 1], rgb[i, 2]
+        b.shown = shown[i]
+
+
+@_compiled
+def _corner_bounds(
+    b: _Row, nodes: _Table, x: float, y: float, z: float, R: Floats
+) -> tuple[float, float, float, float]:
+    x0, y0, z0, x1, y1, z1 = -b.hx, -b.hy, -b.hz, b.hx, b.hy, b.hz
+    if b.kind == MESH:
+        n = nodes[b.node]
+        x0, y0, z0, x1, y1, z1 = n.x0 * b.sx, n.y0 * b.sy, n.z0 * b.sz, n.x1 * b.sx, n.y1 * b.sy, n.z1 * b.sz
+    elif b.kind == CAPSULE:
+        z0, z1 = z0 - b.hx, z1 + b.hx
+    u0, u1, v0, v1 = inf, -inf, inf, -inf
+    for corner in range(8):
+        px, py, pz = _turned_back(b, x1 if corner & 1 else x0, y1 if corner & 2 else y0, z1 if corner & 4 else z0)
+        px, py, pz = px + b.px - x, py + b.py - y, pz + b.pz - z
+        ahead = px * R[2, 0] + py * R[2, 1] + pz * R[2, 2]
+        if ahead < 0.05:
+            return -inf, inf, -inf, inf
+        u = (px * R[0, 0] + py * R[0, 1] + pz * R[0, 2]) / ahead
+        v = (px * R[1, 0] + py * R[1, 1] + pz * R[1, 2]) / ahead
+        u0, u1, v0, v1 = min(u0, u), max(u1, u), min(v0, v), max(v1, v)
+    return u0, u1, v0, v1
+
+
+@_compiled
+def _tangents(radius: float, x: float, z: float) -> tuple[float, float]:
+    """Return between which x / z a ball is seen whose centre lies at (x, z)."""
+    if z < radius + 0.05:
+        return -inf, inf
+    s = sqrt(x * x + z * z - radius * radius)
+    return (x * s - radius * z) / (z * s + radius * x), (x * s + radius * z) / (z * s - radius * x)
+
+
+@_compiled
+def _bounds(bodies: _Table, nodes: _Table, x: float, y: float, z: float, R: Floats) -> Floats:
+    """Return the bounds (u0, u1, v0, v1) [N, 4] of the bodies seen from (x, y, z), at distance 1 along the view R [3, 3].
+
+    Infinite where a part of a body may lie beside or behind the view point; u1 < u0 where it is not shown.
+    """
+    out = np.empty((len(bodies), 4))
+    for i in range(len(bodies)):
+        b = bodies[i]
+        if b.shown == 0:
+            u0, u1, v0, v1 = inf, -inf, inf, -inf
+        elif b.kind == BALL:
+            px, py, pz = b.px - x, b.py - y, b.pz - z
+            ahead = px * R[2, 0] + py * R[2, 1] + pz * R[2, 2]
+            u0, u1 = _tangents(b.hx, px * R[0, 0] + py * R[0, 1] + pz * R[0, 2], ahead)
+            v0, v1 = _tangents(b.hx, px * R[1, 0] + py * R[1, 1] + pz * R[1, 2], ahead)
+        else:
+            u0, u1, v0, v1 = _corner_bounds(b, nodes, x, y, z, R)
+        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = u0, u1, v0, v1
+    return out
+
+
+@_compiled
+def _binned(spans: Floats, rows: int, columns: int) -> tuple[_Ints, _Ints]:
+    """Sort bodies into the cells of a grid: `items[start[c] : start[c + 1]]` are those in cell c, row by row.
+
+    spans: [N, 4] the bodies' bounds along columns and rows, in cells.
+    """
+    whole = np.empty((len(spans), 4), np.int64)
+    start = np.zeros(rows * columns + 1, np.int64)
+    for i in range(len(spans)):
+        for j in range(2):
+            count = rows if j else columns
+            whole[i, 2 * j] = int(min(max(np.floor(spans[i, 2 * j]), 0.0), float(count)))
+            whole[i, 2 * j + 1] = int(max(min(np.floor(spans[i, 2 * j + 1]), count - 1.0), -1.0))
+        for r in range(whole[i, 2], whole[i, 3] + 1):
+            for c in range(whole[i, 0], whole[i, 1] + 1):
+                start[r * columns + c + 1] += 1
+    for k in range(rows * columns):
+        start[k + 1] += start[k]
+    items = np.empty(start[-1], np.int64)
+    at = start[:-1].copy()
+    for i in range(len(spans)):
+        for r in range(whole[i, 2], whole[i, 3] + 1):
+            for c in range(whole[i, 0], whole[i, 1] + 1):
+                items[at[r * columns + c]] = i
+                at[r * columns + c] += 1
+    return start, items
+
+
+@_compiled
+def open_eye(
+    bodies: _Table, nodes: _Table, view: _Table, K: Floats, R: Floats, t: Floats, height: int, width: int
+) -> tuple[_Ints, _Ints]:
+    """Set up a camera K, R [3, 3], t [3] of height x width pixels; return the bodies by tile, as start and items."""
+    v = view[0]
+    v.x = -(R[0, 0] * t[0] + R[1, 0] * t[1] + R[2, 0] * t[2])
+    v.y = -(R[0, 1] * t[0] + R[1, 1] * t[1] + R[2, 1] * t[2])
+    v.z = -(R[0, 2] * t[0] + R[1, 2] * t[1] + R[2, 2] * t[2])
+    v.r00, v.r01, v.r02, v.r10, v.r11, v.r12 = R[0, 0], R[0, 1], R[0, 2], R[1, 0], R[1, 1], R[1, 2]
+    v.r20, v.r21, v.r22 = R[2, 0], R[2, 1], R[2, 2]
+    v.fx, v.fy, v.cx, v.cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
+    spans = _bounds(bodies, nodes, v.x, v.y, v.z, R)
+    for i in range(len(bodies)):
+        b = bodies[i]
+        b.ex, b.ey, b.ez = _turned(b, v.x - b.px, v.y - b.py, v.z - b.pz)
+        # A pixel more on each side: rays of a pixel's rim belong to its tile.
+        for j in range(2):
+            f, c = (v.fy, v.cy) if j else (v.fx, v.cx)
+            spans[i, 2 * j] = (spans[i, 2 * j] * f + c - 1) / _TILE
+            spans[i, 2 * j + 1] = (spans[i, 2 * j + 1] * f + c + 1) / _TILE
+    return _binned(spans, (height + _TILE - 1) // _TILE, (width + _TILE - 1) // _TILE)
+
+
+@_compiled
+def open_lamp(bodies: _Table, nodes: _Table, view: _Table) -> tuple[_Ints, _Ints]:
+    """Set up the lamp's view, given its direction; return the bodies by cell of its window, as start and items."""
+    v = view[0]
+    v.ox, v.oy, v.oz = _LAMP_M * v.lx, _LAMP_M * v.ly, _LAMP_M * v.lz
+    # Two axes at right angles to the light, starting from the one of the world that is across it.
+    R = np.empty((3, 3))
+    if abs(v.lz) < 0.9:
+        R[0, 0], R[0, 1], R[0, 2] = -v.ly, v.lx, 0.0
+    else:
+        R[0, 0], R[0, 1], R[0, 2] = 0.0, -v.lz, v.ly
+    R[0] /= sqrt(R[0, 0] * R[0, 0] + R[0, 1] * R[0, 1] + R[0, 2] * R[0, 2])
+    R[1, 0] = v.ly * R[0, 2] - v.lz * R[0, 1]
+    R[1, 1] = v.lz * R[0, 0] - v.lx * R[0, 2]
+    R[1, 2] = v.lx * R[0, 1] - v.ly * R[0, 0]
+    R[2, 0], R[2, 1], R[2, 2] = -v.lx, -v.ly, -v.lz
+    v.ax, v.ay, v.az, v.bx, v.by, v.bz = R[0, 0], R[0, 1], R[0, 2], R[1, 0], R[1, 1], R[1, 2]
+    spans = _bounds(bodies, nodes, v.ox, v.oy, v.oz, R)
+    low, high = np.full(2, inf), np.full(2, -inf)
+    for i in range(len(bodies)):
+        b = bodies[i]
+        b.lx, b.ly, b.lz = _turned(b, v.ox - b.px, v.oy - b.py, v.oz - b.pz)
+        for j in range(2):
+            if abs(spans[i, 2 * j]) < inf:
+                low[j], high[j] = min(low[j], spans[i, 2 * j]), max(high[j], spans[i, 2 * j + 1])
+    for j in range(2):
+        # A cell more on each side: rounding may put the rim of a shadow beside its own.
+        cell = max(high[j] - low[j], 1e-6) / (_CELLS - 2)
+        start, per = low[j] - cell, 1 / cell
+        if j:
+            v.v0, v.vd = start, per
+        else:
+            v.u0, v.ud = start, per
+        for i in range(len(bodies)):
+            spans[i, 2 * j] = (spans[i, 2 * j] - start) * per - 0.01
+            spans[i, 2 * j + 1] = (spans[i, 2 * j + 1] - start) * per + 0.01
+    return _binned(spans, _CELLS, _CELLS)
+
+
+@_compiled
+def _ball(r: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
+    """Return where a ray o + t d meets a ball of radius r: the least t >= 0, inf where there is none. So do the others."""
+    a, b, c = dx * dx + dy * dy + dz * dz, ox * dx + oy * dy + oz * dz, ox * ox + oy * oy + oz * oz - r * r
+    square = b * b - a * c
+    if square < 0:
+        return inf
+    root = sqrt(square)
+    t = (-b - root) / a
+    if t < 0:
+        t = (root - b) / a
+    return t if t >= 0 else inf
+
+
+@_compiled
+def _slab(h: float, o: float, d: float, near: float, far: float) -> tuple[float, float]:
+    """Return the part of a ray's interval [near, far] that lies in |x| <= h; near > far where nothing does."""
+    if d == 0:
+        return (near, far) if abs(o) <= h else (inf, -inf)
+    a, b = (-h - o) / d, (h - o) / d
+    return max(near, min(a, b)), min(far, max(a, b))
+
+
+@_compiled
+def _first(near: float, far: float) -> float:
+    if near > far or far < 0:
+        return inf
+    return near if near >= 0 else far
+
+
+@_compiled
+def _box(
+    hx: float, hy: float, hz: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float
+) -> float:
+    near, far = _slab(hx, ox, dx, -inf, inf)
+    near, far = _slab(hy, oy, dy, near, far)
+    near, far = _slab(hz, oz, dz, near, far)
+    return _first(near, far)
+
+
+@_compiled
+def _cylinder(r: float, h: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
+    a, b, c = dx * dx + dy * dy, ox * dx + oy * dy, ox * ox + oy * oy - r * r
+    square = b * b - a * c
+    if square < 0 or (a == 0 and c > 0):
+        return inf
+    near, far = _slab(h, oz, dz, -inf, inf)
+    if a > 0:
+        root = sqrt(square)
+        near, far = max(near, (-b - root) / a), min(far, (root - b) / a)
+    return _first(near, far)
+
+
+@_compiled
+def _capsule(r: float, h: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
+    a, b, c = dx * dx + dy * dy, ox * dx + oy * dy, ox * ox + oy * oy - r * r
+    square = b * b - a * c
+    if square < 0 or (a == 0 and c > 0):
+        return inf
+    best = inf
+    if a > 0:
+        root = sqrt(square)
+        for k in range(2):
+            t = (root - b) / a if k else (-b - root) / a
+            if 0 <= t < best and abs(oz + t * dz) <= h:
+                best = t
+    full = a + dz * dz
+    for end in range(2):
+        side = 1.0 if end else -1.0
+        z = oz - side * h
+        along = b + z * dz
+        square = along * along - full * (c + z * z)
+        if square >= 0:
+            root = sqrt(square)
+            for k in range(2):
+                t = (root - along) / full if k else (-along - root) / full
+                # Only the half of the ball beyond the cylinder's end is a surface.
+                if 0 <= t < best and (z + t * dz) * side >= 0:
+                    best = t
+    return best
+
+
+@_compiled
+def _cone(r: float, h: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
+    k = r * r / (4 * h * h)
+    w = h - oz
+    a, b, c = dx * dx + dy * dy - k * dz * dz, ox * dx + oy * dy + k * w * dz, ox * ox + oy * oy - k * w * w
+    best = inf
+    square = b * b - a * c
+    if square >= 0:
+        root = sqrt(square)
+        # Written so that it stays exact where the ray is parallel to the side, a = 0.
+        q = -b - root if b >= 0 else root - b
+        for j in range(2):
+            t = c / q if j else q / a
+            if 0 <= t < best and 0 <= w - t * dz <= 2 * h:
+                best = t
+    t = (-h - oz) / dz
+    if 0 <= t < best:
+        x, y = ox + t * dx, oy + t * dy
+        if x * x + y * y <= r * r:
+            best = t
+    return best
+
+
+@_compiled
+def _triangle(c: _Row, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
+    # Moeller and Trumbore, from both sides.
+    px, py, pz = dy * c.bz - dz * c.by, dz * c.bx - dx * c.bz, dx * c.by - dy * c.bx
+    det = c.ax * px + c.ay * py + c.az * pz
+    if det == 0:
+        return inf
+    sx, sy, sz = ox - c.x, oy - c.y, oz - c.z
+    u = (sx * px + sy * py + sz * pz) / det
+    if u < -1e-9 or u > 1 + 1e-9:
+        return inf
+    qx, qy, qz = sy * c.az - sz * c.ay, sz * c.ax - sx * c.az, sx * c.ay - sy * c.ax
+    v = (dx * qx + dy * qy + dz * qz) / det
+    if v < -1e-9 or u + v > 1 + 1e-9:
+        return inf
+    t = (c.bx * qx + c.by * qy + c.bz * qz) / det
+    return t if t >= 0 else inf
+
+
+@_compiled
+def _enters(n: _Row, ox: float, oy: float, oz: float, ix: float, iy: float, iz: float, limit: float) -> bool:
+    """Return whether a ray with inverse direction i meets a node's box before `limit`; boxes are a little too large for rounding to matter."""
+    a, b = (n.x0 - ox) * ix, (n.x1 - ox) * ix
+    near, far = min(a, b), max(a, b)
+    a, b = (n.y0 - oy) * iy, (n.y1 - oy) * iy
+    near, far = max(near, min(a, b)), min(far, max(a, b))
+    a, b = (n.z0 - oz) * iz, (n.z1 - oz) * iz
+    near, far = max(near, min(a, b)), min(far, max(a, b))
+    return far >= max(near, 0.0) and near < limit
+
+
+@_compiled
+def _mesh(
+    b: _Row, nodes: _Table, triangles: _Table, limit: float, any_hit: bool,
+    ox: float, oy: float, oz: float, dx: float, dy: float, dz: float,
+) -> tuple[float, int]:  # fmt: skip
+    """Return where the ray meets a mesh before `limit`, and the triangle; any triangle will do for `any_hit`."""
+    best, which = limit, -1
+    ox, oy, oz, dx, dy, dz = ox / b.sx, oy / b.sy, oz / b.sz, dx / b.sx, dy / b.sy, dz / b.sz
+    # A ray along an axis gets a huge slope instead of an infinite one: infinity times zero is no number.
+    ix, iy, iz = 1 / (dx if dx != 0 else 1e-300), 1 / (dy if dy != 0 else 1e-300), 1 / (dz if dz != 0 else 1e-300)
+    node = b.node
+    while node < b.end:
+        n = nodes[node]
+        if not _enters(n, ox, oy, oz, ix, iy, iz, best):
+            node = n.skip
+            continue
+        for f in range(n.first, n.first + n.count):
+            t = _triangle(triangles[f], ox, oy, oz, dx, dy, dz)
+            if t < best:
+                best, which = t, f
+                if any_hit:
+                    return best, which
+        node += 1
+    return (best, which) if which >= 0 else (inf, -1)
+
+
+@_compiled
+def _meet(
+    b: _Row, nodes: _Table, triangles: _Table, limit: float, any_hit: bool,
+    ox: float, oy: float, oz: float, dx: float, dy: float, dz: float,
+) -> tuple[float, int]:  # fmt: skip
+    """Return where a ray from o, in the body's frame, along d, in the world's, meets a body, and the triangle of a mesh."""
+    dx, dy, dz = _turned(b, dx, dy, dz)
+    if b.kind == BALL:
+        return _ball(b.hx, ox, oy, oz, dx, dy, dz), -1
+    if b.kind == BOX:
+        return _box(b.hx, b.hy, b.hz, ox, oy, oz, dx, dy, dz), -1
+    if b.kind == CYLINDER:
+        return _cylinder(b.hx, b.hz, ox, oy, oz, dx, dy, dz), -1
+    if b.kind == CONE:
+        return _cone(b.hx, b.hz, ox, oy, oz, dx, dy, dz), -1
+    if b.kind == CAPSULE:
+        return _capsule(b.hx, b.hz, ox, oy, oz, dx, dy, dz), -1
+    if b.kind == ELLIPSOID:
+        return _ball(1.0, ox / b.hx, oy / b.hy, oz / b.hz, dx / b.hx, dy / b.hy, dz / b.hz), -1
+    return _mesh(b, nodes, triangles, limit, any_hit, ox, oy, oz, dx, dy, dz)
+
+
+@_compiled
+def _nearest(
+    bodies: _Table, nodes: _Table, triangles: _Table, items: _Ints, start: int, stop: int, z: float,
+    dx: float, dy: float, dz: float,
+) -> tuple[int, float, int]:  # fmt: skip
+    """Return the body that a ray from the eye, at height z, meets first (N: floor, -1: none), the distance and the triangle."""
+    seen, best, which = -1, inf, -1
+    if dz < 0 and z >= 0:
+        seen, best = len(bodies), -z / dz
+    for k in range(start, stop):
+        b = bodies[items[k]]
+        t, triangle = _meet(b, nodes, triangles, best, False, b.ex, b.ey, b.ez, dx, dy, dz)
+        if t < best:
+            seen, best, which = items[k], t, triangle
+    return seen, best, which
+
+
+@_compiled
+def _normal(b: _Row, triangles: _Table, triangle: int, x: float, y: float, z: float) -> tuple[float, float, float]:
+    """Return the unit normal, in the world, at a point on a body, given in its frame."""
+    if b.kind == MESH:
+        n = triangles[triangle]
+        x, y, z = n.nx / b.sx, n.ny / b.sy, n.nz / b.sz
+    elif b.kind == BOX:
+        a, c, e = abs(x) - b.hx, abs(y) - b.hy, abs(z) - b.hz
+        if a >= c and a >= e:
+            y, z = 0.0, 0.0
+        elif c >= e:
+            x, z = 0.0, 0.0
+        else:
+            x, y = 0.0, 0.0
+    elif b.kind == CYLINDER:
+        if abs(z) - b.hz > sqrt(x * x + y * y) - b.hx:
+            x, y = 0.0, 0.0
+        else:
+            z = 0.0
+    elif b.kind == CAPSULE:
+        z -= min(max(z, -b.hz), b.hz)
+    elif b.kind == CONE:
+        far, slope = sqrt(x * x + y * y), b.hx / (2 * b.hz)
+        if -b.hz - z > far - slope * (b.hz - z):
+            x, y = 0.0, 0.0
+        else:
+            z = far * slope
+    elif b.kind == ELLIPSOID:
+        x, y, z = x / (b.hx * b.hx), y / (b.hy * b.hy), z / (b.hz * b.hz)
+    x, y, z = _turned_back(b, x, y, z)
+    scale = 1 / sqrt(x * x + y * y + z * z)
+    return x * scale, y * scale, z * scale
+
+
+@_compiled
+def _in_light(
+    bodies: _Table, nodes: _Table, triangles: _Table, v: _Row, start: _Ints, items: _Ints, x: float, y: float, z: float
+) -> bool:
+    """Return whether nothing stands between the lamp and a point."""
+    x, y, z = x - v.ox, y - v.oy, z - v.oz
+    ahead = -(x * v.lx + y * v.ly + z * v.lz)
+    if ahead <= 0:
+        return True
+    across, down = (x * v.ax + y * v.ay + z * v.az) / ahead, (x * v.bx + y * v.by + z * v.bz) / ahead
+    across, down = (across - v.u0) * v.ud, (down - v.v0) * v.vd
+    if not (0 <= across < _CELLS and 0 <= down < _CELLS):
+        return True
+    cell = int(down) * _CELLS + int(across)
+    if start[cell] == start[cell + 1]:
+        return True
+    limit = 1 - _SHADOW_BIAS_M / sqrt(x * x + y * y + z * z)
+    for k in range(start[cell], start[cell + 1]):
+        b = bodies[items[k]]
+        t, _ = _meet(b, nodes, triangles, limit, True, b.lx, b.ly, b.lz, x, y, z)
+        if t <= limit:
+            return False
+    return True
+
+
+@_compiled
+def _pattern(texture: int, x: float, y: float, z: float) -> float:
+    """Return the factor of a texture on the brightness, never the hue: the colour is the object's name."""
+    if texture == STRIPED:
+        return 0.72 if int(np.floor(z * 5 + 0.5)) & 1 else 1.0
+    if texture == DOTTED:
+        x, y, z = 4 * x - np.floor(4 * x) - 0.5, 4 * y - np.floor(4 * y) - 0.5, 4 * z - np.floor(4 * z) - 0.5
+        return 0.7 if x * x + y * y + z * z < 0.12 else 1.0
+    if texture == TILED:
+        return 0.91 if (int(np.floor(x)) + int(np.floor(y)) + int(np.floor(z))) & 1 else 1.0
+    return 1.0
+
+
+@_compiled
+def _colour(
+    bodies: _Table, nodes: _Table, triangles: _Table, v: _Row, start: _Ints, items: _Ints,
+    seen: int, dist: float, triangle: int, dx: float, dy: float, dz: float,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Return the colour (r, g, b) in 0..255 that a ray from the eye sees. start, items: bodies by cell of the lamp's window."""
+    sky = 0.98 - 0.12 * min(max(1.6 * dz, -0.2), 1.0)
+    sky_r, sky_g, sky_b = v.sky_r * sky, v.sky_g * sky, v.sky_b * sky
+    on_floor = seen == len(bodies)
+    if seen < 0 or (on_floor and dist >= _FAR_M):
+        return sky_r, sky_g, sky_b
+    px, py, pz = v.x + dist * dx, v.y + dist * dy, v.z + dist * dz
+    nx, ny, nz = 0.0, 0.0, 1.0
+    red, green, blue = v.floor_r, v.floor_g, v.floor_b
+    shade, fade, glow, glossy = 1.0, 0.0, 0.0, False
+    if on_floor:
+        # The floor melts into the backdrop far away: no aliasing at the horizon.
+        fade = min(max((dist - 14) / 26, 0.0), 1.0)
+        if v.tile > 0:
+            # A tile is centred on x = 0, so that a mirrored scene has a mirrored floor.
+            odd = int(np.floor((px - v.slide_x) / v.tile + 0.5)) + int(np.floor((py - v.slide_y) / v.tile))
+            contrast = 0.10 * min(max(1 - (dist - 6) / 14, 0.0), 1.0)
+            shade += contrast if odd & 1 else -contrast
+    else:
+        b = bodies[seen]
+        x, y, z = _turned(b, px - b.px, py - b.py, pz - b.pz)
+        nx, ny, nz = _normal(b, triangles, triangle, x, y, z)
+        if nx * dx + ny * dy + nz * dz > 0:
+            nx, ny, nz = -nx, -ny, -nz
+        red, green, blue, glow, glossy = b.red, b.green, b.blue, b.glow, b.texture == GLOSSY
+        if b.texture == TILED:
+            # A little inside the cell that a face belongs to: faces lie on whole metres.
+            shade = _pattern(TILED, px - 0.01, py - 0.01, pz - 0.01)
+        elif b.texture != PLAIN:
+            shade = _pattern(b.texture, x / (b.wx * b.sx), y / (b.wy * b.sy), (z + b.rise) / (b.wz * b.sz))
+    facing = max(nx * v.lx + ny * v.ly + nz * v.lz, 0.0)
+    if facing > 0:
+        m = _SHADOW_BIAS_M
+        if not _in_light(bodies, nodes, triangles, v, start, items, px + m * nx, py + m * ny, pz + m * nz):
+            facing = 0.0
+    level = v.ambient * (0.55 + 0.45 * v.power) + v.diffuse * v.power * facing
+    level = shade * ((1 - glow) * level + glow * 1.08)
+    spark = 0.0
+    if glossy and facing > 0:
+        x, y, z = v.lx - dx, v.ly - dy, v.lz - dz
+        spark = max((nx * x + ny * y + nz * z) / sqrt(x * x + y * y + z * z), 0.0)
+        spark *= spark
+        spark *= spark
+        eighth = spark * spark
+        spark = eighth * eighth
+        spark = 90 * spark * spark * eighth
+    keep = 1 - fade
+    return (
+        min(max(keep * (red * level * v.tint_r + spark) + fade * sky_r, 0.0), 255.0),
+        min(max(keep * (green * level * v.tint_g + spark) + fade * sky_g, 0.0), 255.0),
+        min(max(keep * (blue * level * v.tint_b + spark) + fade * sky_b, 0.0), 255.0),
+    )
+
+
+@_compiled
+def _ray(v: _Row, x: float, y: float) -> tuple[float, float, float, float]:
+    """Return the unit direction through a pixel position, and the cosine of its angle to the camera's axis."""
+    a, b = (x - v.cx) / v.fx, (y - v.cy) / v.fy
+    n = 1 / sqrt(a * a + b * b + 1)
+    a, b = a * n, b * n
+    return a * v.r00 + b * v.r10 + n * v.r20, a * v.r01 + b * v.r11 + n * v.r21, a * v.r02 + b * v.r12 + n * v.r22, n
+
+
+@_compiled
+def look(
+    bodies: _Table, nodes: _Table, triangles: _Table, view: _Table, start: _Ints, items: _Ints,
+    ids: NDArray[np.int16], depth: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """Fill ids [H, W] with the body seen in the middle of each pixel, -1 for none, and depth [H, W] in metres, inf for nothing."""
+    height, width = ids.shape
+    columns, v = (width + _TILE - 1) // _TILE, view[0]
+    for y in range(height):
+        for x in range(width):
+            tile = y // _TILE * columns + x // _TILE
+            dx, dy, dz, cosine = _ray(v, x, y)
+            seen, dist, _ = _nearest(bodies, nodes, triangles, items, start[tile], start[tile + 1], v.z, dx, dy, dz)
+            ids[y, x] = seen if seen < len(bodies) else -1
+            depth[y, x] = dist * cosine
+
+
+@_compiled
+def silhouettes(
+    bodies: _Table, nodes: _Table, triangles: _Table, view: _Table, start: _Ints, items: _Ints, masks: Bools
+) -> None:
+    """Set masks [N, H, W] where each shown body would be seen if it were alone."""
+    _, height, width = masks.shape
+    columns, v = (width + _TILE - 1) // _TILE, view[0]
+    for y in range(height):
+        for x in range(width):
+            tile = y // _TILE * columns + x // _TILE
+            dx, dy, dz, _ = _ray(v, x, y)
+            for k in range(start[tile], start[tile + 1]):
+                b = bodies[items[k]]
+                t, _ = _meet(b, nodes, triangles, inf, True, b.ex, b.ey, b.ez, dx, dy, dz)
+                if t < inf:
+                    masks[items[k], y, x] = True
+
+
+@_compiled
+def cast(
+    bodies: _Table, nodes: _Table, triangles: _Table, origin: Floats, directions: Floats, ids: _Ints, dist: Floats
+) -> None:
+    """Fill ids [R] with the body met first (N: floor, -1: none) and dist [R] (metres, -1: none), for unit directions [R, 3]."""
+    shown = np.empty(len(bodies), np.int64)
+    count = 0
+    for i in range(len(bodies)):
+        b = bodies[i]
+        b.ex, b.ey, b.ez = _turned(b, origin[0] - b.px, origin[1] - b.py, origin[2] - b.pz)
+        shown[count] = i
+        count += b.shown
+    for r in range(len(directions)):
+        seen, t, _ = _nearest(
+            bodies, nodes, triangles, shown, 0, count, origin[2], directions[r, 0], directions[r, 1], directions[r, 2]
+        )
+        ids[r], dist[r] = seen, t if seen >= 0 else -1.0
+
+
+@_compiled
+def paint(
+    bodies: _Table, nodes: _Table, triangles: _Table, view: _Table, start: _Ints, items: _Ints,
+    lit_start: _Ints, lit_items: _Ints, side: int, image: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """Fill image [H, W, 3], in 0..255. start, items: bodies by tile; lit_*: by cell of the lamp's window; side: rays along a pixel.
+
+    One ray through the middle of each pixel; then all side x side rays where a neighbour differs in body or brightness: only
+    there do more rays change anything.
+    """
+    height, width, _ = image.shape
+    columns, v = (width + _TILE - 1) // _TILE, view[0]
+    ids, grey = np.empty((height, width), np.int32), np.empty((height, width), np.float32)
+    third = np.float32(3)
+    for y in range(height):
+        for x in range(width):
+            tile = y // _TILE * columns + x // _TILE
+            dx, dy, dz, _ = _ray(v, x, y)
+            seen, dist, which = _nearest(bodies, nodes, triangles, items, start[tile], start[tile + 1], v.z, dx, dy, dz)
+            r, g, b = _colour(bodies, nodes, triangles, v, lit_start, lit_items, seen, dist, which, dx, dy, dz)
+            image[y, x, 0], image[y, x, 1], image[y, x, 2] = r, g, b
+            ids[y, x], grey[y, x] = seen, (image[y, x, 0] + image[y, x, 1] + image[y, x, 2]) / third
+    if side < 2:
+        return
+    rays = side * side
+    for y in range(height):
+        for x in range(width):
+            if not _at_edge(ids, grey, y, x):
+                continue
+            tile = y // _TILE * columns + x // _TILE
+            red, green, blue = 0.0, 0.0, 0.0
+            for k in range(rays):
+                dx, dy, dz, _ = _ray(v, x + (k % side + 0.5) / side - 0.5, y + (k // side + 0.5) / side - 0.5)
+                seen, dist, which = _nearest(
+                    bodies, nodes, triangles, items, start[tile], start[tile + 1], v.z, dx, dy, dz
+                )
+                r, g, b = _colour(bodies, nodes, triangles, v, lit_start, lit_items, seen, dist, which, dx, dy, dz)
+                red, green, blue = red + r, green + g, blue + b
+            image[y, x, 0], image[y, x, 1], image[y, x, 2] = red / rays, green / rays, blue / rays
+
+
+@_compiled
+def _at_edge(ids: NDArray[np.int32], grey: NDArray[np.float32], y: int, x: int) -> bool:
+    height, width = ids.shape
+    own, level = ids[y, x], grey[y, x]
+    return bool(
+        (x > 0 and (ids[y, x - 1] != own or abs(grey[y, x - 1] - level) > _EDGE))
+        or (x + 1 < width and (ids[y, x + 1] != own or abs(grey[y, x + 1] - level) > _EDGE))
+        or (y > 0 and (ids[y - 1, x] != own or abs(grey[y - 1, x] - level) > _EDGE))
+        or (y + 1 < height and (ids[y + 1, x] != own or abs(grey[y + 1, x] - level) > _EDGE))
+    )
+
+
+@_compiled
+def to_bytes(image: NDArray[np.float32], out: NDArray[np.uint8]) -> None:
+    """Round an image [H, W, 3] to bytes."""
+    flat, whole = image.reshape(-1), out.reshape(-1)
+    for k in range(len(flat)):
+        whole[k] = np.uint8(np.rint(flat[k]))
+
+
+@_compiled
+def tree(triangles: _Table) -> tuple[_Ints, _Table]:
+    """Return a bounding volume hierarchy: the order [F] of the triangles and the nodes [M].
+
+    Split at the middle of the longest side; nodes stand in the order in which a ray that misses nothing visits them.
+    """
+    n = len(triangles)
+    low, high = np.empty((n, 3)), np.empty((n, 3))
+    for f in range(n):
+        c = triangles[f]
+        low[f, 0], high[f, 0] = c.x + min(0.0, c.ax, c.bx), c.x + max(0.0, c.ax, c.bx)
+        low[f, 1], high[f, 1] = c.y + min(0.0, c.ay, c.by), c.y + max(0.0, c.ay, c.by)
+        low[f, 2], high[f, 2] = c.z + min(0.0, c.az, c.bz), c.z + max(0.0, c.az, c.bz)
+    order, nodes = np.arange(n), np.empty(2 * n, NODE)
+    box, middle = np.empty((3, 4)), 0.0
+    todo, depth, count = np.empty((2 * n + 2, 2), np.int64), 1, 0
+    todo[0, 0], todo[0, 1] = 0, n
+    while depth > 0:
+        depth -= 1
+        a, b = todo[depth, 0], todo[depth, 1]
+        axis, widest = 0, -1.0
+        for j in range(3):
+            box[j, 0], box[j, 1], box[j, 2], box[j, 3] = inf, -inf, inf, -inf
+            for k in range(a, b):
+                f = order[k]
+                box[j, 0], box[j, 1] = min(box[j, 0], low[f, j]), max(box[j, 1], high[f, j])
+                centre = low[f, j] + high[f, j]
+                box[j, 2], box[j, 3] = min(box[j, 2], centre), max(box[j, 3], centre)
+            if box[j, 3] - box[j, 2] > widest:
+                axis, widest, middle = j, box[j, 3] - box[j, 2], 0.5 * (box[j, 2] + box[j, 3])
+        node = nodes[count]
+        # Rounding of rays stays within the margin.
+        node.x0, node.y0, node.z0 = box[0, 0] - 1e-9, box[1, 0] - 1e-9, box[2, 0] - 1e-9
+        node.x1, node.y1, node.z1 = box[0, 1] + 1e-9, box[1, 1] + 1e-9, box[2, 1] + 1e-9
+        node.first, node.count = a, b - a
+        if b - a > _LEAF:
+            i, k = a, b
+            while i < k:
+                if low[order[i], axis] + high[order[i], axis] < middle:
+                    i += 1
+                else:
+                    k -= 1
+                    order[i], order[k] = order[k], order[i]
+            half = i if a < i < b else (a + b) // 2
+            node.count = 0
+            todo[depth, 0], todo[depth, 1], todo[depth + 1, 0], todo[depth + 1, 1] = half, b, a, half
+            depth += 2
+        count += 1
+    for k in range(count - 1, -1, -1):
+        nodes[k].skip = k + 1 if nodes[k].count > 0 else nodes[nodes[k + 1].skip].skip
+    return order, nodes[:count].copy()
