@@ -63,6 +63,9 @@ NODE = _fields("x0 y0 z0 x1 y1 z1", "first count skip")
 """A node of a mesh's tree: its box, the triangles of a leaf (count 0 for others), and the node after its subtree."""
 TRIANGLE = _fields("x y z  ax ay az  bx by bz  nx ny nz")
 """A corner, the two edges from it, and the unit normal."""
+RAY = _fields("dx dy dz floor  red green blue", "x tile seen")
+"""A ray from the eye: unit direction, how far away the floor is, m (inf: never); its pixel's column and tile; what it sees: a
+colour in 0..255, and a body, N for the floor, N + 1 for the floor in a shadow, -1 for nothing."""
 
 
 def _compiled(function: _F) -> _F:
@@ -74,13 +77,18 @@ def _compiled(function: _F) -> _F:
     return compiled  # type: ignore[no-any-return]
 
 
-@_compiled
+def _inlined(function: _F) -> _F:
+    """Compile a part of a kernel into those that call it: a call passes seven numbers for every table."""
+    return numba.njit(error_model="numpy", forceinline=True)(function)  # type: ignore[no-any-return]
+
+
+@_inlined
 def _turned(b: _Row, x: float, y: float, z: float) -> tuple[float, float, float]:
     """Turn a vector into a body's frame."""
     return b.t00 * x + b.t10 * y + b.t20 * z, b.t01 * x + b.t11 * y + b.t21 * z, b.t02 * x + b.t12 * y + b.t22 * z
 
 
-@_compiled
+@_inlined
 def _turned_back(b: _Row, x: float, y: float, z: float) -> tuple[float, float, float]:
     """Turn a vector out of a body's frame."""
     return b.t00 * x + b.t01 * y + b.t02 * z, b.t10 * x + b.t11 * y + b.t12 * z, b.t20 * x + b.t21 * y + b.t22 * z
@@ -125,7 +133,7 @@ def _corner_bounds(
     return u0, u1, v0, v1
 
 
-@_compiled
+@_inlined
 def _tangents(radius: float, x: float, z: float) -> tuple[float, float]:
     """Return between which x / z a ball is seen whose centre lies at (x, z)."""
     if z < radius + 0.05:
@@ -247,7 +255,7 @@ def open_lamp(bodies: _Table, nodes: _Table, view: _Table) -> tuple[_Ints, _Ints
     return _binned(spans, _CELLS, _CELLS)
 
 
-@_compiled
+@_inlined
 def _ball(r: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
     """Return where a ray o + t d meets a ball of radius r: the least t >= 0, inf where there is none. So do the others."""
     a, b, c = dx * dx + dy * dy + dz * dz, ox * dx + oy * dy + oz * dz, ox * ox + oy * oy + oz * oz - r * r
@@ -261,23 +269,24 @@ def _ball(r: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: f
     return t if t >= 0 else inf
 
 
-@_compiled
+@_inlined
 def _slab(h: float, o: float, d: float, near: float, far: float) -> tuple[float, float]:
     """Return the part of a ray's interval [near, far] that lies in |x| <= h; near > far where nothing does."""
     if d == 0:
         return (near, far) if abs(o) <= h else (inf, -inf)
-    a, b = (-h - o) / d, (h - o) / d
+    slope = 1 / d
+    a, b = (-h - o) * slope, (h - o) * slope
     return max(near, min(a, b)), min(far, max(a, b))
 
 
-@_compiled
+@_inlined
 def _first(near: float, far: float) -> float:
     if near > far or far < 0:
         return inf
     return near if near >= 0 else far
 
 
-@_compiled
+@_inlined
 def _box(
     hx: float, hy: float, hz: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float
 ) -> float:
@@ -287,7 +296,7 @@ def _box(
     return _first(near, far)
 
 
-@_compiled
+@_inlined
 def _cylinder(r: float, h: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
     a, b, c = dx * dx + dy * dy, ox * dx + oy * dy, ox * ox + oy * oy - r * r
     square = b * b - a * c
@@ -300,7 +309,7 @@ def _cylinder(r: float, h: float, ox: float, oy: float, oz: float, dx: float, dy
     return _first(near, far)
 
 
-@_compiled
+@_inlined
 def _capsule(r: float, h: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
     a, b, c = dx * dx + dy * dy, ox * dx + oy * dy, ox * ox + oy * oy - r * r
     square = b * b - a * c
@@ -329,7 +338,7 @@ def _capsule(r: float, h: float, ox: float, oy: float, oz: float, dx: float, dy:
     return best
 
 
-@_compiled
+@_inlined
 def _cone(r: float, h: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
     k = r * r / (4 * h * h)
     w = h - oz
@@ -352,7 +361,7 @@ def _cone(r: float, h: float, ox: float, oy: float, oz: float, dx: float, dy: fl
     return best
 
 
-@_compiled
+@_inlined
 def _triangle(c: _Row, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
     # Moeller and Trumbore, from both sides.
     px, py, pz = dy * c.bz - dz * c.by, dz * c.bx - dx * c.bz, dx * c.by - dy * c.bx
@@ -371,7 +380,7 @@ def _triangle(c: _Row, ox: float, oy: float, oz: float, dx: float, dy: float, dz
     return t if t >= 0 else inf
 
 
-@_compiled
+@_inlined
 def _enters(n: _Row, ox: float, oy: float, oz: float, ix: float, iy: float, iz: float, limit: float) -> bool:
     """Return whether a ray with inverse direction i meets a node's box before `limit`; boxes are a little too large for rounding to matter."""
     a, b = (n.x0 - ox) * ix, (n.x1 - ox) * ix
@@ -409,7 +418,7 @@ def _mesh(
     return (best, which) if which >= 0 else (inf, -1)
 
 
-@_compiled
+@_inlined
 def _meet(
     b: _Row, nodes: _Table, triangles: _Table, limit: float, any_hit: bool,
     ox: float, oy: float, oz: float, dx: float, dy: float, dz: float,
@@ -431,15 +440,13 @@ def _meet(
     return _mesh(b, nodes, triangles, limit, any_hit, ox, oy, oz, dx, dy, dz)
 
 
-@_compiled
+@_inlined
 def _nearest(
-    bodies: _Table, nodes: _Table, triangles: _Table, items: _Ints, start: int, stop: int, z: float,
+    bodies: _Table, nodes: _Table, triangles: _Table, items: _Ints, start: int, stop: int, floor: float,
     dx: float, dy: float, dz: float,
 ) -> tuple[int, float, int]:  # fmt: skip
-    """Return the body that a ray from the eye, at height z, meets first (N: floor, -1: none), the distance and the triangle."""
-    seen, best, which = -1, inf, -1
-    if dz < 0 and z >= 0:
-        seen, best = len(bodies), -z / dz
+    """Return the body that a ray from the eye meets first (N: floor, at a given distance, -1: none), the distance and the triangle."""
+    seen, best, which = len(bodies) if floor < inf else -1, floor, -1
     for k in range(start, stop):
         b = bodies[items[k]]
         t, triangle = _meet(b, nodes, triangles, best, False, b.ex, b.ey, b.ez, dx, dy, dz)
@@ -448,7 +455,7 @@ def _nearest(
     return seen, best, which
 
 
-@_compiled
+@_inlined
 def _normal(b: _Row, triangles: _Table, triangle: int, x: float, y: float, z: float) -> tuple[float, float, float]:
     """Return the unit normal, in the world, at a point on a body, given in its frame."""
     if b.kind == MESH:
@@ -482,17 +489,19 @@ def _normal(b: _Row, triangles: _Table, triangle: int, x: float, y: float, z: fl
     return x * scale, y * scale, z * scale
 
 
-@_compiled
+@_inlined
 def _in_light(
-    bodies: _Table, nodes: _Table, triangles: _Table, v: _Row, start: _Ints, items: _Ints, x: float, y: float, z: float
-) -> bool:
-    """Return whether nothing stands between the lamp and a point."""
+    bodies: _Table, nodes: _Table, triangles: _Table, v: _Row, start: _Ints, items: _Ints, own: int,
+    x: float, y: float, z: float,
+) -> bool:  # fmt: skip
+    """Return whether nothing stands between the lamp and a point; own: a body that is left out, for instance -1."""
     x, y, z = x - v.ox, y - v.oy, z - v.oz
     ahead = -(x * v.lx + y * v.ly + z * v.lz)
     if ahead <= 0:
         return True
-    across, down = (x * v.ax + y * v.ay + z * v.az) / ahead, (x * v.bx + y * v.by + z * v.bz) / ahead
-    across, down = (across - v.u0) * v.ud, (down - v.v0) * v.vd
+    near = 1 / ahead
+    across = ((x * v.ax + y * v.ay + z * v.az) * near - v.u0) * v.ud
+    down = ((x * v.bx + y * v.by + z * v.bz) * near - v.v0) * v.vd
     if not (0 <= across < _CELLS and 0 <= down < _CELLS):
         return True
     cell = int(down) * _CELLS + int(across)
@@ -500,6 +509,8 @@ def _in_light(
         return True
     limit = 1 - _SHADOW_BIAS_M / sqrt(x * x + y * y + z * z)
     for k in range(start[cell], start[cell + 1]):
+        if items[k] == own:
+            continue
         b = bodies[items[k]]
         t, _ = _meet(b, nodes, triangles, limit, True, b.lx, b.ly, b.lz, x, y, z)
         if t <= limit:
@@ -507,7 +518,7 @@ def _in_light(
     return True
 
 
-@_compiled
+@_inlined
 def _pattern(texture: int, x: float, y: float, z: float) -> float:
     """Return the factor of a texture on the brightness, never the hue: the colour is the object's name."""
     if texture == STRIPED:
@@ -520,50 +531,64 @@ def _pattern(texture: int, x: float, y: float, z: float) -> float:
     return 1.0
 
 
-@_compiled
-def _colour(
+@_inlined
+def _floor_tone(v: _Row, dist: float, px: float, py: float) -> float:
+    """Return the factor of the floor's tiles on its brightness, for a point `dist` metres away."""
+    if v.tile <= 0:
+        return 1.0
+    # A tile is centred on x = 0, so that a mirrored scene has a mirrored floor.
+    odd = int(np.floor((px - v.slide_x) / v.tile + 0.5)) + int(np.floor((py - v.slide_y) / v.tile))
+    contrast = 0.10 * min(max(1 - (dist - 6) / 14, 0.0), 1.0)
+    return 1 + contrast if odd & 1 else 1 - contrast
+
+
+@_inlined
+def _floor_colour(v: _Row, dist: float, dz: float, tone: float, lit: bool) -> tuple[float, float, float]:
+    """Return the colour of the floor, or, infinitely far away, of the backdrop."""
+    # The floor melts into the backdrop far away: no aliasing at the horizon.
+    fade = min(max((dist - 14) / 26, 0.0), 1.0)
+    sky = fade * (0.98 - 0.12 * min(max(1.6 * dz, -0.2), 1.0))
+    level = v.ambient * (0.55 + 0.45 * v.power)
+    if lit:
+        level += v.diffuse * v.power * v.lz
+    level *= (1 - fade) * tone
+    return (
+        min(level * v.floor_r * v.tint_r + sky * v.sky_r, 255.0),
+        min(level * v.floor_g * v.tint_g + sky * v.sky_g, 255.0),
+        min(level * v.floor_b * v.tint_b + sky * v.sky_b, 255.0),
+    )
+
+
+@_inlined
+def _body_colour(
     bodies: _Table, nodes: _Table, triangles: _Table, v: _Row, start: _Ints, items: _Ints,
     seen: int, dist: float, triangle: int, dx: float, dy: float, dz: float,
 ) -> tuple[float, float, float]:  # fmt: skip
-    """Return the colour (r, g, b) in 0..255 that a ray from the eye sees. start, items: bodies by cell of the lamp's window."""
-    sky = 0.98 - 0.12 * min(max(1.6 * dz, -0.2), 1.0)
-    sky_r, sky_g, sky_b = v.sky_r * sky, v.sky_g * sky, v.sky_b * sky
-    on_floor = seen == len(bodies)
-    if seen < 0 or (on_floor and dist >= _FAR_M):
-        return sky_r, sky_g, sky_b
+    """Return the colour of a body where a ray from the eye meets it. start, items: bodies by cell of the lamp's window."""
+    b = bodies[seen]
     px, py, pz = v.x + dist * dx, v.y + dist * dy, v.z + dist * dz
-    nx, ny, nz = 0.0, 0.0, 1.0
-    red, green, blue = v.floor_r, v.floor_g, v.floor_b
-    shade, fade, glow, glossy = 1.0, 0.0, 0.0, False
-    if on_floor:
-        # The floor melts into the backdrop far away: no aliasing at the horizon.
-        fade = min(max((dist - 14) / 26, 0.0), 1.0)
-        if v.tile > 0:
-            # A tile is centred on x = 0, so that a mirrored scene has a mirrored floor.
-            odd = int(np.floor((px - v.slide_x) / v.tile + 0.5)) + int(np.floor((py - v.slide_y) / v.tile))
-            contrast = 0.10 * min(max(1 - (dist - 6) / 14, 0.0), 1.0)
-            shade += contrast if odd & 1 else -contrast
-    else:
-        b = bodies[seen]
-        x, y, z = _turned(b, px - b.px, py - b.py, pz - b.pz)
-        nx, ny, nz = _normal(b, triangles, triangle, x, y, z)
-        if nx * dx + ny * dy + nz * dz > 0:
-            nx, ny, nz = -nx, -ny, -nz
-        red, green, blue, glow, glossy = b.red, b.green, b.blue, b.glow, b.texture == GLOSSY
-        if b.texture == TILED:
-            # A little inside the cell that a face belongs to: faces lie on whole metres.
-            shade = _pattern(TILED, px - 0.01, py - 0.01, pz - 0.01)
-        elif b.texture != PLAIN:
-            shade = _pattern(b.texture, x / (b.wx * b.sx), y / (b.wy * b.sy), (z + b.rise) / (b.wz * b.sz))
-    facing = max(nx * v.lx + ny * v.ly + nz * v.lz, 0.0)
-    if facing > 0:
-        m = _SHADOW_BIAS_M
-        if not _in_light(bodies, nodes, triangles, v, start, items, px + m * nx, py + m * ny, pz + m * nz):
-            facing = 0.0
+    x, y, z = _turned(b, px - b.px, py - b.py, pz - b.pz)
+    nx, ny, nz = _normal(b, triangles, triangle, x, y, z)
+    if nx * dx + ny * dy + nz * dz > 0:
+        nx, ny, nz = -nx, -ny, -nz
+    shade = 1.0
+    if b.texture == TILED:
+        # A little inside the cell that a face belongs to: faces lie on whole metres.
+        shade = _pattern(TILED, px - 0.01, py - 0.01, pz - 0.01)
+    elif b.texture != PLAIN:
+        shade = _pattern(b.texture, x / (b.wx * b.sx), y / (b.wy * b.sy), (z + b.rise) / (b.wz * b.sz))
+    facing = nx * v.lx + ny * v.ly + nz * v.lz
+    m = _SHADOW_BIAS_M
+    # A convex body casts no shadow on its own lit side.
+    own = seen if b.kind != MESH else -1
+    if facing <= 0 or not _in_light(
+        bodies, nodes, triangles, v, start, items, own, px + m * nx, py + m * ny, pz + m * nz
+    ):
+        facing = 0.0
     level = v.ambient * (0.55 + 0.45 * v.power) + v.diffuse * v.power * facing
-    level = shade * ((1 - glow) * level + glow * 1.08)
+    level = shade * ((1 - b.glow) * level + b.glow * 1.08)
     spark = 0.0
-    if glossy and facing > 0:
+    if b.texture == GLOSSY and facing > 0:
         x, y, z = v.lx - dx, v.ly - dy, v.lz - dz
         spark = max((nx * x + ny * y + nz * z) / sqrt(x * x + y * y + z * z), 0.0)
         spark *= spark
@@ -571,21 +596,96 @@ def _colour(
         eighth = spark * spark
         spark = eighth * eighth
         spark = 90 * spark * spark * eighth
-    keep = 1 - fade
     return (
-        min(max(keep * (red * level * v.tint_r + spark) + fade * sky_r, 0.0), 255.0),
-        min(max(keep * (green * level * v.tint_g + spark) + fade * sky_g, 0.0), 255.0),
-        min(max(keep * (blue * level * v.tint_b + spark) + fade * sky_b, 0.0), 255.0),
+        min(b.red * level * v.tint_r + spark, 255.0),
+        min(b.green * level * v.tint_g + spark, 255.0),
+        min(b.blue * level * v.tint_b + spark, 255.0),
     )
 
 
 @_compiled
+def _trace(
+    bodies: _Table, nodes: _Table, triangles: _Table, v: _Row, start: _Ints, items: _Ints, lit_start: _Ints, lit_items: _Ints,
+    rays: _Table,
+) -> None:  # fmt: skip
+    """Fill in what the rays see."""
+    for k in range(len(rays)):
+        ray = rays[k]
+        first, last = start[ray.tile], start[ray.tile + 1]
+        seen, dist, which = _nearest(bodies, nodes, triangles, items, first, last, ray.floor, ray.dx, ray.dy, ray.dz)
+        ray.seen = seen
+        if 0 <= seen < len(bodies):
+            ray.red, ray.green, ray.blue = _body_colour(
+                bodies, nodes, triangles, v, lit_start, lit_items, seen, dist, which, ray.dx, ray.dy, ray.dz
+            )
+            continue
+        lit, tone = True, 1.0
+        if dist < _FAR_M:
+            px, py = v.x + dist * ray.dx, v.y + dist * ray.dy
+            tone = _floor_tone(v, dist, px, py)
+            lit = _in_light(bodies, nodes, triangles, v, lit_start, lit_items, -1, px, py, _SHADOW_BIAS_M)
+        ray.red, ray.green, ray.blue = _floor_colour(v, dist, ray.dz, tone, lit)
+        if not lit:
+            ray.seen += 1
+
+
+@_compiled
+def _rays(v: _Row, y: float, dx: Floats, dy: Floats, dz: Floats, dist: Floats) -> None:
+    """Fill the unit directions dx, dy, dz [W] through row y, and how far away the floor is, inf above the horizon."""
+    r00, r01, r02, r10, r11, r12, r20, r21, r22 = v.r00, v.r01, v.r02, v.r10, v.r11, v.r12, v.r20, v.r21, v.r22
+    slope, cx, b, height = 1 / v.fx, v.cx, (y - v.cy) / v.fy, v.z
+    for x in range(len(dx)):
+        a = (x - cx) * slope
+        n = 1 / sqrt(a * a + b * b + 1)
+        dx[x] = (a * r00 + b * r10 + r20) * n
+        dy[x] = (a * r01 + b * r11 + r21) * n
+        down = (a * r02 + b * r12 + r22) * n
+        dz[x] = down
+        far = -height / down
+        dist[x] = far if far >= 0 and down < 0 else inf
+
+
+@_compiled
+def _tones(v: _Row, dx: Floats, dy: Floats, floor: Floats, tone: Floats) -> None:
+    """Fill tone [W]: the factor of the floor's tiles on its brightness along a row of rays."""
+    if v.tile <= 0:
+        tone[:] = 1.0
+        return
+    x0, y0, size = v.x - v.slide_x, v.y - v.slide_y, v.tile
+    for x in range(len(tone)):
+        dist = min(floor[x], _FAR_M)
+        # A tile is centred on x = 0, so that a mirrored scene has a mirrored floor.
+        half = 0.5 * (np.floor((x0 + dist * dx[x]) / size + 0.5) + np.floor((y0 + dist * dy[x]) / size))
+        contrast = 0.10 * min(max(1 - (dist - 6) / 14, 0.0), 1.0)
+        tone[x] = 1 + contrast if half != np.floor(half) else 1 - contrast
+
+
+@_compiled
+def _cells(v: _Row, dx: Floats, dy: Floats, floor: Floats, cell: NDArray[np.int32]) -> None:
+    """Fill cell [W]: of the lamp's window, -1 outside, where a row of rays meets the floor."""
+    x0, y0, z0 = v.x - v.ox, v.y - v.oy, _SHADOW_BIAS_M - v.oz
+    lx, ly, lz, ax, ay, az, bx, by, bz = v.lx, v.ly, v.lz, v.ax, v.ay, v.az, v.bx, v.by, v.bz
+    u0, ud, v0, vd = v.u0, v.ud, v.v0, v.vd
+    for k in range(len(cell)):
+        dist = min(floor[k], _FAR_M)
+        x, y = x0 + dist * dx[k], y0 + dist * dy[k]
+        ahead = -(x * lx + y * ly + z0 * lz)
+        near = 1 / ahead
+        across, down = ((x * ax + y * ay + z0 * az) * near - u0) * ud, ((x * bx + y * by + z0 * bz) * near - v0) * vd
+        inside = (ahead > 0) & (across >= 0) & (across < _CELLS) & (down >= 0) & (down < _CELLS) & (floor[k] < _FAR_M)
+        across, down = across if inside else 0.0, down if inside else 0.0
+        number = np.int32(down) * np.int32(_CELLS) + np.int32(across)
+        cell[k] = number if inside else np.int32(-1)
+
+
+@_inlined
 def _ray(v: _Row, x: float, y: float) -> tuple[float, float, float, float]:
-    """Return the unit direction through a pixel position, and the cosine of its angle to the camera's axis."""
+    """Return the unit direction through a pixel position, and how far away the floor is."""
     a, b = (x - v.cx) / v.fx, (y - v.cy) / v.fy
     n = 1 / sqrt(a * a + b * b + 1)
-    a, b = a * n, b * n
-    return a * v.r00 + b * v.r10 + n * v.r20, a * v.r01 + b * v.r11 + n * v.r21, a * v.r02 + b * v.r12 + n * v.r22, n
+    dx, dy = (a * v.r00 + b * v.r10 + v.r20) * n, (a * v.r01 + b * v.r11 + v.r21) * n
+    dz = (a * v.r02 + b * v.r12 + v.r22) * n
+    return dx, dy, dz, -v.z / dz if dz < 0 and v.z >= 0 else inf
 
 
 @_compiled
@@ -596,13 +696,16 @@ def look(
     """Fill ids [H, W] with the body seen in the middle of each pixel, -1 for none, and depth [H, W] in metres, inf for nothing."""
     height, width = ids.shape
     columns, v = (width + _TILE - 1) // _TILE, view[0]
+    dx, dy, dz, floor = np.empty(width), np.empty(width), np.empty(width), np.empty(width)
     for y in range(height):
+        _rays(v, y, dx, dy, dz, floor)
         for x in range(width):
             tile = y // _TILE * columns + x // _TILE
-            dx, dy, dz, cosine = _ray(v, x, y)
-            seen, dist, _ = _nearest(bodies, nodes, triangles, items, start[tile], start[tile + 1], v.z, dx, dy, dz)
+            seen, dist, _ = _nearest(
+                bodies, nodes, triangles, items, start[tile], start[tile + 1], floor[x], dx[x], dy[x], dz[x]
+            )
             ids[y, x] = seen if seen < len(bodies) else -1
-            depth[y, x] = dist * cosine
+            depth[y, x] = dist * (dx[x] * v.r20 + dy[x] * v.r21 + dz[x] * v.r22)
 
 
 @_compiled
@@ -615,6 +718,8 @@ def silhouettes(
     for y in range(height):
         for x in range(width):
             tile = y // _TILE * columns + x // _TILE
+            if start[tile] == start[tile + 1]:
+                continue
             dx, dy, dz, _ = _ray(v, x, y)
             for k in range(start[tile], start[tile + 1]):
                 b = bodies[items[k]]
@@ -636,9 +741,9 @@ def cast(
         shown[count] = i
         count += b.shown
     for r in range(len(directions)):
-        seen, t, _ = _nearest(
-            bodies, nodes, triangles, shown, 0, count, origin[2], directions[r, 0], directions[r, 1], directions[r, 2]
-        )
+        dx, dy, dz = directions[r, 0], directions[r, 1], directions[r, 2]
+        floor = -origin[2] / dz if dz < 0 and origin[2] >= 0 else inf
+        seen, t, _ = _nearest(bodies, nodes, triangles, shown, 0, count, floor, dx, dy, dz)
         ids[r], dist[r] = seen, t if seen >= 0 else -1.0
 
 
@@ -649,50 +754,82 @@ def paint(
 ) -> None:  # fmt: skip
     """Fill image [H, W, 3], in 0..255. start, items: bodies by tile; lit_*: by cell of the lamp's window; side: rays along a pixel.
 
-    One ray through the middle of each pixel; then all side x side rays where a neighbour differs in body or brightness: only
-    there do more rays change anything.
+    One ray through the middle of each pixel; then all side x side rays where a neighbour differs in body, shadow or brightness:
+    only there do more rays change anything. Where all around is floor in one light, they need to look at its tiles only.
     """
     height, width, _ = image.shape
-    columns, v = (width + _TILE - 1) // _TILE, view[0]
+    columns, n, v = (width + _TILE - 1) // _TILE, len(bodies), view[0]
     ids, grey = np.empty((height, width), np.int32), np.empty((height, width), np.float32)
-    third = np.float32(3)
+    dx, dy, dz, floor, tone = np.empty(width), np.empty(width), np.empty(width), np.empty(width), np.empty(width)
+    cell, rays, third = np.empty(width, np.int32), np.empty(width * side * side, RAY), np.float32(3)
     for y in range(height):
+        _rays(v, y, dx, dy, dz, floor)
+        _tones(v, dx, dy, floor, tone)
+        _cells(v, dx, dy, floor, cell)
+        count = 0
         for x in range(width):
-            tile = y // _TILE * columns + x // _TILE
-            dx, dy, dz, _ = _ray(v, x, y)
-            seen, dist, which = _nearest(bodies, nodes, triangles, items, start[tile], start[tile + 1], v.z, dx, dy, dz)
-            r, g, b = _colour(bodies, nodes, triangles, v, lit_start, lit_items, seen, dist, which, dx, dy, dz)
-            image[y, x, 0], image[y, x, 1], image[y, x, 2] = r, g, b
-            ids[y, x], grey[y, x] = seen, (image[y, x, 0] + image[y, x, 1] + image[y, x, 2]) / third
+            tile, c = y // _TILE * columns + x // _TILE, cell[x]
+            if start[tile] == start[tile + 1] and (c < 0 or lit_start[c] == lit_start[c + 1]):
+                r, g, b = _floor_colour(v, floor[x], dz[x], tone[x], True)
+                image[y, x, 0], image[y, x, 1], image[y, x, 2] = r, g, b
+                ids[y, x] = n if floor[x] < inf else -1
+            else:
+                ray = rays[count]
+                ray.dx, ray.dy, ray.dz, ray.floor, ray.x, ray.tile = dx[x], dy[x], dz[x], floor[x], x, tile
+                count += 1
+        _trace(bodies, nodes, triangles, v, start, items, lit_start, lit_items, rays[:count])
+        for k in range(count):
+            ray = rays[k]
+            image[y, ray.x, 0], image[y, ray.x, 1], image[y, ray.x, 2] = ray.red, ray.green, ray.blue
+            ids[y, ray.x] = ray.seen
+        for x in range(width):
+            grey[y, x] = (image[y, x, 0] + image[y, x, 1] + image[y, x, 2]) / third
     if side < 2:
         return
-    rays = side * side
+    many = side * side
     for y in range(height):
+        count = 0
         for x in range(width):
-            if not _at_edge(ids, grey, y, x):
+            edge = _edge(ids, grey, y, x)
+            if edge == 0:
                 continue
-            tile = y // _TILE * columns + x // _TILE
+            plain, red, green, blue = edge == 1 and ids[y, x] >= n, 0.0, 0.0, 0.0
+            for k in range(many):
+                ax, ay, az, dist = _ray(v, x + (k % side + 0.5) / side - 0.5, y + (k // side + 0.5) / side - 0.5)
+                if plain:
+                    far = _floor_tone(v, dist, v.x + dist * ax, v.y + dist * ay)
+                    r, g, b = _floor_colour(v, dist, az, far, ids[y, x] == n)
+                    red, green, blue = red + r, green + g, blue + b
+                else:
+                    ray = rays[count]
+                    ray.dx, ray.dy, ray.dz, ray.floor, ray.x = ax, ay, az, dist, x
+                    ray.tile = y // _TILE * columns + x // _TILE
+                    count += 1
+            if plain:
+                image[y, x, 0], image[y, x, 1], image[y, x, 2] = red / many, green / many, blue / many
+        _trace(bodies, nodes, triangles, v, start, items, lit_start, lit_items, rays[:count])
+        for k in range(0, count, many):
             red, green, blue = 0.0, 0.0, 0.0
-            for k in range(rays):
-                dx, dy, dz, _ = _ray(v, x + (k % side + 0.5) / side - 0.5, y + (k // side + 0.5) / side - 0.5)
-                seen, dist, which = _nearest(
-                    bodies, nodes, triangles, items, start[tile], start[tile + 1], v.z, dx, dy, dz
-                )
-                r, g, b = _colour(bodies, nodes, triangles, v, lit_start, lit_items, seen, dist, which, dx, dy, dz)
-                red, green, blue = red + r, green + g, blue + b
-            image[y, x, 0], image[y, x, 1], image[y, x, 2] = red / rays, green / rays, blue / rays
+            for j in range(many):
+                ray = rays[k + j]
+                red, green, blue = red + ray.red, green + ray.green, blue + ray.blue
+            x = rays[k].x
+            image[y, x, 0], image[y, x, 1], image[y, x, 2] = red / many, green / many, blue / many
 
 
-@_compiled
-def _at_edge(ids: NDArray[np.int32], grey: NDArray[np.float32], y: int, x: int) -> bool:
+@_inlined
+def _edge(ids: NDArray[np.int32], grey: NDArray[np.float32], y: int, x: int) -> int:
+    """Return 2 where a neighbour of a pixel shows another thing or light, 1 where only another brightness, 0 elsewhere."""
     height, width = ids.shape
-    own, level = ids[y, x], grey[y, x]
-    return bool(
-        (x > 0 and (ids[y, x - 1] != own or abs(grey[y, x - 1] - level) > _EDGE))
-        or (x + 1 < width and (ids[y, x + 1] != own or abs(grey[y, x + 1] - level) > _EDGE))
-        or (y > 0 and (ids[y - 1, x] != own or abs(grey[y - 1, x] - level) > _EDGE))
-        or (y + 1 < height and (ids[y + 1, x] != own or abs(grey[y + 1, x] - level) > _EDGE))
-    )
+    own, level, edge = ids[y, x], grey[y, x], 0
+    for k in range(4):
+        i, j = y + (k == 1) - (k == 0), x + (k == 3) - (k == 2)
+        if 0 <= i < height and 0 <= j < width:
+            if ids[i, j] != own:
+                return 2
+            if abs(grey[i, j] - level) > _EDGE:
+                edge = 1
+    return edge
 
 
 @_compiled
