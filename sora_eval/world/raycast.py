@@ -182,8 +182,7 @@ def _binned(spans: Floats, rows: int, columns: int) -> tuple[_Ints, _Ints]:
                 start[r * columns + c + 1] += 1
     for k in range(rows * columns):
         start[k + 1] += start[k]
-    items = np.empty(start[-1], np.int64)
-    at = start[:-1].copy()
+    items, at = np.empty(start[rows * columns], np.int64), start.copy()
     for i in range(len(spans)):
         for r in range(whole[i, 2], whole[i, 3] + 1):
             for c in range(whole[i, 0], whole[i, 1] + 1):
@@ -222,29 +221,25 @@ def open_lamp(bodies: _Table, nodes: _Table, view: _Table) -> tuple[_Ints, _Ints
     v = view[0]
     v.ox, v.oy, v.oz = _LAMP_M * v.lx, _LAMP_M * v.ly, _LAMP_M * v.lz
     # Two axes at right angles to the light, starting from the one of the world that is across it.
+    x, y, z = (-v.ly, v.lx, 0.0) if abs(v.lz) < 0.9 else (0.0, -v.lz, v.ly)
+    scale = 1 / sqrt(x * x + y * y + z * z)
+    v.ax, v.ay, v.az = x * scale, y * scale, z * scale
+    v.bx, v.by, v.bz = v.ly * v.az - v.lz * v.ay, v.lz * v.ax - v.lx * v.az, v.lx * v.ay - v.ly * v.ax
     R = np.empty((3, 3))
-    if abs(v.lz) < 0.9:
-        R[0, 0], R[0, 1], R[0, 2] = -v.ly, v.lx, 0.0
-    else:
-        R[0, 0], R[0, 1], R[0, 2] = 0.0, -v.lz, v.ly
-    R[0] /= sqrt(R[0, 0] * R[0, 0] + R[0, 1] * R[0, 1] + R[0, 2] * R[0, 2])
-    R[1, 0] = v.ly * R[0, 2] - v.lz * R[0, 1]
-    R[1, 1] = v.lz * R[0, 0] - v.lx * R[0, 2]
-    R[1, 2] = v.lx * R[0, 1] - v.ly * R[0, 0]
+    R[0, 0], R[0, 1], R[0, 2], R[1, 0], R[1, 1], R[1, 2] = v.ax, v.ay, v.az, v.bx, v.by, v.bz
     R[2, 0], R[2, 1], R[2, 2] = -v.lx, -v.ly, -v.lz
-    v.ax, v.ay, v.az, v.bx, v.by, v.bz = R[0, 0], R[0, 1], R[0, 2], R[1, 0], R[1, 1], R[1, 2]
     spans = _bounds(bodies, nodes, v.ox, v.oy, v.oz, R)
-    low, high = np.full(2, inf), np.full(2, -inf)
     for i in range(len(bodies)):
         b = bodies[i]
         b.lx, b.ly, b.lz = _turned(b, v.ox - b.px, v.oy - b.py, v.oz - b.pz)
-        for j in range(2):
-            if abs(spans[i, 2 * j]) < inf:
-                low[j], high[j] = min(low[j], spans[i, 2 * j]), max(high[j], spans[i, 2 * j + 1])
     for j in range(2):
+        low, high = inf, -inf
+        for i in range(len(bodies)):
+            if abs(spans[i, 2 * j]) < inf:
+                low, high = min(low, spans[i, 2 * j]), max(high, spans[i, 2 * j + 1])
         # A cell more on each side: rounding may put the rim of a shadow beside its own.
-        cell = max(high[j] - low[j], 1e-6) / (_CELLS - 2)
-        start, per = low[j] - cell, 1 / cell
+        cell = max(high - low, 1e-6) / (_CELLS - 2)
+        start, per = low - cell, 1 / cell
         if j:
             v.v0, v.vd = start, per
         else:
@@ -649,7 +644,8 @@ def _rays(v: _Row, y: float, dx: Floats, dy: Floats, dz: Floats, dist: Floats) -
 def _tones(v: _Row, dx: Floats, dy: Floats, floor: Floats, tone: Floats) -> None:
     """Fill tone [W]: the factor of the floor's tiles on its brightness along a row of rays."""
     if v.tile <= 0:
-        tone[:] = 1.0
+        for x in range(len(tone)):
+            tone[x] = 1.0
         return
     x0, y0, size = v.x - v.slide_x, v.y - v.slide_y, v.tile
     for x in range(len(tone)):
@@ -834,10 +830,9 @@ def _edge(ids: NDArray[np.int32], grey: NDArray[np.float32], y: int, x: int) -> 
 
 @_compiled
 def to_bytes(image: NDArray[np.float32], out: NDArray[np.uint8]) -> None:
-    """Round an image [H, W, 3] to bytes."""
-    flat, whole = image.reshape(-1), out.reshape(-1)
-    for k in range(len(flat)):
-        whole[k] = np.uint8(np.rint(flat[k]))
+    """Round an image, a flat array, to bytes."""
+    for k in range(len(image)):
+        out[k] = np.uint8(np.rint(image[k]))
 
 
 @_compiled

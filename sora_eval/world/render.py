@@ -88,7 +88,7 @@ class Renderer:
         if states.noise:
             image = np.clip(image + self.noise.normal(0.0, states.noise, image.shape).astype(np.float32), 0, 255)
         frame = np.empty(image.shape, np.uint8)
-        self._kernels.to_bytes(image, frame)
+        self._kernels.to_bytes(image.reshape(-1), frame.reshape(-1))
         return frame
 
     def _tiles(self, camera: Camera, k: int) -> _Bins:
