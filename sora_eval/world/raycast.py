@@ -9,21 +9,15 @@ tiles of 8 x 8 pixels for the eye, by cells of a window towards the scene for th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf, sqrt
-from typing import Any, TypeVar
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from sora_eval.types import Bools, Floats
+from sora_eval.world.bvh import Row, Table, compiled, fields, inlined
 
-_F = TypeVar("_F", bound=Callable[..., Any])
 _Ints = NDArray[np.int64]
-# Rows of the tables below: NumPy's structured scalars, which mypy knows nothing about.
-_Row = Any
-_Table = NDArray[np.void]
 
 BALL, BOX, CYLINDER, CAPSULE, CONE, ELLIPSOID, MESH = range(7)
 PLAIN, STRIPED, DOTTED, GLOSSY, TILED = range(5)
@@ -37,14 +31,9 @@ _FAR_M = 60.0
 """The floor ends here; behind it is the backdrop."""
 _EDGE = 3.0
 """Grey levels between neighbours above which a pixel gets all its rays."""
-_LEAF = 4
 
 
-def _fields(numbers: str, whole: str = "") -> np.dtype[np.void]:
-    return np.dtype([(n, np.float64) for n in numbers.split()] + [(n, np.int64) for n in whole.split()])
-
-
-BODY = _fields(
+BODY = fields(
     "px py pz  t00 t01 t02 t10 t11 t12 t20 t21 t22  hx hy hz  sx sy sz  ex ey ez  lx ly lz  red green blue"
     " wx wy wz rise glow",
     "shown kind texture node end",
@@ -52,50 +41,32 @@ BODY = _fields(
 """A body at one time. p: centre, m; t: rotation, body to world; h: half extents in its frame with the factors applied, m (round
 shapes: radius twice, half length); s: factors on the size; e, l: eye and lamp in its frame; colour: 0..255; w: extents that
 patterns are measured by; rise: height, m, of the pattern's middle below the centre; node, end: of its mesh."""
-VIEW = _fields(
+VIEW = fields(
     "x y z  r00 r01 r02 r10 r11 r12 r20 r21 r22  fx fy cx cy  ox oy oz  ax ay az  bx by bz  u0 ud v0 vd"
     " lx ly lz  ambient diffuse tint_r tint_g tint_b  floor_r floor_g floor_b  sky_r sky_g sky_b  tile power slide_x slide_y"
 )
 """Camera, lamp and surroundings. x y z: the eye, m; r: rotation, world to camera; f, c: focal lengths and principal point,
 pixels; o: the lamp's place, m; a, b: unit vectors across its light; u0, v0: where its window begins; ud, vd: cells per unit;
 l: unit vector towards it; tint: factors; floor, sky: colours in 0..255; tile: m, 0 for none; power: factor; slide: m."""
-NODE = _fields("x0 y0 z0 x1 y1 z1", "first count skip")
-"""A node of a mesh's tree: its box, the triangles of a leaf (count 0 for others), and the node after its subtree."""
-TRIANGLE = _fields("x y z  ax ay az  bx by bz  nx ny nz")
-"""A corner, the two edges from it, and the unit normal."""
-RAY = _fields("dx dy dz floor  red green blue", "x tile seen")
+RAY = fields("dx dy dz floor  red green blue", "x tile seen")
 """A ray from the eye: unit direction, how far away the floor is, m (inf: never); its pixel's column and tile; what it sees: a
 colour in 0..255, and a body, N for the floor, N + 1 for the floor in a shadow, -1 for nothing."""
 
 
-def _compiled(function: _F) -> _F:
-    """Compile a kernel and cache it beside this file, in the user's cache folder, or, where neither can be written, not at all."""
-    try:
-        compiled = numba.njit(cache=True, error_model="numpy")(function)
-    except RuntimeError:
-        compiled = numba.njit(error_model="numpy")(function)
-    return compiled  # type: ignore[no-any-return]
-
-
-def _inlined(function: _F) -> _F:
-    """Compile a part of a kernel into those that call it: a call passes seven numbers for every table."""
-    return numba.njit(error_model="numpy", forceinline=True)(function)  # type: ignore[no-any-return]
-
-
-@_inlined
-def _turned(b: _Row, x: float, y: float, z: float) -> tuple[float, float, float]:
+@inlined
+def _turned(b: Row, x: float, y: float, z: float) -> tuple[float, float, float]:
     """Turn a vector into a body's frame."""
     return b.t00 * x + b.t10 * y + b.t20 * z, b.t01 * x + b.t11 * y + b.t21 * z, b.t02 * x + b.t12 * y + b.t22 * z
 
 
-@_inlined
-def _turned_back(b: _Row, x: float, y: float, z: float) -> tuple[float, float, float]:
+@inlined
+def _turned_back(b: Row, x: float, y: float, z: float) -> tuple[float, float, float]:
     """Turn a vector out of a body's frame."""
     return b.t00 * x + b.t01 * y + b.t02 * z, b.t10 * x + b.t11 * y + b.t12 * z, b.t20 * x + b.t21 * y + b.t22 * z
 
 
-@_compiled
-def place(bodies: _Table, half: Floats, pos: Floats, quat: Floats, scale: Floats, shown: Bools, rgb: Floats) -> None:
+@compiled
+def place(bodies: Table, half: Floats, pos: Floats, quat: Floats, scale: Floats, shown: Bools, rgb: Floats) -> None:
     """Put the bodies where they are: half extents [N, 3], pos [N, 3], quat [N, 4], scale [N, 3], shown [N], rgb [N, 3]."""
     for i in range(len(bodies)):
         b = bodies[i]
@@ -110,10 +81,8 @@ def place(bodies: _Table, half: Floats, pos: Floats, quat: Floats, scale: Floats
         b.shown = shown[i]
 
 
-@_compiled
-def _corner_bounds(
-    b: _Row, nodes: _Table, x: float, y: float, z: float, R: Floats
-) -> tuple[float, float, float, float]:
+@compiled
+def _corner_bounds(b: Row, nodes: Table, x: float, y: float, z: float, R: Floats) -> tuple[float, float, float, float]:
     x0, y0, z0, x1, y1, z1 = -b.hx, -b.hy, -b.hz, b.hx, b.hy, b.hz
     if b.kind == MESH:
         n = nodes[b.node]
@@ -133,7 +102,7 @@ def _corner_bounds(
     return u0, u1, v0, v1
 
 
-@_inlined
+@inlined
 def _tangents(radius: float, x: float, z: float) -> tuple[float, float]:
     """Return between which x / z a ball is seen whose centre lies at (x, z)."""
     if z < radius + 0.05:
@@ -142,8 +111,8 @@ def _tangents(radius: float, x: float, z: float) -> tuple[float, float]:
     return (x * s - radius * z) / (z * s + radius * x), (x * s + radius * z) / (z * s - radius * x)
 
 
-@_compiled
-def _bounds(bodies: _Table, nodes: _Table, x: float, y: float, z: float, R: Floats) -> Floats:
+@compiled
+def _bounds(bodies: Table, nodes: Table, x: float, y: float, z: float, R: Floats) -> Floats:
     """Return the bounds (u0, u1, v0, v1) [N, 4] of the bodies seen from (x, y, z), at distance 1 along the view R [3, 3].
 
     Infinite where a part of a body may lie beside or behind the view point; u1 < u0 where it is not shown.
@@ -164,15 +133,18 @@ def _bounds(bodies: _Table, nodes: _Table, x: float, y: float, z: float, R: Floa
     return out
 
 
-@_compiled
+@compiled
 def _binned(spans: Floats, rows: int, columns: int) -> tuple[_Ints, _Ints]:
     """Sort bodies into the cells of a grid: `items[start[c] : start[c + 1]]` are those in cell c, row by row.
 
-    spans: [N, 4] the bodies' bounds along columns and rows, in cells.
+    spans: [N, 4] the bodies' bounds along columns and rows, in cells; the second below the first, or no number, for none.
     """
-    whole = np.empty((len(spans), 4), np.int64)
+    whole = np.zeros((len(spans), 4), np.int64)
     start = np.zeros(rows * columns + 1, np.int64)
     for i in range(len(spans)):
+        whole[i, 3] = -1
+        if not (spans[i, 0] <= spans[i, 1] and spans[i, 2] <= spans[i, 3]):
+            continue
         for j in range(2):
             count = rows if j else columns
             whole[i, 2 * j] = int(min(max(np.floor(spans[i, 2 * j]), 0.0), float(count)))
@@ -191,9 +163,9 @@ def _binned(spans: Floats, rows: int, columns: int) -> tuple[_Ints, _Ints]:
     return start, items
 
 
-@_compiled
+@compiled
 def open_eye(
-    bodies: _Table, nodes: _Table, view: _Table, K: Floats, R: Floats, t: Floats, height: int, width: int
+    bodies: Table, nodes: Table, view: Table, K: Floats, R: Floats, t: Floats, height: int, width: int
 ) -> tuple[_Ints, _Ints]:
     """Set up a camera K, R [3, 3], t [3] of height x width pixels; return the bodies by tile, as start and items."""
     v = view[0]
@@ -215,8 +187,8 @@ def open_eye(
     return _binned(spans, (height + _TILE - 1) // _TILE, (width + _TILE - 1) // _TILE)
 
 
-@_compiled
-def open_lamp(bodies: _Table, nodes: _Table, view: _Table) -> tuple[_Ints, _Ints]:
+@compiled
+def open_lamp(bodies: Table, nodes: Table, view: Table) -> tuple[_Ints, _Ints]:
     """Set up the lamp's view, given its direction; return the bodies by cell of its window, as start and items."""
     v = view[0]
     v.ox, v.oy, v.oz = _LAMP_M * v.lx, _LAMP_M * v.ly, _LAMP_M * v.lz
@@ -237,6 +209,8 @@ def open_lamp(bodies: _Table, nodes: _Table, view: _Table) -> tuple[_Ints, _Ints
         for i in range(len(bodies)):
             if abs(spans[i, 2 * j]) < inf:
                 low, high = min(low, spans[i, 2 * j]), max(high, spans[i, 2 * j + 1])
+        if low > high:
+            low, high = 0.0, 0.0
         # A cell more on each side: rounding may put the rim of a shadow beside its own.
         cell = max(high - low, 1e-6) / (_CELLS - 2)
         start, per = low - cell, 1 / cell
@@ -250,7 +224,7 @@ def open_lamp(bodies: _Table, nodes: _Table, view: _Table) -> tuple[_Ints, _Ints
     return _binned(spans, _CELLS, _CELLS)
 
 
-@_inlined
+@inlined
 def _ball(r: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
     """Return where a ray o + t d meets a ball of radius r: the least t >= 0, inf where there is none. So do the others."""
     a, b, c = dx * dx + dy * dy + dz * dz, ox * dx + oy * dy + oz * dz, ox * ox + oy * oy + oz * oz - r * r
@@ -264,7 +238,7 @@ def _ball(r: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: f
     return t if t >= 0 else inf
 
 
-@_inlined
+@inlined
 def _slab(h: float, o: float, d: float, near: float, far: float) -> tuple[float, float]:
     """Return the part of a ray's interval [near, far] that lies in |x| <= h; near > far where nothing does."""
     if d == 0:
@@ -274,24 +248,22 @@ def _slab(h: float, o: float, d: float, near: float, far: float) -> tuple[float,
     return max(near, min(a, b)), min(far, max(a, b))
 
 
-@_inlined
+@inlined
 def _first(near: float, far: float) -> float:
     if near > far or far < 0:
         return inf
     return near if near >= 0 else far
 
 
-@_inlined
-def _box(
-    hx: float, hy: float, hz: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float
-) -> float:
+@inlined
+def _box(hx: float, hy: float, hz: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
     near, far = _slab(hx, ox, dx, -inf, inf)
     near, far = _slab(hy, oy, dy, near, far)
     near, far = _slab(hz, oz, dz, near, far)
     return _first(near, far)
 
 
-@_inlined
+@inlined
 def _cylinder(r: float, h: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
     a, b, c = dx * dx + dy * dy, ox * dx + oy * dy, ox * ox + oy * oy - r * r
     square = b * b - a * c
@@ -304,7 +276,7 @@ def _cylinder(r: float, h: float, ox: float, oy: float, oz: float, dx: float, dy
     return _first(near, far)
 
 
-@_inlined
+@inlined
 def _capsule(r: float, h: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
     a, b, c = dx * dx + dy * dy, ox * dx + oy * dy, ox * ox + oy * oy - r * r
     square = b * b - a * c
@@ -333,7 +305,7 @@ def _capsule(r: float, h: float, ox: float, oy: float, oz: float, dx: float, dy:
     return best
 
 
-@_inlined
+@inlined
 def _cone(r: float, h: float, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
     k = r * r / (4 * h * h)
     w = h - oz
@@ -356,8 +328,8 @@ def _cone(r: float, h: float, ox: float, oy: float, oz: float, dx: float, dy: fl
     return best
 
 
-@_inlined
-def _triangle(c: _Row, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
+@inlined
+def _triangle(c: Row, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float) -> float:
     # Moeller and Trumbore, from both sides.
     px, py, pz = dy * c.bz - dz * c.by, dz * c.bx - dx * c.bz, dx * c.by - dy * c.bx
     det = c.ax * px + c.ay * py + c.az * pz
@@ -375,21 +347,21 @@ def _triangle(c: _Row, ox: float, oy: float, oz: float, dx: float, dy: float, dz
     return t if t >= 0 else inf
 
 
-@_inlined
-def _enters(n: _Row, ox: float, oy: float, oz: float, ix: float, iy: float, iz: float, limit: float) -> bool:
-    """Return whether a ray with inverse direction i meets a node's box before `limit`; boxes are a little too large for rounding to matter."""
+@inlined
+def _enters(n: Row, ox: float, oy: float, oz: float, ix: float, iy: float, iz: float, limit: float) -> bool:
+    """Return whether a ray with inverse direction i meets a node's box before `limit`. Boxes have a margin: rounding is harmless."""
     a, b = (n.x0 - ox) * ix, (n.x1 - ox) * ix
     near, far = min(a, b), max(a, b)
     a, b = (n.y0 - oy) * iy, (n.y1 - oy) * iy
     near, far = max(near, min(a, b)), min(far, max(a, b))
     a, b = (n.z0 - oz) * iz, (n.z1 - oz) * iz
     near, far = max(near, min(a, b)), min(far, max(a, b))
-    return far >= max(near, 0.0) and near < limit
+    return bool(far >= max(near, 0.0) and near < limit)
 
 
-@_compiled
+@compiled
 def _mesh(
-    b: _Row, nodes: _Table, triangles: _Table, limit: float, any_hit: bool,
+    b: Row, nodes: Table, triangles: Table, limit: float, any_hit: bool,
     ox: float, oy: float, oz: float, dx: float, dy: float, dz: float,
 ) -> tuple[float, int]:  # fmt: skip
     """Return where the ray meets a mesh before `limit`, and the triangle; any triangle will do for `any_hit`."""
@@ -413,9 +385,9 @@ def _mesh(
     return (best, which) if which >= 0 else (inf, -1)
 
 
-@_inlined
+@inlined
 def _meet(
-    b: _Row, nodes: _Table, triangles: _Table, limit: float, any_hit: bool,
+    b: Row, nodes: Table, triangles: Table, limit: float, any_hit: bool,
     ox: float, oy: float, oz: float, dx: float, dy: float, dz: float,
 ) -> tuple[float, int]:  # fmt: skip
     """Return where a ray from o, in the body's frame, along d, in the world's, meets a body, and the triangle of a mesh."""
@@ -435,9 +407,9 @@ def _meet(
     return _mesh(b, nodes, triangles, limit, any_hit, ox, oy, oz, dx, dy, dz)
 
 
-@_inlined
+@inlined
 def _nearest(
-    bodies: _Table, nodes: _Table, triangles: _Table, items: _Ints, start: int, stop: int, floor: float,
+    bodies: Table, nodes: Table, triangles: Table, items: _Ints, start: int, stop: int, floor: float,
     dx: float, dy: float, dz: float,
 ) -> tuple[int, float, int]:  # fmt: skip
     """Return the body that a ray from the eye meets first (N: floor, at a given distance, -1: none), the distance and the triangle."""
@@ -450,8 +422,8 @@ def _nearest(
     return seen, best, which
 
 
-@_inlined
-def _normal(b: _Row, triangles: _Table, triangle: int, x: float, y: float, z: float) -> tuple[float, float, float]:
+@inlined
+def _normal(b: Row, triangles: Table, triangle: int, x: float, y: float, z: float) -> tuple[float, float, float]:
     """Return the unit normal, in the world, at a point on a body, given in its frame."""
     if b.kind == MESH:
         n = triangles[triangle]
@@ -484,9 +456,9 @@ def _normal(b: _Row, triangles: _Table, triangle: int, x: float, y: float, z: fl
     return x * scale, y * scale, z * scale
 
 
-@_inlined
+@inlined
 def _in_light(
-    bodies: _Table, nodes: _Table, triangles: _Table, v: _Row, start: _Ints, items: _Ints, own: int,
+    bodies: Table, nodes: Table, triangles: Table, v: Row, start: _Ints, items: _Ints, own: int,
     x: float, y: float, z: float,
 ) -> bool:  # fmt: skip
     """Return whether nothing stands between the lamp and a point; own: a body that is left out, for instance -1."""
@@ -513,7 +485,7 @@ def _in_light(
     return True
 
 
-@_inlined
+@inlined
 def _pattern(texture: int, x: float, y: float, z: float) -> float:
     """Return the factor of a texture on the brightness, never the hue: the colour is the object's name."""
     if texture == STRIPED:
@@ -526,8 +498,8 @@ def _pattern(texture: int, x: float, y: float, z: float) -> float:
     return 1.0
 
 
-@_inlined
-def _floor_tone(v: _Row, dist: float, px: float, py: float) -> float:
+@inlined
+def _floor_tone(v: Row, dist: float, px: float, py: float) -> float:
     """Return the factor of the floor's tiles on its brightness, for a point `dist` metres away."""
     if v.tile <= 0:
         return 1.0
@@ -537,8 +509,8 @@ def _floor_tone(v: _Row, dist: float, px: float, py: float) -> float:
     return 1 + contrast if odd & 1 else 1 - contrast
 
 
-@_inlined
-def _floor_colour(v: _Row, dist: float, dz: float, tone: float, lit: bool) -> tuple[float, float, float]:
+@inlined
+def _floor_colour(v: Row, dist: float, dz: float, tone: float, lit: bool) -> tuple[float, float, float]:
     """Return the colour of the floor, or, infinitely far away, of the backdrop."""
     # The floor melts into the backdrop far away: no aliasing at the horizon.
     fade = min(max((dist - 14) / 26, 0.0), 1.0)
@@ -554,9 +526,9 @@ def _floor_colour(v: _Row, dist: float, dz: float, tone: float, lit: bool) -> tu
     )
 
 
-@_inlined
+@inlined
 def _body_colour(
-    bodies: _Table, nodes: _Table, triangles: _Table, v: _Row, start: _Ints, items: _Ints,
+    bodies: Table, nodes: Table, triangles: Table, v: Row, start: _Ints, items: _Ints,
     seen: int, dist: float, triangle: int, dx: float, dy: float, dz: float,
 ) -> tuple[float, float, float]:  # fmt: skip
     """Return the colour of a body where a ray from the eye meets it. start, items: bodies by cell of the lamp's window."""
@@ -598,10 +570,10 @@ def _body_colour(
     )
 
 
-@_compiled
+@compiled
 def _trace(
-    bodies: _Table, nodes: _Table, triangles: _Table, v: _Row, start: _Ints, items: _Ints, lit_start: _Ints, lit_items: _Ints,
-    rays: _Table,
+    bodies: Table, nodes: Table, triangles: Table, v: Row, start: _Ints, items: _Ints, lit_start: _Ints, lit_items: _Ints,
+    rays: Table,
 ) -> None:  # fmt: skip
     """Fill in what the rays see."""
     for k in range(len(rays)):
@@ -624,8 +596,8 @@ def _trace(
             ray.seen += 1
 
 
-@_compiled
-def _rays(v: _Row, y: float, dx: Floats, dy: Floats, dz: Floats, dist: Floats) -> None:
+@compiled
+def _rays(v: Row, y: float, dx: Floats, dy: Floats, dz: Floats, dist: Floats) -> None:
     """Fill the unit directions dx, dy, dz [W] through row y, and how far away the floor is, inf above the horizon."""
     r00, r01, r02, r10, r11, r12, r20, r21, r22 = v.r00, v.r01, v.r02, v.r10, v.r11, v.r12, v.r20, v.r21, v.r22
     slope, cx, b, height = 1 / v.fx, v.cx, (y - v.cy) / v.fy, v.z
@@ -640,8 +612,8 @@ def _rays(v: _Row, y: float, dx: Floats, dy: Floats, dz: Floats, dist: Floats) -
         dist[x] = far if far >= 0 and down < 0 else inf
 
 
-@_compiled
-def _tones(v: _Row, dx: Floats, dy: Floats, floor: Floats, tone: Floats) -> None:
+@compiled
+def _tones(v: Row, dx: Floats, dy: Floats, floor: Floats, tone: Floats) -> None:
     """Fill tone [W]: the factor of the floor's tiles on its brightness along a row of rays."""
     if v.tile <= 0:
         for x in range(len(tone)):
@@ -656,8 +628,8 @@ def _tones(v: _Row, dx: Floats, dy: Floats, floor: Floats, tone: Floats) -> None
         tone[x] = 1 + contrast if half != np.floor(half) else 1 - contrast
 
 
-@_compiled
-def _cells(v: _Row, dx: Floats, dy: Floats, floor: Floats, cell: NDArray[np.int32]) -> None:
+@compiled
+def _cells(v: Row, dx: Floats, dy: Floats, floor: Floats, cell: NDArray[np.int32]) -> None:
     """Fill cell [W]: of the lamp's window, -1 outside, where a row of rays meets the floor."""
     x0, y0, z0 = v.x - v.ox, v.y - v.oy, _SHADOW_BIAS_M - v.oz
     lx, ly, lz, ax, ay, az, bx, by, bz = v.lx, v.ly, v.lz, v.ax, v.ay, v.az, v.bx, v.by, v.bz
@@ -674,8 +646,8 @@ def _cells(v: _Row, dx: Floats, dy: Floats, floor: Floats, cell: NDArray[np.int3
         cell[k] = number if inside else np.int32(-1)
 
 
-@_inlined
-def _ray(v: _Row, x: float, y: float) -> tuple[float, float, float, float]:
+@inlined
+def _ray(v: Row, x: float, y: float) -> tuple[float, float, float, float]:
     """Return the unit direction through a pixel position, and how far away the floor is."""
     a, b = (x - v.cx) / v.fx, (y - v.cy) / v.fy
     n = 1 / sqrt(a * a + b * b + 1)
@@ -684,9 +656,9 @@ def _ray(v: _Row, x: float, y: float) -> tuple[float, float, float, float]:
     return dx, dy, dz, -v.z / dz if dz < 0 and v.z >= 0 else inf
 
 
-@_compiled
+@compiled
 def look(
-    bodies: _Table, nodes: _Table, triangles: _Table, view: _Table, start: _Ints, items: _Ints,
+    bodies: Table, nodes: Table, triangles: Table, view: Table, start: _Ints, items: _Ints,
     ids: NDArray[np.int16], depth: NDArray[np.float32],
 ) -> None:  # fmt: skip
     """Fill ids [H, W] with the body seen in the middle of each pixel, -1 for none, and depth [H, W] in metres, inf for nothing."""
@@ -704,9 +676,9 @@ def look(
             depth[y, x] = dist * (dx[x] * v.r20 + dy[x] * v.r21 + dz[x] * v.r22)
 
 
-@_compiled
+@compiled
 def silhouettes(
-    bodies: _Table, nodes: _Table, triangles: _Table, view: _Table, start: _Ints, items: _Ints, masks: Bools
+    bodies: Table, nodes: Table, triangles: Table, view: Table, start: _Ints, items: _Ints, masks: Bools
 ) -> None:
     """Set masks [N, H, W] where each shown body would be seen if it were alone."""
     _, height, width = masks.shape
@@ -724,9 +696,9 @@ def silhouettes(
                     masks[items[k], y, x] = True
 
 
-@_compiled
-def cast(
-    bodies: _Table, nodes: _Table, triangles: _Table, origin: Floats, directions: Floats, ids: _Ints, dist: Floats
+@compiled
+def cast_rays(
+    bodies: Table, nodes: Table, triangles: Table, origin: Floats, directions: Floats, ids: _Ints, dist: Floats
 ) -> None:
     """Fill ids [R] with the body met first (N: floor, -1: none) and dist [R] (metres, -1: none), for unit directions [R, 3]."""
     shown = np.empty(len(bodies), np.int64)
@@ -743,9 +715,9 @@ def cast(
         ids[r], dist[r] = seen, t if seen >= 0 else -1.0
 
 
-@_compiled
+@compiled
 def paint(
-    bodies: _Table, nodes: _Table, triangles: _Table, view: _Table, start: _Ints, items: _Ints,
+    bodies: Table, nodes: Table, triangles: Table, view: Table, start: _Ints, items: _Ints,
     lit_start: _Ints, lit_items: _Ints, side: int, image: NDArray[np.float32],
 ) -> None:  # fmt: skip
     """Fill image [H, W, 3], in 0..255. start, items: bodies by tile; lit_*: by cell of the lamp's window; side: rays along a pixel.
@@ -813,7 +785,7 @@ def paint(
             image[y, x, 0], image[y, x, 1], image[y, x, 2] = red / many, green / many, blue / many
 
 
-@_inlined
+@inlined
 def _edge(ids: NDArray[np.int32], grey: NDArray[np.float32], y: int, x: int) -> int:
     """Return 2 where a neighbour of a pixel shows another thing or light, 1 where only another brightness, 0 elsewhere."""
     height, width = ids.shape
@@ -828,61 +800,8 @@ def _edge(ids: NDArray[np.int32], grey: NDArray[np.float32], y: int, x: int) -> 
     return edge
 
 
-@_compiled
+@compiled
 def to_bytes(image: NDArray[np.float32], out: NDArray[np.uint8]) -> None:
     """Round an image, a flat array, to bytes."""
     for k in range(len(image)):
         out[k] = np.uint8(np.rint(image[k]))
-
-
-@_compiled
-def tree(triangles: _Table) -> tuple[_Ints, _Table]:
-    """Return a bounding volume hierarchy: the order [F] of the triangles and the nodes [M].
-
-    Split at the middle of the longest side; nodes stand in the order in which a ray that misses nothing visits them.
-    """
-    n = len(triangles)
-    low, high = np.empty((n, 3)), np.empty((n, 3))
-    for f in range(n):
-        c = triangles[f]
-        low[f, 0], high[f, 0] = c.x + min(0.0, c.ax, c.bx), c.x + max(0.0, c.ax, c.bx)
-        low[f, 1], high[f, 1] = c.y + min(0.0, c.ay, c.by), c.y + max(0.0, c.ay, c.by)
-        low[f, 2], high[f, 2] = c.z + min(0.0, c.az, c.bz), c.z + max(0.0, c.az, c.bz)
-    order, nodes = np.arange(n), np.empty(2 * n, NODE)
-    box, middle = np.empty((3, 4)), 0.0
-    todo, depth, count = np.empty((2 * n + 2, 2), np.int64), 1, 0
-    todo[0, 0], todo[0, 1] = 0, n
-    while depth > 0:
-        depth -= 1
-        a, b = todo[depth, 0], todo[depth, 1]
-        axis, widest = 0, -1.0
-        for j in range(3):
-            box[j, 0], box[j, 1], box[j, 2], box[j, 3] = inf, -inf, inf, -inf
-            for k in range(a, b):
-                f = order[k]
-                box[j, 0], box[j, 1] = min(box[j, 0], low[f, j]), max(box[j, 1], high[f, j])
-                centre = low[f, j] + high[f, j]
-                box[j, 2], box[j, 3] = min(box[j, 2], centre), max(box[j, 3], centre)
-            if box[j, 3] - box[j, 2] > widest:
-                axis, widest, middle = j, box[j, 3] - box[j, 2], 0.5 * (box[j, 2] + box[j, 3])
-        node = nodes[count]
-        # Rounding of rays stays within the margin.
-        node.x0, node.y0, node.z0 = box[0, 0] - 1e-9, box[1, 0] - 1e-9, box[2, 0] - 1e-9
-        node.x1, node.y1, node.z1 = box[0, 1] + 1e-9, box[1, 1] + 1e-9, box[2, 1] + 1e-9
-        node.first, node.count = a, b - a
-        if b - a > _LEAF:
-            i, k = a, b
-            while i < k:
-                if low[order[i], axis] + high[order[i], axis] < middle:
-                    i += 1
-                else:
-                    k -= 1
-                    order[i], order[k] = order[k], order[i]
-            half = i if a < i < b else (a + b) // 2
-            node.count = 0
-            todo[depth, 0], todo[depth, 1], todo[depth + 1, 0], todo[depth + 1, 1] = half, b, a, half
-            depth += 2
-        count += 1
-    for k in range(count - 1, -1, -1):
-        nodes[k].skip = k + 1 if nodes[k].count > 0 else nodes[nodes[k + 1].skip].skip
-    return order, nodes[:count].copy()

@@ -71,7 +71,7 @@ class Renderer:
     def cast(self, origin: Floats, directions: Floats) -> tuple[NDArray[np.int64], Floats]:
         """Return the bodies [R] (-1 for none, N for the floor) and distances [R] (metres, -1 for none) of unit rays [R, 3]."""
         ids, dist = np.empty(len(directions), np.int64), np.empty(len(directions))
-        self._kernels.cast(*self._tables, origin, directions, ids, dist)
+        self._kernels.cast_rays(*self._tables, origin, directions, ids, dist)
         return ids, dist
 
     def frame(self, states: States, camera: Camera, k: int) -> Frames:
@@ -140,16 +140,22 @@ def _view(scene: Scene) -> NDArray[np.void]:
     light = scene.light
     az, el = np.radians(light.azimuth), np.radians(light.elevation)
     view = np.zeros(1, raycast.VIEW)
-    view["lx"], view["ly"], view["lz"] = np.array([np.sin(az) * np.cos(el), -np.cos(az) * np.cos(el), np.sin(el)]).round(_EXACT)
+    view["lx"], view["ly"], view["lz"] = np.array(
+        [np.sin(az) * np.cos(el), -np.cos(az) * np.cos(el), np.sin(el)]
+    ).round(_EXACT)
     view["ambient"], view["diffuse"], view["tile"] = light.ambient, light.diffuse, scene.tile_m
-    for name, colour in (("tint", light.tint), ("floor", palette.rgb(scene.floor)), ("sky", palette.rgb(scene.backdrop))):
+    for name, colour in (
+        ("tint", light.tint),
+        ("floor", palette.rgb(scene.floor)),
+        ("sky", palette.rgb(scene.backdrop)),
+    ):
         view[f"{name}_r"], view[f"{name}_g"], view[f"{name}_b"] = colour
     return view
 
 
 def _solids(bodies: tuple[Body, ...]) -> tuple[Floats, NDArray[np.void], NDArray[np.void], NDArray[np.void]]:
     """Return half extents [N, 3] and the tables of bodies, of nodes and of triangles."""
-    from sora_eval.world import raycast
+    from sora_eval.world import bvh, raycast
 
     kinds = {
         "ball": raycast.BALL, "cube": raycast.BOX, "box": raycast.BOX, "cylinder": raycast.CYLINDER,
@@ -161,7 +167,7 @@ def _solids(bodies: tuple[Body, ...]) -> tuple[Floats, NDArray[np.void], NDArray
     }  # fmt: skip
     table = np.zeros(len(bodies), raycast.BODY)
     half = np.array([b.size for b in bodies], dtype=float).reshape(-1, 3) / 2
-    nodes, triangles = [np.zeros(0, raycast.NODE)], [np.zeros(0, raycast.TRIANGLE)]
+    nodes, triangles = [np.zeros(0, bvh.NODE)], [np.zeros(0, bvh.TRIANGLE)]
     for i, (b, row) in enumerate(zip(bodies, table, strict=True)):
         row["kind"], row["texture"], row["glow"] = kinds[b.shape], textures[b.texture], b.glow
         row["wx"], row["wy"], row["wz"] = b.size
@@ -199,12 +205,12 @@ class _Held:
 @lru_cache(maxsize=64)
 def _tree(held: _Held) -> tuple[NDArray[np.void], NDArray[np.void]]:
     """Return the nodes and triangles of a mesh."""
-    from sora_eval.world import raycast
+    from sora_eval.world import bvh
 
     a, b, c = np.moveaxis(held.mesh.vertices[held.mesh.faces], 1, 0)
     normal = np.cross(b - a, c - a)
     size = np.linalg.norm(normal, axis=1)
     numbers = np.concatenate([a, b - a, c - a, normal / np.where(size > 0, size, 1)[:, None]], axis=1)[size > 0]
-    triangles = np.ascontiguousarray(numbers).view(raycast.TRIANGLE)[:, 0]
-    order, nodes = raycast.tree(triangles)
+    triangles = np.ascontiguousarray(numbers).view(bvh.TRIANGLE)[:, 0]
+    order, nodes = bvh.tree(triangles)
     return nodes, triangles[order]
