@@ -35,9 +35,7 @@ def serve() -> None:
         took_s = time.process_time() - begin
         truth = clip(scene, (height, width), FPS, frames, full_truth=True).truth
         held = io.BytesIO()
-        states = np.concatenate(
-            [truth.states.pos.ravel(), truth.states.quat.ravel(), [e.t_s for e in truth.states.events]]
-        )
+        states = np.concatenate([truth.states.pos, truth.states.quat], axis=-1)
         np.savez(
             held,
             frames=made.video.frames,
