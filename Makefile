@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 CHECKPOINTS ?= base 4x 32x
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test soak fuzz lint format bench card encoders validate leaderboard baseline gate clean
+.PHONY: help demo test browser docs soak fuzz lint format bench card encoders validate leaderboard baseline gate clean
 
 help:
 	@echo "make demo      install and run the main job: the four suites on the bundled generator, beside the oracle and a frozen picture"
 	@echo "make test      install and run the tests"
+	@echo "make docs      the documentation site, into build/site"
 	@echo "make soak      kill a sweep, a run with fidelity, a merge and a training at random moments; they must make what they make undisturbed"
 	@echo "make fuzz      5,000 mutated inputs of every kind that is read: no traceback, no hang, nothing outside the folder, good rows scored"
 	@echo "make lint      ruff (format and lint) and mypy --strict"
@@ -57,6 +58,11 @@ lint: $(VENV)/installed
 format: $(VENV)/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The notice of the theme's authors on MkDocs 2 is no warning of ours.
+docs: $(VENV)/installed
+	@$(BIN)/python -c "import mkdocstrings, material" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 bench: $(VENV)/installed
 	@$(BIN)/python -c "import diffusers" 2>/dev/null || $(BIN)/python -m pip install --quiet --editable '.[bench]'

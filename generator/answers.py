@@ -1,4 +1,4 @@
-"""Asking a generator: each case gets an answer, and what the generator raises becomes a technical failure."""
+"""Answers of a generator: one for each case, and an exception becomes a technical failure."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def one_line(error: BaseException) -> str:
 def answers(generator: Generator, cases: Sequence[Case]) -> Iterator[tuple[Case, Video | Failure]]:
     """Yield each case with its answer, whatever the generator does: what it raises becomes a technical `Failure`.
 
-    After an exception the cases that have no answer yet are asked one by one, so that only the one that raises by itself fails: a batch may
+    After an exception the cases that have no answer yet are tried one by one, so that only the one that raises by itself fails: a batch may
     have been too large. A generator that gives more or fewer answers than cases may have skipped one in the middle, and none of its answers
-    can be trusted to be of its case; then all are asked one by one, and a case comes a second time: its last answer counts.
+    can be trusted to be of its case; then all are tried one by one, and a case comes a second time: its last answer counts.
 
     Raises:
         ConfigError, ManifestError: the generator can't be used at all. OSError: the disk is full.
@@ -38,10 +38,10 @@ def answers(generator: Generator, cases: Sequence[Case]) -> Iterator[tuple[Case,
     try:
         given = iter(generator.generate(left))
         while left:
-            found = next(given, None)
-            if found is None:
+            answer = next(given, None)
+            if answer is None:
                 break
-            yield left[0], _checked(found)
+            yield left[0], _checked(answer)
             left = left[1:]
         if left or next(given, None) is not None:
             left = list(cases)
@@ -59,14 +59,14 @@ def answers(generator: Generator, cases: Sequence[Case]) -> Iterator[tuple[Case,
 
 def _alone(generator: Generator, case: Case) -> Video | Failure:
     try:
-        found = list(islice(generator.generate([case]), 2))
+        given = list(islice(generator.generate([case]), 2))
     except BaseException as error:
         if _fatal(error):
             raise
         return _raised(generator, error)
-    if len(found) > 1:
+    if len(given) > 1:
         return Failure("the generator gave more than one answer to one case", technical=True)
-    return _checked(found[0]) if found else Failure(NO_ANSWER, technical=True)
+    return _checked(given[0]) if given else Failure(NO_ANSWER, technical=True)
 
 
 def _checked(answer: object) -> Video | Failure:
@@ -80,7 +80,7 @@ def _raised(generator: Generator, error: BaseException) -> Failure:
 
 
 def _fatal(error: BaseException) -> bool:
-    """Return whether an exception of a generator ends the run: the user stops it, nothing can be asked of it, or nothing can be written."""
+    """Return whether an exception of a generator ends the run: the user stops it, it can't be used at all, or nothing can be written."""
     return isinstance(error, KeyboardInterrupt | ConfigError | ManifestError) or (
         isinstance(error, OSError) and error.errno in _FULL
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
-from sora_eval.errors import ConfigError
+from sora_eval.settings import Settings, option
 from sora_eval.stats.samples import MOST
 from sora_eval.types import MODES, Case, Failure, Mode, Video
 
@@ -18,26 +18,24 @@ def file_safe(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Capabilities:
-    """What a generator can be asked for.
+class Capabilities(Settings):
+    """Which cases a generator can answer.
 
-    modes: the modes it supports.
-    max_frames: the longest clip, None for no limit.
-    processes: whether copies of it may work in several processes; False for whatever holds large weights.
+    Raises:
+        ConfigError: a mode is unknown, or the limit is no number of frames.
     """
 
-    modes: tuple[Mode, ...] = MODES
-    max_frames: int | None = None
-    processes: bool = False
+    GROUP: ClassVar[str] = "generator"
 
-    def __post_init__(self) -> None:
-        """Reject a limit that is no number of frames."""
-        most = self.max_frames
-        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
-            raise ConfigError(f"max_frames must be a whole number of at least 1, or null for no limit, got {most}")
+    modes: tuple[Mode, ...] = option(MODES, choices=MODES, example="t2v")
+    """The modes that it supports."""
+    max_frames: int | None = option(None, least=1)
+    """The longest clip, None for no limit."""
+    processes: bool = False
+    """Whether copies of it may work in several processes; False for whatever holds large weights."""
 
     def refuses(self, case: Case) -> str:
-        """Return why this case can't be asked, "" when it can."""
+        """Return why the generator can't answer a case, "" when it can."""
         if case.mode not in self.modes:
             return f"the generator has no mode {case.mode}"
         if self.max_frames is not None and case.frames > self.max_frames:
@@ -47,9 +45,10 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What came back for a case."""
+    """The answer to a case, without its frames."""
 
     case: Case
+    """The case."""
     reason: str = ""
     """Why there is no clip, "" where there is one."""
     clip: tuple[tuple[int, int], int, float] | None = None
@@ -80,7 +79,7 @@ class Generator(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Return what can be asked."""
+        """Return which cases it can answer."""
 
     def fingerprint(self, case: Case) -> str:
         """Return a hash of all that the answer to `case` depends on besides the case (weights, options)."""
@@ -88,8 +87,8 @@ class Generator(Protocol):
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield one video, or the reason why there is none, per case and in order.
 
-        An exception costs the cases that have no answer yet: they are asked again one by one, and the one that raises by itself has failed
-        technically. Which cases are asked together changes when a run goes on: an answer must not depend on it.
+        An exception costs the cases that have no answer yet: they are tried again one by one, and the one that raises by itself has failed
+        technically. Which cases are in one call changes when a run resumes: an answer must not depend on it.
         """
 
 

@@ -31,7 +31,7 @@ class PythonCallable:
     The function is `f(prompt, *, height, width, frames, fps, seed, conditioning)`: the words, pixels, a frame count,
     frames per second, an int, and uint8 [k, H, W, 3] (the k frames given) or None. With `checkpoint` and `kwargs` it gets these as
     keywords too. It returns uint8 [T, H, W, 3] at `fps`, or a `Video`. Whatever it raises (`sys.exit` as well, but for an interrupt
-    by the user), or no answer (None), is that case's technical `Failure`, and is asked again by the next call; the other cases go on.
+    by the user), or no answer (None), is that case's technical `Failure`, which the next call tries again; the other cases go on.
     """
 
     kind = "model"
@@ -56,7 +56,7 @@ class PythonCallable:
             max_frames: the longest clip it makes, None for no limit.
             version: whatever else the answers depend on. A stored clip is used again while this, the checkpoint's bytes, `kwargs`
                 and the module's own file stay the same.
-            conditioning: gives a case's conditioning frames; None asks the simulated world.
+            conditioning: gives a case's conditioning frames; None takes the simulated world's.
             checkpoint: a file or folder, hashed by its content, whose path the function gets as the keyword `checkpoint`.
             kwargs: further keywords of the function.
 
@@ -148,7 +148,7 @@ class PythonCallable:
         if case.given == 0:
             return None
         if self._conditioning is None:
-            # Late, because a generator that is only asked for text needs no simulator.
+            # Late, because a generator of text-to-video alone needs no simulator.
             from sora_eval.world import conditioning
 
             self._conditioning = conditioning
@@ -175,16 +175,16 @@ class PythonCallable:
 
     def _load(self) -> Callable[..., Any]:
         if self._loaded is None:
-            # As `python -m` does it, which a console script doesn't: a module in the folder one works in is found.
+            # As `python -m` does, and a console script doesn't: modules in the working folder can be imported.
             if os.getcwd() not in sys.path:
                 sys.path.insert(0, os.getcwd())
             try:
-                found = getattr(import_module(self._module), self._function)
+                function = getattr(import_module(self._module), self._function)
             except (Exception, SystemExit) as err:  # importing runs the user's code
                 raise ConfigError(f"target '{self.target}': {one_line(err)}") from err
-            if not callable(found):
-                raise ConfigError(f"target '{self.target}': a {type(found).__name__} can't be called")
-            self._loaded = found
+            if not callable(function):
+                raise ConfigError(f"target '{self.target}': a {type(function).__name__} can't be called")
+            self._loaded = function
         assert self._loaded is not None
         return self._loaded
 
@@ -210,7 +210,7 @@ def _checked_kwargs(kwargs: Any) -> dict[str, Any]:
     """Return keywords of the function as plain values.
 
     Raises:
-        ConfigError: they are no mapping of names, one is what every case says, or a value is no plain one.
+        ConfigError: they are no mapping of names, a name is taken by the case, or a value is no plain one.
     """
     if OmegaConf.is_config(kwargs):
         kwargs = OmegaConf.to_container(kwargs, resolve=True)

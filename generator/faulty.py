@@ -4,51 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from sora_eval.errors import ConfigError
 from sora_eval.generator.base import Capabilities
 from sora_eval.generator.simulator import WORLD, Control, Violation, true_video
 from sora_eval.registry import probe
+from sora_eval.settings import Settings, option
 from sora_eval.types import Case, Failure, Video
 
 
 @dataclass(frozen=True)
-class Careless:
+class Careless(Settings):
     """Breaks one of the laws that a case is about with probability `rate`, half-way or fully; now and then it makes a control.
 
     It is for demonstrations: what a report looks like for a model that is neither perfect nor useless.
     """
 
-    rate: float = 0.5
-    name: str = "careless"
-    kind: Literal["model"] = "model"
-    capabilities: Capabilities = Capabilities(processes=True)
+    GROUP: ClassVar[str] = "generator"
+    kind: ClassVar[Literal["model"]] = "model"
+    capabilities: ClassVar[Capabilities] = Capabilities(processes=True)
 
-    def __post_init__(self) -> None:
-        """Reject a rate that is no probability."""
-        if isinstance(self.rate, bool) or not isinstance(self.rate, int | float) or not 0 <= self.rate <= 1:
-            raise ConfigError(f"generator.rate must be a number from 0 to 1, got {self.rate}")
+    rate: float = option(0.5, least=0, most=1)
+    """Probability of a fault."""
+    name: str = "careless"
+    """Name of the model."""
 
     def fingerprint(self, case: Case) -> str:
         """Return the rate and the world's version."""
         return f"careless:{self.rate:g}:{WORLD}"
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
-        """Yield the clips: half as large again as asked, at 12 fps."""
+        """Yield the clips: at 1.5 times the height and width of the case, at 12 fps."""
         for case in cases:
             rng = np.random.default_rng([case.seed, 99, *case.id.encode()])
             height, width = case.size
             # Given frames stay what they are: size changes, content and moments don't.
-            mine = replace(
+            resized = replace(
                 case,
                 size=(height * 3 // 2, width * 3 // 2),
                 fps=12.0,
                 frames=round((case.frames - 1) / case.fps * 12) + 1,
             )
-            yield self._answer(mine, rng)
+            yield self._answer(resized, rng)
 
     def _answer(self, case: Case, rng: np.random.Generator) -> Video | Failure:
         if rng.random() >= self.rate:

@@ -1,4 +1,4 @@
-"""A folder of somebody's videos with a manifest that says which video answers which case."""
+"""A folder of videos made elsewhere, with a manifest that maps cases to videos."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sora_eval import registry
-from sora_eval.errors import ConfigError, ManifestError, VideoError, unknown
+from sora_eval.errors import ConfigError, ManifestError, VideoError
 from sora_eval.generator.base import Capabilities, Delivery, file_safe
 from sora_eval.generator.video_manifest import (
     frame_rate,
@@ -47,20 +47,20 @@ _BY_VERSION = ("prompt", "scene")
 
 @dataclass(frozen=True)
 class Row:
-    """One usable line of a manifest.
-
-    number: as an editor or a spreadsheet counts it (the header of a CSV is row 1).
-    case_id, seed, fps: as written; of a further sample, case_id is the sample's own. path: relative to the folder, as it is on disk; as
-        written when there is no such file.
-    fault: why the row's video can't be used, "" when it can.
-    """
+    """One usable line of a manifest."""
 
     number: int
+    """As an editor or a spreadsheet counts it (the header of a CSV is row 1)."""
     case_id: str
+    """As written; of a further sample, the sample's own."""
     path: str
+    """Relative to the folder, as it is on disk; as written when there is no such file."""
     seed: int | None
+    """As written."""
     fps: float | None
+    """As written."""
     fault: str
+    """Why the row's video can't be used, "" when it can."""
 
 
 class Folder:
@@ -79,9 +79,9 @@ class Folder:
     Other columns are ignored. A symbolic link that leads out of the folder is followed only with `links`.
 
     A video of any size, rate and length is scored, at the moments at which a player shows its frames; where
-    rate or length are others than asked, `problems` says so. Frames that repeat at a steady beat count once. With `fps` given, the frames
-    are taken one by one, whatever the file says. One frame where several were asked is no video, nor is one beyond `Limits.of` what was
-    asked. Nothing in the folder is renamed or written.
+    rate or length differ from the case's, `problems` has a line. Frames that repeat at a steady beat count once. With `fps` given, the
+    frames are taken one by one, whatever the file's timestamps. One frame in place of several is no video, nor is one beyond `Limits.of`
+    the case. Nothing in the folder is renamed or written.
 
     A faulty row costs its own case and no other: it becomes a line in `problems` that names the manifest and the
     row, and the case a `Failure`, so that it stays in the denominator.
@@ -96,10 +96,10 @@ class Folder:
         manifest: str | Path | None = None,
         cases: Iterable[str] | None = None,
         modes: Sequence[Mode] = MODES,
-        asked: Sequence[Case] | None = None,
+        requested: Sequence[Case] | None = None,
         links: bool = False,
     ) -> None:
-        """Read the manifest; videos are read when they are asked for.
+        """Read the manifest; videos are read when their cases are.
 
         Args:
             path: the folder.
@@ -107,13 +107,13 @@ class Folder:
             manifest: another place for the manifest; its paths are still relative to the folder.
             cases: all case ids that exist, to find misspelt ones; None when they aren't known.
             modes: the modes that the videos were made for.
-            asked: the cases that will be asked; rows of others that exist are nobody's problem. None means any.
+            requested: the cases of the run; rows of other cases that exist are no problem. None means any.
             links: whether symbolic links that lead out of the folder are followed. A folder from somebody else should not make this
                 machine read, hash and show whatever it points to.
 
         Raises:
             ManifestError: there is no folder or manifest, it isn't UTF-8 or CSV, it lacks a column or all samples 0; or the folder's
-                `cases.jsonl` says that the videos were made for other cases than `asked`.
+                `cases.jsonl` shows that the videos were made for other cases than `requested`.
             ConfigError: a mode is unknown, or `links` is neither true nor false.
 
         """
@@ -126,9 +126,6 @@ class Folder:
         }
         self.path = Path(path)
         self.name = name or file_safe(self.path.resolve().name)
-        for mode in modes:
-            if mode not in MODES:
-                raise unknown("mode", str(mode), MODES)
         if not isinstance(links, bool):
             raise ConfigError(f"generator.links must be true or false, got {links}")
         self.capabilities = Capabilities(modes=tuple(modes), processes=True)
@@ -140,11 +137,11 @@ class Folder:
         self.manifest = self._find(manifest)
         made_for = self._made_for()
         self._known = None if cases is None else {*cases, *made_for}
-        self._asked = None if asked is None else {case.id for case in asked}
-        self._check_asked(made_for, asked or ())
+        self._requested = None if requested is None else {case.id for case in requested}
+        self._check_requested(made_for, requested or ())
         self._hashes: dict[tuple[str, int, int], str] = {}
         self._rows: dict[str, list[Row]] = {}
-        self._asked_samples = None if asked is None else per_prompt(asked)
+        self._samples_requested = None if requested is None else per_prompt(requested)
         self._seen_samples: set[int] = set()
         self._beyond: list[int] = []
         self._finder = Finder(self.path, links)
@@ -190,7 +187,7 @@ class Folder:
             for i in range(max(indices, default=-1) + 1)
         ]
         known = [sample_id(prompt, k) for prompt in prompts for k in range(per_prompt(cases))]
-        return Folder(**self._options, cases=known, asked=cases)
+        return Folder(**self._options, cases=known, requested=cases)
 
     def input_problems(self, deliveries: Sequence[Delivery]) -> list[str]:
         """Return a line for each fault of the manifest, for each case without a video, and for each way in which videos differ."""
@@ -208,7 +205,7 @@ class Folder:
         return f"{place}: {reason}" + (f" ({case.id})" if isinstance(row, Failure) else "")
 
     def reading_problems(self, videos: Iterable[tuple[Case, tuple[int, int], int, float]]) -> list[str]:
-        """Return a line for each way in which videos differ from what was asked; videos that differ in the same way share one.
+        """Return a line for each way in which videos differ from their cases; videos that differ in the same way share one.
 
         videos: the case, size (height, width), number of frames and rate of each, as it was read.
         """
@@ -232,20 +229,20 @@ class Folder:
             # What can't be read has a line of its own.
             return ""
         found, remedy = f"{frames} frames at {fps:.4g} per second", "if that rate is wrong, give the right one in"
-        as_asked = same_rate(fps, case.fps) and frames == case.frames
+        as_requested = same_rate(fps, case.fps) and frames == case.frames
         if row.fps is not None:
             remedy = "if that rate is wrong, correct"
         elif there.assumed:
-            as_asked = False
+            as_requested = False
             found = f"no time for its frames, so {fps:.4g} fps is assumed: {found}"
             remedy = "give the right rate in"
         elif there.variable:
             found = f"a variable rate ({there.frames} frames): {found}"
         elif not same_rate(there.fps, fps):
-            as_asked = False
+            as_requested = False
             found = f"frames that repeat ({there.frames} at {there.fps:.4g} per second): without the repeats, {found}"
             remedy = "to have every frame scored, give the file's rate in"
-        if as_asked:
+        if as_requested:
             return ""
         return (
             f"has {found}; {case.frames} at {case.fps:.4g} were asked; it is scored so; "
@@ -262,7 +259,7 @@ class Folder:
         return self._hashes[key]
 
     def _made_for(self) -> dict[str, Mapping[str, Any]]:
-        """Return the cases that the folder says its videos were made for, by id."""
+        """Return the cases that the folder's videos were made for, by id."""
         path = self.path / "cases.jsonl"
         if not path.is_file():
             return {}
@@ -272,14 +269,16 @@ class Folder:
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as err:
             raise ManifestError(f"{path}: not readable ({err}); remove it, or export the cases again") from err
 
-    def _check_asked(self, made_for: Mapping[str, Mapping[str, Any]], asked: Sequence[Case]) -> None:
-        for case in asked:
+    def _check_requested(self, made_for: Mapping[str, Mapping[str, Any]], requested: Sequence[Case]) -> None:
+        for case in requested:
             there, here = made_for.get(case.id), json.loads(json.dumps(case.to_json()))
             if there is None:
                 continue
-            # Not the hash: what a probe expects and how many twins there are says nothing about the video.
+            # Not the hash: a video depends neither on what a probe expects nor on the number of twins.
             if fields := [name for name in (*_BY_SEED, *_BY_PROFILE, *_BY_VERSION) if there.get(name) != here[name]]:
-                told = ", ".join(f"{n} {there.get(n)} there and {here[n]} here" for n in fields if n not in _BY_VERSION)
+                differing = ", ".join(
+                    f"{n} {there.get(n)} there and {here[n]} here" for n in fields if n not in _BY_VERSION
+                )
                 remedy = (
                     "run with the same seed=" * ("seed" in fields)
                     or "run with the same profile=" * any(name in _BY_PROFILE for name in fields)
@@ -287,7 +286,7 @@ class Folder:
                 )
                 raise ManifestError(
                     f"{self.path / 'cases.jsonl'}: the videos were made for other cases: {case.id} has "
-                    f"{told or 'another ' + ' and '.join(fields)}; {remedy}"
+                    f"{differing or 'another ' + ' and '.join(fields)}; {remedy}"
                 )
 
     def _video(self, case: Case) -> Video | Failure:
@@ -297,7 +296,7 @@ class Folder:
         if isinstance(row, Failure):
             return row
         try:
-            video = read_video(self.path / row.path, limits=_limits(case), asked=case.fps, fps=row.fps)
+            video = read_video(self.path / row.path, limits=_limits(case), max_fps=case.fps, fps=row.fps)
         except VideoError as err:
             self._note(row.number, str(err))
             return Failure(str(err))
@@ -358,8 +357,8 @@ class Folder:
         self._seen_samples.add(sample)
         prompt_id = case_id.removesuffix(f".s{sample}") if sample else case_id
         if (
-            self._asked_samples is not None
-            and sample >= self._asked_samples
+            self._samples_requested is not None
+            and sample >= self._samples_requested
             and prompt_id in (self._known or (prompt_id,))
         ):
             self._beyond.append(sample)
@@ -370,7 +369,7 @@ class Folder:
         fault = type_fault(values) or seed_fault or fps_fault
         if not fault:
             path, fault = self._found(path)
-        elsewhere = self._asked is not None and case_id not in self._asked and case_id in (self._known or ())
+        elsewhere = self._requested is not None and case_id not in self._requested and case_id in (self._known or ())
         if fault and not elsewhere:
             self._note(number, f"{fault} (case {case_id!r})")
         rows = self._rows.setdefault(case_id, [])
@@ -384,9 +383,9 @@ class Folder:
         if self._seen_samples and 0 not in self._seen_samples:
             raise ManifestError(f"{self.manifest}: no row has sample 0; number the samples of a case from 0")
         if self._beyond:
-            asked, there = self._asked_samples, max(self._beyond) + 1
+            wanted, there = self._samples_requested, max(self._beyond) + 1
             self.problems.append(
-                f"{self.manifest}: samples up to {there - 1} are there and the run asks for {asked} per case: {len(self._beyond)} videos "
+                f"{self.manifest}: samples up to {there - 1} are there and the run has {wanted} per case: {len(self._beyond)} videos "
                 f"are not scored; samples={there} scores them"
             )
 
@@ -415,11 +414,11 @@ class Folder:
 
 
 def _aspect_clause(case: Case, size: tuple[int, int]) -> str:
-    (height, width), (asked_height, asked_width) = size, case.size
-    ratio = (width * asked_height) / (height * asked_width)
+    (height, width), (case_height, case_width) = size, case.size
+    ratio = (width * case_height) / (height * case_width)
     if max(ratio, 1 / ratio) <= 1 + MAX_ASPECT_ERROR:
         return ""
-    return f"is {width}x{height}, {asked_width}x{asked_height} were asked: another aspect ratio; it is scored as it is"
+    return f"is {width}x{height}, {case_width}x{case_height} were asked: another aspect ratio; it is scored as it is"
 
 
 def _limits(case: Case) -> Limits:

@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import ClassVar, Literal
 
 import mujoco
 import numpy as np
 
 from sora_eval.errors import unknown
 from sora_eval.generator.base import Capabilities
+from sora_eval.settings import Settings, option
 from sora_eval.types import Case, Failure, Frames, Video
 from sora_eval.world import VERSION, clip, scene_of
 
@@ -35,12 +36,12 @@ def _rendered(scene: str, size: tuple[int, int], fps: float, frames: int) -> Vid
 class Oracle:
     """Answers every case with the world's own clip."""
 
-    name: str = "oracle"
-    kind: Literal["oracle"] = "oracle"
-    capabilities: Capabilities = Capabilities(processes=True)
+    name: ClassVar[str] = "oracle"
+    kind: ClassVar[Literal["oracle"]] = "oracle"
+    capabilities: ClassVar[Capabilities] = Capabilities(processes=True)
 
     def fingerprint(self, case: Case) -> str:
-        """Return the world's version: the case says the rest."""
+        """Return the world's version: all else stands in the case."""
         return f"oracle:{WORLD}"
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
@@ -77,8 +78,9 @@ class Control:
     """The true clip spoilt in one way: frozen, shuffled, reversed, mirrored, noise, blank; or another case's clip (other)."""
 
     control: str
-    kind: Literal["control"] = "control"
-    capabilities: Capabilities = Capabilities(processes=True)
+    """Of CONTROLS, or OTHER."""
+    kind: ClassVar[Literal["control"]] = "control"
+    capabilities: ClassVar[Capabilities] = Capabilities(processes=True)
 
     def __post_init__(self) -> None:
         """Reject an unknown control."""
@@ -105,32 +107,47 @@ class Control:
             yield Video(CONTROLS[self.control](video.frames, rng), video.fps)
 
 
+def reference(name: str) -> Oracle | Control:
+    """Return the reference generator of a name: "oracle" or a control.
+
+    Raises:
+        ConfigError: there is no such control.
+    """
+    return Oracle() if name == "oracle" else Control(name)
+
+
 def another(case: Case) -> Case:
     """Return another case of the same probe: what a model gives that ignores the prompt."""
     from sora_eval.registry import probe
 
     draft = probe(case.probe).draft(np.random.default_rng([case.seed, 23]), flip=False)
-    return replace(case, scene={"family": draft.family, "params": dict(draft.params)})
+    return replace(case, scene=draft.scene)
 
 
 @dataclass(frozen=True)
-class Violation:
-    """The true world with one law broken, by a severity in 0..1."""
+class Violation(Settings):
+    """The true world with one law broken."""
 
-    violation: str
-    severity: float = 1.0
-    kind: Literal["violation"] = "violation"
-    capabilities: Capabilities = Capabilities(processes=True)
+    GROUP: ClassVar[str] = "generator"
+    kind: ClassVar[Literal["violation"]] = "violation"
+    capabilities: ClassVar[Capabilities] = Capabilities(processes=True)
+
+    violation: str = option()
+    """Name of the fault."""
+    severity: float = option(1.0, least=0, most=1)
+    """How strongly the law is broken; 0 not at all."""
 
     def __post_init__(self) -> None:
-        """Reject an unknown violation or severity."""
-        from sora_eval.errors import ConfigError
+        """Check the values.
+
+        Raises:
+            ConfigError: the violation is unknown, or the severity out of range.
+        """
         from sora_eval.world.faults import FAULTS
 
+        super().__post_init__()
         if self.violation not in FAULTS:
             raise unknown("violation", self.violation, FAULTS)
-        if not 0 <= self.severity <= 1:
-            raise ConfigError(f"severity must be between 0 and 1, got {self.severity}")
 
     @property
     def name(self) -> str:

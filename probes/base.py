@@ -1,4 +1,4 @@
-"""The protocol of a probe, what all probes share, and the profiles that set what is asked of a generator."""
+"""The base class of probes: cases from a scene family, general conditions on a clip, and the score."""
 
 from __future__ import annotations
 
@@ -16,68 +16,99 @@ from sora_eval.metrics import continuation as motion_overlap
 from sora_eval.types import MODES, Case, Floats, Frames, Mode, Profile, Score, Tracks, Video
 from sora_eval.video import resample, resize
 from sora_eval.world import clip, conditioning, scene_of
-from sora_eval.world.families import FAMILIES
+from sora_eval.world.families import Family, Params, family
 
 
 class UnjudgeableError(Exception):
-    """Raised inside `judge` when the clip does not show what was asked, with the reason in one line."""
+    """Raised inside `judge` when a clip does not show what the prompt describes, with the reason in one line."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A case before it has a size: scene family and parameters, prompt, and what must come true."""
+    """A case before it has a size."""
 
     family: str
-    params: Mapping[str, Any]
+    """The scene family."""
+    params: Params
+    """The parameters of the scene."""
     prompt: str
+    """The caption; `Probe.cases` adds the family's setting."""
     expect: Mapping[str, Any] = field(default_factory=dict)
+    """Further facts that the probe checks, as JSON values."""
+
+    @property
+    def scene(self) -> dict[str, Any]:
+        """The scene as it stands in a case."""
+        return {"family": self.family, "params": self.params.to_json()}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A value in 0..1 and the parts it is made of."""
+    """The result of judging a clip."""
 
     value: float
+    """The score, 0 to 1."""
     components: Mapping[str, float] = field(default_factory=dict)
+    """The partial scores and measured values behind it."""
 
 
 class Probe(ABC):
-    """One question about the world. Subclasses set the facts and write `draft` and `judge`.
+    """A test of one claim about the world, on scenes of one family.
 
-    suite, name: where it belongs. version: raised whenever scores change. claim: what is tested, in one line.
-    unit: of the score. higher_is_better: always true for probes of 0..1. source: where the measure comes from.
-    modes: the modes it supports. chance: the score of a blind guess. violations: faults that it must notice.
-    blind_to: controls and violations that it can't tell from the truth by design, with the reason; blind_modes: where so.
-    continued: whether given frames decide the rest, so that a v2v clip can be laid over the true one (components only).
+    Subclasses set the class attributes and implement `judge`.
     """
 
     suite: ClassVar[str]
+    """The suite that it belongs to."""
     name: ClassVar[str]
+    """Its name in cases and on the command line, unique over all suites."""
+    scenes: ClassVar[str] = ""
+    """The scene family of its cases; "" for the family of the probe's name."""
     claim: ClassVar[str]
+    """The claim under test, in one line."""
     source: ClassVar[str]
+    """Where the measure comes from."""
     version: ClassVar[int] = 1
+    """Raised whenever scores change."""
     unit: ClassVar[str] = "share of the claim that holds, 0 to 1"
+    """Unit of the score."""
     higher_is_better: ClassVar[bool] = True
+    """Direction of the score; true for every score of 0 to 1."""
     modes: ClassVar[tuple[Mode, ...]] = MODES
+    """The modes that it supports."""
     chance: ClassVar[float] = 0.0
+    """The expected score of a random guess."""
     violations: ClassVar[tuple[str, ...]] = ()
+    """The faults that it must detect."""
     blind_to: ClassVar[Mapping[str, str]] = {}
+    """Known blind spots: control or fault -> why it scores like the truth."""
     blind_modes: ClassVar[tuple[Mode, ...]] = ("t2v",)
+    """The modes that the blind spots are confined to."""
     continued: ClassVar[bool] = False
+    """Whether the conditioning frames determine the rest, so that a v2v clip can be compared with the true one (components only)."""
+
+    @property
+    def family(self) -> Family[Any]:
+        """The scene family of its cases."""
+        return family(self.scenes or self.name)
+
+    def sample(self, rng: np.random.Generator) -> Params:
+        """Return the parameters of a random scene."""
+        params: Params = self.family.sample(rng)
+        return params
 
     def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
-        """Return a case; with `flip` its mirrored twin, which draws the same numbers from `rng`.
-
-        Here it is a random member of the scene family that has the probe's name.
-        """
-        return family_draft(self.name, FAMILIES[self.name].sample(rng), rng, flip)
+        """Return a random case; with `flip` its mirrored twin, which draws the same numbers from `rng`."""
+        params = self.sample(rng)
+        params = self.family.mirrored(params) if flip else params
+        return Draft(self.family.name, params, self.family.caption(params, rng))
 
     def drafts(self, count: int, seed: int) -> list[Draft]:
         """Return the drafts of `count` cases, in pairs of twins."""
         return [self.draft(self._rng(seed, i // 2), flip=bool(i % 2)) for i in range(count)]
 
     def _rng(self, seed: int, pair: int) -> np.random.Generator:
-        # Words alone must not tell probe scenes from training scenes: their seeds start with a word of their own.
+        # Disjoint from the scenes of training sets, whose seeds hold no such word.
         return np.random.default_rng([*b"probe", *self.name.encode(), seed, pair])
 
     @abstractmethod
@@ -85,7 +116,7 @@ class Probe(ABC):
         """Return the verdict on a clip.
 
         Raises:
-            UnjudgeableError: the clip does not show what was asked.
+            UnjudgeableError: the clip does not show what the prompt describes.
         """
 
     def cases(self, count: int, profile: Profile, mode: Mode, seed: int = 0) -> list[Case]:
@@ -99,13 +130,13 @@ class Probe(ABC):
                 suite=self.suite,
                 probe=self.name,
                 mode=mode,
-                prompt=f"{d.prompt} {FAMILIES[d.family].setting(d.params)}",
+                prompt=f"{d.prompt} {self.family.setting(d.params)}",
                 size=(profile.height, profile.width),
                 fps=profile.fps,
                 frames=profile.frames,
                 given=given,
                 seed=seed * 100_000 + i,
-                scene={"family": d.family, "params": dict(d.params)},
+                scene=d.scene,
                 expect=dict(d.expect),
                 cluster=f"{self.suite}.{self.name}.{seed}.{i // 2}",
                 twin=ids[i ^ 1] if (i ^ 1) < count else "",
@@ -114,7 +145,7 @@ class Probe(ABC):
         ]
 
     def score(self, case: Case, video: Video, tracks: Tracks) -> Score:
-        """Return the score of a clip: general conditions first, then the probe's own judgement."""
+        """Return the score of a clip: first the general conditions, then `judge`."""
         try:
             if len(video) < 5:
                 raise UnjudgeableError(f"the clip has {len(video)} frames, at least 5 are needed")
@@ -128,36 +159,28 @@ class Probe(ABC):
         return Score(float(np.clip(verdict.value, 0, 1)), components=parts)
 
 
-def family_draft(family: str, params: Mapping[str, Any], rng: np.random.Generator, flip: bool, **expect: Any) -> Draft:
-    """Return a draft of a scene family, mirrored if asked, with a caption as its prompt."""
-    module = FAMILIES[family]
-    chosen = module.mirrored(params) if flip else dict(params)
-    return Draft(family, chosen, module.caption(chosen, rng), expect)
-
-
 def continuation(case: Case, video: Video) -> dict[str, float]:
-    """Return how motion and pixels of what follows the given frames agree with the true clip, by our variant of Physics-IQ.
+    """Return the agreement of motion and pixels after the conditioning frames with the true clip, a variant of Physics-IQ.
 
-    They are components for the reader and no part of the score.
-    Source: after Motamed et al. 2025; empty when nothing moves in either clip.
+    Components without influence on the score; empty when nothing moves in either clip. Source: after Motamed et al. 2025.
     """
     true = _true_frames(_scene_key(case))[case.given :]
-    mine = resize(resample(video, case.fps, case.frames).frames, case.size)[case.given :]
-    if len(mine) != len(true):
+    generated = resize(resample(video, case.fps, case.frames).frames, case.size)[case.given :]
+    if len(generated) != len(true):
         return {}
-    a, b = motion_overlap.motion_masks(true), motion_overlap.motion_masks(mine)
+    a, b = motion_overlap.motion_masks(true), motion_overlap.motion_masks(generated)
     if not (a | b).any():
         return {}
     return {
         "motion_spatial_iou": motion_overlap.spatial_iou(a, b),
         "motion_spatiotemporal_iou": motion_overlap.spatiotemporal_iou(a, b),
         "motion_weighted_spatial_iou": motion_overlap.weighted_spatial_iou(a, b),
-        "true_clip_mse": motion_overlap.mean_squared_error(true, mine),
+        "true_clip_mse": motion_overlap.mean_squared_error(true, generated),
     }
 
 
 def _scene_key(case: Case) -> str:
-    """Return the case without what the world's frames don't depend on: all samples of a prompt share them."""
+    """Return the case without the fields that its frames do not depend on: all samples of a prompt share them."""
     return json.dumps(replace(case, id="any", twin="", seed=0, sample=0).to_json())
 
 
@@ -176,21 +199,21 @@ def _given(case_json: str) -> Frames:
 
 
 def _given_kept(case: Case, video: Video) -> None:
-    """Check that the frames that were given stand at the clip's beginning."""
+    """Check that the clip begins with the conditioning frames."""
     if not case.given:
         return
     given = _given(_scene_key(case))
     for k in {0, len(given) - 1}:
-        # The clip may have another rate: compare what is shown at the same moment.
-        mine = video.frames[min(round(k / case.fps * video.fps), len(video) - 1)]
-        if likeness(given[k], mine) < 0.8:
+        # The clip may have another frame rate: compare frames of the same moment.
+        shown = video.frames[min(round(k / case.fps * video.fps), len(video) - 1)]
+        if likeness(given[k], shown) < 0.8:
             raise UnjudgeableError("the given frames were not kept: a clip must begin with them")
 
 
 def likeness(a: Frames, b: Frames) -> float:
-    """Return how alike two images [H, W, 3] are at 32 x 32 pixels, -1 to 1: the correlation of their colours and shades.
+    """Return the correlation of two images [H, W, 3] at 32 x 32 pixels, -1 to 1.
 
-    Each row's mean is taken off first: a common floor and sky would make any two scenes alike.
+    Each row's mean is subtracted first: a common floor and sky would correlate any two scenes.
     """
     x, y = (_deviation(image) for image in (a, b))
     norm = float(np.linalg.norm(x) * np.linalg.norm(y))

@@ -1,4 +1,4 @@
-"""How changes of state are read from a clip: what is where, what arrives, what is done and what is undone."""
+"""Measurements of state changes on a clip: pixels by colour, arrivals, order and permanence of a change."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sora_eval.probes import helpers
 from sora_eval.probes.base import UnjudgeableError
 from sora_eval.tracking.world import membership
 from sora_eval.types import Bools, Floats, Tracks, Video
+from sora_eval.world.families.params import SIGN, Side
 from sora_eval.world.palette import COLOURS
 
 _SIDE = 96
@@ -19,19 +20,18 @@ _SIDE = 96
 
 @dataclass(frozen=True)
 class Pixels:
-    """The clip's pixels by colour.
-
-    weight: {colour: [T, h, w]} soft weights in 0..1. neutral: [T] mean brightness of what has no colour, 0..255.
-    scale: pixels here per pixel of the clip.
-    """
+    """The clip's pixels by colour."""
 
     weight: dict[str, Floats]
+    """Soft weights [T, h, w] of each colour, 0 to 1."""
     neutral: Floats
+    """Mean brightness [T] of the pixels without a colour, 0 to 255."""
     scale: float
+    """Pixels here per pixel of the clip."""
 
 
 def pixels(video: Video, *colours: str) -> Pixels:
-    """Return where each of some colours is, frame by frame."""
+    """Return the pixels of the given colours, frame by frame."""
     height, width = video.size
     scale = min(1.0, _SIDE / min(height, width))
     size = (round(width * scale), round(height * scale))
@@ -64,15 +64,16 @@ def uncovered(weight: Floats) -> Bools:
 
 @dataclass(frozen=True)
 class Change:
-    """How a change went: 1 right, 0 wrong.
-
-    happened: it came at all. ordered: not before its cause. prompt: soon after it. kept: it was never undone.
-    """
+    """Scores of a change, 0 to 1 each."""
 
     happened: float
+    """It came at all."""
     ordered: float
+    """It did not come before its cause."""
     prompt: float
+    """It came soon after its cause."""
     kept: float
+    """It was never undone."""
 
     @property
     def value(self) -> float:
@@ -81,7 +82,7 @@ class Change:
 
 
 def read_change(done: Floats, clear: Bools, cause: int, fps: float, slack_s: float = 0.0) -> Change:
-    """Read a change from how far it is done in every frame.
+    """Return the scores of a change from its degree in every frame.
 
     Source: order of cause and effect, and monotone fraction without reversal, as in METRICS.md, "State change".
 
@@ -95,13 +96,13 @@ def read_change(done: Floats, clear: Bools, cause: int, fps: float, slack_s: flo
         raise UnjudgeableError("the change is not to be seen clearly both before and after its cause")
     level = done[after]
     peak = float(np.quantile(level, 0.8))
-    happened = 1 - helpers.credit(peak, 0.2, 0.6)
+    happened = 1 - helpers.ramp_score(peak, 0.2, 0.6)
     early = before[done[before] >= 0.5]
     lead = float(cause - early[0]) if len(early) else 0.0
     most = 1.25 + 0.03 * len(done)
     on = after[level >= 0.5 * max(peak, 0.2)]
     if not len(on):
-        return Change(0.0, helpers.credit(lead, 0.5, most), 0.0, 0.0)
+        return Change(0.0, helpers.ramp_score(lead, 0.5, most), 0.0, 0.0)
     # The delay counts from the first frame in which the change could have been seen.
     lag = float(on[0] - after[0]) - (slack_s + 0.05) * fps
     since = np.minimum(done[after[after >= on[0]]] / max(peak, 1e-6), 1)
@@ -109,19 +110,22 @@ def read_change(done: Floats, clear: Bools, cause: int, fps: float, slack_s: flo
     fallen = float((np.maximum.accumulate(since) - since).mean())
     undone = max(fallen, 0.5 * (1 - float(np.median(since[-2:]))))
     return Change(
-        happened, helpers.credit(lead, 0.5, most), helpers.credit(lag, 0.5, most), helpers.credit(undone, 0.06, 0.3)
+        happened,
+        helpers.ramp_score(lead, 0.5, most),
+        helpers.ramp_score(lag, 0.5, most),
+        helpers.ramp_score(undone, 0.06, 0.3),
     )
 
 
 def steady(tracks: Tracks, i: int, which: Bools) -> float:
-    """Return 1 when a track's place and size are the same in all of some frames [T], 0 when they are not at all."""
+    """Return the score of a constant position and size of a track in the frames `which` [T], 0 to 1."""
     if which.sum() < 2:
         return 0.0
     width = float(np.sqrt(np.median(tracks.area[i][which])))
     place = tracks.xy[i][which]
     moved = float(np.quantile(np.linalg.norm(place - np.median(place, axis=0), axis=1), 0.9)) / width
     grown = float(np.quantile(np.abs(np.log(tracks.area[i][which] / width**2)), 0.9))
-    return helpers.credit(moved, 0.15, 0.6) * helpers.credit(grown, 0.25, 0.7)
+    return helpers.ramp_score(moved, 0.15, 0.6) * helpers.ramp_score(grown, 0.25, 0.7)
 
 
 def near(box: Floats, place: Floats, gap: float) -> Bools:
@@ -135,7 +139,7 @@ def near(box: Floats, place: Floats, gap: float) -> Bools:
         )
 
 
-def arrival(tracks: Tracks, i: int, touch: Bools, place: Floats, side: str, what: str) -> int:
+def arrival(tracks: Tracks, i: int, touch: Bools, place: Floats, side: Side, what: str) -> int:
     """Return the first frame in which a track touches a place [4], having come from the named side.
 
     Raises:
@@ -149,13 +153,13 @@ def arrival(tracks: Tracks, i: int, touch: Bools, place: Floats, side: str, what
         raise UnjudgeableError(f"the {what} was not seen on its way")
     middle = float(place[0] + place[2]) / 2
     x = tracks.xy[i, :, 0]
-    if (x[seen[0]] - middle) * helpers.SIGN[side] < 0.25 * float(place[2] - place[0]):
+    if (x[seen[0]] - middle) * SIGN[side] < 0.25 * float(place[2] - place[0]):
         raise UnjudgeableError(f"the {what} did not come from the {side}")
     return first
 
 
 def registered(whole: Floats, other: Floats) -> Floats:
-    """Return a map [h, w] shifted by whole pixels to lie over `whole` best: a nudged thing is still the same."""
+    """Return a map [h, w] shifted by whole pixels to lie over `whole` best: a shift alone is no change."""
     reach = 4
     padded = cv2.copyMakeBorder(other.astype(np.float32), reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
     fit = cv2.matchTemplate(padded, whole.astype(np.float32), cv2.TM_CCORR)
@@ -181,20 +185,22 @@ def centroid(weight: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Heap:
-    """All of one colour, frame by frame [T], in working pixels.
-
-    seen: whether there is any; x: middle; low: lowest row; height: extent; spread: root of the variance along x and y;
-    area: soft;
-    fill: share of its convex hull that it covers.
-    """
+    """All of one colour, frame by frame [T], in working pixels."""
 
     seen: Bools
+    """Whether there is any."""
     x: Floats
+    """Its middle along x."""
     low: Floats
+    """Its lowest row."""
     height: Floats
+    """Its vertical extent."""
     spread: Floats
+    """Root of its variance along x and y."""
     area: Floats
+    """The sum of its soft weights."""
     fill: Floats
+    """The share of its convex hull that it covers."""
 
 
 def heap_of(maps: Floats) -> Heap:
@@ -244,7 +250,7 @@ def stroke_parts(columns: Floats, way: float, foot: Floats, first: int, arrive: 
     painted = columns > 0.45
     front = np.array([float(xs[c].max()) if c.any() else np.nan for c in painted])
     busy = np.arange(first, arrive + 1)
-    # The paint meets the canvas a little off the handle's lower end: where the stroke ends tells by how much.
+    # The paint meets the canvas a little off the handle's lower end: the end of the stroke gives the offset.
     offset = float(np.clip(np.nan_to_num(front[arrive] - foot[arrive]), -0.1 * travel, 0.15 * travel))
     ahead = np.nan_to_num((front - foot)[busy] - offset, nan=0.0) / travel
     way_gone = foot[busy] - foot[first]
@@ -258,8 +264,8 @@ def stroke_parts(columns: Floats, way: float, foot: Floats, first: int, arrive: 
     length = float(np.quantile(painted[arrive:].sum(axis=1), 0.8)) / travel
     lost = max(1 - float(np.median(since[-2:])) / peak, 2 * (1 - float(np.minimum(since / peak, 1).mean())))
     return {
-        "happened": 1 - helpers.credit(length, 0.4, 0.75),
-        "not_ahead": helpers.credit(float(np.quantile(ahead, 0.9)), 0.1, 0.35),
-        "follows": helpers.credit(float(np.median(gaps)) if gaps else 1.0, 0.2, 0.6),
-        "kept": helpers.credit(lost, 0.12, 0.4),
+        "happened": 1 - helpers.ramp_score(length, 0.4, 0.75),
+        "not_ahead": helpers.ramp_score(float(np.quantile(ahead, 0.9)), 0.1, 0.35),
+        "follows": helpers.ramp_score(float(np.median(gaps)) if gaps else 1.0, 0.2, 0.6),
+        "kept": helpers.ramp_score(lost, 0.12, 0.4),
     }

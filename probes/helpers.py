@@ -1,4 +1,4 @@
-"""What several probes ask of tracks: the one object of a colour, when it is seen, whether it moves smoothly."""
+"""Measurements on tracks that several probes share: the object of a colour, its visibility, look and motion."""
 
 from __future__ import annotations
 
@@ -9,38 +9,41 @@ import numpy as np
 from sora_eval.probes.base import UnjudgeableError
 from sora_eval.types import Bools, Floats, Tracks
 
-SIGN = {"left": -1.0, "right": 1.0}
-"""Which way along x a side lies."""
+_SHAPES = {"cone", "cylinder", "ball", "cube"}
 _LEAST_PIXELS = 30.0
-"""Below this area the shape of a silhouette can't be told."""
+"""Below this area the shape of a silhouette is unknown."""
 _POINTED = (1.18, 1.25)
 """Taper plus extent: below the first for sure a cone, above the second for sure none (cones: up to 1.1, others: from 1.3)."""
 _TALL = (1.2, 1.25)
 """Aspect: below the first for sure no cylinder, above the second for sure neither ball nor cube."""
 
 
-def the(tracks: Tracks, colour: str, what: str, min_share: float = 0.2) -> int:
-    """Return the index of the longest-visible track of a colour.
+def find_object(tracks: Tracks, colour: str, what: str, min_share: float = 0.2) -> int:
+    """Return the index of the longest-visible track of a colour, or of a label where colours aren't known.
 
     Raises:
         UnjudgeableError: none is seen for at least `min_share` of the frames, or `what` names a shape that it doesn't have.
     """
-    found = tracks.of(colour)
-    if not found or tracks.visible[found[0]].mean() < min_share:
+    ids = tracks.called(colour, what)
+    if not ids or tracks.visible[ids[0]].mean() < min_share:
         raise UnjudgeableError(f"no {colour} {what} was found")
-    if not may_be(tracks, found[0], what):
+    if not shape_plausible(tracks, ids[0], what):
         raise UnjudgeableError(f"the {colour} thing is no {what}")
-    return found[0]
+    return ids[0]
 
 
-def may_be(tracks: Tracks, i: int, shape: str) -> bool:
+def shape_plausible(tracks: Tracks, i: int, shape: str) -> bool:
     """Return whether a track may be a "cone", "cylinder", "ball" or "cube" at first; other words and unclear views pass.
 
-    Three classes can be told apart at 64 px: pointed, tall, and neither. Only the beginning of the first time in which it is
-    seen counts, so that a thing that changes its shape later is judged for that.
+    A label that names one of them decides.
+
+    Three classes are distinguishable at 64 px: pointed, tall, and neither. Only the beginning of the first time in which it is
+    visible counts, so that a later change of shape is judged as one.
     """
-    if shape not in ("cone", "cylinder", "ball", "cube"):
+    if shape not in _SHAPES:
         return True
+    if tracks.labels and (named := _SHAPES & set(tracks.labels[i].split())):
+        return shape in named
     others = [j for j in range(len(tracks)) if j != i]
     whole = np.flatnonzero(clear(tracks, i, others) & (tracks.area[i] >= _LEAST_PIXELS))
     if not len(whole):
@@ -52,6 +55,8 @@ def may_be(tracks: Tracks, i: int, shape: str) -> bool:
     pointed, aspect = (
         float(np.median(v[i][first])) for v in (tracks.shape["taper"] + tracks.shape["extent"], tracks.shape["aspect"])
     )
+    if not np.isfinite(pointed + aspect):
+        return True
     if shape == "cone":
         return pointed < _POINTED[1]
     return pointed > _POINTED[0] and (aspect > _TALL[0] if shape == "cylinder" else aspect < _TALL[1])
@@ -68,7 +73,7 @@ def spans(visible: Bools) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def credit(error: float, good: float, bad: float) -> float:
+def ramp_score(error: float, good: float, bad: float) -> float:
     """Return 1 up to `good`, 0 from `bad` on, linear in between."""
     return float(np.clip((bad - error) / (bad - good), 0, 1))
 
@@ -96,12 +101,13 @@ def clear(tracks: Tracks, i: int, others: list[int], gap: float = 1.0) -> Bools:
     return np.asarray(ok, dtype=bool)
 
 
-def extras(tracks: Tracks, asked: dict[str, int], least_area: float) -> float:
-    """Return the share of frames that show more objects than asked: a colour's count exceeded, or a colour nobody named."""
+def extras(tracks: Tracks, expected: dict[str, int], least_area: float) -> float:
+    """Return the share of frames that show more objects of a colour than `expected`, which maps colours to counts."""
     too_many = np.zeros(tracks.frames, dtype=bool)
     for colour in set(tracks.colour):
         shown = np.array([tracks.visible[i] & (tracks.area[i] >= least_area) for i in tracks.of(colour)])
-        too_many |= shown.sum(axis=0) > asked.get(colour, 0)
+        # Tracks of unknown colour may be any of the objects.
+        too_many |= shown.sum(axis=0) > (expected.get(colour, 0) if colour else sum(expected.values()))
     return float(too_many.mean())
 
 
@@ -117,11 +123,11 @@ def same_look(tracks: Tracks, i: int, before: Bools, after: Bools) -> tuple[floa
     aspect = abs(np.log(median(tracks.shape["aspect"], after) / median(tracks.shape["aspect"], before)))
     extent = abs(median(tracks.shape["extent"], after) - median(tracks.shape["extent"], before))
     size = 0.5 * abs(np.log(median(tracks.area, after) / median(tracks.area, before)))
-    return credit(max(aspect, 2.5 * extent), 0.3, 0.6), credit(size, 0.2, 0.45)
+    return ramp_score(max(aspect, 2.5 * extent), 0.3, 0.6), ramp_score(size, 0.2, 0.45)
 
 
 def width(tracks: Tracks, i: int, which: Bools) -> float:
-    """Return the square root of a track's median area in some frames, pixels."""
+    """Return the square root of a track's median area in the frames `which`, pixels."""
     return float(np.sqrt(np.median(tracks.area[i][which])))
 
 
@@ -144,8 +150,8 @@ def steady_across(t: Floats, x: Floats, before: Bools, after: Bools) -> tuple[fl
     """
     which = before | after
     columns = np.stack([np.ones(int(which.sum())), t[which], after[which].astype(float)], axis=1)
-    found, *_ = np.linalg.lstsq(columns, x[which], rcond=None)
-    return float(found[1]), float(found[2]), float(np.abs(columns @ found - x[which]).max())
+    fit, *_ = np.linalg.lstsq(columns, x[which], rcond=None)
+    return float(fit[1]), float(fit[2]), float(np.abs(columns @ fit - x[which]).max())
 
 
 def touching(boxes: Floats, home: Floats) -> Bools:

@@ -1,14 +1,13 @@
-"""Left and right: the side that the words name is the side that the picture must show.
+"""Left and right: the side named in the prompt is the side shown in the frame.
 
 Sides are the viewer's, but for a figure's own hands. Every case has a mirrored twin, and no credit is given for the
-wrong side: a clip scores 1 or 0, and a blind guess is right in half of the cases. What cannot be decided is
-unjudgeable. GenEval (Ghosh et al. 2023) gives the geometry of boxes.
+wrong side: a clip scores 1 or 0, and a random guess is right in half of the cases. An undecidable clip is
+unjudgeable. The geometry of boxes is GenEval's (Ghosh et al. 2023).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -18,11 +17,16 @@ from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict
 from sora_eval.tracking.background import background_motion
 from sora_eval.tracking.world import membership
 from sora_eval.types import Bools, Case, Floats, Frames, Tracks, Video
-from sora_eval.world.families import FAMILIES, hands
+from sora_eval.world.families.camera_pan import CameraPanParams
+from sora_eval.world.families.hands import FACING_WORDS, Facing, HandsParams, picture_side
+from sora_eval.world.families.motion import MotionParams
+from sora_eval.world.families.opposite_motion import OppositeMotionParams
+from sora_eval.world.families.params import SIGN, Side
+from sora_eval.world.families.relation import RelationParams
+from sora_eval.world.families.things import Named, Thing, TwoNamed, TwoNamedParams
 from sora_eval.world.palette import COLOURS
 
-SIDE = {-1: "left", 1: "right"}
-_OTHER = {"a": "b", "b": "a"}
+SIDE: dict[int, Side] = {-1: "left", 1: "right"}
 _AGREE = 0.8
 _LEAST_WAY = 0.15
 _LEAST_STEP = 0.01
@@ -56,20 +60,20 @@ def agreed(votes: Floats, what: str) -> tuple[int, float]:
     return side, share
 
 
-def the_only(tracks: Tracks, thing: Mapping[str, str], min_share: float = 0.6) -> int:
-    """Return the track of a thing {colour, shape} of which the clip may show no second one.
+def find_unique_object(tracks: Tracks, thing: Thing, min_share: float = 0.6) -> int:
+    """Return the track of an object of which the clip may show no second one.
 
     Raises:
-        UnjudgeableError: it was not found, or there are two.
+        UnjudgeableError: no such object is seen, or two are.
     """
-    i = helpers.the(tracks, thing["colour"], thing["shape"], min_share)
+    i = helpers.find_object(tracks, thing.colour, thing.shape, min_share)
     least = 0.35 * float(np.median(tracks.area[i][tracks.visible[i]]))
-    others = [j for j in tracks.of(thing["colour"]) if j != i]
+    others = [j for j in tracks.of(thing.colour) if j != i]
     doubled = np.any(
         [tracks.visible[j] & (tracks.area[j] > least) for j in others] or [np.zeros(tracks.frames, bool)], axis=0
     )
     if (doubled & tracks.visible[i]).mean() > 0.25:
-        raise UnjudgeableError(f"there is more than one {thing['colour']} {thing['shape']}")
+        raise UnjudgeableError(f"there is more than one {thing.colour} {thing.shape}")
     return i
 
 
@@ -98,7 +102,7 @@ def shift_of(tracks: Tracks, marks: Sequence[int], whole: Bools, k: int, j: int)
 
 
 def direction(tracks: Tracks, i: int, marks: Sequence[int], others: Sequence[int], what: str) -> tuple[int, float]:
-    """Return (side to which a track moves against the landmarks, share of the time that says so).
+    """Return (side to which a track moves against the landmarks, share of the time that agrees).
 
     Raises:
         UnjudgeableError: it does not move by 15% of the frame's width, or not steadily to one side.
@@ -118,7 +122,7 @@ def direction(tracks: Tracks, i: int, marks: Sequence[int], others: Sequence[int
 
 
 def _way(rates: Floats, tracks: Tracks, what: str) -> tuple[int, float]:
-    """Return what `agreed` says of displacements [K] in pixels per frame."""
+    """Return `agreed` of displacements [K] in pixels per frame; `what` names the moving object in errors."""
     width, frames = tracks.size[1], tracks.frames
     if len(rates) < 3:
         raise UnjudgeableError(f"{what} was seen for too short a time")
@@ -132,7 +136,7 @@ def _way(rates: Floats, tracks: Tracks, what: str) -> tuple[int, float]:
 
 
 class _Sided(Probe):
-    """A probe whose answer is a side; no partial credit."""
+    """A probe that judges a side; no partial credit."""
 
     suite = "left_right"
     unit = "right side, 0 or 1"
@@ -141,67 +145,59 @@ class _Sided(Probe):
 
 
 class _TwoNamed(_Sided):
-    """A probe that names two things, each with its side, in an order that tells nothing of the sides.
+    """A probe whose prompts name two objects, each with its side, in an order that is independent of the sides.
 
-    In every other couple of pairs the twins name the same thing first and give it opposite sides; in the couples between them each
-    twin names the thing of one and the same side first. So whoever goes by the order of mention ("the first named stands left") is
-    right in half of the cases, and so is whoever reads the words without their order. Over four cases a name (by the alphabet of
-    colours) and a side come first together equally often. Order bias of text-to-image models: arXiv 2603.03714.
+    In every other couple of pairs the twins name the same object first and give it opposite sides; in the couples between them each
+    twin names the object of one and the same side first. So a generator that goes by the order of mention ("the first named stands
+    left") is right in half of the cases, and so is one that ignores the order of the words. Over four cases a name (by the alphabet
+    of colours) and a side come first together equally often. Order bias of text-to-image models: arXiv 2603.03714.
     """
-
-    side_of_a: ClassVar[str]
-    """The parameter that holds the side of thing `a`."""
 
     def drafts(self, count: int, seed: int) -> list[Draft]:
         """Return the drafts of `count` cases, in pairs of twins, the order of mention balanced."""
-        family, found = FAMILIES[self.name], []
-        for i in range(count):
-            rng = self._rng(seed, i // 2)
-            params = family.sample(rng)
-            params = family.mirrored(params) if i % 2 else params
-            first = self._first(params, i // 2, seed)
-            found.append(Draft(self.name, params, family.caption(params, rng, first=first)))
-        return found
+        return [self._ordered(i, seed) for i in range(count)]
 
-    def _first(self, params: Mapping[str, Any], pair: int, seed: int) -> str:
-        """Return which thing the caption of a pair's scene names first, "a" or "b"."""
+    def _ordered(self, i: int, seed: int) -> Draft:
+        rng, family = self._rng(seed, i // 2), self.family
+        assert isinstance(family, TwoNamed)
+        params = family.sample(rng)
+        params = family.mirrored(params) if i % 2 else params
+        return Draft(self.name, params, family.caption(params, rng, first=self._first(params, i // 2, seed)))
+
+    def _first(self, params: TwoNamedParams, pair: int, seed: int) -> Named:
+        """Return the object that the caption of a pair's scene names first."""
         early, late = np.random.default_rng([*b"order", *self.name.encode(), seed, pair // 4]).integers(2, size=2)
         if pair % 4 < 2:
-            by_name = "a" if params["a"]["colour"] < params["b"]["colour"] else "b"
-            return by_name if pair % 2 == early else _OTHER[by_name]
-        on_left = "a" if params[self.side_of_a] == "left" else "b"
-        return on_left if pair % 2 == late else _OTHER[on_left]
+            return "a" if (params.a.colour < params.b.colour) == (pair % 2 == early) else "b"
+        return "a" if (params.side_of_a == "left") == (pair % 2 == late) else "b"
 
 
-def _verdict(side: int, asked: str, **components: float) -> Verdict:
-    right = side == helpers.SIGN[asked]
+def _verdict(side: int, expected: Side, **components: float) -> Verdict:
+    right = side == SIGN[expected]
     return Verdict(float(right), {"side": 1.0 if right else -1.0, **components})
 
 
 class Relation(_TwoNamed):
-    """One thing stands to the left or right of another, while the camera comes closer."""
+    """One object stands to the left or right of another, while the camera comes closer."""
 
     name = "relation"
-    side_of_a = "side"
     claim = "a thing that is to be on the left of another is on its left"
     source = "GenEval's box geometry, Ghosh et al. 2023; VISOR, Gokhale et al. 2022"
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
-        """Judge the side of the first thing; the camera must come a little closer, which tells a clip from a still."""
-        p = case.scene["params"]
-        a, b = the_only(tracks, p["a"]), the_only(tracks, p["b"])
+        """Judge the side of object `a`; the camera must come a little closer, as no still does."""
+        p = RelationParams.of(case)
+        a, b = find_unique_object(tracks, p.a), find_unique_object(tracks, p.b)
         both = tracks.visible[a] & tracks.visible[b]
         if both.mean() < 0.6:
             raise UnjudgeableError("the two things were not seen together")
         grown = _growth(tracks, a, b)
-        side, share = agreed(
-            box_sides(tracks.box[a][both], tracks.box[b][both]), f"the {p['a']['colour']} {p['a']['shape']}"
-        )
-        return _verdict(side, p["side"], agreement=share, growth=grown)
+        side, share = agreed(box_sides(tracks.box[a][both], tracks.box[b][both]), f"the {p.a.noun}")
+        return _verdict(side, p.side, agreement=share, growth=grown)
 
 
 def _growth(tracks: Tracks, a: int, b: int) -> float:
-    """Return by what share the layout of two things grows: their distance and both their sizes, fitted over time.
+    """Return the share by which the layout of two objects grows: their distance and both their sizes, fitted over time.
 
     Raises:
         UnjudgeableError: it does not grow by 4% or not steadily.
@@ -222,39 +218,38 @@ def _growth(tracks: Tracks, a: int, b: int) -> float:
 
 
 class Motion(_Sided):
-    """A thing moves to the left or right, judged against what stands still: the camera may follow it."""
+    """An object moves to the left or right, judged against what stands still: the camera may follow it."""
 
     name = "motion"
     claim = "a thing that is to move to the left moves to the left of what stands still"
     source = "object minus background displacement, as T2V-CompBench's motion binding (Sun et al. 2024)"
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
-        """Judge the thing's motion against the pillars."""
-        p = case.scene["params"]
-        hero = the_only(tracks, p["hero"], 0.5)
-        marks = [helpers.the(tracks, c, "pillar") for c in p["pillars"]]
-        side, share = direction(tracks, hero, marks, [], f"the {p['hero']['shape']}")
-        return _verdict(side, p["to"], agreement=share)
+        """Judge the object's motion against the pillars."""
+        p = MotionParams.of(case)
+        hero = find_unique_object(tracks, p.hero, 0.5)
+        marks = [helpers.find_object(tracks, c, "pillar") for c in p.pillars]
+        side, share = direction(tracks, hero, marks, [], f"the {p.hero.shape}")
+        return _verdict(side, p.to, agreement=share)
 
 
 class OppositeMotion(_TwoNamed):
-    """Two things move to opposite sides, each to the one that was said of it."""
+    """Two objects move to opposite sides, each to the one named for it in the prompt."""
 
     name = "opposite_motion"
-    side_of_a = "to"
     claim = "of two things that move apart, each goes to the side that was said of it"
     source = "object minus background displacement, as T2V-CompBench's motion binding (Sun et al. 2024)"
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge both motions against the pillar."""
-        p = case.scene["params"]
-        a, b = the_only(tracks, p["a"], 0.5), the_only(tracks, p["b"], 0.5)
-        mark = helpers.the(tracks, p["pillar"], "pillar")
-        side, share = direction(tracks, a, [mark], [b], f"the {p['a']['colour']} {p['a']['shape']}")
-        other, also = direction(tracks, b, [mark], [a], f"the {p['b']['colour']} {p['b']['shape']}")
+        p = OppositeMotionParams.of(case)
+        a, b = find_unique_object(tracks, p.a, 0.5), find_unique_object(tracks, p.b, 0.5)
+        mark = helpers.find_object(tracks, p.pillar, "pillar")
+        side, share = direction(tracks, a, [mark], [b], f"the {p.a.noun}")
+        other, also = direction(tracks, b, [mark], [a], f"the {p.b.noun}")
         if side == other:
             raise UnjudgeableError(f"both things moved to the {SIDE[side]}")
-        return _verdict(side, p["to"], agreement=min(share, also))
+        return _verdict(side, p.to, agreement=min(share, also))
 
 
 class CameraPan(_Sided):
@@ -266,8 +261,8 @@ class CameraPan(_Sided):
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the common motion of the landmarks."""
-        p = case.scene["params"]
-        marks = [helpers.the(tracks, t["colour"], t["shape"], 0.1) for t in p["row"]]
+        p = CameraPanParams.of(case)
+        marks = [helpers.find_object(tracks, t.colour, t.shape, 0.1) for t in p.row]
         whole = np.array([in_frame(tracks, n) for n in range(len(tracks))])
         rates, alike = [], []
         for k, j in windows(range(tracks.frames), tracks.frames):
@@ -284,7 +279,7 @@ class CameraPan(_Sided):
         side, share = _way(-np.array(rates), tracks, "the camera")
         if alike and np.mean(alike) < _AGREE:
             raise UnjudgeableError("the things moved against each other, not the camera")
-        return _verdict(side, p["to"], agreement=share)
+        return _verdict(side, p.to, agreement=share)
 
 
 class Hands(_Sided):
@@ -295,22 +290,22 @@ class Hands(_Sided):
     source = "sora-eval; perspective taking as in spatial cognition tests"
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
-        """Judge which hand rises in the picture; the figure must face as asked."""
-        p = case.scene["params"]
-        hair = helpers.the(tracks, p["hair"], "hair", 0.6)
-        shirt = helpers.the(tracks, p["shirt"], "shirt", 0.6)
-        shown = _facing(video.frames, tracks, hair, shirt, (p["hair"], p["shirt"]))
-        if shown != p["facing"]:
-            raise UnjudgeableError(f"the figure is {hands.FACING_WORDS[shown]}")
-        side, share = _raised(tracks, p["gloves"])
-        return _verdict(side, hands.picture_side(p["hand"], p["facing"]), agreement=share)
+        """Judge which hand rises in the picture; the figure must face as in the prompt."""
+        p = HandsParams.of(case)
+        hair = helpers.find_object(tracks, p.hair, "hair", 0.6)
+        shirt = helpers.find_object(tracks, p.shirt, "shirt", 0.6)
+        shown = _facing(video.frames, tracks, hair, shirt, (p.hair, p.shirt))
+        if shown != p.facing:
+            raise UnjudgeableError(f"the figure is {FACING_WORDS[shown]}")
+        side, share = _raised(tracks, p.gloves)
+        return _verdict(side, picture_side(p.hand, p.facing), agreement=share)
 
 
-def _facing(frames: Frames, tracks: Tracks, hair: int, shirt: int, colours: tuple[str, str]) -> str:
+def _facing(frames: Frames, tracks: Tracks, hair: int, shirt: int, colours: tuple[str, str]) -> Facing:
     """Return "us" or "away": hair covers the whole head from behind, only its upper part from the front.
 
-    `colours` are those of hair and shirt. The head is what lies between the hair's top and the
-    collar, in its middle columns.
+    `colours` are those of hair and shirt. The head lies between the hair's top and the collar, in
+    its middle columns.
 
     Raises:
         UnjudgeableError: neither is clear for 80% of the time.
@@ -337,7 +332,7 @@ def _facing(frames: Frames, tracks: Tracks, hair: int, shirt: int, colours: tupl
 
 
 def _raised(tracks: Tracks, colour: str) -> tuple[int, float]:
-    """Return (side of the picture on which a hand is raised, share of the time with a hand up that says so).
+    """Return (side of the picture on which a hand is raised, share of the time with a hand up that agrees).
 
     Raises:
         UnjudgeableError: two hands are not seen, don't start level, or none goes up and stays up.
@@ -345,17 +340,17 @@ def _raised(tracks: Tracks, colour: str) -> tuple[int, float]:
     hand, frames = tracks.of(colour), tracks.frames
     areas = tracks.area[hand] if hand else np.zeros((1, frames))
     least = 0.3 * float(np.median(areas.max(axis=0)))
-    found: list[tuple[int, float, float, float, float]] = []
+    pairs: list[tuple[int, float, float, float, float]] = []
     for k in range(frames):
         big = sorted(
             (i for i in hand if tracks.visible[i, k] and tracks.area[i, k] > least), key=lambda i: -tracks.area[i, k]
         )
         if len(big) == 2:
             (xl, yl), (xr, yr) = sorted((float(tracks.xy[i, k, 0]), float(tracks.xy[i, k, 1])) for i in big)
-            found.append((k, xl, yl, xr, yr))
-    if len(found) < max(4, 0.6 * frames):
+            pairs.append((k, xl, yl, xr, yr))
+    if len(pairs) < max(4, 0.6 * frames):
         raise UnjudgeableError(f"two hands in {colour} gloves were not seen")
-    when, xl, yl, xr, yr = np.array(found).T
+    when, xl, yl, xr, yr = np.array(pairs).T
     early, late = when <= 0.2 * (frames - 1), when >= 0.8 * (frames - 1)
     if not early.any() or not late.any():
         raise UnjudgeableError(f"two hands in {colour} gloves were not seen at both ends of the clip")

@@ -1,4 +1,4 @@
-"""Physics: things fall, bounce, fly, collide, roll and tip over as the laws of mechanics say.
+"""Physics: objects fall, bounce, fly, collide, roll and tip over by the laws of mechanics.
 
 Scale comes from the prompt: it states the diameter of the ball in metres and real time, so an acceleration measured in
 diameters per second squared is one in metres.
@@ -12,14 +12,20 @@ from sora_eval.metrics import physics as laws
 from sora_eval.probes import helpers, trajectories
 from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.types import Case, Tracks, Video
-from sora_eval.world.families.common import OPPOSITE
+from sora_eval.world.families.collision import CollisionParams
+from sora_eval.world.families.free_fall_bounce import FreeFallBounceParams
+from sora_eval.world.families.params import OPPOSITE, SIGN, Side
+from sora_eval.world.families.projectile import ProjectileParams
+from sora_eval.world.families.ramp import RampParams
+from sora_eval.world.families.topple import ToppleParams
+from sora_eval.world.families.two_drops import TwoDropsParams
 
 _G = 9.81
 _FACTOR = 1.3
 """By how much a stated height may be missed, either way: less than from one stated height to another kind of scene."""
 _DEGREES = 6.0
 _TREMBLES = 3.0
-"""Pixels that a still thing may seem to move in a picture that trembles by one, against its mean place at the start."""
+"""Pixels that a still object may seem to move in a picture that trembles by one, against its mean place at the start."""
 _RIDES_AT = 0.43
 """Height of a ball's centre over a ramp's visible edge, in diameters: half, less what shows of the top behind it."""
 
@@ -36,25 +42,25 @@ class FreeFallBounce(Probe):
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the parabola, its acceleration, the start at rest and the bounce."""
-        p = case.scene["params"]
-        ball, block = helpers.the(tracks, p["ball"], "ball"), helpers.the(tracks, p["block"], "cube", 0.5)
-        _require_side(tracks, ball, block, p["side"], "ball")
+        p = FreeFallBounceParams.of(case)
+        ball, block = helpers.find_object(tracks, p.ball, "ball"), helpers.find_object(tracks, p.block, "cube", 0.5)
+        _require_side(tracks, ball, block, p.side, "ball")
         fall = trajectories.fall(tracks, ball)
         # The block shows where the floor is.
         foot = -float(np.nanmedian(tracks.box[block, :, 3])) / fall.diameter
         over = abs(fall.floor / fall.diameter - 0.5 - foot)
         # From the floor, not from the first contact: a ball that stops in the air is wrong, not unjudgeable.
-        _require_height(fall.top / fall.diameter - 0.5 - foot, p["height_m"] / p["diameter_m"], "ball", "diameters")
+        _require_height(fall.top / fall.diameter - 0.5 - foot, p.height_m / p.diameter_m, "ball", "diameters")
         parts = {
-            "g": _strength(fall.g * p["diameter_m"], _G),
+            "g": _strength(fall.g * p.diameter_m, _G),
             "parabola": fall.fit,
             "dropped": fall.dropped,
             "bounce": fall.bounce,
             "energy": fall.energy,
-            "on_the_floor": helpers.credit(over, 0.4, 0.9),
+            "on_the_floor": helpers.ramp_score(over, 0.4, 0.9),
             "alone": _alone(tracks, [ball, block]),
         }
-        measured = {"g_m_per_s2": fall.g * p["diameter_m"], "restitution": fall.restitution}
+        measured = {"g_m_per_s2": fall.g * p.diameter_m, "restitution": fall.restitution}
         return Verdict(helpers.product(parts), {**parts, **measured})
 
 
@@ -70,22 +76,22 @@ class TwoDrops(Probe):
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge times against heights, the common release, both paths and both bounces."""
-        p = case.scene["params"]
-        high, low = helpers.the(tracks, p["high"], "ball"), helpers.the(tracks, p["low"], "ball")
-        _require_side(tracks, low, high, p["side"], f"{p['low']} ball")
+        p = TwoDropsParams.of(case)
+        high, low = helpers.find_object(tracks, p.high, "ball"), helpers.find_object(tracks, p.low, "ball")
+        _require_side(tracks, low, high, p.side, f"{p.low} ball")
         a, b = trajectories.fall(tracks, high), trajectories.fall(tracks, low)
         if a.top - b.top < 0.2 * b.height:
-            raise UnjudgeableError(f"the {p['high']} ball was not let go from higher up than the {p['low']} one")
+            raise UnjudgeableError(f"the {p.high} ball was not let go from higher up than the {p.low} one")
         # Either ball may hang in the air: the one that came lower shows where the floor is.
         floor = min(a.floor, b.floor)
-        times_low = f"times the height of the {p['low']} one"
-        _require_height((a.top - floor) / (b.top - floor), p["high_m"] / p["low_m"], f"{p['high']} ball", times_low)
+        times_low = f"times the height of the {p.low} one"
+        _require_height((a.top - floor) / (b.top - floor), p.high_m / p.low_m, f"{p.high} ball", times_low)
         parts = {
             "parabola": min(a.fit, b.fit),
             "dropped": min(a.dropped, b.dropped),
             "bounce": min(a.bounce, b.bounce),
             "energy": min(a.energy, b.energy),
-            "one_floor": helpers.credit(abs(a.floor - b.floor) / b.diameter, 0.3, 0.8),
+            "one_floor": helpers.ramp_score(abs(a.floor - b.floor) / b.diameter, 0.3, 0.8),
             "alone": _alone(tracks, [high, low]),
             "ratio": 0.0,
             "together": 0.0,
@@ -95,8 +101,8 @@ class TwoDrops(Probe):
         t_a, t_b = a.contact_s - start, b.contact_s - start
         if min(t_a, t_b) > 0:
             ratio = laws.two_drop_ratio(t_a, a.height, t_b, b.height)
-            parts["ratio"] = helpers.credit(abs(float(np.log(ratio))), 0.12, 0.5)
-            parts["together"] = helpers.credit(abs(a.apex_s - b.apex_s) / t_b, 0.15, 0.5)
+            parts["ratio"] = helpers.ramp_score(abs(float(np.log(ratio))), 0.12, 0.5)
+            parts["together"] = helpers.ramp_score(abs(a.apex_s - b.apex_s) / t_b, 0.15, 0.5)
             return Verdict(helpers.product(parts), {**parts, "times_to_heights": ratio})
         return Verdict(0.0, parts)
 
@@ -113,24 +119,24 @@ class Projectile(Probe):
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge direction, path and both accelerations, up to the landing."""
-        p = case.scene["params"]
-        way = helpers.SIGN[p["to"]]
-        ball = helpers.the(tracks, p["ball"], "ball")
+        p = ProjectileParams.of(case)
+        way = SIGN[p.to]
+        ball = helpers.find_object(tracks, p.ball, "ball")
         t, xy, whole, diameter = trajectories.ball(tracks, ball)
         flight = trajectories.flight(xy / diameter, whole)
         across = way * float(xy[flight[-1], 0] - xy[flight[0], 0])
         if across < 0.25 * tracks.size[1]:
-            raise UnjudgeableError(f"the ball did not fly to the {p['to']}")
+            raise UnjudgeableError(f"the ball did not fly to the {p.to}")
         try:
             fit = laws.fit_fall(t[flight], xy[flight] / diameter, 1.0, 0.02)
         except ValueError as error:
             raise UnjudgeableError(f"the flight cannot be measured: {error}") from error
-        g = -fit.y.acceleration * p["diameter_m"]
+        g = -fit.y.acceleration * p.diameter_m
         parts = {
             "g": _strength(g, _G),
             # Off in two directions, hence the root of two.
             "parabola": trajectories.smooth(fit.residual_per_diameter, diameter / 2**0.5),
-            "no_force_sideways": helpers.credit(fit.sideways, 0.1, 0.4),
+            "no_force_sideways": helpers.ramp_score(fit.sideways, 0.1, 0.4),
             "alone": _alone(tracks, [ball]),
         }
         return Verdict(helpers.product(parts), {**parts, "g_m_per_s2": g})
@@ -148,9 +154,10 @@ class Collision(Probe):
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge momentum, restitution, order of cause and effect, and that the blocks stay outside each other."""
-        p = case.scene["params"]
-        way = helpers.SIGN[p["to"]]
-        heavy, light = (helpers.the(tracks, p[k], f"{k} block") for k in ("heavy", "light"))
+        p = CollisionParams.of(case)
+        way = SIGN[p.to]
+        heavy = helpers.find_object(tracks, p.heavy, "heavy block")
+        light = helpers.find_object(tracks, p.light, "light block")
         t = helpers.times(tracks)
         width = tracks.size[1]
         on = [helpers.clear(tracks, i, []) for i in (heavy, light)]
@@ -163,29 +170,27 @@ class Collision(Probe):
         reach = (long / short + 1) / 2
         gap = xl - xh - reach
         if gap[first[0]] < 0.3:
-            raise UnjudgeableError(
-                f"the {p['heavy']} block did not start on the {OPPOSITE[p['to']]} of the {p['light']} one"
-            )
+            raise UnjudgeableError(f"the {p.heavy} block did not start on the {OPPOSITE[p.to]} of the {p.light} one")
         h, s = trajectories.hinge(t[both], xh[both]), trajectories.hinge(t[both], xl[both])
         if h.before * (t[-1] - t[0]) * short < 0.12 * width:
-            raise UnjudgeableError(f"the {p['heavy']} block did not slide to the {p['to']}")
+            raise UnjudgeableError(f"the {p.heavy} block did not slide to the {p.to}")
         if float(np.min(gap[both])) > 0.4:
             raise UnjudgeableError("the two blocks never met")
         moved = abs(s.after - s.before) > 0.15 * h.before
         error = laws.momentum_error(
-            np.array([p["ratio"], 1.0]), np.array([[h.before], [s.before]]), np.array([[h.after], [s.after]])
+            np.array([p.ratio, 1.0]), np.array([[h.before], [s.before]]), np.array([[h.after], [s.after]])
         )
         bounce = (s.after - h.after) / h.before
         # The gap when the first of the two changes its speed, by their paths until then: finer than frames.
         hit_at = min([q.at for q in (h, s) if abs(q.after - q.before) > 0.15 * h.before], default=s.at)
         early = s.at_time(hit_at) - h.at_time(hit_at) - reach
         parts = {
-            "momentum": helpers.credit(error, 0.12, 0.5),
-            "restitution": helpers.credit(max(bounce - 1, -bounce), 0.1, 0.35),
-            "order": helpers.credit(early, 0.1, 0.4) if moved else 0.0,
-            "apart": helpers.credit(-float(np.min(gap[both])), 0.22, 0.5),
-            "at_rest_before": helpers.credit(abs(s.before) / h.before, 0.12, 0.4),
-            "steady": helpers.credit(max(h.residual, s.residual), 0.06, 0.25),
+            "momentum": helpers.ramp_score(error, 0.12, 0.5),
+            "restitution": helpers.ramp_score(max(bounce - 1, -bounce), 0.1, 0.35),
+            "order": helpers.ramp_score(early, 0.1, 0.4) if moved else 0.0,
+            "apart": helpers.ramp_score(-float(np.min(gap[both])), 0.22, 0.5),
+            "at_rest_before": helpers.ramp_score(abs(s.before) / h.before, 0.12, 0.4),
+            "steady": helpers.ramp_score(max(h.residual, s.residual), 0.06, 0.25),
             "alone": _alone(tracks, [heavy, light]),
         }
         return Verdict(helpers.product(parts), {**parts, "momentum_error": error, "restitution_found": bounce})
@@ -203,18 +208,18 @@ class Ramp(Probe):
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge direction, contact with the ramp, and the acceleration along it."""
-        p = case.scene["params"]
-        way = helpers.SIGN[p["to"]]
-        ramp, ball = helpers.the(tracks, p["ramp"], "ramp", 0.5), helpers.the(tracks, p["ball"], "ball")
+        p = RampParams.of(case)
+        way = SIGN[p.to]
+        ramp, ball = helpers.find_object(tracks, p.ramp, "ramp", 0.5), helpers.find_object(tracks, p.ball, "ball")
         t, xy, whole, diameter = trajectories.ball(tracks, ball)
-        edge, low_end = trajectories.upper_edge(video, p["ramp"], way)
+        edge, low_end = trajectories.upper_edge(video, p.ramp, way)
         slope = float(np.arctan(edge[0]))
         if -way * slope < np.radians(5):
-            raise UnjudgeableError(f"the ramp does not fall to the {p['to']}")
+            raise UnjudgeableError(f"the ramp does not fall to the {p.to}")
         # Some phrasings leave the angle open.
-        if "degrees" in case.prompt and abs(-way * np.degrees(slope) - p["angle"]) > _DEGREES:
+        if "degrees" in case.prompt and abs(-way * np.degrees(slope) - p.angle) > _DEGREES:
             raise UnjudgeableError(
-                f"the ramp falls at {abs(np.degrees(slope)):.0f} degrees, not at {p['angle']} as the prompt says"
+                f"the ramp falls at {abs(np.degrees(slope)):.0f} degrees, not at {p.angle} as the prompt says"
             )
         # On the level floor beyond the ramp other laws hold.
         on = whole & (way * (low_end - xy[:, 0]) > 0.8 * diameter)
@@ -227,13 +232,13 @@ class Ramp(Probe):
         along = way * (place @ np.array([np.cos(slope), np.sin(slope)])) / diameter
         off = (xy[on, 1] - np.polyval(edge, xy[on, 0])) * np.cos(slope) / diameter
         if along.max() < 0.7:
-            raise UnjudgeableError(f"the ball did not roll down to the {p['to']}")
+            raise UnjudgeableError(f"the ball did not roll down to the {p.to}")
         fit = laws.fit_parabola(t[on], along)
-        a, expected = fit.acceleration * p["diameter_m"], 5 / 7 * _G * float(np.sin(abs(slope)))
+        a, expected = fit.acceleration * p.diameter_m, 5 / 7 * _G * float(np.sin(abs(slope)))
         parts = {
             "acceleration": _strength(a, expected),
             "steady": trajectories.smooth(fit.residual, diameter),
-            "on_the_ramp": helpers.credit(trajectories.farthest(off - _RIDES_AT), max(0.12, 1 / diameter), 0.4),
+            "on_the_ramp": helpers.ramp_score(trajectories.farthest(off - _RIDES_AT), max(0.12, 1 / diameter), 0.4),
             "alone": _alone(tracks, [ball, ramp]),
         }
         return Verdict(helpers.product(parts), {**parts, "a_m_per_s2": a, "a_expected": expected})
@@ -251,10 +256,10 @@ class Topple(Probe):
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge order, direction, an uninterrupted fall, and rest on the floor."""
-        p = case.scene["params"]
-        way = helpers.SIGN[p["to"]]
-        block = helpers.the(tracks, p["block"], "block", 0.6)
-        ball = helpers.the(tracks, p["ball"], "ball")
+        p = ToppleParams.of(case)
+        way = SIGN[p.to]
+        block = helpers.find_object(tracks, p.block, "block", 0.6)
+        ball = helpers.find_object(tracks, p.ball, "ball")
         t, xy, whole, diameter = trajectories.ball(tracks, ball, least=2)
         seen = np.flatnonzero(tracks.visible[block])
         box = tracks.box[block]
@@ -267,7 +272,7 @@ class Topple(Probe):
         ahead = face - way * xy[:, 0]
         coming = whole & (ahead > 0.05 * diameter) & (np.cumsum(ahead <= 0.05 * diameter) == 0)
         if coming.sum() < 2 or ahead[coming][0] < 0.8 * diameter:
-            raise UnjudgeableError(f"the ball was not seen coming from the {OPPOSITE[p['to']]}")
+            raise UnjudgeableError(f"the ball was not seen coming from the {OPPOSITE[p.to]}")
         speed, origin = np.polyfit(t[coming], ahead[coming], 1)
         if -speed * (t[-1] - t[0]) < 0.8 * diameter or float(np.min(ahead[whole])) > 0.5 * diameter:
             raise UnjudgeableError("the ball never reached the block")
@@ -282,16 +287,16 @@ class Topple(Probe):
         away = np.fmin(wider, moved) > max(0.03, 0.8 / height)
         away |= moved > max(0.05, _TREMBLES / height)
         onset = trajectories.onset(t[seen], ((wider + moved) / 2)[seen], away[seen])
-        lies = helpers.credit(float(np.median(tall[late])) / height, 0.45, 0.75)
+        lies = helpers.ramp_score(float(np.median(tall[late])) / height, 0.45, 0.75)
         if onset is None:
             return Verdict(0.0, {"falls": 0.0})
         lead = (-origin / speed - onset) * -speed / diameter
         parts = {
             # Neither may it wait: a ball that is halfway in has not pushed.
-            "order": helpers.credit(lead, 0.35, 0.9) * helpers.credit(-lead, 0.9, 1.5),
-            "direction": helpers.credit(-float(np.median(shift[late])), -0.25, -0.05),
+            "order": helpers.ramp_score(lead, 0.35, 0.9) * helpers.ramp_score(-lead, 0.9, 1.5),
+            "direction": helpers.ramp_score(-float(np.median(shift[late])), -0.25, -0.05),
             "lies": lies,
-            "on_the_floor": helpers.credit(
+            "on_the_floor": helpers.ramp_score(
                 abs(float(np.median(box[late, 3]) - np.median(box[start, 3]))) / height, 0.08, 0.2
             ),
             "never_hangs": trajectories.never_hangs(t[seen], shift[seen], down[seen]),
@@ -300,27 +305,27 @@ class Topple(Probe):
         return Verdict(helpers.product(parts), {"falls": 1.0, **parts})
 
 
-def _require_side(tracks: Tracks, i: int, j: int, side: str, what: str) -> None:
+def _require_side(tracks: Tracks, i: int, j: int, side: Side, what: str) -> None:
     both = tracks.visible[i] & tracks.visible[j]
-    apart = helpers.SIGN[side] * (tracks.xy[i, :, 0] - tracks.xy[j, :, 0])[both]
+    apart = SIGN[side] * (tracks.xy[i, :, 0] - tracks.xy[j, :, 0])[both]
     if not both.any() or float((apart > 0).mean()) < 0.8:
         raise UnjudgeableError(f"the {what} was not on the {side}")
 
 
-def _require_height(found: float, stated: float, what: str, unit: str) -> None:
-    if not stated / _FACTOR <= found <= stated * _FACTOR:
+def _require_height(measured: float, stated: float, what: str, unit: str) -> None:
+    if not stated / _FACTOR <= measured <= stated * _FACTOR:
         raise UnjudgeableError(
-            f"the {what} started {found:.1f} {unit} above the floor, not {stated:.1f} as the prompt says"
+            f"the {what} started {measured:.1f} {unit} above the floor, not {stated:.1f} as the prompt says"
         )
 
 
-def _alone(tracks: Tracks, asked: list[int]) -> float:
-    """Return 1 when nothing but the asked tracks is seen, 0 when more is seen for a third of the clip."""
-    smallest = min(float(np.median(tracks.area[i][tracks.visible[i]])) for i in asked)
-    more = helpers.extras(tracks, {tracks.colour[i]: 1 for i in asked}, 0.3 * smallest)
-    return helpers.credit(more, 0.07, 0.33)
+def _alone(tracks: Tracks, expected: list[int]) -> float:
+    """Return 1 when no object but the expected tracks is visible, 0 when one is for a third of the clip."""
+    smallest = min(float(np.median(tracks.area[i][tracks.visible[i]])) for i in expected)
+    more = helpers.extras(tracks, {tracks.colour[i]: 1 for i in expected}, 0.3 * smallest)
+    return helpers.ramp_score(more, 0.07, 0.33)
 
 
-def _strength(found: float, expected: float) -> float:
-    """Return credit for an acceleration: full within 12%, none from a factor of 1.7 on."""
-    return helpers.credit(abs(float(np.log(found / expected))), 0.12, 0.55) if found > 0 else 0.0
+def _strength(measured: float, expected: float) -> float:
+    """Return the score of an acceleration: 1 within 12%, 0 from a factor of 1.7 on."""
+    return helpers.ramp_score(abs(float(np.log(measured / expected))), 0.12, 0.55) if measured > 0 else 0.0

@@ -12,12 +12,14 @@ from sora_eval.types import MODES, Case, Mode, Profile
 
 
 def select_probes(suites: Collection[str] | None = None, probes: Sequence[str] | None = None) -> dict[str, Probe]:
-    """Return probes by name: those of `suites`, those named in `probes`, or those in both; None does not restrict.
+    """Return probes by name: those of `suites`, those named in `probes`, or those in both; None does not restrict the bundled ones.
 
     Raises:
         ConfigError: a name is unknown, or no probe is left.
     """
     known = registry.probe_names()
+    if set(suites or ()) - {suite for suite, _ in known.values()} or set(probes or ()) - set(known):
+        known |= {name: (probe.suite, probe.claim) for name, probe in registry.plugin_probes().items()}
     for suite in suites or ():
         if suite not in {s for s, _ in known.values()}:
             raise unknown("suite", suite, {s for s, _ in known.values()})

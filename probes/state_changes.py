@@ -1,4 +1,4 @@
-"""State changes: what was done to a thing comes with its cause, where the cause is, and stays done."""
+"""State changes: a change comes with its cause, at the place of the cause, and lasts."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ from sora_eval.probes.changes import (
     uncovered,
 )
 from sora_eval.types import Bools, Case, Floats, Tracks, Video
+from sora_eval.world.families.bite import BiteParams
+from sora_eval.world.families.brush import BrushParams
+from sora_eval.world.families.candle import CandleParams
+from sora_eval.world.families.params import SIGN
+from sora_eval.world.families.shatter import ShatterParams
 
 
 class Bite(Probe):
@@ -37,18 +42,18 @@ class Bite(Probe):
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the notch's place, moment and permanence, and the rest of the cookie."""
-        p = case.scene["params"]
-        cookie = helpers.the(tracks, p["cookie"], "cookie", 0.5)
-        biter = helpers.the(tracks, p["biter"], "creature")
+        p = BiteParams.of(case)
+        cookie = helpers.find_object(tracks, p.cookie, "cookie", 0.5)
+        biter = helpers.find_object(tracks, p.biter, "creature")
         seen = np.flatnonzero(tracks.visible[cookie])
         place = tracks.box[cookie][seen[0]]
         touch = near(tracks.box[biter], place, 1.0) & tracks.visible[biter]
-        arrived = arrival(tracks, biter, touch, place, p["side"], "creature")
+        arrived = arrival(tracks, biter, touch, place, p.side, "creature")
         free = tracks.visible[cookie] & ~near(tracks.box[biter], place, 0.0)
         if not free[:arrived].any() or free[arrived:].sum() < 2:
             raise UnjudgeableError("the cookie is not to be seen whole both before and after the creature's visit")
-        weight = pixels(video, p["cookie"], p["biter"]).weight
-        maps = weight[p["cookie"]]
+        weight = pixels(video, p.cookie, p.biter).weight
+        maps = weight[p.cookie]
         whole = maps[np.flatnonzero(free[:arrived])[:2]].mean(axis=0)
         full = float(whole.sum())
         if full < 20:
@@ -61,7 +66,7 @@ class Bite(Probe):
         lost = float(whole[notch].sum()) / full
         if lost < 0.02:
             return Verdict(0.0, {"happened": 0.0, "notch": lost})
-        open_ = notch & uncovered(weight[p["biter"]])
+        open_ = notch & uncovered(weight[p.biter])
         in_sight = (whole * open_).sum(axis=(1, 2)) / float(whole[notch].sum())
         done = (missing * open_).sum(axis=(1, 2)) / np.maximum((whole * open_).sum(axis=(1, 2)), 1e-6)
         # The bite is taken when the creature is where the notch will be.
@@ -69,7 +74,7 @@ class Bite(Probe):
         if not len(inside):
             return Verdict(0.0, {"happened": 1.0, "place": 0.0, "notch": lost})
         change = read_change(done, (in_sight > 0.6) & tracks.visible[cookie], int(inside[0]), tracks.fps)
-        size = (1 - helpers.credit(lost, 0.04, 0.08)) * helpers.credit(lost, 0.45, 0.7)
+        size = (1 - helpers.ramp_score(lost, 0.04, 0.08)) * helpers.ramp_score(lost, 0.45, 0.7)
         centre, at = centroid(whole), centroid(notch.astype(float))
         radius = float(np.sqrt(full / np.pi))
         offset = (at - centre) / radius
@@ -77,11 +82,11 @@ class Bite(Probe):
         towards = tracks.xy[biter, deepest] * (maps.shape[2] / tracks.size[1]) - centre
         cosine = float(offset @ towards / max(np.linalg.norm(offset) * np.linalg.norm(towards), 1e-6))
         angle = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
-        side = helpers.credit(float(offset[0]) * -helpers.SIGN[p["side"]], -0.35, -0.1)
-        spot = side * helpers.credit(angle, 25, 60)
+        side = helpers.ramp_score(float(offset[0]) * -SIGN[p.side], -0.35, -0.1)
+        spot = side * helpers.ramp_score(angle, 25, 60)
         around = cv2.dilate(notch.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
         elsewhere = np.abs(maps[free] - whole)[:, ~around].sum(axis=1) / full
-        rest = helpers.credit(float(np.median(elsewhere)), 0.12, 0.35)
+        rest = helpers.ramp_score(float(np.median(elsewhere)), 0.12, 0.35)
         visits = len(helpers.spans(touch))
         parts = {"happened": change.happened * size, "place": spot, "order": change.ordered, "prompt": change.prompt}
         parts |= {"kept": change.kept, "rest": rest, "one_visit": 1.0 / visits}
@@ -101,34 +106,34 @@ class Candle(Probe):
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge flame, light and candle."""
-        p = case.scene["params"]
-        stick = helpers.the(tracks, p["candle"], "candle", 0.5)
-        puff = helpers.the(tracks, p["puff"], "puff of air")
-        flame = self._flame(tracks, p["flame"], stick)
+        p = CandleParams.of(case)
+        stick = helpers.find_object(tracks, p.candle, "candle", 0.5)
+        puff = helpers.find_object(tracks, p.puff, "puff of air")
+        flame = self._flame(tracks, p.flame, stick)
         lit = tracks.visible[flame]
         place = tracks.box[flame][np.flatnonzero(lit)[0]]
         wide = float(place[2] - place[0])
         touch = near(tracks.box[puff], place, 0.05 * wide) & tracks.visible[puff]
-        cause = arrival(tracks, puff, touch, place, p["side"], "puff")
+        cause = arrival(tracks, puff, touch, place, p.side, "puff")
         seen = np.flatnonzero(tracks.visible[puff])
-        if (tracks.xy[puff, seen[-1], 0] - tracks.xy[puff, seen[0], 0]) * -helpers.SIGN[p["side"]] < wide:
-            raise UnjudgeableError(f"the puff did not move on to the {'right' if p['side'] == 'left' else 'left'}")
-        view = pixels(video, p["flame"], p["puff"])
+        if (tracks.xy[puff, seen[-1], 0] - tracks.xy[puff, seen[0], 0]) * -SIGN[p.side] < wide:
+            raise UnjudgeableError(f"the puff did not move on to the {'right' if p.side == 'left' else 'left'}")
+        view = pixels(video, p.flame, p.puff)
         x0, y0, x1, y1 = (max(0, round(float(v) * view.scale)) for v in place + np.array([-0.1, -0.2, 0.1, 0.1]) * wide)
         here = np.s_[:, y0 : y1 + 1, x0 : x1 + 1]
-        fire = view.weight[p["flame"]][here]
+        fire = view.weight[p.flame][here]
         # Before the puff the flame is there or it is not: nothing can hide it.
         usual = np.quantile(fire[: max(1, cause)], 0.75, axis=0)
         if usual.sum() < 3:
             raise UnjudgeableError("no flame burns on the candle at the beginning")
-        open_ = uncovered(view.weight[p["puff"]])[here]
+        open_ = uncovered(view.weight[p.puff])[here]
         in_sight = (usual * open_).sum(axis=(1, 2)) / usual.sum()
         glow = (np.minimum(fire, 1) * open_).sum(axis=(1, 2)) / np.maximum((usual * open_).sum(axis=(1, 2)), 1e-6)
         done = np.clip(1 - glow, 0, 1)
         clear = in_sight > 0.3
         change = read_change(done, clear, cause, tracks.fps, slack_s=0.1)
         light = self._light(view.neutral, done, clear, cause)
-        stays = steady(tracks, stick, tracks.visible[stick]) * helpers.credit(
+        stays = steady(tracks, stick, tracks.visible[stick]) * helpers.ramp_score(
             1 - float(tracks.visible[stick].mean()), 0.05, 0.3
         )
         parts = {"happened": change.happened, "order": change.ordered, "prompt": change.prompt, "kept": change.kept}
@@ -158,10 +163,10 @@ class Candle(Probe):
         if usual < 1 or not out.any():
             return 0.0
         fallen = 1 - neutral / usual
-        darker = 1 - helpers.credit(float(np.median(fallen[out])), 0.03, 0.12)
+        darker = 1 - helpers.ramp_score(float(np.median(fallen[out])), 0.03, 0.12)
         dark = fallen > 0.5 * max(float(np.median(fallen[out])), 0.06)
         agree = float((dark == (done > 0.5))[clear].mean())
-        return darker * helpers.credit(1 - agree, 0.12, 0.4)
+        return darker * helpers.ramp_score(1 - agree, 0.12, 0.4)
 
 
 class Shatter(Probe):
@@ -179,18 +184,18 @@ class Shatter(Probe):
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge fall, break, spread and permanence, and the block."""
-        p = case.scene["params"]
-        block = helpers.the(tracks, p["block"], "block", 0.5)
-        helpers.the(tracks, p["glass"], "glass", 0.15)
-        view = pixels(video, p["glass"])
-        heap = heap_of(view.weight[p["glass"]])
+        p = ShatterParams.of(case)
+        block = helpers.find_object(tracks, p.block, "block", 0.5)
+        helpers.find_object(tracks, p.glass, "glass", 0.15)
+        view = pixels(video, p.glass)
+        heap = heap_of(view.weight[p.glass])
         if not heap.seen[0]:
             raise UnjudgeableError("no glass is to be seen at the beginning")
         floor = float(np.nanmedian(tracks.box[block][:, 3])) * view.scale
         tall = max(float(heap.height[0]), 1.0)
         beside = float(np.nanmedian(tracks.xy[block, :, 0])) - heap.x[0] / view.scale
-        if beside * helpers.SIGN[p["side"]] < 0:
-            raise UnjudgeableError(f"the block does not stand on the {p['side']} of the glass")
+        if beside * SIGN[p.side] < 0:
+            raise UnjudgeableError(f"the block does not stand on the {p.side} of the glass")
         if floor - heap.low[0] < 0.4 * tall or heap.fill[0] < 0.75:
             raise UnjudgeableError("the glass does not begin whole and above the floor")
         landed = heap.seen & (heap.low > floor - 0.2 * tall)
@@ -205,14 +210,14 @@ class Shatter(Probe):
         change = read_change(done, heap.seen, cause, tracks.fps, slack_s=0.25)
         began = np.flatnonzero((ratio > 1.2) | (done >= 0.5))
         in_the_air = max(0.0, floor - float(heap.low[began[0]])) / tall if len(began) else 0.0
-        order = helpers.credit(in_the_air, 0.22, 0.6)
+        order = helpers.ramp_score(in_the_air, 0.22, 0.6)
         # Half way back together is half undone, however far apart the pieces still are.
         gone_back = 1 - float(np.median(ratio[-2:]) - 1) / max(float(np.quantile(ratio, 0.9)) - 1, 1e-6)
-        kept = min(change.kept, helpers.credit(gone_back, 0.3, 0.7)) if change.happened else 0.0
+        kept = min(change.kept, helpers.ramp_score(gone_back, 0.3, 0.7)) if change.happened else 0.0
         # A shard may roll out of the frame or behind the block, the glass as a whole may not.
         left = float(np.median(heap.area[-3:]) / heap.area[0])
-        remains = 1 - helpers.credit(left, 0.35, 0.6)
-        stands = steady(tracks, block, tracks.visible[block]) * helpers.credit(
+        remains = 1 - helpers.ramp_score(left, 0.35, 0.6)
+        stands = steady(tracks, block, tracks.visible[block]) * helpers.ramp_score(
             1 - float(tracks.visible[block].mean()), 0.05, 0.3
         )
         parts = {"happened": change.happened, "order": order * change.ordered, "prompt": change.prompt, "kept": kept}
@@ -235,12 +240,12 @@ class Brush(Probe):
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the stroke's front against the brush, frame by frame, and what is left of it."""
-        p = case.scene["params"]
-        way = helpers.SIGN[p["to"]]
-        view = pixels(video, p["handle"], p["paint"])
-        width = view.weight[p["paint"]].shape[2]
-        grip = helpers.the(tracks, p["handle"], "handle", 0.4)
-        foot = way * foot_of(view.weight[p["handle"]])
+        p = BrushParams.of(case)
+        way = SIGN[p.to]
+        view = pixels(video, p.handle, p.paint)
+        width = view.weight[p.paint].shape[2]
+        grip = helpers.find_object(tracks, p.handle, "handle", 0.4)
+        foot = way * foot_of(view.weight[p.handle])
         held = np.isfinite(foot) & tracks.visible[grip]
         if held.sum() < 4:
             raise UnjudgeableError("no brush is to be seen for long enough")
@@ -250,11 +255,11 @@ class Brush(Probe):
         far = float(foot[first : last + 1].max())
         travel = far - float(foot[first])
         if travel < 0.3 * width:
-            raise UnjudgeableError(f"the brush did not move to the {p['to']}")
+            raise UnjudgeableError(f"the brush did not move to the {p.to}")
         arrive = int(np.flatnonzero(foot >= far - 0.04 * travel)[0])
         steps = np.diff(foot[first : arrive + 1])
         back = float(-steps[steps < 0].sum()) / travel
-        paint = view.weight[p["paint"]]
+        paint = view.weight[p.paint]
         rows = np.median(paint[arrive:], axis=0).sum(axis=1)
         if rows.max() < 2:
             return Verdict(0.0, {"happened": 0.0})
@@ -262,6 +267,6 @@ class Brush(Probe):
         parts = stroke_parts(paint[:, band].mean(axis=1), way, foot, first, arrive, travel)
         # The stroke lies where the brush's lower end is.
         bottom = float(np.nanmedian(tracks.box[grip][first : arrive + 1, 3])) * view.scale
-        parts["place"] = helpers.credit(abs(float(band.mean()) - bottom) / paint.shape[1], 0.3, 0.45)
-        parts["one_way"] = helpers.credit(back, 0.05, 0.3)
+        parts["place"] = helpers.ramp_score(abs(float(band.mean()) - bottom) / paint.shape[1], 0.3, 0.45)
+        parts["one_way"] = helpers.ramp_score(back, 0.05, 0.3)
         return Verdict(helpers.product(parts), parts)

@@ -1,4 +1,4 @@
-"""What the physics probes measure on tracks: falls, flights, lines that meet, the edge of a ramp, first motion.
+"""Measurements of the physics probes on tracks: falls, flights, lines that meet, the edge of a ramp, first motion.
 
 Heights are upwards positive.
 """
@@ -23,44 +23,54 @@ _STIRS = 0.05
 
 @dataclass(frozen=True)
 class Fall:
-    """A ball let go that falls and bounces.
-
-    diameter: pixels. g: diameters / s^2. restitution: 0 when it did not bounce. top, floor: heights of the centre at
-    the start and at the contact, in pixels, upwards. contact_s, apex_s: first contact and where the parabola before it
-    has its top. fit, dropped, energy: credits for the path, the start at rest and no gain of height later.
-    """
+    """A ball let go that falls and bounces."""
 
     diameter: float
+    """Diameter in pixels."""
     g: float
+    """Acceleration downwards in diameters per second squared."""
     restitution: float
+    """Restitution of the first bounce; 0 without one."""
     top: float
+    """Height of the centre at the start in pixels, upwards."""
     floor: float
+    """Height of the centre at the contact in pixels, upwards."""
     contact_s: float
+    """Time of the first contact in seconds."""
     apex_s: float
+    """Time of the top of the parabola before the contact in seconds."""
     fit: float
+    """Score of the path, 0 to 1."""
     dropped: float
+    """Score of the start at rest, 0 to 1."""
     energy: float
+    """Score of no later gain of height, 0 to 1."""
 
     @property
     def bounce(self) -> float:
-        """Credit for a bounce that is seen and returns no more than came in."""
-        return helpers.credit(self.restitution, 1.04, 1.16) * helpers.credit(-self.restitution, -0.25, -0.1)
+        """Score of a visible bounce that returns no more than came in, 0 to 1."""
+        return helpers.ramp_score(self.restitution, 1.04, 1.16) * helpers.ramp_score(-self.restitution, -0.25, -0.1)
 
     @property
     def height(self) -> float:
-        """What it fell, in pixels."""
+        """The height of the fall in pixels."""
         return self.top - self.floor
 
 
 @dataclass(frozen=True)
 class Hinge:
-    """Two straight lines that meet: place `origin` at time `at`, speeds before and after, rms residual."""
+    """Two straight lines that meet."""
 
     at: float
+    """Time of their meeting in seconds."""
     origin: float
+    """Position of their meeting."""
     before: float
+    """Speed before."""
     after: float
+    """Speed after."""
     residual: float
+    """Rms distance of the samples from the lines."""
 
     def at_time(self, t_s: float) -> float:
         """Return where the first line is at a time."""
@@ -69,13 +79,13 @@ class Hinge:
 
 def hinge(t: Floats, x: Floats) -> Hinge:
     """Return the best two straight lines that meet, through samples x [n] at times t [n]; n >= 5."""
-    found: list[Hinge] = []
+    hinges: list[Hinge] = []
     for at in np.linspace(t[1], t[-2], 240):
         design = np.stack([np.ones_like(t), np.minimum(t - at, 0), np.maximum(t - at, 0)], axis=1)
         fit = np.linalg.lstsq(design, x, rcond=None)[0]
         rest = float(np.sqrt(np.mean((x - design @ fit) ** 2)))
-        found.append(Hinge(float(at), float(fit[0]), float(fit[1]), float(fit[2]), rest))
-    return min(found, key=lambda h: h.residual)
+        hinges.append(Hinge(float(at), float(fit[0]), float(fit[1]), float(fit[2]), rest))
+    return min(hinges, key=lambda h: h.residual)
 
 
 def ball(tracks: Tracks, i: int, least: int = MIN_SAMPLES) -> tuple[Floats, Floats, Bools, float]:
@@ -92,12 +102,12 @@ def ball(tracks: Tracks, i: int, least: int = MIN_SAMPLES) -> tuple[Floats, Floa
 
 
 def smooth(residual: float, diameter: float) -> float:
-    """Return credit for the rms residual of a path, in diameters, of a thing `diameter` pixels wide.
+    """Return the score of the rms residual of a path, in diameters, of an object `diameter` pixels wide.
 
     A picture that trembles by a pixel is no broken law, however coarse it is.
     """
     good = max(0.06, 1 / diameter)
-    return helpers.credit(residual, good, good + 0.14)
+    return helpers.ramp_score(residual, good, good + 0.14)
 
 
 def farthest(off: Floats) -> float:
@@ -107,7 +117,7 @@ def farthest(off: Floats) -> float:
 
 
 def released(xy: Floats, ok: Bools) -> int:
-    """Return the last of the `ok` frames before a thing at xy [T, 2] (diameters) has left its first place."""
+    """Return the last of the `ok` frames before an object at xy [T, 2] (diameters) has left its first place."""
     seen = np.flatnonzero(ok)
     gone = np.linalg.norm(xy[seen] - xy[seen[0]], axis=1) > _STIRS
     return int(seen[max(0, int(np.argmax(gone)) - 1)] if gone.any() else seen[-1])
@@ -128,7 +138,7 @@ def fall(tracks: Tracks, i: int) -> Fall:
     if len(later) < MIN_SAMPLES or drop < 0.5:
         raise UnjudgeableError(f"the {tracks.colour[i]} ball did not fall")
     rough = later[int(np.argmax(y[later] < y[later].min() + 0.15 * drop))]
-    # The first bounce tells most; small errors of the others would add up.
+    # The first bounce is the most precise; small errors of the others would add up.
     until = t[start] + 2.6 * (t[rough] - t[start])
     window = later[t[later] <= until]
     try:
@@ -146,12 +156,12 @@ def fall(tracks: Tracks, i: int) -> Fall:
     apex = contact - (rise + taken**2 / 2) / taken if taken > 0 else contact
     # When it was let go is known to a frame, or to the time that a fall takes to be noticed.
     unsure = max(1 / tracks.fps, float(np.sqrt(2 * _STIRS / fit.g)))
-    dropped = helpers.credit(abs(apex - t[start]) - unsure, 0.12 * taken, 0.4 * taken) if taken > 0 else 0.0
+    dropped = helpers.ramp_score(abs(apex - t[start]) - unsure, 0.12 * taken, 0.4 * taken) if taken > 0 else 0.0
     after = y[later[t[later] > until]]
     gained = (float(after.max()) - fit.floor) / height - fit.restitution**2 if len(after) and height > 0 else 0.0
     return Fall(
         diameter, fit.g, fit.restitution, top * diameter, fit.floor * diameter, contact, apex,
-        smooth(fit.residual, diameter), dropped, helpers.credit(gained, 0.06, 0.25),
+        smooth(fit.residual, diameter), dropped, helpers.ramp_score(gained, 0.06, 0.25),
     )  # fmt: skip
 
 
@@ -205,7 +215,7 @@ def upper_edge(video: Video, colour: str, way: float) -> tuple[Floats, float]:
 
 
 def onset(t: Floats, moved: Floats, away: Bools) -> float | None:
-    """Return when a thing begins to move, from how far it has moved [n] and whether that is surely so [n], or None.
+    """Return when an object begins to move, from how far it has moved [n] and whether that is surely so [n], or None.
 
     Two samples in a row must be sure: one alone is a picture that trembles.
     """
@@ -220,7 +230,7 @@ def onset(t: Floats, moved: Floats, away: Bools) -> float | None:
 
 
 def never_hangs(t: Floats, shift: Floats, down: Floats) -> float:
-    """Return credit for a fall without a halt: shift and down [n] are the block's centre, in its heights."""
+    """Return the score of a fall without a halt: shift and down [n] are the block's centre, in its heights."""
     full = float(np.median(down[-2:]))
     if len(t) < 4 or full < 0.1:
         return 0.0
@@ -228,4 +238,4 @@ def never_hangs(t: Floats, shift: Floats, down: Floats) -> float:
     lying = (down[1:] + down[:-1]) / 2 / full
     speed = np.hypot(np.diff(shift), np.diff(down)) / np.diff(t)
     halted = (tipped > 0.08) & (lying < 0.85) & (speed < 0.12)
-    return helpers.credit(float(np.diff(t)[halted].sum()), 0.05, 0.4)
+    return helpers.ramp_score(float(np.diff(t)[halted].sum()), 0.05, 0.4)

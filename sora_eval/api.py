@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sora_eval.generator.base import Generator
+    from sora_eval.tracking.base import Tracker
 
 
 class _Temporary:
@@ -78,6 +79,7 @@ def evaluate(
     samples: int | None = None,
     seed: int = 0,
     references: Sequence[str] = ("oracle", "frozen"),
+    tracker: Tracker | str = "world",
     fidelity: bool = False,
     tracking: bool = False,
     folder: str | Path | None = None,
@@ -88,16 +90,17 @@ def evaluate(
 
     Args:
         generator: a `Generator`; a function `f(prompt, *, height, width, frames, fps, seed, conditioning)` that returns uint8 [T, H, W, 3];
-            or the name of an entry of conf/generator, such as "reference".
+            or the name of an entry of conf/generator, such as "reference", or of a plug-in.
         suite: an entry of conf/suite: smoke, standard, full or gate.
         profile: an entry of conf/profile: small, medium or large.
         count: cases per probe and mode; None for the suite's.
-        suites: suites to select, None for all.
-        probes: probes to select, None for all.
+        suites: suites to select, None for all bundled ones.
+        probes: probes to select, None for all bundled ones.
         modes: t2v, i2v or v2v, None for the suite's.
         samples: clips per case; None for 1, or as many as a folder of videos has.
         seed: of the scenes.
         references: oracle and controls to compare with.
+        tracker: a `Tracker`, or the name of an entry of conf/tracker or of a plug-in.
         fidelity: whether to measure fidelity metrics.
         tracking: whether to measure tracking metrics.
         folder: run folder, in which the same call resumes; None for a temporary one, which lives as long as the result.
@@ -113,20 +116,23 @@ def evaluate(
     from sora_eval.fidelity.options import FidelityOptions
     from sora_eval.generator.base import Generator
     from sora_eval.generator.callable import PythonCallable
-    from sora_eval.run import carry_out, plan_with
+    from sora_eval.run import plan_run, run
 
     entry = generator if isinstance(generator, str) else "oracle"
-    config: RunConfig = parse("run", [f"generator={entry}", f"suite={suite}", f"profile={profile}"])[0]
+    followed = tracker if isinstance(tracker, str) else "world"
+    words = [f"generator={entry}", f"tracker={followed}", f"suite={suite}", f"profile={profile}"]
+    config: RunConfig = parse("run", words)[0]
     if isinstance(generator, str):
         model, node = generator_of(config.generator), config.generator
     else:
         model = generator if isinstance(generator, Generator) else PythonCallable(generator)
-        node = {"_target_": f"{type(generator).__module__}.{type(generator).__qualname__}", "name": model.name}
+        node = {**_class_of(generator), "name": model.name}
     changes: dict[str, Any] = {"count": count, "suites": suites, "probes": probes, "modes": modes}
     temporary = _Temporary() if folder is None else None
     config = replace(
         config,
         generator=node,
+        tracker=config.tracker if isinstance(tracker, str) else _class_of(tracker),
         suite=replace(config.suite, **{k: v for k, v in changes.items() if v is not None}),
         out=str(folder if temporary is None else temporary.name),
         references=tuple(references),
@@ -135,9 +141,15 @@ def evaluate(
         fidelity=FidelityOptions() if fidelity else None,
         tracking=tracking,
     )
-    plan = plan_with(config, Call("sora_eval.evaluate(...)", entry, workers), model)
-    done = carry_out(plan, say=lambda line: None, progress=progress)
+    call = Call("sora_eval.evaluate(...)", entry, workers)
+    plan = plan_run(config, call, model, None if isinstance(tracker, str) else tracker)
+    done = run(plan, say=lambda line: None, progress=progress)
     return Result(plan.folder, tuple(done.rows), tuple(done.problems), temporary)
+
+
+def _class_of(made: object) -> dict[str, Any]:
+    """Return the config node of an object that no configuration made."""
+    return {"_target_": f"{type(made).__module__}.{type(made).__qualname__}"}
 
 
 def load_run(folder: str | Path) -> Result:

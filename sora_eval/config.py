@@ -27,16 +27,19 @@ from sora_eval import registry
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.generator.base import Generator
-from sora_eval.generator.reference.options import Options, Plan, SampleOptions
+from sora_eval.generator.reference.options import CheckpointOptions, Plan, ReferenceOptions, SampleOptions
+from sora_eval.plugins import include
 from sora_eval.probes.base import Probe
 from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.processes import cores
 from sora_eval.runs import naming, sharding
 from sora_eval.settings import Settings, option
+from sora_eval.stats.gate import GatePlan
 from sora_eval.stats.samples import MOST
+from sora_eval.tracking.base import WORLD, Tracker
 from sora_eval.types import MODES, Case, Mode, Profile, check_name
 
-GROUPS = ("generator", "suite", "profile", "sweep")
+GROUPS = ("generator", "tracker", "suite", "profile", "sweep")
 MAX_COUNT = 100_000
 """Most cases per probe and mode; more would be listed for hours before the first is generated."""
 
@@ -91,7 +94,7 @@ class CasesConfig(Settings):
     seed: int = option(0, least=0)
     """Seed of the scenes."""
     samples: int = option(1, least=1, most=MOST)
-    """Videos wanted per case, each with a seed of its own; the manifest's column sample tells them apart."""
+    """Videos wanted per case, each with a seed of its own; the manifest's column sample holds its number."""
 
 
 @dataclass(frozen=True)
@@ -138,16 +141,17 @@ class RenderConfig(Settings):
 class RunConfig(Settings):
     """sora-eval run: generate the cases of a suite, score the videos, write a report."""
 
-    DEFAULTS: ClassVar[tuple[str, ...]] = ("generator: oracle", "suite: smoke", "profile: small")
+    DEFAULTS: ClassVar[tuple[str, ...]] = ("generator: oracle", "tracker: world", "suite: smoke", "profile: small")
 
     generator: dict[str, Any] = option()
+    tracker: dict[str, Any] = option()
     suite: SuiteConfig = option()
     profile: Profile = option()
     out: str | None = None
     """Run folder; null: runs/SUITE-PROFILE/MODEL/SLUG/SEED, for example runs/smoke-small/reference/4x-1c2f0a/0. SLUG is a checkpoint's stem
     and a hash of its bytes, a folder's name and a hash of its path, "default" without either; changed options are added to it
-    (4x-1c2f0a+steps=8), and to SUITE-PROFILE (smoke-small+probes=relation). suite.count is not: the same run with a higher count resumes
-    in its folder and grows, and so does any run whose cases are a superset for the same model."""
+    (4x-1c2f0a+steps=8), and to SUITE-PROFILE (smoke-small+probes=relation), as is another tracker. suite.count is not: the same run with
+    a higher count resumes in its folder and grows, and so does any run whose cases are a superset for the same model."""
     replace: bool = False
     """Whether a folder may be taken that holds another run: other or fewer cases, or another generator of that name."""
     shard: Any = None
@@ -235,22 +239,12 @@ class EncodersConfig(Settings):
 
 
 @dataclass(frozen=True)
-class SamplingConfig(Options):
-    """Options of commands that sample with the reference generator."""
-
-    checkpoint: str = "32x"
-    """base, 4x, 32x, square or a path."""
-    expanded: bool = True
-    """Whether the prompt is made descriptive before it is encoded."""
-
-
-@dataclass(frozen=True)
-class SampleConfig(SamplingConfig, SampleOptions):
+class SampleConfig(CheckpointOptions, SampleOptions):
     """sora-eval sample: pictures and videos from the bundled reference generator."""
 
 
 @dataclass(frozen=True)
-class EvalTasksConfig(SamplingConfig):
+class EvalTasksConfig(CheckpointOptions):
     """sora-eval eval-tasks: measures of everything that the reference generator can do, on held-out members of the world."""
 
     tasks: tuple[str, ...] = option((), example="text")
@@ -286,6 +280,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "train": TrainConfig,
     "sample": SampleConfig,
     "eval-tasks": EvalTasksConfig,
+    "gate": GatePlan,
 }
 """Settings of each command that takes a configuration."""
 
@@ -311,7 +306,33 @@ def register() -> None:
             own["suite"] = {"count": ValidateConfig.SUITE_COUNT}
         groups = [dict([default.split(": ")]) for default in kind.DEFAULTS]
         store.store(name=name, node={"defaults": [*groups, "_self_", "quiet"], **own})
+    store.store(group="generator", name="reference_options", node=ReferenceOptions.defaults())
     naming.register()
+
+
+def offer_plugins(words: Sequence[str]) -> None:
+    """Put plug-ins into the groups of Hydra's ConfigStore. Those that the words choose are imported, for their options.
+
+    Raises:
+        ConfigError: one of these can't be imported.
+    """
+    chosen = _chosen(words)
+    for group in registry.PLUGINS:
+        for name, entry in registry.plugins(group).items():
+            node = registry.plugin_node(entry, name in chosen.get(group, ()))
+            ConfigStore.instance().store(group=group, name=name, node=node)
+
+
+def search_path(words: Sequence[str]) -> list[str]:
+    """Return overrides with the conf/ folders of --include on Hydra's search path."""
+    folders = naming.quoted([f"file://{folder}" for folder in include.configurations()])
+    if not folders:
+        return list(words)
+    key = "hydra.searchpath="
+    given = [w.removeprefix(key).strip("[]") for w in words if w.startswith(key)]
+    others = [w for w in words if not w.startswith(key)]
+    at = next((i for i, word in enumerate(others) if "=" in word and not word.startswith("-")), len(others))
+    return [*others[:at], f"{key}[{','.join([folders, *given])}]", *others[at:]]
 
 
 def parse(name: str, words: Sequence[str]) -> tuple[Any, Call]:
@@ -324,7 +345,8 @@ def parse(name: str, words: Sequence[str]) -> tuple[Any, Call]:
     try:
         with initialize_config_module("sora_eval.conf", version_base="1.3", job_name=name):
             _check_groups(words)
-            config = compose(name, list(words), return_hydra_config=True)
+            offer_plugins(words)
+            config = compose(name, search_path(words), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         check_words(name, words)
         raise ConfigError(first_line(error)) from error
@@ -351,7 +373,7 @@ def read(name: str, config: DictConfig, hydra: Any) -> tuple[Any, Call]:
         names = {w.partition("=")[0].lstrip("+") for w in words}
         words = [w for w in words if w.partition("=")[0].lstrip("+") not in {"sweep", *extra}]
         words = [*([f"generator={choice}"] if "generator" not in names else []), *words]
-    command = shlex.join(["sora-eval", name, *words])
+    command = shlex.join(["sora-eval", name, *words, *(w for f in include.folders() for w in ("--include", f))])
     # A plain run has no job number.
     in_sweep = OmegaConf.select(hydra, "job.num") is not None
     return settings, Call(command, choice, _share(hydra.launcher, cores()) if in_sweep else cores())
@@ -371,7 +393,7 @@ def _share(launcher: Any, cores: int) -> int:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an exception that says anything."""
+    """Return the first line of an exception that isn't empty."""
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
@@ -400,12 +422,14 @@ def check_words(name: str, words: Sequence[str]) -> None:
     """
     texts = [o.partition("=") for o in words]
     chosen = _check_groups(words)
+    offer_plugins(words)
     known: set[str] = set()
     for picked in product(*chosen.values()):
         GlobalHydra.instance().clear()
         with initialize_config_module("sora_eval.conf", version_base="1.3"):
             try:
-                base = compose(name, [f"{key}={value}" for key, value in zip(chosen, picked, strict=True)])
+                picks = [f"{key}={value}" for key, value in zip(chosen, picked, strict=True)]
+                base = compose(name, search_path(picks))
             except HydraException:  # the command has no such group
                 base = compose(name)
         known |= set(_dotted(OmegaConf.to_container(base, resolve=False)))
@@ -421,13 +445,20 @@ def _check_groups(words: Sequence[str]) -> dict[str, list[str]]:
     Raises:
         ConfigError: there is no such entry; `null`, which takes a group away, is none.
     """
-    texts = [word.partition("=") for word in words]
-    chosen = {key: value.split(",") for key, _, value in texts if key.lstrip("+") in GROUPS}
+    chosen = _chosen(words)
+    if any(word.startswith("hydra.searchpath=") for word in words):
+        return chosen  # entries may lie there
     for key, values in chosen.items():
+        known = registry.names(key.lstrip("+"))
         for value in values:
-            if value not in registry.names(key.lstrip("+")):
-                raise unknown(key.lstrip("+"), value, registry.names(key.lstrip("+")))
+            if value not in known:
+                raise unknown(key.lstrip("+"), value, known)
     return chosen
+
+
+def _chosen(words: Sequence[str]) -> dict[str, list[str]]:
+    texts = [word.partition("=") for word in words]
+    return {key: value.split(",") for key, _, value in texts if key.lstrip("+") in GROUPS}
 
 
 def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
@@ -465,13 +496,37 @@ def generator_of(node: Mapping[str, Any]) -> Generator:
     from sora_eval.generator.simulator import CONTROLS, OTHER
 
     generator = registry.generator(dict(node))
-    try:
-        check_name("generator.name", generator.name)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    _check_protocol("generator", node, generator, Generator)
     if generator.kind == "model" and generator.name in ("oracle", OTHER, *CONTROLS):
         raise ConfigError(f"'{generator.name}' is the name of a reference: set generator.name=...")
     return generator
+
+
+def tracker_of(node: Mapping[str, Any]) -> Tracker:
+    """Return the tracker that a configuration node with a `_target_` describes.
+
+    Raises:
+        ConfigError: it can't be made, or its name is no file name or that of the world tracker.
+    """
+    from sora_eval.tracking.world import WorldTracker
+
+    tracker = registry.tracker(dict(node))
+    _check_protocol("tracker", node, tracker, Tracker)
+    if tracker.name == WORLD and not isinstance(tracker, WorldTracker):
+        raise ConfigError(
+            f"tracker {node.get('_target_')}: '{WORLD}' is the name of the bundled tracker; name it otherwise"
+        )
+    return tracker
+
+
+def _check_protocol(group: str, node: Mapping[str, Any], made: Any, protocol: Any) -> None:
+    if not isinstance(made, protocol):
+        members = [m for m in dir(protocol) if not m.startswith("_") and not hasattr(made, m)]
+        raise ConfigError(f"{group} {node.get('_target_')} lacks {', '.join(members)}")
+    try:
+        check_name(f"{group}.name", made.name)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 register()

@@ -56,7 +56,7 @@ KILLED = "the worker process was killed, as the system does when memory runs out
 
 
 def print_error(error: Exception) -> int:
-    """Print one line about an exception to standard error and return the exit code: 2, for what was asked is not done."""
+    """Print one line about an exception to standard error and return the exit code: 2, since the command was not carried out."""
     print(f"sora-eval: {line_of(error)}", file=sys.stderr)
     if os.environ.get(TRACEBACK, "0") not in ("", "0"):
         traceback.print_exception(error)

@@ -98,7 +98,7 @@ def parse_json(text: str) -> Any:
 
 
 def literal(value: Any) -> Any:
-    """Return JSON values such that OmegaConf takes them as they are: "${" in a text that was read asks for nothing."""
+    """Return JSON values such that OmegaConf takes them as they are: "${" in a text that was read is not resolved."""
     if isinstance(value, dict):
         return {key: literal(v) for key, v in value.items()}
     if isinstance(value, list):

@@ -101,19 +101,19 @@ class Finder:
         """
         name = f"'{shown(written)}'"
         try:
-            found = self._look(written, name)
+            entry = self._look(written, name)
             # A path as Windows writes it; here a backslash may be part of a name, which comes first.
-            if found is None and "\\" in written:
-                found = self._look(written.replace("\\", "/"), name)
-            if found is None and PureWindowsPath(written).is_absolute():
+            if entry is None and "\\" in written:
+                entry = self._look(written.replace("\\", "/"), name)
+            if entry is None and PureWindowsPath(written).is_absolute():
                 raise _absolute(name)
-            if found is None:
+            if entry is None:
                 tried = ", with backslashes read as separators too" if "\\" in written else ""
                 raise ManifestError(f"no file {name}{tried}")
-            self._check(found, name)
+            self._check(entry, name)
         except OSError as err:
             raise ManifestError(f"the path {name} can't be used ({err.strerror or 'an unknown error'})") from err
-        return found
+        return entry
 
     def _look(self, written: str, name: str) -> str | None:
         if Path(written).is_absolute():

@@ -33,7 +33,7 @@ def cores() -> int:
 def peak_memory() -> int:
     """Return the most memory that this process has held, in bytes.
 
-    Linux hands the `ru_maxrss` of whoever started a process down to it; the peak of its own is told by /proc alone.
+    Linux hands the `ru_maxrss` of whoever started a process down to it; its own peak stands in /proc alone.
     """
     status = Path("/proc/self/status")
     own = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.exists() else None
@@ -139,7 +139,7 @@ def _begin() -> None:
 def end_with_parent() -> None:
     """End this process, if another started it to work for it, when that one does.
 
-    A parent that was killed tells nobody, and its workers would go on. A process that nobody started in this way goes on.
+    A parent that was killed sends no signal, and its workers would go on. A process that was not started in this way goes on.
     """
     parent = parent_process()
     if parent is None:

@@ -1,59 +1,149 @@
-"""Names -> generators, suites, probes and profiles. A YAML file in conf/ is the entry; this is the one place that follows `_target_`."""
+"""Names -> generators, trackers, suites, probes and profiles. This is the one place that follows `_target_`.
+
+An entry is a YAML file in conf/ or in the conf/ of an --include folder; a generator, tracker or probe may also be a plug-in (plugins/).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from sora_eval.errors import unknown
+from sora_eval.errors import ConfigError, SoraEvalError, unknown
+from sora_eval.plugins import entries, include
 
 if TYPE_CHECKING:
     from sora_eval.generator.base import Generator
     from sora_eval.probes.base import Probe
+    from sora_eval.tracking.base import Tracker
     from sora_eval.types import Profile
 
 GROUPS = {
     "generators": "generator",
+    "trackers": "tracker",
     "suites": "suite",
     "profiles": "profile",
     "sweeps": "sweep",
     "launchers": "launcher",
 }
+"""Kinds of entries and their configuration groups."""
+PLUGINS = {"generator": "generators", "tracker": "trackers"}
+"""Configuration groups whose entries may be plug-ins, and the kind of these."""
 
 
 def names(group: str) -> dict[str, str]:
-    """Return the entries of a config group (`generator`, `suite`, `profile`) with the first line of their comment."""
+    """Return the entries of a config group (`generator`, `suite`, `profile`), each with the first line of its comment or its origin."""
+    own = _bundled(group)
+    known = dict(own)
+    for folder in include.configurations():
+        for file in sorted((folder / group).glob("*.yaml")):
+            if file.stem in own:
+                entries.warn(f"{file}: the name is sora-eval's own, the file is not used")
+            else:
+                known[file.stem] = _comment(file.read_text(encoding="utf-8"))
+    return known | {name: f"plug-in of {entry.origin}" for name, entry in plugins(group).items() if name not in known}
+
+
+def plugins(group: str) -> dict[str, entries.Entry]:
+    """Return the plug-ins of a config group, none of them imported."""
+    return entries.entries(PLUGINS[group], _bundled(group)) if group in PLUGINS else {}
+
+
+def defaults(group: str, name: str) -> dict[str, Any]:
+    """Return the options of an entry of a config group with their defaults, as they stand; {} where there is no such entry."""
+    from hydra.core.config_store import ConfigStore
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    def stored(name: str) -> Any:
+        try:
+            return ConfigStore.instance().load(f"{group}/{name}.yaml").node
+        except HydraException:
+            return {}
+
+    folders = [files("sora_eval.conf"), *include.configurations()]
+    file = next((f for folder in folders if (f := folder / group / f"{name}.yaml").is_file()), None)
+    node: Any = OmegaConf.create({"defaults": [name]} if file is None else file.read_text(encoding="utf-8"))
+    parts = [stored(str(d)) for d in node.pop("defaults", [])]
+    merged = OmegaConf.to_container(OmegaConf.merge(*parts, node), resolve=False)
+    assert isinstance(merged, dict)
+    return {str(key): value for key, value in merged.items()}
+
+
+def _bundled(group: str) -> dict[str, str]:
     folder = files("sora_eval.conf") / group
-    found = {}
-    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
-        if entry.name.endswith(".yaml"):
-            found[entry.name.removesuffix(".yaml")] = _comment(entry.read_text(encoding="utf-8"))
-    return found
+    texts = {
+        entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8")
+        for entry in sorted(folder.iterdir(), key=lambda e: e.name)
+        if entry.name.endswith(".yaml")
+    }
+    return {name: _comment(text) for name, text in texts.items()}
+
+
+def plugin_node(entry: entries.Entry, imported: bool) -> dict[str, Any]:
+    """Return the config node of a plug-in; with its options and their defaults where it may be imported for them.
+
+    The options are the parameters that have no default or a plain one.
+
+    Raises:
+        ConfigError: it can't be imported.
+    """
+    import inspect
+
+    node = {"_target_": f"{entry.module}.{entry.attribute}"}
+    if not imported:
+        return node
+    made_by = entry.load()
+    if hasattr(made_by, "defaults"):
+        return {**node, **made_by.defaults()}
+    try:
+        parameters = inspect.signature(made_by).parameters.values()
+    except (TypeError, ValueError):
+        return node
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    options = {p.name: "???" if p.default is p.empty else p.default for p in named}
+    return {**node, **{name: value for name, value in options.items() if _is_plain(value)}}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_plain(v) for v in value)
+    if isinstance(value, Mapping):
+        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def probe_names() -> dict[str, tuple[str, str]]:
-    """Return {probe: (suite, claim)} in the order of the suites."""
-    found = {}
-    for suite in sorted((files("sora_eval.conf") / "probe").iterdir(), key=lambda e: e.name):
-        if suite.is_dir() and not suite.name.startswith("__"):
-            for name, claim in names(f"probe/{suite.name}").items():
-                found[name] = (suite.name, claim)
-    return found
+    """Return {probe: (suite, claim)} of the bundled probes, in the order of the suites."""
+    from sora_eval.probes import probe_classes
+
+    return {name: (c.suite, c.claim) for name, c in probe_classes().items()}
+
+
+def plugin_probes() -> dict[str, type[Probe]]:
+    """Return the classes of the probes that are plug-ins, by name. No suite but their own holds them: a package changes no other."""
+    return entries.loaded("probes", probe_names())
 
 
 def probe(name: str) -> Probe:
     """Return a probe by its name.
 
     Raises:
-        ConfigError: there is no such probe.
+        ConfigError: there is no such probe, or it is a plug-in that can't be imported.
     """
-    known = probe_names()
-    if name not in known:
-        raise unknown("probe", name, known)
-    from omegaconf import OmegaConf
+    from sora_eval.probes import probe_classes
 
-    path = files("sora_eval.conf") / "probe" / known[name][0] / f"{name}.yaml"
-    made: Probe = instantiate(OmegaConf.create(path.read_text(encoding="utf-8")))
+    classes = probe_classes()
+    return classes[name]() if name in classes else _plugin_probe(name, classes)
+
+
+def _plugin_probe(name: str, bundled: Mapping[str, Any]) -> Probe:
+    declared = entries.entries("probes", bundled)
+    if name not in declared:
+        raise unknown("probe", name, [*bundled, *declared])
+    made: Probe = _made(declared[name].load())
+    if getattr(made, "name", None) != name:
+        raise ConfigError(f"plug-in {declared[name].origin}: probe {name} calls itself {getattr(made, 'name', made)}")
     return made
 
 
@@ -79,15 +169,24 @@ def generator(config: Any, **more: Any) -> Generator:
     return made
 
 
+def tracker(config: Any) -> Tracker:
+    """Return the tracker that a config node with a `_target_` describes."""
+    made: Tracker = instantiate(config)
+    return made
+
+
 def instantiate(config: Any, **more: Any) -> Any:
     """Build what a config node with a `_target_` describes; our own errors come out as they were raised."""
     from hydra.utils import instantiate as build
 
-    from sora_eval.errors import ConfigError, SoraEvalError
+    include.activate()
+    # Partial, because Hydra would copy every item of `more` into nodes of its own.
+    return _made(lambda: build(config, _partial_=True)(**more))
 
+
+def _made(make: Callable[[], Any]) -> Any:
     try:
-        # Partial, because Hydra would copy every item of `more` into nodes of its own.
-        return build(config, _partial_=True)(**more)
+        return make()
     except SoraEvalError:
         raise
     except (Exception, SystemExit) as error:
@@ -96,6 +195,6 @@ def instantiate(config: Any, **more: Any) -> Any:
 
 
 def _comment(text: str) -> str:
-    # Hydra wants to be told of a file's package before all else.
+    # Hydra's package directive comes before everything else.
     first = next((line for line in text.split("\n") if not line.startswith("# @package")), "")
     return first[1:].strip() if first.startswith("#") else ""

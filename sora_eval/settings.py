@@ -1,6 +1,6 @@
 """Settings: frozen dataclasses whose values are checked against type and range, built from plain values such as a YAML file's.
 
-A field says its range and an example in `option`; its docstring, below it, is what `--help` prints.
+`option` gives a field's range and an example; its docstring, below it, is what `--help` prints.
 """
 
 from __future__ import annotations
@@ -22,18 +22,44 @@ REQUIRED = "???"
 
 @dataclass(frozen=True)
 class Constraint:
-    """Range of an option.
-
-    least, most: of a number, both included. above: a number that it must exceed. choices: of a name. example: of a list's item, for errors.
-    repeats: whether an item of a list may be there again; else it counts once.
-    """
+    """Range of an option; of a mapping, that of its values."""
 
     least: float | None = None
+    """Smallest number."""
     most: float | None = None
+    """Largest number."""
     above: float | None = None
+    """A number that is too small."""
+    below: float | None = None
+    """A number that is too large."""
     choices: Collection[str] = ()
+    """Names."""
     example: str = ""
+    """An item of the list, for messages."""
     repeats: bool = False
+    """Whether an item of a list may be there again; else it counts once."""
+
+    def __str__(self) -> str:
+        """Return the range of a number as the end of "must be a number"."""
+        least, most, above, below = (
+            "" if bound is None else f"{bound:.12g}" for bound in (self.least, self.most, self.above, self.below)
+        )
+        if least and (most or below):
+            return f" from {least} to {most or f'below {below}'}"
+        if above and below:
+            return f" between {above} and {below}"
+        if least or above:
+            return f" of at least {least}" if least else f" above {above}{f' and at most {most}' if most else ''}"
+        return f" of at most {most}" if most else ""
+
+    def holds(self, value: float) -> bool:
+        """Return whether a number is in the range."""
+        return (
+            (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
 
 
 def option(default: Any = MISSING, **limits: Any) -> Any:
@@ -160,14 +186,17 @@ def _checked(key: str, value: Any, hint: Any, limits: Constraint) -> Any:
             raise unknown(key, value, choices)
         return value
     kind = get_origin(hint) or hint
-    if isinstance(value, kind):
+    if not issubclass(kind, Mapping) and isinstance(value, kind):
         return value
     if not isinstance(value, Mapping):
         example = (
             f", such as {key}.{next(iter(kind.defaults()))}=..." if issubclass(kind, Settings) else " {NAME: VALUE}"
         )
         raise ConfigError(f"{key} must be a group of options{example}, got {value}")
-    return hint.of(value) if issubclass(kind, Settings) else dict(value)
+    if issubclass(kind, Settings):
+        return hint.of(value)
+    item = get_args(hint)[1]
+    return {str(name): _checked(f"{key}.{name}", each, item, limits) for name, each in value.items()}
 
 
 def _items(key: str, value: Any, hint: Any, limits: Constraint) -> tuple[Any, ...]:
@@ -182,21 +211,8 @@ def _items(key: str, value: Any, hint: Any, limits: Constraint) -> tuple[Any, ..
 
 
 def _number(key: str, value: Any, kind: type, limits: Constraint) -> Any:
-    what = "a whole number" if kind is int else "a number"
-    low, high, above = limits.least, limits.most, limits.above
-    if low is not None and high is not None:
-        what += f" from {low:g} to {high:g}" if kind is float else f" from {low} to {high}"
-    elif low is not None:
-        what += f" of at least {low}"
-    elif above is not None:
-        what += f" above {above}"
     accepted = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
-    if not accepted or not math.isfinite(value):
-        raise ConfigError(f"{key} must be {what}, got {value}")
-    if (
-        (low is not None and value < low)
-        or (high is not None and value > high)
-        or (above is not None and value <= above)
-    ):
-        raise ConfigError(f"{key} must be {what}, got {value}")
+    if not accepted or not math.isfinite(value) or not limits.holds(value):
+        what = "a whole number" if kind is int else "a number"
+        raise ConfigError(f"{key} must be {what}{limits}, got {value}")
     return value

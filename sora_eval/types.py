@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -113,26 +113,31 @@ class Camera:
 
 @dataclass(frozen=True)
 class Tracks:
-    """N objects followed through T frames.
-
-    colour: N colour names of the world's palette ("" when unknown).
-    xy: [N, T, 2] centroid in pixels, NaN where not visible.
-    visible: [N, T] bool.
-    area: [N, T] visible area in pixels (soft, sub-pixel), 0 where not visible.
-    box: [N, T, 4] x0, y0, x1, y1 in pixels, NaN where not visible.
-    shape: {descriptor name: [N, T]}, silhouette descriptors, NaN where not visible.
-    size: (height, width) of the frames the tracks were made on.
-    fps: frames per second.
-    """
+    """N objects followed through T frames."""
 
     colour: tuple[str, ...]
+    """N colour names of the world's palette, "" where the colour is unknown."""
     xy: Floats
+    """[N, T, 2] centroid in pixels, NaN where not visible."""
     visible: Bools
+    """[N, T]."""
     area: Floats
+    """[N, T] visible area in pixels (soft, sub-pixel), 0 where not visible."""
     box: Floats
+    """[N, T, 4] x0, y0, x1, y1 in pixels, NaN where not visible."""
     size: tuple[int, int]
+    """(height, width) of the frames that were tracked."""
     fps: float
+    """Frames per second."""
     shape: Mapping[str, Floats] = field(default_factory=dict)
+    """{descriptor name: [N, T]}: silhouette descriptors, NaN where not visible or unknown."""
+    labels: tuple[str, ...] = ()
+    """N labels such as "red ball" or "dog"; () of a tracker that knows colours alone."""
+
+    def __post_init__(self) -> None:
+        """Refuse labels of other tracks."""
+        if self.labels and len(self.labels) != len(self.colour):
+            raise ValueError(f"{len(self.colour)} tracks have {len(self.labels)} labels")
 
     def __len__(self) -> int:
         """Return the number of tracks."""
@@ -145,8 +150,19 @@ class Tracks:
 
     def of(self, colour: str) -> list[int]:
         """Return the indices of the tracks of one colour, the longest-visible first."""
-        found = [i for i, c in enumerate(self.colour) if c == colour]
-        return sorted(found, key=lambda i: -int(self.visible[i].sum()))
+        return self._longest_first(i for i, c in enumerate(self.colour) if c == colour)
+
+    def called(self, colour: str, noun: str) -> list[int]:
+        """Return the indices of the tracks of an object, the longest-visible first.
+
+        They are those of its colour; where there is none, those of unknown colour whose label contains the noun.
+        """
+        return self.of(colour) or self._longest_first(
+            i for i, label in enumerate(self.labels) if not self.colour[i] and noun in label.split()
+        )
+
+    def _longest_first(self, tracks: Iterable[int]) -> list[int]:
+        return sorted(tracks, key=lambda i: -int(self.visible[i].sum()))
 
 
 @dataclass(frozen=True)
@@ -164,7 +180,7 @@ class Case:
     expect: what must come true, in the probe's own terms; JSON values only.
     cluster: cases of one cluster share a scene and are resampled together.
     twin: id of the mirrored or matched case, "" when there is none.
-    sample: 0 to K - 1 where a generator is asked K times for one prompt, with other seeds: further samples are cases of their own, with the
+    sample: 0 to K - 1 where a generator makes K clips of one prompt, with other seeds: further samples are cases of their own, with the
     scene of sample 0, and their ids end in `.s1`, `.s2`, ... (`samples.py`).
     """
 
@@ -246,8 +262,8 @@ class Case:
 class Failure:
     """Why there is no video.
 
-    technical: whether the cause lies outside the model's answer (an exception, a service that is down, out of memory): such a case is asked
-    again by the next call of the same command, and says nothing about the model. False for an answer that is not as asked.
+    technical: whether the cause lies outside the model's answer (an exception, a service that is down, out of memory): such a case is
+    retried by the next call of the same command, and is no evidence about the model. False for a clip that is not as requested.
     """
 
     reason: str
@@ -387,7 +403,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Profile(Settings):
-    """Size and length of the clips that a generator is asked for."""
+    """Size and length of the clips that a generator is to make."""
 
     GROUP: ClassVar[str] = "profile"
 

@@ -152,7 +152,14 @@ SOAKS = (
     Soak(
         "fidelity",
         [],
-        ["run", *_SMALL, "suite.count=4", "fidelity.metrics=[frechet,motion,words,pairs]", "players=1", "out=run"],
+        [
+            "run",
+            *_SMALL,
+            "suite.count=4",
+            "fidelity.metrics=[frechet,motion,text_image,full_reference]",
+            "players=1",
+            "out=run",
+        ],
         measured,
         lose,
     ),

@@ -35,7 +35,7 @@ class Counting(Oracle):
 
 
 def test_missing_clips_stay_in_the_denominator_with_their_reason(tmp_path):
-    rows, _ = evaluate(_cases(), {"relation": registry.probe("relation")}, [Counting()], tmp_path, progress=False)
+    rows = evaluate(_cases(), {"relation": registry.probe("relation")}, [Counting()], tmp_path, progress=False).rows
     assert [r.value for r in rows] == [1.0, None]
     assert rows[1].reason == "out of memory"
     assert np.mean([r.counted for r in rows]) == 0.5
@@ -45,10 +45,10 @@ def test_missing_clips_stay_in_the_denominator_with_their_reason(tmp_path):
 def test_a_second_run_makes_nothing_and_gives_the_same_rows(tmp_path):
     probes = {"relation": registry.probe("relation")}
     Counting.made = 0
-    first, made = evaluate(_cases(), probes, [Counting()], tmp_path, progress=False)
-    again, made_again = evaluate(_cases(), probes, [Counting()], tmp_path, progress=False)
-    assert (made, made_again, Counting.made) == (2, 0, 2)
-    assert first == again
+    first = evaluate(_cases(), probes, [Counting()], tmp_path, progress=False)
+    again = evaluate(_cases(), probes, [Counting()], tmp_path, progress=False)
+    assert (first.scored, again.scored, Counting.made) == (2, 0, 2)
+    assert first.rows == again.rows
 
 
 def test_a_lost_score_is_made_from_the_stored_clip(tmp_path):
@@ -57,21 +57,21 @@ def test_a_lost_score_is_made_from_the_stored_clip(tmp_path):
     Counting.made = 0
     for score in (tmp_path / "scores").rglob("*.json"):
         score.unlink()
-    _, made = evaluate(_cases(), probes, [Counting()], tmp_path, progress=False)
+    made = evaluate(_cases(), probes, [Counting()], tmp_path, progress=False).scored
     assert (made, Counting.made) == (2, 0)
 
 
 def test_stored_clips_are_lossless(tmp_path):
     cases = _cases(1)
-    rows, _ = evaluate(cases, {"relation": registry.probe("relation")}, [Oracle()], tmp_path, progress=False)
+    rows = evaluate(cases, {"relation": registry.probe("relation")}, [Oracle()], tmp_path, progress=False).rows
     assert np.array_equal(read_video(tmp_path / rows[0].video).frames, next(Oracle().generate(cases)).frames)
 
 
 def test_two_processes_give_the_rows_of_one(tmp_path):
     cases = _cases(10)
     probes = {"relation": registry.probe("relation")}
-    one, _ = evaluate(cases, probes, [Oracle(), Control("mirrored")], tmp_path / "one", workers=1, progress=False)
-    two, _ = evaluate(cases, probes, [Oracle(), Control("mirrored")], tmp_path / "two", workers=2, progress=False)
+    one = evaluate(cases, probes, [Oracle(), Control("mirrored")], tmp_path / "one", workers=1, progress=False).rows
+    two = evaluate(cases, probes, [Oracle(), Control("mirrored")], tmp_path / "two", workers=2, progress=False).rows
     assert one == two
 
 
@@ -115,7 +115,7 @@ def test_a_killed_run_is_completed_by_the_same_command(tmp_path, whole, scored):
 @pytest.mark.parametrize("lost", [b"", b'{"value": 1.0', b"[]", b'{"value": null, "reason": "", "components": {}}'])
 def test_damaged_artefacts_are_made_again(tmp_path, lost):
     probes = {"relation": registry.probe("relation")}
-    first, _ = evaluate(_cases(), probes, [Counting()], tmp_path, progress=False)
+    first = evaluate(_cases(), probes, [Counting()], tmp_path, progress=False).rows
     (clip,) = (tmp_path / "videos").rglob("*.mkv")
     clip.write_bytes(clip.read_bytes()[:500])
     (failed,) = (tmp_path / "videos").rglob("*.failed.json")
@@ -123,9 +123,9 @@ def test_damaged_artefacts_are_made_again(tmp_path, lost):
     for score in (tmp_path / "scores").rglob("*.json"):
         score.write_bytes(lost)
     Counting.made = 0
-    again, made = evaluate(_cases(), probes, [Counting()], tmp_path, progress=False)
-    assert (made, Counting.made) == (2, 2)
-    assert again == first
+    again = evaluate(_cases(), probes, [Counting()], tmp_path, progress=False)
+    assert (again.scored, Counting.made) == (2, 2)
+    assert again.rows == first
     assert np.isfinite(read_video(clip).frames).all()
 
 
@@ -139,12 +139,12 @@ def test_a_fault_of_ours_costs_one_clip_and_is_tried_again(tmp_path, monkeypatch
         return true(self, case, video, tracks)
 
     monkeypatch.setattr(type(probe), "score", faulty)
-    rows, _ = evaluate(_cases(), {"relation": probe}, [Oracle()], tmp_path, progress=False)
+    rows = evaluate(_cases(), {"relation": probe}, [Oracle()], tmp_path, progress=False).rows
     assert [r.value for r in rows] == [1.0, None]
     assert rows[1].reason == "internal error: ZeroDivisionError: by zero"
     monkeypatch.undo()
-    rows, made = evaluate(_cases(), {"relation": probe}, [Oracle()], tmp_path, progress=False)
-    assert ([r.value for r in rows], made) == ([1.0, 1.0], 1)
+    again = evaluate(_cases(), {"relation": probe}, [Oracle()], tmp_path, progress=False)
+    assert ([r.value for r in again.rows], again.scored) == ([1.0, 1.0], 1)
 
 
 def test_workers_end_with_the_process_that_started_them():

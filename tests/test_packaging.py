@@ -43,7 +43,7 @@ def test_the_bare_names_are_not_importable(tmp_path):
 
 
 LAYERS = (
-    ("errors", "files", "paths", "processes", "settings", "types", "version"),
+    ("errors", "files", "paths", "plugins", "processes", "settings", "types", "version"),
     ("video",),
     ("metrics", "stats", "world"),
     ("data", "training"),

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import ClassVar, Literal
 
 from sora_eval.data.shards import FPS
-from sora_eval.errors import ConfigError
 from sora_eval.generator.base import Capabilities, file_safe
 from sora_eval.generator.reference import model
-from sora_eval.generator.reference.options import Options
-from sora_eval.generator.reference.sampler import GRID, LARGEST, VERSION, PromptWarning, Sampler
+from sora_eval.generator.reference.options import GRID, Options, ReferenceOptions
+from sora_eval.generator.reference.sampler import VERSION, PromptWarning, Sampler
 from sora_eval.training import checkpoints
 from sora_eval.types import Case, Failure, Frames, Video, digest
 from sora_eval.video import resample, resize
@@ -21,37 +20,20 @@ from sora_eval.world import conditioning
 
 
 @dataclass(frozen=True)
-class Reference:
+class Reference(ReferenceOptions):
     """Generates clips of cases with a checkpoint of the reference generator, in all modes, at 8 frames per second.
 
     Raises:
         ConfigError: the checkpoint can't be used, or an option is out of range.
     """
 
-    checkpoint: str = model.DEFAULT
-    """base, 4x, 32x, square or the path of a safetensors file."""
-    short_side: int | None = 64
-    """Pixels of the shorter side that is sampled; null for the size of the case."""
-    steps: int = 16
-    """Of the sampler, like guidance, shift and history: see diffusion.Options."""
-    guidance: float = 3.0
-    shift: float = 3.0
-    history: float = 1.0
-    expanded: bool = True
-    """Whether prompts are expanded to descriptive captions; those of the suites are descriptive and stay as they are."""
-    noise: int = 0
-    """Another number draws other noise, and so other clips, for the same cases: the spread of a checkpoint."""
-    kind: Literal["model"] = "model"
+    kind: ClassVar[Literal["model"]] = "model"
     # Each process loads its own copy: it is small.
-    capabilities: Capabilities = field(default=Capabilities(processes=True))
+    capabilities: ClassVar[Capabilities] = Capabilities(processes=True)
 
     def __post_init__(self) -> None:
         """Check the options and load the checkpoint, before the first case."""
-        side = self.short_side
-        if side is not None and (isinstance(side, bool) or not isinstance(side, int) or not GRID <= side <= LARGEST):
-            raise ConfigError(f"short_side must be a whole number from {GRID} to {LARGEST}, or null, got {side}")
-        if isinstance(self.noise, bool) or not isinstance(self.noise, int) or self.noise < 0:
-            raise ConfigError(f"noise must be a whole number of at least 0, got {self.noise}")
+        super().__post_init__()
         self._sampler()
 
     def _sampler(self) -> Sampler:

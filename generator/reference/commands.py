@@ -197,7 +197,7 @@ def _connect(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
 
 def _act(s: Sampler, r: Request, seed: int) -> Iterator[Frames]:
     if not r.actions:
-        raise ConfigError("actions is empty: say actions=[forward,forward,turn left,...], one per frame")
+        raise ConfigError("actions is empty: set actions=[forward,forward,turn left,...], one per frame")
     yield s.rollout(_first(r)[0], r.actions, r.prompt, seed).frames
 
 

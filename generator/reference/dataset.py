@@ -28,7 +28,7 @@ from sora_eval.tracking.colours import states_of
 from sora_eval.training import loop
 from sora_eval.training.tensors import to_tensor
 from sora_eval.world import palette
-from sora_eval.world.families import FAMILIES, common
+from sora_eval.world.families import common, family
 
 _ENCODE_AT_ONCE = 16
 _USUAL_CHUNKS = 5
@@ -152,10 +152,10 @@ class LatentDataset:
         return self.recipe.phases[self.recipe.phase(step, self.unit)].given
 
 
-def buckets_of(some: Sequence[Shard], latents: Path, recipe: TransformerRecipe) -> list[Bucket]:
+def buckets_of(training: Sequence[Shard], latents: Path, recipe: TransformerRecipe) -> list[Bucket]:
     """Group the clips of shards and their mirror images by size; the shares of a phase hold over the whole set."""
-    arrays = {s.name: np.concatenate(np.load(latents / s.path.name)) for s in some}
-    doubled = [replace(s, items=(*s.items, *(mirrored(i) for i in s.items))) for s in some]
+    arrays = {s.name: np.concatenate(np.load(latents / s.path.name)) for s in training}
+    doubled = [replace(s, items=(*s.items, *(mirrored(i) for i in s.items))) for s in training]
     groups: dict[tuple[int, ...], list[Shard]] = {}
     for s in doubled:
         groups.setdefault(arrays[s.name].shape[1:], []).append(s)
@@ -222,7 +222,10 @@ def _caption(item: Item, rng: np.random.Generator, dropout: float, acted: bool) 
     kind = rng.random()
     if kind < 0.5:
         return long
-    return short if kind < 0.75 else f"{short} {FAMILIES[item.family].setting(item.params)}"
+    if kind < 0.75:
+        return short
+    scenes = family(item.family)
+    return f"{short} {scenes.setting(scenes.read(item.params))}"
 
 
 def _actions(items: Sequence[Item], acted: Sequence[bool], k: int) -> Tensor:

@@ -22,7 +22,6 @@ FOLDER = Path(__file__).parent / "checkpoints"
 AUTOENCODER = "autoencoder"
 BUNDLED: tuple[str, ...] = ("base", "4x", "32x", "square")
 """Transformers that come with the package, by training compute; "square" is the ablation with square crops."""
-DEFAULT = "32x"
 KEY_MAP: Mapping[str, str] = {
     "enter": "patch_embed",
     "place": "pos_embed",

@@ -12,6 +12,10 @@ from sora_eval.processes import cores
 from sora_eval.settings import Settings, option
 
 STAGES: tuple[str, ...] = ("data", "autoencoder", "decoder", "latents", "words", "transformer")
+GRID = 16
+"""Pixels per patch: heights and widths are multiples of it (the autoencoder's stride of 8 times the patch of 2 latents)."""
+LARGEST = 1024
+"""Side of the largest square that is sampled, in pixels."""
 EXPORT = "export"
 """Write the current weights of a transformer's training; not part of "all"."""
 WORDS, TRUNK = "words", "trunk"
@@ -170,6 +174,29 @@ class Options(Settings):
 
 
 @dataclass(frozen=True)
+class CheckpointOptions(Options):
+    """Options of the sampler with a checkpoint."""
+
+    checkpoint: str = "32x"
+    """base, 4x, 32x, square or the path of a safetensors file."""
+    expanded: bool = True
+    """Whether prompts are expanded to descriptive captions before they are encoded; those of the suites are descriptive and stay as they
+    are."""
+
+
+@dataclass(frozen=True)
+class ReferenceOptions(CheckpointOptions):
+    """Options of the reference generator on suites."""
+
+    GROUP: ClassVar[str] = "generator"
+
+    short_side: int | None = option(64, least=GRID, most=LARGEST)
+    """Pixels of the shorter side that is sampled; null for the size of the case."""
+    noise: int = option(0, least=0)
+    """Another number draws other noise, and so other clips, for the same cases: the spread of a checkpoint."""
+
+
+@dataclass(frozen=True)
 class SampleOptions(Settings):
     """What `sora-eval sample` generates, and from what."""
 
@@ -198,4 +225,4 @@ class SampleOptions(Settings):
     actions: tuple[str, ...] = option((), example="forward,turn left", repeats=True)
     """One per frame: none, forward, turn left, turn right, break, place."""
     out: str = "sample.mp4"
-    """File to write; the ending says the format: .mp4, .mkv (lossless), .gif, or .png (a contact sheet for a video)."""
+    """File to write; the ending gives the format: .mp4, .mkv (lossless), .gif, or .png (a contact sheet for a video)."""

@@ -23,9 +23,8 @@ from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference import diffusion
 from sora_eval.generator.reference.autoencoder import CHUNK, STRIDE, chunks_of, to_chunks
 from sora_eval.generator.reference.model import Model
-from sora_eval.generator.reference.options import Options
+from sora_eval.generator.reference.options import GRID, LARGEST, Options
 from sora_eval.generator.reference.text import expand
-from sora_eval.generator.reference.transformer import PATCH
 from sora_eval.processes import one_torch_thread
 from sora_eval.training.tensors import to_tensor, to_uint8
 from sora_eval.types import Frames, Video, digest
@@ -33,8 +32,6 @@ from sora_eval.video import resize
 
 VERSION = "2"
 """Raised whenever the same weights, options and seed give other clips."""
-GRID = STRIDE * PATCH
-"""Pixels per patch: heights and widths are multiples of it."""
 WINDOW = 9
 """Chunks of the window of an extension: as many as the longest training clip has."""
 _CONTEXT = 5
@@ -45,8 +42,6 @@ _SAME = 10.0
 """Scale, in levels of 0..255, of the difference up to which two pixels count as the same."""
 TRAINED_SIDE, TRAINED_FRAMES = 128, 33
 """Largest side and longest clip in the training set."""
-LARGEST = 1024
-"""Side of the largest square that is sampled, in pixels."""
 Size = tuple[int, int]
 
 
@@ -79,7 +74,7 @@ class Sampler:
             ConfigError: the prompt is empty, or frames or size are below 1.
         """
         if not prompt.strip():
-            raise ConfigError("the prompt is empty: say what is to be seen")
+            raise ConfigError("the prompt is empty: describe what is to be seen")
         _warn_if_long(frames, "task=long goes on from its own end")
         channels = self.model.transformer.config.channels
         window = _Window.open(chunks_of(_at_least(frames)), grid_size(size), channels)
@@ -202,7 +197,7 @@ class Sampler:
         if not 0 <= strength <= 1:
             raise ConfigError(f"strength must be between 0 and 1, got {strength}")
         if strength and not prompt.strip():
-            raise ConfigError("the prompt is empty: say what the clip is to show instead")
+            raise ConfigError("the prompt is empty: describe what the clip is to show instead")
         _warn_if_long(len(video), "edit it piece by piece")
         known = self._encode(fit(video))
         if strength == 0:

@@ -40,7 +40,7 @@ def expand(prompt: str, seed: int = 0) -> str:
     """
     text = prompt.strip()
     if not text:
-        raise ValueError("the prompt is empty: say what is to be seen")
+        raise ValueError("the prompt is empty: describe what is to be seen")
     rng = np.random.default_rng([seed, int(digest(text)[:8], 16)])
     text = common.sentence(text)
     words = set(words_of(text))

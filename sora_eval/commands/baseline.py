@@ -25,10 +25,10 @@ def main(args: Sequence[str]) -> int:
     save.add_argument("--out", type=Path, help=f"folder to write ({FOLDER.as_posix()}/GENERATOR-SUITE-PROFILE-SEED)")
     show = actions.add_parser("show", help="print what a baseline holds")
     show.add_argument("baseline", type=Path, help="the baseline's folder")
-    found = parser.parse_args(args)
-    if found.action == "show":
-        return _show(found.baseline)
-    return _save(found.run, found.generator, found.out)
+    options = parser.parse_args(args)
+    if options.action == "show":
+        return _show(options.baseline)
+    return _save(options.run, options.generator, options.out)
 
 
 def _save(folder: Path, generator: str | None, out: Path | None) -> int:
@@ -47,7 +47,7 @@ def _save(folder: Path, generator: str | None, out: Path | None) -> int:
     about = scored.run.manifest
     if out is None:
         if missing := [key for key in ("suite", "profile", "seed") if key not in about]:
-            raise ConfigError(f"{folder / 'manifest.json'}: {missing[0]} is missing; say --out FOLDER")
+            raise ConfigError(f"{folder / 'manifest.json'}: {missing[0]} is missing; add --out FOLDER")
         name = f"{scored.name}-{about['suite']}-{about['profile']}-{about['seed']}"
         try:
             check_name("the baseline", name)

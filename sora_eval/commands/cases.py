@@ -16,5 +16,5 @@ def main(config: CasesConfig, call: Call) -> int:
     folder = export_cases(cases, out_folder(config.out, default), conditioning, progress=True)
     k = per_prompt(cases)
     counted = f"{len(cases) // k} cases" + (f", {k} samples of each," if k > 1 else "")
-    print(f"{counted} are in {folder}; README.txt there says how to go on")
+    print(f"{counted} are in {folder}; README.txt there explains the next step")
     return 0

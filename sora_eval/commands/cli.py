@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 
 from sora_eval.commands import console
-from sora_eval.errors import print_error, unknown
+from sora_eval.errors import ConfigError, print_error, unknown
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,11 @@ COMMAND_TABLE: dict[str, Command] = {
         "compare",
         "several runs in one table: Markdown, CSV and one HTML page",
         "runs/standard-small/*/*/0 --out reports/leaderboard",
+    ),
+    "view": Command(
+        "compare",
+        "browse the clips of several runs on one offline page: filters, and the same case side by side",
+        "runs/smoke-small/*/*/0 --out view.html",
     ),
     "baseline": Command(
         "compare", "keep a run's scores, without its clips, as a baseline of the gate; show one", "save RUN"
@@ -106,7 +111,11 @@ COMMAND_TABLE: dict[str, Command] = {
     "weights": Command(
         "inspect", "list, verify, fetch or find the weights of the standard encoders (I3D, CLIP, LPIPS, ...)", "list"
     ),
-    "list": Command("inspect", "list generators, suites, profiles, sweeps, launchers, probes or families", "probes"),
+    "list": Command(
+        "inspect",
+        "list generators, trackers, suites, profiles, sweeps, launchers, probes, families or metrics",
+        "probes",
+    ),
 }
 
 
@@ -126,7 +135,8 @@ def usage() -> str:
         [
             *lines,
             "",
-            "Add --help to a command for its options. Exit codes: 0 done, 1 done but something was wrong with the input, 2 not done.",
+            "Add --help to a command for its options, --include DIR for plug-ins of a folder (DIR/conf, DIR/sora_eval_plugin.py).",
+            "Exit codes: 0 done, 1 done but something was wrong with the input, 2 not done.",
         ]
     )
 
@@ -152,9 +162,9 @@ def _main(args: list[str]) -> int:
     try:
         if args[0] not in COMMANDS:
             raise unknown("command", args[0], COMMANDS)
-        return COMMANDS[args[0]](args[1:])
+        return COMMANDS[args[0]](_included(args[1:]))
     except KeyboardInterrupt:
-        resumed = "; the same command goes on where it stopped" if COMMAND_TABLE[args[0]].resumes else ""
+        resumed = "; the same command resumes where it stopped" if COMMAND_TABLE[args[0]].resumes else ""
         print(f"sora-eval: stopped{resumed}", file=sys.stderr)
         return 130
     except SystemExit as stop:
@@ -166,6 +176,23 @@ def _main(args: list[str]) -> int:
         return 2
     except Exception as error:
         return print_error(error)
+
+
+def _included(args: list[str]) -> list[str]:
+    """Include the folders of --include DIR and return the other arguments."""
+    rest: list[str] = []
+    words = iter(args)
+    for word in words:
+        option, equals, folder = word.partition("=")
+        if option != "--include":
+            rest.append(word)
+            continue
+        from sora_eval.plugins.include import include
+
+        if not (folder := folder if equals else next(words, "")):
+            raise ConfigError("--include: name a folder, --include DIR")
+        include(folder)
+    return rest
 
 
 def _print_anything() -> None:

@@ -45,7 +45,7 @@ class Export:
 
 
 def main(args: Sequence[str]) -> int:
-    """Send the scores of a run to a service and say where they are."""
+    """Send the scores of a run to a tracking service and print where they are."""
     parser = argparse.ArgumentParser(
         prog="sora-eval export", description="Send the scores of a run to W&B, MLflow or TensorBoard."
     )
@@ -54,19 +54,21 @@ def main(args: Sequence[str]) -> int:
     parser.add_argument("--project", default=PROJECT, help=f"W&B project or MLflow experiment ({PROJECT})")
     parser.add_argument("--out", type=Path, help="folder for local files; by default where the service puts them")
     parser.add_argument("--references", action="store_true", help="the oracle and the controls too, not only the model")
-    found = parser.parse_args(args)
-    if find_spec(found.to) is None:
-        raise ConfigError(f"--to {found.to} needs a package that is not installed: pip install 'sora-eval[{found.to}]'")
-    if found.out is not None and encodable(str(found.out)) != str(found.out):
-        raise ConfigError(f"--out {found.out} is no name in UTF-8, which {found.to} needs: name another folder")
-    for export in exports(found.run, found.references):
-        where = SENDERS[found.to](export, found.project, found.out)
+    options = parser.parse_args(args)
+    if find_spec(options.to) is None:
+        raise ConfigError(
+            f"--to {options.to} needs a package that is not installed: pip install 'sora-eval[{options.to}]'"
+        )
+    if options.out is not None and encodable(str(options.out)) != str(options.out):
+        raise ConfigError(f"--out {options.out} is no name in UTF-8, which {options.to} needs: name another folder")
+    for export in exports(options.run, options.references):
+        where = SENDERS[options.to](export, options.project, options.out)
         print(f"{export.name}: {len(export.scalars)} scalars are in {where}")
     return 0
 
 
 def exports(folder: Path, references: bool = False) -> Iterator[Export]:
-    """Yield what there is to send of a run: its models, or all of its generators where it has no model or they are asked for.
+    """Yield what there is to send of a run: its models, or all of its generators where it has no model or the options name them.
 
     Raises:
         ConfigError: the run is broken.
@@ -92,14 +94,14 @@ def exports(folder: Path, references: bool = False) -> Iterator[Export]:
     if why := next((why for name in chosen if (why := why_failed(run.rows, name))), ""):
         raise ConfigError(f"{folder}: {why}")
     for name in chosen:
-        some = {suite: by[name] for suite, by in measures.items() if name in by}
+        own = {suite: by[name] for suite, by in measures.items() if name in by}
         frame = summary.frame()
         yield Export(
             id=digest([run.manifest.get("hashes"), run.manifest.get("generators"), group, name]),
             name=f"{group}/{name}",
             group=group,
             settings=_settings(run, name),
-            scalars={**dict(_scalars(summary, name, some)), **dict(scalars(tracking, name))},
+            scalars={**dict(_scalars(summary, name, own)), **dict(scalars(tracking, name))},
             table=frame[frame["generator"] == name],
             text=text,
         )
@@ -145,8 +147,8 @@ def _scalars(summary: Summary, name: str, measures: Mapping[str, Sequence[Measur
             where = "/".join(part for part in (s.suite, s.probe or "all") if part)
             yield f"samples_deviation/{where}", s.deviation
             yield f"samples_best_of_{s.samples}/{where}", s.best
-    for suite, some in measures.items():
-        for m in some:
+    for suite, row in measures.items():
+        for m in row:
             if m.value is not None:
                 # Services take letters, digits and few signs in names.
                 yield f"fidelity/{suite or 'all'}/{re.sub(r'[^A-Za-z0-9_. -]+', '_', m.metric)}", m.value

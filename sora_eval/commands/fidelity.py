@@ -61,24 +61,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "fake", type=Path, help="folder of generated videos; one of the name of a real one is compared with it"
     )
-    parser.add_argument("--metrics", help=f"some of {','.join(METRICS)}; all by default")
+    parser.add_argument("--metrics", help=f"of {','.join(METRICS)}; all by default")
     parser.add_argument(
         "--video-encoder",
-        "--video",
         default=FidelityConfig.video_encoder,
         metavar="NAME",
         help="encoder of clips: world-video, i3d, videomae, vjepa (world-video)",
     )
     parser.add_argument(
         "--text-image-encoder",
-        "--words",
         default=FidelityConfig.text_image_encoder,
         metavar="NAME",
         help="encoder of prompts and frames: world-clip, clip-b-32, clip-l-14 (world-clip)",
     )
     parser.add_argument(
         "--image-distance",
-        "--distance",
         default=FidelityConfig.image_distance,
         metavar="NAME",
         help="perceptual distance of frames: lpips-world, lpips-alex, lpips-vgg, lpips-squeeze (lpips-world)",

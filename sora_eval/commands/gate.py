@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import fields, replace
-from importlib.resources import files
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sora_eval.errors import ConfigError, SoraEvalError, print_error, unknown
 
 if TYPE_CHECKING:
+    from sora_eval.generator.base import Generator
+    from sora_eval.probes.base import Probe
     from sora_eval.runs.baseline import Scored
+    from sora_eval.runs.protocol import Protocol
     from sora_eval.stats.eprocess import Step
     from sora_eval.stats.gate import GatePlan, Outcome
+    from sora_eval.tracking.base import Tracker
     from sora_eval.types import Case, ScoreRow
 
 _EPILOG = """With --sequential the candidate may be a generator in place of a run:
 `sora-eval gate --baseline BASELINE --sequential --out RUN generator=reference generator.checkpoint=FILE` generates, tracks and scores
-scene by scene and stops as soon as the verdict is certain; a later `sora-eval run out=RUN ...` goes on there.
+scene by scene and stops as soon as the verdict is certain; a later `sora-eval run out=RUN ...` resumes there.
 Exit codes: 0 passed, 1 regression, 2 cannot be compared, 3 too little evidence for the drop that was to be detected."""
 
 
@@ -39,63 +41,67 @@ def main(args: Sequence[str]) -> int:
         add_to_job(f"## sora-eval gate: cannot be compared\n\n```text\n{text}\n```\n")
         return 2
     except Exception as error:
-        # Python's own exit code would be 1, which says that the candidate is worse.
+        # Python's own exit code would be 1, which means that the candidate is worse.
         return print_error(error)
 
 
 def _gate(args: Sequence[str]) -> int:
-    from sora_eval.reporting.gate import Told, method, sentence, table, write_gate
+    from sora_eval.reporting.gate import GateReport, method, sentence, table, write_gate
     from sora_eval.runs.baseline import read_scored
     from sora_eval.stats import gate
     from sora_eval.stats.samples import case_means, per_prompt, prompts
 
-    found = _parser().parse_args(args)
-    plan = read_plan(found.config, found.set)
-    baseline = read_scored(found.baseline, found.baseline_generator)
+    options = _parser(with_plan="-h" in args or "--help" in args).parse_args(args)
+    plan = read_plan(options.config, options.set)
+    baseline = read_scored(options.baseline, options.baseline_generator)
     notes: list[str] = []
-    if found.overrides:
-        if not found.sequential or found.candidate is not None or found.out is None:
+    if options.overrides:
+        if not options.sequential or options.candidate is not None or options.out is None:
             raise ConfigError("a generator in place of a run needs --sequential and --out RUN, and no --candidate")
         baseline, notes = _usable(baseline, "baseline", plan)
         _check_probes(plan, baseline.rows)
-        name, outcome = _generated(baseline, plan, found.overrides, found.out, found.workers)
+        name, outcome = _generated(baseline, plan, options.overrides, options.out, options.workers)
     else:
-        if found.candidate is None:
-            raise ConfigError("say --candidate RUN, or --sequential --out RUN and a generator: generator=NAME ...")
-        candidate = read_scored(found.candidate, found.generator)
-        baseline, candidate, notes = _matched(baseline, candidate, found.common)
+        if options.candidate is None:
+            raise ConfigError("set --candidate RUN, or --sequential --out RUN and a generator: generator=NAME ...")
+        candidate = read_scored(options.candidate, options.generator)
+        baseline, candidate, notes = _matched(baseline, candidate, options.common)
         baseline, first = _usable(baseline, "baseline", plan)
         candidate, second = _usable(candidate, "candidate", plan)
         baseline, candidate = _both(baseline, candidate)
         notes += first + second
         _check_probes(plan, baseline.rows)
         name = candidate.name
-        if found.sequential:
+        if options.sequential:
             outcome = _walked(baseline.rows, {r.case: r for r in case_means(candidate.rows)}, plan)
         else:
             outcome = gate.fixed_test(baseline.rows, candidate.rows, plan)
-    if found.sequential and outcome.cases < (of := prompts(baseline.rows)):
+    if options.sequential and outcome.cases < (of := prompts(baseline.rows)):
         notes.append(f"the verdict was certain after {outcome.cases} of {of} cases")
     if (k := per_prompt(baseline.rows)) > 1:
         notes.append(f"{k} samples per prompt: the score of a case is the mean over them")
-    folder: Path | None = found.out or found.candidate
-    assert folder is not None, "one of the two was said"
+    folder: Path | None = options.out or options.candidate
+    assert folder is not None, "one of the two is set"
     command = shlex.join(["sora-eval", "gate", *args])
-    told = Told(outcome, f"{baseline.name} ({found.baseline.name})", name, command, tuple(notes))
+    report = GateReport(outcome, f"{baseline.name} ({options.baseline.name})", name, command, tuple(notes))
     print(table(outcome))
     print()
     print(method(outcome))
     for note in notes:
         print(f"note: {note}")
     print(sentence(outcome))
-    for path in write_gate(told, folder):
+    for path in write_gate(report, folder):
         print(f"wrote {path}")
     return outcome.code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(with_plan: bool = False) -> argparse.ArgumentParser:
+    """Return the parser of the command's arguments. with_plan: whether its help lists the options of the plan."""
     parser = argparse.ArgumentParser(
-        prog="sora-eval gate", description="Stop a candidate that is worse than a baseline.", epilog=_EPILOG
+        prog="sora-eval gate",
+        description="Stop a candidate that is worse than a baseline.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join([_EPILOG, *(_plan_options() if with_plan else ())]),
     )
     parser.add_argument(
         "--baseline", type=Path, required=True, help="a folder of `sora-eval baseline save`, or a run's"
@@ -104,10 +110,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sequential", action="store_true", help="scene by scene, until the verdict is certain")
     parser.add_argument("--out", type=Path, help="folder for gate.xml and gate.md (the candidate's)")
     parser.add_argument(
-        "--config", default="default", help="an entry of conf/gate, or the path of a YAML file (default)"
+        "--config", default="default", help="the plan: an entry of conf/gate, or the path of a YAML file (default)"
     )
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="such as drop=0.05, tolerances.orbit=0.1"
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the plan, such as drop=0.05"
     )
     parser.add_argument("--generator", help="the candidate, where its run holds several models")
     parser.add_argument("--baseline-generator", help="the baseline, where its run holds several models")
@@ -121,11 +127,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _plan_options() -> list[str]:
+    from sora_eval.commands.hydra_app import documented
+    from sora_eval.stats.gate import GatePlan
+
+    return ["", "Options of the plan and their defaults (--set KEY=VALUE):", "", *documented(GatePlan)]
+
+
 def read_plan(config: str, changes: Sequence[str] = ()) -> GatePlan:
     """Return the plan of an entry of conf/gate or of a YAML file, with KEY=VALUE changes.
 
     Raises:
-        ConfigError: there is no such entry, it is broken, or a key or a value is unknown.
+        ConfigError: there is no such entry, it is broken, an option is unknown, or a value can't be used.
     """
     from omegaconf import DictConfig, OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -134,32 +147,22 @@ def read_plan(config: str, changes: Sequence[str] = ()) -> GatePlan:
     from sora_eval import registry
     from sora_eval.stats.gate import GatePlan
 
-    path = Path(config)
-    if config in registry.names("gate"):
-        text = (files("sora_eval.conf") / "gate" / f"{config}.yaml").read_text(encoding="utf-8")
-    elif path.is_file():
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"gate: {config} is no text in UTF-8") from error
-    else:
+    if config not in registry.names("gate") and not Path(config).is_file():
         raise unknown("gate", config, registry.names("gate"))
     if wrong := [change for change in changes if "=" not in change]:
         raise ConfigError(f"--set {wrong[0]}: write KEY=VALUE")
     try:
-        read = OmegaConf.create(text)
+        if config in registry.names("gate"):
+            read: Any = OmegaConf.create(registry.defaults("gate", config))
+        else:
+            read = OmegaConf.create(Path(config).read_text(encoding="utf-8"))
         if not isinstance(read, DictConfig):
             raise ConfigError(f"gate: {config} must map names to values")
         merged = OmegaConf.to_container(OmegaConf.merge(read, OmegaConf.from_dotlist(list(changes))), resolve=True)
-    except (OmegaConfBaseException, YAMLError, RecursionError) as error:
+    except (OmegaConfBaseException, UnicodeDecodeError, YAMLError, RecursionError) as error:
         raise ConfigError(f"gate: {config} can't be read: {str(error).splitlines()[0]}") from error
     assert isinstance(merged, dict)
-    values: dict[str, Any] = {str(key): value for key, value in merged.items()}
-    known = [f.name for f in fields(GatePlan)]
-    for key in values:
-        if key not in known:
-            raise unknown("option of the gate", key, known)
-    return GatePlan(**values)
+    return GatePlan.of({str(key): value for key, value in merged.items()})
 
 
 def _check_probes(plan: GatePlan, rows: Sequence[ScoreRow]) -> None:
@@ -171,7 +174,7 @@ def _check_probes(plan: GatePlan, rows: Sequence[ScoreRow]) -> None:
 def _matched(baseline: Scored, candidate: Scored, shared: bool) -> tuple[Scored, Scored, list[str]]:
     """Return the two on the same cases, and notes of what was left out.
 
-    A candidate that answered more is compared on what the baseline has; one that answered less only where that was asked for.
+    A candidate with more cases is compared on those of the baseline; one with fewer only with --common.
 
     Raises:
         ConfigError: they can't be compared, with what differs.
@@ -257,27 +260,26 @@ def _generated(
     """Generate and score the baseline's cases scene by scene until the verdict is certain; return the name and the outcome."""
     from tqdm import tqdm
 
-    from sora_eval.config import generator_of, parse
+    from sora_eval.config import generator_of, parse, tracker_of
     from sora_eval.generator.base import bind
     from sora_eval.runs.lock import held
     from sora_eval.runs.protocol import protocol_of
     from sora_eval.stats.eprocess import SequentialTest
     from sora_eval.stats.failures import first_reason
-    from sora_eval.stats.samples import per_prompt
+    from sora_eval.tracking.base import described
 
-    if wrong := [o for o in overrides if not o.startswith(("generator=", "generator.", "+generator."))]:
-        raise ConfigError(f"{wrong[0]}: only generator=... and generator.KEY=... here, the baseline decides all else")
+    if wrong := [
+        o for o in overrides if o.lstrip("+").partition("=")[0].partition(".")[0] not in ("generator", "tracker")
+    ]:
+        raise ConfigError(
+            f"{wrong[0]}: only generator=..., tracker=... and their options here, the baseline decides all else"
+        )
     if workers < 1:
         raise ConfigError(f"--workers must be at least 1, got {workers}")
     cases = list(baseline.run.cases)
-    probes = _same_probes(protocol_of(baseline.run))
-    numbers = [re.fullmatch(r".*\.(\d{1,6})", case.prompt_id) for case in cases]
-    if None in numbers:
-        raise ConfigError(
-            f"{baseline.run.folder}: case {cases[numbers.index(None)].id} has no number; save the baseline again"
-        )
-    count = max(int(found[1]) for found in numbers if found) + 1
-    config, _ = parse("run", [*overrides, f"suite.count={count}", f"samples={per_prompt(cases)}"])
+    config, _ = parse("run", overrides)
+    tracker = tracker_of(config.tracker)
+    probes = _same_probes(protocol_of(baseline.run), described(tracker))
     model = bind(generator_of(config.generator), cases)
     test = SequentialTest(baseline.rows, plan)
     by_id: dict[str, list[Case]] = {}
@@ -285,37 +287,36 @@ def _generated(
         by_id.setdefault(case.prompt_id, []).append(case)
     broken: list[ScoreRow] = []
     with held(folder / ".lock"), tqdm(total=len(cases), unit="clip", desc=model.name) as bar:
-        for step, rows in _answers(test.steps, by_id, probes, model, folder, workers):
+        for step, rows in _answers(test.steps, by_id, probes, model, tracker, folder, workers):
             bar.update(len(rows))
             broken += [row for row in rows if row.failure]
             if len(broken) > plan.technical * len(baseline.rows):
-                # At once, so that nothing more is asked in vain of what is down.
+                # At once: what is down answers no other case either.
                 raise ConfigError(
                     f"cannot be compared: {len(broken)} of {len(baseline.rows)} clips of the candidate {model.name} failed technically "
-                    f"so far, at most a share of {plan.technical:g} may ({first_reason(broken)}); the same command asks again"
+                    f"so far, at most a share of {plan.technical:g} may ({first_reason(broken)}); the same command tries them again"
                 )
             if test.add(step, rows):
                 break
     return str(model.name), test.outcome()
 
 
-def _same_probes(protocol: Any) -> dict[str, Any]:
-    """Return the probes of a baseline, which this version must have in the same version, as tracker and world.
+def _same_probes(protocol: Protocol, tracker: str) -> dict[str, Probe]:
+    """Return the probes of a baseline, which must be here in the same version, as tracker (its identity) and world.
 
     Raises:
         ConfigError: something differs.
     """
     from sora_eval import registry
-    from sora_eval.tracking.world import VERSION as TRACKER
     from sora_eval.world import VERSION as WORLD
 
     probes = {name: registry.probe(name) for name in protocol.probes}
-    now = {**{f"probe {n}": p.version for n, p in probes.items()}, "tracker": TRACKER, "world": WORLD}
-    told = {
+    here = {**{f"probe {n}": p.version for n, p in probes.items()}, "tracker": tracker, "world": WORLD}
+    there = {
         **{f"probe {n}": v for n, v in protocol.probes.items()},
         **{k: protocol.facts[k] for k in ("tracker", "world")},
     }
-    wrong = [f"{k}: {told[k]} in the baseline, {now[k]} here" for k in now if str(now[k]) != str(told[k])]
+    wrong = [f"{k}: {there[k]} in the baseline, {here[k]} here" for k in here if str(here[k]) != str(there[k])]
     if wrong:
         raise ConfigError(f"cannot be compared: {'; '.join(wrong)}; save the baseline again")
     return probes
@@ -324,40 +325,42 @@ def _same_probes(protocol: Any) -> dict[str, Any]:
 def _answers(
     steps: Sequence[Step],
     cases: Mapping[str, Sequence[Case]],
-    probes: Mapping[str, Any],
-    model: Any,
+    probes: Mapping[str, Probe],
+    model: Generator,
+    tracker: Tracker,
     folder: Path,
     workers: int,
-) -> Iterator[tuple[Step, list[ScoreRow]]]:
+) -> Iterator[tuple[Step, Sequence[ScoreRow]]]:
     """Yield the steps with their rows, in order; with several processes, as many scenes are in work at once.
 
     cases: the samples of each prompt, by its id.
     """
     from collections import deque
     from concurrent.futures import Future
+    from functools import partial
 
-    from sora_eval.evaluation import evaluate
+    from sora_eval.evaluation import Evaluated, evaluate
     from sora_eval.processes import pool
 
+    score = partial(evaluate, progress=False, tracker=tracker)
     several = workers > 1 and model.capabilities.processes
     with pool(workers) if several else nullcontext() as executor:
-        waiting: deque[tuple[Step, Future[tuple[list[ScoreRow], int]]]] = deque()
+        waiting: deque[tuple[Step, Future[Evaluated]]] = deque()
         rest = iter(steps)
         while True:
             while executor is not None and len(waiting) < 2 * workers and (step := next(rest, None)) is not None:
-                some = [case for prompt in step.cases for case in cases[prompt]]
+                samples = [case for prompt in step.cases for case in cases[prompt]]
                 needed = {step.probe: probes[step.probe]}
-                waiting.append((step, executor.submit(evaluate, some, needed, [model], folder, 1, False)))
+                waiting.append((step, executor.submit(score, samples, needed, [model], folder)))
             if executor is None:
                 if (step := next(rest, None)) is None:
                     return
-                some = [case for prompt in step.cases for case in cases[prompt]]
-                rows, _ = evaluate(some, probes, [model], folder, 1, False)
-                yield step, rows
+                samples = [case for prompt in step.cases for case in cases[prompt]]
+                yield step, score(samples, probes, [model], folder).rows
             elif waiting:
                 step, job = waiting.popleft()
                 try:
-                    yield step, job.result()[0]
+                    yield step, job.result().rows
                 except GeneratorExit:
                     for _, other in waiting:
                         other.cancel()

@@ -64,7 +64,7 @@ def main(config: GenerateConfig, call: Call) -> int:
     )
     if broken:
         print(
-            f"sora-eval: {broken} of {len(cases)} clips failed technically; the same command asks for them again",
+            f"sora-eval: {broken} of {len(cases)} clips failed technically; the same command retries them",
             file=sys.stderr,
         )
         return 2 if failures == len(cases) else 1

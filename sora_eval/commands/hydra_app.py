@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sora_eval import registry
 from sora_eval.commands import overrides
 from sora_eval.commands import sweep as sweeps
-from sora_eval.config import COMMANDS, Call, check_words, first_line, parse, read
+from sora_eval.config import COMMANDS, Call, check_words, first_line, offer_plugins, parse, read, search_path
 from sora_eval.errors import ConfigError, SoraEvalError, print_error
 from sora_eval.settings import Settings, hints_of
 
@@ -25,7 +25,7 @@ _OWN_CONFIG = ("--config", "-cd", "-cp", "-cn")
 
 
 def launch(name: str, args: list[str]) -> int:
-    """Compose the configuration `conf/NAME.yaml` with overrides and run the command; return its exit code."""
+    """Compose the configuration of a command with overrides and run it; return its exit code."""
     # The family may stand alone: `sora-eval render pass_behind`.
     if name == "render" and args and "=" not in args[0] and not args[0].startswith("-"):
         args = [f"family={args[0]}", *args[1:]]
@@ -37,6 +37,8 @@ def launch(name: str, args: list[str]) -> int:
     if sweep or any(a.startswith("-") for a in args):
         if not any(a.startswith(_OWN_CONFIG) for a in args):
             check_words(name, [a for a in args if "=" in a and not a.startswith("-")])
+        offer_plugins([a for a in args if not a.startswith("-")])
+        args = search_path(args)
         return sweeps.sweep(args) if sweep else _hydra_main(name, args)
     return _command(name)(*parse(name, args))
 
@@ -50,12 +52,23 @@ def options(name: str) -> str:
         *(f"# {line}" for line in (kind.__doc__ or "").splitlines()),
     ]
     for default in kind.DEFAULTS:
-        lines += ["", f"# {', '.join(registry.names(default.partition(':')[0]))}", default]
-    lines += ["", *_documented(kind)]
-    return "\n".join([*lines, "", "# Hydra's own flags work too: --multirun, --cfg job, --hydra-help"])
+        lines += [
+            "",
+            *textwrap.wrap(", ".join(registry.names(default.partition(":")[0])), 130, initial_indent="# "),
+            default,
+        ]
+    lines += ["", *documented(kind)]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "# --include DIR: plug-ins of a folder. Hydra's own flags work too: --multirun, --cfg job, --hydra-help",
+        ]
+    )
 
 
-def _documented(kind: type[Settings], indent: str = "") -> Iterator[str]:
+def documented(kind: type[Settings], indent: str = "") -> Iterator[str]:
+    """Yield the options of settings as YAML, each below its documentation; those of chosen groups are left out."""
     hints = hints_of(kind)
     for key, default, documentation in kind.options():
         if not indent and any(entry.partition(":")[0] == key for entry in kind.DEFAULTS):
@@ -69,7 +82,7 @@ def _documented(kind: type[Settings], indent: str = "") -> Iterator[str]:
             yield f"{indent}{key}: {_flow(default)}"
         else:
             yield f"{indent}{key}:"
-            yield from _documented(part, indent + "  ")
+            yield from documented(part, indent + "  ")
 
 
 def _flow(value: Any) -> str:

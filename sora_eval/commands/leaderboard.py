@@ -21,17 +21,21 @@ def main(args: Sequence[str]) -> int:
     )
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="folder of a finished run")
     parser.add_argument("--out", type=Path, default=Path("leaderboard"), help="where to write (leaderboard)")
-    parser.add_argument("--common", action="store_true", help="compare what all runs share, and say how much that is")
+    parser.add_argument(
+        "--common", action="store_true", help="compare only what all runs share; the page states how much that is"
+    )
     parser.add_argument("--sort", default="", metavar="SUITE", help="sort by this suite instead of overall")
     parser.add_argument("--against", default="", metavar="MODEL", help="compare with this model instead of the first")
     parser.add_argument("--players", type=int, default=24, metavar="N", help="cases shown with their clips (24)")
-    found = parser.parse_args(args)
+    options = parser.parse_args(args)
     command = shlex.join(["sora-eval", "leaderboard", *args])
-    runs = [run for run in found.runs if not _skipped(run)]
-    if found.runs and not runs:
+    runs = [run for run in options.runs if not _skipped(run)]
+    if options.runs and not runs:
         raise ConfigError("every run that was named is a failed job: run their commands again")
     try:
-        page = write_leaderboard(runs, found.out, command, found.common, found.sort, found.against, found.players)
+        page = write_leaderboard(
+            runs, options.out, command, options.common, options.sort, options.against, options.players
+        )
     except MixedProtocolsError as error:
         print("sora-eval: these runs can't stand in one table; --common compares what they share", file=sys.stderr)
         for line in error.lines:

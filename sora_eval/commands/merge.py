@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ def main(args: Sequence[str]) -> int:
     from sora_eval.fidelity.options import FidelityOptions
     from sora_eval.processes import cores
     from sora_eval.reporting.components.text import table
-    from sora_eval.run import choice_of, finish
+    from sora_eval.run import fidelity_config, finish
     from sora_eval.runs import sharding
     from sora_eval.runs.lock import held
 
@@ -27,11 +28,11 @@ def main(args: Sequence[str]) -> int:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folders in which shards were run")
     parser.add_argument("--out", type=Path, help="where the whole run goes; the folder itself when there is only one")
     parser.add_argument("--replace", action="store_true", help="let it take the place of another run in --out")
-    found = parser.parse_args(args)
-    folders: list[Path] = list(dict.fromkeys(found.folders))
-    if len(folders) > 1 and found.out is None:
-        raise ConfigError("several folders are merged into another one: say --out FOLDER")
-    out: Path = found.out or folders[0]
+    options = parser.parse_args(args)
+    folders: list[Path] = list(dict.fromkeys(options.folders))
+    if len(folders) > 1 and options.out is None:
+        raise ConfigError("several folders are merged into another one: set --out FOLDER")
+    out: Path = options.out or folders[0]
     for folder in folders:
         if not sharding.counts(folder):
             raise ConfigError(f"{folder}: no shard was run there; name folders of runs with shard=I/N")
@@ -39,15 +40,16 @@ def main(args: Sequence[str]) -> int:
     with held(out / ".lock"):
         cases = _cases(folders)
         others = [folder for folder in folders if folder.resolve() != out.resolve()]
-        if len(others) == len(folders) and not found.replace:
+        if len(others) == len(folders) and not options.replace:
             _refuse_another(out, folders[0], cases)
         for folder in others:
             _bring(folder, out, n)
-        done = sharding.merged(out, cases, n)
-        done.about["config"]["out"] = str(out)
-        options = done.about["config"].get("fidelity")
-        choice = choice_of(None if options is None else FidelityOptions.of(options))
-        result = finish(out, cases, done.rows, done.about, choice, done.about["problems"], cores(), 0)
+        run = sharding.merged(out, cases, n)
+        config = {**run.manifest["config"], "out": str(out)}
+        metrics = config.get("fidelity")
+        fidelity = fidelity_config(None if metrics is None else FidelityOptions.stored(metrics))
+        scored = replace(run, manifest={**run.manifest, "config": config})
+        result = finish(scored, fidelity, cores(), changed=False)
     print(table(result.rows))
     for problem in result.problems:
         print(f"problem: {problem}")
@@ -85,7 +87,7 @@ def _refuse_another(out: Path, folder: Path, cases: Sequence[Case]) -> None:
     if not (out / FILE).exists():
         return
     if read_json(out / FILE) != read_json(folder / FILE) or read_cases(out) != cases:
-        raise ConfigError(f"{out} holds another run than {folder}: name another folder with --out, or say --replace")
+        raise ConfigError(f"{out} holds another run than {folder}: name another folder with --out, or add --replace")
 
 
 def _cases(folders: Sequence[Path]) -> list[Case]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from sora_eval.config import Call, SampleConfig, SamplingConfig
-from sora_eval.generator.reference.options import SampleOptions
+from sora_eval.config import Call, SampleConfig
+from sora_eval.generator.reference.options import CheckpointOptions, SampleOptions
 
 
 def main(config: SampleConfig, call: Call) -> int:
@@ -19,7 +19,7 @@ def main(config: SampleConfig, call: Call) -> int:
     return 0
 
 
-def sampler_of(config: SamplingConfig) -> Any:
+def sampler_of(config: CheckpointOptions) -> Any:
     """Return the sampler of a checkpoint with the options of a configuration."""
     from sora_eval.generator.reference.commands import sampler_of as sampler
     from sora_eval.generator.reference.options import Options

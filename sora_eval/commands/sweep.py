@@ -75,17 +75,17 @@ def is_sweep(args: Sequence[str]) -> bool:
 
 
 def sweep(args: Sequence[str]) -> int:
-    """Run all jobs of a sweep, show what became of each, compare those that are finished; return the highest exit code."""
+    """Run all jobs of a sweep, print their outcomes, compare those that are finished; return the highest exit code."""
     start = time.perf_counter()
-    command = shlex.join(["sora-eval", "run", *args])
+    command = shlex.join(["sora-eval", "run", *(a for a in args if not a.startswith("hydra.searchpath="))])
     try:
         outcomes, folder = _launch(args)
     except SoraEvalError:
         raise
     except Exception as error:
-        found = _ours(error)
-        if found is not None:
-            raise found from error
+        known = _ours(error)
+        if known is not None:
+            raise known from error
         name, text = type(error).__name__, next((x for x in str(error).splitlines() if x.strip()), "")
         if isinstance(error, HydraException | OmegaConfBaseException):
             raise ConfigError(text) from error
@@ -150,11 +150,11 @@ def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tupl
         groups.setdefault(_asks(manifest), []).append(run)
     pages: list[tuple[str, Path]] = []
     notes: list[str] = []
-    for name, some in groups.items():
+    for name, folders in groups.items():
         out = folder if len(groups) == 1 else folder / name
         for what, write in (("leaderboard", _leaderboard), ("curves", _curves), ("scores over compute", _scaling)):
             try:
-                page = write(some, out, command, shown)
+                page = write(folders, out, command, shown)
             except Exception as error:
                 known = isinstance(error, SoraEvalError | ValueError)
                 notes.append(f"no {what} of {name}: {error if known else line_of(error)}")
@@ -165,10 +165,10 @@ def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tupl
 
 
 def _asks(manifest: Mapping[str, Any]) -> str:
-    """Return a name for what a run asks; runs of one name may stand in one table, if their protocols agree."""
-    suite, profile = (manifest["config"].get(k) for k in ("suite", "profile"))
+    """Return a name for the cases of a run and their tracker; runs of one name may stand in one table, if their protocols agree."""
+    suite, profile, tracker = (manifest["config"].get(k) for k in ("suite", "profile", "tracker"))
     if isinstance(suite, Mapping) and isinstance(profile, Mapping):
-        return naming.asked(suite, profile)
+        return naming.question(suite, profile, tracker if isinstance(tracker, Mapping) else None)
     return f"{manifest.get('suite')}-{manifest.get('profile')}"
 
 
@@ -250,7 +250,7 @@ def _with_presets(overrides: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: the launcher is unknown, or its package is missing; the remedy is the command that installs it.
     """
-    found = []
+    words = []
     for word in overrides:
         key, _, name = word.partition("=")
         if key == "hydra/launcher" and name in registry.names("launcher"):
@@ -258,8 +258,8 @@ def _with_presets(overrides: Sequence[str]) -> list[str]:
             if extra is not None and not _installed(f"hydra_plugins.hydra_{extra}_launcher"):
                 raise ConfigError(f"{word} needs a package that is not here: pip install 'sora-eval[{extra}]'")
             word = f"+launcher={name}"
-        found.append(word)
-    return found
+        words.append(word)
+    return words
 
 
 def _check_required(overrides: Sequence[str]) -> None:
@@ -268,12 +268,12 @@ def _check_required(overrides: Sequence[str]) -> None:
     Raises:
         ConfigError: it is missing.
     """
-    said = {w.partition("=")[0].lstrip("+"): w.partition("=")[2] for w in overrides}
-    file = files("sora_eval.conf") / "sweep" / f"{said.get('sweep')}.yaml"
+    given = {w.partition("=")[0].lstrip("+"): w.partition("=")[2] for w in overrides}
+    file = files("sora_eval.conf") / "sweep" / f"{given.get('sweep')}.yaml"
     node = OmegaConf.create(file.read_text(encoding="utf-8") if file.is_file() else "")
     for key in map(str, node):
-        if OmegaConf.is_missing(node, key) and key not in said:
-            raise ConfigError(f"{key} is missing: say {key}=...")
+        if OmegaConf.is_missing(node, key) and key not in given:
+            raise ConfigError(f"{key} is missing: set {key}=...")
 
 
 def _installed(package: str) -> bool:
@@ -289,18 +289,19 @@ def _carried_out(config: DictConfig, words: str) -> Outcome:
     from hydra.core.hydra_config import HydraConfig
 
     from sora_eval.config import read
-    from sora_eval.run import carry_out, plan_of, reused
+    from sora_eval.run import plan_run, run
+    from sora_eval.runs.plan import count_line
     from sora_eval.stats.summary import summarise
 
-    plan = plan_of(*read("run", config, HydraConfig.get()))
-    result = carry_out(plan, say=lambda line: None, progress=sys.stderr.isatty())
+    plan = plan_run(*read("run", config, HydraConfig.get()))
+    result = run(plan, say=lambda line: None, progress=sys.stderr.isatty())
     # What another shard of the folder failed with stays until all of them are done.
     if not result.missing or _failed_words(plan.folder) == words:
         (plan.folder / FAILED).unlink(missing_ok=True)
     cell = summarise(result.rows).get(plan.model.name, "") if result.rows else None
-    state = "part" if result.missing else "done" if result.fresh else "nothing to do"
+    state = "part" if result.missing else "done" if result.written else "nothing to do"
     score = None if cell is None else cell.score
-    problems, clips = len(result.problems), reused(plan.model.name, result.clips)
+    problems, clips = len(result.problems), count_line(plan.model.name, result.clips)
     return Outcome(words, str(plan.folder), state, score, 0.0, result.code, problems=problems, clips=clips)
 
 

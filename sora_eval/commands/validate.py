@@ -72,9 +72,9 @@ def _keep_fuller(path: Path, names: list[str], count: int, clips: int, config: V
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return
     less = [f"{len(lost)} of its probes and metrics, such as {lost[0]}"] if lost else []
-    for key, mine in (("scenes", count), ("clips", clips)):
-        if counts[key] > mine:
-            less.append(f"{counts[key] - mine} of its {counts[key]} {key}")
+    for key, own in (("scenes", count), ("clips", clips)):
+        if counts[key] > own:
+            less.append(f"{counts[key] - own} of its {counts[key]} {key}")
     if less:
         raise ConfigError(
             f"{path} has a fuller card, and this one would lose {' and '.join(less)}: set out=FOLDER, or replace=true"

@@ -12,8 +12,7 @@ import numpy as np
 
 from sora_eval.data.shards import FPS
 from sora_eval.types import Frames
-from sora_eval.world import clip, scene_of, stills
-from sora_eval.world.families import FAMILIES, draw
+from sora_eval.world import clip, families, stills
 
 SIZE, FRAMES = (64, 64), 17
 HELD_OUT = "heldout"
@@ -47,18 +46,18 @@ def member(
     at: tuple[int, ...] | None = None,
 ) -> Member:
     """Return a member of a family at 8 frames per second; size: height and width. at: the frames that are rendered; all by default."""
-    params, rng = draw(family, number, 0, stream)
-    words = FAMILIES[family].caption(params, rng)
-    scene = scene_of({"family": family, "params": params}, (frames - 1) / FPS)
+    scenes = families.family(family)
+    params, rng = families.draw(family, number, 0, stream)
+    words = scenes.caption(params, rng)
+    scene = scenes.build(params, (frames - 1) / FPS)
     made = clip(scene, size, FPS, frames).video.frames if at is None else stills(scene, size, FPS, frames, at)
-    return Member(family, params, words, made, number)
+    return Member(family, params.to_json(), words, made, number)
 
 
 def caption_of(family: str, number: int, stream: str = HELD_OUT) -> str:
     """Return the caption of a member; nothing is rendered."""
-    params, rng = draw(family, number, 0, stream)
-    words: str = FAMILIES[family].caption(params, rng)
-    return words
+    params, rng = families.draw(family, number, 0, stream)
+    return families.family(family).caption(params, rng)
 
 
 def members(
@@ -71,5 +70,5 @@ def members(
     """Return held-out members, the first whose parameters are wanted."""
     numbers: Iterator[int] = itertools.count(FIRST)
     if wanted is not None:
-        numbers = (n for n in numbers if wanted(draw(family, n, 0, HELD_OUT)[0]))
+        numbers = (n for n in numbers if wanted(families.draw(family, n, 0, HELD_OUT)[0].to_json()))
     return [member(family, n, frames, size=size) for n in itertools.islice(numbers, count)]

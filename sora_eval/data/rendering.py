@@ -15,8 +15,8 @@ from sora_eval.files import read_json, replacing, write_json, write_lines
 from sora_eval.processes import pool
 from sora_eval.types import Floats, Profile, plain
 from sora_eval.video import write_ffv1
-from sora_eval.world import VERSION, Clip, clip, scene_of
-from sora_eval.world.families import FAMILIES, draw
+from sora_eval.world import VERSION, Clip, clip, families
+from sora_eval.world.families import FAMILIES
 
 Level = Literal["none", "states", "full"]
 LEVELS: tuple[Level, ...] = ("none", "states", "full")
@@ -26,7 +26,7 @@ def render_set(family: str, count: int, profile: Profile, out: Path, seed: int, 
     """Write `count` clips of a family, or of every family ("all"), and an index; return how many clips there are.
 
     out/FAMILY/000000.mkv holds the frames, .json captions, parameters and events, .npz the truth. A clip that is there is not made
-    again, so a set that was stopped goes on; settings.json says what the set is made with. An event's `frame` is the nearest one.
+    again, so a set that was stopped goes on; settings.json holds the settings of the set. An event's `frame` is the nearest one.
 
     Raises:
         ConfigError: the family or the level of truth is unknown, or the folder holds clips that were made with other settings.
@@ -57,13 +57,13 @@ def _same_settings(out: Path, profile: Profile, seed: int, truth: str) -> None:
     """Note what a set is made with; a clip that is there is kept, so it must be one of this set."""
     path = out / "settings.json"
     sizes = {f"profile.{key}": value for key, value in asdict(profile).items() if key not in ("name", "given")}
-    asked = {**sizes, "seed": seed, "truth": truth, "world": VERSION}
+    settings = {**sizes, "seed": seed, "truth": truth, "world": VERSION}
     if path.exists():
-        found = read_json(path)
-        if differing := [key for key in asked if found.get(key) != asked[key]]:
-            told = ", ".join(f"{key}={found.get(key)} (asked: {asked[key]})" for key in differing)
-            raise ConfigError(f"{out} holds clips made with {told}; name another folder with out=...")
-    write_json(path, asked)
+        stored = read_json(path)
+        if differing := [key for key in settings if stored.get(key) != settings[key]]:
+            pairs = ", ".join(f"{key}={stored.get(key)} (now: {settings[key]})" for key in differing)
+            raise ConfigError(f"{out} holds clips made with {pairs}; name another folder with out=...")
+    write_json(path, settings)
 
 
 def _rendered(
@@ -86,13 +86,14 @@ def _progress(rows: Iterator[dict[str, Any]], total: int) -> Iterator[dict[str, 
 
 def render_one(family: str, number: int, profile: Profile, out: Path, seed: int, truth: str) -> dict[str, Any]:
     """Render clip `number` of a family, unless it is there, and return its line of the index."""
-    params, rng = draw(family, number, seed)
-    short, long = FAMILIES[family].caption(params, rng), FAMILIES[family].caption(params, rng, long=True)
+    scenes = families.family(family)
+    params, rng = families.draw(family, number, seed)
+    short, long = scenes.caption(params, rng), scenes.caption(params, rng, long=True)
     path = out / family / f"{number:06d}.mkv"
     row = {"video": f"{family}/{number:06d}.mkv", "family": family, "caption": short, "long_caption": long}
     if path.exists():
         return row
-    scene = scene_of({"family": family, "params": params}, profile.duration_s)
+    scene = scenes.build(params, profile.duration_s)
     made = clip(scene, (profile.height, profile.width), profile.fps, profile.frames, full_truth=truth == "full")
     if truth != "none":
         with replacing(path.with_suffix(".npz")) as part, part.open("wb") as file:
@@ -102,17 +103,17 @@ def render_one(family: str, number: int, profile: Profile, out: Path, seed: int,
     bodies = [{"name": b.name, "shape": b.shape, "colour": b.colour, "size": b.size} for b in scene.bodies]
     write_json(
         path.with_suffix(".json"),
-        {**row, "params": params, "bodies": bodies, "events": events, "facts": _plain(scene.facts)},
+        {**row, "params": params.to_json(), "bodies": bodies, "events": events, "facts": _plain(scene.facts)},
     )
-    # The clip comes last: its presence says that the rest is there.
+    # The clip is written last: its presence marks the member as complete.
     write_ffv1(path, made.video)
     return row
 
 
 def arrays(made: Clip) -> dict[str, Any]:
-    """Return the truth of a clip as named arrays; masks and depth only where they were asked for."""
+    """Return the truth of a clip as named arrays; masks and depth only where they are requested."""
     truth, states = made.truth, made.truth.states
-    found: dict[str, Floats | Any] = {
+    arrays: dict[str, Floats | Any] = {
         "K": truth.camera.K,
         "R": truth.camera.R,
         "t": truth.camera.t,
@@ -125,9 +126,9 @@ def arrays(made: Clip) -> dict[str, Any]:
         "shown": states.shown,
     }
     masks = {"ids": truth.ids, "depth": truth.depth, "amodal": truth.amodal, "visible": truth.visible}
-    return {**found, **{name: values for name, values in masks.items() if values is not None}}
+    return {**arrays, **{name: values for name, values in masks.items() if values is not None}}
 
 
 def _plain(facts: Any) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(json.dumps(dict(facts), default=plain))
-    return found
+    values: dict[str, Any] = json.loads(json.dumps(dict(facts), default=plain))
+    return values

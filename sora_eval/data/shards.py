@@ -18,8 +18,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.files import read_json, replacing, write_json
 from sora_eval.processes import pool
 from sora_eval.types import Frames
-from sora_eval.world import clip, scene_of
-from sora_eval.world.families import FAMILIES, draw
+from sora_eval.world import clip, families
 from sora_eval.world.scene import Scene
 
 FPS = 8.0
@@ -49,6 +48,12 @@ BUCKETS: tuple[Bucket, ...] = (
     Bucket(9, 96, 96, 0.06),
     Bucket(1, 128, 128, 0.07),
 )
+MIXTURE: tuple[str, ...] = (
+    "single", "room", "pass_behind", "covered", "leave_and_return", "evolves_unseen", "count", "two_shots", "relation", "motion",
+    "opposite_motion", "camera_pan", "hands", "bite", "candle", "shatter", "brush", "free_fall_bounce", "two_drops", "projectile",
+    "collision", "ramp", "topple", "voxel",
+)  # fmt: skip
+"""The families of a set. Their number and order decide which clip each draw gives: a new one makes every set another."""
 FOCUS: Mapping[str, float] = {"single": 0.30, "relation": 0.10, "motion": 0.06, "voxel": 0.05}
 """Shares of some families in a set; the others share the rest evenly. Simple scenes come first: words are learnt on them."""
 
@@ -110,12 +115,12 @@ def read(folder: Path) -> list[Shard]:
     Raises:
         ConfigError: there is none.
     """
-    found = sorted(folder.glob("shard-*.json"))
-    if not found:
+    files = sorted(folder.glob("shard-*.json"))
+    if not files:
         raise ConfigError(
             f"{folder} holds no training set: make one with sora-eval train stage=data data.folder={folder.parent}"
         )
-    return [Shard(path.with_suffix(".npy"), tuple(_items(read_json(path)["clips"]))) for path in found]
+    return [Shard(path.with_suffix(".npy"), tuple(_items(read_json(path)["clips"]))) for path in files]
 
 
 def _items(rows: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
@@ -134,21 +139,20 @@ def _name(i: int) -> str:
     return f"shard-{i:05d}"
 
 
-def _same_settings(folder: Path, asked: dict[str, Any]) -> None:
+def _same_settings(folder: Path, settings: dict[str, Any]) -> None:
     path = folder / "settings.json"
-    if path.exists() and (found := read_json(path)) != asked:
-        raise ConfigError(f"{folder} holds a set made with {found}, asked was {asked}; name another folder")
-    write_json(path, asked)
+    if path.exists() and (stored := read_json(path)) != settings:
+        raise ConfigError(f"{folder} holds a set made with {stored}, not with {settings}; name another folder")
+    write_json(path, settings)
 
 
 def plan(shard: int, size: int, seed: int) -> tuple[Bucket, list[tuple[str, int]]]:
     """Return the size of the clips of a shard, and which they are: (family, number)."""
     rng = np.random.default_rng([seed, *b"mix", shard])
     bucket = BUCKETS[int(rng.choice(len(BUCKETS), p=[b.share for b in BUCKETS]))]
-    names = list(FAMILIES)
-    rest = (1 - sum(FOCUS.values())) / (len(names) - len(FOCUS))
-    drawn = rng.choice(len(names), size=size, p=[FOCUS.get(name, rest) for name in names])
-    return bucket, [(names[int(k)], shard * size + i) for i, k in enumerate(drawn)]
+    rest = (1 - sum(FOCUS.values())) / (len(MIXTURE) - len(FOCUS))
+    drawn = rng.choice(len(MIXTURE), size=size, p=[FOCUS.get(name, rest) for name in MIXTURE])
+    return bucket, [(MIXTURE[int(k)], shard * size + i) for i, k in enumerate(drawn)]
 
 
 def render_shard(folder: Path, shard: int, size: int, seed: int, stream: str) -> None:
@@ -162,15 +166,15 @@ def render_shard(folder: Path, shard: int, size: int, seed: int, stream: str) ->
 
 
 def _render(family: str, number: int, seed: int, stream: str, bucket: Bucket) -> tuple[Frames, dict[str, Any]]:
-    params, rng = draw(family, number, seed, stream)
-    words = FAMILIES[family].caption
-    short = [words(params, rng) for _ in range(_WORDINGS)]
-    long = [words(params, rng, long=True) for _ in range(_WORDINGS)]
+    scenes = families.family(family)
+    params, rng = families.draw(family, number, seed, stream)
+    short = [scenes.caption(params, rng) for _ in range(_WORDINGS)]
+    long = [scenes.caption(params, rng, long=True) for _ in range(_WORDINGS)]
     still = bucket.frames == 1
-    scene = scene_of({"family": family, "params": params}, _IMAGE_SCENE_S if still else (bucket.frames - 1) / FPS)
+    scene = scenes.build(params, _IMAGE_SCENE_S if still else (bucket.frames - 1) / FPS)
     # Physics wants two moments at least; an image is the first.
     made = clip(scene, (bucket.height, bucket.width), FPS, max(bucket.frames, 2)).video.frames[: bucket.frames]
-    row = {"family": family, "number": number, "params": params, "short": short, "long": long}
+    row = {"family": family, "number": number, "params": params.to_json(), "short": short, "long": long}
     return made, {**row, "actions": actions_of(scene, bucket.frames)}
 
 
@@ -188,12 +192,12 @@ def actions_of(scene: Scene, frames: int) -> list[int]:
 def mirrored(item: Item, seed: int = 0) -> Item:
     """Return what is known of a clip seen in a mirror: left and right exchanged in its parameters, captions and actions.
 
-    A lamp that is neither left nor right throws its shadows to the other side then; no caption tells that side.
+    A lamp that is neither left nor right throws its shadows to the other side then; no caption names that side.
     """
-    family = FAMILIES[item.family]
-    params = family.mirrored(item.params)
+    scenes = families.family(item.family)
+    params = scenes.mirrored(scenes.read(item.params))
     rng = np.random.default_rng([seed, *b"mirrored", *item.family.encode(), item.number])
-    short = tuple(family.caption(params, rng) for _ in item.short)
-    long = tuple(family.caption(params, rng, long=True) for _ in item.long)
+    short = tuple(scenes.caption(params, rng) for _ in item.short)
+    long = tuple(scenes.caption(params, rng, long=True) for _ in item.long)
     turned = {ACTIONS.index(a): ACTIONS.index(b) for a, b in _TURNED.items()}
-    return Item(item.family, item.number, params, short, long, tuple(turned.get(a, a) for a in item.actions))
+    return Item(item.family, item.number, params.to_json(), short, long, tuple(turned.get(a, a) for a in item.actions))

@@ -46,8 +46,8 @@ class _Kind:
     steps: int
 
 
-def _facts_of_video(network: WorldVideo, some: list[shards.Shard], seed: int) -> dict[str, Any]:
-    return {"config": asdict(network.config), "weights": balanced(network, some, seed)}
+def _facts_of_video(network: WorldVideo, training: list[shards.Shard], seed: int) -> dict[str, Any]:
+    return {"config": asdict(network.config), "weights": balanced(network, training, seed)}
 
 
 KINDS: Mapping[str, _Kind] = {

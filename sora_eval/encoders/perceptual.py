@@ -80,7 +80,7 @@ def module(net: str, pretrained: bool) -> nn.Module:
     """Return lpips' module with a random backbone; pretrained: with the linear weights that come with the package."""
     library: Any = importlib.import_module("lpips")
     with warnings.catch_warnings():
-        # It asks torchvision for no weights in a way that torchvision no longer likes.
+        # lpips passes an argument that torchvision deprecates.
         warnings.simplefilter("ignore", UserWarning)
         made: nn.Module = library.LPIPS(pretrained=pretrained, net=net, pnet_rand=True, pnet_tune=True, verbose=False)
     return made
@@ -153,8 +153,8 @@ class PerceptualJob:
         clips = shard.frames()
         chosen = rng.choice(len(clips), size=min(_BATCH, len(clips)), replace=False)
         trios = [trio(np.asarray(clips[i][int(rng.integers(clips.shape[1]))]), rng) for i in chosen]
-        some = [to_tensor(np.stack(part)).to(self._device) for part in zip(*trios, strict=True)]
-        return some[0], some[1], some[2]
+        images = [to_tensor(np.stack(part)).to(self._device) for part in zip(*trios, strict=True)]
+        return images[0], images[1], images[2]
 
     def loss(self, step: int, rank: int = 0) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of a step: the cross-entropy of the choice, by the ratio of the distances."""

@@ -26,7 +26,7 @@ from sora_eval.training.tensors import to_tensor, to_uint8
 from sora_eval.types import Frames
 from sora_eval.video import resize, write_png
 from sora_eval.video.sheets import contact_sheet
-from sora_eval.world.families import FAMILIES
+from sora_eval.world.families import StateChange, family
 
 NAME = "world-clip"
 SIDE = 64
@@ -109,9 +109,7 @@ class WorldClipJob:
             for turned in (items, map(mirrored, items))
             for item, state in zip(turned, states, strict=True)
         ]
-        texts = [
-            _caption(item, rng) if s is None else FAMILIES[item.family].states(item.params)[s] for item, s in pairs
-        ]
+        texts = [_caption(item, rng) if s is None else _states(item)[s] for item, s in pairs]
         return torch.cat([seen, seen.flip(-1)]).to(self._device), texts
 
     def loss(self, step: int, rank: int = 0) -> tuple[Tensor, dict[str, float]]:
@@ -136,9 +134,15 @@ class WorldClipJob:
 
 def _state(item: Item, frames: int, rng: np.random.Generator) -> int | None:
     """Return 0 or 1 for a clip of which only the state before or after its event is to be shown, else None."""
-    if frames < _LONG or not hasattr(FAMILIES[item.family], "states") or rng.random() < 0.5:
+    if frames < _LONG or not isinstance(family(item.family), StateChange) or rng.random() < 0.5:
         return None
     return int(rng.integers(2))
+
+
+def _states(item: Item) -> tuple[str, str]:
+    scenes = family(item.family)
+    assert isinstance(scenes, StateChange)
+    return scenes.states(scenes.read(item.params))
 
 
 def _moments(state: int | None, frames: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -148,5 +152,5 @@ def _moments(state: int | None, frames: int, rng: np.random.Generator) -> NDArra
 
 
 def _caption(item: Item, rng: np.random.Generator) -> str:
-    some = item.short if rng.random() < 0.6 else item.long
-    return some[int(rng.integers(len(some)))]
+    captions = item.short if rng.random() < 0.6 else item.long
+    return captions[int(rng.integers(len(captions)))]

@@ -92,8 +92,8 @@ class WorldVideo(nn.Module):
         super().__init__()
         self.config = config
         # Not learnt by descent, and so no part of a training state.
-        some = torch.tensor(weights) if weights else torch.ones(config.features)
-        self.register_buffer("weights", some, persistent=False)
+        values = torch.tensor(weights) if weights else torch.ones(config.features)
+        self.register_buffer("weights", values, persistent=False)
         a, b, c, d = config.widths
         self.body = nn.Sequential(
             Space(3, a, 5), Time(a), Space(a, b), Time(b), Space(b, c), Time(c, 2), Space(c, d), Time(d), Time(d, 2)
@@ -192,8 +192,8 @@ def balanced(network: WorldVideo, shards: Sequence[Shard], seed: int, count: int
     pool = [s for s in shards if s.frames().shape[1] > FRAMES]
     if not pool:
         raise ConfigError(f"no clip of the set is longer than {FRAMES} frames")
-    some = [pool[i % len(pool)] for i in range(min(count, sum(len(s.items) for s in pool)))]
-    clips = [_square(np.asarray(s.frames()[int(rng.integers(len(s.items)))])) for s in some]
+    drawn = [pool[i % len(pool)] for i in range(min(count, sum(len(s.items) for s in pool)))]
+    clips = [_square(np.asarray(s.frames()[int(rng.integers(len(s.items)))])) for s in drawn]
     clean = _features(network, [c[:FRAMES] for c in clips])
     moved: dict[str, Floats] = {}
     for kind in CORRUPTIONS:

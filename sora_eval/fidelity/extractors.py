@@ -23,9 +23,10 @@ from sora_eval.encoders.perceptual import Perceptual
 from sora_eval.encoders.video import VideoEncoder
 from sora_eval.encoders.weights import AbsentWeightsError
 from sora_eval.errors import ConfigError, SoraEvalError, VideoError, unknown
-from sora_eval.fidelity.options import METRICS, FidelityOptions
+from sora_eval.fidelity.options import METRICS, FidelityOptions, plugin_metric
 from sora_eval.metrics import physics_iq
 from sora_eval.metrics.motion import motion_features
+from sora_eval.metrics.plugin import FeatureMetric, FrameMetric
 from sora_eval.metrics.similarity import (
     PIXEL_PROTOCOL,
     clip_similarity,
@@ -45,13 +46,13 @@ from sora_eval.video.timestamps import common_moments
 VERSION = 2
 """Version of the measures, part of the fingerprint; raised whenever a figure changes."""
 CLIP_FEATURES, MOTION_FEATURES, TEXT_IMAGE = "clip features", "motion features", "text-image"
-PERCEPTUAL, PIXELS, CONTINUATION = "perceptual", "pixels", "continuation"
+PERCEPTUAL, PIXELS, CONTINUATION, PLUGIN = "perceptual", "pixels", "continuation", "plug-in "
 _EXTRACTORS_OF: Mapping[str, tuple[str, ...]] = {
     "frechet": (CLIP_FEATURES,),
     "kernel": (CLIP_FEATURES,),
     "motion": (MOTION_FEATURES,),
-    "words": (TEXT_IMAGE,),
-    "pairs": (PERCEPTUAL, PIXELS, CONTINUATION),
+    "text_image": (TEXT_IMAGE,),
+    "full_reference": (PERCEPTUAL, PIXELS, CONTINUATION),
 }
 DECODING = "rgb8 alpha=black"
 """Part of every protocol, how frames are decoded: grey ones have three equal channels, transparent pixels are shown over black."""
@@ -74,12 +75,12 @@ class FidelityConfig:
     """
 
     metrics: tuple[str, ...] = METRICS
-    """Groups of metrics, of METRICS."""
-    video_encoder: str = FidelityOptions.video
+    """Groups of metrics, of METRICS or plug-ins."""
+    video_encoder: str = FidelityOptions.video_encoder
     """Encoder of clip features."""
-    text_image_encoder: str = FidelityOptions.words
+    text_image_encoder: str = FidelityOptions.text_image_encoder
     """Encoder of prompts and frames."""
-    image_distance: str = FidelityOptions.distance
+    image_distance: str = FidelityOptions.image_distance
     """Perceptual distance of two frames."""
     i3d_eps: float = FidelityOptions.i3d_eps
     """Epsilon of I3D's batch norm: 1e-3 as in TensorFlow, or 1e-5 as in code that left PyTorch's default."""
@@ -88,7 +89,7 @@ class FidelityConfig:
         """Check names and ranges."""
         for metric in self.metrics:
             if metric not in METRICS:
-                raise unknown("metric", metric, METRICS)
+                plugin_metric(metric)
         for kind, name, known in (
             ("video encoder", self.video_encoder, encoders.ENCODERS),
             ("text and image encoder", self.text_image_encoder, text_encoders.NAMES),
@@ -102,7 +103,7 @@ class FidelityConfig:
     @property
     def extractors(self) -> tuple[str, ...]:
         """The extractors that these metrics need."""
-        return tuple(dict.fromkeys(name for m in self.metrics for name in _EXTRACTORS_OF[m]))
+        return tuple(dict.fromkeys(name for m in self.metrics for name in _extractors_of(m)))
 
     @property
     def encoders(self) -> list[str]:
@@ -114,9 +115,21 @@ class FidelityConfig:
         }
         return [names[extractor] for extractor in self.extractors if extractor in names]
 
+    @classmethod
+    def of(cls, options: FidelityOptions) -> FidelityConfig:
+        """Return the configuration for the options of a command; the weight files that they name are used from now on."""
+        weights.use({str(name): str(path) for name, path in options.weights.items()})
+        return cls(
+            options.metrics,
+            options.video_encoder,
+            options.text_image_encoder,
+            options.image_distance,
+            options.i3d_eps,
+        )
+
     def for_real_set(self) -> FidelityConfig:
         """Return the configuration for the real set: distances between sets need its features, nothing else of it is measured."""
-        metrics = tuple(m for m in self.metrics if m in ("frechet", "kernel", "motion"))
+        metrics = tuple(m for m in self.metrics if {CLIP_FEATURES, MOTION_FEATURES} & set(_extractors_of(m)))
         return FidelityConfig(metrics, self.video_encoder, i3d_eps=self.i3d_eps)
 
     def absent(self) -> list[str]:
@@ -140,7 +153,18 @@ class FidelityConfig:
             "distance": self.image_distance,
             "i3d_eps": self.i3d_eps,
         }
-        return digest([VERSION, settings, [(s.st_size, s.st_mtime_ns) for s in files]])
+        # Left out where there are none, for the same reason.
+        plugins = [
+            [m, found[0].version, found[1]] for m in self.metrics if m not in METRICS for found in [plugin_metric(m)]
+        ]
+        more = [plugins] if plugins else []
+        return digest([VERSION, settings, [(s.st_size, s.st_mtime_ns) for s in files], *more])
+
+
+def _extractors_of(metric: str) -> tuple[str, ...]:
+    if metric in METRICS:
+        return _EXTRACTORS_OF[metric]
+    return (CLIP_FEATURES,) if isinstance(plugin_metric(metric)[0], FeatureMetric) else (f"{PLUGIN}{metric}",)
 
 
 @dataclass(frozen=True)
@@ -280,7 +304,9 @@ def _load_extractors(config: FidelityConfig, out: FeatureSet) -> dict[str, _Extr
     extractors: dict[str, _Extractor] = {}
     for name in config.extractors:
         try:
-            extractors[name] = _EXTRACTORS[name](config)
+            extractors[name] = (
+                _EXTRACTORS[name](config) if name in _EXTRACTORS else _PluginMetric(name.removeprefix(PLUGIN))
+            )
             out.protocols[name] = f"{extractors[name].protocol} {DECODING}"
         except SoraEvalError as error:
             out.missing[name] = str(error)
@@ -366,6 +392,26 @@ class _PixelMetrics(_Unbatched):
         if clip.aligned is not None:
             out.add_value("SSIM", clip.entry.position, ssim(*clip.aligned))
             out.add_value("PSNR (dB)", clip.entry.position, psnr(*clip.aligned))
+
+
+class _PluginMetric(_Unbatched):
+    def __init__(self, name: str) -> None:
+        metric, origin = plugin_metric(name)
+        assert isinstance(metric, FrameMetric)
+        self.name, self.function = name, metric.function
+        self.protocol = f"{name} version={metric.version} of {origin} {COMMON}"
+
+    def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
+        if clip.aligned is None:
+            return
+        made, true = clip.aligned
+        try:
+            value = float(self.function(true, made))
+        except Exception as error:
+            raise ConfigError(f"metric {self.name} raised {type(error).__name__}: {error}") from error
+        if not np.isfinite(value):
+            raise ConfigError(f"metric {self.name} is {value}")
+        out.add_value(f"{PLUGIN}{self.name}", clip.entry.position, value)
 
 
 class _Continuation(_Unbatched):

@@ -17,11 +17,14 @@ from sora_eval.fidelity.extractors import (
     MOTION_FEATURES,
     PERCEPTUAL,
     PIXELS,
+    PLUGIN,
     TEXT_IMAGE,
     FeatureSet,
     FidelityConfig,
 )
+from sora_eval.fidelity.options import METRICS, plugin_metric
 from sora_eval.metrics import frechet, kernel, physics_iq
+from sora_eval.metrics.plugin import FrameMetric
 from sora_eval.metrics.similarity import PSNR_MOST
 from sora_eval.metrics.streaming import FeatureStatistics
 from sora_eval.paths import shown
@@ -51,11 +54,30 @@ def set_measures(real: FeatureSet, fake: FeatureSet, config: FidelityConfig, pai
         rows += _clip_feature_measures(real, fake, config, paired)
     if "motion" in config.metrics:
         rows += _motion_measures(real, fake, paired)
-    if "words" in config.metrics:
+    if "text_image" in config.metrics:
         rows += _text_image_measures(fake, config.text_image_encoder)
-    if "pairs" in config.metrics:
+    if "full_reference" in config.metrics:
         rows += _full_reference_measures(fake, config.image_distance)
-    return rows
+    return [*rows, *(_plugin_measure(name, real, fake, paired) for name in config.metrics if name not in METRICS)]
+
+
+def _plugin_measure(metric: str, real: FeatureSet, fake: FeatureSet, paired: bool) -> Measure:
+    plugin, origin = plugin_metric(metric)
+    name, higher = f"{metric} ({plugin.unit})" if plugin.unit else metric, plugin.higher_is_better
+    if isinstance(plugin, FrameMetric):
+        key = f"{PLUGIN}{metric}"
+        return _mean_of_clips(fake, key, key, name, "no clip has a reference clip", plugin.bounds, higher)
+    if reason := _missing(real, fake, CLIP_FEATURES):
+        return _failed(name, (fake.clips, real.clips), reason, higher)
+    x, y = (features.at(features.positions()) for features in (real.clip_features, fake.clip_features))
+    protocol = f"{metric} version={plugin.version} of {origin} {fake.protocols[CLIP_FEATURES]}{' paired' * paired}"
+    try:
+        value = float(plugin.function(x, y))
+    except Exception as error:
+        return _failed(name, (len(y), len(x)), f"it raised {type(error).__name__}: {error}", higher)
+    if not np.isfinite(value):
+        return _failed(name, (len(y), len(x)), f"it is {value}", higher)
+    return Measure(name, value, None, None, (len(y), len(x)), protocol, higher)
 
 
 def _clip_feature_measures(real: FeatureSet, fake: FeatureSet, config: FidelityConfig, paired: bool) -> list[Measure]:

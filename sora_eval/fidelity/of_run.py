@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
+from typing import TypeAlias
 
+from sora_eval.errors import SoraEvalError, is_fatal, line_of, print_error
 from sora_eval.fidelity.extractors import ClipEntry, FeatureSet, FidelityConfig, extract
 from sora_eval.fidelity.measures import set_measures
 from sora_eval.files import inside
 from sora_eval.processes import WorkerKilledError, completed
+from sora_eval.runs.reader import Run
 from sora_eval.types import Case, Measure, ScoreRow
-from sora_eval.world.families import FAMILIES
+from sora_eval.world.families import FAMILIES, StateChange
 
 ALL = ""
 """The suite that is all suites together."""
 _CLIPS_PER_JOB = 64
 _Group = tuple[str, str]
 """Suite and generator."""
+MeasuresBySuite: TypeAlias = dict[str, dict[str, list[Measure]]]
+"""Measures by suite, `ALL` first, and generator."""
+
+
+def measure_run(
+    run: Run, config: FidelityConfig, workers: int, say: Callable[[str], None]
+) -> tuple[MeasuresBySuite, list[str]]:
+    """Return the fidelity measures of a run, and a line where they failed as a whole."""
+    say(f"measuring the fidelity of {len(run.rows)} clips")
+    try:
+        measures = of_run(run.cases, run.rows, run.folder, config, workers)
+    except Exception as error:
+        if isinstance(error, SoraEvalError) or is_fatal(error):
+            raise
+        # The scores are there, and their report can be written.
+        print_error(error)
+        return {}, [f"no fidelity: {line_of(error)}"]
+    if not measures:
+        say("no fidelity: it is measured against the oracle's clips, and the oracle is not among the references")
+    return measures, []
 
 
 def of_run(
     cases: Sequence[Case], rows: Iterable[ScoreRow], folder: Path, config: FidelityConfig, workers: int = 1
-) -> dict[str, dict[str, list[Measure]]]:
+) -> MeasuresBySuite:
     """Return measures by suite, ALL first, and generator; the real set is the oracle's clips, without which there are none.
 
     cases, rows: of the run in `folder`. Clips that no generator delivered are left out. Of several samples of a prompt, the first is
@@ -97,8 +120,5 @@ def _feature_sets(
 
 
 def _states(case: Case) -> tuple[str, str] | None:
-    family = FAMILIES[case.scene["family"]] if case.scene.get("family") in FAMILIES else None
-    if family is None or not hasattr(family, "states"):
-        return None
-    before, after = family.states(case.scene["params"])
-    return before, after
+    scenes = FAMILIES.get(case.scene.get("family", ""))
+    return scenes.states(scenes.read(case.scene["params"])) if isinstance(scenes, StateChange) else None

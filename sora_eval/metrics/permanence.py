@@ -65,23 +65,25 @@ def count_consistency(counts: ArrayLike, expected: ArrayLike) -> float:
     return max(0.0, 1.0 - float(np.abs(n - wanted).mean()) / float(wanted.mean()))
 
 
-def prompted_count_consistency(counts: ArrayLike, asked: int) -> float:
+def prompted_count_consistency(counts: ArrayLike, prompted: int) -> float:
     """Return `max(0, 1 - (mean_t max(0, n_t - N) + max(0, N - max_t n_t)) / N)`: 1 where N objects are shown at once, and never more.
 
     A prompt does not say when an object is hidden or out of the picture, so fewer than N in a frame are no error where some frame shows N.
 
-    counts: [T] objects found in each frame; asked: N, the number that the prompt asks for.
+    counts: [T] objects found in each frame; prompted: N, the number that the prompt asks for.
     Raises ValueError for no frames, negative counts, or N below 1.
 
     Example:
-        >>> prompted_count_consistency([2, 1, 2, 3], asked=2)
+        >>> prompted_count_consistency([2, 1, 2, 3], prompted=2)
         0.875
     """
     n = np.asarray(counts, dtype=np.float64)
-    if n.ndim != 1 or n.size == 0 or not (n >= 0).all() or asked < 1:
-        raise ValueError(f"counts must be [T] numbers >= 0 with T >= 1 and asked >= 1, got shape {n.shape} and {asked}")
-    excess, shortfall = np.maximum(n - asked, 0).mean(), max(0.0, asked - n.max())
-    return max(0.0, 1.0 - float(excess + shortfall) / asked)
+    if n.ndim != 1 or n.size == 0 or not (n >= 0).all() or prompted < 1:
+        raise ValueError(
+            f"counts must be [T] numbers >= 0 with T >= 1 and prompted >= 1, got shape {n.shape} and {prompted}"
+        )
+    excess, shortfall = np.maximum(n - prompted, 0).mean(), max(0.0, prompted - n.max())
+    return max(0.0, 1.0 - float(excess + shortfall) / prompted)
 
 
 def fit_constant_velocity(t_s: Floats, xy: Floats) -> Motion:

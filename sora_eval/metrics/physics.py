@@ -199,11 +199,11 @@ def fit_bounce(t_s: Floats, y: Floats) -> BounceFit:
 
     best: tuple[float, Floats] | None = None
     for start in _bounce_starts(t, z):
-        found = least_squares(
+        fit = least_squares(
             _bounce_rest, start, args=(t, z), loss="soft_l1", f_scale=0.01, x_scale=(0.1, 0.1, 0.1), max_nfev=200
         )
-        if _allowed(found.x, t) and (best is None or found.cost < best[0]):
-            best = (float(found.cost), found.x)
+        if _allowed(fit.x, t) and (best is None or fit.cost < best[0]):
+            best = (float(fit.cost), fit.x)
     if best is None:
         raise ValueError("no bounce found: no fall and rise share one downward acceleration")
     contact, tau, e = (float(v) for v in best[1])

@@ -1,7 +1,7 @@
 """Does one rigid scene explain what a moving camera shows? Bundle adjustment over a handful of landmarks.
 
 Source: Triggs et al. 2000, "Bundle adjustment: a modern synthesis". Every landmark has one fixed place; the camera's six degrees of
-freedom are cubics in time, because a smooth move is what is asked for and a camera that is free in every frame can sway so as to
+freedom are cubics in time, because probes request a smooth move, and a camera that is free in every frame can sway so as to
 explain a floor that slides; the focal length is free under a weak prior. What is left over no rigid scene explains.
 """
 

@@ -66,7 +66,7 @@ def tapvid(
         0.6
     """
     count = _evaluated(true_xy, true_visible, xy, visible, evaluated)
-    seen, said = true_visible & count, visible & count
+    seen, predicted = true_visible & count, visible & count
     n_seen = int(seen.sum())
     if n_seen == 0:
         raise ValueError("the truth is visible in no evaluated frame, so no point score is defined")
@@ -74,8 +74,8 @@ def tapvid(
     delta, jaccard = [], []
     for threshold in THRESHOLDS_PX:
         within = distance < threshold
-        hits = int((seen & said & within).sum())
-        false = int((said & ~(seen & within)).sum())
+        hits = int((seen & predicted & within).sum())
+        false = int((predicted & ~(seen & within)).sum())
         delta.append(int((seen & within).sum()) / n_seen)
         jaccard.append(hits / (n_seen + false))
     agree = float((true_visible == visible)[count].mean())
@@ -112,7 +112,7 @@ def jaccard_after_reappearance(
 ) -> float:
     """Return AJ over the frames from each point's reappearance to the end of the clip.
 
-    It asks what plain AJ hides: a tracker that gives up at the first occlusion keeps most of its AJ and none of this.
+    It measures what plain AJ hides: a tracker that gives up at the first occlusion keeps most of its AJ and none of this.
     Arguments and distances as in `tapvid`. Raises ValueError when no point reappears.
 
     Source: the re-detection AJ of TAPNext++, with `tapvid`'s definition of AJ.

@@ -20,24 +20,26 @@ _TITLES = {PASSED: "passed", REGRESSION: "regression", TOO_LITTLE: "too little e
 
 
 @dataclass(frozen=True)
-class Told:
-    """A verdict with what a reader must know of it.
-
-    baseline, candidate: what each is called. command: that made it. notes: what limits it, a line each.
-    """
+class GateReport:
+    """A verdict with its context."""
 
     outcome: Outcome
+    """The verdict."""
     baseline: str
+    """Name of the baseline."""
     candidate: str
+    """Name of the candidate."""
     command: str
+    """Command that made it."""
     notes: tuple[str, ...] = ()
+    """Limitations, a line each."""
 
 
 def sentence(outcome: Outcome) -> str:
     """Return the verdict in one line."""
     overall, bad = outcome.lines[0], outcome.regressions
-    found = "none at this size" if math.isinf(overall.detectable) else f"{overall.detectable:.3f}"
-    after = f"{outcome.cases} cases; smallest detectable drop of the overall score: {found}"
+    detectable = "none at this size" if math.isinf(overall.detectable) else f"{overall.detectable:.3f}"
+    after = f"{outcome.cases} cases; smallest detectable drop of the overall score: {detectable}"
     if bad:
         names = ", ".join(f"{line.probe} ({_signed(-line.drop)})" for line in bad)
         return f"regression: {names}; {after}"
@@ -47,7 +49,7 @@ def sentence(outcome: Outcome) -> str:
     open_ = ", ".join(
         f"{line.probe} {line.sought:g}" for line in outcome.lines if line.sought is not None and not line.ruled_out
     )
-    return f"too little evidence to exclude a drop of {open_}; {after}; ask more cases, or a larger drop with --set drop=..."
+    return f"too little evidence to exclude a drop of {open_}; {after}; run more cases, or a larger drop with --set drop=..."
 
 
 def table(outcome: Outcome) -> str:
@@ -55,19 +57,19 @@ def table(outcome: Outcome) -> str:
     return columns([_head(outcome), *(_cells(line, outcome) for line in outcome.lines)], (0, -1))
 
 
-def markdown(told: Told) -> str:
+def markdown(report: GateReport) -> str:
     """Return the verdict as Markdown for a job's page or a pull request."""
-    outcome = told.outcome
+    outcome = report.outcome
     cells = [_cells(line, outcome) for line in outcome.lines]
     parts = [
         f"## sora-eval gate: {_TITLES[outcome.code]}",
-        f"{escape(told.candidate)} against {escape(told.baseline)}: {escape(sentence(outcome))}.",
+        f"{escape(report.candidate)} against {escape(report.baseline)}: {escape(sentence(outcome))}.",
         pipe(
             _head(outcome), [[*row[:-1], f"{row[-1].upper()}" if row[-1] == "regression" else row[-1]] for row in cells]
         ),
         escape(method(outcome)),
-        *(["\n".join(f"- {escape(note)}" for note in told.notes)] if told.notes else []),
-        fence(told.command),
+        *(["\n".join(f"- {escape(note)}" for note in report.notes)] if report.notes else []),
+        fence(report.command),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -86,9 +88,9 @@ def method(outcome: Outcome) -> str:
     )
 
 
-def junit(told: Told) -> bytes:
+def junit(report: GateReport) -> bytes:
     """Return JUnit XML, a test case per probe and one for the overall score: a regression fails, too little evidence is an error."""
-    outcome = told.outcome
+    outcome = report.outcome
     lines = outcome.lines
     failures = len(outcome.regressions)
     errors = sum(_lacks(line, outcome) for line in lines)
@@ -101,28 +103,28 @@ def junit(told: Told) -> bytes:
             suite, "testcase", {"classname": f"gate.{line.suite or OVERALL}", "name": line.probe}
         )
         if line.verdict == "regression":
-            said = (
+            message = (
                 f"{line.probe} fell by {line.drop:.3f} [{line.low:.3f}, {line.high:.3f}], tolerance {line.tolerance:g}"
             )
-            ElementTree.SubElement(case, "failure", {"type": "regression", "message": said}).text = about
+            ElementTree.SubElement(case, "failure", {"type": "regression", "message": message}).text = about
         elif _lacks(line, outcome):
-            said = f"a drop of {line.sought:g} can't be excluded with {line.clusters} scenes"
-            ElementTree.SubElement(case, "error", {"type": "too little evidence", "message": said}).text = about
+            message = f"a drop of {line.sought:g} can't be excluded with {line.clusters} scenes"
+            ElementTree.SubElement(case, "error", {"type": "too little evidence", "message": message}).text = about
         else:
             ElementTree.SubElement(case, "system-out").text = about
     ElementTree.indent(root)
     return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
-def write_gate(told: Told, folder: Path) -> list[Path]:
+def write_gate(report: GateReport, folder: Path) -> list[Path]:
     """Write gate.xml and gate.md into a folder, and the Markdown to the job's page where CI names one; return their paths."""
-    found = [folder / JUNIT, folder / MARKDOWN]
-    text = markdown(told)
-    for path, content in zip(found, (junit(told), encodable(text).encode()), strict=True):
+    paths = [folder / JUNIT, folder / MARKDOWN]
+    text = markdown(report)
+    for path, content in zip(paths, (junit(report), encodable(text).encode()), strict=True):
         with replacing(path) as part:
             part.write_bytes(content)
     add_to_job(text)
-    return found
+    return paths
 
 
 def add_to_job(text: str) -> None:

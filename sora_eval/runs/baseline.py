@@ -66,13 +66,13 @@ def save_baseline(scored: Scored, folder: Path) -> Path:
     """Write a generator's scores as a baseline and return the folder; from the same run, the same bytes."""
     pa, _ = _arrow()
     run = scored.run
-    told: Mapping[str, Any] = run.manifest
-    versions = told.get("versions") or {}
+    manifest: Mapping[str, Any] = run.manifest
+    versions = manifest.get("versions") or {}
     about = {
         "format": FORMAT,
-        **{key: told[key] for key in _COPIED if key in told},
-        "generators": [g for g in told.get("generators", ()) if g.get("name") == scored.name],
-        "hashes": {"probes": dict(told["hashes"]["probes"])},
+        **{key: manifest[key] for key in _COPIED if key in manifest},
+        "generators": [g for g in manifest.get("generators", ()) if g.get("name") == scored.name],
+        "hashes": {"probes": dict(manifest["hashes"]["probes"])},
         "versions": {key: versions[key] for key in ("tracker", "world") if key in versions},
         "problems": [],
     }
@@ -139,18 +139,18 @@ def _rows(path: Path, cases: Mapping[str, Case]) -> Iterable[ScoreRow]:
         try:
             case, value, chance = cases[row["case"]], row["value"], float(row["chance"])
             value = None if value is None else float(value)
-            told = {key: str(row[key]) for key in ("generator", "kind", "reason")}
+            texts = {key: str(row[key]) for key in ("generator", "kind", "reason")}
             # Baselines of earlier versions lack it.
             failure = str(row.get("failure", ""))
-            check_part("generator", told["generator"])
+            check_part("generator", texts["generator"])
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"{where} is no score of a case ({error}); {_AGAIN}") from error
-        if (told["generator"], case.id) in seen:
+        if (texts["generator"], case.id) in seen:
             raise ConfigError(f"{where}: {case.id} is scored twice; {_AGAIN}")
-        seen.add((told["generator"], case.id))
+        seen.add((texts["generator"], case.id))
         if value is not None and not math.isfinite(value):
             raise ConfigError(f"{where}: value must be a finite number or null, got {value}; {_AGAIN}")
-        if not (math.isfinite(chance) and chance < 1) or (value is None) == (told["reason"] == ""):
+        if not (math.isfinite(chance) and chance < 1) or (value is None) == (texts["reason"] == ""):
             raise ConfigError(f"{where}: chance must be below 1, and a score has either a value or a reason; {_AGAIN}")
         if failure not in ("", "technical") or (failure and value is not None):
             raise ConfigError(f"{where}: failure must be empty or, without a value, 'technical'; {_AGAIN}")
@@ -159,10 +159,10 @@ def _rows(path: Path, cases: Mapping[str, Case]) -> Iterable[ScoreRow]:
             suite=case.suite,
             probe=case.probe,
             mode=case.mode,
-            generator=told["generator"],
-            kind=told["kind"],
+            generator=texts["generator"],
+            kind=texts["kind"],
             value=value,
-            reason=told["reason"],
+            reason=texts["reason"],
             components={},
             chance=chance,
             prompt=case.prompt,
@@ -184,15 +184,15 @@ def _of(run: Run, generator: str | None) -> Scored:
     models = [name for name, kind in kinds.items() if kind == "model"]
     listed = [str(g.get("name")) for g in run.manifest.get("generators") or () if isinstance(g, Mapping)]
     if generator is None and len(models) > 1:
-        raise ConfigError(f"{run.folder} holds {len(models)} models: say --generator {' or --generator '.join(models)}")
+        raise ConfigError(f"{run.folder} holds {len(models)} models: add --generator {' or --generator '.join(models)}")
     # A run of no model is about its first generator: the oracle or a control, set beside the others.
     name = generator or next(n for n in [*models, *listed, *kinds] if n in kinds)
     rows = tuple(row for row in run.rows if row.generator == name)
     scored = {row.case for row in rows}
-    asked = tuple(asked_of(kinds[name], run.cases))
-    if missing := [case.id for case in asked if case.id not in scored]:
+    cases = tuple(asked_of(kinds[name], run.cases))
+    if missing := [case.id for case in cases if case.id not in scored]:
         raise ConfigError(
-            f"{run.folder}: an unfinished run, {name} has no score of {len(missing)} of {len(asked)} cases, "
+            f"{run.folder}: an unfinished run, {name} has no score of {len(missing)} of {len(cases)} cases, "
             f"such as {missing[0]}; run the same command again"
         )
     known = {case.id for case in run.cases}
@@ -200,4 +200,4 @@ def _of(run: Run, generator: str | None) -> Scored:
         raise ConfigError(
             f"{run.folder}: {strange[0]} has a score and is none of the cases; run the same command again"
         )
-    return Scored(name, Run(run.folder, run.manifest, asked, rows, run.problems))
+    return Scored(name, Run(run.folder, run.manifest, cases, rows, run.problems))

@@ -89,7 +89,7 @@ def manifest_row(case: Case | None, several: bool) -> tuple[str, ...]:
 
 
 def write_cases(folder: Path, cases: Sequence[Case]) -> None:
-    """Write cases.jsonl, which says what the videos in a folder were made for."""
+    """Write cases.jsonl: the cases that the videos in a folder were made for."""
     lines = (json.dumps(case.to_json(), sort_keys=True, ensure_ascii=False) for case in cases)
     _write(folder / "cases.jsonl", "".join(f"{line}\n" for line in lines))
 

@@ -1,4 +1,4 @@
-"""Whose a run folder is: which model answered which cases there. A folder takes a run that is the same or more of the same."""
+"""Run identity: which model and cases a run folder belongs to."""
 
 from __future__ import annotations
 
@@ -8,80 +8,54 @@ from typing import Any
 
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.files import parse_json, read_json, read_text, write_json, write_lines
+from sora_eval.generator.base import Generator
 from sora_eval.runs.manifest import fingerprint
 from sora_eval.types import Case
 
 FILE = "identity.json"
+CASES = "cases.jsonl"
 
 
 class ForeignRunError(ConfigError):
     """A folder holds a run of something else."""
 
 
-def claim(folder: Path, model: Any, cases: Sequence[Case], config: Mapping[str, Any], replace_it: bool) -> None:
-    """Note whose folder it is, before the first clip.
+def adopt_or_refuse(
+    folder: Path, model: Generator, cases: Sequence[Case], source: Mapping[str, Any], replace: bool
+) -> None:
+    """Write identity.json, before the first clip, if the run may go into this folder.
 
-    A run there may be gone on with by the same model: by name and weights, or, for a folder of videos, where clips may come later, by
-    its path. The cases may be the same, or those and more. References and metrics may change.
+    A folder takes the run that it holds, or more of it: the same model by name and weights (for a folder of videos, where clips may come
+    later, by its path), and at least the same cases. References and metrics may change.
+
+    source: the options of the generator. replace: whether a run of something else may be replaced.
 
     Raises:
-        ForeignRunError: the folder holds a run of something else, and `replace_it` is false.
+        ForeignRunError: the folder holds a run of something else, and `replace` is false.
     """
-    before = _read(folder)
-    if before is not None and not replace_it:
-        why = _why_not(folder, before, model, cases, config)
+    stored = _read(folder)
+    if stored is not None and not replace:
+        why = _why_foreign(folder, stored, model, cases, source)
         if why:
-            raise ForeignRunError(f"{folder} holds {why}: name another folder with out=..., or say replace=true")
-    mine = {"generator": _about(model, cases), "source": _source(config)}
-    if before is not None and {k: before.get(k) for k in mine} != mine:
-        unfinish(folder)
-    write_json(folder / FILE, mine)
+            raise ForeignRunError(f"{folder} holds {why}: name another folder with out=..., or set replace=true")
+    about = {"name": model.name, "kind": model.kind, "fingerprint": fingerprint(model, cases)}
+    identity = {"generator": about, "source": dict(source)}
+    if stored is not None and {k: stored.get(k) for k in identity} != identity:
+        invalidate(folder)
+    write_json(folder / FILE, identity)
 
 
-def list_cases(folder: Path, cases: Sequence[Case]) -> None:
-    """Write the list of a run's cases. Where it was another one, the run that was there is no finished one any more."""
-    if [c.to_json() for c in _cases(folder)] != [c.to_json() for c in cases]:
-        unfinish(folder)
-    write_lines(folder / "cases.jsonl", (c.to_json() for c in cases))
+def write_cases(folder: Path, cases: Sequence[Case]) -> None:
+    """Write cases.jsonl; a finished run of other cases is invalidated."""
+    if [c.to_json() for c in _stored_cases(folder)] != [c.to_json() for c in cases]:
+        invalidate(folder)
+    write_lines(folder / CASES, (c.to_json() for c in cases))
 
 
-def unfinish(folder: Path) -> None:
-    """Take from a run what says that it is finished, before its scores become others: ids of cases are the same for every seed."""
+def invalidate(folder: Path) -> None:
+    """Remove the files that mark a run as finished, before its scores change: ids of cases are the same for every seed."""
     for name in ("report.html", "manifest.json"):
         (folder / name).unlink(missing_ok=True)
-
-
-def _why_not(
-    folder: Path, before: Mapping[str, Any], model: Any, cases: Sequence[Case], config: Mapping[str, Any]
-) -> str:
-    old = _cases(folder)
-    mine = {c.id: c for c in cases}
-    name = before["generator"].get("name")
-    if name != model.name:
-        return f"a run of {name}, not of {model.name}"
-    if changed := [c.id for c in old if c.id in mine and c.alone != mine[c.id].alone]:
-        return f"a run with other cases, of another seed, profile or version ({changed[0]} among {len(changed)})"
-    if more := [c.id for c in old if c.id not in mine]:
-        return f"a run with cases that this one does not ask for ({more[0]} among {len(more)})"
-    grows = _source(config).get("path") is not None and _source(config) == before.get("source")
-    if old and not grows and before["generator"].get("fingerprint") != fingerprint(model, [mine[c.id] for c in old]):
-        return f"a run of another {name}: its weights or options differ"
-    return ""
-
-
-def _read(folder: Path) -> Mapping[str, Any] | None:
-    """Return what a folder says of its run, None when it holds none."""
-    for name in (FILE, "manifest.json"):
-        if not (folder / name).exists():
-            continue
-        try:
-            found = read_json(folder / name)
-            if name == FILE:
-                return found if isinstance(found["generator"], dict) else None
-            return {"generator": dict(found["generators"][0]), "source": dict(found["config"]["generator"])}
-        except (SoraEvalError, KeyError, IndexError, TypeError, ValueError):
-            continue
-    return None
 
 
 def read_cases(folder: Path) -> list[Case]:
@@ -90,7 +64,7 @@ def read_cases(folder: Path) -> list[Case]:
     Raises:
         ConfigError: cases.jsonl is missing or broken.
     """
-    path = folder / "cases.jsonl"
+    path = folder / CASES
     try:
         lines = read_text(path).split("\n")
         cases = [Case.from_json(parse_json(line)) for line in lines if line.strip()]
@@ -101,17 +75,47 @@ def read_cases(folder: Path) -> list[Case]:
         raise ConfigError(f"{path}: no list of cases ({error}); run the same command again") from error
 
 
-def _cases(folder: Path) -> list[Case]:
-    # A list that can't be read says nothing of what was run; it is written again.
+def _why_foreign(
+    folder: Path, stored: Mapping[str, Any], model: Generator, cases: Sequence[Case], source: Mapping[str, Any]
+) -> str:
+    """Return what a folder's run is that it can't be continued as this one, "" where it can."""
+    before = _stored_cases(folder)
+    now = {c.id: c for c in cases}
+    name = stored["generator"].get("name")
+    if name != model.name:
+        return f"a run of {name}, not of {model.name}"
+    if changed := [c.id for c in before if c.id in now and c.alone != now[c.id].alone]:
+        return f"a run with other cases, of another seed, profile or version ({changed[0]} among {len(changed)})"
+    if more := [c.id for c in before if c.id not in now]:
+        return f"a run with cases that are not in this one ({more[0]} among {len(more)})"
+    grows = source.get("path") is not None and dict(source) == stored.get("source")
+    if (
+        before
+        and not grows
+        and stored["generator"].get("fingerprint") != fingerprint(model, [now[c.id] for c in before])
+    ):
+        return f"a run of another {name}: its weights or options differ"
+    return ""
+
+
+def _read(folder: Path) -> Mapping[str, Any] | None:
+    """Return the identity of the run in a folder, None when it holds none."""
+    for name in (FILE, "manifest.json"):
+        if not (folder / name).exists():
+            continue
+        try:
+            stored = read_json(folder / name)
+            if name == FILE:
+                return stored if isinstance(stored["generator"], dict) else None
+            return {"generator": dict(stored["generators"][0]), "source": dict(stored["config"]["generator"])}
+        except (SoraEvalError, KeyError, IndexError, TypeError, ValueError):
+            continue
+    return None
+
+
+def _stored_cases(folder: Path) -> list[Case]:
+    # A list that can't be read does not show what was run; it is written again.
     try:
         return read_cases(folder)
     except ConfigError:
         return []
-
-
-def _about(model: Any, cases: Sequence[Case]) -> dict[str, Any]:
-    return {"name": model.name, "kind": model.kind, "fingerprint": fingerprint(model, cases)}
-
-
-def _source(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {str(k): v for k, v in config["generator"].items()}

@@ -1,10 +1,11 @@
-"""What a run folder says of itself: manifest.json, and what its report was made of."""
+"""manifest.json of a run folder: command, configuration, generators, hashes, versions, machine and problems."""
 
 from __future__ import annotations
 
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,9 +15,11 @@ import av
 
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import read_json
-from sora_eval.probes.base import Probe
+from sora_eval.generator.base import Generator
+from sora_eval.runs.plan import ClipCounts, Plan
+from sora_eval.runs.schema import VERSION as SCHEMA_VERSION
 from sora_eval.stats.samples import per_prompt
-from sora_eval.tracking.world import VERSION as TRACKER_VERSION
+from sora_eval.tracking.base import described
 from sora_eval.types import Case, digest
 from sora_eval.version import __version__
 from sora_eval.world import VERSION as WORLD_VERSION
@@ -26,11 +29,11 @@ FILES = (
     *("manifest.json", "scores.jsonl", "fidelity.json", "tracking.jsonl", "tracking.json", "summary.json"),
     *("scores.csv", "report.md", "report.html"),
 )
-"""What a finished run's folder holds."""
+"""The files of a finished run."""
 
 
 def report_key(folder: Path) -> str:
-    """Return what the report in a run folder was made of, "" when it isn't whole."""
+    """Return the hash of all that the report in a run folder depends on, "" when a file is missing."""
     if not all((folder / name).exists() for name in FILES):
         return ""
     try:
@@ -39,57 +42,55 @@ def report_key(folder: Path) -> str:
         return ""
 
 
-def manifest(
-    config: Mapping[str, Any],
-    command: str,
-    generators: Sequence[Any],
-    cases: Sequence[Case],
-    probes: Mapping[str, Probe],
-    problems: Sequence[str],
-    seconds: float,
-) -> dict[str, Any]:
-    """Return what manifest.json says: command, configuration, generators, hashes, versions, machine, problems."""
+def manifest(plan: Plan, problems: Sequence[str], seconds: float, clips: Mapping[str, ClipCounts]) -> dict[str, Any]:
+    """Return the manifest of a run.
+
+    problems: faults of the input, a line each. seconds: wall-clock time of the evaluation. clips: clip counts by generator.
+    """
+    config, cases = plan.config, plan.cases
     return {
+        "schema_version": SCHEMA_VERSION,
         "tool_version": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": command,
+        "command": plan.command,
         "config": dict(config),
         "suite": config["suite"]["name"],
         "profile": config["profile"]["name"],
         "seed": config["seed"],
         "samples": per_prompt(cases),
-        "generators": [_about(g, cases) for g in generators],
-        "hashes": {"cases": digest([c.hash for c in cases]), "probes": {n: p.version for n, p in probes.items()}},
+        "generators": [_describe(g, cases) for g in plan.generators],
+        "hashes": {"cases": digest([c.hash for c in cases]), "probes": {n: p.version for n, p in plan.probes.items()}},
         "versions": {
             "python": platform.python_version(),
             **{p: _version(p) for p in PACKAGES},
-            "tracker": str(TRACKER_VERSION),
+            "tracker": described(plan.tracker),
             "world": str(WORLD_VERSION),
             **{name: ".".join(map(str, number)) for name, number in sorted(av.library_versions.items())},
         },
         "machine": {"system": platform.platform(terse=True), "processor": _processor(), "cores": os.cpu_count()},
         "timings": {"seconds": round(seconds, 1)},
         "problems": list(problems),
+        "clips": {name: asdict(count) for name, count in clips.items()},
     }
 
 
-def fingerprint(generator: Any, cases: Sequence[Case]) -> str:
-    """Return a hash of what answered `cases`: weights and options, or the videos of a folder.
+def fingerprint(generator: Generator, cases: Sequence[Case]) -> str:
+    """Return a hash of what a generator's clips of `cases` depend on: weights and options, or the videos of a folder.
 
     Equal ones count once, so that one checkpoint is the same model in runs of few and of many cases.
     """
     return digest(list(dict.fromkeys(generator.fingerprint(c) for c in cases)))
 
 
-def _about(generator: Any, cases: Sequence[Case]) -> dict[str, Any]:
-    found = {"name": generator.name, "kind": generator.kind, "fingerprint": fingerprint(generator, cases)}
-    # What a checkpoint's training took, where it is known, is the axis of a sweep's curves.
-    told = {name: getattr(generator, name, None) for name in ("compute", "step")}
-    return {**found, **{name: value for name, value in told.items() if value is not None}}
+def _describe(generator: Generator, cases: Sequence[Case]) -> dict[str, Any]:
+    # Training compute and step, where they are known, are the axes of a sweep's curves.
+    training = {name: value for name in ("compute", "step") if (value := getattr(generator, name, None)) is not None}
+    about = {"name": generator.name, "kind": generator.kind, "fingerprint": fingerprint(generator, cases)}
+    return {**about, **training}
 
 
 def _processor() -> str:
-    """Return the processor's model where the system tells it, else its architecture."""
+    """Return the processor's model name where the system has it, else its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

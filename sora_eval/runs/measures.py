@@ -14,10 +14,10 @@ from sora_eval.types import Measure
 FILE = "fidelity.json"
 
 
-def write_measures(folder: Path, found: Mapping[str, Mapping[str, Sequence[Measure]]]) -> None:
-    """Keep the measures of a run, by suite and generator, in its folder."""
-    told = {s: {g: [asdict(m) for m in some] for g, some in by.items()} for s, by in found.items()}
-    write_json(folder / FILE, told)
+def write_measures(folder: Path, measures: Mapping[str, Mapping[str, Sequence[Measure]]]) -> None:
+    """Write the measures of a run, by suite and generator, into its folder."""
+    rows = {s: {g: [asdict(m) for m in row] for g, row in by.items()} for s, by in measures.items()}
+    write_json(folder / FILE, rows)
 
 
 def read_measures(folder: Path) -> dict[str, dict[str, list[Measure]]]:
@@ -29,18 +29,18 @@ def read_measures(folder: Path) -> dict[str, dict[str, list[Measure]]]:
     path = folder / FILE
     if not path.exists():
         return {}
-    found: dict[str, Any] = read_json(path)
+    stored: dict[str, Any] = read_json(path)
     try:
-        return {s: {g: [_measure(m) for m in some] for g, some in by.items()} for s, by in found.items()}
+        return {s: {g: [_measure(m) for m in row] for g, row in by.items()} for s, by in stored.items()}
     except (TypeError, AttributeError, KeyError, ValueError, OverflowError) as error:
         raise ConfigError(f"{path}: no measures of fidelity ({error}); run the same command again") from error
 
 
 def _measure(values: Mapping[str, Any]) -> Measure:
-    found = Measure(**{**values, "n": tuple(values["n"])})
-    numbers = [v for v in (found.value, found.low, found.high, *found.n) if v is not None]
+    measure = Measure(**{**values, "n": tuple(values["n"])})
+    numbers = [v for v in (measure.value, measure.low, measure.high, *measure.n) if v is not None]
     if any(isinstance(v, bool) or not isinstance(v, int | float) for v in numbers):
         raise ValueError("a value that is no number")
-    if not all(isinstance(v, str) for v in (found.metric, found.protocol, found.reason)):
+    if not all(isinstance(v, str) for v in (measure.metric, measure.protocol, measure.reason)):
         raise ValueError("a name, protocol or reason that is no text")
-    return found
+    return measure

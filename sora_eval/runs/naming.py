@@ -1,8 +1,9 @@
 """What the folder of a run is called, so that no two runs share one: runs/SUITE-PROFILE/MODEL/SLUG/SEED.
 
-SUITE-PROFILE: their names, and what the suite and the profile were changed to (`smoke-small+probes=relation`); not `suite.count`, so that a
-run grows there. MODEL: the generator's name in conf/generator. SLUG: what tells its runs apart and how its options were changed
-(`4x-1c2f0a+steps=8`): a checkpoint is called by its stem and a hash of its bytes, a folder of videos by its name and a hash of its path.
+SUITE-PROFILE: their names, changed options of the suite and the profile (`smoke-small+probes=relation`; not `suite.count`, so that a run
+grows there), and a tracker other than the world's. MODEL: the generator's name in conf/generator. SLUG: what distinguishes its runs, with
+changed options (`4x-1c2f0a+steps=8`): a checkpoint is called by its stem and a hash of its bytes, a folder of videos by its name and a hash
+of its path.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from omegaconf import ListConfig, OmegaConf
 
+from sora_eval import registry
 from sora_eval.errors import ConfigError
 from sora_eval.files import content_hash
 from sora_eval.types import digest
@@ -26,16 +28,25 @@ _HASH = 6
 _LONGEST = 100
 
 
-def asked(suite: Mapping[str, Any], profile: Mapping[str, Any]) -> str:
-    """Return what a run asks: the names of its suite and profile, and in what they differ from the files of these names."""
+def question(suite: Mapping[str, Any], profile: Mapping[str, Any], tracker: Mapping[str, Any] | None = None) -> str:
+    """Return a name for the cases of a run and the tracker that they are judged with.
+
+    It consists of the names of suite and profile and of the options that differ from the files of these names.
+    tracker: its config node; None, as in runs from before there was a choice, for the world tracker.
+    """
     parts = [f"{suite.get('name')}-{profile.get('name')}"]
     for group, node in (("suite", suite), ("profile", profile)):
         parts += _changed(group, str(node.get("name")), node, ("name", "count"))
+    if tracker and dict(tracker) != registry.defaults("tracker", "world"):
+        target = str(tracker.get("_target_")).rpartition(".")[2]
+        parts.append(
+            f"tracker={_speaking('tracker', target)}" + (f"-{digest(dict(tracker))[:_HASH]}" * (len(tracker) > 1))
+        )
     return _file_name("+".join(parts))
 
 
 def slug(choice: str, generator: Mapping[str, Any]) -> str:
-    """Return what tells the runs of a generator apart; "default" for one without a checkpoint or changed option."""
+    """Return what distinguishes the runs of a generator; "default" for one without a checkpoint or changed option."""
     parts = []
     for key in _SPEAKING:
         value = generator.get(key)
@@ -73,12 +84,12 @@ def quoted(values: list[str]) -> str:
 def run_folder(config: Any, choice: str) -> str:
     """Return the default folder of a run: runs/SUITE-PROFILE/MODEL/SLUG/SEED.
 
-    config: settings with generator, suite, profile and seed. choice: the entry of conf/generator, "" for a generator of no entry.
+    config: settings with generator, suite, profile, tracker and seed. choice: the entry of conf/generator, "" for a generator of no entry.
     """
     target = str(config.generator.get("_target_", "generator")).rpartition(".")[2].lower()
     model = choice or target
-    question = asked(config.suite.values(), config.profile.values())
-    return f"runs/{question}/{model}/{slug(model, config.generator)}/{config.seed}"
+    cases = question(config.suite.values(), config.profile.values(), config.tracker)
+    return f"runs/{cases}/{model}/{slug(model, config.generator)}/{config.seed}"
 
 
 def register() -> None:
@@ -107,9 +118,7 @@ def _speaking(key: str, value: str) -> str:
 
 def _changed(group: str, name: str, node: Mapping[str, Any], without: tuple[str, ...]) -> list[str]:
     """Return KEY=VALUE for each option that differs from conf/GROUP/NAME.yaml."""
-    file = files("sora_eval.conf") / group / f"{name}.yaml"
-    default = OmegaConf.create(file.read_text(encoding="utf-8")) if file.is_file() else OmegaConf.create({})
-    here, there = ({str(k): v for k, v in _container(n).items()} for n in (node, default))
+    here, there = {str(k): v for k, v in _container(node).items()}, registry.defaults(group, name)
     return [f"{k}={_told(v)}" for k, v in here.items() if k not in without and v != there.get(k)]
 
 

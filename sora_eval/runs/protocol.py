@@ -25,16 +25,16 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class Protocol:
-    """All that the scores of a run depend on, besides the generator.
-
-    cases: {case id: hash}. probes: {name: version}. facts: {"size": "64x64", "fps": "8", "frames": "17", "tracker": version,
-    "world": version, "samples per prompt": "1" (of the model),
-    "encoder world-video": hash of its weights}; several sizes, rates or lengths stand with commas between.
-    """
+    """All that the scores of a run depend on, besides the generator."""
 
     cases: Mapping[str, str]
+    """{case id: hash}."""
     probes: Mapping[str, int]
+    """{name: version}."""
     facts: Mapping[str, str]
+    """{"size": "64x64", "fps": "8", "frames": "17", "tracker": identity (of the world tracker its version), "world": version,
+    "samples per prompt": "1" (of the model), "encoder world-video": hash of its weights}; several sizes, rates or lengths stand with
+    commas between."""
 
 
 def protocol_of(run: Run) -> Protocol:
@@ -48,16 +48,16 @@ def protocol_of(run: Run) -> Protocol:
     except (KeyError, TypeError, ValueError, AttributeError):
         path = run.folder / "manifest.json"
         raise ConfigError(f"{path}: hashes.probes, the versions of the probes, is missing; run again") from None
-    told = run.manifest.get("versions")
-    told = told if isinstance(told, Mapping) else {}
+    tools = run.manifest.get("versions")
+    tools = tools if isinstance(tools, Mapping) else {}
     facts = {
         "size": _several({f"{c.size[0]}x{c.size[1]}" for c in run.cases}),
         "fps": _several({f"{c.fps:g}" for c in run.cases}),
         "frames": _several({str(c.frames) for c in run.cases}),
-        "tracker": str(told.get("tracker", _UNKNOWN)),
-        "world": str(told.get("world", _UNKNOWN)),
+        "tracker": str(tools.get("tracker", _UNKNOWN)),
+        "world": str(tools.get("world", _UNKNOWN)),
     }
-    # References are asked once, whatever a run asks of its model.
+    # References answer each prompt once, whatever the samples of the model.
     if models := [r for r in run.rows if r.kind == "model"]:
         facts[SAMPLES] = str(per_prompt(models))
     used = {c.probe for c in run.cases}
@@ -71,24 +71,23 @@ def protocol_of(run: Run) -> Protocol:
 def differing(protocols: Mapping[str, Protocol]) -> list[str]:
     """Return a line for each thing in which some protocols differ, [] when the scores may be compared.
 
-    Runs without a model agree with any number of samples.
-    Encoders differ where two runs have another hash for one, or each has one that the other lacks; a run without fidelity agrees
-    with every other. protocols: by the name that the lines are to call each.
+    Runs without a model agree with any number of samples. Encoders differ where two runs have another hash for one, or each has one that
+    the other lacks; a run without fidelity agrees with every other. protocols: by the names of the runs in these lines.
     """
-    found = []
+    lines = []
     facts = list(dict.fromkeys(name for p in protocols.values() for name in p.facts if not name.startswith(ENCODER)))
     for name in facts:
         having = {
             who: p.facts.get(name, _UNKNOWN) for who, p in protocols.items() if name != SAMPLES or name in p.facts
         }
         remedy = "; run with the same samples=K, or let --common compare the samples that all have" * (name == SAMPLES)
-        found += [f"{line}{remedy}" for line in _disagreement(name, having)]
-    found += _encoder_disagreements(protocols)
+        lines += [f"{line}{remedy}" for line in _disagreement(name, having)]
+    lines += _encoder_disagreements(protocols)
     probes = list(dict.fromkeys(name for p in protocols.values() for name in p.probes))
     for name in probes:
         versions = {who: str(p.probes[name]) for who, p in protocols.items() if name in p.probes}
-        found += _disagreement(f"version of probe {name}", versions)
-    return [*found, *_case_disagreements(protocols)]
+        lines += _disagreement(f"version of probe {name}", versions)
+    return [*lines, *_case_disagreements(protocols)]
 
 
 def common(runs: Sequence[Run]) -> list[Run]:
@@ -112,11 +111,14 @@ def common(runs: Sequence[Run]) -> list[Run]:
 
 
 def refuse_versions(protocols: Mapping[str, Protocol]) -> None:
-    """Raise ConfigError where trackers or worlds differ, which no restriction to a part mends. protocols: by name."""
+    """Refuse runs of different trackers or worlds, which no restriction to a part mends. protocols: by name.
+
+    Raises:
+        ConfigError: they differ.
+    """
     for fact in ("tracker", "world"):
-        told = _disagreement(fact, {who: p.facts[fact] for who, p in protocols.items()})
-        if told:
-            raise ConfigError(f"no part of these runs can be compared: {told[0]}; run them again with one version")
+        if lines := _disagreement(fact, {who: p.facts[fact] for who, p in protocols.items()}):
+            raise ConfigError(f"no part of these runs can be compared: {lines[0]}; run them again with one {fact}")
 
 
 def _restricted(run: Run, ids: Collection[str], probes: Collection[str]) -> Run:
@@ -136,16 +138,18 @@ def _several(values: set[str]) -> str:
 
 def _encoders(folder: Path) -> dict[str, str]:
     """Return the hashes of the encoders' weights that a run's measures of fidelity name."""
-    measures = [m for by in read_measures(folder).values() for some in by.values() for m in some]
-    found = {name: digest for m in measures for name, digest in _ENCODER.findall(m.protocol)}
-    return {f"{ENCODER}{name}": digest for name, digest in sorted(found.items())}
+    measures = [m for by in read_measures(folder).values() for group in by.values() for m in group]
+    hashes = {name: digest for m in measures for name, digest in _ENCODER.findall(m.protocol)}
+    return {f"{ENCODER}{name}": digest for name, digest in sorted(hashes.items())}
 
 
 def _disagreement(name: str, values: Mapping[str, str]) -> list[str]:
     """Return "NAME: VALUE in A, B; VALUE in C", nothing when all values are equal."""
     by_value: dict[str, list[str]] = {}
     for who, value in values.items():
-        by_value.setdefault(value, []).append(who)
+        # The world tracker stands as its version alone.
+        text = f"world {value}" if name == "tracker" and value.isdigit() else value
+        by_value.setdefault(text, []).append(who)
     if len(by_value) < 2:
         return []
     return [f"{name}: " + "; ".join(f"{value} in {_list(who)}" for value, who in by_value.items())]
@@ -153,34 +157,38 @@ def _disagreement(name: str, values: Mapping[str, str]) -> list[str]:
 
 def _encoder_disagreements(protocols: Mapping[str, Protocol]) -> list[str]:
     having = {who: {k: v for k, v in p.facts.items() if k.startswith(ENCODER)} for who, p in protocols.items()}
-    having = {who: some for who, some in having.items() if some}
-    found = []
-    for name in dict.fromkeys(k for some in having.values() for k in some):
-        found += _disagreement(name, {who: some[name] for who, some in having.items() if name in some})
-    sets = {who: set(some) for who, some in having.items()}
+    having = {who: encoders for who, encoders in having.items() if encoders}
+    lines = []
+    for name in dict.fromkeys(k for encoders in having.values() for k in encoders):
+        lines += _disagreement(name, {who: encoders[name] for who, encoders in having.items() if name in encoders})
+    sets = {who: set(encoders) for who, encoders in having.items()}
     if any(a - b and b - a for a in sets.values() for b in sets.values()):
-        told = {who: ", ".join(k.removeprefix(ENCODER) for k in sorted(some)) for who, some in sets.items()}
-        found += _disagreement("encoders", told)
-    return found
+        named = {who: ", ".join(k.removeprefix(ENCODER) for k in sorted(encoders)) for who, encoders in sets.items()}
+        lines += _disagreement("encoders", named)
+    return lines
 
 
 def _case_disagreements(protocols: Mapping[str, Protocol]) -> list[str]:
-    """Return lines on ids that some lack, and on ids whose cases differ although size, rate and length do not."""
-    found = []
+    """Return lines on ids that some runs lack, and on ids whose cases differ although size, rate and length do not."""
+    lines = []
     every = list(dict.fromkeys(case for p in protocols.values() for case in p.cases))
     lacking = {who: [c for c in every if c not in p.cases] for who, p in protocols.items()}
     if any(lacking.values()):
-        said = [f"{who} lacks {len(some)} of {len(every)}, such as {some[0]}" for who, some in lacking.items() if some]
-        found.append(f"cases: {'; '.join(said[:_NAMED])}")
+        examples = [
+            f"{who} lacks {len(absent)} of {len(every)}, such as {absent[0]}"
+            for who, absent in lacking.items()
+            if absent
+        ]
+        lines.append(f"cases: {'; '.join(examples[:_NAMED])}")
     if any(len({p.facts.get(fact, _UNKNOWN) for p in protocols.values()}) > 1 for fact in _OF_CASES):
-        return found
+        return lines
     changed = [c for c in every if len({p.cases[c] for p in protocols.values() if c in p.cases}) > 1]
     if changed:
-        found.append(
+        lines.append(
             f"cases: {len(changed)} of {len(every)} have the same id and ask for something else, such as {changed[0]}; "
             "another seed gives other cases, another version of sora-eval may word them otherwise"
         )
-    return found
+    return lines
 
 
 def _list(names: Sequence[str]) -> str:

@@ -56,8 +56,8 @@ def read_run(folder: Path) -> Run:
     manifest = _manifest(folder / "manifest.json")
     cases = tuple(_each_once(folder / "cases.jsonl"))
     rows = read_scores(folder / "scores.jsonl")
-    told = manifest.get("problems") or []
-    problems = [str(p) for p in (told if isinstance(told, list) else [told])]
+    stored = manifest.get("problems") or []
+    problems = [str(p) for p in (stored if isinstance(stored, list) else [stored])]
     return Run(folder, manifest, cases, rows, (*problems, *_unscored(cases, rows)))
 
 
@@ -111,7 +111,7 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 
 def checked_manifest(path: Path, value: dict[str, Any]) -> dict[str, Any]:
-    """Return what a manifest.json says, if each of its parts that others rely on is of the right kind, where it is there.
+    """Return a manifest if each part that others rely on is of the right type, where it is there.
 
     Raises:
         ConfigError: one is not.
@@ -149,8 +149,8 @@ def _object(line: str) -> dict[str, Any]:
         value = parse_json(line)
     except ValueError as error:
         hint = "cut off or broken JSON; delete the line and run the same command again"
-        said = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
-        raise ValueError(f"{hint} ({said})") from error
+        detail = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+        raise ValueError(f"{hint} ({detail})") from error
     if not isinstance(value, dict):
         raise ValueError(f"expected a JSON object, got {type(value).__name__}")
     return value

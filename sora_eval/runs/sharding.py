@@ -6,26 +6,19 @@ RUN/shards/I-of-N.json holds the manifest and the scores of a shard; clips and t
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sora_eval.errors import ConfigError
+from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.files import read_json, write_json
-from sora_eval.runs.reader import checked_manifest, score_row
+from sora_eval.runs.reader import Run, checked_manifest, score_row
 from sora_eval.stats.samples import asked_of
 from sora_eval.types import Case, ScoreRow
 
 FOLDER = "shards"
-
-
-@dataclass(frozen=True)
-class Merged:
-    """All shards of a run. rows: in the order of the unsplit run. about: what its manifest says."""
-
-    rows: list[ScoreRow]
-    about: dict[str, Any]
 
 
 def parse(text: str) -> tuple[int, int]:
@@ -34,10 +27,10 @@ def parse(text: str) -> tuple[int, int]:
     Raises:
         ConfigError: it is no such text.
     """
-    found = re.fullmatch(r"(\d+)/(\d+)", text)
-    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise ConfigError(f"shard={text}: write shard=I/N with I from 1 to N, for example shard=1/4")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])
 
 
 def name(shard: tuple[int, int]) -> str:
@@ -55,12 +48,12 @@ def part(cases: Sequence[Case], shard: tuple[int, int]) -> list[Case]:
     return [c for c in cases if scenes[c.cluster] % n == i - 1]
 
 
-def write(folder: Path, shard: tuple[int, int], rows: Sequence[ScoreRow], about: dict[str, Any]) -> None:
-    """Leave a shard's scores and manifest; its presence says that all of it is done."""
-    write_json(_path(folder, shard), {"about": about, "rows": [asdict(r) for r in rows]})
+def write(run: Run, shard: tuple[int, int]) -> None:
+    """Write the manifest and scores of a shard; the file marks the shard as finished."""
+    write_json(_path(run.folder, shard), {"about": run.manifest, "rows": [asdict(r) for r in run.rows]})
 
 
-def missing(folder: Path, n: int, like: dict[str, Any] | None = None) -> list[int]:
+def missing(folder: Path, n: int, like: Mapping[str, Any] | None = None) -> list[int]:
     """Return the numbers of the shards that a folder lacks. like: a manifest; shards of another run than its count as lacking."""
     paths = {i: _path(folder, (i, n)) for i in range(1, n + 1)}
     return [i for i, path in paths.items() if not (path.exists() if like is None else _is_of(path, like))]
@@ -73,11 +66,11 @@ def written(folder: Path, n: int) -> float:
 
 def counts(folder: Path) -> list[int]:
     """Return the n of all shards in a folder, the smallest first."""
-    found = [re.fullmatch(r"\d+-of-(\d+)\.json", p.name) for p in (folder / FOLDER).glob("*.json")]
-    return sorted({int(f[1]) for f in found if f})
+    matches = [re.fullmatch(r"\d+-of-(\d+)\.json", p.name) for p in (folder / FOLDER).glob("*.json")]
+    return sorted({int(m[1]) for m in matches if m})
 
 
-def merged(folder: Path, cases: Sequence[Case], n: int) -> Merged:
+def merged(folder: Path, cases: Sequence[Case], n: int) -> Run:
     """Return all n shards of a folder as the unsplit run: generators in their order, and of each the cases in theirs.
 
     Raises:
@@ -86,30 +79,29 @@ def merged(folder: Path, cases: Sequence[Case], n: int) -> Merged:
     if absent := missing(folder, n):
         raise ConfigError(f"{folder}: shard {', '.join(f'{i}/{n}' for i in absent)} is missing; run it first")
     abouts: list[dict[str, Any]] = []
-    found: dict[tuple[str, str], ScoreRow] = {}
+    rows: dict[tuple[str, str], ScoreRow] = {}
     for i in range(1, n + 1):
-        about, rows = _read(_path(folder, (i, n)))
+        about, scored = _read(_path(folder, (i, n)))
         if abouts and _what(about) != _what(abouts[0]):
             raise ConfigError(f"{_path(folder, (i, n))}: a shard of another run than 1/{n}; run shard={i}/{n} again")
         abouts.append(about)
-        for row in rows:
-            if (row.generator, row.case) in found:
+        for row in scored:
+            if (row.generator, row.case) in rows:
                 raise ConfigError(f"{folder}: {row.generator} on {row.case} was scored in two shards")
-            found[row.generator, row.case] = row
+            rows[row.generator, row.case] = row
     order = [(g["name"], c.id) for g in abouts[0]["generators"] for c in asked_of(g["kind"], cases)]
-    if lost := [key for key in order if key not in found]:
+    if lost := [key for key in order if key not in rows]:
         raise ConfigError(f"{folder}: no shard scored {lost[0][0]} on {lost[0][1]}; run the shards again")
     seconds = round(sum(a["timings"]["seconds"] for a in abouts), 1)
     problems = list(dict.fromkeys(p for a in abouts for p in a["problems"]))
     command = re.sub(r" '?shard=\d+/\d+'?", "", abouts[0]["command"])
-    return Merged(
-        [found[key] for key in order],
-        {**abouts[0], "command": command, "timings": {"seconds": seconds}, "problems": problems, **_clips(abouts)},
-    )
+    timings = {"seconds": seconds}
+    manifest = {**abouts[0], "command": command, "timings": timings, "problems": problems, **_clips(abouts)}
+    return Run(folder, manifest, tuple(cases), tuple(rows[key] for key in order), tuple(problems))
 
 
 def _clips(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return how many clips of each generator were reused and made in all shards; nothing where one doesn't say, as of earlier versions."""
+    """Return the clip counts of all shards by generator; {} where a shard has none, as those of earlier versions."""
     if not all("clips" in a for a in abouts):
         return {}
     first = abouts[0]["clips"]
@@ -120,13 +112,13 @@ def _clips(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _what(about: dict[str, Any]) -> Any:
+def _what(about: Mapping[str, Any]) -> Any:
     """Return what all shards of one run share."""
     names = [(g["name"], g["fingerprint"]) for g in about["generators"]]
     return names, about["hashes"], about["versions"]["tracker"], about["versions"]["world"]
 
 
-def _is_of(path: Path, about: dict[str, Any]) -> bool:
+def _is_of(path: Path, about: Mapping[str, Any]) -> bool:
     try:
         return bool(_what(_read(path)[0]) == _what(about))
     except ConfigError:
@@ -134,16 +126,16 @@ def _is_of(path: Path, about: dict[str, Any]) -> bool:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[ScoreRow]]:
-    found = read_json(path)
+    stored = read_json(path)
     try:
-        about, rows = _checked(path, found["about"]), [score_row(row) for row in found["rows"]]
+        about, rows = _checked(path, stored["about"]), [score_row(row) for row in stored["rows"]]
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ConfigError(f"{path}: not a shard's scores ({error}); run that shard again") from error
     return about, rows
 
 
 def _checked(path: Path, about: dict[str, Any]) -> dict[str, Any]:
-    """Return what a shard's manifest says, if all that a merged run takes from it is there and of the right kind.
+    """Return a shard's manifest if all fields that a merged run takes from it are there and of the right type.
 
     Raises:
         ConfigError, KeyError, TypeError, ValueError: it is not.
@@ -159,14 +151,10 @@ def _checked(path: Path, about: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(config[key], dict):
             raise ValueError(f"config.{key} is no JSON object")
     fidelity = config["fidelity"]
-    if fidelity is not None and not (
-        isinstance(fidelity, dict)
-        and isinstance(fidelity["metrics"], list)
-        and isinstance(fidelity["weights"], dict)
-        and all(isinstance(v, str) and v != "???" for v in [*fidelity["metrics"], *fidelity["weights"].values()])
-        and all(isinstance(fidelity[key], str) for key in ("video", "words", "distance"))
-    ):
-        raise ValueError("config.fidelity is no choice of measures")
+    if fidelity is not None:
+        options = FidelityOptions.stored(fidelity)
+        if not all(isinstance(v, str) and v != "???" for v in options.weights.values()):
+            raise ValueError("config.fidelity.weights holds a value that is no path")
     if isinstance(config["players"], bool) or not isinstance(config["players"], int) or config["players"] < 0:
         raise ValueError("config.players is no whole number")
     if not (isinstance(about["problems"], list) and all(isinstance(p, str) for p in about["problems"])):

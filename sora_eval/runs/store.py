@@ -4,15 +4,15 @@ RUN/manifest.json    what was run, with which versions and seeds, on which machi
 RUN/cases.jsonl      the cases
 RUN/scores.jsonl     one line per clip, written at the end
 RUN/tracking.jsonl   its tracking metrics, likewise
-RUN/identity.json    whose folder it is, written before the first clip (claims.py)
-RUN/failed.json      why it failed the last time, in a sweep (sweeps.py)
-RUN/shards/I-of-N.json    what shard I/N scored (shards.py)
+RUN/identity.json    which model and cases the folder belongs to, written before the first clip (identity.py)
+RUN/failed.json      why it failed the last time, in a sweep (commands/sweep.py)
+RUN/shards/I-of-N.json    scores of shard I/N (sharding.py)
 RUN/videos/GENERATOR/CASE.HASH.mkv    FFV1, lossless
-                    /CASE.HASH.failed.json    in its place: why the answer is not as asked
-                    /CASE.HASH.error.json     in its place: why there is none for a technical reason; the case is asked again
+                    /CASE.HASH.failed.json    in its place: why the clip is not as requested
+                    /CASE.HASH.error.json     in its place: why there is none for a technical reason; the case is retried
 RUN/tracks/GENERATOR/CASE.HASH.npz
 RUN/scores/GENERATOR/CASE.HASH.json
-RUN/tracking/GENERATOR/CASE.HASH.json    tracking metrics (run_tracking.py)
+RUN/tracking/GENERATOR/CASE.HASH.json    tracking metrics (tracking.py)
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Store:
                 other.unlink(missing_ok=True)
 
     def read_video(self, path: Path) -> Video | Failure | None:
-        """Return a stored clip, why the answer was not as asked, or None when neither is stored in a readable form.
+        """Return a stored clip, why the clip was not as requested, or None when neither is stored in a readable form.
 
         A technical failure is no answer: None.
         """
@@ -81,6 +81,8 @@ class Store:
 
     def write_tracks(self, path: Path, tracks: Tracks) -> None:
         """Store tracks."""
+        # Left out where there are none: tracks that were stored before there were labels are the same bytes.
+        labels: dict[str, Any] = {"labels": np.array(tracks.labels)} if tracks.labels else {}
         with replacing(path) as part, part.open("wb") as file:
             np.savez_compressed(
                 file,
@@ -92,6 +94,7 @@ class Store:
                 size=np.array(tracks.size),
                 # A clip in memory may have a whole number here and a stored one has none: the same tracks, the same bytes.
                 fps=np.array(float(tracks.fps)),
+                **labels,
             )
 
     def read_score(self, path: Path, *artefacts: Path) -> Score | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.files import read_json, write_json, write_lines
 from sora_eval.processes import pool
+from sora_eval.runs.reader import Run
 from sora_eval.runs.store import Store
 from sora_eval.tracking.metrics import BY_NAME, VERSION, tracking_metrics
 from sora_eval.tracking.truth import true_tracks
@@ -40,8 +41,17 @@ class TrackingRow:
     values: Mapping[str, float | None]
 
 
+def measure_run(run: Run, workers: int, say: Callable[[str], None]) -> list[TrackingRow]:
+    """Return the tracking metrics of a run, [] where they are switched off."""
+    # Shards of an older version have no such option.
+    if not run.manifest["config"].get("tracking", True):
+        return []
+    say(f"measuring the tracking metrics of {len(run.rows)} clips")
+    return of_run(run.cases, run.rows, run.folder, workers)
+
+
 def of_run(cases: Sequence[Case], rows: Sequence[ScoreRow], folder: Path, workers: int = 1) -> list[TrackingRow]:
-    """Return the tracking metrics of every clip of a run, in the order of its rows. What is kept in the folder is not made again."""
+    """Return the tracking metrics of every clip of a run, in the order of its rows; stored ones are reused."""
     by_id = {c.id: c for c in cases}
     # Cases of one scene share its truth, which takes longer than the tracks of a clip.
     jobs: dict[str, list[ScoreRow]] = {}
@@ -49,7 +59,7 @@ def of_run(cases: Sequence[Case], rows: Sequence[ScoreRow], folder: Path, worker
         if row.video and row.tracks and _kept(folder, by_id[row.case], row) is None:
             jobs.setdefault(digest(by_id[row.case].scene), []).append(row)
     work = partial(_measure, folder)
-    parts = [[(by_id[r.case], r) for r in some] for some in jobs.values()]
+    parts = [[(by_id[r.case], r) for r in group] for group in jobs.values()]
     with pool(workers) as executor:
         for _ in (executor.map if min(workers, len(parts)) > 1 else map)(work, parts):
             pass
@@ -114,7 +124,7 @@ def read_tracks(path: Path) -> Tracks:
             raise OSError("no plain file")  # opening a pipe would wait for ever
         with np.load(path, allow_pickle=False) as file:
             height, width = (int(v) for v in file["size"])
-            return Tracks(
+            tracks = Tracks(
                 tuple(str(c) for c in file["colour"]),
                 file["xy"].astype(np.float64),
                 file["visible"].astype(bool),
@@ -122,9 +132,16 @@ def read_tracks(path: Path) -> Tracks:
                 file["box"].astype(np.float64),
                 (height, width),
                 float(file["fps"]),
+                labels=tuple(str(label) for label in file["labels"]) if "labels" in file else (),
             )
+        of = (len(tracks.colour), *tracks.xy.shape[1:2])
+        shapes = [a.shape for a in (tracks.xy, tracks.visible, tracks.area, tracks.box)]
+        if shapes != [(*of, 2), of, of, (*of, 4)] or not tracks.fps > 0:
+            raise ValueError(f"mismatched shapes {shapes}, or frames per second {tracks.fps}")
     except Exception as error:  # zipfile, zlib and NumPy have many words for a damaged file
-        raise ConfigError(f"{path}: no tracks ({type(error).__name__}: {error}); run the same command again") from error
+        why = " ".join(str(error).split())
+        raise ConfigError(f"{path}: no tracks ({type(error).__name__}: {why}); run the same command again") from error
+    return tracks
 
 
 def write_tracking(folder: Path, rows: Sequence[TrackingRow]) -> None:
@@ -151,8 +168,8 @@ def _parsed(path: Path) -> Iterator[TrackingRow]:
         if not line.strip():
             continue
         try:
-            found = json.loads(line)
-            row = TrackingRow(**{**found, "values": _values(found["values"])})
+            stored = json.loads(line)
+            row = TrackingRow(**{**stored, "values": _values(stored["values"])})
             if not all(isinstance(v, str) for k, v in vars(row).items() if k != "values"):
                 raise ValueError("a name is no text")
         except (ValueError, TypeError, KeyError, RecursionError) as error:

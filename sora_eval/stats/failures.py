@@ -10,7 +10,9 @@ from sora_eval.types import ScoreRow
 MAX_SHARE = 0.02
 """The share of a model's clips that may fail technically before it is compared with none: well below the drops that a gate looks for."""
 FAILED = "failed.json"
-"""Of a run's folder in a sweep: why its job failed the last time."""
+"""File in the run folder of a sweep's job: why the job failed the last time."""
+INTERNAL = "internal error: "
+"""Prefix of the reason where judging a clip raised an exception of ours."""
 
 
 class FailedRunError(SoraEvalError):
@@ -45,7 +47,7 @@ def why_failed(rows: Sequence[ScoreRow], name: str) -> str:
     own = [r for r in rows if r.generator == name]
     if not failed(own):
         return ""
-    return f"{name} has no score: {_counted(own)} and no other came back ({first_reason(own)}); the same command asks again"
+    return f"{name} has no score: {_counted(own)} and no other came back ({first_reason(own)}); the same command retries them"
 
 
 def too_many(rows: Sequence[ScoreRow], share: float = MAX_SHARE) -> str:
@@ -61,7 +63,7 @@ def too_many(rows: Sequence[ScoreRow], share: float = MAX_SHARE) -> str:
     if few and not beyond:
         return ""
     where = f", of {beyond[0]} more than {share:g} of its own" if few else ""
-    return f"{_counted(rows)}{where}; at most a share of {share:g} may ({first_reason(rows)}); the run's command asks again"
+    return f"{_counted(rows)}{where}; at most a share of {share:g} may ({first_reason(rows)}); the run's command retries them"
 
 
 def _counted(rows: Sequence[ScoreRow]) -> str:

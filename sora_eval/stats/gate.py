@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from sora_eval.errors import ConfigError, unknown
+from sora_eval.settings import Settings, option
 from sora_eval.stats.failures import MAX_SHARE
 from sora_eval.stats.intervals import t_interval, t_quantile
 from sora_eval.stats.multiplicity import alpha_shares, westfall_young
@@ -38,47 +39,39 @@ PASSED, REGRESSION, INCOMPARABLE, TOO_LITTLE = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
-class GatePlan:
-    """What the gate is to decide. Raises ConfigError for values without meaning, naming them."""
+class GatePlan(Settings):
+    """sora-eval gate: which drops stop a candidate, and which must be shown to be absent."""
 
-    alpha: float = 0.05
+    alpha: float = option(0.05, above=0, below=1)
     """Chance that a candidate as good as the baseline is stopped, whatever the number of probes."""
-    power: float = 0.8
+    power: float = option(0.8, above=0, below=1)
     """1 - the chance that a drop as large as the one to be detected passes."""
-    tolerance: float = 0.0
-    """By how much the mean may fall."""
-    tolerances: Mapping[str, float] = field(default_factory=dict)
-    """By probe, or of "overall", instead of it."""
-    drop: float = 0.1
-    """Drop of the overall score that is to be detected."""
-    drops: Mapping[str, float] = field(default_factory=dict)
-    """Drops of single probes that are to be detected as well."""
-    share: float = 0.5
-    """The part of alpha that the overall score has."""
-    technical: float = MAX_SHARE
+    tolerance: float = option(0.0, least=0, below=2)
+    """By how much a mean score may fall."""
+    tolerances: Mapping[str, float] = option({}, least=0, below=2)
+    """The same by probe, or of "overall": tolerances.orbit=0.05."""
+    drop: float = option(0.1, above=0, most=2)
+    """Drop of the overall score that is to be detected; above its tolerance."""
+    drops: Mapping[str, float] = option({}, above=0, most=2)
+    """Drops of single probes, each of which must be shown to be free of it."""
+    share: float = option(0.5, above=0, below=1)
+    """The part of alpha for the overall score, in which a small drop everywhere adds up; the probes share the rest."""
+    technical: float = option(MAX_SHARE, least=0, below=1)
     """The share of a model's clips, and of each probe's beyond one clip, that may have failed technically. Such clips are left out of the
     comparison on both sides; with more of them nothing is compared."""
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "power", "share"):
-            if not (_number(value := getattr(self, name)) and 0 < value < 1):
-                raise ConfigError(f"gate: {name} must be a number between 0 and 1, got {value}")
-        if not (_number(self.technical) and 0 <= self.technical < 1):
-            raise ConfigError(f"gate: technical must be a number from 0 to below 1, got {self.technical}")
-        for name in ("tolerances", "drops"):
-            if not isinstance(getattr(self, name), Mapping):
-                raise ConfigError(f"gate: {name} must map probes to numbers, got {getattr(self, name)}")
-        named = {**{f"tolerances.{k}": v for k, v in self.tolerances.items()}, "tolerance": self.tolerance}
-        for name, value in named.items():
-            if not (_number(value) and 0 <= value < 2):
-                raise ConfigError(f"gate: {name} must be a number from 0 to below 2, got {value}")
-        for probe in [OVERALL, *(p for p in self.drops if p != OVERALL)]:
-            name = "drop" if probe == OVERALL else f"drops.{probe}"
-            drop, least = self.drop_of(probe), self.tolerance_of(probe)
-            if not (drop is not None and _number(drop) and least < drop <= 2):
-                raise ConfigError(
-                    f"gate: {name} must be a number above the tolerance {least:g} and at most 2, got {drop}"
-                )
+        """Check the values.
+
+        Raises:
+            ConfigError: a value is out of range, or no drop that is to be detected exceeds its tolerance.
+        """
+        super().__post_init__()
+        for probe in dict.fromkeys([OVERALL, *self.drops]):
+            drop, tolerance = self.drop_of(probe), self.tolerance_of(probe)
+            if drop is not None and drop <= tolerance:
+                name = "drop" if probe == OVERALL else f"drops.{probe}"
+                raise ConfigError(f"{name} must be a number above the tolerance {tolerance:g}, got {drop:g}")
 
     def tolerance_of(self, name: str) -> float:
         """Return by how much the mean of a probe, or of "overall", may fall."""
@@ -89,7 +82,7 @@ class GatePlan:
         return self.drops.get(name, self.drop if name == OVERALL else None)
 
     def check(self, compared: Iterable[str], known: Iterable[str] = ()) -> None:
-        """Refuse names of no probe, and drops of probes that are not compared: nobody would look for them.
+        """Refuse names of no probe, and drops of probes that are not compared, which no test would look for.
 
         compared: the probes that are; known: others that there are, which may have a tolerance.
 
@@ -249,7 +242,3 @@ def _upper_bound(pairs: Pairs, weights: Floats, power: float) -> float:
     error, freedom = standard_error(pairs, weights, small_samples=False)
     worst = float(pairs.sums(weights * pairs.max_difference).max()) * clusters / (clusters + 1)
     return float(weights @ pairs.difference) + worst + t_quantile(power, freedom) * math.hypot(error, worst)
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

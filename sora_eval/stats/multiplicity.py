@@ -16,7 +16,7 @@ def holm(p_values: ArrayLike, comparisons: int | None = None) -> Floats:
     With p sorted upwards and m comparisons, `p'_i = max_{j <= i} min(1, (m - j + 1) p_j)`. Rejecting where p' <= alpha keeps the chance
     of any false alarm below alpha, whatever the dependence.
 
-    comparisons: how many tests there are, of which these n were picked in whatever way; n where nothing else is said. The i-th smallest of
+    comparisons: how many tests there are, of which these n were picked in whatever way; n by default. The i-th smallest of
     those picked is at best the i-th smallest of all, so that its factor is at least Holm's own.
     Raises ValueError for values outside [0, 1], or more of them than comparisons.
 

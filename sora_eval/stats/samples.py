@@ -1,4 +1,4 @@
-"""Several samples per prompt: the same case asked again with other seeds, and the mean of a case's samples.
+"""Several samples per prompt: the same case sampled again with other seeds, and the mean of a case's samples.
 
 The samples of a prompt share its scene, expectation and given frames, and its cluster: they are no further evidence about other scenes.
 So every estimate averages over the samples of a prompt first, and treats the mean as one case of its cluster.

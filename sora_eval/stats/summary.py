@@ -38,7 +38,7 @@ class Cell:
     score: corrected for chance, unjudgeable counted as 0; low, high: its 95% interval.
     judged_mean: the same mean over judged clips only, None when no clip (or, above a probe, no probe) was judged.
     chance: what a blind guess reaches before the correction; after it, 0.
-    samples: clips per prompt that the generator was asked for.
+    samples: clips per prompt that were requested of the generator.
     """
 
     generator: str

@@ -86,7 +86,7 @@ def _rescale(matrix: Floats, factor: float) -> Floats:
 def _pair(a: Frames, b: Frames, model: Model, inlier_px: float) -> tuple[Floats, float]:
     best = _fit(*_follow_corners(a, b), model, inlier_px)
     if best[1] < 0.4:
-        best = max(best, _fit(*_sample_flow(a, b), model, inlier_px), key=lambda found: found[1])
+        best = max(best, _fit(*_sample_flow(a, b), model, inlier_px), key=lambda fit: fit[1])
     return best
 
 
@@ -94,7 +94,7 @@ def _follow_corners(a: Frames, b: Frames, cells: int = 12, per_cell: int = 3) ->
     height, width = a.shape
     rows, columns = (np.linspace(0, n, cells + 1).astype(int) for n in (height, width))
     strength = cv2.cornerMinEigenVal(a, 5)
-    found = []
+    corners = []
     for y0, y1 in pairwise(rows):
         for x0, x1 in pairwise(columns):
             cell = np.array(strength[y0:y1, x0:x1])
@@ -102,11 +102,11 @@ def _follow_corners(a: Frames, b: Frames, cells: int = 12, per_cell: int = 3) ->
                 y, x = np.unravel_index(int(np.argmax(cell)), cell.shape)
                 if cell[y, x] < 1e-5:
                     break
-                found.append((x0 + x, y0 + y))
+                corners.append((x0 + x, y0 + y))
                 cell[max(0, y - 5) : y + 6, max(0, x - 5) : x + 6] = 0
-    if not found:
+    if not corners:
         return np.zeros((0, 2)), np.zeros((0, 2))
-    start = np.array(found, dtype=np.float32).reshape(-1, 1, 2)
+    start = np.array(corners, dtype=np.float32).reshape(-1, 1, 2)
     window = {"winSize": (21, 21), "maxLevel": 4}
     end, there, _ = cv2.calcOpticalFlowPyrLK(a, b, start, None, **window)  # type: ignore[call-overload]
     back, again, _ = cv2.calcOpticalFlowPyrLK(b, a, end, None, **window)  # type: ignore[call-overload]

@@ -41,18 +41,20 @@ _WHOLE = 0.8
 
 @dataclass(frozen=True)
 class Metric:
-    """A tracking metric.
-
-    name: as in reports. higher: whether more is better. bounds: the least and the greatest value, None where there is none. truth: whether
-    it compares with the true clip (i2v and v2v) or needs none (t2v). meaning: what it says, in a line. unit: "" for a share.
-    """
+    """A tracking metric."""
 
     name: str
+    """As in reports."""
     higher: bool
+    """Whether more is better."""
     bounds: tuple[float, float] | None
+    """The least and the greatest value, None where there is none."""
     truth: bool
+    """Whether it compares with the true clip (i2v and v2v) or needs none (t2v)."""
     meaning: str
+    """Its definition, in a line."""
     unit: str = ""
+    """"" for a share."""
 
 
 _SHARE = (0.0, 1.0)
@@ -86,7 +88,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("identity switches by motion", False, None, False, "times that a path linked by motion goes on in another colour", "per track"),
     Metric(
         "count consistency with the words", True, _SHARE, False,
-        "whether as many things as the prompt asks for are shown at once, and never more; fewer at times may be hidden",
+        "whether as many things as the prompt names are shown at once, and never more; fewer at times may be hidden",
     ),
     Metric(
         "epipolar error", False, None, False,
@@ -116,23 +118,23 @@ def tracking_metrics(case: Case, video: Video, tracks: Tracks, truth: TrueTracks
     With given frames (i2v, v2v) those against the truth, else those that need none. Clips of another rate, length or size are compared at
     the case's moments and size.
 
-    video: the clip; tracks: what `tracking.world.track` found in it; truth: of the case.
+    video: the clip; tracks: of its tracker; truth: of the case.
     """
-    mine = at_moments(tracks, case, truth.unknown)
+    resampled = at_moments(tracks, case, truth.unknown)
     shown = moments(len(video), video.fps, case) < len(video)
     if case.given or truth.rigid:
         small = resize(resample(video, case.fps, case.frames).frames, case.size)
     if case.given:
-        found = {
-            **_things(mine, truth, case.given),
-            **_exits(mine, truth),
+        values = {
+            **_things(resampled, truth, case.given),
+            **_exits(resampled, truth),
             **_points(small, shown, truth, case.given),
             "reprojection error": _reprojection(small, shown, truth) if truth.rigid else None,
         }
     else:
-        found = {**_alone(mine, truth), **(_epipolar(small[shown]) if truth.rigid else {})}
+        values = {**_alone(resampled, truth), **(_epipolar(small[shown]) if truth.rigid else {})}
     names = [m.name for m in METRICS if m.truth == bool(case.given)]
-    return {name: _finite(found.get(name)) for name in names}
+    return {name: _finite(values.get(name)) for name in names}
 
 
 def moments(frames: int, fps: float, case: Case) -> NDArray[np.int64]:
@@ -158,7 +160,8 @@ def at_moments(tracks: Tracks, case: Case, unknown: Sequence[str] = ()) -> Track
     box = (tracks.box[:, index] + 0.5) * np.tile(scale, 2) - 0.5
     nothing = ~visible[..., None]
     xy, box = np.where(nothing, np.nan, xy), np.where(nothing, np.nan, box)
-    return Tracks(tracks.colour, xy, visible, np.where(visible, area, 0.0), box, case.size, case.fps)
+    area = np.where(visible, area, 0.0)
+    return Tracks(tracks.colour, xy, visible, area, box, case.size, case.fps, labels=tracks.labels)
 
 
 def boxes_of(tracks: Tracks) -> BoxTracks:
@@ -168,24 +171,24 @@ def boxes_of(tracks: Tracks) -> BoxTracks:
 
 
 def _things(tracks: Tracks, truth: TrueTracks, given: int) -> dict[str, float | None]:
-    """Return what boxes say: HOTA, CLEAR MOT, identity, and counts."""
-    mine, true = boxes_of(tracks), truth.boxes
+    """Return the metrics of boxes: HOTA, CLEAR MOT, identity, and counts."""
+    boxes, true = boxes_of(tracks), truth.boxes
     if not any(len(i) for i in true.ids):
         return {}
-    found: dict[str, float | None] = {}
-    judged_true, judged = (BoxTracks(t.ids[given:], t.boxes[given:]) for t in (true, mine))
+    values: dict[str, float | None] = {}
+    judged_true, judged = (BoxTracks(t.ids[given:], t.boxes[given:]) for t in (true, boxes))
     if any(len(i) for i in judged_true.ids):
         parts = mot.hota(judged_true, judged)
-        found |= {"HOTA": parts.hota, "DetA": parts.detection, "AssA": parts.association}
-        found["MOTA"] = mot.clear_mot(judged_true, judged, _IOU).mota
-        found["IDF1"] = mot.identity_f1(judged_true, judged, _IOU).idf1
-        found["count consistency"] = count_consistency(tracks.visible.sum(axis=0)[given:], truth.counts[given:])
-    found["ID switches"] = float(mot.clear_mot(true, mine, _IOU).id_switches)
-    hidden = mot.id_switches_across_occlusion(true, mine, _IOU)
+        values |= {"HOTA": parts.hota, "DetA": parts.detection, "AssA": parts.association}
+        values["MOTA"] = mot.clear_mot(judged_true, judged, _IOU).mota
+        values["IDF1"] = mot.identity_f1(judged_true, judged, _IOU).idf1
+        values["count consistency"] = count_consistency(tracks.visible.sum(axis=0)[given:], truth.counts[given:])
+    values["ID switches"] = float(mot.clear_mot(true, boxes, _IOU).id_switches)
+    hidden = mot.id_switches_across_occlusion(true, boxes, _IOU)
     if hidden.spans:
-        found["ID switches across occlusion"] = float(hidden.switched)
-        found["re-identification rate"] = hidden.kept / hidden.spans
-    return found
+        values["ID switches across occlusion"] = float(hidden.switched)
+        values["re-identification rate"] = hidden.kept / hidden.spans
+    return values
 
 
 def _exits(tracks: Tracks, truth: TrueTracks) -> dict[str, float | None]:
@@ -220,11 +223,11 @@ def _exits(tracks: Tracks, truth: TrueTracks) -> dict[str, float | None]:
 
 
 def _followed(tracks: Tracks, truth: TrueTracks, thing: int, frames: NDArray[np.intp]) -> int | None:
-    """Return the track that overlaps a thing (IoU >= 0.5) in most of some frames, None where none ever does."""
+    """Return the track that overlaps a thing (IoU >= 0.5) in most of the given frames, None where none ever does."""
     hits = np.zeros(len(tracks))
     for k in frames:
-        mine = truth.boxes.boxes[k][truth.boxes.ids[k] == thing]
-        hits += np.where(tracks.visible[:, k], box_iou(mine, tracks.box[:, k])[0], 0.0) >= _IOU
+        true = truth.boxes.boxes[k][truth.boxes.ids[k] == thing]
+        hits += np.where(tracks.visible[:, k], box_iou(true, tracks.box[:, k])[0], 0.0) >= _IOU
     return int(np.argmax(hits)) if hits.max(initial=0) > 0 else None
 
 
@@ -238,16 +241,16 @@ def _points(frames: Frames, shown: Bools, truth: TrueTracks, given: int) -> dict
     visible = visible & shown
     # Frames that were given are not the clip's merit; after the first one in any case.
     judged = tapvid.after_query(np.full(len(start), given - 1), len(shown))
-    found: dict[str, float | None] = {}
+    values: dict[str, float | None] = {}
     if (truth.points_visible & judged).any():
         scores = tapvid.tapvid(truth.points, truth.points_visible, xy, visible, truth.size, judged)
-        found["point OA"], found["point delta_avg"] = scores.occlusion_accuracy, scores.delta_avg
-        found["point AJ"] = scores.average_jaccard
+        values["point OA"], values["point delta_avg"] = scores.occlusion_accuracy, scores.delta_avg
+        values["point AJ"] = scores.average_jaccard
     if tapvid.after_reappearance(truth.points_visible).any():
         those = (truth.points, truth.points_visible, xy, visible, truth.size)
-        found["point AJ after reappearance"] = tapvid.jaccard_after_reappearance(*those)
-        found["point re-identification rate"] = tapvid.reidentification_rate(*those).rate
-    return found
+        values["point AJ after reappearance"] = tapvid.jaccard_after_reappearance(*those)
+        values["point re-identification rate"] = tapvid.reidentification_rate(*those).rate
+    return values
 
 
 def _reprojection(frames: Frames, shown: Bools, truth: TrueTracks) -> float | None:
@@ -263,16 +266,16 @@ def _reprojection(frames: Frames, shown: Bools, truth: TrueTracks) -> float | No
 
 
 def _alone(tracks: Tracks, truth: TrueTracks) -> dict[str, float | None]:
-    """Return what tracks say by themselves; the prompt asks for as many things as its scene shows at once."""
-    asked = int(truth.counts.max(initial=0))
-    found: dict[str, float | None] = {}
-    if asked:
-        found["count consistency with the words"] = prompted_count_consistency(tracks.visible.sum(axis=0), asked)
+    """Return the metrics of tracks without a true clip; the prompt names as many things as its scene shows at once."""
+    count = int(truth.counts.max(initial=0))
+    values: dict[str, float | None] = {}
+    if count:
+        values["count consistency with the words"] = prompted_count_consistency(tracks.visible.sum(axis=0), count)
     seen = [np.flatnonzero(v) for v in tracks.visible if v.any()]
     if seen:
-        found["fragments"] = float(np.mean([(np.diff(frames) > 1).sum() for frames in seen]))
-        found["identity switches by motion"] = switches_by_motion(tracks) / len(seen)
-    return found
+        values["fragments"] = float(np.mean([(np.diff(frames) > 1).sum() for frames in seen]))
+        values["identity switches by motion"] = switches_by_motion(tracks) / len(seen)
+    return values
 
 
 @dataclass
@@ -333,18 +336,18 @@ def _at_edge(tracks: Tracks, path: _Path) -> bool:
 
 
 def _epipolar(frames: Frames) -> dict[str, float | None]:
-    """Return the medians over pairs of frames of error (px of 256) and support; pairs without parallax say nothing."""
-    found = []
+    """Return the medians over pairs of frames of error (px of 256) and support; pairs without parallax are left out."""
+    views = []
     for i, j in frame_pairs(len(frames)):
         pairs = match(frames[i], frames[j])
         view = geometry.two_view_consistency(fundamental_matrix(pairs.a, pairs.b), pairs.a, pairs.b, pairs.features)
         if view.judgeable:
-            found.append(view)
-    if not found:
+            views.append(view)
+    if not views:
         return {}
-    errors = [v.median_sampson_px for v in found if np.isfinite(v.median_sampson_px)]
+    errors = [v.median_sampson_px for v in views if np.isfinite(v.median_sampson_px)]
     error = float(np.median(errors)) * tapvid.SCALE_PX / min(frames.shape[1:3]) if errors else None
-    return {"epipolar error": error, "epipolar support": float(np.median([v.support for v in found]))}
+    return {"epipolar error": error, "epipolar support": float(np.median([v.support for v in views]))}
 
 
 def _finite(value: float | None) -> float | None:

@@ -54,12 +54,12 @@ def track_points(frames: Frames, queries: Floats, regain: bool = True) -> tuple[
     xy = np.repeat(queries[:, None, 1:], length, axis=1)
     visible = np.zeros((len(queries), length), dtype=bool)
     for start in np.unique(queries[:, 0].astype(int)):
-        mine = np.flatnonzero(queries[:, 0].astype(int) == start)
-        place = (queries[mine, 1:] + 0.5) * factor - 0.5
+        own = np.flatnonzero(queries[:, 0].astype(int) == start)
+        place = (queries[own, 1:] + 0.5) * factor - 0.5
         for order in (list(range(start, length)), list(range(start, -1, -1))):
             found, seen = _follow([large[t] for t in order], place, regain)
-            xy[mine[:, None], order] = (found + 0.5) / factor - 0.5
-            visible[mine[:, None], order] = seen
+            xy[own[:, None], order] = (found + 0.5) / factor - 0.5
+            visible[own[:, None], order] = seen
     return xy, visible
 
 

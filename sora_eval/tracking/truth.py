@@ -37,26 +37,30 @@ _Ids = NDArray[np.int16]
 
 @dataclass(frozen=True)
 class TrueTracks:
-    """What is where in the true clip of a case, at the case's size (H, W) and moments [T].
-
-    colours: of N things. boxes: their visible pixels, with the thing's number as identity. xy: [N, T, 2] centroid of these in pixels, NaN
-    where it shows too little. points: [P, T, 2] places of surface points in pixels, each visible in the first frame.
-    points_visible: [P, T].
-    depth: [H, W] z-depth in metres of the first frame. camera: per frame. rigid: whether nothing but the camera moves. unknown: colours of
-    things that break: which piece is which nobody can know, so no track of theirs is judged.
-    """
+    """Objects and surface points in the true clip of a case, at the case's size (H, W) and moments [T]."""
 
     colours: tuple[str, ...]
+    """Colours of N things."""
     boxes: BoxTracks
+    """Boxes of their visible pixels, with the thing's number as identity."""
     xy: Floats
+    """[N, T, 2] centroid of these pixels, NaN where a thing shows too little."""
     points: Floats
+    """[P, T, 2] places of surface points in pixels, each visible in the first frame."""
     points_visible: Bools
+    """[P, T]."""
     depth: Floats
+    """[H, W] z-depth in metres of the first frame."""
     camera: Camera
+    """Camera per frame."""
     rigid: bool
+    """Whether nothing but the camera moves."""
     unknown: tuple[str, ...]
+    """Colours of things that break: which piece is which can't be known, so no track of theirs is judged."""
     size: tuple[int, int]
+    """(height, width) in pixels."""
     fps: float
+    """Frames per second."""
 
     @property
     def visible(self) -> Bools:
@@ -102,13 +106,15 @@ def _of_scene(spec: str, size: tuple[int, int], fps: float, frames: int) -> True
 def _things(scene: Scene, ids: _Ids) -> list[list[int]]:
     """Return the bodies of each thing, by their numbers."""
     broken = {scene.fracture.body, *scene.fracture.pieces} if scene.fracture else set()
-    some = [i for i, b in enumerate(scene.bodies) if b.colour in COLOURS and b.name not in broken and (ids == i).any()]
-    group = {i: i for i in some}
-    for i, j in combinations(some, 2):
+    coloured = [
+        i for i, b in enumerate(scene.bodies) if b.colour in COLOURS and b.name not in broken and (ids == i).any()
+    ]
+    group = {i: i for i in coloured}
+    for i, j in combinations(coloured, 2):
         if scene.bodies[i].colour == scene.bodies[j].colour and _one_thing(ids == i, ids == j):
             old, new = group[j], group[i]
             group = {k: new if g == old else g for k, g in group.items()}
-    return [[k for k in some if group[k] == g] for g in dict.fromkeys(group.values())]
+    return [[k for k in coloured if group[k] == g] for g in dict.fromkeys(group.values())]
 
 
 def _one_thing(a: Bools, b: Bools) -> bool:
@@ -126,15 +132,15 @@ def _boxes(things: NDArray[np.int64], count: int) -> tuple[BoxTracks, Floats]:
     xy = np.full((count, frames, 2), np.nan)
     ids, boxes = [], []
     for k, frame in enumerate(things):
-        here, found = [], []
+        here, visible = [], []
         for i in range(count):
             y, x = np.nonzero(frame == i)
             if len(x) >= least:
                 here.append(i)
-                found.append((x.min() - 0.5, y.min() - 0.5, x.max() + 0.5, y.max() + 0.5))
+                visible.append((x.min() - 0.5, y.min() - 0.5, x.max() + 0.5, y.max() + 0.5))
                 xy[i, k] = x.mean(), y.mean()
         ids.append(np.array(here, dtype=np.int64))
-        boxes.append(np.array(found, dtype=np.float64).reshape(-1, 4))
+        boxes.append(np.array(visible, dtype=np.float64).reshape(-1, 4))
     return BoxTracks(ids, boxes), xy
 
 

@@ -15,15 +15,14 @@ SIFT_SIDE = 256
 
 @dataclass(frozen=True)
 class Matches:
-    """Matches that passed the ratio test, none of them verified yet.
-
-    a, b: [n, 2] pixels in the first and the second frame.
-    features: features found in the frame with fewer of them, the most matches there could be.
-    """
+    """Matches that passed the ratio test, none of them verified yet."""
 
     a: Floats
+    """[n, 2] pixels in the first frame."""
     b: Floats
+    """[n, 2] pixels in the second frame."""
     features: int
+    """Features of the frame with fewer of them, the most matches there could be."""
 
 
 def enlarge(frame: Frames, side: int) -> tuple[Frames, float]:
@@ -47,13 +46,13 @@ def match(a: Frames, b: Frames, ratio: float = 0.8, max_features: int = 2000) ->
     Source: Lowe 2004, section 7.1.
     """
     sift = cv2.SIFT_create(nfeatures=max_features)  # type: ignore[attr-defined]
-    found = []
+    described = []
     for frame in (a, b):
         grey, factor = enlarge(np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8), SIFT_SIDE)
         points, descriptors = sift.detectAndCompute(grey, None)
         xy = np.array([p.pt for p in points], dtype=np.float64).reshape(-1, 2)
-        found.append(((xy + 0.5) / factor - 0.5, descriptors))
-    (xy_a, words_a), (xy_b, words_b) = found
+        described.append(((xy + 0.5) / factor - 0.5, descriptors))
+    (xy_a, words_a), (xy_b, words_b) = described
     features = min(len(xy_a), len(xy_b))
     nothing = Matches(np.zeros((0, 2)), np.zeros((0, 2)), features)
     if len(xy_a) == 0 or len(xy_b) < 2:

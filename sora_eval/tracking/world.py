@@ -8,13 +8,15 @@ gap. What is not in the palette is background, and so is what has a colour but l
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from sora_eval.types import Floats, Frames, Tracks, Video
+from sora_eval.tracking.base import WORLD
+from sora_eval.types import Case, Floats, Frames, Tracks, Video
 from sora_eval.world.palette import COLOURS
 
 VERSION = 2
@@ -49,14 +51,31 @@ _HUE = _hues()
 _SAT = _full_saturation()
 
 
+@dataclass(frozen=True)
+class WorldTracker:
+    """The tracker of the world's saturated objects."""
+
+    name: ClassVar[str] = WORLD
+    version: ClassVar[int] = VERSION
+    fingerprint: ClassVar[str] = ""
+
+    def track(self, video: Video, case: Case | None = None) -> Tracks:
+        """Return the tracks of all coloured objects of a clip, whatever the case."""
+        return track(video)
+
+
 @dataclass
 class _Blob:
     """One connected piece of one colour in one frame, in working pixels."""
 
     xy: tuple[float, float]
+    """Centroid."""
     area: float
+    """Soft area."""
     box: tuple[float, float, float, float]
+    """x0, y0, x1, y1."""
     shape: dict[str, float]
+    """Silhouette descriptors, of _DESCRIPTORS."""
 
 
 @dataclass
@@ -79,12 +98,12 @@ def track(video: Video) -> Tracks:
     frames, scale = _working(video.frames)
     blobs = [_detect(f) for f in frames]
     blobs = _without_specks(blobs)
-    found: list[_Track] = []
+    tracks: list[_Track] = []
     for c in range(len(_NAMES)):
-        found += _link(c, [b[c] for b in blobs])
-    found = [t for t in found if len(t.blobs) >= min(2, len(frames))]
-    found.sort(key=lambda t: (-len(t.blobs), t.colour, min(t.blobs)))
-    return _pack(found, video, scale)
+        tracks += _link(c, [b[c] for b in blobs])
+    tracks = [t for t in tracks if len(t.blobs) >= min(2, len(frames))]
+    tracks.sort(key=lambda t: (-len(t.blobs), t.colour, min(t.blobs)))
+    return _pack(tracks, video, scale)
 
 
 def membership(frame: Frames) -> tuple[NDArray[np.int64], Floats]:
@@ -126,7 +145,7 @@ def _detect(frame: Frames) -> list[list[_Blob]]:
     for c in range(len(_NAMES)):
         w = np.where(index == c, weight, 0.0)
         core = (w > 0.4).astype(np.uint8)
-        found: list[_Blob] = []
+        pieces: list[_Blob] = []
         if core.sum() >= least:
             count, labels, stats, _ = cv2.connectedComponentsWithStats(core, connectivity=8)
             for i in range(1, count):
@@ -136,8 +155,8 @@ def _detect(frame: Frames) -> list[list[_Blob]]:
                 # The rim between two objects mixes to a third hue, in strips about one pixel wide.
                 thick = blob.area / max(blob.box[2] - blob.box[0], blob.box[3] - blob.box[1]) > _THINNEST
                 if thick and not _is_background(stats[i], core.shape):
-                    found.append(blob)
-        out.append(found)
+                    pieces.append(blob)
+        out.append(pieces)
     return out
 
 
@@ -245,13 +264,13 @@ def _link(colour: int, frames: list[list[_Blob]]) -> list[_Track]:
     return tracks
 
 
-def _pack(found: list[_Track], video: Video, scale: float) -> Tracks:
-    n, frames = len(found), len(video)
+def _pack(tracks: list[_Track], video: Video, scale: float) -> Tracks:
+    n, frames = len(tracks), len(video)
     xy, box = np.full((n, frames, 2), np.nan), np.full((n, frames, 4), np.nan)
     area, visible = np.zeros((n, frames)), np.zeros((n, frames), dtype=bool)
     shape = {name: np.full((n, frames), np.nan) for name in _DESCRIPTORS}
     half = 0.5 * (1 - scale) / scale
-    for i, t in enumerate(found):
+    for i, t in enumerate(tracks):
         for k, b in t.blobs.items():
             # Pixel centres: the shrunk pixel 0 covers the original pixels 0 .. 1/scale - 1.
             xy[i, k] = np.array(b.xy) / scale + half
@@ -259,5 +278,5 @@ def _pack(found: list[_Track], video: Video, scale: float) -> Tracks:
             area[i, k], visible[i, k] = b.area / scale**2, True
             for name in _DESCRIPTORS:
                 shape[name][i, k] = b.shape[name] / (scale if name == "spread" else 1)
-    colours = tuple(_NAMES[t.colour] for t in found)
+    colours = tuple(_NAMES[t.colour] for t in tracks)
     return Tracks(colours, xy, visible, area, box, video.size, video.fps, shape)

@@ -1,4 +1,4 @@
-"""Weights on disk: one safetensors file per network, with its sizes in the header; other files are refused."""
+"""Checkpoint files: one safetensors file per network, with its configuration in the header; other formats are refused."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sora_eval.errors import ConfigError
 from sora_eval.files import parse_json, replacing
 
 FORMAT = "1"
-"""Raised whenever weights of before can no longer be used."""
+"""Version of the format; raised whenever older files can no longer be read."""
 _LONGEST_HEADER = 100_000_000
-"""Bytes, as the safetensors library has it."""
+"""Bytes; the limit of the safetensors library."""
 _LARGEST, _DEEPEST = 1 << 16, 256
-"""Of the sizes of a network, and of its numbers of layers: a header that was tampered with must not take an hour to build."""
+"""Limits of widths and of numbers of layers: building a network from a manipulated header must not take an hour."""
 C = TypeVar("C")
 N = TypeVar("N", bound=nn.Module)
 
@@ -33,19 +33,19 @@ def save(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any], ab
     facts: the network's `kind` and sizes, to build it again. about: plan and cost of its training.
     """
     half = halved(weights)
-    found = hash_of(half)
-    header = {"format": FORMAT, "sha256": found, "facts": json.dumps(facts), "about": json.dumps(dict(about))}
+    sha256 = hash_of(half)
+    header = {"format": FORMAT, "sha256": sha256, "facts": json.dumps(facts), "about": json.dumps(dict(about))}
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         save_file(half, part, header)
-    # What a process that was killed left of the same file.
+    # Partial files of a killed process.
     for old in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         old.unlink(missing_ok=True)
-    return found
+    return sha256
 
 
 def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights as a file has them."""
+    """Return weights in half precision, as stored."""
     return {k: (v.half() if v.is_floating_point() else v).cpu().contiguous() for k, v in weights.items()}
 
 
@@ -77,7 +77,7 @@ def tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def not_safetensors(path: Path) -> str:
-    """Return what a file is in place of a whole safetensors file, "" where it looks like one.
+    """Return why a file is no complete safetensors file, "" where it looks like one.
 
     Source: https://github.com/huggingface/safetensors#format: 8 bytes with the length of a JSON header, the header, the tensors' bytes.
     """
@@ -102,15 +102,15 @@ def not_safetensors(path: Path) -> str:
 
 def _end_of_tensors(header: bytes) -> int | None:
     try:
-        found = parse_json(header.decode("utf-8"))
-        ends = [v["data_offsets"][1] for k, v in found.items() if k != "__metadata__"]
+        entries = parse_json(header.decode("utf-8"))
+        ends = [v["data_offsets"][1] for k, v in entries.items() if k != "__metadata__"]
         return max((int(e) for e in ends), default=0)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError):
         return None
 
 
 def foreign(path: Path) -> str:
-    """Return what a file is that is no weights at all, or weights that may run code; "" where its first bytes don't say."""
+    """Return what a file is that holds no weights, or a pickle; "" where its first bytes don't show it."""
     with path.open("rb") as file:
         head = file.read(512)
     if not head:
@@ -138,13 +138,13 @@ def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any], dict
 
     Raises:
         ConfigError: the file is absent, no safetensors file of ours, cut short, of another version or kind, changed, or a field
-            of its header is missing or not what it should be.
+            of its header is missing or of the wrong type.
     """
     if not path.is_file():
         raise ConfigError(f"there is no checkpoint {path}")
     weights, header = tensors(path)
     if "facts" not in header or "sha256" not in header:
-        raise ConfigError(f"{path} is no file of weights of ours: its header lacks our facts")
+        raise ConfigError(f"{path} is no checkpoint of sora-eval: its header lacks facts and sha256")
     if header.get("format") != FORMAT:
         raise ConfigError(f"{path} has format {header.get('format')}, this version reads format {FORMAT}")
     if hash_of(weights) != header["sha256"]:
@@ -158,12 +158,12 @@ def read(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any], dict
 
 def _object(path: Path, header: Mapping[str, str], name: str) -> dict[str, Any]:
     try:
-        found = parse_json(header.get(name, "{}"))
+        value = parse_json(header.get(name, "{}"))
     except ValueError as error:
         raise ConfigError(f"{path}: {name} in its header is no JSON ({error})") from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise ConfigError(f"{path}: {name} in its header is no JSON object")
-    return found
+    return value
 
 
 def texts(path: Path, facts: Mapping[str, Any], name: str) -> tuple[str, ...]:
@@ -172,10 +172,10 @@ def texts(path: Path, facts: Mapping[str, Any], name: str) -> tuple[str, ...]:
     Raises:
         ConfigError: there is none.
     """
-    found = facts.get(name)
-    if not isinstance(found, list) or not all(isinstance(v, str) for v in found):
+    values = facts.get(name)
+    if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
         raise ConfigError(f"{path}: {name} in its header must be a list of texts")
-    return tuple(found)
+    return tuple(values)
 
 
 def sizes(path: Path, facts: Mapping[str, Any], config: type[C]) -> C:
@@ -184,14 +184,14 @@ def sizes(path: Path, facts: Mapping[str, Any], config: type[C]) -> C:
     Raises:
         ConfigError: a size is missing, unknown, no whole number, or larger than any network of ours.
     """
-    found = facts.get("config")
-    if not isinstance(found, dict):
+    stored = facts.get("config")
+    if not isinstance(stored, dict):
         raise ConfigError(f"{path}: config in its header is missing")
     known: dict[str, Any] = vars(config())
-    if strange := [k for k in found if k not in known]:
+    if strange := [k for k in stored if k not in known]:
         raise ConfigError(f"{path} is of another version: config.{strange[0]} in its header is unknown")
     values: dict[str, Any] = {}
-    for name, value in found.items():
+    for name, value in stored.items():
         several = isinstance(known[name], tuple)
         parts = value if isinstance(value, list) else [value]
         right = isinstance(value, list) == several and (not several or len(parts) == len(known[name]))
@@ -212,13 +212,13 @@ def built(path: Path, build: Callable[[], N], weights: Mapping[str, Tensor]) -> 
         ConfigError: the header describes another network than the one that the weights are of.
     """
     try:
-        # Without memory first: a header that was tampered with may ask for any amount.
+        # Without memory first: a manipulated header may describe a network of any size.
         with torch.device("meta"):
-            asked = {k: v.shape for k, v in build().state_dict().items()}
+            shapes = {k: v.shape for k, v in build().state_dict().items()}
     except (RuntimeError, TypeError, ValueError, AssertionError, ZeroDivisionError) as error:
         text = " ".join(str(error).split())[:200]
-        raise ConfigError(f"{path}: no network can be built as its header says ({text})") from error
-    if asked != {k: v.shape for k, v in weights.items()}:
+        raise ConfigError(f"{path}: no network can be built from its header ({text})") from error
+    if shapes != {k: v.shape for k, v in weights.items()}:
         raise ConfigError(f"{path} has the weights of another network than this version builds")
     network = build()
     fill(network, weights, path)

@@ -325,7 +325,7 @@ def _load(
     before = parse_json(content["settings"])
     # A setting that a state of an earlier version lacks can't differ.
     if differing := [k for k in settings if before.get(k, settings[k]) != settings[k]]:
-        pairs = ", ".join(f"{k}={before[k]} (asked: {settings[k]})" for k in differing)
+        pairs = ", ".join(f"{k}={before[k]} (now: {settings[k]})" for k in differing)
         raise ConfigError(f"{path} is the state of a run with {pairs}; name another folder with out=...")
     checkpoints.fill(network, current_keys(content["network"]), path)
     for optimiser, values in zip(optimisers, content["optimisers"], strict=True):

@@ -51,8 +51,8 @@ class Muon(torch.optim.Optimizer):
         state = self.state[p]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(p)
-        found: Tensor = state["momentum"]
-        return found
+        momentum: Tensor = state["momentum"]
+        return momentum
 
 
 def _shared_out(x: Tensor) -> Tensor:
@@ -61,12 +61,12 @@ def _shared_out(x: Tensor) -> Tensor:
         return orthogonal(x)
     world, rank = dist.get_world_size(), dist.get_rank()
     per = -(-len(x) // world)
-    mine = torch.zeros(per, *x.shape[1:])
+    own = torch.zeros(per, *x.shape[1:])
     part = x[rank * per : (rank + 1) * per]
     if len(part):
-        mine[: len(part)] = orthogonal(part).float()
-    parts = [torch.empty_like(mine) for _ in range(world)]
-    dist.all_gather(parts, mine)
+        own[: len(part)] = orthogonal(part).float()
+    parts = [torch.empty_like(own) for _ in range(world)]
+    dist.all_gather(parts, own)
     return torch.cat(parts)[: len(x)].to(x.device)
 
 
@@ -88,5 +88,5 @@ def orthogonal(x: Tensor) -> Tensor:
     for _ in range(_ITERATIONS):
         square = y @ y.mT
         y = torch.baddbmm(y, torch.baddbmm(square, square, square, beta=b, alpha=c), y, beta=a)
-    found: Tensor = y.mT if flat else y
-    return found
+    orthogonalised: Tensor = y.mT if flat else y
+    return orthogonalised

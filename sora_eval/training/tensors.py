@@ -17,5 +17,5 @@ def to_tensor(frames: Frames) -> Tensor:
 def to_uint8(video: Tensor) -> Frames:
     """Float tensor [..., T, 3, H, W] in -1..1 to uint8 [..., T, H, W, 3]."""
     pixels = ((video.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    found: Frames = pixels.movedim(-3, -1).cpu().numpy()
-    return found
+    frames: Frames = pixels.movedim(-3, -1).cpu().numpy()
+    return frames

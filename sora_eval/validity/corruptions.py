@@ -26,7 +26,7 @@ from sora_eval.validity.nuisances import LIGHTS, relit, transformed
 from sora_eval.validity.trials import SEVERITIES, Kind
 from sora_eval.video import compress, write_ffv1
 from sora_eval.world import clip, scene_of
-from sora_eval.world.families import FAMILIES
+from sora_eval.world.families import FAMILIES, StateChange, family
 from sora_eval.world.faults import render_broken
 
 ALL_FAMILIES = tuple(sorted(set(FAMILIES) - {"room"}))
@@ -185,7 +185,7 @@ def condition_features(condition: Condition, count: int) -> ConditionFeatures:
     config, first = FidelityConfig(), _FIRST
     if condition.kind == "held":
         # The real set is of other clips, so it has no full-reference metrics.
-        config, first = FidelityConfig(tuple(m for m in config.metrics if m != "pairs")), _FIRST_REAL
+        config, first = FidelityConfig(tuple(m for m in config.metrics if m != "full_reference")), _FIRST_REAL
     with TemporaryDirectory() as folder:
         clips = true_clips(condition.families, count, first)
         features = extract([_written(m, i, condition, Path(folder)) for i, m in enumerate(clips)], config)
@@ -203,8 +203,8 @@ def _written(true: Member, position: int, condition: Condition, folder: Path) ->
     path, reference = folder / f"{position}.mkv", folder / f"{position}.true.mkv"
     write_ffv1(path, under_condition(true, condition))
     write_ffv1(reference, Video(true.frames, FPS))
-    family = FAMILIES[true.family]
-    states = family.states(true.params) if hasattr(family, "states") else None
+    scenes = family(true.family)
+    states = scenes.states(scenes.read(true.params)) if isinstance(scenes, StateChange) else None
     return ClipEntry(path, position, true.caption, reference, states, given=0)
 
 

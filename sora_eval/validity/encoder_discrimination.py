@@ -17,7 +17,7 @@ from sora_eval.encoders.perceptual import SIDE, Perceptual, across, graded
 from sora_eval.metrics.similarity import psnr, ssim
 from sora_eval.types import Floats, Frames
 from sora_eval.video import resize
-from sora_eval.world.families import FAMILIES, common, draw
+from sora_eval.world.families import FAMILIES, StateChange, common, draw
 from sora_eval.world.palette import COLOURS
 
 _FIRST = 80_000
@@ -119,9 +119,10 @@ def _sides(family: str) -> Callable[[int], Iterator[_Pair]]:
 
 
 def _event(number: int) -> Iterator[_Pair]:
-    families = [name for name in sorted(FAMILIES) if hasattr(FAMILIES[name], "states")]
-    m = member(families[number % len(families)], number, at=_FRAMES_READ)
-    before, after = FAMILIES[m.family].states(m.params)
+    families = [f for f in FAMILIES.values() if isinstance(f, StateChange)]
+    family = families[number % len(families)]
+    m = member(family.name, number, at=_FRAMES_READ)
+    before, after = family.states(family.read(m.params))
     yield m.frames[:1], before, after
     yield m.frames[-1:], after, before
 

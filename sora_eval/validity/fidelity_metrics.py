@@ -132,12 +132,12 @@ def unavailable_subjects() -> list[Subject]:
             if name != default.video_encoder
         ),
         *(
-            FidelityConfig(("words",), text_image_encoder=name)
+            FidelityConfig(("text_image",), text_image_encoder=name)
             for name in text_encoders.NAMES
             if name != default.text_image_encoder
         ),
         *(
-            FidelityConfig(("pairs",), image_distance=name)
+            FidelityConfig(("full_reference",), image_distance=name)
             for name in perceptual.NAMES
             if name != default.image_distance
         ),

@@ -4,7 +4,7 @@ FFV1 in Matroska keeps every bit and goes into the store; H.264 in MP4 is for pe
 nothing else. Everything runs on one codec thread, so that the same clip gives the same bytes on any machine.
 
 A clip that was cut off is an error, never a shorter clip: see `read_video`. When its frames are shown is decided in timing.py, how they
-look in display.py, what a container says of its end in containers.py. What is written here is BT.709 and says so.
+look in display.py, what a container says of its end in containers.py. Files written here are BT.709 and tagged so.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def read_video(
     path: str | Path,
     max_frames: int | None = None,
     limits: Limits = _LIMITS,
-    asked: float | None = None,
+    max_fps: float | None = None,
     fps: float | None = None,
 ) -> Video:
     """Read a clip of any container and codec that FFmpeg knows (mp4, webm, mkv, gif, avi, ...), and animated WebP.
@@ -71,7 +71,7 @@ def read_video(
         path: the file. FFmpeg gets it open and without its name.
         max_frames: stop after so many frames (at least 1); whatever follows them is then not checked.
         limits: what the decoded clip may take at most; what takes more is refused before memory is taken.
-        asked: frames per second that are wanted at most of unevenly spaced frames.
+        max_fps: frames per second that are wanted at most of unevenly spaced frames.
         fps: the rate, whatever the file says: the frames are then taken one by one. None for the file's.
 
     Returns:
@@ -87,18 +87,18 @@ def read_video(
     if fps is not None and not MIN_FPS <= fps <= MAX_FPS:
         raise VideoError(f"{path}: {fps:.4g} frames per second: {MIN_FPS:g} to {MAX_FPS:g} can be read")
     with _whole(path) as (file, size):
-        return Video(*decode(file, size, limits, max_frames, asked, fps))
+        return Video(*decode(file, size, limits, max_frames, max_fps, fps))
 
 
-def probe(path: str | Path, limits: Limits = _LIMITS, asked: float | None = None) -> Times:
-    """Return what a file says of its frames' times; nothing is decoded.
+def probe(path: str | Path, limits: Limits = _LIMITS, max_fps: float | None = None) -> Times:
+    """Return the frame count, rate and timing of a file; nothing is decoded.
 
     Raises:
         VideoError: see `read_video`.
 
     """
     with _whole(Path(path)) as (file, _):
-        return read_times(file, limits, asked)
+        return read_times(file, limits, max_fps)
 
 
 def write_ffv1(path: str | Path, video: Video) -> None:

@@ -1,4 +1,4 @@
-"""What containers say about themselves: where the file ends, and how long each picture of a GIF stays.
+"""Container metadata: where the file ends, and how long each picture of a GIF is shown.
 
 A file that is shorter than its container says was cut off; bytes after the container's end are somebody else's (tags, padding, a stray
 newline) and no damage.
@@ -29,9 +29,9 @@ class End:
 
 @dataclass(frozen=True)
 class GifTimes:
-    """What a GIF says of its pictures.
+    """Timing of a GIF's pictures.
 
-    delays_cs: in 1/100 s, one per picture, None where it says nothing. whole: whether it has its end mark.
+    delays_cs: in 1/100 s, one per picture, None where none is given. whole: whether it has its end mark.
     """
 
     delays_cs: tuple[int | None, ...]

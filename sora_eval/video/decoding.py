@@ -39,7 +39,7 @@ _LOG_LOCK = Lock()
 
 @dataclass(frozen=True)
 class Times:
-    """What a file says of its frames, without decoding: how many, the rate at which they are read, and what had to be assumed of it.
+    """Frame count, rate and timing of a file, without decoding.
 
     variable: whether frames are unevenly spaced in the file. assumed: whether the file says no time for some frame, so that
     `animations.ASSUMED_FPS` holds.
@@ -94,12 +94,12 @@ def decode(
     size: int,
     limits: Limits,
     max_frames: int | None = None,
-    asked: float | None = None,
+    max_fps: float | None = None,
     fps: float | None = None,
 ) -> tuple[Frames, float]:
     """Return a clip's frames [T, H, W, 3] at a constant rate, and that rate.
 
-    file, size: open file and its bytes. max_frames: how many at most. asked: rate that is wanted at most of frames that are unevenly
+    file, size: open file and its bytes. max_frames: how many at most. max_fps: rate that is wanted at most of frames that are unevenly
     spaced. fps: the rate, whatever the file says; frames are then taken one by one.
 
     Raises:
@@ -122,7 +122,7 @@ def decode(
     if len(frames) == max_frames:
         # Whether the last frame is held can't be seen before the next.
         end_s = float(times[-1])
-    plan = schedule(times - times[0], end_s - float(times[0]), nominal, tick, asked)
+    plan = schedule(times - times[0], end_s - float(times[0]), nominal, tick, max_fps)
     check_rate(plan.fps)
     index = plan.index[:max_frames]
     if not plan.variable:
@@ -131,8 +131,8 @@ def decode(
     return frames[index], plan.fps
 
 
-def read_times(file: IO[bytes], limits: Limits, asked: float | None = None) -> Times:
-    """Return what a file says of its frames; nothing is decoded.
+def read_times(file: IO[bytes], limits: Limits, max_fps: float | None = None) -> Times:
+    """Return the frame count, rate and timing of a file; nothing is decoded.
 
     Raises:
         VideoError: it can't be read; the message doesn't name the file.
@@ -141,7 +141,7 @@ def read_times(file: IO[bytes], limits: Limits, asked: float | None = None) -> T
     if animations.is_one(file):
         starts, end_s = animations.times(file, limits)
         limits.check_seconds(end_s)
-        plan = schedule(starts, end_s, animations.rate(file, limits), animations.TICK_S, asked)
+        plan = schedule(starts, end_s, animations.rate(file, limits), animations.TICK_S, max_fps)
         return Times(len(starts), plan.fps, plan.variable, animations.untimed(file, limits))
     packets = _scan(file, limits)
     with _opened(file, limits) as (container, stream):
@@ -152,7 +152,7 @@ def read_times(file: IO[bytes], limits: Limits, asked: float | None = None) -> T
         plan = Schedule(np.arange(packets.count), nominal, False)
         if len(shown_at):
             end_s = _end(container, stream, packets)
-            plan = schedule(shown_at - shown_at[0], end_s - float(shown_at[0]), nominal, tick, asked)
+            plan = schedule(shown_at - shown_at[0], end_s - float(shown_at[0]), nominal, tick, max_fps)
     return Times(packets.count, plan.fps, plan.variable, any((d or 0) <= 1 for d in delays))
 
 
@@ -329,8 +329,8 @@ def _end(container: InputContainer, stream: VideoStream, packets: _Packets) -> f
     """Return when the last frame ends, in seconds."""
     if "mp4" in container.format.name:
         # A packet's duration is the time to the next one in order of decoding, not of showing; only the last one's is its own.
-        said = float(((stream.start_time or 0) + (stream.duration or 0)) * (stream.time_base or 0))
-        return max(said, packets.last_s) if packets.ordered else said
+        declared_s = float(((stream.start_time or 0) + (stream.duration or 0)) * (stream.time_base or 0))
+        return max(declared_s, packets.last_s) if packets.ordered else declared_s
     if container.format.name == "avi" and stream.average_rate:
         # It counts the frames that it leaves out.
         return max(packets.last_s, stream.frames / float(stream.average_rate))

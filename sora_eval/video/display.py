@@ -1,7 +1,7 @@
 """How a decoded frame is shown: colours, shape of pixels, turned and mirrored as the file says. What ffplay shows is what is judged.
 
 * Transparent pixels are shown over black; grey becomes R = G = B.
-* YUV without a colour tag is BT.601, whatever its size: that is what FFmpeg, OpenCV and imageio write when nobody asks. Full and limited
+* YUV without a colour tag is BT.601, whatever its size: that is what FFmpeg, OpenCV and imageio write by default. Full and limited
   range are as tagged; without a tag, limited.
 * Pixels that aren't square are made so by growing the frame's shorter pixel side: nothing that was there is lost.
 * The display matrix turns by multiples of 90 degrees and mirrors. Another turn, and HDR (transfer PQ or HLG), is refused: shown without

@@ -1,4 +1,4 @@
-"""What a decoded clip may take: a file of some kilobytes can hold a clip of gigabytes, and is refused before it takes them."""
+"""Limits of a decoded clip: a file of a few kilobytes can hold a clip of gigabytes, which is refused before it is decoded."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Limits:
 
     @staticmethod
     def of(size: tuple[int, int], frames: int, fps: float) -> Limits:
-        """Return multiples of what was asked (8 times the bytes, 32 times the time and frames), at least 1 GiB, a minute and 1,000 frames.
+        """Return multiples of the requested clip (8 times its bytes, 32 times its length), at least 1 GiB, a minute and 1,000 frames.
 
         Never above the limits of any clip: what is stored of it must be readable again.
         """

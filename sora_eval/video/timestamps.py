@@ -51,18 +51,18 @@ def same_rate(a: float, b: float) -> bool:
     return abs(a - b) <= _SAME_RATE * max(a, b)
 
 
-def schedule(times: Floats, end: float, nominal: float, tick: float, asked: float | None = None) -> Schedule:
+def schedule(times: Floats, end: float, nominal: float, tick: float, max_fps: float | None = None) -> Schedule:
     """Return the clip of constant rate that shows frames at their times.
 
     Frames that are evenly spaced are all taken, once each. Otherwise the rate is the one of which all times are multiples, or else that
-    of most frames; never above `asked`, at which moments the frames are then taken.
+    of most frames; never above `max_fps`, at which moments the frames are then taken.
 
     Args:
         times: [N] seconds at which frames are shown, ascending, the first 0.
         end: seconds at which the last frame ends; before its beginning when that isn't known.
         nominal: the container's rate.
         tick: seconds to which the container rounds times.
-        asked: frames per second that are wanted at most; None for any.
+        max_fps: frames per second that are wanted at most; None for any.
 
     """
     n = len(times)
@@ -74,7 +74,7 @@ def schedule(times: Floats, end: float, nominal: float, tick: float, asked: floa
     held = end - times[-1] > 1.5 / nominal + tick
     if off <= max(rounding * nominal, 1e-3) and off <= _JITTER and not held:
         return Schedule(straight, nominal, False)
-    lattice = _lattice(times, tick, nominal, asked)
+    lattice = _lattice(times, tick, nominal, max_fps)
     native = lattice or 1 / float(np.median(np.diff(times)[np.diff(times) > 0]))
     place = np.round(times * native).astype(int)
     tail = max(1, round((end - times[-1]) * native)) if (end - times[-1]) * native > 1.5 else 1
@@ -82,22 +82,22 @@ def schedule(times: Floats, end: float, nominal: float, tick: float, asked: floa
         return Schedule(straight, native, False)
     if lattice is None and not held and off <= _JITTER:
         return Schedule(straight, nominal, False)
-    if asked is not None and asked < native and not same_rate(asked, native):
+    if max_fps is not None and max_fps < native and not same_rate(max_fps, native):
         exact = place / native if lattice else times
-        moments = np.arange(max(1, np.ceil((exact[-1] + tail / native) * asked - 1e-6))) / asked
+        moments = np.arange(max(1, np.ceil((exact[-1] + tail / native) * max_fps - 1e-6))) / max_fps
         shown = np.searchsorted(exact, moments + (1e-6 if lattice else rounding), side="right") - 1
-        return Schedule(shown, asked, True)
+        return Schedule(shown, max_fps, True)
     slots = np.arange(place[-1] + tail)
     return Schedule(np.searchsorted(place, slots, side="right") - 1, native, True)
 
 
-def _lattice(times: Floats, tick: float, nominal: float, asked: float | None) -> float | None:
+def _lattice(times: Floats, tick: float, nominal: float, max_fps: float | None) -> float | None:
     """Return the lowest rate of which all times are multiples to within the container's rounding, None when there is none."""
     gaps = np.diff(times)
     gaps = gaps[gaps > 0]
     if not len(gaps):
         return None
-    likely = [nominal, 1 / float(np.median(gaps)), 1 / float(gaps.min()), *([asked] if asked else [])]
+    likely = [nominal, 1 / float(np.median(gaps)), 1 / float(gaps.min()), *([max_fps] if max_fps else [])]
     likely = [rate for rate in likely if not any(abs(rate - common) < 1e-6 * rate for common in _COMMON)]
     # Of times in 1/100 s, everything would be a multiple of 1/50 s, give or take one.
     rates = sorted({rate for rate in (*_COMMON, *likely) if MIN_FPS <= rate <= min(MAX_FPS, 0.34 / tick)})
@@ -109,8 +109,8 @@ def _lattice(times: Floats, tick: float, nominal: float, asked: float | None) ->
         off = times - place / rate
         if np.ptp(off) <= max(1.1 * tick, 2e-4 / rate) and np.all(np.diff(place) > 0):
             fits.append((round(float(np.std(off)) / tick, 1), rate))
-    # Neighbours of the lowest fit a short clip too; of equals, what was asked and what people use come first.
-    order = {rate: i for i, rate in enumerate([*([asked] if asked else []), 24.0, 25.0, 30.0])}
+    # Neighbours of the lowest fit a short clip too; of equals, the rate that is wanted and common rates come first.
+    order = {rate: i for i, rate in enumerate([*([max_fps] if max_fps else []), 24.0, 25.0, 30.0])}
     return min(fits, key=lambda fit: (fit[0], order.get(fit[1], 9), fit[1]))[1] if fits else None
 
 

@@ -17,16 +17,19 @@ from sora_eval.world.scene import Scene
 __all__ = ["Clip", "States", "Truth", "clip", "conditioning", "frame_times", "scene_of"]
 
 VERSION = 2
-"""Raised whenever the same scene gives other pixels: stored clips of the world are then made again."""
+"""Raised whenever the same scene gives other pixels, which invalidates stored clips of the world."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A rendered clip with what is known of it."""
+    """A rendered clip with its ground truth."""
 
     video: Video
+    """The frames."""
     truth: Truth
+    """Cameras, states and, where they were rendered, masks, depth and visibility."""
     scene: Scene
+    """The scene that was rendered."""
 
 
 def frame_times(frames: int, fps: float) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -38,15 +41,12 @@ def scene_of(spec: Mapping[str, Any], duration_s: float) -> Scene:
     """Return the scene that {"family": name, "params": {...}} describes, for clips of `duration_s`.
 
     Raises:
-        ConfigError: the family is unknown.
+        ConfigError: the family is unknown, or the parameters are not its own.
     """
-    from sora_eval.errors import unknown
-    from sora_eval.world.families import FAMILIES  # the families import this package's parts
+    from sora_eval.world.families import family  # the families import this package's parts
 
-    if spec["family"] not in FAMILIES:
-        raise unknown("scene family", spec["family"], FAMILIES)
-    scene: Scene = FAMILIES[spec["family"]].build(duration_s, **spec["params"])
-    return scene
+    kind = family(spec["family"])
+    return kind.build(kind.read(spec["params"]), duration_s)
 
 
 def clip(
@@ -65,7 +65,7 @@ def clip(
 
 
 def stills(scene: Scene, size: tuple[int, int], fps: float, frames: int, at: Sequence[int]) -> Frames:
-    """Return some frames of `clip`, uint8 [len(at), H, W, 3]; the others are not rendered. at: their numbers."""
+    """Return the frames `at` of `clip`, uint8 [len(at), H, W, 3]; the others are not rendered."""
     states = physics.simulate(scene, frame_times(frames, fps), Tweaks())
     camera, renderer = render.camera_of(scene, states.t_s, size), Renderer(scene, size)
     return np.array([renderer.frame(states, camera, k) for k in at])

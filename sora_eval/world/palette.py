@@ -1,6 +1,6 @@
-"""Colours of the world: eight saturated ones that name objects, and greys and pastels for everything else.
+"""Colours of the world: eight saturated ones for objects, and greys and pastels for everything else.
 
-Objects are told apart by hue. Light multiplies a colour, so hue and saturation survive shading; floors, walls and skies stay
+Hue identifies objects. Light multiplies a colour, so hue and saturation survive shading; floors, walls and skies stay
 below a saturation of .2, which is what lets the tracker separate them without weights.
 """
 

@@ -344,7 +344,9 @@ def _pair_xml(a: Body, b: Body | None, rolling: bool) -> str:
     slide = min(a.friction, b.friction) if b else a.friction
     contact = f'solref="{-_STIFFNESS} {-damping(min(bounce))}" solimp="0.99 0.99 0.001"' if bounce else ""
     # A small rolling friction lets balls come to rest instead of wandering for ever.
-    kind = 'condim="1"' if slide == 0 else f'condim="{6 if rolling else 3}" friction="{slide} {slide} 0.005 0.0005 0.0005"'
+    kind = (
+        'condim="1"' if slide == 0 else f'condim="{6 if rolling else 3}" friction="{slide} {slide} 0.005 0.0005 0.0005"'
+    )
     return f'<pair geom1="{a.name}" geom2="{b.name if b else "floor"}" {kind} {contact}/>'
 
 

@@ -13,15 +13,15 @@ from sora_eval.generator.simulator import true_video
 from sora_eval.tracking.world import track
 from sora_eval.types import Profile
 from sora_eval.world import clip, frame_times, physics, scene_of
-from sora_eval.world.families import FAMILIES
+from sora_eval.world.families import FAMILIES, family
 
 
 def render_table() -> str:
     """Return clips per second at 64 x 64 x 16 for every family, 2 x 2 rays per pixel, physics included."""
     lines = ["| family | clips / s | physics, share |", "|---|---:|---:|"]
     every = []
-    for name in sorted(FAMILIES):
-        scene = scene_of({"family": name, "params": FAMILIES[name].sample(np.random.default_rng(0))}, 15 / 8)
+    for name, kind in FAMILIES.items():
+        scene = kind.build(kind.sample(np.random.default_rng(0)), 15 / 8)
         whole = least(lambda s=scene: clip(s, (64, 64), 8, 16))  # type: ignore[misc]
         moved = least(lambda s=scene: physics.simulate(s, frame_times(16, 8)))  # type: ignore[misc]
         every.append(whole)
@@ -32,7 +32,8 @@ def render_table() -> str:
 
 def size_table() -> str:
     """Return frames per second by frame size, for one scene."""
-    scene = scene_of({"family": "pass_behind", "params": FAMILIES["pass_behind"].sample(np.random.default_rng(0))}, 1.0)
+    kind = family("pass_behind")
+    scene = kind.build(kind.sample(np.random.default_rng(0)), 1.0)
     lines = ["| size | 2 x 2 rays a pixel, frames / s | 1 ray a pixel, frames / s |", "|---|---:|---:|"]
     for side, frames in ((64, 16), (128, 8), (256, 4), (512, 2)):
         rates = [
@@ -80,7 +81,7 @@ def main() -> None:
     print(fidelity.frechet_table())
     print("\n## Reading clips of 64 x 64 x 17 for fidelity\n")
     print(fidelity.reading_table())
-    sampler = Sampler(model.load(model.DEFAULT))
+    sampler = Sampler(model.load("32x"))
     print("\n## Reference generator: sampling one clip of 64 x 64 x 17\n")
     print(reference.sampling_table(sampler))
     print("\n## Reference generator: quality by sampler steps\n")

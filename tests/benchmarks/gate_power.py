@@ -284,7 +284,7 @@ PAGE = """# What the gate finds
 `{command}`
 
 Simulated scores: skewed, discrete, mostly tied, scenes of unequal difficulty, twins in one scene. Shares with their 95% interval.
-`conf/gate/default.yaml`: alpha 0.05, tolerance 0, a drop of 0.1 of the overall score to be detected with power 0.8.
+The default plan (`sora-eval gate --help`): alpha 0.05, tolerance 0, a drop of 0.1 of the overall score to be detected with power 0.8.
 
 ## False alarms
 

@@ -28,7 +28,8 @@ def serve() -> None:
     out = sys.stdout.buffer
     for line in sys.stdin:
         family, number, height, width, frames = json.loads(line)
-        params, _ = families.draw(family, number, 0)
+        drawn, _ = families.draw(family, number, 0)
+        params = drawn if isinstance(drawn, dict) else drawn.to_json()
         scene = scene_of({"family": family, "params": params}, (frames - 1) / FPS)
         begin = time.process_time()
         made = clip(scene, (height, width), FPS, frames)

@@ -123,12 +123,12 @@ def test_a_worker_that_is_killed_costs_the_case_that_kills_it_and_is_asked_again
     probe = registry.probe("relation")
     cases = probe.cases(3, Profile("small", 64, 64, 17, 8, 5), "t2v")
     ask = partial(evaluate, cases, {"relation": probe}, [killer.Killer()], tmp_path / "run", progress=False)
-    rows, made = ask(workers=2)
-    assert made == 3 and [r.value for r in rows] == [1.0, None, 1.0]
-    assert rows[1].reason == KILLED
+    first = ask(workers=2)
+    assert first.scored == 3 and [r.value for r in first.rows] == [1.0, None, 1.0]
+    assert first.rows[1].reason == KILLED
     monkeypatch.setenv("KILLER", "no more")
-    rows, made = ask()
-    assert made == 1 and [r.value for r in rows] == [1.0] * 3
+    again = ask()
+    assert again.scored == 1 and [r.value for r in again.rows] == [1.0] * 3
 
 
 ASKED = ["suite.probes=[relation]", "suite.modes=[t2v]", "suite.count=1", "references=[]", "players=0", "workers=1"]
@@ -152,7 +152,7 @@ def test_clips_that_kill_the_process_which_measures_them_leave_out_their_set_alo
 ) -> None:
     probe = registry.probe("relation")
     cases = probe.cases(2, Profile("small", 64, 64, 17, 8, 5), "t2v")
-    rows, _ = evaluate(cases, {"relation": probe}, [Oracle(), Control("frozen")], tmp_path, progress=False)
+    rows = evaluate(cases, {"relation": probe}, [Oracle(), Control("frozen")], tmp_path, progress=False).rows
 
     def killed(workers: int, calls: list[partial[object]], tries: int) -> list[tuple[int, object]]:
         return [(1, WorkerKilledError(KILLED)), (0, calls[0]())]

@@ -240,7 +240,7 @@ def test_sequential_generates_only_what_it_needs_and_a_run_goes_on_there(
     # Once more: nothing is made again.
     assert main([*args, "generator=callable", f"generator.target={target}"]) == 1
     assert {p: p.stat().st_mtime_ns for p in (out / "scores").rglob("*.json")} == done
-    _, made = evaluate(cases, {"bite": registry.probe("bite")}, [PythonCallable(target)], out, progress=False)
+    made = evaluate(cases, {"bite": registry.probe("bite")}, [PythonCallable(target)], out, progress=False).scored
     assert made == len(cases) - len(done)
 
 
@@ -264,7 +264,7 @@ def test_no_run_at_all(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert gate(good, tmp_path) == 2
     assert "neither a run's folder nor a baseline" in one_line(capsys)
     assert main(["gate", "--baseline", str(good / "baseline")]) == 2
-    assert "say --candidate RUN" in one_line(capsys)
+    assert "set --candidate RUN" in one_line(capsys)
 
 
 @pytest.mark.parametrize(
@@ -382,7 +382,7 @@ def test_a_baseline_without_manifest(good: Path, tmp_path: Path, capsys: pytest.
     ("options", "message"),
     [
         (["--set", "tolerances.orbitt=0.1"], "unknown probe in gate: tolerances 'orbitt': did you mean orbit"),
-        (["--set", "dorp=0.1"], "unknown option of the gate 'dorp': did you mean drop"),
+        (["--set", "dorp=0.1"], "unknown option 'dorp': did you mean drop"),
         (["--set", "alpha"], "--set alpha: write KEY=VALUE"),
         (["--set", "alpha=2"], "alpha must be a number between 0 and 1"),
         (["--config", "defualt"], "unknown gate 'defualt': did you mean default"),
@@ -409,14 +409,14 @@ def test_several_models_need_a_name(good: Path, tmp_path: Path, capsys: pytest.C
     second = [{**r, "generator": "second"} for r in more if r["generator"] == "model"]
     write_lines(run / "scores.jsonl", [*more, *second])
     assert gate(good, run) == 2
-    assert "holds 2 models: say --generator model or --generator second" in one_line(capsys)
+    assert "holds 2 models: add --generator model or --generator second" in one_line(capsys)
     assert gate(good, run, "--generator", "second") == 0
 
 
 def test_only_generator_options_may_follow(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     args = ["gate", "--baseline", str(good / "baseline"), "--sequential", "--out", str(tmp_path / "x")]
     assert main([*args, "generator=oracle", "seed=1"]) == 2
-    assert "seed=1: only generator=... and generator.KEY=... here" in one_line(capsys)
+    assert "seed=1: only generator=..., tracker=... and their options here" in one_line(capsys)
 
 
 def test_a_generator_is_not_asked_for_what_this_version_judges_otherwise(
@@ -511,7 +511,7 @@ def test_a_few_technical_failures_are_left_out_with_a_note(
         assert "left out: 1 of 72 clips of the candidate failed technically" in capsys.readouterr().out
     assert gate(good, candidate, "--set", "technical=0") == 2
     assert gate(good, candidate, "--set", "technical=1") == 2
-    assert "gate: technical must be a number from 0 to below 1" in capsys.readouterr().err
+    assert "technical must be a number from 0 to below 1" in capsys.readouterr().err
 
 
 def test_a_generator_that_is_down_ends_the_sequential_gate(

@@ -59,7 +59,7 @@ def test_paths_and_names_are_taken_as_typed(key, name):
 
 
 def test_interpolations_and_null_stay_hydras():
-    config = parsed("run", [as_typed("out=runs/${seed}"), "seed=7", as_typed("fidelity.video=i3d")])
+    config = parsed("run", [as_typed("out=runs/${seed}"), "seed=7", as_typed("fidelity.video_encoder=i3d")])
     assert config.out == "runs/7"
     assert (
         parsed("run", ["generator=folder", "generator.path=x", as_typed("generator.name=null")]).generator["name"]

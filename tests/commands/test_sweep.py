@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.reporting.sweep.curves import step_of
 from sora_eval.runs import naming
 from sora_eval.runs.lock import held
+from sora_eval.runs.reader import Run
 from sora_eval.video import read_video
 
 TINY = ["suite.probes=[relation]", "suite.modes=[t2v]", "references=[]", "fidelity.metrics=[]", "workers=1"]
@@ -78,14 +80,14 @@ def test_a_failed_job_is_recorded_and_tried_again_while_others_go_on(
 def test_an_unforeseen_error_costs_one_job(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     from sora_eval.reporting.report import write
 
-    whole = write.write_report
+    whole = write.write_report_of
 
-    def faulty(run: Path, players: int = 3) -> Path:
-        if run.name == "1":
+    def faulty(run: Run, *more: Any) -> Path:
+        if run.folder.name == "1":
             raise ZeroDivisionError("by\nzero")
-        return whole(run, players)
+        return whole(run, *more)
 
-    monkeypatch.setattr(write, "write_report", faulty)
+    monkeypatch.setattr(write, "write_report_of", faulty)
     assert main(["run", "-m", *TINY, "suite.count=1", "seed=1,2"]) == 2
     said = capsys.readouterr()
     assert said.err.startswith(f"failed: {RUNS / 'oracle/default/1'}: ZeroDivisionError: by; traceback in ")
@@ -107,7 +109,7 @@ def test_a_named_sweep_takes_files_in_natural_order(capsys: pytest.CaptureFixtur
     assert main(["run", "+sweep=checkpoint", *TINY]) == 2
     assert "unknown sweep 'checkpoint': did you mean checkpoints" in capsys.readouterr().err
     assert main(["run", "+sweep=checkpoints", *TINY]) == 2
-    assert capsys.readouterr().err == "sora-eval: checkpoints is missing: say checkpoints=...\n"
+    assert capsys.readouterr().err == "sora-eval: checkpoints is missing: set checkpoints=...\n"
 
 
 def test_a_launcher_without_its_package_names_the_extra(
@@ -184,15 +186,15 @@ def test_a_folder_refuses_a_run_of_something_else(tmp_path: Path, capsys: pytest
     whole = scores(out)
     for other, said in (
         (["suite.probes=[relation]", "suite.count=2", "seed=1"], "a run with other cases"),
-        (["suite.probes=[relation]", "suite.count=1"], "a run with cases that this one does not ask for"),
-        (["suite.probes=[motion]", "suite.count=2"], "a run with cases that this one does not ask for"),
+        (["suite.probes=[relation]", "suite.count=1"], "a run with cases that are not in this one"),
+        (["suite.probes=[motion]", "suite.count=2"], "a run with cases that are not in this one"),
         ([*two, "generator=careless"], "a run of oracle, not of careless"),
         ([*two, "profile=medium"], "a run with other cases"),
     ):
         capsys.readouterr()
         assert run(out, *other) == 2
         err = capsys.readouterr().err
-        assert said in err and "name another folder with out=..., or say replace=true" in err and err.count("\n") == 1
+        assert said in err and "name another folder with out=..., or set replace=true" in err and err.count("\n") == 1
         assert scores(out) == whole and not (out / "failed.json").exists()
     assert run(out, "suite.probes=[relation]", "suite.count=1", "replace=true") == 0
     assert len((out / "scores.jsonl").read_text().splitlines()) == 1
@@ -222,7 +224,7 @@ def test_a_run_that_is_killed_while_it_becomes_another_is_unfinished(
     def killed(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sora_eval.evaluation.evaluate", killed)
+    monkeypatch.setattr("sora_eval.run.evaluate", killed)
     assert run(out, *words, *more) == 130
     capsys.readouterr()
     assert main(["leaderboard", str(out), "--out", str(tmp_path / "board")]) == 2

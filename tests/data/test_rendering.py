@@ -57,19 +57,19 @@ def test_training_clips_are_no_probe_clips():
         for seed in (0, 1):
             for case in registry.probe(name).cases(64, TINY, "t2v", seed):
                 asked.add(json.dumps(case.scene, sort_keys=True))
-    for family, module in FAMILIES.items():
+    for family, kind in FAMILIES.items():
         for number in range(64):
             rng = np.random.default_rng([0, *b"training", *family.encode(), number])
-            spec = {"family": family, "params": module.sample(rng)}
+            spec = {"family": family, "params": kind.sample(rng).to_json()}
             assert json.dumps(spec, sort_keys=True) not in asked, (family, number)
 
 
 @pytest.mark.parametrize(
     ("profile", "seed", "truth", "said"),
     [
-        (Profile("tiny", 24, 48, 5, 4, 1), 0, "none", r"profile.width=32 \(asked: 48\)"),
-        (TINY, 1, "none", r"seed=0 \(asked: 1\)"),
-        (TINY, 0, "full", r"truth=none \(asked: full\)"),
+        (Profile("tiny", 24, 48, 5, 4, 1), 0, "none", r"profile.width=32 \(now: 48\)"),
+        (TINY, 1, "none", r"seed=0 \(now: 1\)"),
+        (TINY, 0, "full", r"truth=none \(now: full\)"),
     ],
 )
 def test_clips_of_other_settings_are_not_mixed(tmp_path, profile, seed, truth, said):

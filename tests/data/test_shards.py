@@ -7,8 +7,7 @@ from sora_eval.data.shards import ACTIONS, FPS
 from sora_eval.errors import ConfigError
 from sora_eval.training import tensors
 from sora_eval.types import digest
-from sora_eval.world import scene_of
-from sora_eval.world.families import FAMILIES, draw
+from sora_eval.world.families import FAMILIES, draw, family
 
 
 @pytest.fixture
@@ -36,7 +35,9 @@ def test_a_set_is_made_once_and_the_same_each_time(tmp_path, small):
 
 
 def test_training_heldout_and_probes_share_no_scene():
-    drawn = {s: {digest(draw(f, i, 0, s)[0]) for f in FAMILIES for i in range(60)} for s in ("training", "heldout")}
+    drawn = {
+        s: {digest(draw(f, i, 0, s)[0].to_json()) for f in FAMILIES for i in range(60)} for s in ("training", "heldout")
+    }
     probes = set()
     for name in registry.probe_names():
         for seed in (0, 1):
@@ -47,7 +48,7 @@ def test_training_heldout_and_probes_share_no_scene():
     for a, b in ((drawn["training"], drawn["heldout"]), (drawn["training"], probes), (drawn["heldout"], probes)):
         assert len(a & b) <= 2
     single, relation = (
-        {digest(draw(f, i, 0, s)[0]) for s in drawn for i in range(200)} for f in ("single", "relation")
+        {digest(draw(f, i, 0, s)[0].to_json()) for s in drawn for i in range(200)} for f in ("single", "relation")
     )
     assert (len(single), len(relation)) == (400, 400)
     assert not relation & probes
@@ -55,15 +56,15 @@ def test_training_heldout_and_probes_share_no_scene():
 
 def test_actions_follow_the_script():
     params, _ = draw("voxel", 3, 0)
-    scene = scene_of({"family": "voxel", "params": params}, 16 / FPS)
+    scene = family("voxel").build(params, 16 / FPS)
     found = shards.actions_of(scene, 17)
     assert len(found) == 17
     assert found[0] == 0
     told = [ACTIONS[k] for k in found[1:]]
     firsts = [a for i, a in enumerate(told) if i == 0 or a != told[i - 1]]
-    asked = [a for i, a in enumerate(params["actions"]) if i == 0 or a != params["actions"][i - 1]]
+    asked = [a for i, a in enumerate(params.actions) if i == 0 or a != params.actions[i - 1]]
     assert firsts == asked
-    still = scene_of({"family": "single", "params": draw("single", 0, 0)[0]}, 2.0)
+    still = family("single").build(draw("single", 0, 0)[0], 2.0)
     assert shards.actions_of(still, 17) == []
 
 
@@ -71,7 +72,7 @@ def test_sizes_and_families_have_their_shares():
     assert sum(b.share for b in shards.BUCKETS) == pytest.approx(1)
     members = [f for i in range(40) for f, _ in shards.plan(i, 64, 0)[1]]
     assert abs(members.count("single") / len(members) - shards.FOCUS["single"]) < 0.03
-    assert set(members) == set(FAMILIES)
+    assert set(members) == set(shards.MIXTURE) == set(FAMILIES)
     numbers = [m for i in range(40) for m in shards.plan(i, 64, 0)[1]]
     assert len(set(numbers)) == len(numbers)
 
@@ -81,18 +82,23 @@ def test_pixels_and_back():
     assert np.array_equal(tensors.to_uint8(tensors.to_tensor(frames)), frames)
 
 
-@pytest.mark.parametrize("family", ["single", "relation", "voxel", "motion", "hands"])
-def test_a_mirrored_item_tells_what_the_mirrored_clip_shows(family):
-    params, rng = draw(family, 5, 0)
-    words = FAMILIES[family].caption
-    scene = scene_of({"family": family, "params": params}, 2.0)
+@pytest.mark.parametrize("name", ["single", "relation", "voxel", "motion", "hands"])
+def test_a_mirrored_item_describes_the_mirrored_clip(name):
+    params, rng = draw(name, 5, 0)
+    words = family(name).caption
+    scene = family(name).build(params, 2.0)
     item = shards.Item(
-        family, 5, params, (words(params, rng),), (words(params, rng, long=True),), tuple(shards.actions_of(scene, 17))
+        name,
+        5,
+        params.to_json(),
+        (words(params, rng),),
+        (words(params, rng, long=True),),
+        tuple(shards.actions_of(scene, 17)),
     )
     there = shards.mirrored(item)
-    assert there.params == FAMILIES[family].mirrored(params)
-    other = scene_of({"family": family, "params": there.params}, 2.0)
+    assert there.params == params.mirrored().to_json()
+    other = family(name).build(params.mirrored(), 2.0)
     assert there.actions == tuple(shards.actions_of(other, 17))
     back = shards.mirrored(there)
-    assert back.params == params
+    assert back.params == params.to_json()
     assert back.actions == item.actions

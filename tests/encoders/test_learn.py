@@ -37,7 +37,7 @@ def test_an_encoder_is_trained_and_goes_on(data: Path, tmp_path: Path, capsys: p
     assert facts["config"]["features"] == 64
     assert about["steps"] == 3
     assert main([*words, "steps=4"]) == 2
-    assert "steps=3 (asked: 4)" in capsys.readouterr().err
+    assert "steps=3 (now: 4)" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="did you mean world-video"):
         learn(EncoderPlan("world-vido", data, tmp_path))
 

@@ -63,7 +63,7 @@ def test_short_clips_and_absent_weights_become_a_reason(
     assert found.motion_features.n == 1
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    config = FidelityConfig(("kernel", "words"), "i3d", "clip-b-32")
+    config = FidelityConfig(("kernel", "text_image"), "i3d", "clip-b-32")
     some = extract([ClipEntry(tmp_path / "short.mkv", 0)], config)
     rows = by_name(set_measures(some, some, config))
     assert rows["KVD"].value is None
@@ -94,7 +94,7 @@ def test_pairs_need_a_true_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     write_ffv1(tmp_path / "a.mkv", a)
     write_ffv1(tmp_path / "b.mkv", Video(b.frames[:4], 8.0))
     monkeypatch.setattr(weights, "BUNDLED", tmp_path)
-    config = FidelityConfig(("pairs",))
+    config = FidelityConfig(("full_reference",))
     files = [
         ClipEntry(tmp_path / "a.mkv", 0, reference=tmp_path / "b.mkv"),
         ClipEntry(tmp_path / "a.mkv", 1, reference=tmp_path / "a.mkv"),
@@ -124,7 +124,7 @@ def test_pairs_are_compared_at_the_same_moments_or_not_at_all(tmp_path: Path) ->
     tenths[::5] = frames[::12]
     write_ffv1(tmp_path / "met10.mkv", Video(tenths, 10.0))
     write_ffv1(tmp_path / "odd.mkv", Video(frames[:9], 9.1))
-    config = FidelityConfig(("pairs",))
+    config = FidelityConfig(("full_reference",))
 
     def rows(*names: str) -> dict[str, Measure]:
         files = [
@@ -143,7 +143,7 @@ def test_parts_merge_to_the_whole(tmp_path: Path, means: None) -> None:
     for i, some in enumerate(clips(20, 5)):
         write_ffv1(tmp_path / f"{i:02}.mkv", some)
     files = [ClipEntry(p, i, reference=p) for i, p in enumerate(sorted(tmp_path.iterdir()))]
-    config = FidelityConfig(("frechet", "kernel", "motion", "pairs"), "means")
+    config = FidelityConfig(("frechet", "kernel", "motion", "full_reference"), "means")
     whole, parts = extract(files, config), FeatureSet()
     for some in (files[12:], files[:12]):
         parts.merge(extract(some, config))

@@ -21,7 +21,7 @@ from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.generator.simulator import Control, Oracle
 from sora_eval.metrics import physics_iq
 from sora_eval.reporting.report.fidelity import markdown, sheet
-from sora_eval.run import choice_of
+from sora_eval.run import fidelity_config
 from sora_eval.runs.measures import FILE, read_measures, write_measures
 from sora_eval.types import Case, Floats, Frames, Measure, Profile, ScoreRow, Video
 from sora_eval.video import read_video, write_ffv1
@@ -54,7 +54,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Case], lis
     folder = tmp_path_factory.mktemp("run")
     probes = {n: registry.probe(n) for n in ("candle", "motion")}
     cases = [c for p in probes.values() for c in p.cases(4, SMALL, "t2v")]
-    rows, _ = evaluate(cases, probes, [Oracle(), Control("frozen")], folder, progress=False)
+    rows = evaluate(cases, probes, [Oracle(), Control("frozen")], folder, progress=False).rows
     return folder, cases, rows
 
 
@@ -69,7 +69,7 @@ def test_every_generator_by_suite_and_in_all(
 ) -> None:
     folder, cases, rows = run
     monkeypatch.setattr(text_encoders, "load", lambda name: Shades())
-    config = FidelityConfig(("motion", "words"))
+    config = FidelityConfig(("motion", "text_image"))
     found = of_run.of_run(cases, rows, folder, config)
     assert list(found) == ["", "physics", "left_right"]
     assert list(found[""]) == ["oracle", "frozen"]
@@ -102,7 +102,7 @@ def test_a_picture_that_stands_still_has_no_direction(tmp_path: Path) -> None:
     # Encoders read 32 pictures at once: in another batch the same picture differs by rounding.
     write_ffv1(tmp_path / "a.mkv", Video(np.full((33, 48, 48, 3), 90, np.uint8), 8.0))
     states = ("A red flame burns on a blue candle.", "A blue candle without a flame.")
-    found = extract([ClipEntry(tmp_path / "a.mkv", 0, states=states)], FidelityConfig(("words",)))
+    found = extract([ClipEntry(tmp_path / "a.mkv", 0, states=states)], FidelityConfig(("text_image",)))
     assert found.values_of("directional similarity") == [0.0]
 
 
@@ -152,16 +152,16 @@ def test_weights_are_named_on_the_command_line(
     assert main([*words, f"+fidelity.weights.world-video={weights.bundled('world-video')}"]) == 0
     # Three clips of two scenes have no distance, which is no fault; weights that are not here are one.
     assert "unavailable" not in capsys.readouterr().err
-    assert main([*words, f"+fidelity.weights.i3d={tmp_path / 'gone.pt'}", "fidelity.video=i3d"]) == 2
+    assert main([*words, f"+fidelity.weights.i3d={tmp_path / 'gone.pt'}", "fidelity.video_encoder=i3d"]) == 2
     assert "there is no such file" in capsys.readouterr().err
     monkeypatch.setenv(weights.variable("i3d"), "")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert main([*words, "fidelity.video=i3d"]) == 1
+    assert main([*words, "fidelity.video_encoder=i3d"]) == 1
     assert "weights fetch i3d" in capsys.readouterr().err
     assert main([*words, "fidelity.i3d_eps=one"]) == 2
     assert "i3d_eps must be a number above 0" in capsys.readouterr().err
-    assert [choice_of(o).i3d_eps for o in (FidelityOptions(i3d_eps=1e-5), FidelityOptions.of({}))] == [1e-5, 1e-3]
+    assert [fidelity_config(o).i3d_eps for o in (FidelityOptions(i3d_eps=1e-5), FidelityOptions.of({}))] == [1e-5, 1e-3]
     assert main(["fidelity", str(tmp_path), str(tmp_path), "--weights", "i3d"]) == 2
     assert "write NAME=FILE" in capsys.readouterr().err
 
@@ -169,8 +169,8 @@ def test_weights_are_named_on_the_command_line(
 def test_physics_iq_is_of_continued_clips_with_the_frozen_control_beside_them(tmp_path: Path) -> None:
     probe = registry.probe("free_fall_bounce")
     cases = [probe.cases(1, SMALL, mode)[0] for mode in ("t2v", "i2v", "v2v")]
-    rows, _ = evaluate(cases, {probe.name: probe}, [Oracle(), Control("frozen")], tmp_path, progress=False)
-    found = of_run.of_run(cases, rows, tmp_path, FidelityConfig(("pairs",)))["physics"]
+    rows = evaluate(cases, {probe.name: probe}, [Oracle(), Control("frozen")], tmp_path, progress=False).rows
+    found = of_run.of_run(cases, rows, tmp_path, FidelityConfig(("full_reference",)))["physics"]
     for metric, best in zip(physics_iq.HIGHER_IS_BETTER, (1, 1, 1, 0), strict=True):
         assert value(found["oracle"], metric) == best
         (frozen,) = [m for m in found["frozen"] if m.metric == metric]
@@ -184,5 +184,7 @@ def test_physics_iq_is_of_continued_clips_with_the_frozen_control_beside_them(tm
     for metric in physics_iq.HIGHER_IS_BETTER:
         assert value(found["frozen"], metric) == pytest.approx(np.mean([m[metric] for m in by_hand]))
     assert value(found["frozen"], "Physics-IQ spatial IoU") == 0
-    without = of_run.of_run(cases[:1], [r for r in rows if r.case == cases[0].id], tmp_path, FidelityConfig(("pairs",)))
+    without = of_run.of_run(
+        cases[:1], [r for r in rows if r.case == cases[0].id], tmp_path, FidelityConfig(("full_reference",))
+    )
     assert not any("Physics-IQ" in m.metric for m in without["physics"]["frozen"])

@@ -549,7 +549,7 @@ def test_videos_of_other_cases_are_refused(tmp_path: Path, there: Case, words: s
     folder_with(tmp_path, "case_id,path\na.0001,a.mkv\n")
     _made_for(tmp_path, there)
     with pytest.raises(ManifestError) as caught:
-        Folder(tmp_path, asked=[CASE])
+        Folder(tmp_path, requested=[CASE])
     assert words in str(caught.value)
     assert str(tmp_path / "cases.jsonl") in str(caught.value)
 
@@ -559,7 +559,7 @@ def test_what_a_video_does_not_depend_on_may_differ(tmp_path: Path) -> None:
     _made_for(tmp_path, replace(CASE, twin="a.0002", expect={"side": "left"}, cluster="b"))
     asked = replace(CASE, scene={"at": (1, 2)})
     _made_for(tmp_path, replace(asked, twin="a.0002"))
-    assert Folder(tmp_path, asked=[asked]).problems == []
+    assert Folder(tmp_path, requested=[asked]).problems == []
 
 
 def test_cases_that_can_t_be_read_are_fatal(tmp_path: Path) -> None:
@@ -567,13 +567,13 @@ def test_cases_that_can_t_be_read_are_fatal(tmp_path: Path) -> None:
     for text in ('{"id": ', "[" * 100_000):
         (tmp_path / "cases.jsonl").write_text(text)
         with pytest.raises(ManifestError, match=r"cases\.jsonl: not readable"):
-            Folder(tmp_path, asked=[CASE])
+            Folder(tmp_path, requested=[CASE])
 
 
 def test_rows_of_cases_that_are_not_asked_are_nobody_s_problem(tmp_path: Path) -> None:
     folder_with(tmp_path, "case_id,path\na.0001,a.mkv\nb.0001,nope.mkv\nc.0001,nope.mkv\nd.0001,nope.mkv\n")
     _made_for(tmp_path, CASE, replace(CASE, id="c.0001"))
-    problems = Folder(tmp_path, cases=["a.0001", "b.0001"], asked=[CASE]).problems
+    problems = Folder(tmp_path, cases=["a.0001", "b.0001"], requested=[CASE]).problems
     assert [p.partition(": ")[2] for p in problems] == [
         "no file 'nope.mkv' (case 'd.0001')",
         "unknown case 'd.0001'; did you mean 'c.0001'?",
@@ -616,7 +616,7 @@ SECOND = replace(CASE, id="a.0001.s1", seed=8, sample=1)
     ],
 )
 def test_samples_of_a_case_are_told_apart_by_column_or_id(tmp_path: Path, name: str, manifest: str) -> None:
-    folder = Folder(folder_with(tmp_path, manifest, name), cases=["a.0001", "a.0001.s1"], asked=[CASE, SECOND])
+    folder = Folder(folder_with(tmp_path, manifest, name), cases=["a.0001", "a.0001.s1"], requested=[CASE, SECOND])
     assert (folder.samples, folder.problems) == (2, [])
     assert [grey(answer(folder, case)) for case in (CASE, SECOND)] == [10, 20]
     assert folder.fingerprint(CASE) != folder.fingerprint(SECOND)
@@ -651,5 +651,5 @@ def test_samples_counted_from_1_are_refused_and_gaps_are_not_filled(tmp_path: Pa
         Folder(folder_with(tmp_path, "case_id,path,sample\na.0001,a.mkv,1\na.0001,b.mkv,2\n"))
     folder_with(tmp_path, "case_id,path,sample\na.0001,a.mkv,0\na.0001,b.mkv,99\n")
     assert Folder(tmp_path).samples == 1
-    (line,) = Folder(tmp_path, cases=["a.0001"], asked=[CASE]).problems
-    assert "samples up to 99 are there and the run asks for 1 per case: 1 videos are not scored; samples=100" in line
+    (line,) = Folder(tmp_path, cases=["a.0001"], requested=[CASE]).problems
+    assert "samples up to 99 are there and the run has 1 per case: 1 videos are not scored; samples=100" in line

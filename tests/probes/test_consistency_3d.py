@@ -8,6 +8,7 @@ from sora_eval.generator.simulator import Control, Violation, true_video
 from sora_eval.probes.consistency_3d import Dolly, Orbit, Revisit, Truck, flicker, staying
 from sora_eval.tracking.world import track
 from sora_eval.types import Profile, Video
+from sora_eval.world.families.room import RoomParams
 
 SMALL = Profile("small", 64, 64, 17, 8, 5)
 PROBES = [Orbit(), Dolly(), Truck(), Revisit()]
@@ -112,7 +113,7 @@ def test_what_was_seen_only_before_the_move_is_judged_too():
     # A track of which no frame is left once the rests are cut off: here a red thing that is gone when the camera starts.
     case = Dolly().cases(1, SMALL, "t2v", seed=7)[0]
     tracks = track(true_video(case))
-    whole = staying(case, tracks)
+    whole = staying(RoomParams.of(case), tracks)
     gone = replace(tracks, visible=np.zeros_like(tracks.visible))
     more = replace(
         tracks,
@@ -120,8 +121,8 @@ def test_what_was_seen_only_before_the_move_is_judged_too():
         **{k: np.concatenate([getattr(tracks, k), getattr(gone, k)]) for k in ("xy", "visible", "area", "box")},
         shape={k: np.concatenate([v, v]) for k, v in tracks.shape.items()},
     )
-    assert staying(case, more) == whole == 1
-    assert staying(case, gone) == 0
+    assert staying(RoomParams.of(case), more) == whole == 1
+    assert staying(RoomParams.of(case), gone) == 0
 
 
 def test_flicker_is_the_noise_and_no_motion():

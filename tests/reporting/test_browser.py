@@ -123,7 +123,7 @@ def test_an_address_shows_its_clip_folded_or_filtered(open_page: Callable[..., A
 
 def test_clips_that_were_not_judged_can_be_chosen(open_page: Callable[..., Any], finished_run: Path) -> None:
     page = open_page(finished_run / "report.html", 1280, "light").page
-    page.locator("#by-outcome").select_option("not as asked")
+    page.locator("#by-outcome").select_option("not judged")
     shown = page.locator(".gallery:not(#references) .player:visible")
     assert shown.count() > 0
     assert page.locator(".gallery:not(#references) .player:visible .verdict.none").count() == shown.count()

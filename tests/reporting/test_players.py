@@ -10,9 +10,8 @@ import av
 import numpy as np
 import pytest
 
-from sora_eval.errors import SoraEvalError
 from sora_eval.reporting.components import players as players_module
-from sora_eval.reporting.components.clips import LONG_SIDE, SHORT_SIDE, fit, make_clip, read_overlay, trail
+from sora_eval.reporting.components.clips import LONG_SIDE, SHORT_SIDE, fit, make_clip, trail
 from sora_eval.reporting.components.players import beside_truth, choose, choose_references, clips_of, worst_first
 from sora_eval.runs.reader import read_run
 from sora_eval.types import Video
@@ -66,15 +65,6 @@ def test_trail_breaks_where_the_object_is_hidden() -> None:
     assert found.path == "M1.0 2.0L3.0 4.0M5.0 6.0"
     assert found.points == "1.0,2.0;3.0,4.0;;5.0,6.0"
     assert found.stroke == "#de2826"
-
-
-def test_broken_tracks_are_one_line(tmp_path: Path) -> None:
-    (tmp_path / "t.npz").write_bytes(b"not a zip")
-    with pytest.raises(SoraEvalError, match=r"t\.npz: not readable as tracks"):
-        read_overlay(tmp_path / "t.npz")
-    np.savez(tmp_path / "u.npz", colour=["red"], xy=np.zeros((2, 3, 2)), visible=np.ones((2, 3)), size=[4, 4], fps=8.0)
-    with pytest.raises(SoraEvalError, match="mismatched shape"):
-        read_overlay(tmp_path / "u.npz")
 
 
 def test_worst_of_each_probe_comes_before_any_second_worst(finished_run: Path) -> None:

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from sora_eval import registry
-from sora_eval.reporting.validity.write import markdown, summary, to_json, write_validity
+from sora_eval.reporting.validity.curves import curve
+from sora_eval.reporting.validity.write import markdown, to_json, write_validity
 from sora_eval.types import Video
 from sora_eval.validity.card import ValidityCard, make_card
 from sora_eval.validity.detection import (
-    DoseResponse,
     Subject,
     detections,
     dose_responses,
@@ -129,8 +129,9 @@ def test_a_miss_is_shown_and_never_hidden(card: ValidityCard) -> None:
 
 
 def test_summary_has_a_line_of_every_subject(card: ValidityCard) -> None:
-    text = summary(card)
-    lines = {line.split(" | ")[1]: line for line in text.splitlines()[2:] if " | " in line}
+    text = markdown(card)
+    first = text[text.index("| suite |") :].split("\n\n")[0]
+    lines = {line.split(" | ")[1]: line for line in first.splitlines()[2:]}
     assert set(lines) == {s.name for s in card.subjects if not s.unavailable}
     assert f"| {BLIND} **0.50** [" in lines["dolly"]
     assert "(*known blind spot* mirrored)" in lines["dolly"]
@@ -171,8 +172,9 @@ def page(card: ValidityCard, plan: TrialPlan, tmp_path_factory: pytest.TempPathF
 def test_page_fetches_nothing_and_shows_every_curve(page: Path, card: ValidityCard) -> None:
     text = page.read_text(encoding="utf-8")
     assert "default-src 'none'" in text
-    assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", text)
-    assert len(re.findall(r'<figure class="panel">', text)) == len(card.dose_responses)
+    links = re.findall(r"""(?:src|href)=["'](?!data:|#)([^"']*)""", text)
+    assert links and all((page.parent / name).is_file() for name in links)
+    assert len(re.findall(r'<figure class="profile">', text)) == len(card.dose_responses)
     assert "did not &lt;dolly&gt; in" in text or "<dolly>" not in text
     assert page.with_suffix(".md").is_file() and page.with_suffix(".json").is_file()
 
@@ -187,26 +189,18 @@ def test_page_plays_the_truth_beside_the_violation(page: Path) -> None:
 
 
 def test_curves_stay_inside_their_panels(card: ValidityCard) -> None:
-    from sora_eval.reporting.validity.page import make_page
-
-    shown = make_page(card)
-    for section in shown.sections:
-        for lane in section.lanes:
-            for panel in lane.panels:
-                numbers = [float(v) for v in re.findall(r"[\d.]+", f"{panel.line} {panel.band}")]
-                assert min(numbers) >= 0 and max(numbers) <= shown.width
-                assert all(shown.left <= x <= shown.right and shown.top <= y <= shown.floor for x, y in panel.dots)
+    for d in card.dose_responses:
+        plot = curve(d, next(s for s in card.subjects if s.name == d.subject))
+        assert all(0 <= v <= 100 for p in plot.points for v in (p.x, p.y, p.low, p.high))
+        assert all(0 <= y <= 100 for y, _ in plot.ticks)
 
 
 def test_the_threshold_is_where_its_line_stands(card: ValidityCard) -> None:
-    from sora_eval.reporting.validity.page import make_page
-
-    found: dict[str, DoseResponse] = {d.condition: d for d in card.dose_responses if d.subject == "dolly"}
-    lanes = [lane for s in make_page(card).sections for lane in s.lanes if lane.name == "dolly"]
-    panels = {p.name: p for p in lanes[0].panels}
-    assert panels[BLIND].missed and panels[BLIND].threshold_x is None
-    assert found["drift"].threshold == 0.25
-    assert panels["drift"].threshold_x == panels["drift"].dots[1][0]
+    doses = {d.condition: d for d in card.dose_responses if d.subject == "dolly"}
+    plots = {name: curve(d, card.subjects[0]) for name, d in doses.items()}
+    assert plots[BLIND].flag == "missed" and plots[BLIND].upright is None
+    assert doses["drift"].threshold == 0.25
+    assert plots["drift"].upright == plots["drift"].points[1].x
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
@@ -247,10 +241,10 @@ def test_heat_map_text_has_enough_contrast(open_page: Callable[..., Any], page: 
             return 0.2126 * r + 0.7152 * g + 0.0722 * b;
           };
           const found = {};
-          for (const cell of document.querySelectorAll('.heat td[class]')) {
-            for (const text of cell.children) {
+          for (const cell of document.querySelectorAll('td[class^="h"]')) {
+            for (const text of [cell, ...cell.children]) {
               const [a, b] = [getComputedStyle(cell).backgroundColor, getComputedStyle(text).color].map(light);
-              found[`${cell.className} ${text.className}`] = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+              found[`${cell.className} ${text.tagName}`] = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
             }
           }
           return found;

@@ -68,14 +68,14 @@ def row(finished_run: Path) -> Callable[..., ScoreRow]:
 def test_the_factors_that_lost_are_named_lowest_first(row: Callable[..., ScoreRow]) -> None:
     text = why(row(0.3, place=0.6, alone=0.5, steady=1.0, a_m_per_s2=2.5, a_expected=3.0))
     assert text == (
-        "Lost on nothing else in the picture (0.50 of 1) and place (0.60 of 1); the other part holds. "
+        "Below 1: no other object 0.50, place 0.60; the other 1 component at 1. "
         "Measured: acceleration 2.5 m/s²; expected 3 m/s²."
     )
-    assert why(row(1.0, place=1.0, steady=1.0)) == "All 2 parts hold."
+    assert why(row(1.0, place=1.0, steady=1.0)) == "All 2 components are 1."
 
 
 def test_parts_that_do_not_make_the_score_are_only_listed(row: Callable[..., ScoreRow]) -> None:
-    assert why(row(0.9, place=0.5)) == "Parts: place 0.5."
+    assert why(row(0.9, place=0.5)) == "Components: place 0.5."
     assert why(row(0.0, side=-1.0, agreement=0.95)) == "The side is wrong. Measured: 0.95 of the votes agree."
     assert why(row(0.5)) == ""
 

@@ -71,7 +71,7 @@ def test_equal_runs_do_not_differ_and_one_without_fidelity_agrees(tmp_path: Path
         (lambda c, p, v: ([replace(x, size=(128, 64)) for x in c], p, v), "size: 64x64 in a; 128x64 in b"),
         (lambda c, p, v: ([replace(x, fps=12.0) for x in c], p, v), "fps: 8 in a; 12 in b"),
         (lambda c, p, v: ([replace(x, frames=33) for x in c], p, v), "frames: 17 in a; 33 in b"),
-        (lambda c, p, v: (c, p, {"tracker": "4"}), "tracker: 3 in a; 4 in b"),
+        (lambda c, p, v: (c, p, {"tracker": "4"}), "tracker: world 3 in a; world 4 in b"),
         (lambda c, p, v: (c, p, {"world": "6"}), "world: 5 in a; 6 in b"),
         (lambda c, p, v: (c[:1], p, v), "cases: b lacks 1 of 2, such as left_right.relation.t2v.0001"),
         (
@@ -119,7 +119,7 @@ def test_common_of_nothing_says_what_differs() -> None:
     a = _run(Path("a"), [_case(0)], {"relation": 1})
     with pytest.raises(ConfigError, match=r"share nothing .*size: 64x64 in a; 32x32 in b"):
         common([a, _run(Path("b"), [_case(0, size=(32, 32))], {"relation": 1})])
-    with pytest.raises(ConfigError, match=r"tracker: 3 in a; 4 in b"):
+    with pytest.raises(ConfigError, match=r"tracker: world 3 in a; world 4 in b"):
         common([a, _run(Path("b"), [_case(0)], {"relation": 1}, tracker="4")])
 
 

@@ -77,7 +77,7 @@ def test_what_cannot_be_merged_is_one_line(tmp_path: Path, capsys: pytest.Captur
     for words, said in (
         ([str(a)], "shard 2/2 is in none of these folders: run it first"),
         ([str(a), str(b), *out], "holds a shard of other cases than"),
-        ([str(a), str(b)], "say --out FOLDER"),
+        ([str(a), str(b)], "set --out FOLDER"),
         ([str(a), str(empty), *out], "no shard was run there"),
     ):
         capsys.readouterr()

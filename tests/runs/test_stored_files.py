@@ -281,7 +281,7 @@ def test_a_clip_that_cannot_be_stored_costs_its_case_and_a_full_disk_the_run(
         true(self, path, video)
 
     monkeypatch.setattr(Store, "write_video", faulty)
-    rows, _ = evaluate(cases, {"relation": probe}, [Oracle()], tmp_path, progress=False)
+    rows = evaluate(cases, {"relation": probe}, [Oracle()], tmp_path, progress=False).rows
     assert [r.value for r in rows] == [1.0, None] and "can't be stored: no such rate" in rows[1].reason
     why[0] = OSError(28, "No space left on device")
     with pytest.raises(VideoError, match="no such rate") as caught:

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,7 +19,7 @@ from sora_eval.reporting.report.tracking import blocks, summarise
 from sora_eval.reporting.report.write import write_report
 from sora_eval.runs import tracking
 from sora_eval.runs.reader import read_run
-from sora_eval.runs.tracking import FILE, TrackingRow, of_run, read_tracking, unmeasured
+from sora_eval.runs.tracking import FILE, TrackingRow, of_run, read_tracking, read_tracks, unmeasured
 from sora_eval.tracking.metrics import METRICS
 from sora_eval.types import Case
 
@@ -187,3 +188,13 @@ def test_counts_that_are_all_equal_have_no_interval() -> None:
     cell = summarise(rows).get("g", "ID switches")
     assert cell is not None
     assert (cell.value, cell.low, cell.high) == (0.0, None, None)
+
+
+def test_broken_tracks_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "t.npz").write_bytes(b"not a zip")
+    with pytest.raises(ConfigError, match=r"t\.npz: no tracks"):
+        read_tracks(tmp_path / "t.npz")
+    parts = {"colour": ["red"], "xy": np.zeros((2, 3, 2)), "visible": np.ones((2, 3)), "size": [4, 4], "fps": 8.0}
+    np.savez(tmp_path / "u.npz", **parts, area=np.ones((2, 3)), box=np.ones((2, 3, 4)))
+    with pytest.raises(ConfigError, match="mismatched shapes"):
+        read_tracks(tmp_path / "u.npz")

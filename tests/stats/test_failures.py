@@ -14,11 +14,12 @@ from benchmarks.leaderboard import made_up_cases, made_up_run
 
 from sora_eval import registry
 from sora_eval.commands.cli import main
-from sora_eval.evaluation import Clips, evaluate
+from sora_eval.evaluation import evaluate
 from sora_eval.generator.answers import answers
 from sora_eval.generator.base import Capabilities
 from sora_eval.reporting import summarise
 from sora_eval.reporting.components.text import table
+from sora_eval.runs.plan import ClipCounts
 from sora_eval.runs.reader import read_scores
 from sora_eval.stats.failures import failed, too_many, why_failed
 from sora_eval.types import Case, Failure, Profile, Score, ScoreRow, Video
@@ -125,17 +126,17 @@ def test_a_technical_failure_is_stored_apart_and_asked_again(tmp_path: Path) -> 
         def answer(self, case: Case) -> Video | Failure:
             return Failure("upside down") if case.id.endswith("0002") else super().answer(case)
 
-    model, clips = Mixed({"0001": RuntimeError("out of memory")}), {}
-    rows, _ = evaluate(CASES, PROBES, [model], tmp_path, 1, False, clips)
+    first = evaluate(CASES, PROBES, [Mixed({"0001": RuntimeError("out of memory")})], tmp_path, 1, False)
+    rows = first.rows
     assert [(r.failure, bool(r.video)) for r in rows] == [("", True), ("technical", False), ("", False), ("", True)]
     assert rows[1].reason == "the generator model raised RuntimeError: out of memory" and rows[1].counted < 0.5
-    assert clips == {"model": Clips(0, 2, 2)}
+    assert first.clips == {"model": ClipCounts(0, 2, 2)}
     kept = {p.name.split(".", 5)[-1] for p in (tmp_path / "videos").rglob("*.json")}
     assert kept == {"failed.json", "error.json"}
-    again, clips = Mixed(), {}
-    rows, made = evaluate(CASES, PROBES, [again], tmp_path, 1, False, clips)
-    assert (again.asked, made, clips) == ([["0001"]], 1, {"model": Clips(2, 1, 0)})
-    assert [(r.failure, bool(r.video)) for r in rows] == [("", True), ("", True), ("", False), ("", True)]
+    again = Mixed()
+    second = evaluate(CASES, PROBES, [again], tmp_path, 1, False)
+    assert (again.asked, second.scored, second.clips) == ([["0001"]], 1, {"model": ClipCounts(2, 1, 0)})
+    assert [(r.failure, bool(r.video)) for r in second.rows] == [("", True), ("", True), ("", False), ("", True)]
     assert not list(tmp_path.rglob("*.error.json"))
 
 
@@ -143,7 +144,7 @@ def test_a_clip_that_cannot_be_read_any_more_and_fails_leaves_no_clip(tmp_path: 
     evaluate(CASES, PROBES, [Model()], tmp_path, 1, False)
     first = min((tmp_path / "videos").rglob("*.mkv"))
     first.write_bytes(first.read_bytes()[:100])
-    rows, _ = evaluate(CASES, PROBES, [Model({"0000": RuntimeError("down")})], tmp_path, 1, False)
+    rows = evaluate(CASES, PROBES, [Model({"0000": RuntimeError("down")})], tmp_path, 1, False).rows
     assert (rows[0].video, rows[0].failure) == ("", "technical") and not first.exists()
 
 
@@ -257,7 +258,7 @@ def test_a_run_goes_on_where_the_model_failed(
     assert f"problem: picture: {broken} of 4 clips failed technically" in said.err
     report = Path("r/report.md").read_text()
     assert f"| {4 - broken} of 4 | {broken} of 4 |" in report
-    assert "model\\_of\\_mine:picture raised RuntimeError" in report.partition("### Technical failures")[2]
+    assert "model_of_mine:picture raised RuntimeError" in report.partition("### Technical failures")[2]
     assert f"{broken} technically" in Path("r/report.html").read_text()
     monkeypatch.delenv("DOWN")
     assert run("suite.count=4", "out=r") == 0

@@ -22,7 +22,7 @@ from sora_eval.generator.simulator import Control, Oracle
 from sora_eval.reporting.components.text import table
 from sora_eval.reporting.leaderboard.write import write_leaderboard
 from sora_eval.reporting.report.write import write_report
-from sora_eval.runs.reader import read_run
+from sora_eval.runs.reader import Run, read_run
 from sora_eval.runs.sharding import merged, part
 from sora_eval.runs.sharding import write as write_shard
 from sora_eval.stats.eprocess import SequentialTest
@@ -219,10 +219,11 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[ScoreRow
     folder, made, rows = tmp_path_factory.mktemp("grown"), [], []
     generators = [Careless(rate=1.0), Oracle(), Control("frozen")]
     for k in (1, 3):
-        rows, n = evaluate(
+        evaluated = evaluate(
             sampled(ONE[:2], k), {"relation": registry.probe("relation")}, generators, folder, progress=False
         )
-        made.append(n)
+        made.append(evaluated.scored)
+        rows = list(evaluated.rows)
     return folder, rows, made
 
 
@@ -253,9 +254,9 @@ def test_shards_with_samples_are_merged_in_the_order_of_the_unsplit_run(
     about |= {"timings": {"seconds": 1.0}, "command": "sora-eval run samples=3", "config": config}
     about |= {"suite": "smoke", "profile": "small"}
     for i in (1, 2):
-        mine = {c.id for c in part(cases, (i, 2))}
-        write_shard(tmp_path, (i, 2), [r for r in rows if r.case in mine], about)
-    assert merged(tmp_path, cases, 2).rows == rows
+        own = {c.id for c in part(cases, (i, 2))}
+        write_shard(Run(tmp_path, about, tuple(cases), tuple(r for r in rows if r.case in own), ()), (i, 2))
+    assert list(merged(tmp_path, cases, 2).rows) == rows
 
 
 def test_a_function_gets_the_seed_of_the_sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -273,7 +274,7 @@ def test_the_reference_generator_s_samples_are_other_clips_of_the_same_frames() 
     from sora_eval.generator.reference.adapter import Reference
 
     case = registry.probe("relation").cases(1, Profile("tiny", 64, 64, 5, 8, 1), "i2v")[0]
-    videos = [v for v in Reference("base", steps=1).generate(sampled([case], 2)) if isinstance(v, Video)]
+    videos = [v for v in Reference(checkpoint="base", steps=1).generate(sampled([case], 2)) if isinstance(v, Video)]
     assert not np.array_equal(videos[0].frames, videos[1].frames)
     assert np.array_equal(videos[0].frames[0], videos[1].frames[0])
 
@@ -366,8 +367,7 @@ def test_fewer_samples_than_there_are_is_one_problem(
     (line,) = (line for line in problems if "samples=3" in line)
     assert len(problems) == 2  # the stand-in's rate is the other one, told once for all of its videos
     assert (
-        "samples up to 2 are there and the run asks for 1 per case: 4 videos are not scored; samples=3 scores them"
-        in line
+        "samples up to 2 are there and the run has 1 per case: 4 videos are not scored; samples=3 scores them" in line
     )
 
 

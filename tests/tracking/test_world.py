@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,13 +7,13 @@ from sora_eval.metrics.mot import BoxTracks, clear_mot, identity_f1
 from sora_eval.tracking.world import track
 from sora_eval.types import Video
 from sora_eval.video import compress
-from sora_eval.world import clip, scene_of
-from sora_eval.world.families import FAMILIES
+from sora_eval.world import clip
+from sora_eval.world.families import family
 
 
-def _clip(family, seed=1, size=(64, 64), **fixed):
-    params = {**FAMILIES[family].sample(np.random.default_rng(seed)), **fixed}
-    return clip(scene_of({"family": family, "params": params}, 2.0), size, 8, 17, full_truth=True)
+def _clip(name, seed=1, size=(64, 64), **fixed):
+    params = replace(family(name).sample(np.random.default_rng(seed)), **fixed)
+    return clip(family(name).build(params, 2.0), size, 8, 17, full_truth=True)
 
 
 def _noisy(video):

@@ -13,11 +13,11 @@ from sora_eval.video.timestamps import Schedule, common_moments, schedule, witho
 TICKS = {"mp4": 1 / 16384, "mkv": 0.001, "gif": 0.01}
 
 
-def plan(slots: list[int], fps: float, tick: float, asked: float | None = None, end: int | None = None) -> Schedule:
+def plan(slots: list[int], fps: float, tick: float, max_fps: float | None = None, end: int | None = None) -> Schedule:
     """The schedule of frames that a container with such a tick shows at slots / fps."""
     slots = [*slots, slots[-1] + 1 if end is None else end]
     times = np.round(np.array(slots) / fps / tick) * tick
-    return schedule(times[:-1], float(times[-1]), (len(slots) - 1) / float(times[-1]), tick, asked)
+    return schedule(times[:-1], float(times[-1]), (len(slots) - 1) / float(times[-1]), tick, max_fps)
 
 
 @pytest.mark.parametrize("tick", TICKS.values(), ids=TICKS)
@@ -45,12 +45,12 @@ def test_left_out_frames_are_shown_again_in_every_container(slots: set[int], fps
 def test_unevenly_spaced_frames_are_taken_at_the_moments_that_are_asked() -> None:
     slots = [0, 1, 2, 3, 7, 8, 9, 10, 11, 14]
     for tick in TICKS.values():
-        found = plan(slots, 24, tick, asked=8.0)
+        found = plan(slots, 24, tick, max_fps=8.0)
         # 0, 3, 6, 9 and 12 of 24ths of a second
         assert [slots[i] for i in found.index] == [0, 3, 3, 9, 11]
         assert found.fps == 8.0
         # Asking for more than there is would only repeat frames.
-        assert plan(slots, 24, tick, asked=60.0).fps == pytest.approx(24, rel=0.01)
+        assert plan(slots, 24, tick, max_fps=60.0).fps == pytest.approx(24, rel=0.01)
 
 
 def test_times_of_no_rate_are_read_at_that_of_most_frames() -> None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sora_eval.world import clip, frame_times, physics, scene_of
-from sora_eval.world.families import FAMILIES
-from sora_eval.world.faults import render_broken
-from sora_eval.world.faults.permanence import FAULTS
+from sora_eval.world import clip, frame_times, physics
+from sora_eval.world.families import family
+from sora_eval.world.faults import FAULTS, render_broken
 from sora_eval.world.physics import States
 from sora_eval.world.scene import Scene
 
-each = pytest.mark.parametrize("fault", list(FAULTS))
+each = pytest.mark.parametrize("fault", [f.name for f in FAULTS.values() if f.group == "permanence"])
 
 
 def scene(name: str = "pass_behind") -> Scene:
-    return scene_of({"family": name, "params": FAMILIES[name].sample(np.random.default_rng(1))}, 2.0)
+    return family(name).build(family(name).sample(np.random.default_rng(1)), 2.0)
 
 
 def states(world: Scene, fault: str, severity: float) -> States:

@@ -1,12 +1,15 @@
 """Each fault of mechanics breaks the law that it names, and nothing at severity 0."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sora_eval.world import frame_times, physics
-from sora_eval.world.families import FAMILIES
-from sora_eval.world.faults.physics import FAULTS
+from sora_eval.world.families import family
+from sora_eval.world.faults import FAULTS
 from sora_eval.world.physics import States
+from sora_eval.world.scene import Scene
 
 TIMES = frame_times(17, 8)
 WHERE = {
@@ -22,22 +25,21 @@ WHERE = {
 }
 
 
-def broken(fault: str, severity: float, family: str = "") -> States:
-    family = family or WHERE[fault]
-    params = FAMILIES[family].sample(np.random.default_rng(1))
-    for key in {"to", "side"} & set(params):
-        params[key] = "right"
-    b = FAULTS[fault](FAMILIES[family].build(2.0, **params), severity)
+def scene(fault: str) -> Scene:
+    params = family(WHERE[fault]).sample(np.random.default_rng(1))
+    way = "to" if hasattr(params, "to") else "side"
+    return family(WHERE[fault]).build(replace(params, **{way: "right"}), 2.0)
+
+
+def broken(fault: str, severity: float) -> States:
+    b = FAULTS[fault](scene(fault), severity)
     return b.edit(physics.simulate(b.scene, TIMES, b.tweaks))
 
 
-@pytest.mark.parametrize("fault", list(FAULTS))
+@pytest.mark.parametrize("fault", list(WHERE))
 def test_severity_zero_changes_nothing_and_one_does(fault: str) -> None:
-    assert set(WHERE) == set(FAULTS)
-    params = FAMILIES[WHERE[fault]].sample(np.random.default_rng(1))
-    for key in {"to", "side"} & set(params):
-        params[key] = "right"
-    true = physics.simulate(FAMILIES[WHERE[fault]].build(2.0, **params), TIMES).pos
+    assert set(WHERE) == {f.name for f in FAULTS.values() if f.group == "physics"}
+    true = physics.simulate(scene(fault), TIMES).pos
     assert broken(fault, 0.0).pos == pytest.approx(true, abs=1e-2)
     assert np.abs(broken(fault, 1.0).pos - true).max() > 0.5
 

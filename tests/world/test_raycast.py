@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from sora_eval.world import bvh, cameras, clip, frame_times, physics, scene_of, shapes
+from sora_eval.world import bvh, cameras, clip, frame_times, physics, shapes
 from sora_eval.world.families import FAMILIES, draw
 from sora_eval.world.physics import geom_xml
 from sora_eval.world.render import Renderer, camera_of
@@ -137,8 +137,7 @@ def test_a_shadow_lies_where_the_way_to_the_lamp_is_blocked():
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_tiles_miss_nothing(family):
-    params, _ = draw(family, 1, 0)
-    scene = scene_of({"family": family, "params": params}, 1.0)
+    scene = FAMILIES[family].build(draw(family, 1, 0)[0], 1.0)
     states = physics.simulate(scene, frame_times(3, 2))
     renderer, camera = Renderer(scene, (45, 70)), camera_of(scene, states.t_s, (45, 70))
     for k in range(3):
@@ -151,13 +150,17 @@ def test_tiles_miss_nothing(family):
         # Rays of another arithmetic may fall on the other side of a border.
         assert np.mean(every != ids) < 0.002
         near = (every == ids) & (dist.reshape(45, 70) > 0) & (depth < 50)
-        assert np.abs(dist.reshape(45, 70) - depth / (rays @ camera.R[k, 2]).reshape(45, 70))[near].max(initial=0) < 1e-3
+        assert (
+            np.abs(dist.reshape(45, 70) - depth / (rays @ camera.R[k, 2]).reshape(45, 70))[near].max(initial=0) < 1e-3
+        )
 
 
 def test_a_frame_without_anything_to_see_is_floor_and_backdrop():
     hidden = replace(_body("ball"), shown=(5.0, 6.0))
     empty, one = _scene(), _scene(hidden, replace(hidden, name="other", shape="box"))
-    assert np.array_equal(clip(empty, (40, 40), 8, 2).video.frames, clip(one, (40, 40), 8, 2, full_truth=True).video.frames)
+    assert np.array_equal(
+        clip(empty, (40, 40), 8, 2).video.frames, clip(one, (40, 40), 8, 2, full_truth=True).video.frames
+    )
 
 
 def test_a_camera_inside_the_bounds_of_a_body_sees_past_it():
@@ -170,11 +173,11 @@ def test_a_camera_inside_the_bounds_of_a_body_sees_past_it():
 
 _SHOW = """
 import hashlib, numpy as np
-from sora_eval.world import clip, scene_of
-from sora_eval.world.families import draw
+from sora_eval.world import clip
+from sora_eval.world.families import FAMILIES, draw
 h = hashlib.sha256()
 for family in ("room", "camera_pan", "hands", "shatter", "brush", "voxel", "free_fall_bounce"):
-    made = clip(scene_of({"family": family, "params": draw(family, 0, 0)[0]}, 1.0), (48, 80), 4, 4, full_truth=True)
+    made = clip(FAMILIES[family].build(draw(family, 0, 0)[0], 1.0), (48, 80), 4, 4, full_truth=True)
     for array in (made.video.frames, made.truth.ids, made.truth.depth, made.truth.amodal):
         h.update(np.ascontiguousarray(array).tobytes())
 print(h.hexdigest())
@@ -223,7 +226,9 @@ def test_a_tree_holds_every_triangle_in_boxes_around_it(count):
     order, nodes = bvh.tree(table)
     assert sorted(order) == list(range(count))
     leaves = nodes[nodes["count"] > 0]
-    assert sorted(np.concatenate([np.arange(n["first"], n["first"] + n["count"]) for n in leaves])) == list(range(count))
+    assert sorted(np.concatenate([np.arange(n["first"], n["first"] + n["count"]) for n in leaves])) == list(
+        range(count)
+    )
     assert nodes[0]["skip"] == len(nodes)
     for k, node in enumerate(nodes):
         for leaf in nodes[k : node["skip"]]:

@@ -1,19 +1,20 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from sora_eval.world import clip, scene_of
-from sora_eval.world.families import FAMILIES, room
+from sora_eval.world import clip
+from sora_eval.world.families import FAMILIES, family, room
 
 SIZES = [(64, 64), (54, 96), (96, 54), (33, 47)]
 
 
-def _scene(family, seed=3, duration_s=1.0, **fixed):
-    params = {**FAMILIES[family].sample(np.random.default_rng(seed)), **fixed}
-    return scene_of({"family": family, "params": params}, duration_s)
+def _scene(name, seed=3, duration_s=1.0, **fixed):
+    params = replace(family(name).sample(np.random.default_rng(seed)), **fixed)
+    return family(name).build(params, duration_s)
 
 
 def _hash(array):
@@ -24,10 +25,10 @@ def test_same_seed_gives_same_bytes_in_another_process():
     here = clip(_scene("room"), (48, 64), 4, 4, full_truth=True)
     script = (
         "import hashlib, numpy as np\n"
-        "from sora_eval.world import clip, scene_of\n"
-        "from sora_eval.world.families import FAMILIES\n"
-        "p = FAMILIES['room'].sample(np.random.default_rng(3))\n"
-        "c = clip(scene_of({'family': 'room', 'params': p}, 1.0), (48, 64), 4, 4, full_truth=True)\n"
+        "from sora_eval.world import clip\n"
+        "from sora_eval.world.families import family\n"
+        "room = family('room')\n"
+        "c = clip(room.build(room.sample(np.random.default_rng(3)), 1.0), (48, 64), 4, 4, full_truth=True)\n"
         "h = lambda a: hashlib.sha256(np.ascontiguousarray(a).tobytes()).hexdigest()\n"
         "print(h(c.video.frames), h(c.truth.ids), h(c.truth.amodal))\n"
     )
@@ -74,18 +75,17 @@ def test_amodal_masks_hold_the_visible_ones_and_visibility_is_their_share():
     assert np.nanmax(truth.visible[:, hero]) == 1.0
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES))
-def test_mirroring_twice_changes_nothing(family):
-    module = FAMILIES[family]
-    params = module.sample(np.random.default_rng(11))
-    assert module.mirrored(module.mirrored(params)) == params
+@pytest.mark.parametrize("kind", FAMILIES.values(), ids=FAMILIES)
+def test_mirroring_twice_changes_nothing(kind):
+    params = kind.sample(np.random.default_rng(11))
+    assert kind.mirrored(kind.mirrored(params)) == params
 
 
 @pytest.mark.parametrize("move", sorted(room.MOVES))
 def test_mirrored_room_is_the_mirrored_picture(move):
-    params = room.sample(np.random.default_rng(5), move)
-    params["style"] = {**params["style"], "light": "left"}
-    a = clip(scene_of({"family": "room", "params": params}, 1.0), (64, 64), 4, 5).video.frames
-    b = clip(scene_of({"family": "room", "params": room.mirrored(params)}, 1.0), (64, 64), 4, 5).video.frames
+    kind = room.Room()
+    params = kind.sample(np.random.default_rng(5), move)
+    params = replace(params, style=replace(params.style, light="left"))
+    a, b = (clip(kind.build(p, 1.0), (64, 64), 4, 5).video.frames for p in (params, params.mirrored()))
     # Striped and turned things may differ by a ray at their rims; the picture as a whole may not.
     assert np.mean(np.abs(a.astype(int) - b[:, :, ::-1]) > 12) < 0.02

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from sora_eval.data.heldout import FIRST, FRAMES, SIZE, Member, member, members
-from sora_eval.data.shards import FPS
+from sora_eval.data.shards import FPS, MIXTURE
 from sora_eval.generator.reference.evaluation.judges import framed, main_track, sided, single
 from sora_eval.generator.reference.evaluation.rows import Row, mean_rows
 from sora_eval.generator.reference.sampler import Sampler
@@ -15,15 +15,13 @@ from sora_eval.metrics.similarity import psnr, ssim
 from sora_eval.tracking.world import track
 from sora_eval.types import Frames, Video
 from sora_eval.world import clip, scene_of
-from sora_eval.world.families import FAMILIES
 
 _ASPECTS: Mapping[str, tuple[int, int]] = {"wide": (64, 96), "tall": (96, 64)}
 
 
 def autoencoder(s: Sampler, count: int) -> Iterator[Row]:
     """Measure reconstructions by the autoencoder."""
-    names = list(FAMILIES)
-    clips = [member(names[i % len(names)], FIRST + i) for i in range(count)]
+    clips = [member(MIXTURE[i % len(MIXTURE)], FIRST + i) for i in range(count)]
     singles = members("single", count)
 
     def quality(true: Member) -> dict[str, float]:

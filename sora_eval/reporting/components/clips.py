@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -11,9 +12,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from sora_eval.errors import SoraEvalError
-from sora_eval.types import Bools, Floats, Frames, Video
+from sora_eval.types import Bools, Floats, Frames, Tracks, Video
 from sora_eval.video import encode_h264, read_video, resize
+from sora_eval.video.sheets import contact_sheet
 from sora_eval.world.palette import COLOURS
 
 SHORT_SIDE = 192
@@ -23,54 +24,80 @@ MAX_PIXELS = 150_000_000
 """Pixels decoded of one clip: 72 frames of 1920x1080. A clip is held in memory whole, at 6 bytes a pixel."""
 CRF = 23
 FALLBACK = "#8a8f98"
+STRIP_FRAMES = 8
 
 
 @dataclass(frozen=True)
 class Trail:
-    """The path of one track.
-
-    colour: its name; stroke: #rrggbb; path: SVG path data in pixels of the source.
-    points: "x,y" per frame, ";" between frames, nothing where invisible.
-    """
+    """The path of one track."""
 
     colour: str
+    """Name of its colour."""
     stroke: str
+    """The colour as #rrggbb."""
     path: str
+    """SVG path data in pixels of the source."""
     points: str
+    """"x,y" per frame, ";" between frames, nothing where invisible."""
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """Tracks to draw on a clip. size: (height, width) of the frames they were made on; fps: frames per second."""
+    """Tracks to draw on a clip."""
 
     size: tuple[int, int]
+    """(height, width) of the frames they were made on."""
     fps: float
+    """Frames per second."""
     trails: tuple[Trail, ...]
+    """Their paths."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip for a page.
-
-    id: its name in the page's store; mp4: H.264; poster: JPEG of the first frame, base64.
-    size: (height, width) of the source; shown_size: of the MP4.
-    fps, frames: of the source, as far as it is shown.
-    note: what the reader has to know about how it is shown, "" when nothing.
-    """
+    """A clip for a page."""
 
     id: str
+    """Its name among the page's clips."""
     mp4: bytes
+    """H.264."""
     poster: str
+    """JPEG of the first frame, base64."""
     size: tuple[int, int]
+    """(height, width) of the source."""
     shown_size: tuple[int, int]
+    """(height, width) of the MP4."""
     fps: float
+    """Frames per second."""
     frames: int
+    """Number of frames that are shown."""
     note: str = ""
+    """How what is shown differs from the source, "" where it doesn't."""
 
     @property
     def base64(self) -> str:
         """The MP4 as base64."""
         return base64.b64encode(self.mp4).decode()
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Frames of several clips as one picture, a row per clip."""
+
+    name: str
+    """What it shows."""
+    rows: tuple[str, ...]
+    """Labels of its rows."""
+    image: str
+    """WebP, base64."""
+    size: tuple[int, int]
+    """(height, width) of the picture."""
+
+
+def make_strip(name: str, rows: Sequence[str], paths: Iterable[Path]) -> Strip:
+    """Return `STRIP_FRAMES` frames of each clip, evenly spread; raises VideoError or OSError when one cannot be read."""
+    sheet = contact_sheet([read_video(path).frames for path in paths], STRIP_FRAMES)
+    return Strip(name, tuple(rows), _encoded(sheet, "WEBP", method=4), (sheet.shape[0], sheet.shape[1]))
 
 
 def make_clip(path: Path, name: str) -> Clip:
@@ -86,7 +113,7 @@ def make_clip(path: Path, name: str) -> Clip:
     frames = fit(video.frames)
     shown = Video(frames, video.fps)
     mp4 = encode_h264(shown, crf=CRF)
-    return Clip(name, mp4, _poster(frames[0]), (height, width), shown.size, video.fps, len(video), note)
+    return Clip(name, mp4, _encoded(frames[0], "JPEG"), (height, width), shown.size, video.fps, len(video), note)
 
 
 def fit(frames: Frames) -> Frames:
@@ -107,26 +134,11 @@ def fit(frames: Frames) -> Frames:
     return grown
 
 
-def read_overlay(path: Path) -> Overlay:
-    """Return the tracks of an .npz file as paths; raises SoraEvalError, in one line, when it cannot be read."""
-    try:
-        if path.exists() and not path.is_file():
-            raise OSError("no plain file")
-        with np.load(path, allow_pickle=False) as file:
-            colours = [str(c) for c in file["colour"]]
-            xy: Floats = np.asarray(file["xy"], np.float64)
-            visible: Bools = np.asarray(file["visible"], np.bool_)
-            height, width = (int(v) for v in file["size"])
-            fps = float(file["fps"])
-    except FileNotFoundError:
-        raise SoraEvalError(f"{path.name}: not found") from None
-    except Exception as error:  # whatever zipfile, zlib and NumPy make of a damaged file
-        raise SoraEvalError(f"{path.name}: not readable as tracks: {' '.join(str(error).split())}") from error
-    if xy.ndim != 3 or xy.shape[2] != 2 or visible.shape != xy.shape[:2] or len(colours) != len(xy) or not fps > 0:
-        raise SoraEvalError(f"{path.name}: tracks of mismatched shape: xy {xy.shape}, visible {visible.shape}")
-    visible = visible & np.isfinite(xy).all(axis=2)
-    trails = (trail(colour, xy[i], visible[i]) for i, colour in enumerate(colours))
-    return Overlay((height, width), fps, tuple(trails))
+def make_overlay(tracks: Tracks) -> Overlay:
+    """Return tracks as paths."""
+    visible = tracks.visible & np.isfinite(tracks.xy).all(axis=2)
+    trails = (trail(colour, tracks.xy[i], visible[i]) for i, colour in enumerate(tracks.colour))
+    return Overlay(tracks.size, tracks.fps, tuple(trails))
 
 
 def trail(colour: str, xy: Floats, visible: Bools) -> Trail:
@@ -141,7 +153,7 @@ def trail(colour: str, xy: Floats, visible: Bools) -> Trail:
     return Trail(colour or "unnamed", stroke, "".join(path), ";".join(points))
 
 
-def _poster(frame: Frames) -> str:
+def _encoded(picture: Frames, kind: str, **options: int) -> str:
     file = BytesIO()
-    Image.fromarray(frame).save(file, "JPEG", quality=70)
+    Image.fromarray(np.ascontiguousarray(picture)).save(file, kind, quality=70, **options)
     return base64.b64encode(file.getvalue()).decode()

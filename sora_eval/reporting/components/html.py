@@ -1,4 +1,4 @@
-"""Pages from templates: one look, one script, and a policy by which nothing is fetched and no other script runs."""
+"""Renders pages: one template, one style sheet, one script, and a policy by which nothing is fetched and no other script runs."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-from sora_eval.reporting.components import numbers
+from sora_eval.reporting.components.marked import marked_html
+from sora_eval.reporting.components.page import Page
 
 
-def render(template: str, page: Any, clips: Mapping[str, str] | None = None) -> str:
-    """Return a page as HTML. template: a file that extends base.html.j2. page: what it reads. clips: base64 MP4 by clip id."""
+def render(page: Page, clips: Mapping[str, str] | None = None) -> str:
+    """Return a page as HTML. clips: base64 MP4 by clip id."""
     style, script = (Markup(_source(name)) for name in ("style.html.j2", "script.html.j2"))
     # The page's own policy lets no other script run, so an escaping bug would stay a bug instead of becoming a hole.
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     variables = {"page": page, "clips": dict(clips or {}), "style": style, "script": script, "script_hash": script_hash}
-    return _environment().get_template(template).render(variables)
+    return _environment().get_template("page.html.j2").render(variables)
 
 
 def _source(name: str) -> str:
@@ -37,5 +37,5 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(score=numbers.score, part=numbers.part)
+    environment.filters.update(marked=marked_html)
     return environment

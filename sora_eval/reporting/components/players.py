@@ -10,7 +10,8 @@ from typing import ClassVar, TypeAlias
 
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import inside
-from sora_eval.reporting.components.clips import Clip, Overlay, make_clip, read_overlay
+from sora_eval.reporting.components.clips import Clip, Overlay, Strip, make_clip, make_overlay
+from sora_eval.runs.tracking import read_tracks
 from sora_eval.types import ScoreRow, digest
 
 MAX_PLAYERS = 90
@@ -23,21 +24,26 @@ MAX_DECODED = 1_500_000_000
 MODELS_SHARE = 0.85
 """What models may use of these, so that the oracle and the controls can still be looked at."""
 REFERENCE_PLAYERS = 2
+OUTCOMES = ("judged", "not judged", "technical failure")
+"""A clip has a score; or it shows no answer that can be measured; or it is missing or broken for a technical reason."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One picture of a player.
-
-    label: what it shows; clip: None when there is nothing to show, and then `missing` says why.
-    overlay: its tracks; expected: the truth's tracks, drawn dashed over a generated clip.
-    """
+    """One clip of a player."""
 
     label: str
+    """What it shows."""
     clip: Clip | None
+    """The clip, None where there is none."""
     missing: str = ""
+    """Why there is no clip."""
     overlay: Overlay | None = None
+    """Its tracks."""
     expected: Overlay | None = None
+    """The truth's tracks, drawn dashed over a generated clip."""
+    tags: tuple[tuple[str, str], ...] = ()
+    """What filters choose by, (name, value) each, where the sides of a player differ in it."""
 
 
 Beside: TypeAlias = tuple[ScoreRow, tuple[Side, ...]]
@@ -46,28 +52,38 @@ Beside: TypeAlias = tuple[ScoreRow, tuple[Side, ...]]
 
 @dataclass(frozen=True)
 class Player:
-    """Clips of one case beside each other, played together.
-
-    id: anchor of its link, the same in every report of the run; "" for no link. case: its id; label: for screen readers.
-    title, detail: its head. verdict: its score, or why there is none; judged: whether it has one.
-    lines: sentences below the prompt. facts: (title, items) that unfold. where: paths.
-    tags: what filters choose by, (name, value) each. wide: whether it takes the whole width.
-    """
+    """Clips of one case beside each other, played together."""
 
     case: str
+    """Id of the case."""
     label: str
+    """Name for screen readers."""
     title: str
+    """Its head."""
     detail: str
+    """Text beside its head."""
     prompt: str
+    """The case's prompt, "" for none."""
     sides: tuple[Side, ...]
+    """The clips."""
     verdict: str = ""
+    """Its score, or why there is none."""
     judged: bool = True
+    """Whether it has a score."""
     lines: tuple[str, ...] = ()
+    """Sentences below the clips."""
     facts: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    """Folded lists: (title, (name, value) each)."""
     where: tuple[str, ...] = ()
+    """Paths."""
     tags: tuple[tuple[str, str], ...] = ()
+    """What filters choose by, (name, value) each."""
     id: str = ""
+    """Anchor of its link, the same in every report of a run; "" for no link."""
     wide: bool = False
+    """Whether it takes the whole width."""
+    strips: tuple[Strip, ...] = ()
+    """Frames of further clips, folded."""
 
     @property
     def playable(self) -> bool:
@@ -77,34 +93,46 @@ class Player:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Players under a heading that opens them. filtered: whether filters choose among them."""
+    """Players under a heading that opens them."""
 
     kind: ClassVar[str] = "gallery"
     title: str
+    """The heading."""
     count: str
+    """Text beside the heading."""
     players: tuple[Player, ...]
+    """What it opens."""
     open: bool = False
+    """Whether it is open at first."""
     filtered: bool = True
+    """Whether filters choose among them."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What players are chosen by: (tag, label, values). shown: how many there are."""
+    """Menus that choose players, and lines of tables that have tags."""
 
     kind: ClassVar[str] = "filters"
     choices: tuple[tuple[str, str, tuple[str, ...]], ...]
+    """(tag, label, values) each."""
     shown: int
+    """Number of players, or of lines where there are any."""
 
 
 @dataclass
 class ClipStore:
-    """Encodes each file once and counts what the page's budgets limit. folder: what paths are relative to."""
+    """Encodes each file once and counts what the page's budgets limit."""
 
     folder: Path
+    """Base of relative paths."""
     clips: dict[str, Clip | str] = field(default_factory=dict)
+    """By path, each clip or why there is none."""
     bytes: int = 0
+    """Bytes of H.264."""
     shown: int = 0
+    """Pixels encoded."""
     decoded: int = 0
+    """Pixels decoded."""
 
     def full(self, share: float) -> bool:
         """Whether a share of the budgets is used up."""
@@ -140,7 +168,7 @@ class ClipStore:
         """Return the tracks; None when there are none to draw, which costs the reader no number."""
         path = self.folder / relative
         try:
-            return read_overlay(path) if relative and self._lies_in_a_run(path) else None
+            return make_overlay(read_tracks(path)) if relative and self._lies_in_a_run(path) else None
         except SoraEvalError:
             return None
 
@@ -152,7 +180,7 @@ class ClipStore:
 
 
 def worst_first(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
-    """Return the rows, lowest counted value first; of equals, those with a clip to look at first."""
+    """Return the rows, lowest counted value first; of equals, those with a clip first."""
     return sorted(rows, key=lambda r: (r.counted, not r.video, r.value is None, r.case))
 
 
@@ -162,7 +190,7 @@ def choose(rows: Sequence[ScoreRow], per_probe: int, limit: int = MAX_PLAYERS) -
     for row in rows:
         if row.kind == "model":
             groups.setdefault((row.suite, row.probe, row.generator), []).append(row)
-    worst = {key: {r.prompt_id: r for r in reversed(worst_first(some))}.values() for key, some in groups.items()}
+    worst = {key: {r.prompt_id: r for r in reversed(worst_first(own))}.values() for key, own in groups.items()}
     ranked = [(rank, key, row) for key in groups for rank, row in enumerate(worst_first(worst[key])[:per_probe])]
     return [row for _, _, row in sorted(ranked, key=lambda item: item[:2])][:limit]
 
@@ -199,7 +227,7 @@ def _fill(store: ClipStore, shown: Sequence[ScoreRow], truths: Mapping[str, Scor
 
 
 def make_sides(store: ClipStore, rows: Mapping[str, ScoreRow], truth: ScoreRow | None) -> tuple[Side, ...]:
-    """Return the clips of some rows of one case, by label, and the truth, whose tracks are drawn over each."""
+    """Return the clips of rows of one case, by label, and the truth, whose tracks are drawn over each."""
     expected = store.overlay(truth.tracks) if truth else None
     sides = [_side(store, row, label, expected) for label, row in rows.items()]
     return (*sides, *([_side(store, truth, "truth", None)] if truth else []))
@@ -208,6 +236,11 @@ def make_sides(store: ClipStore, rows: Mapping[str, ScoreRow], truth: ScoreRow |
 def verdict(row: ScoreRow) -> str:
     """Return a row's value, or that there is none."""
     return "not judged" if row.value is None else f"{row.value:.2f}"
+
+
+def outcome(row: ScoreRow) -> str:
+    """Return whether a clip was judged, one of OUTCOMES."""
+    return OUTCOMES[0] if row.value is not None else OUTCOMES[2] if row.failure else OUTCOMES[1]
 
 
 def anchor(row: ScoreRow) -> str:
@@ -224,7 +257,7 @@ def clips_of(shown: Iterable[Sequence[Side]]) -> dict[str, str]:
 
 
 def _side(store: ClipStore, row: ScoreRow, label: str, expected: Overlay | None) -> Side:
-    found = store.clip(row.video) if row.video else "no clip: the generator returned none"
-    if isinstance(found, str):
-        return Side(label, None, found)
-    return Side(label, found, "", store.overlay(row.tracks), expected)
+    clip = store.clip(row.video) if row.video else "no clip: the generator returned none"
+    if isinstance(clip, str):
+        return Side(label, None, clip)
+    return Side(label, clip, "", store.overlay(row.tracks), expected)

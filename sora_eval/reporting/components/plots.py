@@ -12,14 +12,17 @@ from sora_eval.stats.summary import Cell, Summary
 
 COLOURS = 8
 SHAPES = ("circle", "square", "diamond", "triangle")
+MOST_TICKS = 6
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A linear axis from low to high, at least 0 to 1."""
+    """A linear axis."""
 
     low: float
+    """Its lower end."""
     high: float
+    """Its upper end."""
 
     def at(self, value: float) -> float:
         """Return where a value lies, in per cent; an infinite end of an interval lies on the axis' own."""
@@ -27,79 +30,118 @@ class Axis:
 
     @property
     def ticks(self) -> tuple[tuple[float, str], ...]:
-        """(per cent, label) of five ticks."""
-        values = [self.low + (self.high - self.low) * i / 4 for i in range(5)]
-        return tuple((self.at(v), f"{v:.2f}".replace("-", "−")) for v in values)
+        """(per cent, label) of at most six ticks, at multiples of 1, 2 or 5 times a power of ten.
+
+        Example:
+            >>> Axis(-0.89, 1.0).ticks
+            ((20.63, '−0.5'), (47.09, '0'), (73.54, '0.5'), (100.0, '1'))
+        """
+        power = 10.0 ** math.floor(math.log10((self.high - self.low) / MOST_TICKS))
+        steps = (power * m for m in (1, 2, 5, 10, 20))
+        step, first, last = next(
+            (step, first, last)
+            for step in steps
+            # Ends that rounding left just short of a tick have it.
+            for first, last in [(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9))]
+            if last - first < MOST_TICKS
+        )
+        return tuple((self.at(i * step), f"{i * step:.6g}".replace("-", "−")) for i in range(first, last + 1))
 
 
 @dataclass(frozen=True)
 class Marks:
-    """Where a blind guess, the oracle and the best control are, in per cent of an axis; None where there is no such mark."""
+    """Reference values in per cent of an axis, None where there is none."""
 
-    chance: float
+    chance: float | None = None
+    """A blind guess."""
     ceiling: float | None = None
+    """The oracle."""
     floor: float | None = None
+    """The best control."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A score from zero with its interval, in per cent."""
+    """A score from zero with its interval, in per cent of an axis."""
 
     start: float
+    """Left end of the bar."""
     width: float
+    """Its length."""
     low: float
+    """Lower end of the interval."""
     high: float
+    """Upper end of the interval."""
     marks: Marks
+    """Reference values."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """What symbols mean: (symbol, text, series) each. symbol: of `marks` in dots.html.j2; series: -1 where no colour stands for it."""
+    """The meaning of symbols."""
 
     kind: ClassVar[str] = "key"
     entries: tuple[tuple[str, str, int], ...]
+    """(symbol of dots.html.j2, text, series) each; series -1 has no colour."""
 
 
 @dataclass(frozen=True)
 class Dot:
-    """A value with its interval. text: in words. series: picks the colour; shape: of `marks` in dots.html.j2."""
+    """A value with its interval, in per cent of an axis."""
 
     text: str
+    """The same in words."""
     at: float
+    """The value."""
     low: float
+    """Lower end of the interval."""
     high: float
+    """Upper end of the interval."""
     series: int
+    """Number of the colour."""
     shape: str
+    """A symbol of dots.html.j2."""
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A line of a dot plot, one below the other; without dots it is a heading. note: below its name."""
+    """A row of a dot plot; without dots it is a heading."""
 
     name: str
+    """What it shows."""
     dots: tuple[Dot, ...] = ()
+    """Its values, one below the other."""
     marks: Marks | None = None
+    """Reference values."""
     note: str = ""
+    """Text below its name."""
 
 
 @dataclass(frozen=True)
 class DotPlot:
-    """Lanes over one axis. axis: what it counts."""
+    """Lanes over one axis."""
 
     kind: ClassVar[str] = "dots"
     axis: str
+    """Label of the axis."""
     ticks: tuple[tuple[float, str], ...]
+    """(per cent, label) each."""
     lanes: tuple[Lane, ...]
+    """Its rows."""
     key: Key
+    """The meaning of its symbols."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What one model scores, as bars: (level, name, score, interval in words, bar), level "suite" or "probe". note: its overall score."""
+    """Scores of one model as bars."""
 
     name: str
+    """The model."""
     note: str
+    """Its overall score."""
     lines: tuple[tuple[str, str, str, str, Bar], ...]
+    """(level, name, score, interval in words, bar) each; level is "suite" or "probe"."""
 
 
 @dataclass(frozen=True)
@@ -112,25 +154,42 @@ class Profiles:
 
 @dataclass(frozen=True)
 class Point:
-    """A point of a line plot, in per cent of the width and of the height, downwards. fell: whether it is worse than before."""
+    """A point of a line plot, in per cent of its width and, downwards, of its height."""
 
     text: str
+    """The same in words."""
     x: float
+    """Place on the horizontal axis."""
     y: float
+    """The value."""
     low: float
+    """Lower end of its interval."""
     high: float
-    fell: bool
+    """Upper end of its interval."""
+    fell: bool = False
+    """Whether it is worse than the best before it."""
 
 
 @dataclass(frozen=True)
 class LinePlot:
-    """Scores over training. one, marks: heights in per cent. flag: what fell first, "" for nothing."""
+    """Values over training, or over severities."""
 
     name: str
+    """What it shows."""
     points: tuple[Point, ...]
-    one: float
-    marks: Marks
-    flag: str
+    """From left to right."""
+    ticks: tuple[tuple[float, str], ...]
+    """(height in per cent, label) of the vertical axis."""
+    marks: Marks = Marks()
+    """Reference values, heights in per cent."""
+    flag: str = ""
+    """Warning beside the name."""
+    x_ticks: tuple[tuple[float, str], ...] = ()
+    """(per cent, label) of the horizontal axis."""
+    upright: float | None = None
+    """A dashed vertical line, in per cent."""
+    note: str = ""
+    """Text below."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +198,18 @@ class LinePlots:
 
     kind: ClassVar[str] = "lines"
     items: tuple[LinePlot, ...]
+    """The plots."""
+    small: bool = False
+    """Whether many stand in a row."""
+    title: str = ""
+    """Heading above them, "" for none."""
+    note: str = ""
+    """Text below the heading."""
+
+
+def down(share: float) -> float:
+    """Return the height of a value in a line plot, in per cent downwards, with room for marks. share: per cent of its axis."""
+    return round(6 + 0.88 * (100 - share), 2)
 
 
 def axis(cells: Sequence[Cell]) -> Axis:

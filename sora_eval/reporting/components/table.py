@@ -30,22 +30,30 @@ class Mark:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table.
-
-    text, span: its value and the interval behind it. notes: small lines below. key: what it is sorted by, its text by default.
-    hidden: what a screen reader and Markdown add to the text. bar, mark, rank: what a score has beside it.
-    absent: whether there is no value, and the text says why.
-    """
+    """A cell of a table."""
 
     text: str = ""
+    """Its value; may be `Marked`."""
     span: str = ""
+    """The interval behind the value."""
     notes: tuple[str, ...] = ()
+    """Small lines below."""
     key: float | str | None = None
+    """What it is sorted by, the text by default."""
     hidden: str = ""
+    """What a screen reader and Markdown add to the text."""
     bar: Bar | None = None
+    """A score's bar, below."""
     mark: Mark | None = None
+    """A score's difference, below."""
     rank: str = ""
+    """A score's rank, below."""
     absent: bool = False
+    """Whether there is no value; the text gives the reason."""
+    style: str = ""
+    """CSS class."""
+    href: str = ""
+    """Address that the text links to; pages only."""
 
     @property
     def sort_key(self) -> float | str:
@@ -55,52 +63,67 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: text, a count (to the right), a cell with a value (wide enough for its interval) or wide text.
-
-    first: the order of the first click, "" where the table is not sorted. sorted: whether the rows stand in that order.
-    """
+    """A column of a table."""
 
     name: str
+    """Its head."""
     kind: Literal["text", "count", "cell", "wide"] = "text"
+    """Text, a count (to the right), a cell with a value (wide enough for its interval) or wide text."""
     first: Order = ""
+    """Order of the first click, "" where the table is not sorted."""
     sorted: bool = False
+    """Whether the rows stand in that order."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line; its first cell is its head. minor: whether it is a part of the line above."""
+    """A line of a table."""
 
     cells: tuple[Cell, ...]
+    """The first one is the head."""
     minor: bool = False
+    """Whether it is a part of the line above."""
+    tags: tuple[tuple[str, str], ...] = ()
+    """What filters choose by, (name, value) each."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Lines under a name. kind: what Markdown says of each, "" for nothing. ranked: whether sorting moves them."""
+    """Lines under a name."""
 
     rows: tuple[Row, ...]
+    """The lines."""
     name: str = ""
+    """A heading above them, "" for none."""
     kind: str = ""
+    """What Markdown adds to the head of each, "" for nothing."""
     ranked: bool = False
+    """Whether sorting moves them."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
-
-    name: for screen readers. caption: what its numbers are. most: lines that Markdown shows, 0 for all; rest: where the others are.
-    terse: whether Markdown leaves out the notes of cells. page_only: whether it leaves out the table.
-    """
+    """A table of a page."""
 
     kind: ClassVar[str] = "table"
     name: str
+    """Name for screen readers."""
     caption: str
+    """Definition of its numbers; may be `Marked`."""
     columns: tuple[Column, ...]
+    """Its columns."""
     groups: tuple[Group, ...]
+    """Its lines."""
     most: int = 0
+    """Lines that Markdown shows, 0 for all."""
     rest: str = ""
+    """Where the other lines are."""
     terse: bool = False
+    """Whether Markdown leaves out the notes of cells."""
     page_only: bool = False
+    """Whether Markdown leaves out the table."""
+    bounded: bool = False
+    """Whether it scrolls in a box of limited height."""
 
     @property
     def sortable(self) -> bool:
@@ -116,7 +139,7 @@ class Table:
 def table(
     name: str, caption: str, columns: Iterable[Column | str], rows: Iterable[Sequence[Cell | str]], sort: bool = False
 ) -> Table:
-    """Return a table of one group. sort: whether its headers sort it, from the lowest on where a column doesn't say."""
+    """Return a table of one group. sort: whether its headers sort it, ascending where a column has no order."""
     heads = [Column(c) if isinstance(c, str) else c for c in columns]
     if sort:
         heads = [Column(c.name, c.kind, c.first or "ascending", c.sorted) for c in heads]
@@ -161,8 +184,8 @@ def scored(
     return Cell(numbers.score(cell.score), span, tuple(notes), cell.score, bar=bar, mark=mark, rank=rank)
 
 
-def sampling_table(found: Sequence[Sampling]) -> Table:
-    """Return what samples of a prompt say beyond their mean, apart from every table of scores: best of K is set beside no mean."""
+def sampling_table(sampling: Sequence[Sampling]) -> Table:
+    """Return deviation and best of K over the samples of a prompt, in a table of its own: best of K is compared with no mean."""
     counts = Column("Samples per prompt", "count"), Column("Cases", "count")
     rows = [
         (
@@ -170,7 +193,7 @@ def sampling_table(found: Sequence[Sampling]) -> Table:
             interval(s.deviation, s.deviation_low, s.deviation_high),
             interval(s.best, s.best_low, s.best_high),
         )
-        for s in found
+        for s in sampling
     ]
     caption = "Several samples per prompt: their spread, and the best of them."
     columns = Column("Generator"), Column("Suite"), *counts, Column("Deviation", "cell"), Column("Best of K", "cell")

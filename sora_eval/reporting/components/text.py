@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from sora_eval.reporting.components.marked import Marked
 from sora_eval.reporting.components.page import Block, Facts, Fold, Items, Note, Page
 from sora_eval.reporting.components.table import Cell, Table
 from sora_eval.stats.summary import Cell as Score
@@ -16,13 +17,15 @@ _NAME = 24
 _COLUMN = 17
 _GAP = "  "
 TECHNICAL = (
-    "technical: unjudged for a reason that says nothing about the model; the run's command asks for these clips again"
+    "technical: not judged for a reason outside the model; the run's command, run again, generates these clips again"
 )
 
 
-def markdown(page: Page) -> str:
-    """Return a page as Markdown, the command that made it above; plots and clips are left out."""
+def markdown(page: Page, html: str = "") -> str:
+    """Return a page as Markdown, the command that made it above; plots and clips are left out. html: name of the page that has them."""
     parts = [f"# {escape(page.title)}", escape(page.lead), "Made by:", fence(page.command)]
+    if html:
+        parts.append(f"With plots and clips: [{html}]({html}).")
     if page.problems:
         parts += ["## Problems", "\n".join(f"- {escape(p)}" for p in page.problems)]
     for section in page.sections:
@@ -31,27 +34,26 @@ def markdown(page: Page) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def blocks(some: Iterable[Block], level: int = 3) -> Iterator[str]:
+def blocks(shown: Iterable[Block], level: int = 3) -> Iterator[str]:
     """Yield what Markdown shows of blocks. level: of headings in them."""
-    for block in some:
+    for block in shown:
         if isinstance(block, Table) and not block.page_only:
             yield from table_parts(block)
         elif isinstance(block, Note) and not block.page_only:
-            yield escape(block.text)
+            yield _plain(block.text)
         elif isinstance(block, Items):
             yield "\n".join(f"- {f'**{escape(head)}** ' if head else ''}{escape(text)}" for head, text in block.lines)
         elif isinstance(block, Facts):
             lines = (f"- {escape(k)}: {f'`{v}`' if block.code and '`' not in v else escape(v)}" for k, v in block.items)
             yield f"{escape(block.title)}:\n\n" + "\n".join(lines)
         elif isinstance(block, Fold) and (inner := list(blocks(block.blocks, level + 1))):
-            yield f"{'#' * level} {escape(block.title)}"
-            yield from inner
+            yield from inner if block.inline else (f"{'#' * level} {escape(block.title)}", *inner)
 
 
 def table_parts(table: Table) -> Iterator[str]:
     """Yield a table with its caption, and how many lines are left out."""
     if table.caption:
-        yield escape(table.caption)
+        yield _plain(table.caption)
     yield table_text(table)
     if table.most and (more := len(table.rows) - table.most) > 0:
         yield f"{more} further lines are left out. {escape(table.rest)}".rstrip()
@@ -71,7 +73,7 @@ def table_text(table: Table) -> str:
 def _cell(cell: Cell, terse: bool = False) -> str:
     if cell.absent:
         return "-"
-    value = escape(cell.text)
+    value = _plain(cell.text)
     mark, rank = cell.mark.symbol if cell.mark else "", f"({cell.rank})" if cell.rank else ""
     text = " ".join(p for p in (value, cell.span, mark, rank, escape(cell.hidden)) if p)
     return ", ".join(p for p in (text, *map(escape, () if terse else cell.notes)) if p)
@@ -86,11 +88,16 @@ def _pipe(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))
 
 
+def _plain(text: str) -> str:
+    return text if isinstance(text, Marked) else escape(text)
+
+
 def escape(text: str) -> str:
     """Return text that Markdown shows as it is: no HTML, no table break, no emphasis or link."""
     text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     # Brackets alone are harmless (no text of ours can define a reference), and intervals need them.
-    return re.sub(r"([\\`*_|~#]|(?<=\])\()", r"\\\1", text)
+    # An underscore within a word stresses nothing (CommonMark 6.2).
+    return re.sub(r"([\\`*|~#]|(?<![^\W_])_|_(?![^\W_])|(?<=\])\()", r"\\\1", text)
 
 
 def fence(text: str) -> str:
@@ -127,12 +134,12 @@ def text_table(summary: Summary) -> str:
     # With one suite the overall score repeats it.
     suites = ("", *summary.suites) if len(summary.suites) > 1 else summary.suites
     name = min(_NAME, max(len("generator"), *(len(g) for g in summary.generators)))
-    some = any(c.technical for c in summary.cells)
-    last = len(_GAP) + len("unjudged") + (len(_GAP) + len("technical") if some else 0)
+    technical = any(c.technical for c in summary.cells)
+    last = len(_GAP) + len("unjudged") + (len(_GAP) + len("technical") if technical else 0)
     fit = (WIDTH - name - last) // (_COLUMN + len(_GAP))
-    parts = [_block(summary, suites[i : i + fit], name, some) for i in range(0, len(suites), fit)]
+    parts = [_block(summary, suites[i : i + fit], name, technical) for i in range(0, len(suites), fit)]
     note = "score [95% interval], 0 is a blind guess; clips that could not be judged count as 0"
-    note = f"{note}\n{TECHNICAL}" if some else note
+    note = f"{note}\n{TECHNICAL}" if technical else note
     if summary.sampling:
         each = ", ".join(dict.fromkeys(f"{s.generator} {s.samples}" for s in summary.sampling))
         parts.append(f"{note}\nscores are means over samples; samples per prompt: {each}")
@@ -151,9 +158,9 @@ def _block(summary: Summary, suites: Sequence[str], name: int, technical: bool) 
     return columns(rows)
 
 
-def _sampling_block(some: Sequence[Sampling], name: int) -> str:
+def _sampling_block(sampling: Sequence[Sampling], name: int) -> str:
     rows = [["generator", "suite", "deviation".rjust(_COLUMN), "best of K".rjust(_COLUMN)]]
-    for s in some:
+    for s in sampling:
         ends = (s.deviation, s.deviation_low, s.deviation_high), (s.best, s.best_low, s.best_high)
         rows.append(
             [_cut(s.generator, name), s.suite or "overall", *(f"{v:.2f} [{a:.2f}, {b:.2f}]" for v, a, b in ends)]

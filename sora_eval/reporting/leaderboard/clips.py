@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 from sora_eval.reporting.components.players import ClipStore, Player, make_sides, verdict
@@ -13,21 +14,23 @@ MAX_SIDES = 8
 """Models beside each other; more are too small to be looked at."""
 
 
-def contested(rows: Mapping[str, Sequence[ScoreRow]]) -> list[tuple[ScoreRow, ...]]:
-    """Return the cases of some models, each with all models' rows: those first where models differ most, of every probe in turn.
+def contested(
+    rows: Mapping[str, Sequence[ScoreRow]], case: Callable[[ScoreRow], str] = attrgetter("case")
+) -> list[tuple[ScoreRow, ...]]:
+    """Return cases, each with all models' rows: those first where models differ most, of every probe in turn.
 
     rows: by model, in the order of the table; of several samples of a prompt, sample 0 stands for all. Of one model alone the worst cases
-    come first.
+    come first. case: what rows of the same case share.
     """
     cases: dict[str, list[ScoreRow]] = {}
-    for some in rows.values():
-        for row in some:
+    for own in rows.values():
+        for row in own:
             if not row.sample:
-                cases.setdefault(row.case, []).append(row)
+                cases.setdefault(case(row), []).append(row)
     probes: dict[tuple[str, str], list[tuple[ScoreRow, ...]]] = {}
     for same in cases.values():
         probes.setdefault((same[0].suite, same[0].probe), []).append(tuple(same))
-    ranked = [(rank, same) for some in probes.values() for rank, same in enumerate(sorted(some, key=_by_spread))]
+    ranked = [(rank, same) for own in probes.values() for rank, same in enumerate(sorted(own, key=_by_spread))]
     return [same for _, same in sorted(ranked, key=lambda item: (item[0], *_by_spread(item[1])))]
 
 
@@ -38,7 +41,7 @@ def spread(rows: Sequence[ScoreRow]) -> float:
 
 
 def _by_spread(rows: Sequence[ScoreRow]) -> tuple[float, float, bool, str]:
-    # Of equals, the one that is worst, and then one with something to look at.
+    # Of equals, the one that is worst, and then one with a clip.
     return -spread(rows), min(r.counted for r in rows), not any(r.video for r in rows), rows[0].case
 
 

@@ -58,7 +58,7 @@ def _scores(standing: Standing, seeds: Mapping[str, str]) -> Iterator[dict[str, 
 
 
 def _sampling(standing: Standing, seeds: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Yield what several samples tell beyond their mean, under measures of their own: programs that want scores don't meet them."""
+    """Yield deviation and best of K of several samples per prompt, as measures of their own: they are no scores."""
     summary = standing.summary
     for s in summary.sampling:
         row: dict[str, Any] = {
@@ -91,20 +91,20 @@ def _difference(standing: Standing, d: Difference | None) -> dict[str, Any]:
     }
 
 
-def _measure(found: Measured) -> dict[str, Any]:
-    m = found.measure
+def _measure(measured: Measured) -> dict[str, Any]:
+    m = measured.measure
     return {
-        "model": found.label,
-        "kind": found.kind,
+        "model": measured.label,
+        "kind": measured.kind,
         "level": "fidelity",
-        "suite": found.suite,
+        "suite": measured.suite,
         "measure": m.metric,
         "value": m.value,
         "low": m.low,
         "high": m.high,
         "higher_is_better": m.higher_is_better,
         "n": "/".join(map(str, m.n)),
-        "seeds": found.seed,
+        "seeds": measured.seed,
         "protocol": m.protocol,
         "reason": m.reason,
     }

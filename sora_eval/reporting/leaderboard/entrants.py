@@ -1,6 +1,6 @@
 """Who takes part in a leaderboard: run folders read, checked against each other, seeds pooled, references once.
 
-A run holds one model and its references. Runs of one model with different seeds asked different cases of the same probes: they are
+A run holds one model and its references. Runs of one model with different seeds have different cases of the same probes: they are
 united, so that the model has one row and more evidence. The same oracle or control in several runs is shown once. Two models of one
 name stay apart.
 """
@@ -27,7 +27,7 @@ Answers: TypeAlias = dict[tuple[str, str], tuple[Run, ScoreRow]]
 
 
 class MixedProtocolsError(SoraEvalError):
-    """Runs that can't stand in one table. lines: what differs, one thing each."""
+    """Runs that can't stand in one table. lines: what differs, a line each."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         """Keep the lines."""
@@ -64,7 +64,7 @@ class Entrant:
 
 @dataclass(frozen=True)
 class Field:
-    """Everybody who takes part.
+    """The models and references of a leaderboard.
 
     entrants: models first. cases: how many are compared; of: how many there were in all, more than `cases` only with `common`.
     seeds: all of them, those of several are pooled. protocol: what the runs share, its cases those of the first run.
@@ -103,13 +103,13 @@ class _Group:
 
 
 def gather(folders: Sequence[Path], shared: bool = False) -> Field:
-    """Return the field of some run folders. shared: keep what they have in common instead of refusing what differs.
+    """Return the field of run folders. shared: keep what they have in common instead of refusing what differs.
 
     Raises:
         MixedProtocolsError: protocols differ.
         ConfigError: a run is broken or unfinished, none is given, or nothing is shared.
     """
-    runs = _read(folders)
+    runs = read_runs(folders)
     protocols = {id(run): protocol_of(run) for run in runs}
     if not shared:
         _refuse({str(run.folder): replace(protocols[id(run)], cases={}) for run in runs})
@@ -130,7 +130,7 @@ def gather(folders: Sequence[Path], shared: bool = False) -> Field:
         _refuse({g.label: replace(protocols[id(runs[0])], cases=_hashes(g, many)) for g in judged})
         kept = pools
     wanted = {c.id for c in kept[0].cases}
-    known = {case: told for g in judged for case, told in _hashes(g, many).items() if case in wanted}
+    known = {case: key for g in judged for case, key in _hashes(g, many).items() if case in wanted}
     # Models keep what is compared; a reference is shown over these cases, and no others.
     chosen = {id(g): pool.rows for g, pool in zip(judged, kept, strict=True)}
     entrants = [_entrant(g, chosen.get(id(g)) or _matching(g, known, many)) for g in groups]
@@ -148,7 +148,12 @@ def gather(folders: Sequence[Path], shared: bool = False) -> Field:
     )
 
 
-def _read(folders: Sequence[Path]) -> list[Run]:
+def read_runs(folders: Sequence[Path]) -> list[Run]:
+    """Return finished runs, each once.
+
+    Raises:
+        ConfigError: a run is broken or unfinished, or none is given.
+    """
     if not folders:
         raise ConfigError("no run is given: name the folders of finished runs, for example runs/smoke-small/*/*/0")
     unique: dict[Path, Path] = {}
@@ -179,15 +184,15 @@ def _refuse(protocols: Mapping[str, Protocol]) -> None:
 
 
 def _groups(runs: Sequence[Run], protocols: Mapping[int, Protocol], notes: list[str]) -> list[_Group]:
-    """Return who took part, named; the same answers given twice count once."""
+    """Return the models and references, named; equal answers count once."""
     groups: list[_Group] = []
     for run in runs:
         seed = str(run.manifest.get("seed", ""))
-        found: dict[tuple[str, str], Answers] = {}
+        by_generator: dict[tuple[str, str], Answers] = {}
         hashes = protocols[id(run)].cases
         for row in run.rows:
-            found.setdefault((row.generator, row.kind), {})[row.case, hashes[row.case]] = (run, row)
-        for (name, kind), answers in found.items():
+            by_generator.setdefault((row.generator, row.kind), {})[row.case, hashes[row.case]] = (run, row)
+        for (name, kind), answers in by_generator.items():
             print_ = _fingerprint(run, name)
             alike = [
                 g for g in groups if (g.name, g.kind) == (name, kind) and (kind != "model" or _same(g, run, print_))
@@ -208,9 +213,9 @@ def _groups(runs: Sequence[Run], protocols: Mapping[int, Protocol], notes: list[
 
 
 def _fingerprint(run: Run, name: str) -> str:
-    told = run.manifest.get("generators")
-    some = [g for g in told if isinstance(g, Mapping)] if isinstance(told, list) else []
-    return next((str(g.get("fingerprint", "")) for g in some if g.get("name") == name), "")
+    listed = run.manifest.get("generators")
+    entries = [g for g in listed if isinstance(g, Mapping)] if isinstance(listed, list) else []
+    return next((str(g.get("fingerprint", "")) for g in entries if g.get("name") == name), "")
 
 
 def _same(group: _Group, run: Run, fingerprint: str) -> bool:
@@ -222,41 +227,41 @@ def _same(group: _Group, run: Run, fingerprint: str) -> bool:
 
 def _from_folder(run: Run) -> Any:
     config = run.manifest.get("config")
-    told = config.get("generator") if isinstance(config, Mapping) else None
-    return told if isinstance(told, Mapping) and told.get("_target_") == _FOLDER else None
+    generator = config.get("generator") if isinstance(config, Mapping) else None
+    return generator if isinstance(generator, Mapping) and generator.get("_target_") == _FOLDER else None
 
 
 def _equal(first: Answers, second: Answers) -> bool:
-    return first.keys() == second.keys() and all(_said(first[k][1]) == _said(second[k][1]) for k in first)
+    return first.keys() == second.keys() and all(_score(first[k][1]) == _score(second[k][1]) for k in first)
 
 
-def _said(row: ScoreRow) -> tuple[float | None, str]:
+def _score(row: ScoreRow) -> tuple[float | None, str]:
     return row.value, row.reason
 
 
 def _merge(group: _Group, seed: str, run: Run, answers: Answers, notes: list[str]) -> None:
     """Add a reference's answers of a further run; the first ones count."""
-    mine = group.answers.setdefault(seed, {})
+    known = group.answers.setdefault(seed, {})
     group.runs.setdefault(seed, run)
     group.fingerprints.setdefault(seed, _fingerprint(run, group.name))
-    other = [k for k in answers if k in mine and _said(mine[k][1]) != _said(answers[k][1])]
+    other = [k for k in answers if k in known and _score(known[k][1]) != _score(answers[k][1])]
     if other:
-        first = mine[other[0]][0].folder
+        first = known[other[0]][0].folder
         notes.append(
             f"{group.name} scored otherwise in {run.folder} than in {first} on {len(other)} cases: {first} counts"
         )
     for key, answer in answers.items():
-        mine.setdefault(key, answer)
+        known.setdefault(key, answer)
 
 
 def _name(groups: Sequence[_Group]) -> None:
-    """Give every group a label: its name, and where several have it what tells their folders apart, or a hash."""
+    """Give every group a label: its name, and where several have it the part of their folders that differs, or a hash."""
     for group in groups:
         twins = [g for g in groups if g.name == group.name]
-        group.label = group.name if len(twins) == 1 else f"{group.name} ({_told_apart(group, twins)})"
+        group.label = group.name if len(twins) == 1 else f"{group.name} ({_distinct(group, twins)})"
 
 
-def _told_apart(group: _Group, twins: Sequence[_Group]) -> str:
+def _distinct(group: _Group, twins: Sequence[_Group]) -> str:
     parts = {id(g): [p for p in next(iter(g.runs.values())).folder.parts if p not in g.runs] for g in twins}
     for depth in range(1, max(map(len, parts.values())) + 1):
         tails = {key: "/".join(p[-depth:]) for key, p in parts.items()}
@@ -267,7 +272,7 @@ def _told_apart(group: _Group, twins: Sequence[_Group]) -> str:
 
 
 def _renamed(case: str, seed: str, many: bool, sample: int = 0) -> str:
-    # Every seed counts its cases from 0: united, their ids have to say whose they are.
+    # Every seed counts its cases from 0: united, their ids need the seed.
     return sample_id(f"{case.removesuffix(f'.s{sample}')}@{seed}", sample) if many and case else case
 
 
@@ -277,21 +282,21 @@ def _pool(group: _Group, many: bool) -> Run:
     cases, rows = [], []
     for seed, run in group.runs.items():
         answers = {case: row for (case, _), (_, row) in group.answers[seed].items()}
-        mine = [c for c in run.cases if c.id in answers]
-        rows += [_row(group, seed, run, answers[c.id], many) for c in mine]
-        cases += [replace(c, id=_renamed(c.id, seed, many, c.sample)) for c in mine] if many else mine
+        own = [c for c in run.cases if c.id in answers]
+        rows += [_row(group, seed, run, answers[c.id], many) for c in own]
+        cases += [replace(c, id=_renamed(c.id, seed, many, c.sample)) for c in own] if many else own
     return Run(first.folder, _agreed(group), tuple(cases), tuple(rows), ())
 
 
 def _agreed(group: _Group) -> Mapping[str, Any]:
     """Return the first manifest of a group, with the probes whose version is the same in all of its runs."""
-    told = [run.manifest for run in group.runs.values()]
-    hashes = told[0].get("hashes")
-    if len(told) == 1 or not isinstance(hashes, Mapping):
-        return told[0]
-    versions = [dict(m.get("hashes", {}).get("probes", {})) for m in told]
+    manifests = [run.manifest for run in group.runs.values()]
+    hashes = manifests[0].get("hashes")
+    if len(manifests) == 1 or not isinstance(hashes, Mapping):
+        return manifests[0]
+    versions = [dict(m.get("hashes", {}).get("probes", {})) for m in manifests]
     same = {p: v for p, v in versions[0].items() if all(other.get(p) == v for other in versions)}
-    return {**told[0], "hashes": {**hashes, "probes": same}}
+    return {**manifests[0], "hashes": {**hashes, "probes": same}}
 
 
 def _row(group: _Group, seed: str, run: Run, row: ScoreRow, many: bool) -> ScoreRow:
@@ -311,18 +316,18 @@ def _row(group: _Group, seed: str, run: Run, row: ScoreRow, many: bool) -> Score
 
 def _hashes(group: _Group, many: bool) -> dict[str, str]:
     return {
-        _renamed(case, seed, many, row.sample): told
-        for seed, some in group.answers.items()
-        for (case, told), (_, row) in some.items()
+        _renamed(case, seed, many, row.sample): key
+        for seed, own in group.answers.items()
+        for (case, key), (_, row) in own.items()
     }
 
 
 def _matching(group: _Group, known: Mapping[str, str], many: bool) -> tuple[ScoreRow, ...]:
     return tuple(
         _row(group, seed, run, row, many)
-        for seed, some in group.answers.items()
-        for (case, told), (run, row) in some.items()
-        if known.get(_renamed(case, seed, many, row.sample)) == told
+        for seed, own in group.answers.items()
+        for (case, key), (run, row) in own.items()
+        if known.get(_renamed(case, seed, many, row.sample)) == key
     )
 
 
@@ -340,21 +345,21 @@ def _other_seeds(groups: Sequence[_Group], seeds: Sequence[str]) -> Iterator[str
 def _left_out(pools: Sequence[Run], kept: Sequence[Run]) -> Iterator[str]:
     every = {c.prompt_id for pool in pools for c in pool.cases}
     count = prompts(kept[0].cases)
-    most = [max(per_prompt(pool.cases) for pool in some) for some in (kept, pools)]
+    most = [max(per_prompt(pool.cases) for pool in own) for own in (kept, pools)]
     if most[0] < most[1]:
         yield f"compared on the samples that are shared: {most[0]} per prompt, of up to {most[1]}"
     yield f"compared on what is shared: {count} of {len(every)} cases ({count / len(every):.0%})"
-    names = [dict.fromkeys(f"{c.suite}/{c.probe}" for run in some for c in run.cases) for some in (pools, kept)]
+    names = [dict.fromkeys(f"{c.suite}/{c.probe}" for run in own for c in run.cases) for own in (pools, kept)]
     if gone := [name for name in names[0] if name not in names[1]]:
         yield f"nothing is shared of {', '.join(gone)}"
 
 
 def _pooling(entrants: Sequence[Entrant]) -> Iterator[str]:
     seeds = {e.label: tuple(e.runs) for e in entrants if e.kind == "model" and len(e.runs) > 1}
-    for some in dict.fromkeys(seeds.values()):
-        names = [label for label, mine in seeds.items() if mine == some]
-        who = names[0] if len(names) == 1 else f"{len(names)} models"
-        yield f"{who}: the cases of seeds {', '.join(some)} are pooled"
+    for own in dict.fromkeys(seeds.values()):
+        names = [label for label, own_seeds in seeds.items() if own_seeds == own]
+        models = names[0] if len(names) == 1 else f"{len(names)} models"
+        yield f"{models}: the cases of seeds {', '.join(own)} are pooled"
 
 
 def _technical(entrants: Sequence[Entrant]) -> Iterator[str]:
@@ -362,7 +367,7 @@ def _technical(entrants: Sequence[Entrant]) -> Iterator[str]:
         if failed(e.rows):
             yield f"{e.label}: no clip came back, {technical(e.rows)} of {len(e.rows)} for technical reasons; it has no score and no rank"
         elif n := technical(e.rows):
-            yield f"{e.label}: {n} of {len(e.rows)} clips failed technically and count as 0; its command, run again, asks for them"
+            yield f"{e.label}: {n} of {len(e.rows)} clips failed technically and count as 0; its command, run again, generates them again"
 
 
 def _natural(seed: str) -> tuple[int, str]:

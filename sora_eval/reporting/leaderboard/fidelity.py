@@ -27,7 +27,7 @@ class Measured:
 class Column:
     """A metric by one protocol.
 
-    number: tells protocols of one metric apart, 0 where there is only one. clips: whether the number of clips differs.
+    number: distinguishes protocols of one metric, 0 where there is only one. clips: whether the number of clips differs.
     """
 
     metric: str
@@ -39,7 +39,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Figures:
-    """The table of fidelity: rows are (label, seed, kind), cells by row and column. absent: metrics that nobody has, and why."""
+    """The table of fidelity: rows are (label, seed, kind), cells by row and column. absent: metrics without a value, and why."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, str, str], ...]
@@ -59,43 +59,43 @@ def measured(entrants: Sequence[Entrant]) -> list[Measured]:
         ConfigError: a file can't be read.
     """
     folders = dict.fromkeys(run.folder for e in entrants for run in e.runs.values())
-    found = {folder: read_measures(folder) for folder in folders}
+    by_folder = {folder: read_measures(folder) for folder in folders}
     return [
         Measured(e.label, e.kind, seed, suite, measure)
         for e in entrants
         for seed, run in e.runs.items()
-        for suite, by in found[run.folder].items()
+        for suite, by in by_folder[run.folder].items()
         for measure in by.get(e.name, ())
     ]
 
 
-def figures(found: Sequence[Measured], order: Sequence[str]) -> Figures | None:
+def figures(values: Sequence[Measured], order: Sequence[str]) -> Figures | None:
     """Return the table over all suites, or the only one; None where nothing was measured. order: labels from the first row to the last."""
-    suites = {m.suite for m in found}
+    suites = {m.suite for m in values}
     suite = ALL if ALL in suites or not suites else min(suites)
-    mine = [m for m in found if m.suite == suite]
-    columns = tuple(_columns(mine))
+    own = [m for m in values if m.suite == suite]
+    columns = tuple(_columns(own))
     if not columns:
         return None
     place = {label: i for i, label in enumerate(order)}
-    rows = sorted(dict.fromkeys((m.label, m.seed, m.kind) for m in mine), key=lambda r: place.get(r[0], len(place)))
+    rows = sorted(dict.fromkeys((m.label, m.seed, m.kind) for m in own), key=lambda r: place.get(r[0], len(place)))
     by = {(c.metric, c.protocol): c for c in columns}
     cells = {
         (m.label, m.seed, by[m.measure.metric, m.measure.protocol]): m.measure
-        for m in mine
+        for m in own
         if (m.measure.metric, m.measure.protocol) in by and m.measure.value is not None
     }
     have = {c.metric for c in columns}
-    absent = {m.measure.metric: m.measure.reason for m in mine if m.measure.metric not in have}
+    absent = {m.measure.metric: m.measure.reason for m in own if m.measure.metric not in have}
     return Figures(columns, tuple(rows), cells, tuple(absent.items()))
 
 
-def _columns(mine: Sequence[Measured]) -> Iterator[Column]:
+def _columns(own: Sequence[Measured]) -> Iterator[Column]:
     protocols: dict[str, dict[str, list[Measure]]] = {}
-    for m in mine:
+    for m in own:
         if m.measure.value is not None:
             protocols.setdefault(m.measure.metric, {}).setdefault(m.measure.protocol, []).append(m.measure)
     for metric, by in protocols.items():
-        for i, (protocol, some) in enumerate(by.items(), start=1):
-            several = len({m.n for m in some}) > 1
-            yield Column(metric, protocol, some[0].higher_is_better, i if len(by) > 1 else 0, several)
+        for i, (protocol, measures) in enumerate(by.items(), start=1):
+            several = len({m.n for m in measures}) > 1
+            yield Column(metric, protocol, measures[0].higher_is_better, i if len(by) > 1 else 0, several)

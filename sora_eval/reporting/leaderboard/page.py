@@ -45,14 +45,14 @@ from sora_eval.stats.summary import KINDS
 from sora_eval.stats.summary import Cell as Score
 
 MAX_PLOTTED = 8
-"""Models in a plot; more are told apart neither by colour nor by shape. Tables have all of them."""
+"""Models in a plot; more are indistinguishable by colour and shape. Tables have all of them."""
 MAX_DETAILED = 12
 """Up to this many models their differences are listed by probe on the page."""
 LISTED = 40
 """Lines of differences in leaderboard.md; leaderboard.csv has all of them."""
 _GROUPS = {"oracle": "Ceiling", "control": "Controls: the best is the floor", "violation": "Violations"}
 _FIDELITY = (
-    "How real, how well matched and how steady, against the oracle's clips of the same cases; value [95% interval]. Each column is one "
+    "Realism, text alignment and consistency, against the oracle's clips of the same cases; value [95% interval]. Each column is one "
     "metric by one protocol; values of two columns can't be compared. A plug-in can only be set beside one of as many clips. Runs with "
     "different seeds stay apart here: a distance of two sets of clips is no mean."
 )
@@ -71,7 +71,7 @@ def make_page(
 ) -> Page:
     """Return the page of a leaderboard.
 
-    players: by suite. shown: the models whose clips are shown. sort, against: what the reader asked for.
+    players: by suite. shown: the models whose clips are shown. sort, against: options of the command.
     """
     summary = standing.summary
     scale = plots.axis(summary.cells)
@@ -121,9 +121,9 @@ def make_page(
 def _title(field: Field, standing: Standing) -> str:
     suites = standing.summary.suites
     what = ", ".join(suites) if len(suites) <= 3 else f"{len(suites)} suites"
-    who = ", ".join(standing.models) if 0 < len(standing.models) <= 2 else f"{len(standing.models)} models"
+    names = ", ".join(standing.models) if 0 < len(standing.models) <= 2 else f"{len(standing.models)} models"
     none = "no model with a score" if standing.failed else "references only"
-    return f"Leaderboard: {who if standing.models else none} on {what}"
+    return f"Leaderboard: {names if standing.models else none} on {what}"
 
 
 def _lead(field: Field, standing: Standing) -> str:
@@ -148,10 +148,10 @@ def _facts(field: Field) -> Iterator[tuple[str, str]]:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(field.protocol.probes.items()))
     yield "probe versions", versions
     for e in field.entrants:
-        yield f"{e.kind} {e.label}", "; ".join(_told_of(e))
+        yield f"{e.kind} {e.label}", "; ".join(_runs_of(e))
 
 
-def _told_of(entrant: Entrant) -> Iterator[str]:
+def _runs_of(entrant: Entrant) -> Iterator[str]:
     for seed, run in entrant.runs.items():
         yield f"seed {seed}: {shown_path(run.folder)}" if seed else shown_path(run.folder)
     if prints := [p for p in entrant.fingerprints if p]:
@@ -192,7 +192,7 @@ def _table(
     scale: plots.Axis | None = None,
     sort: str = "",
 ) -> Table:
-    """Return scores at some levels, (suite, probe) each. scale: for bars, which come with ranks and counts; None for neither."""
+    """Return scores at levels, (suite, probe) each. scale: for bars, which come with ranks and counts; None for neither."""
     summary = standing.summary
     most = [max(c.probes for g in summary.generators if (c := summary.get(g, *at))) for at in levels]
     by = next((i for i, (suite, _) in enumerate(levels) if suite == sort), 0) if scale else -1
@@ -288,7 +288,7 @@ def _differences(standing: Standing, chosen: bool, models: int) -> Iterator[Bloc
         *(Column("Cases", "count", "descending"), Column("Scenes", "count", "descending")),
     )
     more = "" if detailed else " leaderboard.csv has the probes."
-    caption = f"Model minus {standing.against}. Detectable: the smallest true difference that would have been found with power 0.8.{more}"
+    caption = f"Model minus {standing.against}. Detectable: the smallest true difference detected with power 0.8.{more}"
     listed = table("All differences", caption, columns, rows, sort=True)
     listed = replace(listed, most=LISTED, rest="leaderboard.csv has all of them.")
     yield Fold("All differences", (listed,), f"{len(rows)} lines")
@@ -363,10 +363,10 @@ def _cases(
     yield Note(
         f"{count_} of {field.cases} cases: {'those where the models differ most' if sides > 1 else 'the worst'}, of every probe in turn"
         f"{', the first sample of each' if sampled else ''}{f'; the first {sides} of {models} models' if models > sides else ''}. "
-        "Solid lines are the tracks that were measured, the ring is where an object is now; dashed lines are where it should have gone.",
+        "Solid lines are the measured tracks, the ring is where an object is now; dashed lines are the truth's tracks.",
         page_only=True,
     )
-    probes = tuple(dict.fromkeys(dict(p.tags)["probe"] for some in players.values() for p in some))
+    probes = tuple(dict.fromkeys(dict(p.tags)["probe"] for own in players.values() for p in own))
     yield Filters((("probe", "Probe", probes),), count_)
-    for i, (suite, some) in enumerate(players.items()):
-        yield Gallery(suite, count(len(some), "case"), tuple(some), open=i == 0)
+    for i, (suite, own) in enumerate(players.items()):
+        yield Gallery(suite, count(len(own), "case"), tuple(own), open=i == 0)

@@ -19,7 +19,7 @@ OVERALL = ""
 
 @dataclass(frozen=True)
 class Standing:
-    """Everything that a leaderboard says of scores.
+    """The scores of a leaderboard.
 
     summary: means, intervals and counts. models: labels of the models, in the order of the table. failed: labels of models of which nothing
     came back for technical reasons: they have no score, no rank, and nothing is compared with them.
@@ -38,7 +38,7 @@ class Standing:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """All who have a score, as the summary orders them."""
+        """All with a score, as the summary orders them."""
         return tuple(g for g in self.summary.generators if g not in self.failed)
 
     def rank(self, cell: Cell) -> tuple[int, int] | None:
@@ -51,14 +51,14 @@ class Standing:
 
 
 def holds(difference: Difference) -> bool:
-    """Return whether a difference is there, after correction for all that were looked at."""
+    """Return whether a difference is there, after correction for all comparisons of its level."""
     return difference.adjusted <= ALPHA
 
 
 def stand(field: Field, sort: str = OVERALL, against: str = "") -> Standing:
     """Return the standing of a field.
 
-    sort: the suite by which the table is sorted. against: whom the others are compared with, "" for the first.
+    sort: the suite by which the table is sorted. against: the model that the others are compared with, "" for the first.
 
     Raises:
         ConfigError: there is no such suite or model, or that model failed technically.
@@ -81,8 +81,8 @@ def stand(field: Field, sort: str = OVERALL, against: str = "") -> Standing:
     if len(models) < 2:
         return Standing(summary, models, "", _ranks(rows, summary), {}, failed)
     against = against or models[0]
-    found = {m: differences(rows[m], rows[against]) for m in models if m != against}
-    return Standing(summary, models, against, _ranks(rows, summary), _corrected(found), failed)
+    compared = {m: differences(rows[m], rows[against]) for m in models if m != against}
+    return Standing(summary, models, against, _ranks(rows, summary), _corrected(compared), failed)
 
 
 def _score(summary: Summary, model: str, suite: str) -> float:
@@ -95,22 +95,22 @@ def _ranks(
 ) -> dict[tuple[str, str], dict[str, tuple[int, int]]]:
     if not rows:
         return {}
-    # Every level gets its own rows only: a hundred models times thirty levels are many rows to look through.
+    # Every level gets its own rows only: a hundred models times thirty levels are many rows to scan.
     parts: dict[tuple[str, str], dict[str, list[ScoreRow]]] = {}
-    for model, some in rows.items():
-        for row in some:
+    for model, own in rows.items():
+        for row in own:
             for level in ((OVERALL, ""), (row.suite, ""), (row.suite, row.probe)):
                 parts.setdefault(level, {}).setdefault(model, []).append(row)
     every = [(OVERALL, "")] + [(s, p) for s in summary.suites for p in ("", *summary.probes(s))]
     return {level: rank_intervals(parts[level]) for level in every if level in parts}
 
 
-def _corrected(found: Mapping[str, Sequence[Difference]]) -> dict[tuple[str, str, str], Difference]:
-    """Correct every comparison for all others of its level: the reader looks at all models at once."""
-    flat = [(model, d) for model, some in found.items() for d in some]
+def _corrected(compared: Mapping[str, Sequence[Difference]]) -> dict[tuple[str, str, str], Difference]:
+    """Correct every comparison for all others of its level, which a reader sees at once."""
+    flat = [(model, d) for model, own in compared.items() for d in own]
     corrected: dict[tuple[str, str, str], Difference] = {}
     for level in range(3):
-        mine = [(model, d) for model, d in flat if bool(d.suite) + bool(d.probe) == level]
-        for (model, d), p in zip(mine, holm([d.p_value for _, d in mine]), strict=True):
-            corrected[model, d.suite, d.probe] = d.among(len(mine), float(p))
+        at_level = [(model, d) for model, d in flat if bool(d.suite) + bool(d.probe) == level]
+        for (model, d), p in zip(at_level, holm([d.p_value for _, d in at_level]), strict=True):
+            corrected[model, d.suite, d.probe] = d.among(len(at_level), float(p))
     return corrected

@@ -25,10 +25,10 @@ def _rows(entrant: Entrant) -> Iterator[TrackingRow]:
     wanted = {r.case: r for r in entrant.rows}
     for seed, run in entrant.runs.items():
         for row in read_tracking(run.folder):
-            # Cases of several seeds are told apart by the seed behind their id, as scores are.
-            found = wanted.get(row.case) or wanted.get(f"{row.case}@{seed}")
-            if row.generator == entrant.name and found is not None:
-                yield replace(row, case=found.case, cluster=found.cluster, generator=entrant.label)
+            # Cases of several seeds differ by the seed behind their id, as scores are.
+            score = wanted.get(row.case) or wanted.get(f"{row.case}@{seed}")
+            if row.generator == entrant.name and score is not None:
+                yield replace(row, case=score.case, cluster=score.cluster, generator=entrant.label)
 
 
 def csv_rows(tracked: TrackingSummary) -> Iterator[dict[str, Any]]:

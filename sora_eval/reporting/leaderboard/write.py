@@ -1,4 +1,4 @@
-"""Writes the leaderboard of some runs: leaderboard.csv for programs, leaderboard.md for a pull request, leaderboard.html for people."""
+"""Writes the leaderboard of runs: leaderboard.csv for programs, leaderboard.md for a pull request, leaderboard.html for people."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def write_leaderboard(
     players: how many cases are shown at most, with the clips of all models; fewer when the page is full.
 
     Raises:
-        MixedProtocolsError: the runs' protocols differ; its lines say in what.
+        MixedProtocolsError: the runs' protocols differ; its lines name the differences.
         ConfigError: a run is broken or unfinished, none is given, nothing is shared, or there is no such suite or model.
     """
     field = gather(runs, common)
@@ -67,7 +67,7 @@ def write_leaderboard(
     write_text(out / "leaderboard.md", markdown(page))
     write_text(
         out / "leaderboard.html",
-        render("page.html.j2", page, clips_of(p.sides for some in compared.values() for p in some)),
+        render(page, clips_of(p.sides for own in compared.values() for p in own)),
     )
     return out / "leaderboard.html"
 

@@ -13,7 +13,7 @@ from sora_eval.reporting.components.text import blocks, pipe
 from sora_eval.types import Measure
 
 _CAPTION = (
-    "how real, how well matched and how steady, against the oracle's clips of the same cases; value [95% interval]. Clips of one case "
+    "realism, text alignment and consistency, against the oracle's clips of the same cases; value [95% interval]. Clips of one case "
     "are compared as pairs. A plug-in can only be set beside one of as many clips."
 )
 
@@ -22,8 +22,8 @@ _CAPTION = (
 class Sheet:
     """The measures of a suite.
 
-    generators: columns. lines: a row per metric that has a value. missing: metrics without any, and why. protocols: by metrics. notes: what
-    one has to know of metrics with a value.
+    generators: columns. lines: a row per metric that has a value. missing: metrics without any, and why. protocols: by metrics. notes:
+    limitations of metrics with a value.
     """
 
     generators: tuple[str, ...]
@@ -60,10 +60,10 @@ def sheet(measures: Mapping[str, Sequence[Measure]], generators: Sequence[str]) 
             missing.setdefault("; ".join(whys), []).append(k)
     for k in kept:
         valued = [m for m in every if m.metric == k and m.value is not None]
-        # Too few clips for an interval are too few for other metrics, which say so.
+        # Too few clips for an interval are too few for other metrics, which give that reason.
         if why := "; ".join(dict.fromkeys(m.reason for m in valued if m.reason and m.reason not in missing)):
             noted.setdefault(why, []).append(k)
-        # Numbers of clips are said with the protocol: a plug-in depends on them.
+        # Numbers of clips are part of the protocol: a plug-in depends on them.
         if with_protocol := [m for m in every if m.metric == k and m.protocol]:
             m = with_protocol[-1]
             protocols.setdefault(f"{m.protocol} clips={'/'.join(map(str, m.n))}", []).append(k)
@@ -71,7 +71,7 @@ def sheet(measures: Mapping[str, Sequence[Measure]], generators: Sequence[str]) 
         (k, "higher" if metrics[k].higher_is_better else "lower", *(measured(by_name[g].get(k)) for g in shown))
         for k in kept
     ]
-    by = [tuple((several(names), why) for why, names in some.items()) for some in (missing, protocols, noted)]
+    by = [tuple((several(names), why) for why, names in reasons.items()) for reasons in (missing, protocols, noted)]
     return Sheet(shown, tuple(lines), *by)
 
 
@@ -88,7 +88,7 @@ def markdown(shown: Sheet) -> str:
 
 
 def table(rows: Sequence[Measure]) -> str:
-    """Return measures of one set as Markdown: value, interval, clips and what has to be known, and their protocols below."""
+    """Return measures of one set as Markdown: value, interval, clips and limitations, and their protocols below."""
     head = ["metric", "value", "95% interval", "better", "clips", "note"]
     cells = []
     for r in rows:

@@ -1,4 +1,4 @@
-"""What the report of a run shows: verdict and summary first, the rest folded below."""
+"""What the report of a run shows: verdict and summary first, details folded below."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sora_eval.reporting.components.page import (
     Section,
     sampling_sections,
 )
-from sora_eval.reporting.components.players import Beside, Filters, Gallery, Player, anchor, verdict
+from sora_eval.reporting.components.players import OUTCOMES, Beside, Filters, Gallery, Player, anchor, outcome, verdict
 from sora_eval.reporting.components.table import (
     Cell,
     Column,
@@ -45,7 +45,6 @@ LISTED_MODELS = 2
 """Up to this many models the verdicts on suites are unfolded."""
 LINKS = (("scores.csv", "scores.csv"), ("scores.jsonl", "scores.jsonl"), ("summary.json", "summary.json"))
 GROUPS = {"model": "Models", "oracle": "Oracle", "control": "Controls", "violation": "Violations"}
-OUTCOMES = ("judged", "not as asked", "failed technically")
 
 
 def make_page(
@@ -108,15 +107,15 @@ def command(manifest: Mapping[str, Any]) -> str:
 
 def grouped(problems: Sequence[str], cases: set[str]) -> tuple[str, ...]:
     """Return problems, those that are the same but for their case as one line with their number. cases: ids."""
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for line in problems:
         where, _, text = line.partition(": ")
-        who, _, case = where.rpartition(" on ")
+        generator, _, case = where.rpartition(" on ")
         known = case in cases
-        found.setdefault(f"{who}: {text}" if known and who else text if known else line, []).append(case)
+        groups.setdefault(f"{generator}: {text}" if known and generator else text if known else line, []).append(case)
     return tuple(
         text if len(where) == 1 and where[0] not in cases else f"{text} ({count(len(where), 'case')}: {_first(where)})"
-        for text, where in found.items()
+        for text, where in groups.items()
     )
 
 
@@ -163,22 +162,22 @@ def _plain(value: Any) -> str:
 
 
 def _scores(run: Run, summary: Summary, scale: plots.Axis) -> Iterator[Block]:
-    said = verdicts.verdicts(run.rows, summary)
+    lines = verdicts.verdicts(run.rows, summary)
     models = summary.of_kind("model")
     few = len(models) <= LISTED_MODELS
-    if said:
-        yield _items([v for v in said if few or not v.suite], len(models) > 1)
-    if said and not few and len(summary.suites) > 1:
-        yield Fold("Verdicts by suite", (_items([v for v in said if v.suite], True),))
+    if lines:
+        yield _items([v for v in lines if few or not v.suite], len(models) > 1)
+    if lines and not few and len(summary.suites) > 1:
+        yield Fold("Verdicts by suite", (_items([v for v in lines if v.suite], True),))
     yield _headline(summary, scale)
     yield plots.key(summary)
-    if said:
+    if lines:
         yield Note(verdicts.HOW)
 
 
-def _items(said: Sequence[verdicts.Verdict], named: bool) -> Items:
-    heads = [" · ".join(p for p in (v.model if named else "", v.suite or "Overall") if p) for v in said]
-    return Items(tuple((head, v.text) for head, v in zip(heads, said, strict=True)), tuple(v.style for v in said))
+def _items(lines: Sequence[verdicts.Verdict], named: bool) -> Items:
+    heads = [" · ".join(p for p in (v.model if named else "", v.suite or "Overall") if p) for v in lines]
+    return Items(tuple((head, v.text) for head, v in zip(heads, lines, strict=True)), tuple(v.style for v in lines))
 
 
 def _headline(summary: Summary, scale: plots.Axis) -> Table:
@@ -206,12 +205,10 @@ def _headline(summary: Summary, scale: plots.Axis) -> Table:
     each = f" {summary.samples} samples per prompt: a case's score is their mean." if summary.sampling else ""
     caption = (
         "Score [95% interval]. A clip that could not be judged counts as 0. A suite is the mean over its probes, overall is the mean "
-        f"over the suites.{each} The floor is the best control's score, which a model has to beat. Not as asked: the clip does not "
-        f"show what the prompt says{f'; {TECHNICAL}' if broken else ''}."
+        f"over the suites.{each} The floor is the best control's score, which a model has to beat. Not judged: the clip does not "
+        f"show what the prompt names, so that nothing can be measured{f'; {TECHNICAL}' if broken else ''}."
     )
-    counts = (
-        Column(c, "count") for c in ("Not as asked", *(["Failed technically"] if broken else []), "Mean of judged")
-    )
+    counts = (Column(c, "count") for c in ("Not judged", *(["Technical failure"] if broken else []), "Mean of judged"))
     columns = (Column("Generator"), *(Column(s or "Overall", "cell") for s in suites), *counts)
     return Table("Scores by suite", caption, columns, tuple(groups), terse=True)
 
@@ -229,15 +226,15 @@ def _suite(summary: Summary, suite: str, scale: plots.Axis, sheet: Sheet | None)
     )
     yield plots.dot_plot(summary, suite, scale, plots.series(summary))
     yield Fold("By probe and mode", (_probes(summary, suite),))
-    # A reader wants to know what is wrong with the model; controls are meant to be wrong.
-    asked = summary.of_kind("model") or summary.generators
-    reasons = [r for r in summary.reasons if r.suite == suite and r.generator in asked]
-    for name, some in (
-        ("Why clips are not as asked", [r for r in reasons if not r.failure]),
+    # Controls are wrong by design.
+    subjects = summary.of_kind("model") or summary.generators
+    reasons = [r for r in summary.reasons if r.suite == suite and r.generator in subjects]
+    for name, own in (
+        ("Why clips were not judged", [r for r in reasons if not r.failure]),
         ("Technical failures", [r for r in reasons if r.failure]),
     ):
-        if some:
-            yield Fold(name, (_reasons(suite, name, some),), count(sum(r.count for r in some), "clip"))
+        if own:
+            yield Fold(name, (_reasons(suite, name, own),), count(sum(r.count for r in own), "clip"))
     if sheet:
         yield Fold(f"Fidelity of {suite}", sheet.blocks(suite))
 
@@ -246,7 +243,7 @@ def _probes(summary: Summary, suite: str) -> Table:
     rows = []
     for probe in summary.probes(suite):
         modes = summary.modes(suite, probe)
-        # A probe of one mode would say everything twice.
+        # A probe of one mode would repeat itself.
         for mode in ("", *modes) if len(modes) > 1 else ("",):
             cells = [summary.get(g, suite, probe, mode) for g in summary.generators]
             chance = next(c.chance for c in cells if c)
@@ -281,11 +278,11 @@ def _reasons(suite: str, name: str, reasons: Sequence[Reason]) -> Table:
     rows = [
         (
             Cell(reason),
-            ", ".join(dict.fromkeys(r.generator for r in some)),
-            ", ".join(dict.fromkeys(r.probe for r in some)),
-            str(sum(r.count for r in some)),
+            ", ".join(dict.fromkeys(r.generator for r in own)),
+            ", ".join(dict.fromkeys(r.probe for r in own)),
+            str(sum(r.count for r in own)),
         )
-        for reason, some in lines
+        for reason, own in lines
     ]
     caption = f"{suite}: most frequent first; summary.json has them by generator and probe."
     columns = (Column("Reason", "wide"), "Generators", "Probes", Column("Clips", "count"))
@@ -304,26 +301,22 @@ def _cases(
     rows = [r for r, _ in shown]
     yield Note(
         f"{len(rows)} of the {sum(r.kind == 'model' for r in run.rows)} clips by models: the worst of each model and probe, beside the "
-        "truth; within a probe the worst come first. Solid lines are the tracks that were measured, the ring is where an object is "
-        "now; dashed lines are where it should have gone. A break in a line is where the object was not seen.",
+        "truth; within a probe the worst come first. Solid lines are the measured tracks, the ring is where an object is "
+        "now; dashed lines are the truth's tracks. A track breaks where the object was not detected.",
         page_only=True,
     )
     choices = (
         ("generator", "Generator", tuple(dict.fromkeys(r.generator for r in rows))),
         ("probe", "Probe", tuple(dict.fromkeys(f"{r.suite}/{r.probe}" for r in rows))),
-        ("outcome", "Outcome", tuple(o for o in OUTCOMES if o in {_outcome(r) for r in rows})),
+        ("outcome", "Outcome", tuple(o for o in OUTCOMES if o in {outcome(r) for r in rows})),
     )
     yield Filters(choices, len(rows))
     for i, suite in enumerate(dict.fromkeys(r.suite for r in rows)):
-        some = tuple(_player(r, sides, clips) for r, sides in shown if r.suite == suite)
-        yield Gallery(suite, count(len(some), "clip"), some, open=i == 0)
+        own = tuple(_player(r, sides, clips) for r, sides in shown if r.suite == suite)
+        yield Gallery(suite, count(len(own), "clip"), own, open=i == 0)
     if references:
-        some = tuple(_player(r, sides, clips) for r, sides in references)
-        yield Gallery("Oracle, controls and violations", count(len(some), "clip"), some, filtered=False)
-
-
-def _outcome(r: ScoreRow) -> str:
-    return OUTCOMES[0] if r.value is not None else OUTCOMES[2] if r.failure else OUTCOMES[1]
+        own = tuple(_player(r, sides, clips) for r, sides in references)
+        yield Gallery("Oracle, controls and violations", count(len(own), "clip"), own, filtered=False)
 
 
 def _player(r: ScoreRow, sides: Any, clips: Mapping[tuple[str, str], Mapping[str, float]]) -> Player:
@@ -340,9 +333,9 @@ def _player(r: ScoreRow, sides: Any, clips: Mapping[tuple[str, str], Mapping[str
         sides=sides,
         verdict=verdict(r),
         judged=r.value is not None,
-        lines=(said,) if (said := why(r)) else (),
+        lines=(sentence,) if (sentence := why(r)) else (),
         facts=tuple((name, tuple(items.items())) for name, items in facts.items() if items),
         where=tuple(p for p in (r.case, r.video) if p),
-        tags=(("generator", r.generator), ("probe", f"{r.suite}/{r.probe}"), ("outcome", _outcome(r))),
+        tags=(("generator", r.generator), ("probe", f"{r.suite}/{r.probe}"), ("outcome", outcome(r))),
         id=anchor(r),
     )

@@ -1,11 +1,11 @@
-"""Why a clip has its score, in a sentence: the parts that lost it and what was measured, as far as the row tells."""
+"""Why a clip has its score, in a sentence: the components below 1, and the measured values."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
 
-from sora_eval.reporting.components.numbers import part, several
+from sora_eval.reporting.components.numbers import count, part
 from sora_eval.types import ScoreRow
 
 _MEASURED = {
@@ -25,18 +25,18 @@ _MEASURED = {
         ("motion_spatial_iou", "motion_spatiotemporal_iou", "motion_weighted_spatial_iou", "true_clip_mse"), ""
     ),
 }
-"""Components that are measurements and no factor of the score. What is expected stands where the law says it or the row holds it: other
+"""Components that are measurements and no factor of the score; expected values where a law gives them or the row holds them. Other
 thresholds are in the code of their probe."""
 _PARTS = {
-    "alone": "nothing else in the picture",
+    "alone": "no other object",
     "g": "strength of gravity",
-    "kept": "staying so to the end",
-    "prompt": "coming soon after the cause",
+    "kept": "lasting to the end",
+    "prompt": "prompt after the cause",
     "rest": "the rest unchanged",
-    "returns": "coming back",
-    "together": "released together",
+    "returns": "reappearance",
+    "together": "simultaneous release",
 }
-"""Words for factors whose names do not say enough."""
+"""Names of factors that are too short in the row."""
 
 
 def why(row: ScoreRow) -> str:
@@ -51,7 +51,7 @@ def why(row: ScoreRow) -> str:
     elif factors and math.isclose(math.prod(parts.values()), row.value, abs_tol=1e-6):
         sentences.append(_factors(parts))
     elif parts:
-        sentences.append(f"Parts: {', '.join(f'{_name(k)} {part(v)}' for k, v in parts.items())}.")
+        sentences.append(f"Components: {', '.join(f'{_name(k)} {part(v)}' for k, v in parts.items())}.")
     if measured := list(_measurements(row.components)):
         sentences.append(f"Measured: {'; '.join(measured)}.")
     return " ".join(sentences)
@@ -61,12 +61,10 @@ def _factors(parts: Mapping[str, float]) -> str:
     """Return which factors of a score are below 1, the lowest first."""
     lost = sorted((k for k, v in parts.items() if v < 1 - 1e-9), key=lambda k: parts[k])
     if not lost:
-        return f"All {len(parts)} parts hold." if len(parts) > 1 else f"It holds: {_name(next(iter(parts)))}."
-    rest = len(parts) - len(lost)
-    names = several([f"{_name(k)} ({parts[k]:.2f} of 1)" for k in lost])
-    return (
-        f"Lost on {names}{f'; the other {rest} parts hold' if rest > 1 else '; the other part holds' if rest else ''}."
-    )
+        return f"All {len(parts)} components are 1." if len(parts) > 1 else f"Component {_name(next(iter(parts)))}: 1."
+    names = ", ".join(f"{_name(k)} {parts[k]:.2f}" for k in lost)
+    rest = count(len(parts) - len(lost), "component")
+    return f"Below 1: {names}; the other {rest} at 1." if len(lost) < len(parts) else f"Below 1: {names}."
 
 
 def _measurements(components: Mapping[str, float]) -> Iterator[str]:

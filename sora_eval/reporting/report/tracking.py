@@ -36,7 +36,10 @@ _CAPTION = (
     "clip on which a metric is not defined does not count, and the number of the others is given. With given frames (i2v, v2v) against "
     "the true clip, with words alone (t2v) of the clip by itself."
 )
-PROTOCOLS = (f"tracker: world-tier, version {TRACKER_VERSION}", *PROTOCOL)
+PROTOCOLS = (
+    f"tracker: of the run (versions.tracker in its manifest); the world tracker has version {TRACKER_VERSION}",
+    *PROTOCOL,
+)
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def summarise(rows: Iterable[TrackingRow]) -> TrackingSummary:
     for row in rows:
         by_generator.setdefault(row.generator, []).append(row)
         clips[row.generator, row.case] = {k: v for k, v in row.values.items() if v is not None}
-    cells = [c for some in by_generator.values() for m in METRICS for c in _cells(some, m)]
+    cells = [c for own in by_generator.values() for m in METRICS for c in _cells(own, m)]
     order = {"overall": 0, "suite": 1, "probe": 2}
     return TrackingSummary(tuple(sorted(cells, key=lambda c: order[c.level])), clips)
 
@@ -130,12 +133,12 @@ def summarise(rows: Iterable[TrackingRow]) -> TrackingSummary:
 def _cells(rows: Sequence[TrackingRow], metric: Metric) -> Iterator[TrackingCell]:
     """Yield one metric's cells of one generator."""
     rng = np.random.default_rng(SEED)
-    asked = [r for r in rows if (r.mode != "t2v") == metric.truth]
-    if not asked:
+    defined = [r for r in rows if (r.mode != "t2v") == metric.truth]
+    if not defined:
         return
     suites: list[_Mean] = []
-    for suite in sorted({r.suite for r in asked}):
-        of_suite, probes = [r for r in asked if r.suite == suite], []
+    for suite in sorted({r.suite for r in defined}):
+        of_suite, probes = [r for r in defined if r.suite == suite], []
         for probe in sorted({r.probe for r in of_suite}):
             of_probe = [r for r in of_suite if r.probe == probe]
             if (mean := _mean(of_probe, metric, rng)) is not None:
@@ -145,7 +148,7 @@ def _cells(rows: Sequence[TrackingRow], metric: Metric) -> Iterator[TrackingCell
             suites.append(_together(probes))
             yield _cell(of_suite, metric, suite, "", suites[-1])
     if suites:
-        yield _cell(asked, metric, "", "", _together(suites))
+        yield _cell(defined, metric, "", "", _together(suites))
 
 
 def _mean(rows: Sequence[TrackingRow], metric: Metric, rng: np.random.Generator) -> _Mean | None:
@@ -176,7 +179,7 @@ def _together(parts: Sequence[_Mean]) -> _Mean:
 
 def _cell(rows: Sequence[TrackingRow], metric: Metric, suite: str, probe: str, mean: _Mean) -> TrackingCell:
     low = high = None
-    # Values that are all equal say nothing of how far they might lie apart.
+    # Values that are all equal leave the spread unknown.
     if mean.replicates is not None and np.ptp(mean.replicates) > 0:
         ends = percentile_interval(mean.replicates)
         # The posterior of what never failed stays just below 1, the mean does not.
@@ -213,14 +216,14 @@ def blocks(summary: TrackingSummary, generators: Sequence[str] = (), absent: Seq
         # Of one suite, all suites together are the same again.
         _table(summary, shown, "" if several else summary.suites[0]),
         *([Note(f"Not measured: {', '.join(absent)}.")] if absent else []),
-        Facts("What the tracking metrics mean", tuple(legend), code=False),
-        Facts("What the tracking metrics depend on", tuple(("protocol", p) for p in PROTOCOLS)),
+        Facts("Definitions of the tracking metrics", tuple(legend), code=False),
+        Facts("Protocol of the tracking metrics", tuple(("protocol", p) for p in PROTOCOLS)),
         *folds,
     )
 
 
 def _table(summary: TrackingSummary, generators: Sequence[str], suite: str, probes: Sequence[str] = ()) -> Table:
-    """Return the metrics of a suite, "" for all suites, or of each of some probes of it."""
+    """Return the metrics of a suite, "" for all suites, or of each of its probes."""
     rows = []
     for probe in probes or [""]:
         for m in METRICS:

@@ -1,4 +1,4 @@
-"""What the scores of a run say in words, and no more than their intervals do."""
+"""Verdicts on the scores of a run, in words that their intervals support."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEAST_SCENES = 6
 """The fewest whose exact sign-flip test can reach a p-value of 0.05 (two-sided: 2 / 2^6)."""
 HOW = (
     f"Better or worse than a blind guess: the whole 95% interval lies on one side of 0. Against the oracle and the best control: "
-    f"paired by case, clustered by scene, p at most {ALPHA:g} after Holm's correction over the suites. Nothing is said of fewer than "
+    f"paired by case, clustered by scene, p at most {ALPHA:g} after Holm's correction over the suites. No verdict on fewer than "
     f"{LEAST_SCENES} scenes."
 )
 
@@ -88,13 +88,13 @@ def _words(summary: Summary, cell: Cell, against: dict[str, Difference | None]) 
     return "; ".join(p for p in parts if p), style
 
 
-def _against(d: Difference | None, whom: str) -> tuple[int, str]:
+def _against(d: Difference | None, other: str) -> tuple[int, str]:
     """Return 1, 0 or -1 (above, open, below) and the words for it."""
     if d is None:
         return 0, ""
     if d.adjusted > ALPHA:
         value = f"{signed(d.mean)} {span(d.low, d.high, signed)}, p {p_value(d.adjusted)}"
-        return 0, f"not distinguishable from {whom} after correction ({value})"
+        return 0, f"not distinguishable from {other} after correction ({value})"
     if d.mean < 0:
-        return -1, f"below {whom} by {score(-d.mean)} {span(-d.high, -d.low)}"
-    return 1, f"above {whom} by {score(d.mean)} {span(d.low, d.high)}"
+        return -1, f"below {other} by {score(-d.mean)} {span(-d.high, -d.low)}"
+    return 1, f"above {other} by {score(d.mean)} {span(d.low, d.high)}"

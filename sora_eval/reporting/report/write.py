@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -17,40 +17,53 @@ from sora_eval.reporting.components.text import markdown
 from sora_eval.reporting.report import fidelity, tracking
 from sora_eval.reporting.report.page import make_page
 from sora_eval.runs.measures import read_measures
-from sora_eval.runs.reader import read_run
-from sora_eval.runs.tracking import read_tracking
+from sora_eval.runs.reader import Run, read_run
+from sora_eval.runs.tracking import TrackingRow, read_tracking
 from sora_eval.stats.summary import summarise
-from sora_eval.types import ScoreRow
+from sora_eval.types import Measure, ScoreRow
 
 
-def write_report(run: Path, players_per_probe: int = 3) -> Path:
-    """Write summary.json, scores.csv, tracking.json, report.md and report.html into a run folder and return the path of the HTML page.
+def write_report(folder: Path, players_per_probe: int = 3) -> Path:
+    """Write the report of the run in a folder and return the path of its HTML page. See `write_report_of`.
 
-    run: the folder, with manifest.json, cases.jsonl and scores.jsonl.
+    Raises:
+        ConfigError: a file of the run is missing or broken; the file and the line are named.
+    """
+    folder = Path(folder)
+    return write_report_of(read_run(folder), read_measures(folder), read_tracking(folder), players_per_probe)
+
+
+def write_report_of(
+    run: Run,
+    measures: Mapping[str, Mapping[str, Sequence[Measure]]],
+    tracking_rows: Sequence[TrackingRow],
+    players_per_probe: int = 3,
+) -> Path:
+    """Write summary.json, scores.csv, tracking.json, report.md and report.html into a run's folder and return the path of the HTML page.
+
+    measures: fidelity by suite and generator. tracking_rows: tracking metrics, clip by clip.
     players_per_probe: clips shown of each model and probe, the worst ones; fewer when the page is full (the limits are in
-    `sora_eval.reporting.components.players`), and then the page says so.
+    `sora_eval.reporting.components.players`), and then the page says so. The player of a missing or broken video says so.
 
-    Raises ConfigError for a broken run folder, naming the file and the line. A missing or broken video is no error: its
-    player says that there is no clip.
+    Raises:
+        ConfigError: `players_per_probe` is negative.
     """
     if players_per_probe < 0:
         raise ConfigError(f"players_per_probe must be 0 or more, got {players_per_probe}")
-    run = Path(run)
-    found = read_run(run)
-    summary = summarise(found.rows)
-    references = choose_references(found.rows) if players_per_probe else []
-    shown = beside_truth(run, choose(found.rows, players_per_probe), references, found.rows)
-    sheets = {s: fidelity.sheet(by, summary.generators) for s, by in read_measures(run).items()}
-    tracked = tracking.summarise(read_tracking(run))
-    page = make_page(found, summary, shown, sheets, tracked)
-    write_text(run / "summary.json", json.dumps(summary.to_json(), indent=1, allow_nan=False) + "\n")
-    write_text(run / "scores.csv", scores_csv(found.rows))
-    write_json(run / "tracking.json", tracked.to_json())
-    write_text(run / "report.md", markdown(page))
-    write_text(
-        run / "report.html", render("page.html.j2", page, clips_of(sides for some in shown for _, sides in some))
-    )
-    return run / "report.html"
+    folder = run.folder
+    summary = summarise(run.rows)
+    references = choose_references(run.rows) if players_per_probe else []
+    shown = beside_truth(folder, choose(run.rows, players_per_probe), references, run.rows)
+    sheets = {suite: fidelity.sheet(by, summary.generators) for suite, by in measures.items()}
+    tracked = tracking.summarise(tracking_rows)
+    page = make_page(run, summary, shown, sheets, tracked)
+    clips = clips_of(sides for part in shown for _, sides in part)
+    write_text(folder / "summary.json", json.dumps(summary.to_json(), indent=1, allow_nan=False) + "\n")
+    write_text(folder / "scores.csv", scores_csv(run.rows))
+    write_json(folder / "tracking.json", tracked.to_json())
+    write_text(folder / "report.md", markdown(page))
+    write_text(folder / "report.html", render(page, clips))
+    return folder / "report.html"
 
 
 def scores_csv(rows: Sequence[ScoreRow]) -> str:

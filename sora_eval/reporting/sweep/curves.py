@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sora_eval.reporting.components.numbers import score, signed
-from sora_eval.reporting.components.plots import Axis, LinePlot, Marks, Point
+from sora_eval.reporting.components.plots import Axis, LinePlot, Marks, Point, down
 from sora_eval.reporting.leaderboard.entrants import Entrant
 from sora_eval.runs.naming import natural
 from sora_eval.stats.regressions import Change
@@ -49,13 +49,13 @@ class Line:
         values = [math.log(c.at) if self.log else c.at for c in self.checkpoints]
         value = math.log(at) if self.log else at
         low, high = min(values), max(values)
-        return round(50.0 if high == low else 5 + 90 * (value - low) / (high - low), 2)
+        return round(50.0 if high == low else 8 + 87 * (value - low) / (high - low), 2)
 
 
 def in_line(models: Sequence[Entrant]) -> Line | None:
-    """Return the models of a sweep in the order of their training; None when nothing tells it.
+    """Return the models of a sweep in the order of their training; None where it is unknown.
 
-    By compute where all manifests tell it, by step where manifests or names of checkpoints do, else by the names of files in one folder.
+    By compute where all manifests have it, by step where manifests or names of checkpoints do, else by the names of files in one folder.
     """
     if len(models) < 2:
         return None
@@ -63,10 +63,9 @@ def in_line(models: Sequence[Entrant]) -> Line | None:
         ("training compute (log scale)", "operations", _compute, True),
         ("training step", "step", _step, False),
     ):
-        told = [read(m) for m in models]
-        found = [v for v in told if v is not None]
-        if len(found) == len(models) and len(set(found)) == len(found) and (not log or min(found) > 0):
-            places = [Checkpoint(m, v) for m, v in zip(models, found, strict=True)]
+        values = [v for m in models if (v := read(m)) is not None]
+        if len(values) == len(models) == len(set(values)) and (not log or min(values) > 0):
+            places = [Checkpoint(m, v) for m, v in zip(models, values, strict=True)]
             return Line(tuple(sorted(places, key=lambda c: c.at)), axis, unit, log)
     paths = [_path(m) for m in models]
     if all(paths) and len(set(paths)) == len(paths) and len({str(Path(p).parent) for p in paths}) == 1:
@@ -81,12 +80,12 @@ def in_line(models: Sequence[Entrant]) -> Line | None:
 
 
 def step_of(name: str) -> float | None:
-    """Return the training step that a checkpoint's name tells: step_2000, iter-10k, epoch=3-step=500, model-000100."""
+    """Return the training step in a checkpoint's name: step_2000, iter-10k, epoch=3-step=500, model-000100."""
     text = Path(name).stem.lower()
-    found = _STEP.search(text) or _TRAILING.search(text)
-    if found is None:
+    match = _STEP.search(text) or _TRAILING.search(text)
+    if match is None:
         return None
-    return float(found[1]) * {"": 1, "k": 1e3, "m": 1e6}[found[2]]
+    return float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2]]
 
 
 def curve(
@@ -102,21 +101,16 @@ def curve(
         fell = i in changed and changed[i].regressed
         flag = flag or (f"▼ {checkpoint.label} {signed(changed[i].mean)}" if fell else "")
         text = f"{checkpoint.label} {score(cell.score)}, interval {score(cell.low)} to {score(cell.high)}"
-        y, low, high = (_down(axis, v) for v in (cell.score, cell.low, cell.high))
+        y, low, high = (down(axis.at(v)) for v in (cell.score, cell.low, cell.high))
         text = f"{text}{', worse than before' if fell else ''}"
         points.append(Point(text, line.x(checkpoint.at), y, low, high, fell))
     ends = summary.ceiling(suite, probe), summary.floor(suite, probe)
-    marks = Marks(_down(axis, 0.0), *(_down(axis, c.score) if c else None for c in ends))
-    return LinePlot(name, tuple(points), _down(axis, 1.0), marks, flag)
+    marks = Marks(down(axis.at(0.0)), *(down(axis.at(c.score)) if c else None for c in ends))
+    return LinePlot(name, tuple(points), tuple((down(at), label) for at, label in axis.ticks), marks, flag)
 
 
-def _down(axis: Axis, value: float) -> float:
-    # A little room above 1 and below the lowest, for the marks.
-    return round(6 + 0.88 * (100 - axis.at(value)), 2)
-
-
-def _told(model: Entrant) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return what a model's first manifest says: of the generator, and of its configuration."""
+def _settings(model: Entrant) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return the generator's entry and its configuration in a model's first manifest."""
     manifest = next(iter(model.runs.values())).manifest
     about: Mapping[str, Any] = next((g for g in manifest.get("generators", ()) if g.get("name") == model.name), {})
     config = manifest.get("config", {})
@@ -124,14 +118,14 @@ def _told(model: Entrant) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
 
 def _compute(model: Entrant) -> float | None:
-    value = _told(model)[0].get("compute")
+    value = _settings(model)[0].get("compute")
     return float(value) if isinstance(value, int | float) else None
 
 
 def _step(model: Entrant) -> float | None:
-    value = _told(model)[0].get("step")
+    value = _settings(model)[0].get("step")
     return float(value) if isinstance(value, int | float) else step_of(_path(model)) if _path(model) else None
 
 
 def _path(model: Entrant) -> str:
-    return str(_told(model)[1].get("checkpoint") or "")
+    return str(_settings(model)[1].get("checkpoint") or "")

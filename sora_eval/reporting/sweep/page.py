@@ -47,14 +47,14 @@ class Finding:
 
 
 def write_curves(runs: Sequence[Path], out: Path, command: str, evidence: bool = True) -> Path | None:
-    """Write curves.html and curves.md for the checkpoints among some runs; return the page, None when they are in no order.
+    """Write curves.html and curves.md for the checkpoints among runs; return the page, None when they are in no order.
 
     runs: folders of finished runs, of several seeds too. evidence: whether the cases that lost most are shown with their clips.
     Raises as `gather` does when they can't be compared.
     """
     field = gather(runs)
     whole = [m for m in field.models if m.cases == field.cases]
-    # What failed technically would look like a regression.
+    # A technical failure would appear as a regression.
     left_out = {m.label: why for m in whole if (why := too_many(m.rows))}
     line = in_line([m for m in whole if m.label not in left_out])
     if line is None:
@@ -63,12 +63,12 @@ def write_curves(runs: Sequence[Path], out: Path, command: str, evidence: bool =
         field, notes=(*field.notes, *(f"{label} is not on the curves: {why}" for label, why in left_out.items()))
     )
     summary = summarise(field.rows)
-    found = changes([c.entrant.rows for c in line.checkpoints])
-    findings = [_finding(c, [c.label for c in line.checkpoints]) for c in first_regressions(found)]
+    changed = changes([c.entrant.rows for c in line.checkpoints])
+    findings = [_finding(c, [c.label for c in line.checkpoints]) for c in first_regressions(changed)]
     lost = _lost(findings, line, field) if evidence else []
-    page = make_page(field, line, summary, found, findings, lost, command)
+    page = make_page(field, line, summary, changed, findings, lost, command)
     write_text(out / "curves.md", markdown(page))
-    write_text(out / "curves.html", render("page.html.j2", page, clips_of(p.sides for _, some in lost for p in some)))
+    write_text(out / "curves.html", render(page, clips_of(p.sides for _, players in lost for p in players)))
     return out / "curves.html"
 
 
@@ -76,12 +76,12 @@ def make_page(
     field: Field,
     line: Line,
     summary: Summary,
-    found: Sequence[Change],
+    changed: Sequence[Change],
     findings: Sequence[Finding],
     lost: Sequence[tuple[Finding, Sequence[Player]]],
     command: str,
 ) -> Page:
-    """Return what the page shows. found: the changes between the checkpoints of `line`. lost: the cases that lost most."""
+    """Return what the page shows. changed: the changes between the checkpoints of `line`. lost: the cases that lost most."""
     labels = [c.label for c in line.checkpoints]
     axis = plots.axis([c for c in summary.cells if c.generator in labels and not c.mode])
     levels = [("overall", "", ""), *((s, s, "") for s in summary.suites)]
@@ -89,26 +89,26 @@ def make_page(
     fell = "worse than the best checkpoint before it (paired by case, clustered by scene, Holm over all pairs of checkpoints)"
     head: tuple[Block, ...] = (
         *([Items(tuple(("", note) for note in field.notes))] if field.notes else []),
-        Items(tuple(("", f.text) for f in findings)) if findings else Note(_unchanged(found)),
+        Items(tuple(("", f.text) for f in findings)) if findings else Note(_unchanged(changed)),
         plots.Key((("fell", fell, 1), ("chance", "0: what a blind guess scores", -1), *entries)),
         Note(
             f"From left to right: {line.axis}, from {labels[0]} to {labels[-1]}; upwards: score, with its 95% interval.",
             True,
         ),
-        plots.LinePlots(tuple(curve(line, summary, *level, found, axis) for level in levels)),
-        _table(line, summary, found, levels),
+        plots.LinePlots(tuple(curve(line, summary, *level, changed, axis) for level in levels)),
+        _table(line, summary, changed, levels),
     )
-    sections = [Section("scores", "Where it got worse" if findings else "Scores", head, "Scores")]
+    sections = [Section("scores", "Regressions" if findings else "Scores", head, "Scores")]
     for i, suite in enumerate(summary.suites, start=1):
-        curves = tuple(curve(line, summary, p, suite, p, found, axis) for p in summary.probes(suite))
+        curves = tuple(curve(line, summary, p, suite, p, changed, axis) for p in summary.probes(suite))
         sections.append(Section(f"suite-{i}", suite, (plots.LinePlots(curves),)))
     if lost:
         note = (
-            "Of each regression: the best checkpoint before it, the one that regressed, and the truth. Solid lines are the tracks that "
-            "were measured, dashed lines are where an object should have gone."
+            "Of each regression: the best checkpoint before it, the one that regressed, and the truth. Solid lines are the measured "
+            "tracks, dashed lines the truth's."
         )
-        folds = (Gallery(f.text, "", tuple(some), open=True) for f, some in lost)
-        blocks: tuple[Block, ...] = (Note(note, True), Filters((), sum(len(some) for _, some in lost)), *folds)
+        folds = (Gallery(f.text, "", tuple(players), open=True) for f, players in lost)
+        blocks: tuple[Block, ...] = (Note(note, True), Filters((), sum(len(players) for _, players in lost)), *folds)
         sections.append(Section("cases", "Cases that lost most", blocks))
     manifest = next(iter(line.checkpoints[0].entrant.runs.values())).manifest
     return Page(
@@ -124,19 +124,19 @@ def make_page(
     )
 
 
-def _unchanged(found: Sequence[Change]) -> str:
+def _unchanged(changed: Sequence[Change]) -> str:
     """Return what is known when nothing regressed."""
-    lows = [c.low for c in found if not c.suite and not c.probe]
+    lows = [c.low for c in changed if not c.suite and not c.probe]
     width = f" The intervals of the overall differences reach down to {min(lows):+.2f}." if lows else ""
     return f"No checkpoint is shown to be worse than the best one before it.{width}"
 
 
-def _table(line: Line, summary: Summary, found: Sequence[Change], levels: Sequence[tuple[str, str, str]]) -> Table:
-    changed = {(c.at, c.suite, c.probe): c for c in found}
+def _table(line: Line, summary: Summary, changed: Sequence[Change], levels: Sequence[tuple[str, str, str]]) -> Table:
+    by_cell = {(c.at, c.suite, c.probe): c for c in changed}
     rows = []
     for i, c in enumerate(line.checkpoints):
         cells = (
-            _with_change(scored(summary.get(c.label, suite, probe), counts=False), changed.get((i, suite, probe)))
+            _with_change(scored(summary.get(c.label, suite, probe), counts=False), by_cell.get((i, suite, probe)))
             for _, suite, probe in levels
         )
         rows.append([Cell(c.label), Cell(f"{c.at:.4g}"), *cells])
@@ -188,7 +188,7 @@ def lost_most(
         if r.case in earlier and change.suite in ("", r.suite) and change.probe in ("", r.probe)
     ]
     pairs = [(b, a) for b, a in pairs if a.counted < b.counted]
-    # Of equals, those with something to look at; of a prompt, one sample.
+    # Of equals, those with a clip; of a prompt, one sample.
     pairs.sort(key=lambda p: (p[1].counted - p[0].counted, not p[1].video, p[1].case))
     return list({a.prompt_id: (b, a) for b, a in reversed(pairs)}.values())[::-1][:limit]
 

@@ -1,6 +1,6 @@
 """The scaling figure of a sweep: scores and fidelity of one model's checkpoints over the compute that their training took.
 
-Every checkpoint has to have answered the same cases, with the same seeds and inputs; so the clips can stand side by side.
+Every checkpoint has to have the same cases, with the same seeds and inputs; so the clips can stand side by side.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class Point:
     @property
     def frechet(self) -> Measure | None:
         """The Frechet distance of clip features: without its bias where there are enough clips."""
-        found = [m for m in self.fidelity.get(self.name, ()) if m.value is not None and not m.higher_is_better]
-        return next((m for m in found if m.low is not None), next(iter(found), None))
+        measured = [m for m in self.fidelity.get(self.name, ()) if m.value is not None and not m.higher_is_better]
+        return next((m for m in measured if m.low is not None), next(iter(measured), None))
 
 
 def points(folders: Iterable[Path]) -> list[list[Point]]:
-    """Return the checkpoints of known training compute in some runs, by compute, in groups that answered the same cases.
+    """Return the checkpoints of known training compute in runs, by compute, in groups with the same cases.
 
     A group of one is no curve and left out.
     """
@@ -62,14 +62,14 @@ def points(folders: Iterable[Path]) -> list[list[Point]]:
         for g in run.manifest["generators"]:
             if g.get("compute"):
                 point = Point(run, g["name"], float(g["compute"]), summary, fidelity)
-                groups.setdefault(_asked(run), {})[point.compute] = point
+                groups.setdefault(_setting(run), {})[point.compute] = point
     return [[group[c] for c in sorted(group)] for group in groups.values() if len(group) > 1]
 
 
-def _asked(run: Run) -> str:
+def _setting(run: Run) -> str:
     """Return a hash of a run's cases and of the options of its generator: with other sampler steps it is another curve."""
-    told = dict(run.manifest.get("config") or {}).get("generator") or {}
-    options = {k: v for k, v in told.items() if k != "checkpoint"}
+    generator = dict(run.manifest.get("config") or {}).get("generator") or {}
+    options = {k: v for k, v in generator.items() if k != "checkpoint"}
     return digest([run.manifest["hashes"]["cases"], options])
 
 
@@ -91,9 +91,12 @@ def _page(group: Sequence[Point], command: str) -> str:
     parts = ["# Scores over training compute", f"`{command}`", about, table(group)]
     if any(p.fidelity for p in group):
         last = group[-1]
-        others = {g: some for g, some in last.fidelity.items() if g not in [p.name for p in group]}
-        found = {**{p.name: p.fidelity.get(p.name, ()) for p in group}, **others}
-        parts += ["Fidelity against the oracle's clips, value [95% interval].", markdown(sheet(found, list(found)))]
+        others = {g: measures for g, measures in last.fidelity.items() if g not in [p.name for p in group]}
+        measured = {**{p.name: p.fidelity.get(p.name, ()) for p in group}, **others}
+        parts += [
+            "Fidelity against the oracle's clips, value [95% interval].",
+            markdown(sheet(measured, list(measured))),
+        ]
     return "\n\n".join([*parts, "![Scores over compute](scaling.png)", "![Clips side by side](clips.png)"]) + "\n"
 
 
@@ -154,11 +157,13 @@ def _line(ax: Any, x: Sequence[float], cells: Sequence[Cell]) -> None:
 
 
 def _distance_line(ax: Any, x: Sequence[float], distances: Sequence[Measure | None]) -> None:
-    found = [(c, m) for c, m in zip(x, distances, strict=True) if m is not None]
-    y = np.array([m.value for _, m in found], dtype=float)
-    ends = np.array([[np.nan if v is None else v for v in (m.low, m.high)] for _, m in found], dtype=float).T
-    ax.errorbar([c for c, _ in found], y, yerr=np.nan_to_num(np.abs(ends - y)), marker="o", capsize=3, color="#1f5fbf")
-    ax.set(title=f"{found[-1][1].metric}\n(lower is better)")
+    measured = [(c, m) for c, m in zip(x, distances, strict=True) if m is not None]
+    y = np.array([m.value for _, m in measured], dtype=float)
+    ends = np.array([[np.nan if v is None else v for v in (m.low, m.high)] for _, m in measured], dtype=float).T
+    ax.errorbar(
+        [c for c, _ in measured], y, yerr=np.nan_to_num(np.abs(ends - y)), marker="o", capsize=3, color="#1f5fbf"
+    )
+    ax.set(title=f"{measured[-1][1].metric}\n(lower is better)")
     ax.set_ylim(bottom=min(0.0, float(ax.get_ylim()[0]) if y.min() < 0 else 0.0))
 
 
@@ -177,9 +182,9 @@ def _clips(group: Sequence[Point]) -> list[tuple[str, Frames | None]]:
 
 
 def _shown(run: Run, row: ScoreRow) -> tuple[str, Frames | None]:
-    told = f"{row.generator}: {row.value:.2f}" if row.value is not None else f"{row.generator}: {row.reason}"
+    label = f"{row.generator}: {row.value:.2f}" if row.value is not None else f"{row.generator}: {row.reason}"
     try:
         path = inside(run.folder, row.video) if row.video else None
-        return told, None if path is None else read_video(path).frames
+        return label, None if path is None else read_video(path).frames
     except SoraEvalError:
-        return f"{told} (no clip)", None
+        return f"{label} (no clip)", None

@@ -1,397 +1,341 @@
-"""The validity card as one static page: an AUC heat map, dose-response panels, tables, and clips of the truth beside its violations."""
+"""What the validity card shows: tables on the page and in Markdown, dose-response curves and clips on the page."""
 
 from __future__ import annotations
 
-import base64
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 
 import mujoco
-import numpy as np
-from PIL import Image
 
-from sora_eval.errors import SoraEvalError
-from sora_eval.files import write_text
-from sora_eval.probes.base import Probe
-from sora_eval.reporting.components.clips import make_clip
-from sora_eval.reporting.components.html import render
-from sora_eval.reporting.components.players import Side
+from sora_eval.reporting.components.marked import Marked
+from sora_eval.reporting.components.numbers import count
+from sora_eval.reporting.components.page import Block, Fold, Items, Note, Page, Section, Tiles
+from sora_eval.reporting.components.players import Filters, Gallery, Player
+from sora_eval.reporting.components.table import Cell, Table, table
+from sora_eval.reporting.validity import metrics
+from sora_eval.reporting.validity.cells import (
+    auc_of,
+    controls,
+    correlation,
+    detection,
+    hardest,
+    marked,
+    number,
+    p_text,
+    threshold_of,
+)
+from sora_eval.reporting.validity.curves import curves
 from sora_eval.validity.card import ValidityCard
 from sora_eval.validity.detection import (
     ALPHA,
+    FIDELITY,
     METRIC_SUITES,
     MIN_AUC,
     MIN_NUISANCE,
     MIN_ORACLE,
     THRESHOLD_RULE,
+    TRACKING,
     Detection,
-    DoseResponse,
-    FalseAlarmRate,
-    NoiseFloor,
     Subject,
     rejection_rate,
 )
-from sora_eval.validity.trials import NUISANCE_SCENES, SEVERITIES, TrialPlan
-from sora_eval.version import __version__
-from sora_eval.video import read_video
-from sora_eval.video.sheets import contact_sheet
+from sora_eval.validity.nuisances import ALL_AT_ONCE, POST_RENDER
+from sora_eval.validity.trials import NUISANCE_SCENES, SEVERITIES
 
-_WIDTH, _HEIGHT = 190, 112
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 8, 8, 18
-_STRIP = 8
-_SHOWN = (0.5, 1.0)
-_LEVELS = (MIN_AUC, 0.8, 0.6, 0.4)
+_STEPS = ", ".join(f"{s:g}" for s in SEVERITIES)
 
 
-@dataclass(frozen=True)
-class Panel:
-    """A dose-response curve as SVG in a box of WIDTH x HEIGHT: line and band as path data, ticks as (x, y, text)."""
-
-    name: str
-    line: str
-    band: str
-    dots: tuple[tuple[float, float], ...]
-    threshold_x: float | None
-    verdict: str
-    missed: bool
-    x_ticks: tuple[tuple[float, str], ...]
-    y_ticks: tuple[tuple[float, str], ...]
-    label: str
-
-
-@dataclass(frozen=True)
-class Heat:
-    """A cell of the heat map. level: of the AUC, 0 (lowest) to 4; text: AUC; span: its interval; note: the fault, or why there is none."""
-
-    level: int
-    text: str
-    span: str
-    note: str
-    missed: bool
-
-
-@dataclass(frozen=True)
-class HeatRow:
-    """A line of the heat map."""
-
-    name: str
-    cells: tuple[Heat | None, ...]
-
-
-@dataclass(frozen=True)
-class Lane:
-    """A subject with its panels."""
-
-    name: str
-    about: str
-    unit: str
-    panels: tuple[Panel, ...]
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Frames of a violation at all severities as one picture, base64 WebP; size: its width and height in pixels."""
-
-    condition: str
-    image: str
-    size: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A probe's clips: the truth beside a violation, and strips of all violations."""
-
-    probe: str
-    suite: str
-    violation: str
-    sides: tuple[Side, ...]
-    strips: tuple[Strip, ...]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page: a suite of probes, or the metrics. heads: columns of the heat map."""
-
-    id: str
-    name: str
-    heads: tuple[str, ...]
-    heat: tuple[HeatRow, ...]
-    requirement: str
-    lanes: tuple[Lane, ...]
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A figure at a glance."""
-
-    name: str
-    value: str
-    about: str
-
-
-@dataclass(frozen=True)
-class Page:
-    """Everything that the template reads."""
-
-    title: str
-    lead: str
-    command: str
-    problems: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...]
-    tiles: tuple[Fact, ...]
-    sections: tuple[Section, ...]
-    noise_floors: tuple[NoiseFloor, ...]
-    false_alarms: tuple[FalseAlarmRate, ...]
-    nuisances: tuple[str, ...]
-    nuisance_rows: tuple[tuple[str, tuple[Detection | None, ...]], ...]
-    unavailable: tuple[tuple[str, str], ...]
-    blind_spots: tuple[tuple[str, str, str], ...]
-    missed: tuple[Detection, ...]
-    samples: tuple[Sample, ...]
-    threshold_rule: str = THRESHOLD_RULE
-    severities: tuple[str, ...] = tuple(f"{s:g}" for s in SEVERITIES)
-    width: int = _WIDTH
-    height: int = _HEIGHT
-    left: int = _LEFT
-    right: int = _WIDTH - _RIGHT
-    top: int = _TOP
-    floor: int = _HEIGHT - _BOTTOM
-    min_nuisance: float = MIN_NUISANCE
-    min_oracle: float = MIN_ORACLE
-    alpha: float = ALPHA
-    nuisance_scenes: int = NUISANCE_SCENES
-    version: str = __version__
-
-
-def write_page(card: ValidityCard, probes: Sequence[Probe], plan: TrialPlan, path: Path) -> Path:
-    """Write the page and return its path. probes, plan: where the clips of the first scene of each are kept."""
-    samples = [s for p in probes if (s := _sample(card, p, plan)) is not None]
-    clips = {side.clip.id: side.clip.base64 for s in samples for side in s.sides if side.clip}
-    write_text(path, render("validity.html.j2", make_page(card, samples), clips))
-    return path
-
-
-def make_page(card: ValidityCard, samples: Sequence[Sample] = ()) -> Page:
-    """Return what the page shows of a card."""
-    tried = [s for s in card.subjects if not s.unavailable]
-    suites = list(dict.fromkeys(s.suite for s in tried))
-    sections = tuple(_section(card, suite, i, [s for s in tried if s.suite == suite]) for i, suite in enumerate(suites))
-    nuisances = [r for r in card.detections if r.kind == "nuisance" and r.suite not in METRIC_SUITES]
-    names = tuple(dict.fromkeys(r.condition for r in nuisances))
-    by_probe = {(r.subject, r.condition): r for r in nuisances}
-    lines = tuple((s, tuple(by_probe.get((s, n)) for n in names)) for s in dict.fromkeys(r.subject for r in nuisances))
+def make_page(card: ValidityCard, players: Mapping[str, Sequence[Player]] | None = None) -> Page:
+    """Return the page of a card. players: clips by suite."""
+    probes = [s for s in card.subjects if s.kind == "probe"]
+    fidelity, tracking = ([s for s in card.subjects if s.suite == suite] for suite in (FIDELITY, TRACKING))
+    sections = [
+        ("scores", "At a glance", _glance(card)),
+        ("controls", "Controls and violations", _controls(card, probes)),
+        ("dose-response", "Dose-response", _dose_responses(card, probes)),
+        ("noise-floor", "Noise floor", _floors(card, probes)),
+        ("false-alarms", "False-alarm rate", _false_alarms(card)),
+        ("nuisances", "Nuisance transforms", _nuisances(card, probes)),
+        ("tracker-accuracy", "Tracker accuracy", _tracker(card)),
+        ("fidelity", "Fidelity metrics", metrics.fidelity(card, fidelity) if fidelity else ()),
+        ("tracking", "Tracking metrics", metrics.tracking(card, tracking) if tracking else ()),
+        ("missed", "Known blind spots and missed faults", _undetected(card)),
+        ("clips-shown", "Clips", _clips(players or {})),
+    ]
+    made = [Section(name, title, tuple(blocks)) for name, title, blocks in sections]
     return Page(
         title="Metric validation",
         lead=f"{card.about[0].upper()}{card.about[1:]}. Every probe and every fidelity and tracking metric runs on true clips, on "
         "controls that no score may reward, and on clips with one law broken by a dialled severity, through the code that judges a model.",
         command=card.command,
-        problems=tuple(f"{r.subject} {r.mode} {r.condition}: {_short(r)}" for r in card.missed[:12])
-        + ((f"{len(card.missed) - 12} more, listed below",) if len(card.missed) > 12 else ()),
+        problems=tuple(_problems(card)),
         facts=(
             ("scenes per probe", str(card.scenes)),
             ("clips per condition of metrics", str(card.clips)),
             ("MuJoCo", mujoco.__version__),
-            ("severities", ", ".join(f"{s:g}" for s in SEVERITIES)),
+            ("severities", _STEPS),
         ),
-        tiles=tuple(_tiles(card)),
-        sections=sections,
-        noise_floors=card.noise_floors,
-        false_alarms=tuple(a for a in card.false_alarms if a.false_alarms or a.rejected),
-        nuisances=names,
-        nuisance_rows=lines,
-        unavailable=tuple((s.name, s.unavailable) for s in card.subjects if s.unavailable),
-        blind_spots=tuple((*key, reason) for key, reason in card.blind_spots.items()),
-        missed=tuple(card.missed),
-        samples=tuple(samples),
+        made="How it was made",
+        whose="this card",
+        sections=tuple(s for s in made if s.blocks),
+        footer="Every number of this page is in validity.json, and as tables in validity.md.",
+        links=(("validity.md", "validity.md"), ("validity.json", "validity.json")),
     )
 
 
-def _tiles(card: ValidityCard) -> Iterable[Fact]:
-    probes = [s for s in card.subjects if s.kind == "probe"]
-    names = {s.name for s in probes}
-    strongest = [
-        r
-        for r in card.detections
-        if r.subject in names and r.kind in ("control", "violation") and r.severity == 1 and not r.nuisance
-    ]
-    if strongest:
-        passed = sum(r.passed for r in strongest)
-        blind = sum(bool(r.blind_spot) and not r.passed for r in strongest)
+def _problems(card: ValidityCard) -> Iterator[str]:
+    if card.missed:
+        names = ", ".join(dict.fromkeys(r.subject for r in card.missed))
+        yield f"{count(len(card.missed), 'fault')} missed and no known blind spot, of {names}; listed below with the figures."
+
+
+def _glance(card: ValidityCard) -> Iterator[Block]:
+    yield Tiles(tuple(_tiles(card)))
+    yield Note(
+        Marked(
+            f"Required of a probe: the oracle scores at least {MIN_ORACLE} in every scene and mode, at least {MIN_NUISANCE} under every "
+            f"nuisance transform; every control and every violation at severity 1 has an AUC of at least {MIN_AUC} against the oracle. "
+            "A metric judges many clips at once: the whole interval of its AUC must be above 0.5. What falls short is **bold**; "
+            "*known blind spot* marks faults that a probe or metric cannot detect, with the reason below."
+        )
+    )
+    yield Note(
+        "Scores are those of reports, corrected for chance, and a clip that could not be judged counts as 0. Every scene is one of a pair "
+        "of mirrored twins, the first and the second by turns, so that scenes are independent; intervals resample scenes. Violations short "
+        f"of severity 1 are tried in the prompt-only mode. An AUC of 1 on {card.scenes} scenes has the interval that Wilson's method gives "
+        f"{card.scenes} of {card.scenes}."
+    )
+    yield Fold("Summary by probe and metric", (summary(card),), inline=True)
+    if unavailable := [s.name for s in card.subjects if s.unavailable]:
+        yield Note(f"Unavailable, without weights on the machine that made this: {'; '.join(unavailable)}.")
+
+
+def _tiles(card: ValidityCard) -> Iterator[tuple[str, str, str]]:
+    names = {s.name for s in card.subjects if s.kind == "probe"}
+    strongest = [r for r in card.detections if r.severity == 1 and not r.nuisance]
+    if faults := [r for r in strongest if r.subject in names and r.kind in ("control", "violation")]:
+        passed = sum(r.passed for r in faults)
+        blind = sum(bool(r.blind_spot) and not r.passed for r in faults)
         rest = f"; {blind} of the others are known blind spots" if blind else ""
-        yield Fact(
-            "Faults detected by probes",
-            f"{passed} of {len(strongest)}",
-            f"controls and violations at severity 1, by mode, with an AUC of {MIN_AUC} and more{rest}",
-        )
-    responses = [d for d in card.dose_responses if d.subject in names]
-    if responses:
+        definition = f"controls and violations at severity 1, by mode, with an AUC of {MIN_AUC} and more{rest}"
+        yield "Faults detected by probes", f"{passed} of {len(faults)}", definition
+    if responses := [d for d in card.dose_responses if d.subject in names]:
         half = sum(d.threshold is not None and d.threshold <= 0.5 for d in responses)
-        yield Fact(
-            "Detected at half severity",
-            f"{half} of {len(responses)}",
-            "violations with a detection threshold of 0.5 or below",
-        )
+        definition = "violations with a detection threshold of 0.5 or below"
+        yield "Detected at half severity", f"{half} of {len(responses)}", definition
     alarms = [a for a in card.false_alarms if a.subject in names]
-    clips, failing = sum(a.clips for a in alarms), sum(a.false_alarms or 0 for a in alarms)
-    if clips:
-        yield Fact(
-            "False alarms",
-            f"{failing} of {clips}",
-            "true clips, plain and under nuisance transforms, that a probe scores as failing",
-        )
+    if clips := sum(a.clips for a in alarms):
+        definition = "true clips, plain and under nuisance transforms, that a probe scores as failing"
+        yield "False alarms", f"{sum(a.false_alarms or 0 for a in alarms)} of {clips}", definition
     rejected, tests, rate = rejection_rate(alarms)
     if tests:
-        yield Fact(
-            "Nuisances rejected",
-            f"{rejected} of {tests}",
-            f"paired tests at {ALPHA} of the truth, plain against transformed: {rate.mean:.3f} [{rate.low:.3f}, {rate.high:.3f}]",
-        )
-    required = [
-        r
-        for r in card.detections
-        if r.suite in METRIC_SUITES
-        and r.kind in ("control", "violation", "corruption")
-        and r.severity == 1
-        and not r.blind_spot
-    ]
+        interval = f"{rate.mean:.3f} [{rate.low:.3f}, {rate.high:.3f}]"
+        definition = f"paired tests at {ALPHA} of the truth, plain against transformed: {interval}"
+        yield "Nuisances rejected", f"{rejected} of {tests}", definition
+    kinds = ("control", "violation", "corruption")
+    required = [r for r in strongest if r.suite in METRIC_SUITES and r.kind in kinds and not r.blind_spot]
     if required:
-        passed = sum(r.passed for r in required)
-        yield Fact(
-            "Faults detected by metrics",
-            f"{passed} of {len(required)}",
-            "that are no known blind spot of the fidelity or tracking metric, with the interval of the AUC above 0.5",
+        definition = (
+            "that are no known blind spot of the fidelity or tracking metric, with the interval of the AUC above 0.5"
+        )
+        yield "Faults detected by metrics", f"{sum(r.passed for r in required)} of {len(required)}", definition
+
+
+def summary(card: ValidityCard) -> Table:
+    """Return a line per probe and metric: lowest scores of the truth, the faults with the lowest AUC, and the detection threshold."""
+    lines = []
+    for subject in (s for s in card.subjects if not s.unavailable):
+        rows = [r for r in card.detections if r.subject == subject.name]
+        lowest = [_lowest(rows, "oracle", MIN_ORACLE), _lowest(rows, "nuisance", MIN_NUISANCE)]
+        lines.append(
+            (
+                *(subject.suite, subject.name, *(lowest if subject.kind == "probe" else ("", ""))),
+                *(_hardest(rows, ("control",)), _hardest(rows, ("violation", "corruption"))),
+                _thresholds(card, subject),
+            )
+        )
+    head = (
+        *("suite", "probe or metric", "oracle, lowest", "nuisance, lowest", "hardest control (AUC, 95%)"),
+        *("hardest violation or corruption (AUC, 95%)", "detection threshold (severity)"),
+    )
+    return table("Summary by probe and metric", "", head, lines)
+
+
+def _lowest(rows: Sequence[Detection], kind: str, least: float) -> str:
+    scores = [0.0 if r.worst is None else r.worst for r in rows if r.kind == kind]
+    return marked(min(scores), least) if scores else ""
+
+
+def _hardest(rows: Sequence[Detection], kinds: tuple[str, ...]) -> Marked:
+    faults = [r for r in rows if r.kind in kinds and r.severity == 1 and not r.nuisance]
+    required = [r for r in faults if not r.blind_spot]
+    blind = sorted({r.condition for r in faults if r.blind_spot and not r.passed})
+    text = _fault(required) if required else ""
+    return Marked(text + (f" (*known blind spot* {', '.join(blind)})" if blind else ""))
+
+
+def _fault(rows: Sequence[Detection]) -> Marked:
+    """Return the fault with the lowest AUC."""
+    return Marked(f"{hardest(rows).condition} {auc_of(hardest(rows))}")
+
+
+def _thresholds(card: ValidityCard, subject: Subject) -> Marked:
+    """Return the highest detection threshold of a subject with the faults that have it, and the faults that are missed."""
+    rows = [d for d in card.dose_responses if d.subject == subject.name and not d.blind_spot]
+    missed = [d.condition for d in rows if d.missed]
+    highest = max((d.threshold for d in rows if d.threshold is not None), default=None)
+    parts = ["too few to test"] if any(not d.testable for d in rows) else []
+    if highest is not None:
+        at = [d.condition for d in rows if d.threshold == highest]
+        few = f" ({', '.join(at[:2])}{' ...' if len(at) > 2 else ''})" if len(at) < len(rows) else ""
+        parts.append(f"{highest:g}{few}")
+    if missed:
+        parts.append(f"**never** {', '.join(missed)}")
+    return Marked("; ".join(parts))
+
+
+def _controls(card: ValidityCard, probes: Sequence[Subject]) -> Iterator[Block]:
+    if probes:
+        yield controls(
+            *(card, probes, ("probe",)),
+            "AUC against the oracle, the lowest over the modes, with its 95% interval there; mean score of the clips in brackets.",
         )
 
 
-def _section(card: ValidityCard, suite: str, number: int, subjects: Sequence[Subject]) -> Section:
-    names = {s.name for s in subjects}
-    strongest = [r for r in card.detections if r.subject in names and r.severity == 1 and not r.nuisance]
-    heads = list(dict.fromkeys(r.condition for r in strongest if r.kind == "control"))
-    faults = [r for r in strongest if r.kind in ("violation", "corruption")]
-    if suite in METRIC_SUITES:
-        heads += [r.condition for r in {r.condition: r for r in faults}.values() if r.condition not in heads]
+def _dose_responses(card: ValidityCard, probes: Sequence[Subject]) -> Iterator[Block]:
+    yield Note(
+        f"Mean score in the prompt-only mode with its 95% interval at severities {_STEPS}; 0 is the truth. The dashed upright is the "
+        "detection threshold.",
+        page_only=True,
+    )
+    yield from curves(card, probes)
+    rows: list[list[str | Cell]] = []
+    for s in probes:
+        responses = [d for d in card.dose_responses if d.subject == s.name]
+        if not responses:
+            rows.append([s.name, "none but the controls", "", "", "", "", ""])
+        for d in responses:
+            at = (s.name, d.condition, d.kind, 1.0)
+            strongest = [
+                r for r in card.detections if (r.subject, r.condition, r.kind, r.severity) == at and not r.nuisance
+            ]
+            means, aucs = (", ".join(map(number, values)) for values in (d.means, d.aucs))
+            rows.append([s.name, d.condition, means, correlation(d), aucs, detection(strongest), threshold_of(d)])
+    caption = (
+        f"Mean score at severities {_STEPS} in the prompt-only mode, Spearman's correlation of severity "
+        f"and mean score (towards worse), AUC at each severity above 0, and the detection threshold: {THRESHOLD_RULE}."
+    )
+    head = ("probe", "violation", "mean score", "Spearman", "AUC", "AUC at 1, all modes", "detection threshold")
+    yield Fold("In numbers", (table("Dose-response of probes", caption, head, rows),), inline=True)
+
+
+def _floors(card: ValidityCard, probes: Sequence[Subject]) -> Iterator[Block]:
     rows = []
-    for s in subjects:
-        own = [r for r in strongest if r.subject == s.name]
-        cells = [_heat([r for r in own if r.condition == head]) for head in heads]
-        if suite not in METRIC_SUITES:
-            broken = [r for r in own if r.kind == "violation"]
-            cells.append(_heat(broken, named=True))
-        rows.append(HeatRow(s.name, tuple(cells)))
-    last = () if suite in METRIC_SUITES else ("hardest violation",)
-    lanes = tuple(
-        Lane(s.name, s.description, s.unit, tuple(_panel(d, s) for d in card.dose_responses if d.subject == s.name))
-        for s in subjects
+    for f in (f for s in probes for f in card.noise_floors if f.subject == s.name):
+        span = "" if f.low is None or f.high is None else f" [{f.low:.3f}, {f.high:.3f}]"
+        means = f"{f.first:.3f}", f"{f.second:.3f}"
+        sizes = " / ".join(map(str, f.n))
+        rows.append((f.subject, f.mode, *means, f"{f.difference:.3f}{span}", f"{f.standard_error:.3f}", sizes))
+    caption = (
+        "True clips against true clips: the scenes of the card against as many others, by mode. The difference of their mean scores, and "
+        "its standard error over random halvings of both together. A difference of two models below that is within noise."
     )
-    requirement = f"Required are {MIN_AUC} and more"
-    if suite in METRIC_SUITES:
-        requirement = "Required is an interval above 0.5"
-    return Section(f"part-{number}", suite, (*heads, *last), tuple(rows), requirement, lanes)
+    head = ("probe", "mode", "first set", "second set", "difference [95%]", "standard error", "scenes")
+    yield Fold("By probe and mode", (table("Noise floor of probes", caption, head, rows),), inline=True)
 
 
-def _heat(rows: Sequence[Detection], named: bool = False) -> Heat | None:
-    if not rows:
-        return None
-    worst = min(rows, key=lambda r: -1.0 if r.auc is None else r.auc)
-    if worst.auc is None or worst.auc_low is None or worst.auc_high is None:
-        return Heat(0, "–", "", "; ".join(worst.reasons) or "unavailable", not worst.blind_spot)
-    level = sum(worst.auc >= least for least in _LEVELS)
-    note = worst.condition if named else ""
-    if worst.blind_spot and not worst.passed:
-        note = "known blind spot"
-    return Heat(
-        level,
-        f"{worst.auc:.2f}",
-        f"{worst.auc_low:.2f}–{worst.auc_high:.2f}",
-        note,
-        not worst.passed and not worst.blind_spot,
+def _false_alarms(card: ValidityCard) -> Iterator[Block]:
+    probes = {s.name for s in card.subjects if s.kind == "probe"}
+    of_probes = [a for a in card.false_alarms if a.subject in probes]
+    plain, transformed = ([a for a in of_probes if bool(a.nuisance) == under] for under in (False, True))
+    for group, name, least in ((plain, "plain", MIN_ORACLE), (transformed, "under nuisance transforms", MIN_NUISANCE)):
+        clips, failing = sum(a.clips for a in group), sum(a.false_alarms or 0 for a in group)
+        if clips:
+            yield Note(f"False alarms on {clips} true clips, {name}: {failing} score below {least}.")
+    rejected, tests, rate = rejection_rate(transformed)
+    if tests:
+        yield Note(
+            f"Of {tests} paired tests at {ALPHA} of the truth against the truth under a nuisance transform, {rejected} reject: "
+            f"{rate.mean:.3f} [{rate.low:.3f}, {rate.high:.3f}]."
+        )
+    rows = [
+        (
+            *(a.subject, a.nuisance or "plain", f"{a.false_alarms} of {a.clips}"),
+            *("" if a.difference is None else f"{a.difference:.3f}", p_text(a.p_value)),
+        )
+        for a in of_probes
+        if a.false_alarms or a.rejected
+    ]
+    if rows:
+        head = ("probe", "nuisance transform", "false alarms", "truth - transformed", "p")
+        yield table("False alarms of probes", "", head, rows)
+
+
+def _nuisances(card: ValidityCard, probes: Sequence[Subject]) -> Iterator[Block]:
+    tried = {(r.subject, r.condition): r for r in card.detections if r.kind == "nuisance" and r.suite != FIDELITY}
+    if names := list(dict.fromkeys(condition for _, condition in tried)):
+        rows = [
+            (
+                s.name,
+                *(
+                    marked(r.worst or 0.0, MIN_NUISANCE) if (r := tried.get((s.name, n))) is not None else ""
+                    for n in names
+                ),
+            )
+            for s in probes
+        ]
+        caption = Marked(
+            f"The lowest score of the truth in {NUISANCE_SCENES} prompt-only scenes under each nuisance transform; "
+            f"*{ALL_AT_ONCE}* is 256 px under three lights by turns, compressed, at half the rate."
+        )
+        yield table("Scores of the truth under nuisance transforms", caption, ("probe", *names), rows)
+    if rows := list(_under_nuisance(card, probes)):
+        caption = Marked(
+            f"And detection under a nuisance transform of both the truth and the violation: the violation at severity 1 with the lowest "
+            f"AUC, over {NUISANCE_SCENES} scenes."
+        )
+        yield table("Detection under nuisance transforms", caption, ("probe", *POST_RENDER), rows)
+
+
+def _under_nuisance(card: ValidityCard, probes: Sequence[Subject]) -> Iterator[tuple[str, ...]]:
+    for s in probes:
+        own = [r for r in card.detections if r.subject == s.name and r.nuisance]
+        cells = [_fault(rows) if (rows := [r for r in own if r.nuisance == n]) else "" for n in POST_RENDER]
+        if any(cells):
+            yield s.name, *cells
+
+
+def _tracker(card: ValidityCard) -> Iterator[Block]:
+    rows = [
+        (f"{c.clips}, {c.corruption}", f"{c.hota:.2f}", f"{c.mota:.2f}", f"{c.idf1:.2f}", str(c.id_switches))
+        for c in card.trackers
+    ]
+    caption = "All coloured bodies of at least 8 visible pixels, intersection over union of boxes; means over clips."
+    yield table("Accuracy of the tracker", caption, ("clips", "HOTA", "MOTA", "IDF1", "identity switches"), rows)
+
+
+def _undetected(card: ValidityCard) -> Iterator[Block]:
+    blind = [f"{subject}, {what}, known blind spot: {why}." for (subject, what), why in card.blind_spots.items()]
+    missed = []
+    for r in card.missed:
+        figures = "unavailable" if r.auc is None or r.worst is None else f"worst {number(r.worst)}, AUC {r.auc:.2f}"
+        subject = " ".join(part for part in (r.subject, r.mode) if part)
+        missed.append(f"{subject}, {r.condition}, missed: {figures}. {'; '.join(r.reasons)}".rstrip())
+    if blind:
+        yield Fold("Known blind spots", (Items(tuple(("", line) for line in blind)),), f"{len(blind)}", inline=True)
+    if missed:
+        yield Items(tuple(("", line) for line in missed))
+    if not blind and not missed:
+        yield Note("None.")
+
+
+def _clips(players: Mapping[str, Sequence[Player]]) -> Iterator[Block]:
+    if not players:
+        return
+    yield Note(
+        "The first scene of every probe: the truth beside the violation with the highest detection threshold. Below each, all violations, "
+        "a row per severity.",
+        page_only=True,
     )
-
-
-def _panel(dose: DoseResponse, subject: Subject) -> Panel:
-    lows = [m if v is None else v for v, m in zip(dose.lows, dose.means, strict=True)]
-    highs = [m if v is None else v for v, m in zip(dose.highs, dose.means, strict=True)]
-    low, high = _range(subject, lows, highs)
-
-    def x(severity: float) -> float:
-        return round(_LEFT + severity * (_WIDTH - _LEFT - _RIGHT), 1)
-
-    def y(value: float) -> float:
-        share = (min(max(value, low), high) - low) / (high - low)
-        return round(_HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM), 1)
-
-    dots = [(x(s), y(m)) for s, m in zip(dose.severities, dose.means, strict=True)]
-    upper = [(x(s), y(v)) for s, v in zip(dose.severities, highs, strict=True)]
-    lower = [(x(s), y(v)) for s, v in zip(dose.severities, lows, strict=True)]
-    rho = "flat" if dose.rho is None else f"Spearman {dose.rho:.2f}"
-    verdict = f"threshold {dose.verdict}" if dose.threshold is not None else f"detected: {dose.verdict}"
-    numbers = ", ".join(f"{_number(m)} at {s:g}" for s, m in zip(dose.severities, dose.means, strict=True))
-    ticks = [low, high] if subject.kind == "metric" or low == 0 else [low, 0.0, high]
-    return Panel(
-        name=dose.condition,
-        line=_path(dots),
-        band=f"{_path([*upper, *reversed(lower)])}Z",
-        dots=tuple(dots),
-        threshold_x=None if dose.threshold is None else x(dose.threshold),
-        verdict=f"{verdict} · {rho}",
-        missed=dose.missed,
-        x_ticks=tuple((x(s), f"{s:g}") for s in (0.0, 0.5, 1.0)),
-        y_ticks=tuple((y(v), _number(v)) for v in ticks),
-        label=f"{dose.subject}, {dose.condition}: mean {numbers}; {verdict}",
-    )
-
-
-def _range(subject: Subject, lows: Sequence[float], highs: Sequence[float]) -> tuple[float, float]:
-    if subject.kind == "probe":
-        return subject.bounds
-    low, high = min(lows), max(highs)
-    return (low, high) if high - low > 1e-9 else (low - 0.5, high + 0.5)
-
-
-def _path(points: Sequence[tuple[float, float]]) -> str:
-    return "M" + "L".join(f"{a:g} {b:g}" for a, b in points)
-
-
-def _number(value: float) -> str:
-    return f"{value:.2f}" if abs(value) < 10 else f"{value:.3g}"
-
-
-def _short(row: Detection) -> str:
-    return "unavailable" if row.auc is None else f"worst {_number(row.worst or 0.0)}, AUC {row.auc:.2f}"
-
-
-def _sample(card: ValidityCard, probe: Probe, plan: TrialPlan) -> Sample | None:
-    """Return a probe's clips: the violation with the highest detection threshold stands beside the truth. None where no clips are kept."""
-    responses = [d for d in card.dose_responses if d.subject == probe.name]
-    if not responses:
-        return None
-    shown = max(responses, key=lambda d: (math.inf if d.threshold is None else d.threshold, -min(d.aucs)))
-    sides = [_side(plan.clip(probe, "oracle", 0.0), f"{probe.name}-truth", "truth")]
-    for severity in _SHOWN:
-        path = plan.clip(probe, shown.condition, severity)
-        sides.append(_side(path, f"{probe.name}-{severity:g}", f"{shown.condition}, severity {severity:g}"))
-    strips = [s for d in responses if (s := _strip(probe, d.condition, plan)) is not None]
-    if not strips and not any(s.clip for s in sides):
-        return None
-    return Sample(probe.name, probe.suite, shown.condition, tuple(sides), tuple(strips))
-
-
-def _side(path: Path, name: str, label: str) -> Side:
-    try:
-        return Side(label, make_clip(path, name))
-    except (SoraEvalError, OSError) as error:
-        return Side(label, None, f"no clip: {type(error).__name__}")
-
-
-def _strip(probe: Probe, condition: str, plan: TrialPlan) -> Strip | None:
-    try:
-        clips = [read_video(plan.clip(probe, condition if s else "oracle", s)).frames for s in SEVERITIES]
-    except (SoraEvalError, OSError):
-        return None
-    sheet = contact_sheet(clips, _STRIP)
-    file = BytesIO()
-    Image.fromarray(np.ascontiguousarray(sheet)).save(file, "WEBP", quality=70, method=4)
-    return Strip(condition, base64.b64encode(file.getvalue()).decode(), (sheet.shape[1], sheet.shape[0]))
+    yield Filters((("suite", "Suite", tuple(players)),), sum(map(len, players.values())))
+    for i, (suite, own) in enumerate(players.items()):
+        yield Gallery(suite, count(len(own), "probe"), tuple(own), open=i == 0)

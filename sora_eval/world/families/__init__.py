@@ -1,71 +1,55 @@
-"""Scene families by name; each is a module with sample, mirrored, build and caption (see common.py)."""
+"""Scene families by name. Every module of this package is searched for families; see base.py."""
 
 from __future__ import annotations
 
-from types import ModuleType
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
 
-from sora_eval.world.families import (
-    bite,
-    brush,
-    camera_pan,
-    candle,
-    collision,
-    count,
-    covered,
-    evolves_unseen,
-    free_fall_bounce,
-    hands,
-    leave_and_return,
-    motion,
-    opposite_motion,
-    pass_behind,
-    projectile,
-    ramp,
-    relation,
-    room,
-    shatter,
-    single,
-    topple,
-    two_drops,
-    two_shots,
-    voxel,
-)
+from sora_eval.errors import ConfigError, unknown
+from sora_eval.plugins.entries import entries
+from sora_eval.world.families.base import Family, StateChange
+from sora_eval.world.families.params import Params
 
-FAMILIES: dict[str, ModuleType] = {
-    "single": single,
-    "room": room,
-    "pass_behind": pass_behind,
-    "covered": covered,
-    "leave_and_return": leave_and_return,
-    "evolves_unseen": evolves_unseen,
-    "count": count,
-    "two_shots": two_shots,
-    "relation": relation,
-    "motion": motion,
-    "opposite_motion": opposite_motion,
-    "camera_pan": camera_pan,
-    "hands": hands,
-    "bite": bite,
-    "candle": candle,
-    "shatter": shatter,
-    "brush": brush,
-    "free_fall_bounce": free_fall_bounce,
-    "two_drops": two_drops,
-    "projectile": projectile,
-    "collision": collision,
-    "ramp": ramp,
-    "topple": topple,
-    "voxel": voxel,
-}
+__all__ = ["FAMILIES", "Family", "Params", "StateChange", "draw", "family"]
 
 
-def draw(family: str, number: int, seed: int, stream: str = "training") -> tuple[dict[str, Any], np.random.Generator]:
-    """Return the parameters of member `number` of a family in a stream, and the generator that goes on with its words.
+def _families() -> dict[str, Family[Any]]:
+    modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
+    classes = [c for m in modules for c in vars(m).values() if isinstance(c, type) and c.__module__ == m.__name__]
+    return {c.name: c() for c in classes if issubclass(c, Family) and "name" in vars(c)}
+
+
+FAMILIES: dict[str, Family[Any]] = _families()
+"""The families of this package, by name in alphabetical order."""
+
+
+def family(name: str) -> Family[Any]:
+    """Return a scene family by its name, of the bundle or of a plug-in.
+
+    Raises:
+        ConfigError: there is none of that name, or it can't be imported.
+    """
+    if name in FAMILIES:
+        return FAMILIES[name]
+    declared = entries("families", FAMILIES)
+    if name not in declared:
+        raise unknown("scene family", name, [*FAMILIES, *declared])
+    loaded = declared[name].load()
+    made = loaded() if isinstance(loaded, type) else loaded
+    if not isinstance(made, Family):
+        raise ConfigError(
+            f"plug-in {declared[name].origin}: scene family {name} is a {type(made).__name__}, not a Family"
+        )
+    return made
+
+
+def draw(name: str, number: int, seed: int, stream: str = "training") -> tuple[Any, np.random.Generator]:
+    """Return the parameters of member `number` of a family in a stream, and the generator for its caption.
 
     Streams ("training", "heldout") are disjoint, also from the probes', whose seeds begin with the word "probe".
     """
-    rng = np.random.default_rng([seed, *stream.encode(), *family.encode(), number])
-    return FAMILIES[family].sample(rng), rng
+    rng = np.random.default_rng([seed, *stream.encode(), *name.encode(), number])
+    return family(name).sample(rng), rng

@@ -1,36 +1,23 @@
-"""What the scene families share: style (floor, backdrop, light), stages, objects, and their words.
-
-A family is a module with five functions over one dictionary of JSON parameters:
-
-    sample(rng) -> params                       a random member, for training sets and probes
-    mirrored(params) -> params                  the same scene with left and right exchanged
-    build(duration_s, **params) -> Scene        the scene; key frames scale with the duration, physics does not
-    caption(params, rng, long=False) -> str     words that state what is to be seen, several phrasings
-    setting(params) -> str                      what a prompt adds to the short caption: floor, backdrop, and the camera unless
-                                                the caption speaks of it
-
-and, where something changes for good, a sixth one:
-
-    states(params) -> (before, after)           what a picture shows at the beginning and at the end, a sentence each
-"""
+"""Building blocks of the scene families: random choices, styles, cameras, objects on the floor, and words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from sora_eval.world import cameras, palette
-from sora_eval.world.scene import Body, CameraPath, Light, Scene, Vec3
+from sora_eval.world.families.params import Lamp, Size, Style, Texture
+from sora_eval.world.scene import Body, CameraPath, Light, Scene, Shape, Vec3
 
-Params = dict[str, Any]
-SHAPES: tuple[str, ...] = ("ball", "cube", "cylinder", "cone")
-TEXTURES: tuple[str, ...] = ("plain", "plain", "striped", "dotted", "glossy")
-SIZES: dict[str, float] = {"small": 0.9, "medium": 1.15, "large": 1.4}
-OPPOSITE = {"left": "right", "right": "left", "front": "front", "behind": "behind"}
+T = TypeVar("T")
+SHAPES: tuple[Shape, ...] = ("ball", "cube", "cylinder", "cone")
+TEXTURES: tuple[Texture, ...] = ("plain", "plain", "striped", "dotted", "glossy")
+SIZES: dict[Size, float] = {"small": 0.9, "medium": 1.15, "large": 1.4}
+"""Widths in metres."""
 
-LIGHTS: dict[str, Light] = {
+LIGHTS: dict[Lamp, Light] = {
     "noon": Light(azimuth=20, elevation=62, ambient=0.52, diffuse=0.52),
     "left": Light(azimuth=-50, elevation=48, ambient=0.46, diffuse=0.58),
     "right": Light(azimuth=50, elevation=48, ambient=0.46, diffuse=0.58),
@@ -38,7 +25,7 @@ LIGHTS: dict[str, Light] = {
     "cool": Light(azimuth=-30, elevation=55, ambient=0.5, diffuse=0.5, tint=(0.94, 0.99, 1.03)),
     "dim": Light(azimuth=-20, elevation=60, ambient=0.36, diffuse=0.36),
 }
-LIGHT_WORDS: dict[str, str] = {
+LIGHT_WORDS: dict[Lamp, str] = {
     "noon": "bright light from above",
     "left": "light from the left",
     "right": "light from the right",
@@ -46,27 +33,22 @@ LIGHT_WORDS: dict[str, str] = {
     "cool": "cool light",
     "dim": "dim light",
 }
-_MIRRORED_LIGHT = {"left": "right", "right": "left"}
 STILL = "The camera does not move."
 LEVEL = "The camera looks from the side, level, and does not move."
 FLOOR_WORDS: dict[str, str] = {"light grey": "pale", "sand": "pale", "grey": "grey", "slate": "grey"}
 """What prompts call the floors: "sand" and "slate" would be read as materials."""
-SAMPLED_LIGHTS = ("noon", "left", "right", "warm", "cool")
-"""The lights that scenes are sampled from; "dim" is kept for looking at robustness."""
+SAMPLED_LIGHTS: tuple[Lamp, ...] = ("noon", "left", "right", "warm", "cool")
+"""The lights that scenes are sampled from; "dim" is kept for tests of robustness."""
 
 
-def sample_style(rng: np.random.Generator) -> Params:
+def choose(rng: np.random.Generator, options: Sequence[T]) -> T:
+    """Return one of the options at random."""
+    return options[int(rng.choice(len(options)))]
+
+
+def sample_style(rng: np.random.Generator) -> Style:
     """Return floor, backdrop and light at random."""
-    return {
-        "floor": str(rng.choice(palette.FLOORS)),
-        "backdrop": str(rng.choice(palette.BACKDROPS)),
-        "light": str(rng.choice(SAMPLED_LIGHTS)),
-    }
-
-
-def mirrored_style(style: Mapping[str, Any]) -> Params:
-    """Return the style seen in a mirror."""
-    return {**style, "light": _MIRRORED_LIGHT.get(style["light"], style["light"])}
+    return Style(choose(rng, palette.FLOORS), choose(rng, palette.BACKDROPS), choose(rng, SAMPLED_LIGHTS))
 
 
 def sample_colours(rng: np.random.Generator, count: int) -> list[str]:
@@ -74,37 +56,29 @@ def sample_colours(rng: np.random.Generator, count: int) -> list[str]:
     return [str(c) for c in rng.permutation(list(palette.COLOURS))[:count]]
 
 
-def set_up(
-    style: Mapping[str, Any], bodies: Sequence[Body], camera: CameraPath, duration_s: float, **more: Any
-) -> Scene:
-    """Return a scene in a style.
-
-    Raises:
-        KeyError: the style's light is unknown.
-    """
-    light = LIGHTS[style["light"]]
-    return Scene(
-        tuple(bodies), camera, duration_s, light=light, floor=style["floor"], backdrop=style["backdrop"], **more
-    )
+def set_up(style: Style, bodies: Sequence[Body], camera: CameraPath, duration_s: float, **more: Any) -> Scene:
+    """Return a scene in a style; `more` are further fields of the scene."""
+    look = {"light": LIGHTS[style.light], "floor": style.floor, "backdrop": style.backdrop}
+    return Scene(tuple(bodies), camera, duration_s, **look, **more)  # type: ignore[arg-type]
 
 
 def front_view(
     duration_s: float, distance: float = 9.0, height: float = 2.2, look: Vec3 = (0.0, 0.0, 1.3), fov: float = 40.0
 ) -> CameraPath:
-    """Return the camera most families use: still, in front, a little above the floor."""
+    """Return the camera of most families: still, in front, a little above the floor."""
     return cameras.still(duration_s, (look[0], -distance, height), look, fov)
 
 
-def extents(shape: str, size_m: float) -> Vec3:
+def extents(shape: Shape, size_m: float) -> Vec3:
     """Return the extents of a shape whose width is `size_m`."""
     tall = {"cylinder": 1.35, "cone": 1.25}.get(shape, 1.0)
     return size_m, size_m, size_m * tall
 
 
-def standing(name: str, shape: str, size_m: float, colour: str, x: float, y: float, **more: Any) -> Body:
+def standing(name: str, shape: Shape, size_m: float, colour: str, x: float, y: float, **more: Any) -> Body:
     """Return a body that stands on the floor at (x, y)."""
     size = extents(shape, size_m)
-    return Body(name, shape, size, colour, (x, y, size[2] / 2), **more)  # type: ignore[arg-type]
+    return Body(name, shape, size, colour, (x, y, size[2] / 2), **more)
 
 
 def article(words: str) -> str:
@@ -117,20 +91,20 @@ def sentence(words: str) -> str:
     return words[0].upper() + words[1:] + ("" if words.endswith(".") else ".")
 
 
-def style_words(style: Mapping[str, Any]) -> str:
+def style_words(style: Style) -> str:
     """Return a sentence about floor, backdrop and light."""
     return sentence(
-        f"the floor is {style['floor']} with tiles, the backdrop is {style['backdrop']}, with {LIGHT_WORDS[style['light']]}"
+        f"the floor is {style.floor} with tiles, the backdrop is {style.backdrop}, with {LIGHT_WORDS[style.light]}"
     )
 
 
-def setting(style: Mapping[str, Any], camera: str = "") -> str:
-    """Return what a prompt says of floor and backdrop, and the sentence `camera`: what is taken for granted in judging.
+def setting(style: Style, camera: str = "") -> str:
+    """Return the sentence of a prompt on floor and backdrop, then the sentence `camera`: what the probes presuppose.
 
     Raises:
         KeyError: there are no words for the style's floor.
     """
-    ground = f"The floor has {FLOOR_WORDS[style['floor']]} tiles, the backdrop is plain and pale."
+    ground = f"The floor has {FLOOR_WORDS[style.floor]} tiles, the backdrop is plain and pale."
     return f"{ground} {camera}".strip()
 
 

@@ -1,18 +1,18 @@
-"""A simple figure, facing us or turned away, raises its left or its right hand."""
+"""The scene family "hands"."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from manifold3d import Manifold
 
 from sora_eval.world import shapes
 from sora_eval.world.families import common
-from sora_eval.world.families.common import Params
+from sora_eval.world.families.base import Family
+from sora_eval.world.families.params import OPPOSITE, SIDES, SIGN, Across, Colour, Params, Side
 from sora_eval.world.scene import Body, Mesh, Scene, Vec3
 
 _HEAD_M, _HEAD_Z = 0.86, 1.86
@@ -20,61 +20,80 @@ _SHOULDER = (0.33, 1.2)
 _ARM_M, _HAND_M = 0.84, 0.46
 _LOW_DEG, _HIGH_DEG = 150.0, 36.0
 _RISE = (0.28, 0.75)
-"""When the hand goes up, as shares of the clip: what is given in v2v ends before it."""
+"""When the hand goes up, as shares of the clip: later than the conditioning frames of v2v."""
 _KEYS = 17
-FACING_WORDS = {"us": "facing us", "away": "turned away from us"}
+Facing = Literal["us", "away"]
+FACING_WORDS: dict[Facing, str] = {"us": "facing us", "away": "turned away from us"}
 
 
-def sample(rng: np.random.Generator) -> Params:
-    """Return a random member; `hand` is the figure's own left or right."""
-    shirt, hair, gloves = common.sample_colours(rng, 3)
-    return {
-        "hand": str(rng.choice(["left", "right"])),
-        "facing": str(rng.choice(list(FACING_WORDS))),
-        "shirt": shirt,
-        "hair": hair,
-        "gloves": gloves,
-        "place": round(float(rng.uniform(-0.15, 0.15)), 2),
-        "style": common.sample_style(rng),
-    }
+@dataclass(frozen=True)
+class HandsParams(Params):
+    """Parameters of `Hands`."""
+
+    hand: Side
+    """The hand that rises, the figure's own left or right."""
+    facing: Facing
+    """Whether the figure faces the viewer, a key of `FACING_WORDS`."""
+    shirt: Colour
+    """Colour of the shirt."""
+    hair: Colour
+    """Colour of the hair."""
+    gloves: Colour
+    """Colour of both gloves."""
+    place: Across
+    """Position of the figure along x, in metres."""
 
 
-def mirrored(params: Mapping[str, Any]) -> Params:
-    """Return the same scene with left and right exchanged."""
-    return {
-        **params,
-        "hand": common.OPPOSITE[params["hand"]],
-        "place": -params["place"],
-        "style": common.mirrored_style(params["style"]),
-    }
+class Hands(Family[HandsParams]):
+    """A simple figure, facing us or turned away, raises its left or its right hand."""
+
+    name = "hands"
+
+    def sample(self, rng: np.random.Generator) -> HandsParams:
+        shirt, hair, gloves = common.sample_colours(rng, 3)
+        return HandsParams(
+            hand=common.choose(rng, SIDES),
+            facing=common.choose(rng, tuple(FACING_WORDS)),
+            shirt=shirt,
+            hair=hair,
+            gloves=gloves,
+            place=round(float(rng.uniform(-0.15, 0.15)), 2),
+            style=common.sample_style(rng),
+        )
+
+    def build(self, p: HandsParams, duration_s: float) -> Scene:
+        """Return the scene; the hand rises through the middle of the clip and stays up."""
+        front = -1.0 if p.facing == "us" else 1.0
+        raised = picture_side(p.hand, p.facing)
+        bodies = [*_trunk(p.place, p.shirt, front), *_head(p.place, p.hair, front)]
+        for side, way in SIGN.items():
+            bodies += _arm(side, way, p.place, p.shirt, p.gloves, duration_s, rises=side == raised)
+        pairs = {f"{part}_{a}": f"{part}_{OPPOSITE[a]}" for part in ("arm", "hand") for a in SIDES}
+        facts = {"hero": f"hand_{raised}", "sided": list(pairs), "partner": pairs, "axis_x": p.place}
+        view = common.front_view(duration_s, 6.4, 1.7, (0.0, 0.0, 1.2), 30.0)
+        return common.set_up(p.style, bodies, view, duration_s, facts=facts)
+
+    def phrases(self, p: HandsParams) -> list[str]:
+        hand, facing = p.hand, FACING_WORDS[p.facing]
+        shirt = common.article(f"{p.shirt} shirt")
+        gloves, hair = f"{p.gloves} gloves", f"{p.hair} hair"
+        return [
+            f"a figure with {hair}, {shirt} and {gloves} stands {facing} and raises its {hand} hand",
+            f"{facing}, a figure with {hair} in {shirt} lifts its {hand} hand; its gloves are {p.gloves}",
+            f"a figure in {shirt} and {gloves}, with {hair}, is {facing}; it puts up its {hand} hand and keeps it there",
+        ]
+
+    def details(self, p: HandsParams) -> str:
+        face = "Its face is pale." if p.facing == "us" else "We see the back of its head."
+        return (
+            f"Both hands hang down at first. {face} The other hand stays down. {common.style_words(p.style)}"
+            f" {common.STILL}"
+        )
 
 
-def picture_side(hand: str, facing: str) -> str:
-    """Return on which side of the picture a hand of the figure is."""
-    return common.OPPOSITE[hand] if facing == "us" else hand
-
-
-def build(
-    duration_s: float,
-    *,
-    hand: str,
-    facing: str,
-    shirt: str,
-    hair: str,
-    gloves: str,
-    place: float,
-    style: Mapping[str, Any],
-) -> Scene:
-    """Return the scene; the hand rises through the middle of the clip and stays up."""
-    front = -1.0 if facing == "us" else 1.0
-    raised = picture_side(hand, facing)
-    bodies = [*_trunk(place, shirt, front), *_head(place, hair, front)]
-    for side, way in (("left", -1.0), ("right", 1.0)):
-        bodies += _arm(side, way, place, shirt, gloves, duration_s, rises=side == raised)
-    pairs = {f"{part}_{a}": f"{part}_{common.OPPOSITE[a]}" for part in ("arm", "hand") for a in ("left", "right")}
-    facts = {"hero": f"hand_{raised}", "sided": list(pairs), "partner": pairs, "axis_x": place}
-    view = common.front_view(duration_s, 6.4, 1.7, (0.0, 0.0, 1.2), 30.0)
-    return common.set_up(style, bodies, view, duration_s, facts=facts)
+def picture_side(hand: Side, facing: Facing) -> Side:
+    """Return the side of the frame on which a hand of the figure is."""
+    return OPPOSITE[hand] if facing == "us" else hand
 
 
 def _part(name: str, shape: Any, size: Vec3, colour: str, pos: Vec3, **more: Any) -> Body:
@@ -116,7 +135,7 @@ def _hair_mesh() -> Mesh:
     return shapes.to_mesh(whole - face)
 
 
-def _arm(side: str, way: float, x: float, shirt: str, gloves: str, duration_s: float, *, rises: bool) -> list[Body]:
+def _arm(side: Side, way: float, x: float, shirt: str, gloves: str, duration_s: float, *, rises: bool) -> list[Body]:
     """Return an arm and its hand; angles are measured from upright, outwards."""
     u = np.linspace(0.0, 1.0, _KEYS)
     smooth = u * u * (3 - 2 * u)
@@ -132,28 +151,3 @@ def _arm(side: str, way: float, x: float, shirt: str, gloves: str, duration_s: f
     arm = _part(f"arm_{side}", "capsule", (0.27, 0.27, _ARM_M), shirt, (x, 0.0, _SHOULDER[1]), motion="path")
     hand = _part(f"hand_{side}", "ball", (_HAND_M,) * 3, gloves, (x, 0.0, _SHOULDER[1]), motion="path")
     return [replace(arm, path=along(_ARM_M / 2), turns=turns), replace(hand, path=along(_ARM_M))]
-
-
-def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = False) -> str:
-    """Return words for the scene."""
-    hand, facing = params["hand"], FACING_WORDS[params["facing"]]
-    shirt = common.article(f"{params['shirt']} shirt")
-    gloves, hair = f"{params['gloves']} gloves", f"{params['hair']} hair"
-    short = [
-        f"a figure with {hair}, {shirt} and {gloves} stands {facing} and raises its {hand} hand",
-        f"{facing}, a figure with {hair} in {shirt} lifts its {hand} hand; its gloves are {params['gloves']}",
-        f"a figure in {shirt} and {gloves}, with {hair}, is {facing}; it puts up its {hand} hand and keeps it there",
-    ]
-    words = common.sentence(short[int(rng.integers(len(short)))])
-    if long:
-        face = "Its face is pale." if params["facing"] == "us" else "We see the back of its head."
-        words += (
-            f" Both hands hang down at first. {face} The other hand stays down. {common.style_words(params['style'])}"
-        )
-        words += " The camera does not move."
-    return words
-
-
-def setting(params: Mapping[str, Any]) -> str:
-    """Return what a prompt adds to the short caption: floor, backdrop and a camera that stands still."""
-    return common.setting(params["style"], common.STILL)

@@ -1,16 +1,19 @@
-"""A room that stands still while the camera moves: four objects, three painted spots, any camera move."""
+"""The scene family "room"."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
 
 import numpy as np
 
 from sora_eval.world import cameras
 from sora_eval.world.families import common
-from sora_eval.world.families.common import Params
-from sora_eval.world.scene import Body, CameraPath, Scene
+from sora_eval.world.families.base import Family
+from sora_eval.world.families.params import EXCHANGED, Across, Colour, OneOf, Params, Record, Texture
+from sora_eval.world.families.things import listed
+from sora_eval.world.scene import Body, CameraPath, Scene, Shape
 
 MOVES: dict[str, tuple[str, ...]] = {
     "orbit": ("left", "right"),
@@ -50,53 +53,128 @@ _WORDS: dict[str, tuple[str, ...]] = {
 }
 
 
-def sample(rng: np.random.Generator, move: str | None = None) -> Params:
-    """Return a random member, with a given camera move if wanted."""
-    kind = move or str(rng.choice(list(MOVES)))
-    colours = common.sample_colours(rng, 7)
-    columns = rng.permutation([-2.1, -0.7, 0.7, 2.1])
-    objects = [
-        {
-            "shape": str(rng.choice(common.SHAPES)),
-            "colour": colours[i],
-            "size": round(float(rng.uniform(0.78, 0.92)), 2),
-            "x": round(float(columns[i] + rng.uniform(-0.08, 0.08)), 2),
-            "y": round(float(rng.uniform(0.0, 1.1)), 2),
-            "yaw": round(float(rng.uniform(0, 90)), 0),
-            "texture": str(rng.choice(common.TEXTURES)),
+@dataclass(frozen=True)
+class Placed(Record):
+    """An object on the floor."""
+
+    shape: Shape
+    """One of `common.SHAPES`."""
+    colour: Colour
+    """Its colour."""
+    size: float
+    """Its width in metres."""
+    x: Across
+    """Position along x in metres."""
+    y: float
+    """Position along y in metres."""
+    yaw: Across
+    """Turn about the vertical axis in degrees."""
+    texture: Texture
+    """The pattern of its surface."""
+
+
+@dataclass(frozen=True)
+class Spot(Record):
+    """A round spot painted on the floor."""
+
+    colour: Colour
+    """Its colour."""
+    x: Across
+    """Position along x in metres."""
+    y: float
+    """Position along y in metres."""
+
+
+T = TypeVar("T", Placed, Spot)
+
+
+@dataclass(frozen=True)
+class RoomParams(Params):
+    """Parameters of `Room`."""
+
+    move: Annotated[str, OneOf(MOVES)]
+    """The camera move, a key of `MOVES`."""
+    to: Annotated[str, EXCHANGED]
+    """Its direction, one of those in `MOVES`."""
+    objects: tuple[Placed, ...]
+    """The objects, in no order."""
+    spots: tuple[Spot, ...]
+    """The painted spots from left to right."""
+
+
+class Room(Family[RoomParams]):
+    """A room that stands still while the camera moves: four objects, three painted spots, any camera move."""
+
+    name = "room"
+    camera = ""
+
+    def sample(self, rng: np.random.Generator, move: str | None = None) -> RoomParams:
+        """Return the parameters of a random member, with a given camera move or any."""
+        kind = move or common.choose(rng, tuple(MOVES))
+        colours = common.sample_colours(rng, 7)
+        columns = rng.permutation([-2.1, -0.7, 0.7, 2.1])
+        objects = tuple(
+            Placed(
+                shape=common.choose(rng, common.SHAPES),
+                colour=colours[i],
+                size=round(float(rng.uniform(0.78, 0.92)), 2),
+                x=round(float(columns[i] + rng.uniform(-0.08, 0.08)), 2),
+                y=round(float(rng.uniform(0.0, 1.1)), 2),
+                yaw=round(float(rng.uniform(0, 90)), 0),
+                texture=common.choose(rng, common.TEXTURES),
+            )
+            for i in range(4)
+        )
+        spots = tuple(
+            Spot(
+                colour=colours[4 + i],
+                x=round(float(x + rng.uniform(-0.15, 0.15)), 2),
+                y=round(float(rng.uniform(-2.4, -1.9)), 2),
+            )
+            for i, x in enumerate((-1.45, 0.0, 1.45))
+        )
+        return RoomParams(
+            move=kind,
+            to=common.choose(rng, MOVES[kind]),
+            objects=objects,
+            spots=spots,
+            style=common.sample_style(rng),
+        )
+
+    def build(self, p: RoomParams, duration_s: float) -> Scene:
+        bodies = [
+            common.standing(f"object{i}", o.shape, o.size, o.colour, o.x, o.y, yaw=o.yaw, texture=o.texture)
+            for i, o in enumerate(p.objects)
+        ]
+        bodies += [
+            Body(f"spot{i}", "cylinder", (1.0, 1.0, 0.02), s.colour, (s.x, s.y, 0.01), solid=False)
+            for i, s in enumerate(p.spots)
+        ]
+        facts = {
+            "hero": [f"object{i}" for i in range(len(p.objects))],
+            "spots": [f"spot{i}" for i in range(len(p.spots))],
+            "hidden_s": (0.3 * duration_s, 0.7 * duration_s),
+            "stranger": (0.0, -0.95, 0.0),
         }
-        for i in range(4)
-    ]
-    spots = [
-        {
-            "colour": colours[4 + i],
-            "x": round(float(x + rng.uniform(-0.15, 0.15)), 2),
-            "y": round(float(rng.uniform(-2.4, -1.9)), 2),
-        }
-        for i, x in enumerate((-1.45, 0.0, 1.45))
-    ]
-    return {
-        "move": kind,
-        "to": str(rng.choice(MOVES[kind])),
-        "objects": objects,
-        "spots": spots,
-        "style": common.sample_style(rng),
-    }
+        return common.set_up(p.style, bodies, path(duration_s, p.move, p.to), duration_s, facts=facts)
+
+    def phrases(self, p: RoomParams) -> list[str]:
+        things = listed([common.article(f"{o.colour} {o.shape}") for o in _from_left(p.objects)])
+        colours = listed([s.colour for s in _from_left(p.spots)])
+        spots = common.sentence(f"round spots in {colours} are painted on the floor before them")
+        inward = "towards" if p.to == "in" else "away from"
+        rises = "rises" if p.to == "up" else "sinks"
+        moves = (w.format(to=p.to, inward=inward, rises=rises, things=things) for w in _WORDS[p.move])
+        return [f"{common.sentence(words)} {spots}" for words in moves]
+
+    def details(self, p: RoomParams) -> str:
+        order = ", ".join(f"{o.texture} {o.colour} {o.shape}" for o in _from_left(p.objects))
+        still = "Nothing moves." if p.move == "still" else "Nothing but the camera moves."
+        return f"From left to right: {order}. {common.style_words(p.style)} {still}"
 
 
-def mirrored(params: Mapping[str, Any]) -> Params:
-    """Return the same scene with left and right exchanged."""
-
-    def flip(things: list[Params]) -> list[Params]:
-        return [{**o, "x": -o["x"], **({"yaw": -o["yaw"]} if "yaw" in o else {})} for o in things]
-
-    return {
-        **params,
-        "to": common.OPPOSITE.get(params["to"], params["to"]),
-        "objects": flip(params["objects"]),
-        "spots": flip(params["spots"]),
-        "style": common.mirrored_style(params["style"]),
-    }
+def _from_left(placed: Sequence[T]) -> list[T]:
+    return sorted(placed, key=lambda thing: thing.x)
 
 
 def path(duration_s: float, move: str, to: str) -> CameraPath:
@@ -120,52 +198,3 @@ def path(duration_s: float, move: str, to: str) -> CameraPath:
     if move == "revisit":
         return cameras.turn(duration_s, _EYE, _CENTRE, cameras.away_and_back(sign * 58), lambda u: 0.0)
     return cameras.still(duration_s, _EYE, _CENTRE)
-
-
-def build(
-    duration_s: float, *, move: str, to: str, objects: list[Params], spots: list[Params], style: Mapping[str, Any]
-) -> Scene:
-    """Return the scene."""
-    bodies = [
-        common.standing(
-            f"object{i}", o["shape"], o["size"], o["colour"], o["x"], o["y"], yaw=o["yaw"], texture=o["texture"]
-        )
-        for i, o in enumerate(objects)
-    ]
-    bodies += [
-        Body(f"spot{i}", "cylinder", (1.0, 1.0, 0.02), s["colour"], (s["x"], s["y"], 0.01), solid=False)
-        for i, s in enumerate(spots)
-    ]
-    facts: Params = {
-        "hero": [f"object{i}" for i in range(len(objects))],
-        "spots": [f"spot{i}" for i in range(len(spots))],
-        "hidden_s": (0.3 * duration_s, 0.7 * duration_s),
-        "stranger": (0.0, -0.95, 0.0),
-    }
-    return common.set_up(style, bodies, path(duration_s, move, to), duration_s, facts=facts)
-
-
-def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = False) -> str:
-    """Return words for the scene."""
-    things = [common.article(f"{o['colour']} {o['shape']}") for o in sorted(params["objects"], key=lambda o: o["x"])]
-    listed = f"{', '.join(things[:-1])} and {things[-1]}"
-    patterns = _WORDS[params["move"]]
-    inward = "towards" if params["to"] == "in" else "away from"
-    rises = "rises" if params["to"] == "up" else "sinks"
-    words = common.sentence(
-        patterns[int(rng.integers(len(patterns)))].format(to=params["to"], inward=inward, rises=rises, things=listed)
-    )
-    spots = [s["colour"] for s in sorted(params["spots"], key=lambda s: s["x"])]
-    words += f" {common.sentence(f'round spots in {spots[0]}, {spots[1]} and {spots[2]} are painted on the floor before them')}"
-    if long:
-        order = ", ".join(
-            f"{o['texture']} {o['colour']} {o['shape']}" for o in sorted(params["objects"], key=lambda o: o["x"])
-        )
-        still = "Nothing moves." if params["move"] == "still" else "Nothing but the camera moves."
-        words += f" From left to right: {order}. {common.style_words(params['style'])} {still}"
-    return words
-
-
-def setting(params: Mapping[str, Any]) -> str:
-    """Return what a prompt adds to the short caption: floor, backdrop; the caption speaks of the camera."""
-    return common.setting(params["style"])

@@ -1,40 +1,43 @@
-"""A small island of blocks on which a figure walks, turns, breaks blocks and places them, driven by a list of actions.
-
-No probe asks about it: it trains generators that take actions. `scene.facts["actions"]` is the truth, [(t_s, action)].
-Left and right in turns are the figure's own. Blocks are cubes of one metre. Rays are slow on meshes and quick on boxes:
-each level of the ground is a few large boxes whose texture shows the blocks, and blocks that change are bodies of
-their own.
-"""
+"""The scene family "voxel"."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_eval.world.families import common, things
-from sora_eval.world.families.common import Params
+from sora_eval.world.families import common
+from sora_eval.world.families.base import Family
+from sora_eval.world.families.params import Colour, Lamp, Mirrored, Params, Style
+from sora_eval.world.families.things import listed
 from sora_eval.world.scene import Body, CameraPath, Scene, Vec3
 
 SIDE = 12
 """Blocks along each side of the world."""
-ACTIONS: tuple[str, ...] = ("forward", "turn left", "turn right", "break", "place")
-HEADINGS: tuple[str, ...] = ("north", "east", "south", "west")
-_MIRRORED = {"turn left": "turn right", "turn right": "turn left", "east": "west", "west": "east"}
+Action = Literal["forward", "turn left", "turn right", "break", "place"]
+ACTIONS: tuple[Action, ...] = ("forward", "turn left", "turn right", "break", "place")
+Heading = Literal["north", "east", "south", "west"]
+HEADINGS: tuple[Heading, ...] = ("north", "east", "south", "west")
+_EXCHANGED = {"turn left": "turn right", "turn right": "turn left", "east": "west", "west": "east"}
+_UNDOES = {"break": "place", "place": "break"}
+_CELL = Mirrored(lambda at: (SIDE - 1 - at[0], at[1]))
+_HEADING = Mirrored(lambda heading: _EXCHANGED.get(heading, heading))
+_ACTIONS = Mirrored(lambda actions: tuple(_EXCHANGED.get(a, a) for a in actions))
 _LEVELS = ("sand", "moss", "fern", "grey", "light grey", "light grey")
 """Colours of the ground by level: a beach, meadows, stone."""
 _BACK = 9
 """The figure stays in front of this row: behind it, trees would hide it."""
 _STEPS = 6
-_LIGHTS = ("noon", "left", "right", "cool")
+_LIGHTS: tuple[Lamp, ...] = ("noon", "left", "right", "cool")
 """Warm light would push the brown of earth over the saturation at which the tracker starts to see objects."""
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
-_PHRASES: dict[str, Callable[[int], str]] = {
+_PHRASES: dict[Action, Callable[[int], str]] = {
     "forward": lambda n: "walks forward" if n == 1 else f"walks {_NUMBERS[n]} steps forward",
     "turn left": lambda n: (
         "turns left" if n == 1 else "turns left twice" if n == 2 else f"turns left {_NUMBERS[n]} times"
@@ -47,6 +50,99 @@ _PHRASES: dict[str, Callable[[int], str]] = {
 }
 _GLIDES = "The camera glides after the figure without turning."
 Cell = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class VoxelParams(Params):
+    """Parameters of `Voxel`."""
+
+    seed: int
+    """Seed of the terrain."""
+    mirror: Annotated[bool, Mirrored(operator.not_)]
+    """Whether the terrain is mirrored."""
+    colour: Colour
+    """Colour of the figure."""
+    start: Annotated[tuple[int, int], _CELL]
+    """The figure's first cell (i, j)."""
+    heading: Annotated[Heading, _HEADING]
+    """The figure's first direction."""
+    actions: Annotated[tuple[Action, ...], _ACTIONS]
+    """What the figure does, each in an equal share of the clip."""
+
+
+class Voxel(Family[VoxelParams]):
+    """A small island of blocks on which a figure walks, turns, breaks blocks and places them, driven by a list of actions.
+
+    It has no probe: it trains generators that take actions. `scene.facts["actions"]` is the truth, [(t_s, action)].
+    Left and right in turns are the figure's own. Blocks are cubes of one metre. Rays are slow on meshes and quick on boxes:
+    each level of the ground is a few large boxes whose texture shows the blocks, and blocks that change are bodies of
+    their own.
+    """
+
+    name = "voxel"
+
+    def sample(self, rng: np.random.Generator) -> VoxelParams:
+        seed = int(rng.integers(2**31))
+        colour = common.sample_colours(rng, 1)[0]
+        style = Style("mist", common.choose(rng, ("white", "cream")), common.choose(rng, _LIGHTS))
+        heights, trees = _land(seed, False)
+        dry = [(int(i), int(j)) for i, j in np.argwhere(heights >= 1) if j < _BACK and (i, j) not in trees]
+        dry.sort(key=lambda c: abs(c[0] - SIDE / 2) + abs(c[1] - SIDE / 3))
+        best: tuple[int, tuple[int, int], Heading, list[Action]] | None = None
+        for _ in range(12):
+            start = dry[int(rng.integers(min(20, len(dry))))]
+            heading = int(rng.integers(4))
+            actions = _policy(_World(heights.copy(), trees, start, heading), rng)
+            worth = len(set(actions))
+            if best is None or worth > best[0]:
+                best = (worth, start, HEADINGS[heading], actions)
+        assert best is not None
+        return VoxelParams(
+            seed=seed,
+            mirror=False,
+            colour=colour,
+            start=best[1],
+            heading=best[2],
+            actions=tuple(best[3]),
+            style=style,
+        )
+
+    def build(self, p: VoxelParams, duration_s: float) -> Scene:
+        """Return the scene; the actions share the clip's duration evenly."""
+        heights, trees = _land(p.seed, p.mirror)
+        world = _World(heights.copy(), trees, p.start, HEADINGS.index(p.heading))
+        slot_s = duration_s / max(1, len(p.actions))
+        keys: list[tuple[float, ...]] = [(0.0, *_top(world), -90.0 * world.heading)]
+        for slot, action in enumerate(p.actions):
+            before = keys[-1]
+            was = world.heading
+            world.act(action, slot)
+            turn = (world.heading - was + 1) % 4 - 1
+            keys += list(_moved(before, _top(world), -90.0 * turn, slot * slot_s, slot_s))
+        way = np.array(keys)
+        bodies = [*_ground(heights, trees, world.changes), *_changing(world.changes, slot_s), *_figure(way, p.colour)]
+        facts = {"hero": "torso", "actions": [(slot * slot_s, a) for slot, a in enumerate(p.actions)]}
+        return common.set_up(p.style, bodies, _follow(way, duration_s), duration_s, facts=facts, tile_m=0.0)
+
+    def phrases(self, p: VoxelParams) -> list[str]:
+        done, colour = listed(_in_words(p.actions)), p.colour
+        return [
+            f"{common.article(f'{colour} figure')} on an island of blocks {done}",
+            f"in a world made of blocks, a little figure in {colour} {done}",
+            f"on a small island of grass and stone blocks, a little {colour} figure {done}",
+        ]
+
+    def details(self, p: VoxelParams) -> str:
+        light = common.LIGHT_WORDS[p.style.light]
+        return (
+            f"Trees stand on the island, and pale water lies around it. At first the figure looks {p.heading},"
+            f" where north is away from us. {common.sentence(light)}"
+            f" {_GLIDES}"
+        )
+
+    def setting(self, p: VoxelParams) -> str:
+        """Return what a prompt adds to the short caption: the water around the island, and the camera."""
+        return f"Pale water lies around the island. {_GLIDES}"
 
 
 @dataclass
@@ -143,88 +239,21 @@ def _land(seed: int, mirror: bool) -> tuple[NDArray[np.int_], frozenset[tuple[in
     return heights.copy(), trees
 
 
-def sample(rng: np.random.Generator) -> Params:
-    """Return a random member: a policy that likes to walk chooses among the actions that have an effect."""
-    seed = int(rng.integers(2**31))
-    colour = common.sample_colours(rng, 1)[0]
-    style = {"floor": "mist", "backdrop": str(rng.choice(["white", "cream"])), "light": str(rng.choice(_LIGHTS))}
-    heights, trees = _land(seed, False)
-    dry = [(int(i), int(j)) for i, j in np.argwhere(heights >= 1) if j < _BACK and (i, j) not in trees]
-    dry.sort(key=lambda c: abs(c[0] - SIDE / 2) + abs(c[1] - SIDE / 3))
-    best: tuple[int, tuple[int, int], str, list[str]] | None = None
-    for _ in range(12):
-        start = dry[int(rng.integers(min(20, len(dry))))]
-        heading = int(rng.integers(4))
-        actions = _policy(_World(heights.copy(), trees, start, heading), rng)
-        worth = len(set(actions))
-        if best is None or worth > best[0]:
-            best = (worth, start, HEADINGS[heading], actions)
-    assert best is not None
-    return {
-        "seed": seed,
-        "mirror": False,
-        "colour": colour,
-        "start": list(best[1]),
-        "heading": best[2],
-        "actions": best[3],
-        "style": style,
-    }
-
-
-def _policy(world: _World, rng: np.random.Generator) -> list[str]:
+def _policy(world: _World, rng: np.random.Generator) -> list[Action]:
     liking = {"forward": 4.0, "turn left": 1.0, "turn right": 1.0, "break": 1.6, "place": 1.6}
-    actions: list[str] = []
+    actions: list[Action] = []
     for slot in range(_STEPS):
-        last = actions[-1] if actions else ""
-        # Undoing what was just done is no use, nor is turning on the spot.
-        useless = {"break": ("place",), "place": ("break",)}.get(last, ())
+        last = actions[-1] if actions else "forward"
+        # No action undoes the one before, and the figure does not turn on the spot.
         turned = last.startswith("turn")
-        choice = [a for a in ACTIONS if world.can(a) and a not in useless and not (turned and a.startswith("turn"))]
+        choice = [
+            a for a in ACTIONS if world.can(a) and a != _UNDOES.get(last) and not (turned and a.startswith("turn"))
+        ]
         choice = choice or [last if turned else "turn left"]
         weights = np.array([liking[a] for a in choice])
         actions.append(choice[int(rng.choice(len(choice), p=weights / weights.sum()))])
         world.act(actions[-1], slot)
     return actions
-
-
-def mirrored(params: Mapping[str, Any]) -> Params:
-    """Return the same scene with left and right exchanged."""
-    return {
-        **params,
-        "mirror": not params["mirror"],
-        "start": [SIDE - 1 - params["start"][0], params["start"][1]],
-        "heading": _MIRRORED.get(params["heading"], params["heading"]),
-        "actions": [_MIRRORED.get(a, a) for a in params["actions"]],
-        "style": common.mirrored_style(params["style"]),
-    }
-
-
-def build(
-    duration_s: float,
-    *,
-    seed: int,
-    mirror: bool,
-    colour: str,
-    start: Sequence[int],
-    heading: str,
-    actions: Sequence[str],
-    style: Mapping[str, Any],
-) -> Scene:
-    """Return the scene; the actions share the clip's duration evenly."""
-    heights, trees = _land(seed, mirror)
-    world = _World(heights.copy(), trees, (start[0], start[1]), HEADINGS.index(heading))
-    slot_s = duration_s / max(1, len(actions))
-    keys: list[tuple[float, ...]] = [(0.0, *_top(world), -90.0 * world.heading)]
-    for slot, action in enumerate(actions):
-        before = keys[-1]
-        was = world.heading
-        world.act(action, slot)
-        turn = (world.heading - was + 1) % 4 - 1
-        keys += list(_moved(before, _top(world), -90.0 * turn, slot * slot_s, slot_s))
-    way = np.array(keys)
-    bodies = [*_ground(heights, trees, world.changes), *_changing(world.changes, slot_s), *_figure(way, colour)]
-    facts = {"hero": "torso", "actions": [(slot * slot_s, a) for slot, a in enumerate(actions)]}
-    return common.set_up(style, bodies, _follow(way, duration_s), duration_s, facts=facts, tile_m=0.0)
 
 
 def _corner(i: float, j: float) -> tuple[float, float]:
@@ -361,30 +390,6 @@ def _rectangles(there: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
     return rows if len(rows) <= len(columns) else columns
 
 
-def _told(actions: Sequence[str]) -> list[str]:
+def _in_words(actions: Sequence[Action]) -> list[str]:
     """Return the actions in words, runs of the same action counted."""
     return [_PHRASES[action](len(list(run))) for action, run in groupby(actions)]
-
-
-def caption(params: Mapping[str, Any], rng: np.random.Generator, long: bool = False) -> str:
-    """Return words for the scene, with every action in its order."""
-    done, colour = things.listed(_told(params["actions"])), params["colour"]
-    short = [
-        f"{common.article(f'{colour} figure')} on an island of blocks {done}",
-        f"in a world made of blocks, a little figure in {colour} {done}",
-        f"on a small island of grass and stone blocks, a little {colour} figure {done}",
-    ]
-    words = common.sentence(short[int(rng.integers(len(short)))])
-    if long:
-        light = common.LIGHT_WORDS[params["style"]["light"]]
-        words += (
-            f" Trees stand on the island, and pale water lies around it. At first the figure looks {params['heading']},"
-        )
-        words += f" where north is away from us. {common.sentence(light)}"
-        words += f" {_GLIDES}"
-    return words
-
-
-def setting(params: Mapping[str, Any]) -> str:
-    """Return what a prompt adds to the short caption: the water around the island, and the camera."""
-    return f"Pale water lies around the island. {_GLIDES}"

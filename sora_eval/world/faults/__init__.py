@@ -1,7 +1,7 @@
 """Dialled violations: each takes the true world and breaks one law, by a severity from 0 (nothing) to 1 (blatant).
 
-A fault is a function (scene, severity) -> Broken. It reads which bodies it concerns from `scene.facts`; the scene families say there
-who the hero is and when it is hidden.
+A fault is a function of scene and severity, decorated with `@fault(...)`. The bodies and times that it acts on stand in
+`scene.facts`, written by the scene families.
 """
 
 from __future__ import annotations
@@ -14,20 +14,17 @@ from sora_eval.world.faults.base import Broken, Fault
 from sora_eval.world.physics import simulate
 from sora_eval.world.scene import Scene
 
-FAULTS: dict[str, Fault] = {
-    **consistency.FAULTS,
-    **permanence.FAULTS,
-    **physics.FAULTS,
-    **left_right.FAULTS,
-    **state_changes.FAULTS,
-}
+_MODULES = (consistency, permanence, physics, left_right, state_changes)
+FAULTS: dict[str, Fault] = {f.name: f for m in _MODULES for f in vars(m).values() if isinstance(f, Fault)}
+"""The faults by name."""
 
 
 def render_broken(scene: Scene, fault: str, severity: float, size: tuple[int, int], fps: float, frames: int) -> Video:
-    """Render a scene with a fault of some severity.
+    """Render a scene with a fault of a severity.
 
     Raises:
-        ConfigError: the fault is unknown or the severity is not in 0..1.
+        ConfigError: the fault is unknown.
+        ValueError: the fault does not apply to the scene.
     """
     if fault not in FAULTS:
         raise unknown("violation", fault, FAULTS)

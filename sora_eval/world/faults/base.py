@@ -1,10 +1,9 @@
-"""What a fault returns, and helpers to edit states."""
+"""The Fault class, its result, and helpers to edit states."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 
@@ -15,14 +14,52 @@ from sora_eval.world.scene import Body, Scene
 
 @dataclass(frozen=True)
 class Broken:
-    """A broken world: a changed scene, tweaks to physics, and an edit of the resulting states."""
+    """A broken world: physics runs on `scene` with `tweaks`, then `edit` changes the states."""
 
     scene: Scene
+    """The changed scene."""
     tweaks: Tweaks = Tweaks()
+    """Changes of physics."""
     edit: Callable[[States], States] = lambda states: states
+    """The change of the simulated states."""
 
 
-Fault: TypeAlias = Callable[[Scene, float], Broken]
+@dataclass(frozen=True)
+class Fault:
+    """A violation of one law, with a severity from 0 (none) to 1 (blatant)."""
+
+    name: str
+    """Its name in `Probe.violations` and on the command line."""
+    group: str
+    """The module that it is defined in: consistency, left_right, permanence, physics or state_changes."""
+    needs: tuple[str, ...]
+    """The keys of `scene.facts` that it reads; it applies to the scenes that have them all."""
+    function: Callable[[Scene, float], Broken]
+    """(scene, severity) -> broken world."""
+
+    @property
+    def doc(self) -> str:
+        """The first line of the function's docstring."""
+        return (self.function.__doc__ or "").split("\n")[0]
+
+    def __call__(self, scene: Scene, severity: float) -> Broken:
+        """Return the scene broken by a severity.
+
+        Raises:
+            ValueError: the fault does not apply to the scene.
+        """
+        if missing := [key for key in self.needs if key not in scene.facts]:
+            raise ValueError(f"its facts have no {', '.join(missing)}")
+        return self.function(scene, severity)
+
+
+def fault(*needs: str) -> Callable[[Callable[[Scene, float], Broken]], Fault]:
+    """Return the decorator that makes a function the fault of its name; needs: see `Fault`."""
+
+    def decorate(function: Callable[[Scene, float], Broken]) -> Fault:
+        return Fault(function.__name__, function.__module__.rpartition(".")[2], needs, function)
+
+    return decorate
 
 
 def index(scene: Scene, name: str) -> int:
@@ -31,7 +68,7 @@ def index(scene: Scene, name: str) -> int:
 
 
 def heroes(scene: Scene) -> list[str]:
-    """Return the names of the bodies that the scene is about."""
+    """Return the names of the scene's main bodies."""
     hero = scene.facts["hero"]
     return [hero] if isinstance(hero, str) else list(hero)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from sora_eval.types import Floats
-from sora_eval.world.faults.base import Broken, Fault, after, heroes, index
+from sora_eval.world.faults.base import Broken, after, fault, heroes, index
 from sora_eval.world.physics import States
 from sora_eval.world.scene import Scene
 
@@ -33,6 +33,7 @@ def _shifted(scene: Scene, names: list[str], shift: Floats) -> Broken:
     return Broken(scene, edit=edit)
 
 
+@fault("hero")
 def drift(scene: Scene, severity: float) -> Broken:
     """Every object wanders off on a bent path of its own, by up to 1.2 m."""
     names = heroes(scene)
@@ -43,6 +44,7 @@ def drift(scene: Scene, severity: float) -> Broken:
     return _shifted(scene, names, 1.2 * severity * bent)
 
 
+@fault("spots")
 def texture_swims(scene: Scene, severity: float) -> Broken:
     """The pattern of the floor, spots and tiles, slides to and fro under the objects by up to 0.9 m."""
     names = list(scene.facts["spots"])
@@ -58,6 +60,7 @@ def texture_swims(scene: Scene, severity: float) -> Broken:
     return Broken(scene, edit=edit)
 
 
+@fault("hero")
 def pulse(scene: Scene, severity: float) -> Broken:
     """Every object swells and shrinks by up to 45%, out of step with the others."""
     names = heroes(scene)
@@ -77,11 +80,13 @@ def pulse(scene: Scene, severity: float) -> Broken:
     return Broken(scene, edit=edit)
 
 
+@fault()
 def boiling(scene: Scene, severity: float) -> Broken:
     """Every frame gets noise of its own, with a standard deviation of up to 24 grey levels."""
     return Broken(scene, edit=lambda states: replace(states, noise=24.0 * severity))
 
 
+@fault("hero")
 def jumps(scene: Scene, severity: float) -> Broken:
     """In the middle of the clip every object jumps by up to 1 m, each its own way, at once."""
     names = heroes(scene)
@@ -95,12 +100,3 @@ def jumps(scene: Scene, severity: float) -> Broken:
         return replace(states, pos=pos)
 
     return Broken(scene, edit=edit)
-
-
-FAULTS: dict[str, Fault] = {
-    "drift": drift,
-    "texture_swims": texture_swims,
-    "pulse": pulse,
-    "boiling": boiling,
-    "jumps": jumps,
-}

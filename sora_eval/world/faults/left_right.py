@@ -1,4 +1,4 @@
-"""Faults of sides: what the scene is about is mirrored. `scene.facts["sided"]` names the bodies that change sides."""
+"""Faults of sides: bodies and camera are mirrored. `scene.facts["sided"]` names the bodies that change sides."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from sora_eval.world.faults.base import Broken, Fault, index
+from sora_eval.world.faults.base import Broken, fault, index
 from sora_eval.world.physics import States
 from sora_eval.world.scene import Scene
 
 
+@fault("sided")
 def swapped_sides(scene: Scene, severity: float) -> Broken:
     """The sided bodies and the camera change over to where a mirror shows them: halfway at severity .5, fully at 1.
 
-    `scene.facts["partner"]` says which body takes whose place (by default its own), `["axis_x"]` where the mirror
-    stands (m).
-
-    Raises:
-        KeyError: the scene does not say what has a side.
+    `scene.facts["partner"]` maps a body to the one whose place it takes (by default its own), `["axis_x"]` is the
+    mirror's position in metres.
     """
     names = scene.facts["sided"]
     partner = scene.facts.get("partner", {})
@@ -41,8 +39,3 @@ def swapped_sides(scene: Scene, severity: float) -> Broken:
         return replace(states, pos=pos, quat=quat)
 
     return Broken(replace(scene, camera=camera), edit=edit)
-
-
-FAULTS: dict[str, Fault] = {
-    "swapped_sides": swapped_sides,
-}

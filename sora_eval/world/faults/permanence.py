@@ -1,7 +1,7 @@
-"""Faults of object permanence: what a thing does wrong while nobody sees it.
+"""Faults of object permanence: wrong changes of an object while it is out of sight.
 
 They read from `scene.facts`: "hidden_s", when the hero is out of sight (seconds, from and to), and where there is room
-for what should not be: "elsewhere", the way (x, y, z in metres) by which a teleported hero is off; "spare", where its
+for the wrong change: "elsewhere", the way (x, y, z in metres) by which a teleported hero is off; "spare", where its
 double stands, seen from it; and "stranger", where a new object stands (x, y, and the height of its underside).
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from sora_eval.types import Bools
 from sora_eval.world import palette, shapes
-from sora_eval.world.faults.base import Broken, Fault, after, heroes, index, with_body
+from sora_eval.world.faults.base import Broken, after, fault, heroes, index, with_body
 from sora_eval.world.physics import States, orientation
 from sora_eval.world.scene import Body, Scene
 
@@ -29,6 +29,7 @@ def _lately(scene: Scene, states: States, severity: float) -> Bools:
     return np.asarray(states.t_s > start + 1e-9)
 
 
+@fault("hero", "hidden_s")
 def stopped(scene: Scene, severity: float) -> Broken:
     """The hero stands still for a `severity` share of the time for which it is hidden, and is late from then on."""
     a, b = scene.facts["hidden_s"]
@@ -45,6 +46,7 @@ def stopped(scene: Scene, severity: float) -> Broken:
     return Broken(scene, edit=edit)
 
 
+@fault("hero", "hidden_s")
 def vanishes(scene: Scene, severity: float) -> Broken:
     """The hero is gone for the last `severity` share of the time after it was hidden."""
 
@@ -56,6 +58,7 @@ def vanishes(scene: Scene, severity: float) -> Broken:
     return Broken(scene, edit=edit)
 
 
+@fault("hero", "hidden_s")
 def teleports(scene: Scene, severity: float) -> Broken:
     """The hero comes back somewhere else, off by `severity` times the scene's "elsewhere"."""
     width = scene.body(heroes(scene)[0]).size[0]
@@ -69,6 +72,7 @@ def teleports(scene: Scene, severity: float) -> Broken:
     return Broken(scene, edit=edit)
 
 
+@fault("hero", "hidden_s")
 def changes_colour(scene: Scene, severity: float) -> Broken:
     """The hero comes back in another colour; at severity 1 in the one farthest away among those not in the scene."""
     own = np.array(palette.rgb(scene.body(heroes(scene)[0]).colour), dtype=float)
@@ -89,6 +93,7 @@ def _free(scene: Scene) -> list[str]:
     return [c for c in palette.COLOURS if c not in used]
 
 
+@fault("hero", "hidden_s")
 def changes_shape(scene: Scene, severity: float) -> Broken:
     """The hero comes back flattened: at severity 1 as 1.7 times as wide and 0.4 times as high."""
     if severity == 0:
@@ -104,7 +109,7 @@ def changes_shape(scene: Scene, severity: float) -> Broken:
     def edit(states: States) -> States:
         i, j = index(scene, name), len(scene.bodies)
         pos, quat, shown = states.pos.copy(), states.quat.copy(), states.shown.copy()
-        # It stays on its ground, and doesn't roll: a flat thing that turns over would change shape by itself.
+        # It stays on its ground, and doesn't roll: a flat object that turns over would change shape by itself.
         pos[:, j] = pos[:, i] - np.array([0.0, 0.0, (z - size[2]) / 2])
         quat[:, j] = orientation(np.array([hero.yaw]), np.array([0.0]))[0]
         late = after(states, _middle(scene))
@@ -115,6 +120,7 @@ def changes_shape(scene: Scene, severity: float) -> Broken:
     return Broken(with_body(scene, flat), edit=edit)
 
 
+@fault("hero", "hidden_s")
 def duplicates(scene: Scene, severity: float) -> Broken:
     """Two come back: a double goes beside the hero in the last `severity` share of the time after it was hidden."""
     name = heroes(scene)[0]
@@ -132,8 +138,9 @@ def duplicates(scene: Scene, severity: float) -> Broken:
     return Broken(with_body(scene, double), edit=edit)
 
 
+@fault("hero", "hidden_s")
 def appears_from_nowhere(scene: Scene, severity: float) -> Broken:
-    """A cube that nobody mentioned is there in the last `severity` share of the time after the hero was hidden."""
+    """A cube that the prompt does not mention is there in the last `severity` share of the time after the hero was hidden."""
     hero = scene.body(heroes(scene)[0])
     side = 0.9 * hero.size[0]
     x, y, z = scene.facts.get("stranger", (hero.pos[0] - 2 * hero.size[0], hero.pos[1], 0.0))
@@ -146,14 +153,3 @@ def appears_from_nowhere(scene: Scene, severity: float) -> Broken:
         return replace(states, shown=shown)
 
     return Broken(with_body(scene, stranger), edit=edit)
-
-
-FAULTS: dict[str, Fault] = {
-    "stopped": stopped,
-    "vanishes": vanishes,
-    "teleports": teleports,
-    "changes_colour": changes_colour,
-    "changes_shape": changes_shape,
-    "duplicates": duplicates,
-    "appears_from_nowhere": appears_from_nowhere,
-}

@@ -1,7 +1,7 @@
 """Faults of mechanics: what falls, flies, bounces, collides or tips over breaks a law of motion.
 
 Read from `scene.facts`: `stops` ((body, from_s), ...), `bounces` ((body, other, restitution), ...), `pair` (mover,
-struck), `late` (metres [3] by which the struck thing gives way too late at severity 1), `hero`, `way` (1 to the right).
+struck), `late` (metres [3] by which the struck object gives way too late at severity 1), `hero`, `way` (1 to the right).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from sora_eval.types import Floats
 from sora_eval.world import physics
-from sora_eval.world.faults.base import Broken, Fault, after, heroes, index, with_changed
+from sora_eval.world.faults.base import Broken, after, fault, heroes, index, with_changed
 from sora_eval.world.physics import States, Tweaks
 from sora_eval.world.scene import Scene
 
@@ -22,18 +22,21 @@ _PULL = 6.0
 _OVER = 0.4
 
 
+@fault()
 def gravity(scene: Scene, severity: float) -> Broken:
     """Everything falls under a weaker gravity: 9.81 m/s^2 times 0.25 to the power of the severity."""
     return Broken(replace(scene, gravity=scene.gravity * 0.25**severity))
 
 
+@fault("hero")
 def uneven_gravity(scene: Scene, severity: float) -> Broken:
     """The last hero alone falls under a weaker gravity, by the same factor: its own clock runs slower."""
     return Broken(scene, edit=lambda s: _retimed(scene, s, heroes(scene)[-1:], s.t_s * 0.5**severity))
 
 
+@fault("stops")
 def hovering(scene: Scene, severity: float) -> Broken:
-    """A moving thing stops, in the air or on its way, for `severity` of the time that is left, and then goes on."""
+    """A moving object stops, in the air or on its way, for `severity` of the time that is left, and then goes on."""
 
     def edit(states: States) -> States:
         for name, from_s in scene.facts["stops"]:
@@ -45,6 +48,7 @@ def hovering(scene: Scene, severity: float) -> Broken:
     return Broken(scene, edit=edit)
 
 
+@fault("bounces")
 def restitution_over_1(scene: Scene, severity: float) -> Broken:
     """Every bounce returns 1 + 0.4 times the severity of the speed that came in; at severity 0 the lawful share."""
     if severity == 0:
@@ -53,8 +57,9 @@ def restitution_over_1(scene: Scene, severity: float) -> Broken:
     return Broken(scene, Tweaks(boost=boost))
 
 
+@fault("hero", "way")
 def swerves(scene: Scene, severity: float) -> Broken:
-    """A thing in flight is pulled back sideways, at 6 m/s^2 times the severity, by nothing that is there."""
+    """An object in flight is pulled back sideways, at 6 m/s^2 times the severity, by nothing that is there."""
 
     def edit(states: States) -> States:
         pos = states.pos.copy()
@@ -65,8 +70,9 @@ def swerves(scene: Scene, severity: float) -> Broken:
     return Broken(scene, edit=edit)
 
 
+@fault("pair")
 def lost_momentum(scene: Scene, severity: float) -> Broken:
-    """From their contact on, both things of a collision move at 1 - severity of their lawful speeds."""
+    """From their contact on, both objects of a collision move at 1 - severity of their lawful speeds."""
 
     def edit(states: States) -> States:
         touch_s = _touch_s(scene, states)
@@ -76,8 +82,9 @@ def lost_momentum(scene: Scene, severity: float) -> Broken:
     return Broken(scene, edit=edit)
 
 
+@fault("pair", "late")
 def passes_through(scene: Scene, severity: float) -> Broken:
-    """One thing enters the other before they react, by `severity` of its extent; at severity 1 they never do."""
+    """One object enters the other before they react, by `severity` of its extent; at severity 1 they never do."""
     mover, struck = scene.facts["pair"]
     if severity >= 1:
         return Broken(scene, Tweaks(ignore=((mover, struck),)))
@@ -89,12 +96,13 @@ def passes_through(scene: Scene, severity: float) -> Broken:
         pos[:, index(scene, struck)] -= shift
         return replace(states, pos=pos)
 
-    # Physics runs with the struck thing farther on; the picture shows it where it was.
+    # Physics runs with the struck object farther on; the picture shows it where it was.
     return Broken(with_changed(scene, struck, pos=(x, y, z)), edit=edit)
 
 
+@fault("pair")
 def effect_precedes_cause(scene: Scene, severity: float) -> Broken:
-    """The struck thing moves before it is touched: by half a second times the severity."""
+    """The struck object moves before it is touched: by half a second times the severity."""
 
     def edit(states: States) -> States:
         lead = min(severity * _LEAD_S, 0.95 * _touch_s(scene, states))
@@ -103,8 +111,9 @@ def effect_precedes_cause(scene: Scene, severity: float) -> Broken:
     return Broken(scene, edit=edit)
 
 
+@fault("pair")
 def falls_against_push(scene: Scene, severity: float) -> Broken:
-    """The struck thing answers in the wrong direction: turned away from the push by 180 degrees times the severity."""
+    """The struck object moves in the wrong direction: turned away from the push by 180 degrees times the severity."""
     turn = np.pi * severity
 
     def edit(states: States) -> States:
@@ -130,7 +139,7 @@ def _touch_s(scene: Scene, states: States) -> float:
 
 
 def _retimed(scene: Scene, states: States, names: Sequence[str], t_s: Floats) -> States:
-    """Return the states in which some bodies are where the law puts them at other times t_s [T], not falling."""
+    """Return the states with the bodies `names` where the law puts them at other times t_s [T], which never decrease."""
     # The law is run again at exactly those times: interpolating between frames would blur contacts.
     times, back = np.unique(np.concatenate([[0.0], np.round(np.maximum(t_s, 0.0), 6)]), return_inverse=True)
     if len(times) < 2:
@@ -141,16 +150,3 @@ def _retimed(scene: Scene, states: States, names: Sequence[str], t_s: Floats) ->
         i = index(scene, name)
         pos[:, i], quat[:, i] = lawful.pos[back[1:], i], lawful.quat[back[1:], i]
     return replace(states, pos=pos, quat=quat)
-
-
-FAULTS: dict[str, Fault] = {
-    "gravity": gravity,
-    "uneven_gravity": uneven_gravity,
-    "hovering": hovering,
-    "restitution_over_1": restitution_over_1,
-    "swerves": swerves,
-    "lost_momentum": lost_momentum,
-    "passes_through": passes_through,
-    "effect_precedes_cause": effect_precedes_cause,
-    "falls_against_push": falls_against_push,
-}

@@ -1,8 +1,8 @@
 """Faults of state changes: undone, come too early, come too late or not at all.
 
-`scene.facts["change"]` says what a scripted change is: `effect`, the bodies that show it; `cause_s`, when its cause
-comes; `lead_s`, how far before that it may come at most; `done_s`, when the scene has seen it; `lamp`, whether the lamp
-goes with it. A scene with a fracture needs no such entry: physics breaks it.
+`scene.facts["change"]` describes a scripted change: `effect`, the bodies that show it; `cause_s`, the time of its cause;
+`lead_s`, how much earlier it may come at most; `done_s`, when it is complete; `lamp`, whether the lamp changes with it.
+A scene with a fracture needs no such entry: physics breaks it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from sora_eval.types import Floats
 from sora_eval.world import palette, physics
 from sora_eval.world.families import bite
-from sora_eval.world.faults.base import Broken, Fault, after, index, with_body
+from sora_eval.world.faults.base import Broken, after, fault, index, with_body
 from sora_eval.world.physics import States, Tweaks
 from sora_eval.world.scene import Body, Fracture, Mesh, Scene, Vec3
 
@@ -25,7 +25,7 @@ _PLATE = "plate"
 
 
 def _from(target: States, source: States, columns: Sequence[int]) -> States:
-    """Return `target` with some bodies (columns) as they are in `source`."""
+    """Return `target` with the bodies `columns` as they are in `source`."""
     changed = {}
     for name in ("pos", "quat", "scale", "shown", "rgb"):
         value = getattr(target, name).copy()
@@ -49,6 +49,7 @@ def _shifted(scene: Scene, shift_s: float) -> Broken:
     return Broken(scene, edit=edit)
 
 
+@fault()
 def effect_before_cause(scene: Scene, severity: float) -> Broken:
     """The change is seen before its cause comes; a falling body breaks in the air, at 1 near where it begins."""
     if scene.fracture is None:
@@ -66,6 +67,7 @@ def effect_before_cause(scene: Scene, severity: float) -> Broken:
     return Broken(replace(scene, bodies=(*scene.bodies, plate)), Tweaks(ignore=ignore))
 
 
+@fault()
 def never_happens(scene: Scene, severity: float) -> Broken:
     """The change comes ever later after its cause, and at severity 1 not at all."""
     if scene.fracture is not None:
@@ -107,6 +109,7 @@ def _break_s(states: States) -> float | None:
     return next((e.t_s for e in states.events if e.kind == "shatter"), None)
 
 
+@fault("bite", "change")
 def bite_heals(scene: Scene, severity: float) -> Broken:
     """The bite grows back by the clip's end, by a share of its depth."""
     facts, change, old = scene.facts["bite"], scene.facts["change"], scene.body("bitten")
@@ -133,6 +136,7 @@ def bite_heals(scene: Scene, severity: float) -> Broken:
     return Broken(broken, edit=edit)
 
 
+@fault("hero", "change")
 def candle_relights(scene: Scene, severity: float) -> Broken:
     """A flame and its light come back half way from then to the end; severity is the new flame's area."""
     change, old = scene.facts["change"], scene.body(scene.facts["hero"])
@@ -153,6 +157,7 @@ def candle_relights(scene: Scene, severity: float) -> Broken:
     return Broken(with_body(scene, relit), edit=edit)
 
 
+@fault()
 def shards_rejoin(scene: Scene, severity: float) -> Broken:
     """The pieces move back to where they belong in the whole, by a share of the way."""
     if scene.fracture is None:
@@ -183,6 +188,7 @@ def _towards_upright(quat: Floats, share: Floats) -> Floats:
     return np.asarray(mixed / np.linalg.norm(mixed, axis=1, keepdims=True))
 
 
+@fault("hero", "ground", "change")
 def stroke_fades(scene: Scene, severity: float) -> Broken:
     """The painted stroke fades towards the canvas's colour once the brush has lifted."""
     change = scene.facts["change"]
@@ -197,13 +203,3 @@ def stroke_fades(scene: Scene, severity: float) -> Broken:
         return replace(states, rgb=rgb)
 
     return Broken(scene, edit=edit)
-
-
-FAULTS: dict[str, Fault] = {
-    "bite_heals": bite_heals,
-    "candle_relights": candle_relights,
-    "shards_rejoin": shards_rejoin,
-    "stroke_fades": stroke_fades,
-    "effect_before_cause": effect_before_cause,
-    "never_happens": never_happens,
-}

@@ -238,11 +238,11 @@ def test_a_cut_has_a_seam_and_a_motion_none():
 
 @pytest.mark.parametrize("mode", ["t2v", "i2v", "v2v"])
 def test_as_a_generator_of_the_suites(checkpoint, mode):
-    model = Reference(str(checkpoint), steps=1)
+    model = Reference(checkpoint=str(checkpoint), steps=1)
     cases = registry.probe("relation").cases(2, registry.profile("small"), mode)
     videos = list(model.generate(cases))
     assert all(isinstance(v, Video) and v.frames.shape == (17, 64, 64, 3) for v in videos)
     assert np.array_equal(videos[1].frames, next(iter(model.generate(cases[1:]))).frames)
-    assert model.fingerprint(cases[0]) != Reference(str(checkpoint), steps=2).fingerprint(cases[0])
+    assert model.fingerprint(cases[0]) != Reference(checkpoint=str(checkpoint), steps=2).fingerprint(cases[0])
     wide = registry.probe("relation").cases(1, registry.profile("large"), mode)
     assert next(iter(model.generate(wide))).size == (64, 112)

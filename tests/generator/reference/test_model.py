@@ -80,7 +80,7 @@ def test_another_version_kind_or_origin_is_refused(copy):
     with pytest.raises(ConfigError, match="format 0"):
         model.load(str(copy))
     save_file(weights, copy)
-    with pytest.raises(ConfigError, match="no file of weights of ours"):
+    with pytest.raises(ConfigError, match="no checkpoint of sora-eval"):
         model.load(str(copy))
     with pytest.raises(ConfigError, match="kind autoencoder"):
         model.load(str(copy.parent / "autoencoder.safetensors"))

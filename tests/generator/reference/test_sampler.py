@@ -5,8 +5,10 @@ import torch
 from sora_eval.data.heldout import members
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model
-from sora_eval.generator.reference.options import Options
+from sora_eval.generator.reference.autoencoder import STRIDE
+from sora_eval.generator.reference.options import GRID, Options
 from sora_eval.generator.reference.sampler import PromptWarning, Sampler, fit, grid_size, restore_detail
+from sora_eval.generator.reference.transformer import PATCH
 
 WORDS = "A red ball rolls to the left."
 
@@ -197,3 +199,7 @@ def test_a_clip_joined_again_is_its_own_up_to_the_cut(sampler):
     assert whole.shape == given.shape
     assert np.array_equal(whole[:17], given[:17])
     assert not np.array_equal(whole[17:], given[17:])
+
+
+def test_the_grid_of_the_options_is_that_of_the_networks():
+    assert GRID == STRIDE * PATCH

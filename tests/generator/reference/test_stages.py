@@ -187,7 +187,7 @@ def test_words_that_were_begun_are_never_left_out(plan, built, tmp_path):
 
 
 def test_another_seed_is_another_run(plan, built):
-    with pytest.raises(ConfigError, match=r"seed=0 \(asked: 1\)"):
+    with pytest.raises(ConfigError, match=r"seed=0 \(now: 1\)"):
         run("transformer", replace(plan, seed=1))
 
 

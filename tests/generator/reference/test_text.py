@@ -10,9 +10,10 @@ from sora_eval import registry
 from sora_eval.data.vocabulary import words_of, world_vocabulary
 from sora_eval.generator.reference.text import LENGTH, TextEncoder, expand
 from sora_eval.world.families import FAMILIES, common
+from sora_eval.world.families.params import Style
 from sora_eval.world.palette import COLOURS
 
-SETTING = common.setting({"floor": "slate"}, common.LEVEL)
+SETTING = common.setting(Style("slate", "white", "noon"), common.LEVEL)
 TURNED = {"left", "right", "up", "down", "closer", "away", "front", "behind", "above", "below", "forward", "towards"}
 
 

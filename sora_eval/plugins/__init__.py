@@ -1,0 +1,1 @@
+"""Generators, probes, scene families, trackers and metrics of other packages: entry points, and folders of --include."""

@@ -1,0 +1,107 @@
+"""What the steps of a run hand on: the plan before it, the scored clips, and the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sora_eval.generator.base import Generator
+from sora_eval.probes.base import Probe
+from sora_eval.runs import sharding
+from sora_eval.tracking.base import Tracker
+from sora_eval.types import Case, ScoreRow
+
+if TYPE_CHECKING:
+    from sora_eval.fidelity.extractors import FidelityConfig
+
+RESULT_OPTIONS = ("generator", "suite", "profile", "references", "seed", "samples", "fidelity", "tracking", "players")
+"""The options of a run on which its files depend."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run before it starts."""
+
+    config: Mapping[str, Any]
+    """The configuration as plain values, as in manifest.json."""
+    command: str
+    """The command line."""
+    probes: Mapping[str, Probe]
+    """Probes by name."""
+    cases: Sequence[Case]
+    """All cases of the run, those of other shards too."""
+    generators: Sequence[Generator]
+    """The model first, then references."""
+    fidelity: FidelityConfig | None
+    """Fidelity metrics and encoders, None for none."""
+    folder: Path
+    """The run folder."""
+    workers: int
+    """Processes."""
+    replace: bool
+    """Whether another run in `folder` may be replaced."""
+    shard: tuple[int, int] | None
+    """(i, n) for a part of the cases, None for all."""
+    tracker: Tracker
+    """The tracker that all clips are judged with."""
+
+    @property
+    def model(self) -> Generator:
+        """The generator that is evaluated."""
+        return self.generators[0]
+
+    @property
+    def part(self) -> Sequence[Case]:
+        """The cases of this shard; all cases where there is none."""
+        return self.cases if self.shard is None else sharding.part(self.cases, self.shard)
+
+
+@dataclass(frozen=True)
+class ClipCounts:
+    """Where the clips of a generator came from."""
+
+    reused: int = 0
+    """Clips that were stored already."""
+    made: int = 0
+    """Clips generated now."""
+    failed: int = 0
+    """Cases that were sent to the generator now and have no clip."""
+
+    def __add__(self, other: ClipCounts) -> ClipCounts:
+        """Return the sum, count by count."""
+        return ClipCounts(self.reused + other.reused, self.made + other.made, self.failed + other.failed)
+
+    def __str__(self) -> str:
+        """Return the counts in words."""
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.reused} clips reused, {self.made} made{failed}"
+
+
+def count_line(model: str, clips: Mapping[str, ClipCounts]) -> str:
+    """Return the clip counts of a run in one line: the model's, then those of all references together."""
+    references = [count for name, count in clips.items() if name != model]
+    parts = [f"{model}: {clips.get(model, ClipCounts())}"]
+    return "; ".join([*parts, *([f"references: {sum(references, ClipCounts())}"] if references else [])])
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A run that ended."""
+
+    rows: Sequence[ScoreRow]
+    """A score per clip: the model's first, then those of references."""
+    problems: Sequence[str]
+    """Faults of the input, of fidelity and of tracking, a line each."""
+    written: bool
+    """Whether the files of the run were written now; False where all of them were there."""
+    missing: Sequence[int] = ()
+    """Shards still to be run."""
+    clips: Mapping[str, ClipCounts] = field(default_factory=dict)
+    """Clip counts by generator."""
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        return 1 if self.problems else 0
