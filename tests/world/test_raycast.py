@@ -192,11 +192,13 @@ def _shown(**environment):
 @pytest.mark.parametrize("cpu", ["generic", "x86-64-v3"])
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processors are named for x86 on Linux")
 def test_the_same_bytes_without_vector_instructions(cpu, tmp_path):
-    # Neither Numba's code nor NumPy's nor the C library's may use what only some processors have.
+    # Neither Numba's code nor NumPy's nor the C library's may use what only some processors have; nor do threads matter.
     less = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
     if cpu == "generic":
         less |= {
             "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4",
+            "OMP_NUM_THREADS": "3",
+            "NUMBA_NUM_THREADS": "3",
             "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F,-AVX512VL",
         }
     assert _shown(**less) == _shown()
