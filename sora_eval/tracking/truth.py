@@ -171,7 +171,7 @@ def _points(
         eye = -camera.R[k].T @ camera.t[k]
         to = moved[k] - eye
         far = np.linalg.norm(to, axis=1)
-        _, reached, _ = renderer.cast(eye, to / far[:, None])
+        _, reached = renderer.cast(eye, to / far[:, None])
         visible[:, k] = inside[k] & states.shown[k, body] & (reached >= 0) & (reached > far - _SEEN_M)
     visible[:, 0] = True
     return np.moveaxis(xy, 0, 1), visible

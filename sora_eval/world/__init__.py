@@ -16,7 +16,7 @@ from sora_eval.world.scene import Scene
 
 __all__ = ["Clip", "States", "Truth", "clip", "conditioning", "frame_times", "scene_of"]
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same scene gives other pixels, which invalidates stored clips of the world."""
 
 

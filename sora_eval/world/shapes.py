@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from manifold3d import Manifold
 from manifold3d import Mesh as ManifoldMesh
@@ -35,9 +37,17 @@ def ball(radius: float, at: Vec3) -> Manifold:
     return Manifold.sphere(radius, 2 * SEGMENTS).translate(at)
 
 
-def ellipsoid(size: Vec3) -> Mesh:
+@dataclass(frozen=True)
+class Ellipsoid(Mesh):
+    """The mesh of an ellipsoid of extents `size`: physics takes the triangles, the picture the surface itself."""
+
+    size: Vec3
+
+
+def ellipsoid(size: Vec3) -> Ellipsoid:
     """Return an ellipsoid of extents `size` around its centre."""
-    return to_mesh(Manifold.sphere(0.5, 2 * SEGMENTS).scale(size))
+    mesh = to_mesh(Manifold.sphere(0.5, 2 * SEGMENTS).scale(size))
+    return Ellipsoid(mesh.vertices, mesh.faces, size)
 
 
 def to_mesh(solid: Manifold) -> Mesh:
