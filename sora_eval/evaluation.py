@@ -23,6 +23,8 @@ from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, diges
 
 _CHUNK = 8
 _NOT_STORED = "can't be stored: "
+_TRACKERS: dict[tuple[str | int, ...], Tracker] = {}
+"""Trackers of a worker process, by identity."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def _spread(
 
     def calls(jobs: Sequence[tuple[Generator, Sequence[Case]]]) -> list[partial[ClipCounts]]:
         return [
-            partial(replace(loop, probes={c.probe: loop.probes[c.probe] for c in cs}).work, g, cs) for g, cs in jobs
+            partial(replace(loop, probes={c.probe: loop.probes[c.probe] for c in cs}).work_in_process, g, cs)
+            for g, cs in jobs
         ]
 
     again: list[tuple[Generator, Sequence[Case]]] = []
@@ -120,6 +123,10 @@ class Loop:
     tracker: Tracker
     """The tracker."""
 
+    def work_in_process(self, generator: Generator, cases: Sequence[Case]) -> ClipCounts:
+        """Do `work` in a worker process, with the tracker that it got first: a copy of it may have loaded weights since."""
+        return replace(self, tracker=_TRACKERS.setdefault(identity(self.tracker), self.tracker)).work(generator, cases)
+
     def work(self, generator: Generator, cases: Sequence[Case]) -> ClipCounts:
         """Generate, track and score cases; return where their clips came from.
 
@@ -142,8 +149,7 @@ class Loop:
             return Score(None, video.reason, failure="technical" if video.technical else "")
         try:
             tracks = self.tracker.track(video, case)
-            if not isinstance(tracks, Tracks):
-                raise TypeError(f"tracker {self.tracker.name} returned a {type(tracks).__name__}, Tracks are needed")
+            _check_tracks(self.tracker.name, tracks, video)
             self._store.write_tracks(self._tracks_path(generator, case), tracks)
             return self.probes[case.probe].score(case, video, tracks)
         except Exception as error:
@@ -220,6 +226,22 @@ class Loop:
         probe = self.probes[case.probe]
         key = digest([_video_key(generator, case), *identity(self.tracker), probe.name, probe.version])
         return self._store.path("scores", generator.name, case, key, ".json")
+
+
+def _check_tracks(tracker: str, tracks: object, video: Video) -> None:
+    """Refuse tracks that are not of a clip: a probe would judge motion that nobody drew.
+
+    Raises:
+        TypeError: they are no tracks.
+        ValueError: they have another number of frames, another size or rate.
+    """
+    if not isinstance(tracks, Tracks):
+        raise TypeError(f"tracker {tracker} returned a {type(tracks).__name__}, Tracks are needed")
+    got, need = (tracks.frames, tracks.size, float(tracks.fps)), (len(video), video.size, float(video.fps))
+    if got != need:
+        names = ("frames", "size", "fps")
+        wrong = ", ".join(f"{n} {g} for {v}" for n, g, v in zip(names, got, need, strict=True) if g != v)
+        raise ValueError(f"tracker {tracker} returned tracks of another clip: {wrong}")
 
 
 def _video_key(generator: Generator, case: Case) -> str:

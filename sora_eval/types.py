@@ -248,7 +248,7 @@ class Case:
         return digest(self.to_json())
 
     @property
-    def alone(self) -> str:
+    def hash_without_twin(self) -> str:
         """Hash of the case but for its twin: with more cases the last one may get one, which changes neither its clip nor its score."""
         return replace(self, twin="").hash
 

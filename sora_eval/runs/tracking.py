@@ -41,7 +41,7 @@ class TrackingRow:
     values: Mapping[str, float | None]
 
 
-def measure_run(run: Run, workers: int, say: Callable[[str], None]) -> list[TrackingRow]:
+def measure_tracking(run: Run, workers: int, say: Callable[[str], None]) -> list[TrackingRow]:
     """Return the tracking metrics of a run, [] where they are switched off."""
     # Shards of an older version have no such option.
     if not run.manifest["config"].get("tracking", True):
@@ -89,7 +89,7 @@ def _measure(folder: Path, part: Sequence[tuple[Case, ScoreRow]]) -> None:
 
 def _path(folder: Path, case: Case, row: ScoreRow) -> Path:
     # The tracks' name is a hash of clip and tracker; the case decides the truth.
-    key = digest([Path(row.tracks).name, case.alone, VERSION])
+    key = digest([Path(row.tracks).name, case.hash_without_twin, VERSION])
     return Store(folder).path("tracking", row.generator, case, key, ".json")
 
 

@@ -27,8 +27,8 @@ from sora_eval.stats.intervals import (
     rate_posterior,
 )
 from sora_eval.stats.summary import KINDS
+from sora_eval.tracking.base import HUE_VERSION as TRACKER_VERSION
 from sora_eval.tracking.metrics import BY_NAME, METRICS, PROTOCOL, Metric
-from sora_eval.tracking.world import VERSION as TRACKER_VERSION
 from sora_eval.types import Floats
 
 _CAPTION = (
