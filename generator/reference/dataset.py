@@ -96,7 +96,7 @@ class Bucket:
     targets: NDArray[np.float32]
     """(N, 8, 6) grounding targets."""
     items: tuple[Item, ...]
-    """Metadata of the N clips."""
+    """Metadata of the N clips, in order."""
     chance: tuple[NDArray[np.float64], ...]
     """Per phase: the probability of each clip within a batch (N,)."""
     share: tuple[float, ...]

@@ -21,7 +21,7 @@ class AutoencoderRecipe:
     """Recipe of the autoencoder."""
 
     network: AutoencoderConfig
-    """Sizes."""
+    """Sizes of the network."""
     adamw: float
     """Learning rate of AdamW; Muon's is an option."""
     warmup: int
@@ -79,9 +79,9 @@ class TransformerRecipe:
     ema: float
     """Decay of the average of the weights per step."""
     text_warmup: int
-    """Warm-up of the text encoder's own training, like `text_ema`."""
+    """Steps over which the rates rise in the text encoder's own training."""
     text_ema: float
-    """Decay of that training's average of the weights per step."""
+    """Decay of the average of the weights per step in the text encoder's own training."""
     image_share: tuple[float, float]
     """Share of batches of single images: at the beginning, and from one unit on."""
     caption_dropout: float

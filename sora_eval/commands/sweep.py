@@ -53,7 +53,7 @@ class Outcome:
     score: float | None
     """Overall score of the model, None where there is none."""
     seconds: float
-    """Wall time."""
+    """Wall time, seconds."""
     code: int
     """Exit code that the run alone would have."""
     error: str = ""

@@ -40,7 +40,7 @@ class Run:
     folder: Path
     """Its path; videos and tracks of `rows` are relative to it."""
     manifest: Mapping[str, Any]
-    """manifest.json."""
+    """Values of manifest.json."""
     cases: tuple[Case, ...]
     """Cases of cases.jsonl."""
     rows: tuple[ScoreRow, ...]

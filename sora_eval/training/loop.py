@@ -111,7 +111,7 @@ class Past:
     clips: int
     """Training clips so far."""
     seconds: float
-    """Wall time so far."""
+    """Wall time so far, seconds."""
     curve: Sequence[tuple[int, float]]
     """Loss curve, (step, loss)."""
 

@@ -20,9 +20,9 @@ class Limits:
     """Largest size of a decoded clip."""
 
     bytes: int = 2 << 30
-    """Memory as uint8 RGB."""
+    """Bytes of its frames in memory, as uint8 RGB."""
     seconds: float = 3600.0
-    """Playing time."""
+    """Playing time, seconds."""
     frames: int = 100_000
     """Frame count."""
 

@@ -43,7 +43,7 @@ class States:
     velocity: Floats
     """[T, N, 3] m/s."""
     events: tuple[Event, ...]
-    """In order of time."""
+    """Events of the script and of the simulation, in order of time."""
     noise: float = 0.0
     """Standard deviation of grey levels added to every frame, 0 in the true world."""
     slide: Floats | None = None

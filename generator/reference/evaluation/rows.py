@@ -19,11 +19,11 @@ class Row:
     measure: str
     """Name of the measure."""
     model: float
-    """Mean over the model's clips."""
+    """Value on the model's clips."""
     oracle: float
-    """Mean over the world's own clips."""
+    """Value on the world's own clips."""
     frozen: float
-    """Mean over their first frames, held."""
+    """Value on the first frames of the world's own clips, held."""
     goal: str = ""
     """Target, for example ">= .95"; "" without one."""
     n: int = 0

@@ -23,7 +23,7 @@ class Sheet:
     """The measures of a suite."""
 
     generators: tuple[str, ...]
-    """Columns."""
+    """Names, a column each."""
     lines: tuple[tuple[str | Cell, ...], ...]
     """A row per metric that has a value: name, better direction, then a cell per generator."""
     missing: tuple[tuple[str, str], ...]

@@ -30,7 +30,7 @@ class Verdict:
     suite: str
     """"" for all suites."""
     text: str
-    """Score with its interval, and whether it beats chance and the controls."""
+    """Score with its interval, and the comparison with chance and references in words, or why there is none."""
     style: str
     """"good" where it beats chance and the best control, "bad" where neither, or ""."""
 

@@ -44,9 +44,9 @@ class Line:
     checkpoints: tuple[Checkpoint, ...]
     """In order of `at`."""
     axis: str
-    """Quantity that `at` counts, long."""
+    """Label of the axis."""
     unit: str
-    """Its unit, short."""
+    """Name of the unit of `at`."""
     log: bool
     """Whether the axis is logarithmic."""
 
