@@ -105,7 +105,7 @@ class Line:
     suite: str
     """"" for the overall score."""
     probe: str
-    """"" for the overall score."""
+    """Name of the probe, "overall" for the overall score."""
     n: int
     """Cases."""
     clusters: int
