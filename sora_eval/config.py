@@ -88,7 +88,9 @@ class CasesConfig(Settings):
     DEFAULTS: ClassVar[tuple[str, ...]] = ("suite: smoke", "profile: small")
 
     suite: SuiteConfig = option()
+    """Which cases to export."""
     profile: Profile = option()
+    """Size and length of the clips."""
     out: str | None = None
     """Folder to write to; null: cases-SUITE-PROFILE-SEED."""
     seed: int = option(0, least=0)
@@ -104,8 +106,11 @@ class GenerateConfig(Settings):
     DEFAULTS: ClassVar[tuple[str, ...]] = ("generator: careless", "suite: smoke", "profile: small")
 
     generator: dict[str, Any] = option()
+    """`_target_`, the generator's class, and its options."""
     suite: SuiteConfig = option()
+    """Which cases to generate."""
     profile: Profile = option()
+    """Size and length of the clips."""
     out: str | None = None
     """Folder to write to; null: videos-GENERATOR-SUITE-PROFILE-SEED."""
     crf: int = option(20, least=0, most=51)
@@ -123,6 +128,7 @@ class RenderConfig(Settings):
     DEFAULTS: ClassVar[tuple[str, ...]] = ("profile: small",)
 
     profile: Profile = option()
+    """Size and length of the clips."""
     family: str = "all"
     """A scene family (sora-eval list families), or all."""
     count: int = option(8, least=1)
@@ -144,9 +150,13 @@ class RunConfig(Settings):
     DEFAULTS: ClassVar[tuple[str, ...]] = ("generator: oracle", "tracker: world", "suite: smoke", "profile: small")
 
     generator: dict[str, Any] = option()
+    """`_target_`, the generator's class, and its options."""
     tracker: dict[str, Any] = option()
+    """`_target_`, the tracker's class, and its options."""
     suite: SuiteConfig = option()
+    """Which cases the run consists of."""
     profile: Profile = option()
+    """Size and length of the clips."""
     out: str | None = None
     """Run folder; null: runs/SUITE-PROFILE/MODEL/SLUG/SEED, for example runs/smoke-small/reference/4x-1c2f0a/0. SLUG is a checkpoint's stem
     and a hash of its bytes, a folder's name and a hash of its path, "default" without either; changed options are added to it
@@ -210,8 +220,11 @@ class ValidateConfig(Settings):
     """Scenes per probe, one of each pair of mirrored twins; as many others are the noise floor."""
 
     suite: SuiteConfig = option()
+    """Which cases the card is made from."""
     profile: Profile = option()
+    """Size and length of the clips."""
     fidelity: ValidationFidelity = ValidationFidelity()
+    """How fidelity metrics are validated."""
     out: str = "reports"
     """Folder of validity.md, validity.json and validity.html. A card there that has more subjects is kept, unless replace=true."""
     replace: bool = False

@@ -25,20 +25,24 @@ FILE = "tracking.jsonl"
 
 @dataclass(frozen=True)
 class TrackingRow:
-    """One line of tracking.jsonl: the tracking metrics of one clip of one generator.
-
-    case, suite, probe, mode, cluster, generator, kind: as in scores.jsonl. values: by metric, null where it is not defined on the clip;
-    empty for a clip that is not there.
-    """
+    """One line of tracking.jsonl: the tracking metrics of one clip of one generator."""
 
     case: str
+    """Id of the case."""
     suite: str
+    """Suite of the case."""
     probe: str
+    """Probe of the case."""
     mode: str
+    """Conditioning of the case: t2v, i2v or v2v."""
     cluster: str
+    """Cluster of the case, the unit of resampling."""
     generator: str
+    """Name of the generator in the run."""
     kind: str
+    """"model", "oracle", "control" or "violation"."""
     values: Mapping[str, float | None]
+    """By metric, None where it is not defined on the clip; empty for a clip that is not there."""
 
 
 def measure_tracking(run: Run, workers: int, say: Callable[[str], None]) -> list[TrackingRow]:
