@@ -6,10 +6,11 @@ import copy
 import inspect
 import os
 import sys
+import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from omegaconf import OmegaConf
@@ -18,6 +19,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.files import content_hash
 from sora_eval.generator.answers import one_line
 from sora_eval.generator.base import Capabilities, file_safe
+from sora_eval.generator.function_hash import function_hash
 from sora_eval.types import MODES, Case, Failure, Frames, Mode, Video, digest
 
 Conditioning: TypeAlias = Callable[[Case], Frames | None]
@@ -54,8 +56,8 @@ class PythonCallable:
             name: of the generator; None takes the function's.
             modes: the modes that the function knows.
             max_frames: the longest clip it makes, None for no limit.
-            version: whatever else the answers depend on. A stored clip is used again while this, the checkpoint's bytes, `kwargs`
-                and the module's own file stay the same.
+            version: whatever else the clips depend on; needed to resume a run of a function that holds a network. A stored clip is used
+                again while this, the checkpoint's bytes, `kwargs` and the module's own file stay the same.
             conditioning: gives a case's conditioning frames; None takes the simulated world's.
             checkpoint: a file or folder, hashed by its content, whose path the function gets as the keyword `checkpoint`.
             kwargs: further keywords of the function.
@@ -65,6 +67,8 @@ class PythonCallable:
 
         """
         self._loaded: Callable[..., Any] | None = None if isinstance(target, str) else target
+        # Taken now, so that it stays while the run goes on. A version given by the user says all.
+        self._state = "" if isinstance(target, str) or version or _importable(target) else function_hash(target)
         if not isinstance(target, str):
             name = name or file_safe(getattr(target, "__name__", type(target).__name__))
             target = f"{getattr(target, '__module__', None) or 'function'}:{name.replace('-', '_').replace('.', '_')}"
@@ -73,7 +77,7 @@ class PythonCallable:
             raise ConfigError(f"target '{target}': write package.module:function")
         self.target = target
         self.name = name or self._function
-        self.capabilities = Capabilities(modes=tuple(modes), max_frames=max_frames)
+        self.capabilities = Capabilities(modes=cast("tuple[Mode, ...]", modes), max_frames=max_frames)
         self._version = version
         self._conditioning = conditioning
         self._checkpoint = None if checkpoint is None else Path(checkpoint)
@@ -83,6 +87,9 @@ class PythonCallable:
 
     def fingerprint(self, case: Case) -> str:
         """Return a hash of the target, version, checkpoint and keywords, and of the source file that defines the function.
+
+        Of a function that no module has under its name, such as one defined in a notebook, a closure or a method: of the function
+        itself (see `function_hash`), unless a version was given.
 
         Raises:
             ConfigError: the target can't be imported.
@@ -94,10 +101,10 @@ class PythonCallable:
         except (TypeError, OSError, ValueError):  # a built-in, an instance or a function made at run time
             source = ""
         # What isn't there is left out: clips from before there was a choice are still the right ones.
-        more = [{"checkpoint": self._weights}] if self._weights else []
-        return digest(
-            [self.target, self._version, source, *more, *([{"kwargs": self._kwargs}] if self._kwargs else [])]
-        )
+        more: list[dict[str, Any]] = [{"checkpoint": self._weights}] if self._weights else []
+        more += [{"kwargs": self._kwargs}] if self._kwargs else []
+        more += [{"state": self._state}] if self._state else []
+        return digest([self.target, self._version, source, *more])
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield each case's video, or why there is none.
@@ -227,3 +234,11 @@ def _checked_kwargs(kwargs: Any) -> dict[str, Any]:
     except TypeError as error:
         raise ConfigError(f"generator.kwargs must hold plain values only ({error})") from error
     return dict(kwargs)
+
+
+def _importable(function: Callable[..., Any]) -> bool:
+    """Return whether a module has this very function under its name: then its source file stands for it."""
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    if module is None or module.__name__ == "__main__" or not isinstance(function, types.FunctionType):
+        return False
+    return getattr(module, function.__name__, None) is function and inspect.getsourcefile(module) is not None

@@ -16,7 +16,7 @@ from sora_eval.types import Case, Failure, Video
 
 
 @dataclass(frozen=True)
-class Careless(Settings):
+class RandomFaults(Settings):
     """Breaks one of the laws that a case is about with probability `rate`, half-way or fully; now and then it makes a control.
 
     It is for demonstrations: what a report looks like for a model that is neither perfect nor useless.

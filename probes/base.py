@@ -130,7 +130,7 @@ class Probe(ABC):
                 suite=self.suite,
                 probe=self.name,
                 mode=mode,
-                prompt=f"{d.prompt} {self.family.setting(d.params)}",
+                prompt=f"{d.prompt} {family(d.family).setting(d.params)}",
                 size=(profile.height, profile.width),
                 fps=profile.fps,
                 frames=profile.frames,

@@ -88,7 +88,9 @@ class CasesConfig(Settings):
     DEFAULTS: ClassVar[tuple[str, ...]] = ("suite: smoke", "profile: small")
 
     suite: SuiteConfig = option()
+    """Which cases to export."""
     profile: Profile = option()
+    """Size and length of the clips."""
     out: str | None = None
     """Folder to write to; null: cases-SUITE-PROFILE-SEED."""
     seed: int = option(0, least=0)
@@ -106,8 +108,11 @@ class GenerateConfig(Settings):
     DEFAULTS: ClassVar[tuple[str, ...]] = ("generator: careless", "suite: smoke", "profile: small")
 
     generator: dict[str, Any] = option()
+    """`_target_`, the generator's class, and its options."""
     suite: SuiteConfig = option()
+    """Which cases to generate."""
     profile: Profile = option()
+    """Size and length of the clips."""
     out: str | None = None
     """Folder to write to; null: videos-GENERATOR-SUITE-PROFILE-SEED."""
     crf: int = option(20, least=0, most=51)
@@ -127,6 +132,7 @@ class RenderConfig(Settings):
     DEFAULTS: ClassVar[tuple[str, ...]] = ("profile: small",)
 
     profile: Profile = option()
+    """Size and length of the clips."""
     family: str = "all"
     """A scene family (sora-eval list families), or all."""
     count: int = option(8, least=1)
@@ -148,9 +154,13 @@ class RunConfig(Settings):
     DEFAULTS: ClassVar[tuple[str, ...]] = ("generator: oracle", "tracker: world", "suite: smoke", "profile: small")
 
     generator: dict[str, Any] = option()
+    """`_target_`, the generator's class, and its options."""
     tracker: dict[str, Any] = option()
+    """`_target_`, the tracker's class, and its options."""
     suite: SuiteConfig = option()
+    """Which cases the run consists of."""
     profile: Profile = option()
+    """Size and length of the clips."""
     out: str | None = None
     """Run folder; null: runs/SUITE-PROFILE/MODEL/SLUG/SEED, for example runs/smoke-small/reference/4x-1c2f0a/0. SLUG is a checkpoint's stem
     and a hash of its bytes, a folder's name and a hash of its path, "default" without either; changed options are added to it
@@ -214,8 +224,11 @@ class ValidateConfig(Settings):
     """Scenes per probe, one of each pair of mirrored twins; as many others are the noise floor."""
 
     suite: SuiteConfig = option()
+    """Which cases the card is made from."""
     profile: Profile = option()
+    """Size and length of the clips."""
     fidelity: ValidationFidelity = ValidationFidelity()
+    """How fidelity metrics are validated."""
     out: str = "reports"
     """Folder of validity.md, validity.json and validity.html. A card there that has more subjects is kept, unless replace=true."""
     replace: bool = False
@@ -340,11 +353,19 @@ def search_path(words: Sequence[str]) -> list[str]:
 
 
 def parse(name: str, words: Sequence[str]) -> tuple[Any, Call]:
-    """Return the settings of a command with overrides, and how it was called.
+    """Return the settings of a command with overrides, and how it was called. Hydra's state in this process stays as it was.
 
     Raises:
         ConfigError: an override can't be understood, an option is unknown or missing, or a value can't be used.
     """
+    before = GlobalHydra.instance().hydra
+    try:
+        return _parsed(name, words)
+    finally:
+        GlobalHydra.instance().hydra = before
+
+
+def _parsed(name: str, words: Sequence[str]) -> tuple[Any, Call]:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module("sora_eval.conf", version_base="1.3", job_name=name):
@@ -497,13 +518,21 @@ def generator_of(node: Mapping[str, Any]) -> Generator:
     Raises:
         ConfigError: it can't be made, or its name is no file name or that of a reference.
     """
+    return checked_generator(registry.generator(dict(node)))
+
+
+def checked_generator(generator: Any) -> Generator:
+    """Return a generator if it follows the protocol and has a name of its own.
+
+    Raises:
+        ConfigError: it lacks a member, or its name is no file name or that of a reference.
+    """
     from sora_eval.generator.simulator import CONTROLS, OTHER
 
-    generator = registry.generator(dict(node))
-    _check_protocol("generator", node, generator, Generator)
-    if generator.kind == "model" and generator.name in ("oracle", OTHER, *CONTROLS):
-        raise ConfigError(f"'{generator.name}' is the name of a reference: set generator.name=...")
-    return generator
+    checked: Generator = _checked_protocol("generator", generator, Generator)
+    if checked.kind == "model" and checked.name in ("oracle", OTHER, *CONTROLS):
+        raise ConfigError(f"'{checked.name}' is the name of a reference: set generator.name=...")
+    return checked
 
 
 def tracker_of(node: Mapping[str, Any]) -> Tracker:
@@ -512,25 +541,38 @@ def tracker_of(node: Mapping[str, Any]) -> Tracker:
     Raises:
         ConfigError: it can't be made, or its name is no file name or that of the world tracker.
     """
+    return checked_tracker(registry.tracker(dict(node)))
+
+
+def checked_tracker(tracker: Any) -> Tracker:
+    """Return a tracker if it follows the protocol and has a name of its own.
+
+    Raises:
+        ConfigError: it lacks a member, or its name is no file name or that of the world tracker.
+    """
     from sora_eval.tracking.world import WorldTracker
 
-    tracker = registry.tracker(dict(node))
-    _check_protocol("tracker", node, tracker, Tracker)
-    if tracker.name == WORLD and not isinstance(tracker, WorldTracker):
+    checked: Tracker = _checked_protocol("tracker", tracker, Tracker)
+    if checked.name == WORLD and not isinstance(tracker, WorldTracker):
         raise ConfigError(
-            f"tracker {node.get('_target_')}: '{WORLD}' is the name of the bundled tracker; name it otherwise"
+            f"tracker {_class_name(tracker)}: '{WORLD}' is the name of the bundled tracker; name it otherwise"
         )
-    return tracker
+    return checked
 
 
-def _check_protocol(group: str, node: Mapping[str, Any], made: Any, protocol: Any) -> None:
+def _checked_protocol(group: str, made: Any, protocol: Any) -> Any:
     if not isinstance(made, protocol):
         members = [m for m in dir(protocol) if not m.startswith("_") and not hasattr(made, m)]
-        raise ConfigError(f"{group} {node.get('_target_')} lacks {', '.join(members)}")
+        raise ConfigError(f"{group} {_class_name(made)} lacks {', '.join(members)}")
     try:
         check_name(f"{group}.name", made.name)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    return made
+
+
+def _class_name(made: Any) -> str:
+    return f"{type(made).__module__}.{type(made).__qualname__}"
 
 
 register()

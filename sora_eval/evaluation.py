@@ -26,6 +26,8 @@ from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, diges
 T = TypeVar("T")
 _CHUNK = 8
 _NOT_STORED = "can't be stored: "
+_TRACKERS: dict[tuple[str | int, ...], Tracker] = {}
+"""Trackers of a worker process, by identity."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,10 @@ class Job:
         """Whether copies of the generators may work in several processes."""
         return all(g.capabilities.processes for g, _ in self.clips)
 
+    def run_in_process(self, loop: Loop) -> dict[str, ClipCounts]:
+        """Do `run` in a worker process."""
+        return self.run(loop.in_process())
+
     def run(self, loop: Loop) -> dict[str, ClipCounts]:
         """Carry out the job; return where the clips of each generator came from."""
         counts: dict[str, ClipCounts] = {}
@@ -134,7 +140,7 @@ def _spread(jobs: Sequence[Job], loop: Loop, workers: int) -> Iterator[tuple[int
     When a worker is killed, the clips that were in work are tried again one by one; the one that kills its worker again fails, no other.
     """
     again: list[Job] = []
-    for i, counts in completed(workers, [partial(job.run, loop.of(job)) for job in jobs]):
+    for i, counts in completed(workers, [partial(job.run_in_process, loop.of(job)) for job in jobs]):
         if not isinstance(counts, WorkerKilledError):
             yield len(jobs[i].clips), counts
             continue
@@ -143,7 +149,7 @@ def _spread(jobs: Sequence[Job], loop: Loop, workers: int) -> Iterator[tuple[int
                 yield 1, {g.name: ClipCounts(made=1)}
             else:
                 again.append(Job([(g, case)]))
-    for i, counts in completed(1, [partial(job.run, loop.of(job)) for job in again]):
+    for i, counts in completed(1, [partial(job.run_in_process, loop.of(job)) for job in again]):
         ((g, case),) = again[i].clips
         if isinstance(counts, WorkerKilledError):
             loop.keep_score(g, case, Score(None, str(counts), failure="technical"))
@@ -166,6 +172,10 @@ class Loop:
     """Probes by name."""
     tracker: Tracker
     """The tracker."""
+
+    def in_process(self) -> Loop:
+        """Return the loop for a worker process, with the tracker that the process got first: it may have loaded weights since."""
+        return replace(self, tracker=_TRACKERS.setdefault(identity(self.tracker), self.tracker))
 
     def work(self, generator: Generator, cases: Sequence[Case]) -> ClipCounts:
         """Generate, track and score cases; return where their clips came from.
@@ -220,8 +230,7 @@ class Loop:
             return Score(None, video.reason, failure="technical" if video.technical else "")
         try:
             tracks = self.tracker.track(video, case)
-            if not isinstance(tracks, Tracks):
-                raise TypeError(f"tracker {self.tracker.name} returned a {type(tracks).__name__}, Tracks are needed")
+            _check_tracks(self.tracker.name, tracks, video)
             self._store.write_tracks(self._tracks_path(generator, case), tracks)
             return self.probes[case.probe].score(case, video, tracks)
         except Exception as error:
@@ -298,6 +307,22 @@ class Loop:
         probe = self.probes[case.probe]
         key = digest([_video_key(generator, case), *identity(self.tracker), probe.name, probe.version])
         return self._store.path("scores", generator.name, case, key, ".json")
+
+
+def _check_tracks(tracker: str, tracks: object, video: Video) -> None:
+    """Refuse tracks that are not of a clip: a probe would judge motion that nobody drew.
+
+    Raises:
+        TypeError: they are no tracks.
+        ValueError: they have another number of frames, another size or rate.
+    """
+    if not isinstance(tracks, Tracks):
+        raise TypeError(f"tracker {tracker} returned a {type(tracks).__name__}, Tracks are needed")
+    got, need = (tracks.frames, tracks.size, float(tracks.fps)), (len(video), video.size, float(video.fps))
+    if got != need:
+        names = ("frames", "size", "fps")
+        wrong = ", ".join(f"{n} {g} for {v}" for n, g, v in zip(names, got, need, strict=True) if g != v)
+        raise ValueError(f"tracker {tracker} returned tracks of another clip: {wrong}")
 
 
 def _video_key(generator: Generator, case: Case) -> str:

@@ -81,13 +81,12 @@ def separator(header: Sequence[str]) -> str:
 
 @dataclass
 class Finder:
-    """Finds files by the relative paths that somebody wrote down.
-
-    folder: what the paths are relative to. links: whether a symbolic link that leads out of the folder is followed.
-    """
+    """Finds files by the relative paths that somebody wrote down."""
 
     folder: Path
+    """Folder that the paths are relative to."""
     links: bool = False
+    """Whether a symbolic link that leads out of the folder is followed."""
     _names: dict[Path, dict[str, list[str]]] = field(default_factory=dict, repr=False)
 
     def find(self, written: str) -> str:

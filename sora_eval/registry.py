@@ -44,7 +44,7 @@ def names(group: str) -> dict[str, str]:
     return known | {name: f"plug-in of {entry.origin}" for name, entry in plugins(group).items() if name not in known}
 
 
-def plugins(group: str) -> dict[str, entries.Entry]:
+def plugins(group: str) -> dict[str, entries.Plugin]:
     """Return the plug-ins of a config group, none of them imported."""
     return entries.entries(PLUGINS[group], _bundled(group)) if group in PLUGINS else {}
 
@@ -80,7 +80,7 @@ def _bundled(group: str) -> dict[str, str]:
     return {name: _comment(text) for name, text in texts.items()}
 
 
-def plugin_node(entry: entries.Entry, imported: bool) -> dict[str, Any]:
+def plugin_node(entry: entries.Plugin, imported: bool) -> dict[str, Any]:
     """Return the config node of a plug-in; with its options and their defaults where it may be imported for them.
 
     The options are the parameters that have no default or a plain one.

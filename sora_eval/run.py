@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sora_eval.config import Call, RunConfig, generator_of, out_folder, tracker_of
+from sora_eval.config import Call, RunConfig, checked_generator, checked_tracker, generator_of, out_folder, tracker_of
 from sora_eval.evaluation import evaluate
 from sora_eval.generator.base import Generator, bind, samples_of
 from sora_eval.generator.simulator import reference
@@ -16,11 +16,10 @@ from sora_eval.runs.folder import content_key, finished, open_run, write_run
 from sora_eval.runs.identity import invalidate
 from sora_eval.runs.lock import held
 from sora_eval.runs.manifest import manifest
-from sora_eval.runs.plan import RESULT_OPTIONS, Plan, RunResult, count_line
+from sora_eval.runs.plan import Plan, RunResult, count_line, recorded
 from sora_eval.runs.problems import problem_lines
 from sora_eval.runs.reader import Run
-from sora_eval.runs.tracking import measure_run as measure_tracking
-from sora_eval.runs.tracking import unmeasured
+from sora_eval.runs.tracking import measure_tracking, unmeasured
 from sora_eval.stats.failures import FailedRunError, why_failed
 from sora_eval.tracking.base import Tracker
 from sora_eval.types import Measure
@@ -36,15 +35,15 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
     Raises:
         ConfigError: a value can't be used, or the generator or tracker can't be made.
     """
-    model = generator_of(config.generator) if model is None else model
+    model = generator_of(config.generator) if model is None else checked_generator(model)
+    tracker = tracker_of(config.tracker) if tracker is None else checked_tracker(tracker)
     references = [reference(name) for name in config.references]
     fidelity = fidelity_config(config.fidelity)
     probes, cases = config.suite.select(config.profile, config.seed, config.samples or samples_of(model))
     model = bind(model, cases)
     out = config.out if config.out is not None else naming.run_folder(config, call.generator)
-    options = (*RESULT_OPTIONS, "tracker", "out", "workers")
     return Plan(
-        config={k: v for k, v in replace(config, out=out).values().items() if k in options},
+        config=recorded(replace(config, out=out).values()),
         command=call.command,
         probes=probes,
         cases=cases,
@@ -54,16 +53,12 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
         workers=config.workers or call.cores,
         replace=config.replace,
         shard=config.part,
-        tracker=tracker_of(config.tracker) if tracker is None else tracker,
+        tracker=tracker,
     )
 
 
 def fidelity_config(options: FidelityOptions | None) -> FidelityConfig | None:
-    """Return the fidelity metrics and encoders of a run, None for none.
-
-    Raises:
-        ConfigError: a name is unknown.
-    """
+    """Return the fidelity metrics and encoders of a run, None for none; ConfigError for an unknown name."""
     if options is None or not options.metrics:
         return None
     from sora_eval.fidelity.extractors import FidelityConfig
@@ -132,9 +127,9 @@ def finish(
     breakdown: list[str] = []
     if fidelity is not None:
         # Imports torch, which a run without fidelity metrics does not need.
-        from sora_eval.fidelity.of_run import measure_run
+        from sora_eval.fidelity.of_run import measure_fidelity
 
-        measures, breakdown = measure_run(scored, fidelity, workers, say)
+        measures, breakdown = measure_fidelity(scored, fidelity, workers, say)
     tracking = measure_tracking(scored, workers, say)
     failed = [m.reason for by in measures.values() for m in by.get(model, ()) if m.failed]
     problems = [*dict.fromkeys([*problems, *breakdown, *failed, *unmeasured(tracking, scored.rows)])]

@@ -62,14 +62,12 @@ def check_part(what: str, value: Any) -> None:
 
 @dataclass(frozen=True)
 class Video:
-    """A clip in memory.
-
-    frames: uint8 [T, H, W, 3], RGB.
-    fps: frames per second.
-    """
+    """A clip in memory."""
 
     frames: Frames
+    """uint8 [T, H, W, 3], RGB."""
     fps: float
+    """Frames per second."""
 
     def __post_init__(self) -> None:
         """Reject anything that is not a clip of RGB frames."""
@@ -91,16 +89,14 @@ class Video:
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera per frame, OpenCV axes (x right, y down, z forward).
-
-    K: [T, 3, 3] intrinsics in pixels.
-    R: [T, 3, 3] rotation from world to camera.
-    t: [T, 3] translation, metres; a world point X projects as K (R X + t).
-    """
+    """A pinhole camera per frame, OpenCV axes (x right, y down, z forward)."""
 
     K: Floats
+    """[T, 3, 3] intrinsics in pixels."""
     R: Floats
+    """[T, 3, 3] rotation from world to camera."""
     t: Floats
+    """[T, 3] translation, metres; a world point X projects as K (R X + t)."""
 
     def project(self, points: Floats) -> tuple[Floats, Floats]:
         """Project world points [T, N, 3] (m) to pixels [T, N, 2] and z-depth [T, N] (m)."""
@@ -167,38 +163,39 @@ class Tracks:
 
 @dataclass(frozen=True)
 class Case:
-    """One question to a generator whose right answer is known.
-
-    id: unique, file-name safe, for example `physics.two_drops.t2v.0003`.
-    suite, probe: what it belongs to; probe is the short name (`two_drops`).
-    mode: t2v (prompt only), i2v (first frame given) or v2v (first `given` frames given).
-    prompt: the words a generator gets.
-    size: (height, width) in pixels; fps: frames per second; frames: frame count.
-    given: number of conditioning frames (0, 1 or k).
-    seed: the generator's seed.
-    scene: {"family": name, "params": {...}}: what the world renders as the true answer; JSON values only.
-    expect: what must come true, in the probe's own terms; JSON values only.
-    cluster: cases of one cluster share a scene and are resampled together.
-    twin: id of the mirrored or matched case, "" when there is none.
-    sample: 0 to K - 1 where a generator makes K clips of one prompt, with other seeds: further samples are cases of their own, with the
-    scene of sample 0, and their ids end in `.s1`, `.s2`, ... (`samples.py`).
-    """
+    """One question to a generator whose right answer is known."""
 
     id: str
+    """Unique, file-name safe, for example `physics.two_drops.t2v.0003`."""
     suite: str
+    """Suite of the probe."""
     probe: str
+    """Short name of the probe (`two_drops`)."""
     mode: Mode
+    """t2v (prompt only), i2v (first frame given) or v2v (first `given` frames given)."""
     prompt: str
+    """Text that the generator gets."""
     size: tuple[int, int]
+    """(height, width) in pixels."""
     fps: float
+    """Frames per second."""
     frames: int
+    """Frame count of the clip."""
     given: int
+    """Number of conditioning frames (0, 1 or k)."""
     seed: int
+    """The generator's seed."""
     scene: Mapping[str, Any]
+    """{"family": name, "params": {...}}: scene that the world renders as the true answer; JSON values only."""
     expect: Mapping[str, Any]
+    """Expected outcome, in the probe's own terms; JSON values only."""
     cluster: str
+    """Cases of one cluster share a scene and are resampled together."""
     twin: str = ""
+    """Id of the mirrored or matched case, "" when there is none."""
     sample: int = 0
+    """0 to K - 1 where a generator makes K clips of one prompt, with other seeds: further samples are cases of their
+    own, with the scene of sample 0, and their ids end in `.s1`, `.s2`, ... (`samples.py`)."""
 
     def __post_init__(self) -> None:
         """Refuse a sample whose id is not one."""
@@ -248,7 +245,7 @@ class Case:
         return digest(self.to_json())
 
     @property
-    def alone(self) -> str:
+    def hash_without_twin(self) -> str:
         """Hash of the case but for its twin: with more cases the last one may get one, which changes neither its clip nor its score."""
         return replace(self, twin="").hash
 
@@ -260,30 +257,28 @@ class Case:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why there is no video.
-
-    technical: whether the cause lies outside the model's answer (an exception, a service that is down, out of memory): such a case is
-    retried by the next call of the same command, and is no evidence about the model. False for a clip that is not as requested.
-    """
+    """Why there is no video."""
 
     reason: str
+    """The cause, one line."""
     technical: bool = False
+    """Whether the cause lies outside the model's answer (an exception, a service that is down, out of memory): such a
+    case is retried by the next call of the same command, and is no evidence about the model. False for a clip that is
+    not as requested."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a probe says of one clip: a value, or the reason why there is none.
-
-    value: in the probe's unit; None when the clip could not be judged.
-    reason: why there is no value, "" when there is one.
-    components: named parts of the verdict, for the reader.
-    failure: "technical" where the reason says nothing about the model (see `Failure`), else "".
-    """
+    """A probe's score of one clip: a value, or the reason why there is none."""
 
     value: float | None
+    """In the probe's unit; None when the clip could not be judged."""
     reason: str = ""
+    """Why there is no value, "" when there is one."""
     components: Mapping[str, float] = field(default_factory=dict)
+    """Named parts of the score."""
     failure: FailureKind = ""
+    """"technical" where the reason is no evidence about the model (see `Failure`), else ""."""
 
     def __post_init__(self) -> None:
         """A score has a value or a reason, never both or neither."""
@@ -297,37 +292,44 @@ class Score:
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One line of scores.jsonl: one clip of one generator judged by one probe.
-
-    case, suite, probe, mode, cluster, twin, prompt, seed: from the case.
-    generator: its name in this run; kind: "model", "oracle", "control" or "violation".
-    value: the score, null when unjudgeable; reason: why, "" when judged.
-    components: named parts of the verdict.
-    chance: the mean value that a blind guess reaches, below 1.
-    video: path of the lossless clip, relative to the run folder, "" when there is none.
-    tracks: path of the tracks (npz), relative to the run folder, "" when there are none.
-    sample: from the case, 0 for the first or only one of its prompt.
-    failure: "technical" where there is no value for a reason that says nothing about the model (see `Failure`), else "".
-    """
+    """One line of scores.jsonl: one clip of one generator judged by one probe."""
 
     case: str
+    """Id of the case."""
     suite: str
+    """Suite of the case."""
     probe: str
+    """Probe of the case."""
     mode: Mode
+    """Conditioning of the case: t2v, i2v or v2v."""
     generator: str
+    """Name of the generator in this run."""
     kind: str
+    """"model", "oracle", "control" or "violation"."""
     value: float | None
+    """The score in the probe's unit, None when unjudgeable."""
     reason: str
+    """Why the clip is unjudgeable, "" when judged."""
     components: Mapping[str, float]
+    """Named parts of the score."""
     chance: float
+    """Mean value that a blind guess reaches, below 1."""
     prompt: str
+    """Prompt of the case."""
     cluster: str
+    """Cluster of the case, the unit of resampling."""
     twin: str
+    """Id of the mirrored or matched case, "" when there is none."""
     seed: int
+    """The generator's seed for this clip."""
     video: str
+    """Path of the lossless clip, relative to the run folder, "" when there is none."""
     tracks: str
+    """Path of the tracks (npz), relative to the run folder, "" when there are none."""
     sample: int = 0
+    """Sample of the case, 0 for the first or only one of its prompt."""
     failure: FailureKind = ""
+    """"technical" where there is no value for a reason that is no evidence about the model (see `Failure`), else ""."""
 
     def __post_init__(self) -> None:
         """Refuse a sample whose case is not one."""
@@ -383,22 +385,26 @@ def plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure of a set of clips.
-
-    metric: its name. value, low, high: with its 95% interval; None where there is none. n: clips of the set and of the real one behind it.
-    protocol: all that it depends on, but the clips. higher_is_better: which way is good. reason: why there is no value, or what one has to
-    know of it. failed: whether that is a fault (absent weights, clips that can't be read or are too short), and not only too few clips.
-    """
+    """One figure of a set of clips."""
 
     metric: str
+    """Name of the metric."""
     value: float | None
+    """The figure, None where there is none."""
     low: float | None
+    """Lower end of its 95% interval, None where there is none."""
     high: float | None
+    """Upper end of its 95% interval, None where there is none."""
     n: tuple[int, ...]
+    """Clips of the set and of the real one behind it."""
     protocol: str
+    """All that the figure depends on, but the clips."""
     higher_is_better: bool
+    """Whether higher values are better."""
     reason: str = ""
+    """Why there is no value, or a limitation of it."""
     failed: bool = False
+    """Whether the reason is a fault (absent weights, clips that can't be read or are too short), and not only too few clips."""
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,17 @@
 
 import doctest
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_module
 
 import sora_eval
 from sora_eval import evaluate, load_run
 from sora_eval.commands.cli import main
 from sora_eval.errors import ConfigError
+from sora_eval.generator.callable import PythonCallable
 
 SMALL = {"probes": ["relation", "bite"], "modes": ["t2v"], "count": 1, "progress": False}
 
@@ -45,6 +48,57 @@ def test_a_function_is_a_generator(tmp_path):
     assert saved.report().is_file()
     assert load_run(tmp_path / "saved").rows == result.rows
     assert evaluate(lambda prompt, **more: grey(prompt, **more), references=[], **SMALL).rows[0].generator == "lambda-"
+
+
+def _made(level, network=None):
+    def model(prompt, *, height, width, frames, fps, seed, conditioning):
+        return np.full((frames, height, width, 3), network.level if network else level, np.uint8)
+
+    return model
+
+
+def _of_source(level):
+    scope = {"np": np}
+    exec(
+        "def model(prompt, *, height, width, frames, fps, seed, conditioning):\n"
+        f"    return np.full((frames, height, width, 3), {level}, np.uint8)\n",
+        scope,
+    )
+    return scope["model"]
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "resumes"),
+    [
+        (_made(1), _made(1), True),
+        (_made(1), _made(2), False),
+        (_of_source(1), _of_source(1), True),
+        (_of_source(1), _of_source(2), False),
+        (_made(0, SimpleNamespace(level=1)), _made(0, SimpleNamespace(level=1)), False),
+        (PythonCallable(_made(0, SimpleNamespace(level=1)), version="1"), PythonCallable(_made(1), version="1"), True),
+    ],
+)
+def test_clips_of_one_function_never_pass_for_those_of_another(tmp_path, first, again, resumes):
+    evaluate(first, references=[], folder=tmp_path, **SMALL)
+    if resumes:
+        assert evaluate(again, references=[], folder=tmp_path, **SMALL).rows
+    else:
+        with pytest.raises(ConfigError, match="a run of another model: its weights or options differ"):
+            evaluate(again, references=[], folder=tmp_path, **SMALL)
+
+
+def test_a_function_with_the_name_of_a_reference_is_refused():
+    def oracle(prompt, **more):
+        return grey(prompt, **more)
+
+    with pytest.raises(ConfigError, match="'oracle' is the name of a reference"):
+        evaluate(oracle, **SMALL)
+
+
+def test_hydra_stays_as_the_caller_has_it():
+    with initialize_config_module("sora_eval.conf", version_base="1.3"):
+        evaluate(grey, references=[], **SMALL)
+        assert compose("quiet") is not None
 
 
 def test_errors_name_what_is_wrong(tmp_path):

@@ -119,3 +119,7 @@ def test_the_root_holds_few_modules_and_no_room_more_than_a_dozen_files():
         if (count := len([p for p in room.glob("*.py") if p.name != "__init__.py"])) > 15
     }
     assert {p.relative_to(ROOT).as_posix() for p in full} <= ONE_EACH, full
+
+
+def test_the_story_of_a_run_stays_on_three_pages():
+    assert len((ROOT / "sora_eval" / "run.py").read_text(encoding="utf-8").splitlines()) <= 150

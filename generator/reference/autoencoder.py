@@ -26,12 +26,16 @@ STRIDE = 8
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
-    """Sizes: latent channels, widths at 1/2, 1/4 and 1/8 of the frame, and blocks there in encoder and decoder."""
+    """Sizes of the network."""
 
     channels: int = 16
+    """Channels of the latent."""
     widths: tuple[int, int, int] = (48, 96, 128)
+    """Channels at 1/2, 1/4 and 1/8 of the frame."""
     encoder_blocks: tuple[int, int, int] = (1, 2, 2)
+    """Residual blocks of the encoder at these sizes."""
     decoder_blocks: tuple[int, int, int] = (1, 3, 3)
+    """Residual blocks of the decoder at these sizes."""
 
 
 def chunks_of(frames: int) -> int:

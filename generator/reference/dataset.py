@@ -40,7 +40,9 @@ class PixelDataset:
     """Windows of chunks of the clips of some shards."""
 
     shards: Sequence[Shard]
+    """Training clips."""
     seed: int
+    """Seed of the draws."""
     window: int
     """Chunks of a window."""
     pixels: int
@@ -94,6 +96,7 @@ class Bucket:
     targets: NDArray[np.float32]
     """(N, 8, 6) grounding targets."""
     items: tuple[Item, ...]
+    """Metadata of the N clips, in order."""
     chance: tuple[NDArray[np.float64], ...]
     """Per phase: the probability of each clip within a batch (N,)."""
     share: tuple[float, ...]

@@ -68,7 +68,9 @@ class Model:
     """Both networks, ready to sample, with the header of the transformer's file."""
 
     autoencoder: Autoencoder
+    """Network between frames and latents."""
     transformer: Transformer
+    """Network that denoises latents."""
     words: Vocabulary
     """Vocabulary of the text encoder."""
     name: str

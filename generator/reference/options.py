@@ -124,9 +124,13 @@ class Plan(Settings):
     save_s: float = option(120.0, above=0)
     """Seconds between two saves of the state; a killed run resumes from the last one."""
     data: DataPlan = DataPlan()
+    """Folder and number of the training clips."""
     autoencoder: AutoencoderPlan = AutoencoderPlan()
+    """Length and learning rate of the video autoencoder's training."""
     decoder: DecoderPlan = DecoderPlan()
+    """Finetuning of the decoder alone, after the autoencoder: length and falling learning rate; latents stay as they are."""
     transformer: TransformerPlan = TransformerPlan()
+    """Compute, branches and batch of the diffusion transformer's training."""
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:

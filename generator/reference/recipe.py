@@ -21,6 +21,7 @@ class AutoencoderRecipe:
     """Recipe of the autoencoder."""
 
     network: AutoencoderConfig
+    """Sizes of the network."""
     adamw: float
     """Learning rate of AdamW; Muon's is an option."""
     warmup: int
@@ -58,7 +59,9 @@ class Branch:
     """Compute of a named checkpoint."""
 
     units: int
+    """Compute in units of training."""
     square: bool = False
+    """Whether clips are cropped to their middle square (the ablation)."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,13 @@ class TransformerRecipe:
     adamw: float
     """Learning rate of AdamW, for the rest."""
     warmup: int
+    """Steps over which the rates rise."""
     ema: float
+    """Decay of the average of the weights per step."""
     text_warmup: int
-    """Warm-up of the text encoder's own training, like `text_ema`."""
+    """Steps over which the rates rise in the text encoder's own training."""
     text_ema: float
+    """Decay of the average of the weights per step in the text encoder's own training."""
     image_share: tuple[float, float]
     """Share of batches of single images: at the beginning, and from one unit on."""
     caption_dropout: float

@@ -54,7 +54,9 @@ class Sampler:
     """A model with its options, and the tasks as methods. Clips are uint8 [T, H, W, 3] at 8 frames per second."""
 
     model: Model
+    """Networks with their weights."""
     options: Options = field(default_factory=Options)
+    """Options of sampling."""
     expanded: bool = True
     """Whether short prompts are expanded to descriptive captions."""
 

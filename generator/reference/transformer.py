@@ -37,10 +37,13 @@ class TransformerConfig:
     channels: int = 16
     """Channels of the latent."""
     width: int = 192
+    """Values per patch inside the blocks."""
     depth: int = 6
     """Blocks."""
     heads: int = 4
+    """Attention heads."""
     text_width: int = 128
+    """Values per word in the text encoder."""
     text_depth: int = 2
     """Blocks of the text encoder."""
     text_length: int = LENGTH

@@ -27,21 +27,22 @@ PROJECT = "sora-eval"
 
 @dataclass(frozen=True)
 class Export:
-    """One generator of a run.
-
-    id: the same for the same run, so that a second export replaces the first where a service can do that. name: RUN/GENERATOR.
-    group: the run. settings: what it was made with. scalars: by name, "score/SUITE/PROBE", "score/SUITE/all", "score/all", "fidelity/...",
-    "tracking/SUITE/PROBE/METRIC" and the like.
-    table: its cells, as in summary.json. text: the run's tables, Markdown.
-    """
+    """One generator of a run."""
 
     id: str
+    """Hash of the run's and the generator's identity: a second export replaces the first where a service can do that."""
     name: str
+    """RUN/GENERATOR."""
     group: str
+    """Name of the run."""
     settings: Mapping[str, Any]
+    """Configuration of the run and of the generator, JSON values."""
     scalars: Mapping[str, float]
+    """By name: "score/SUITE/PROBE", "score/SUITE/all", "score/all", "fidelity/...", "tracking/SUITE/PROBE/METRIC" and the like."""
     table: pd.DataFrame
+    """The generator's cells, as in summary.json."""
     text: str
+    """Tables of the run, Markdown."""
 
 
 def main(args: Sequence[str]) -> int:

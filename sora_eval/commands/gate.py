@@ -189,7 +189,7 @@ def _matched(baseline: Scored, candidate: Scored, shared: bool) -> tuple[Scored,
         used = {case.probe for case in here}
         probes = {name: version for name, version in b.probes.items() if name in used}
         facts = {**b.facts, **({SAMPLES: str(per_prompt(here))} if SAMPLES in b.facts else {})}
-        b = replace(b, cases={case.id: case.alone for case in here}, probes=probes, facts=facts)
+        b = replace(b, cases={case.id: case.hash_without_twin for case in here}, probes=probes, facts=facts)
     lines = [
         line
         for line in differing({"baseline": a, "candidate": b})

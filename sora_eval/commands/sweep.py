@@ -42,22 +42,26 @@ OUTCOMES = ".outcomes"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job.
-
-    folder: of the run, "" when the configuration named none. state: "done", "nothing to do", "part" (a shard that isn't the last)
-    or "failed". score: the model's overall. code: the exit code that the run alone would have. error: why it failed, one line.
-    problems: how many problems of the input the run had. clips: how many clips were reused and made, in words.
-    """
+    """Outcome of a job."""
 
     overrides: str
+    """Overrides of the job, as typed in a shell."""
     folder: str
+    """Run folder, "" when the configuration named none."""
     state: str
+    """"done", "nothing to do", "part" (a shard that isn't the last) or "failed"."""
     score: float | None
+    """Overall score of the model, None where there is none."""
     seconds: float
+    """Wall time, seconds."""
     code: int
+    """Exit code that the run alone would have."""
     error: str = ""
+    """Why it failed, one line."""
     problems: int = 0
+    """Number of problems of the run's input."""
     clips: str = ""
+    """Numbers of clips reused and made, in words."""
 
     @property
     def line(self) -> str:

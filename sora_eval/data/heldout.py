@@ -22,13 +22,18 @@ FIRST = 50_000
 
 @dataclass(frozen=True)
 class Member:
-    """A held-out member of a family: its parameters, its short caption and the true clip."""
+    """A held-out member of a family."""
 
     family: str
+    """Name of the scene family."""
     params: Mapping[str, Any]
+    """Parameters of the scene, JSON values."""
     caption: str
+    """Short caption."""
     frames: Frames
+    """True clip, uint8 [T, H, W, 3]."""
     number: int
+    """Number within the family's stream."""
 
     @property
     def frozen(self) -> Frames:

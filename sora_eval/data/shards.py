@@ -32,12 +32,16 @@ _IMAGE_SCENE_S = 2.0
 
 @dataclass(frozen=True)
 class Bucket:
-    """A size of clips: frames, height and width in pixels, and the share of the shards that have it."""
+    """A size of clips."""
 
     frames: int
+    """Frame count."""
     height: int
+    """Pixels."""
     width: int
+    """Pixels."""
     share: float
+    """Share of the shards that have this size."""
 
 
 BUCKETS: tuple[Bucket, ...] = (
@@ -60,17 +64,20 @@ FOCUS: Mapping[str, float] = {"single": 0.30, "relation": 0.10, "motion": 0.06, 
 
 @dataclass(frozen=True)
 class Item:
-    """What is known of one clip.
-
-    short, long: captions, several wordings each. actions: index into ACTIONS per frame, [] outside the world of blocks.
-    """
+    """Metadata of one clip."""
 
     family: str
+    """Name of the scene family."""
     number: int
+    """Number within the family's stream."""
     params: Mapping[str, Any]
+    """Parameters of the scene, JSON values."""
     short: tuple[str, ...]
+    """Short captions, several wordings."""
     long: tuple[str, ...]
+    """Descriptive captions, several wordings."""
     actions: tuple[int, ...] = ()
+    """Index into ACTIONS per frame, empty outside the world of blocks."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,9 @@ class Shard:
     """Some clips of one size on disk."""
 
     path: Path
+    """File of the frames (npy), uint8 [N, T, H, W, 3]."""
     items: tuple[Item, ...]
+    """Metadata of the N clips, in order."""
 
     @property
     def name(self) -> str:

@@ -29,9 +29,10 @@ def words_of(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words that a model knows, in order; 0 is padding, 1 an unknown word."""
+    """The words that a model knows."""
 
     words: tuple[str, ...]
+    """In order of their ids, from 2 on; 0 is padding, 1 an unknown word."""
 
     def __len__(self) -> int:
         """Return how many ids there are."""

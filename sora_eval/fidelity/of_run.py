@@ -26,7 +26,7 @@ MeasuresBySuite: TypeAlias = dict[str, dict[str, list[Measure]]]
 """Measures by suite, `ALL` first, and generator."""
 
 
-def measure_run(
+def measure_fidelity(
     run: Run, config: FidelityConfig, workers: int, say: Callable[[str], None]
 ) -> tuple[MeasuresBySuite, list[str]]:
     """Return the fidelity measures of a run, and a line where they failed as a whole."""

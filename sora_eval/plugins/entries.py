@@ -3,7 +3,7 @@
     [project.entry-points."sora_eval.generators"]
     tiny = "tiny_plugin:TinyGenerator"
 
-Entry points are read when a name is looked up that may be one, and a plug-in is imported when it is chosen. What each is:
+Plugin points are read when a name is looked up that may be one, and a plug-in is imported when it is chosen. What each is:
 
 - `sora_eval.generators`: a class or function that returns a `generator.base.Generator`; its parameters are options, `generator.KEY=...`;
 - `sora_eval.trackers`: the same for `tracking.base.Tracker`;
@@ -37,7 +37,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class Plugin:
     """A plug-in before it is imported."""
 
     kind: str
@@ -79,7 +79,7 @@ class Entry:
         return f"plug-in {self.origin}: {KINDS[self.kind]} {self.name}"
 
 
-def entries(kind: str, bundled: Collection[str] = ()) -> dict[str, Entry]:
+def entries(kind: str, bundled: Collection[str] = ()) -> dict[str, Plugin]:
     """Return the plug-ins of a kind by name, none of them imported.
 
     bundled: names of sora-eval's own of that kind; a plug-in with one of them is left out, with a line on standard error.
@@ -108,28 +108,28 @@ def warn(line: str) -> None:
 
 
 @lru_cache
-def _declared(kind: str, folders: tuple[str, ...]) -> dict[str, Entry]:
-    declared: dict[str, Entry] = {}
+def _declared(kind: str, folders: tuple[str, ...]) -> dict[str, Plugin]:
+    declared: dict[str, Plugin] = {}
     for entry in [*_installed(kind), *_included(kind)]:
         first = declared.get(entry.name)
         declared[entry.name] = entry if first is None else replace(first, rival=entry.origin)
     return dict(sorted(declared.items()))
 
 
-def _installed(kind: str) -> Iterator[Entry]:
+def _installed(kind: str) -> Iterator[Plugin]:
     from importlib.metadata import entry_points
 
     include.activate()
     for point in entry_points(group=f"sora_eval.{kind}"):
         origin = f"{point.dist.name} {point.dist.version}" if point.dist else "without a distribution"
-        yield Entry(kind, point.name, point.module, point.attr, origin)
+        yield Plugin(kind, point.name, point.module, point.attr, origin)
 
 
-def _included(kind: str) -> Iterator[Entry]:
+def _included(kind: str) -> Iterator[Plugin]:
     module = include.module()
     declared = getattr(module, kind, {})
     if not isinstance(declared, dict):
         raise ConfigError(f"{include.MODULE}.{kind} must be a dict of names and {kind}, got {declared!r}")
     for name, value in declared.items():
         module_name, attribute = (getattr(value, key, "") for key in ("__module__", "__qualname__"))
-        yield Entry(kind, str(name), module_name, attribute, f"{include.MODULE}.py", value=value)
+        yield Plugin(kind, str(name), module_name, attribute, f"{include.MODULE}.py", value=value)

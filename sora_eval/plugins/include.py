@@ -33,6 +33,8 @@ def include(folder: str) -> None:
     path = Path(folder).absolute()
     if not path.is_dir():
         raise ConfigError(f"--include {folder}: no such folder")
+    if os.pathsep in str(path):
+        raise ConfigError(f"--include {folder}: a '{os.pathsep}' in its path separates folders; rename it")
     os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys([*folders(), str(path)]))
     module()
 
@@ -65,6 +67,9 @@ def module() -> ModuleType | None:
         raise ConfigError(f"--include: {files[0]} and {files[1]} have one name; rename one and import it in the other")
     activate()
     try:
-        return import_module(MODULE)
+        imported = import_module(MODULE)
     except (Exception, SystemExit) as error:  # importing runs the user's code
         raise ConfigError(f"{files[0]} can't be imported ({type(error).__name__}: {error})") from error
+    if imported.__file__ is None or not Path(imported.__file__).samefile(files[0]):
+        raise ConfigError(f"--include: {imported.__file__} has the name of {files[0]} and comes before it; rename one")
+    return imported

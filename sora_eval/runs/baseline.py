@@ -31,10 +31,12 @@ _AGAIN = "save the baseline again"
 
 @dataclass(frozen=True)
 class Scored:
-    """One generator's scores of a run or a baseline: its name, the run with its cases and rows alone."""
+    """One generator's scores of a run or a baseline."""
 
     name: str
+    """Name of the generator."""
     run: Run
+    """The run with this generator's cases and rows alone."""
 
     @property
     def rows(self) -> tuple[ScoreRow, ...]:

@@ -30,7 +30,7 @@ def open_run(plan: Plan) -> Iterator[None]:
     lock = plan.folder / (".lock" if plan.shard is None else f".lock-{sharding.name(plan.shard)}")
     source = {str(k): v for k, v in plan.config["generator"].items()}
     with held(lock) as alone:
-        identity.adopt_or_refuse(plan.folder, plan.model, plan.cases, source, plan.replace)
+        identity.adopt_or_refuse(plan.folder, plan.model, plan.cases, source, plan.tracker, plan.replace)
         # Shards hold locks of their own, and may be writing now.
         if alone and plan.shard is None and not (plan.folder / sharding.FOLDER).exists():
             remove_parts(plan.folder)

@@ -10,6 +10,7 @@ from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.files import parse_json, read_json, read_text, write_json, write_lines
 from sora_eval.generator.base import Generator
 from sora_eval.runs.manifest import fingerprint
+from sora_eval.tracking.base import WORLD, Tracker, described
 from sora_eval.types import Case
 
 FILE = "identity.json"
@@ -21,12 +22,12 @@ class ForeignRunError(ConfigError):
 
 
 def adopt_or_refuse(
-    folder: Path, model: Generator, cases: Sequence[Case], source: Mapping[str, Any], replace: bool
+    folder: Path, model: Generator, cases: Sequence[Case], source: Mapping[str, Any], tracker: Tracker, replace: bool
 ) -> None:
     """Write identity.json, before the first clip, if the run may go into this folder.
 
     A folder takes the run that it holds, or more of it: the same model by name and weights (for a folder of videos, where clips may come
-    later, by its path), and at least the same cases. References and metrics may change.
+    later, by its path), and at least the same cases. The tracker stays; references and metrics may change.
 
     source: the options of the generator. replace: whether a run of something else may be replaced.
 
@@ -35,11 +36,14 @@ def adopt_or_refuse(
     """
     stored = _read(folder)
     if stored is not None and not replace:
-        why = _why_foreign(folder, stored, model, cases, source)
+        why = _why_foreign(folder, stored, model, cases, source) or _why_other_tracker(stored, tracker)
         if why:
             raise ForeignRunError(f"{folder} holds {why}: name another folder with out=..., or set replace=true")
     about = {"name": model.name, "kind": model.kind, "fingerprint": fingerprint(model, cases)}
-    identity = {"generator": about, "source": dict(source)}
+    identity: dict[str, Any] = {"generator": about, "source": dict(source)}
+    if tracker.name != WORLD:
+        # Left out for the world tracker, which runs of earlier versions were judged with.
+        identity["tracker"] = described(tracker)
     if stored is not None and {k: stored.get(k) for k in identity} != identity:
         invalidate(folder)
     write_json(folder / FILE, identity)
@@ -84,7 +88,7 @@ def _why_foreign(
     name = stored["generator"].get("name")
     if name != model.name:
         return f"a run of {name}, not of {model.name}"
-    if changed := [c.id for c in before if c.id in now and c.alone != now[c.id].alone]:
+    if changed := [c.id for c in before if c.id in now and c.hash_without_twin != now[c.id].hash_without_twin]:
         return f"a run with other cases, of another seed, profile or version ({changed[0]} among {len(changed)})"
     if more := [c.id for c in before if c.id not in now]:
         return f"a run with cases that are not in this one ({more[0]} among {len(more)})"
@@ -96,6 +100,11 @@ def _why_foreign(
     ):
         return f"a run of another {name}: its weights or options differ"
     return ""
+
+
+def _why_other_tracker(stored: Mapping[str, Any], tracker: Tracker) -> str:
+    before, now = stored.get("tracker", WORLD), WORLD if tracker.name == WORLD else described(tracker)
+    return "" if before == now else f"a run that was judged with tracker {before}, not with {now}"
 
 
 def _read(folder: Path) -> Mapping[str, Any] | None:

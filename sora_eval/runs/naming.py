@@ -39,9 +39,7 @@ def question(suite: Mapping[str, Any], profile: Mapping[str, Any], tracker: Mapp
         parts += _changed(group, str(node.get("name")), node, ("name", "count"))
     if tracker and dict(tracker) != registry.defaults("tracker", "world"):
         target = str(tracker.get("_target_")).rpartition(".")[2]
-        parts.append(
-            f"tracker={_speaking('tracker', target)}" + (f"-{digest(dict(tracker))[:_HASH]}" * (len(tracker) > 1))
-        )
+        parts.append(f"tracker={_speaking('tracker', target)}-{digest(dict(tracker))[:_HASH]}")
     return _file_name("+".join(parts))
 
 

@@ -20,6 +20,11 @@ RESULT_OPTIONS = ("generator", "suite", "profile", "references", "seed", "sample
 """The options of a run on which its files depend."""
 
 
+def recorded(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a run that its manifest records."""
+    return {k: v for k, v in options.items() if k in (*RESULT_OPTIONS, "tracker", "out", "workers")}
+
+
 @dataclass(frozen=True)
 class Plan:
     """A run before it starts."""

@@ -62,7 +62,7 @@ def protocol_of(run: Run) -> Protocol:
         facts[SAMPLES] = str(per_prompt(models))
     used = {c.probe for c in run.cases}
     return Protocol(
-        {c.id: c.alone for c in run.cases},
+        {c.id: c.hash_without_twin for c in run.cases},
         {name: version for name, version in versions.items() if name in used},
         {**facts, **_encoders(run.folder)},
     )

@@ -35,17 +35,18 @@ _NEWER = frozenset(f.name for f in fields(ScoreRow) if f.default is not MISSING)
 
 @dataclass(frozen=True)
 class Run:
-    """What a run folder holds.
-
-    folder: where it lies; videos and tracks of `rows` are relative to it.
-    problems: what a reader must know before trusting the numbers: the manifest's own, and what reading found.
-    """
+    """A run folder, read."""
 
     folder: Path
+    """Its path; videos and tracks of `rows` are relative to it."""
     manifest: Mapping[str, Any]
+    """Values of manifest.json."""
     cases: tuple[Case, ...]
+    """Cases of cases.jsonl."""
     rows: tuple[ScoreRow, ...]
+    """Rows of scores.jsonl."""
     problems: tuple[str, ...]
+    """What a reader must know before trusting the numbers: the manifest's own problems, and those found while reading."""
 
 
 def read_run(folder: Path) -> Run:

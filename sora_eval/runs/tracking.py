@@ -25,23 +25,27 @@ FILE = "tracking.jsonl"
 
 @dataclass(frozen=True)
 class TrackingRow:
-    """One line of tracking.jsonl: the tracking metrics of one clip of one generator.
-
-    case, suite, probe, mode, cluster, generator, kind: as in scores.jsonl. values: by metric, null where it is not defined on the clip;
-    empty for a clip that is not there.
-    """
+    """One line of tracking.jsonl: the tracking metrics of one clip of one generator."""
 
     case: str
+    """Id of the case."""
     suite: str
+    """Suite of the case."""
     probe: str
+    """Probe of the case."""
     mode: str
+    """Conditioning of the case: t2v, i2v or v2v."""
     cluster: str
+    """Cluster of the case, the unit of resampling."""
     generator: str
+    """Name of the generator in the run."""
     kind: str
+    """"model", "oracle", "control" or "violation"."""
     values: Mapping[str, float | None]
+    """By metric, None where it is not defined on the clip; empty for a clip that is not there."""
 
 
-def measure_run(run: Run, workers: int, say: Callable[[str], None]) -> list[TrackingRow]:
+def measure_tracking(run: Run, workers: int, say: Callable[[str], None]) -> list[TrackingRow]:
     """Return the tracking metrics of a run, [] where they are switched off."""
     # Shards of an older version have no such option.
     if not run.manifest["config"].get("tracking", True):
@@ -89,7 +93,7 @@ def _measure(folder: Path, part: Sequence[tuple[Case, ScoreRow]]) -> None:
 
 def _path(folder: Path, case: Case, row: ScoreRow) -> Path:
     # The tracks' name is a hash of clip and tracker; the case decides the truth.
-    key = digest([Path(row.tracks).name, case.alone, VERSION])
+    key = digest([Path(row.tracks).name, case.hash_without_twin, VERSION])
     return Store(folder).path("tracking", row.generator, case, key, ".json")
 
 

@@ -33,7 +33,9 @@ class Step:
     """The cases of one scene of a probe, which are one observation."""
 
     suite: str
+    """Suite of the probe."""
     probe: str
+    """Name of the probe."""
     cases: tuple[str, ...]
     """Ids of prompts."""
     last: bool

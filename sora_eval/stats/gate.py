@@ -105,6 +105,7 @@ class Line:
     suite: str
     """"" for the overall score."""
     probe: str
+    """Name of the probe, "overall" for the overall score."""
     n: int
     """Cases."""
     clusters: int
@@ -130,6 +131,7 @@ class Line:
     detectable: float
     """The smallest drop that is found with the planned power, infinite where none would be."""
     verdict: Verdict
+    """"regression", "no such drop" or "open"."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ class Outcome:
     lines: tuple[Line, ...]
     """Overall first, then the probes by suite."""
     plan: GatePlan
+    """Options of the test."""
     cases: int
     """How many were compared."""
     sequential: bool

@@ -32,8 +32,11 @@ class Interval:
     """An estimate and its two-sided interval, in the unit of the values."""
 
     mean: float
+    """The estimate."""
     low: float
+    """Lower end."""
     high: float
+    """Upper end."""
 
 
 def z_quantile(p: float) -> float:

@@ -71,10 +71,12 @@ def sign_flip_test(sums: Floats, flips: int = FLIPS, seed: int = SEED, count_zer
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """Mean of a - b, and the two-sided p-value of no difference."""
+    """A paired comparison of a and b."""
 
     mean: float
+    """Mean of a - b, in the unit of the values."""
     p_value: float
+    """Two-sided, of no difference."""
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, clusters: Clusters) -> PairedDifference:

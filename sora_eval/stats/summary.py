@@ -29,35 +29,42 @@ _COUNTS = ("n", "judged", "unjudgeable", "technical", "answered", "probes")
 
 @dataclass(frozen=True)
 class Cell:
-    """What one generator scored on one mode of a probe, a probe, a suite, or overall.
-
-    suite, probe, mode: "" where the cell covers all of them.
-    n, judged, unjudgeable: numbers of clips; n = judged + unjudgeable.
-    technical: clips among the unjudgeable whose reason says nothing about the model. answered: clips that came back.
-    probes: how many probes the cell covers.
-    score: corrected for chance, unjudgeable counted as 0; low, high: its 95% interval.
-    judged_mean: the same mean over judged clips only, None when no clip (or, above a probe, no probe) was judged.
-    chance: what a blind guess reaches before the correction; after it, 0.
-    samples: clips per prompt that were requested of the generator.
-    """
+    """Score of one generator on one mode of a probe, a probe, a suite, or overall."""
 
     generator: str
+    """Name of the generator."""
     kind: str
+    """"model", "oracle", "control" or "violation"."""
     suite: str
+    """"" where the cell covers all suites."""
     probe: str
+    """"" where the cell covers all probes."""
     mode: str
+    """"" where the cell covers all modes."""
     n: int
+    """Number of clips: `judged` + `unjudgeable`."""
     judged: int
+    """Clips with a value."""
     unjudgeable: int
+    """Clips without a value."""
     technical: int
+    """Clips among the unjudgeable whose reason is no evidence about the model."""
     answered: int
+    """Clips that came back."""
     probes: int
+    """Number of probes that the cell covers."""
     score: float
+    """Mean, corrected for chance, unjudgeable counted as 0."""
     low: float
+    """Lower end of its 95% interval."""
     high: float
+    """Upper end of its 95% interval."""
     judged_mean: float | None
+    """The same mean over judged clips only, None when no clip (or, above a probe, no probe) was judged."""
     chance: float
+    """Mean of a blind guess before the correction; after it, 0."""
     samples: int
+    """Clips per prompt that were requested of the generator."""
 
     @property
     def failed(self) -> bool:
@@ -72,14 +79,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Reason:
-    """How often one generator's clips of one probe could not be judged for one reason; failure: "technical" as in a score's row, or ""."""
+    """How often one generator's clips of one probe could not be judged for one reason."""
 
     generator: str
+    """Name of the generator."""
     suite: str
+    """Suite of the probe."""
     probe: str
+    """Name of the probe."""
     reason: str
+    """Why the clips have no value."""
     failure: str
+    """"technical" as in a score's row, or ""."""
     count: int
+    """Number of clips."""
 
     @property
     def text(self) -> str:
@@ -89,40 +102,46 @@ class Reason:
 
 @dataclass(frozen=True)
 class Sampling:
-    """What several samples of a prompt say beyond their mean, of one generator on a probe, a suite, or overall.
+    """Spread and best of several samples of a prompt, of one generator on a probe, a suite, or overall.
 
-    suite, probe: "" where it covers all of them. samples: K, clips per prompt; cases: prompts that have several.
-    deviation: standard deviation between the samples of a prompt (K - 1 in the denominator), averaged as scores are.
-    best: the mean over prompts of the best of K samples, averaged as scores are. It grows with K and picks by the truth, so that it is
-    no score: it stands beside no mean, and nothing is ranked or compared by it.
-    Both in the unit of scores, an unjudgeable clip counted as 0, each with its 95% interval, clustered by scene.
+    In the unit of scores, an unjudgeable clip counted as 0, with 95% intervals clustered by scene.
     """
 
     generator: str
+    """Name of the generator."""
     suite: str
+    """"" where it covers all suites."""
     probe: str
+    """"" where it covers all probes."""
     samples: int
+    """K, clips per prompt."""
     cases: int
+    """Prompts that have several samples."""
     deviation: float
+    """Standard deviation between the samples of a prompt (K - 1 in the denominator), averaged as scores are."""
     deviation_low: float
+    """Lower end of its interval."""
     deviation_high: float
+    """Upper end of its interval."""
     best: float
+    """Mean over prompts of the best of K samples, averaged as scores are. It grows with K and picks by the truth, so
+    that it is no score: it stands beside no mean, and nothing is ranked or compared by it."""
     best_low: float
+    """Lower end of its interval."""
     best_high: float
+    """Upper end of its interval."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Every number of a report.
-
-    cells: overall first, then suites, probes and modes; generators in the order of `generators`.
-    reasons: most frequent first.
-    sampling: of generators that gave several samples per prompt, overall first, then suites and probes.
-    """
+    """Every number of a report."""
 
     cells: tuple[Cell, ...]
+    """Overall first, then suites, probes and modes; generators in the order of `generators`."""
     reasons: tuple[Reason, ...]
+    """Most frequent first."""
     sampling: tuple[Sampling, ...] = ()
+    """Of generators that gave several samples per prompt, overall first, then suites and probes."""
 
     @cached_property
     def _index(self) -> dict[tuple[str, str, str, str], Cell]:

@@ -22,17 +22,14 @@ _FEWEST = 12
 
 @dataclass(frozen=True)
 class BackgroundMotion:
-    """Dominant motion of each frame to the next, T - 1 entries.
-
-    matrix: [T - 1, 3, 3], maps pixels (x, y, 1) of frame t to frame t + 1.
-    displacement: [T - 1, 2], how far the background at the middle of the frame moves, pixels, x right and y down.
-    inliers: [T - 1], share of measured points that move this way, in [0, 1]; 0 where nothing could be measured, and
-    the matrix is then the identity.
-    """
+    """Dominant motion of each frame to the next, T - 1 entries."""
 
     matrix: Floats
+    """[T - 1, 3, 3], maps pixels (x, y, 1) of frame t to frame t + 1; the identity where nothing could be measured."""
     displacement: Floats
+    """[T - 1, 2], motion of the background at the middle of the frame, pixels, x right and y down."""
     inliers: Floats
+    """[T - 1], share of measured points that move this way, in [0, 1]; 0 where nothing could be measured."""
 
     def path(self) -> Floats:
         """Return the summed displacement [T, 2] in pixels from the first frame on."""

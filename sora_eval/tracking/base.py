@@ -8,6 +8,8 @@ from sora_eval.types import Case, Tracks, Video
 
 WORLD = "world"
 """Name of the bundled tracker."""
+HUE_VERSION = 2
+"""Version of the world tracker and of its membership of pixels in a hue; raised whenever one of them changes."""
 
 
 @runtime_checkable
@@ -37,12 +39,13 @@ class Tracker(Protocol):
 
 
 def identity(tracker: Tracker) -> tuple[str | int, ...]:
-    """Return what the tracks of a clip depend on: name, version and fingerprint; of the world tracker its version alone.
+    """Return what tracks and scores depend on: name, version and fingerprint; of the world tracker its version alone.
 
-    It was the only one when the first runs were written, whose files are named after hashes of that version.
+    It was the only one when the first runs were written, whose files are named after hashes of that version. Some probes measure
+    pixels by hue whatever the tracker is, so the version of that is part of the others' identity too.
     """
     version = tracker.version
-    return (version,) if tracker.name == WORLD else (tracker.name, version, tracker.fingerprint)
+    return (version,) if tracker.name == WORLD else (tracker.name, version, tracker.fingerprint, f"hue {HUE_VERSION}")
 
 
 def described(tracker: Tracker) -> str:

@@ -15,12 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from sora_eval.tracking.base import WORLD
+from sora_eval.tracking.base import HUE_VERSION, WORLD
 from sora_eval.types import Case, Floats, Frames, Tracks, Video
 from sora_eval.world.palette import COLOURS
-
-VERSION = 2
-"""Raised whenever tracks change."""
 
 _WORK_SIDE = 160
 """Frames whose shorter side is longer than this are shrunk for tracking; results are given in the original pixels."""
@@ -56,7 +53,7 @@ class WorldTracker:
     """The tracker of the world's saturated objects."""
 
     name: ClassVar[str] = WORLD
-    version: ClassVar[int] = VERSION
+    version: ClassVar[int] = HUE_VERSION
     fingerprint: ClassVar[str] = ""
 
     def track(self, video: Video, case: Case | None = None) -> Tracks:

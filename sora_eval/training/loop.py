@@ -42,11 +42,14 @@ EMA_WARMUP = 9
 
 @dataclass(frozen=True)
 class Schedule:
-    """Length of a training, and its learning rate: it rises over `warmup` steps, stays, and falls to 0 over the last `decay` steps."""
+    """Length of a training, its learning rate and its records."""
 
     steps: int
+    """Optimiser steps of the whole training."""
     warmup: int = 200
+    """First steps, over which the learning rate rises."""
     decay: int = 0
+    """Last steps, over which the learning rate falls to 0."""
     ema: float = 0.999
     """Decay per step of the moving average of the weights."""
     clip: float = 1.0
@@ -97,16 +100,20 @@ class _State:
 
 @dataclass(frozen=True)
 class Past:
-    """A run whose state was lost, as an exported file has it: EMA weights, and its cost as `spent` returned it."""
+    """A run whose state was lost, as an exported file has it."""
 
     path: Path
     """The file."""
     weights: Mapping[str, Tensor]
+    """EMA weights by name."""
     steps: int
+    """Optimiser steps so far."""
     clips: int
+    """Training clips so far."""
     seconds: float
+    """Wall time so far, seconds."""
     curve: Sequence[tuple[int, float]]
-    """(step, loss)."""
+    """Loss curve, (step, loss)."""
 
 
 def device() -> torch.device:

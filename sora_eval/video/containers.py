@@ -21,21 +21,22 @@ _BLOCK_READ = 1 << 16
 
 @dataclass(frozen=True)
 class End:
-    """Where a container's content ends. at: in bytes. declared: whether the container says so; else `at` is the file's size."""
+    """End of a container's content."""
 
     at: int
+    """Offset in bytes."""
     declared: bool
+    """Whether the container declares it; else `at` is the file's size."""
 
 
 @dataclass(frozen=True)
 class GifTimes:
-    """Timing of a GIF's pictures.
-
-    delays_cs: in 1/100 s, one per picture, None where none is given. whole: whether it has its end mark.
-    """
+    """Timing of a GIF's pictures."""
 
     delays_cs: tuple[int | None, ...]
+    """In 1/100 s, one per picture, None where none is given."""
     whole: bool
+    """Whether the file has its end mark."""
 
 
 def declared_end(file: IO[bytes], size: int) -> End:

@@ -39,16 +39,16 @@ _LOG_LOCK = Lock()
 
 @dataclass(frozen=True)
 class Times:
-    """Frame count, rate and timing of a file, without decoding.
-
-    variable: whether frames are unevenly spaced in the file. assumed: whether the file says no time for some frame, so that
-    `animations.ASSUMED_FPS` holds.
-    """
+    """Frame count, rate and timing of a file, without decoding."""
 
     frames: int
+    """Frame count."""
     fps: float
+    """Frames per second."""
     variable: bool
+    """Whether frames are unevenly spaced in the file."""
     assumed: bool
+    """Whether the file has no time for some frame, so that `animations.ASSUMED_FPS` holds."""
 
 
 @dataclass

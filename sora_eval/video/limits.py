@@ -17,11 +17,14 @@ _FFMPEG_PIXELS = 2**31 - 1
 
 @dataclass(frozen=True)
 class Limits:
-    """What a decoded clip may take. bytes: of memory, as uint8 RGB. seconds: of playing time. frames: how many."""
+    """Largest size of a decoded clip."""
 
     bytes: int = 2 << 30
+    """Bytes of its frames in memory, as uint8 RGB."""
     seconds: float = 3600.0
+    """Playing time, seconds."""
     frames: int = 100_000
+    """Frame count."""
 
     @property
     def pixels(self) -> int:

@@ -36,14 +36,14 @@ _MOST_REPEATS = 8
 
 @dataclass(frozen=True)
 class Schedule:
-    """A clip of constant rate. index: of the decoded frame that frame i of it shows, int [T]. fps: frames per second.
-
-    variable: whether the frames were not evenly spaced, so that some are repeated or left out.
-    """
+    """A clip of constant rate."""
 
     index: np.ndarray[tuple[int], np.dtype[np.intp]]
+    """int [T], index of the decoded frame that each frame shows."""
     fps: float
+    """Frames per second."""
     variable: bool
+    """Whether the decoded frames were not evenly spaced, so that some are repeated or left out."""
 
 
 def same_rate(a: float, b: float) -> bool:

@@ -31,36 +31,40 @@ _DAMPING = np.array([862.1, 632.5, 473.2, 323.4, 225.3, 143.5, 66.5, 29.3])
 
 @dataclass(frozen=True)
 class States:
-    """What is where, frame by frame. N bodies in the order of the scene, T frames.
-
-    t_s: [T]; pos: [T, N, 3] m; quat: [T, N, 4] (w, x, y, z); scale: [T, N, 3] factors on the body's size;
-    shown: [T, N]; rgb: [T, N, 3] in 0..255; lamp: [T] factor on the lamp; velocity: [T, N, 3] m/s;
-    events: in order of time. slide: [T, 2] metres by which the floor's tiles are shifted, None in the true world.
-    noise: standard deviation of grey levels added to every frame, 0 in the true world.
-    """
+    """States of all bodies at each frame: N bodies in the order of the scene, T frames."""
 
     t_s: Floats
+    """[T] seconds."""
     pos: Floats
+    """[T, N, 3] metres."""
     quat: Floats
+    """[T, N, 4] rotation (w, x, y, z)."""
     scale: Floats
+    """[T, N, 3] factors on the body's size."""
     shown: Bools
+    """[T, N] whether the body is there."""
     rgb: Floats
+    """[T, N, 3] colour in 0..255."""
     lamp: Floats
+    """[T] factor on the lamp."""
     velocity: Floats
+    """[T, N, 3] m/s."""
     events: tuple[Event, ...]
+    """Events of the script and of the simulation, in order of time."""
     noise: float = 0.0
+    """Standard deviation of grey levels added to every frame, 0 in the true world."""
     slide: Floats | None = None
+    """[T, 2] metres by which the floor's tiles are shifted, None in the true world."""
 
 
 @dataclass(frozen=True)
 class Tweaks:
-    """Ways to break the law, for the violations: empty in the true world.
-
-    ignore: pairs of names that don't collide. boost: (body, other, factor on the speed when their contact ends).
-    """
+    """Ways to break the law, for the violations: empty in the true world."""
 
     ignore: tuple[tuple[str, str], ...] = ()
+    """Pairs of names that don't collide."""
     boost: tuple[tuple[str, str, float], ...] = ()
+    """(body, other, factor on the speed when their contact ends)."""
 
 
 def simulate(scene: Scene, t_s: Floats, tweaks: Tweaks = Tweaks()) -> States:

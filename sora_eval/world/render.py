@@ -21,24 +21,24 @@ _EXACT = 12
 
 @dataclass(frozen=True)
 class Truth:
-    """What is exactly known of a clip. N bodies in the order of the scene.
-
-    camera: per frame. xy: [T, N, 2] projected centres in pixels; z: [T, N] their depth in metres.
-    ids: [T, H, W] index of the body seen, -1 for floor and backdrop, None unless asked for.
-    depth: [T, H, W] z-depth in metres, inf where nothing is hit, None unless asked for.
-    amodal: [T, N, H, W] silhouettes as if nothing were in front, None unless asked for.
-    visible: [T, N] share of the amodal silhouette that is seen, NaN where it is out of the frame; None unless asked for.
-    states: positions, velocities, events.
-    """
+    """Exact annotations of a clip: T frames, N bodies in the order of the scene."""
 
     camera: Camera
+    """Intrinsics and pose per frame."""
     xy: Floats
+    """[T, N, 2] projected centres in pixels."""
     z: Floats
+    """[T, N] depth of the centres in metres."""
     states: States
+    """Positions, velocities and events."""
     ids: NDArray[np.int16] | None = None
+    """[T, H, W] index of the visible body, -1 for floor and backdrop; None unless requested."""
     depth: NDArray[np.float32] | None = None
+    """[T, H, W] z-depth in metres, inf where nothing is hit; None unless requested."""
     amodal: Bools | None = None
+    """[T, N, H, W] silhouettes as if nothing were in front; None unless requested."""
     visible: Floats | None = None
+    """[T, N] share of the amodal silhouette that is seen, NaN where it is out of the frame; None unless requested."""
 
 
 class Renderer:

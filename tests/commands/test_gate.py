@@ -24,7 +24,7 @@ from sora_eval.evaluation import evaluate
 from sora_eval.files import write_json, write_lines
 from sora_eval.generator.callable import PythonCallable
 from sora_eval.runs.baseline import read_scored
-from sora_eval.tracking.world import VERSION as TRACKER
+from sora_eval.tracking.base import HUE_VERSION as TRACKER
 from sora_eval.types import Case, Profile, ScoreRow
 from sora_eval.world import VERSION as WORLD
 

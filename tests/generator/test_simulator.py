@@ -4,7 +4,7 @@ import pytest
 
 from sora_eval import registry
 from sora_eval.generator.base import Generator
-from sora_eval.generator.faulty import Careless
+from sora_eval.generator.faulty import RandomFaults
 from sora_eval.generator.simulator import CONTROLS, Control, Oracle, Violation, another, true_video
 from sora_eval.types import Failure, Profile, Video
 from sora_eval.world import VERSION, conditioning
@@ -17,7 +17,9 @@ def _case(probe="motion", mode="t2v"):
     return registry.probe(probe).cases(1, SMALL, mode)[0]
 
 
-@pytest.mark.parametrize("made", [Oracle(), Control("frozen"), Violation("vanishes"), Careless()], ids=lambda g: g.kind)
+@pytest.mark.parametrize(
+    "made", [Oracle(), Control("frozen"), Violation("vanishes"), RandomFaults()], ids=lambda g: g.kind
+)
 def test_it_is_a_generator(made):
     assert isinstance(made, Generator)
     video = next(iter(made.generate([_case("pass_behind")])))
@@ -75,10 +77,12 @@ def test_a_fault_that_does_not_apply_is_a_failure_with_a_reason():
 
 def test_careless_repeats_itself():
     case = _case("pass_behind")
-    a, b = (next(Careless().generate([case])).frames for _ in range(2))
+    a, b = (next(RandomFaults().generate([case])).frames for _ in range(2))
     assert np.array_equal(a, b)
 
 
-@pytest.mark.parametrize("made", [Oracle(), Control("frozen"), Violation("vanishes"), Careless()], ids=lambda g: g.kind)
+@pytest.mark.parametrize(
+    "made", [Oracle(), Control("frozen"), Violation("vanishes"), RandomFaults()], ids=lambda g: g.kind
+)
 def test_fingerprints_follow_the_world_and_mujoco(made):
     assert f"world {VERSION}, MuJoCo {mujoco.__version__}" in made.fingerprint(_case())

@@ -48,7 +48,7 @@ def scores(folder):
         ("generators", "tiny       The true clip, darker. (tiny-plugin 0.1)"),
         ("trackers", "tiny   The world's boxes, labelled. (tiny-plugin 0.1)"),
         ("probes", "the object that the prompt names is there (tiny-plugin 0.1)"),
-        ("families", "(tiny-plugin 0.1)"),
+        ("families", "One object alone. (tiny-plugin 0.1)"),
         ("metrics", "A full-reference metric: a number for each clip"),
     ],
 )
@@ -84,7 +84,7 @@ def test_a_run_of_plug_ins(site, tmp_path):
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["config"]["generator"] == {"_target_": "tiny_plugin.TinyGenerator", "light": 0.8, "name": "tiny"}
     assert manifest["config"]["tracker"] == {"_target_": "tiny_plugin.TinyTracker", "least": 2}
-    assert manifest["versions"]["tracker"] == "tiny 3 least2"
+    assert manifest["versions"]["tracker"] == "tiny 3 least2 hue 2"
     measures = json.loads((tmp_path / "run" / "fidelity.json").read_text())
     assert "tiny (levels)" in json.dumps(measures)
     assert "tiny_shift" in json.dumps(measures)
@@ -97,11 +97,11 @@ def test_runs_of_different_trackers_are_not_compared(site, tmp_path):
         assert done.returncode == 0, done.stderr
     board = sora_eval("leaderboard", "world", "tiny", "--out", "board", cwd=tmp_path)
     assert board.returncode == 2
-    assert "tracker: world 2 in world; tiny 3 least2 in tiny" in board.stderr
+    assert "tracker: world 2 in world; tiny 3 least2 hue 2 in tiny" in board.stderr
     saved = sora_eval("baseline", "save", "tiny", "--out", "base", cwd=tmp_path)
     assert saved.returncode == 0, saved.stderr
     gate = ("gate", "--baseline", "base", "--sequential", "--out", "again", "generator=tiny")
-    assert "tracker: tiny 3 least2 in the baseline, 2 here" in sora_eval(*gate, path=site, cwd=tmp_path).stderr
+    assert "tracker: tiny 3 least2 hue 2 in the baseline, 2 here" in sora_eval(*gate, path=site, cwd=tmp_path).stderr
     assert sora_eval(*gate, "tracker=tiny", path=site, cwd=tmp_path).returncode in (0, 3)
 
 
@@ -120,9 +120,12 @@ def test_a_folder_is_included(site, tmp_path):
         assert done.returncode == 0, done.stderr
     runs = sorted(tmp_path.glob("runs/**/scores.jsonl"))
     assert [run.parent.name for run in runs] == ["0", "1", "2"]
-    assert "tracker=Own" in runs[0].relative_to(tmp_path).parts[1]
+    assert "tracker=Own-" in runs[0].relative_to(tmp_path).parts[1]
     assert all(row["value"] == 1 for run in runs for row in scores(run.parent))
     assert f"--include {folder}" in json.loads((runs[0].parent / "manifest.json").read_text())["command"]
+    rendered = sora_eval("render", "tiny", "count=1", "--include", folder, cwd=tmp_path)
+    assert rendered.returncode == 0, rendered.stderr
+    assert len(list((tmp_path / "clips" / "tiny").glob("*.mkv"))) == 1
     listed = sora_eval("list", "trackers", f"--include={folder}")
     assert "own    Own." in listed.stdout
     assert "oracle.yaml: the name is sora-eval's own" in sora_eval("list", "generators", "--include", folder).stderr
@@ -132,3 +135,14 @@ def test_a_folder_is_included(site, tmp_path):
 def test_help_reads_no_entry_points():
     script = "import sys, sora_eval.commands.cli as cli\ncli.main(['--help'])\nassert 'importlib.metadata' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_an_included_folder_whose_plug_ins_would_not_be_found_is_refused(site, tmp_path):
+    (tmp_path / "a:b").mkdir()
+    assert "separates folders" in sora_eval("list", "--include", tmp_path / "a:b").stderr
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "sora_eval_plugin.py").write_text("generators = {}\n")
+    other = sora_eval("list", "generators", "--include", tmp_path / "one", path=tmp_path / "two")
+    assert "comes before it" in other.stderr
+    assert other.returncode == 2

@@ -44,7 +44,7 @@ def test_a_protocol_tells_cases_versions_and_facts(tmp_path: Path) -> None:
     cases = [_case(0), _case(1)]
     _fidelity(tmp_path, "world-video@0123abcd")
     found = protocol_of(_run(tmp_path, cases, {"relation": 2, "unused": 9}))
-    assert found.cases == {c.id: c.alone for c in cases}
+    assert found.cases == {c.id: c.hash_without_twin for c in cases}
     assert found.probes == {"relation": 2}
     assert found.facts == {
         "size": "64x64",

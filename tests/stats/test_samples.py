@@ -17,7 +17,7 @@ from sora_eval.commands.cli import main
 from sora_eval.evaluation import evaluate
 from sora_eval.files import write_json, write_lines
 from sora_eval.generator.callable import PythonCallable
-from sora_eval.generator.faulty import Careless
+from sora_eval.generator.faulty import RandomFaults
 from sora_eval.generator.simulator import Control, Oracle
 from sora_eval.reporting.components.text import table
 from sora_eval.reporting.leaderboard.write import write_leaderboard
@@ -31,7 +31,7 @@ from sora_eval.stats.paired import differences
 from sora_eval.stats.ranks import rank_intervals
 from sora_eval.stats.samples import asked_of, case_means, per_prompt, sampled
 from sora_eval.stats.summary import summarise
-from sora_eval.tracking.world import VERSION as TRACKER
+from sora_eval.tracking.base import HUE_VERSION as TRACKER
 from sora_eval.types import Case, Profile, ScoreRow, Video
 from sora_eval.world import VERSION as WORLD
 
@@ -217,7 +217,7 @@ def test_the_sequential_gate_takes_all_samples_of_a_scene() -> None:
 def grown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[ScoreRow], list[int]]:
     """A folder in which two prompts were asked once and then three times."""
     folder, made, rows = tmp_path_factory.mktemp("grown"), [], []
-    generators = [Careless(rate=1.0), Oracle(), Control("frozen")]
+    generators = [RandomFaults(rate=1.0), Oracle(), Control("frozen")]
     for k in (1, 3):
         evaluated = evaluate(
             sampled(ONE[:2], k), {"relation": registry.probe("relation")}, generators, folder, progress=False

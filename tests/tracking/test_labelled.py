@@ -12,6 +12,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.generator.simulator import Oracle, Violation
 from sora_eval.runs.store import Store
 from sora_eval.runs.tracking import read_tracks
+from sora_eval.stats.failures import FailedRunError
 from sora_eval.tracking.base import Tracker, described
 from sora_eval.tracking.labelled import labelled_tracks
 from sora_eval.tracking.world import WorldTracker
@@ -97,7 +98,7 @@ def test_trackers_are_chosen_by_the_configuration_and_the_api(tmp_path):
     target = f"tracker._target_=tracking.{__name__.rpartition('.')[2]}.NounTracker"
     assert main(["run", *words, target, "players=0", f"out={tmp_path / 'run'}"]) == 0
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert manifest["versions"]["tracker"] == "nouns 1 0a"
+    assert manifest["versions"]["tracker"] == f"nouns 1 0a hue {WorldTracker.version}"
     options = {"probes": ["pass_behind"], "modes": ["t2v"], "count": 2, "references": ["frozen"], "progress": False}
     result = evaluate("oracle", tracker=NounTracker(), folder=tmp_path / "api", **options)
     assert [row.value for row in result.rows if row.generator == "oracle"] == [1.0, 1.0]
@@ -112,7 +113,7 @@ def test_trackers_are_chosen_by_the_configuration_and_the_api(tmp_path):
 def test_the_world_tracker_is_its_version_alone():
     assert isinstance(WorldTracker(), Tracker)
     assert described(WorldTracker()) == str(WorldTracker.version)
-    assert described(NounTracker()) == "nouns 1 0a"
+    assert described(NounTracker()) == f"nouns 1 0a hue {WorldTracker.version}"
 
 
 @pytest.mark.parametrize(
@@ -129,3 +130,27 @@ def test_what_is_no_tracker_is_one_line(target, line, capsys, tmp_path, monkeypa
     err = capsys.readouterr().err
     assert line in err
     assert err.count("\n") == 1
+
+
+class EverySecond(NounTracker):
+    """A detector that looks at every second frame."""
+
+    name = "every-second"
+
+    def track(self, video, case):
+        return super().track(Video(video.frames[::2], video.fps / 2), case)
+
+
+def test_tracks_of_another_clip_are_a_technical_failure_and_no_score(tmp_path):
+    options = {"probes": ["pass_behind"], "modes": ["t2v"], "count": 1, "references": [], "progress": False}
+    with pytest.raises(FailedRunError, match=r"tracks of another clip: frames 9 for 17, fps 4.0 for 8.0"):
+        evaluate("oracle", tracker=EverySecond(), folder=tmp_path, **options)
+
+
+def test_a_run_is_not_continued_with_another_tracker(tmp_path):
+    options = {"probes": ["pass_behind"], "modes": ["t2v"], "count": 1, "references": [], "progress": False}
+    evaluate("oracle", folder=tmp_path, **options)
+    with pytest.raises(ConfigError, match="judged with tracker world, not with nouns 1 0a hue"):
+        evaluate("oracle", tracker=NounTracker(), folder=tmp_path, **options)
+    with pytest.raises(ConfigError, match="'world' is the name of the bundled tracker"):
+        evaluate("oracle", tracker=FalseWorld(), **options)

@@ -12,14 +12,20 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Row:
-    """A measure of a task: of the model, of the world's own clips and of their first frame held; NaN where one doesn't apply."""
+    """A measure of a task, NaN where it doesn't apply."""
 
     task: str
+    """Name of the task."""
     measure: str
+    """Name of the measure."""
     model: float
+    """Value on the model's clips."""
     oracle: float
+    """Value on the world's own clips."""
     frozen: float
+    """Value on the first frames of the world's own clips, held."""
     goal: str = ""
+    """Target, for example ">= .95"; "" without one."""
     n: int = 0
     """Clips that the model's mean is over."""
     error: float = math.nan

@@ -150,6 +150,7 @@ class Profiles:
 
     kind: ClassVar[str] = "profiles"
     items: tuple[Profile, ...]
+    """One per model, in the order of the table."""
 
 
 @dataclass(frozen=True)

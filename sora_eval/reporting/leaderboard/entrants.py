@@ -37,19 +37,20 @@ class MixedProtocolsError(SoraEvalError):
 
 @dataclass(frozen=True)
 class Entrant:
-    """A row of the leaderboard.
-
-    label: what the page calls it, unique. name, kind, fingerprints: what its runs call it.
-    runs: by seed, as read.
-    rows: its scores, all samples of each case, with `label` as their generator; the paths of videos and tracks start with the run's folder.
-    """
+    """A row of the leaderboard."""
 
     label: str
+    """Name on the page, unique."""
     name: str
+    """Name of the generator in its runs."""
     kind: str
+    """"model", "oracle", "control" or "violation"."""
     fingerprints: tuple[str, ...]
+    """Fingerprints of the generator in its runs."""
     runs: Mapping[str, Run]
+    """By seed, as read."""
     rows: tuple[ScoreRow, ...]
+    """Scores, all samples of each case, with `label` as their generator; the paths of videos and tracks start with the run's folder."""
 
     @property
     def cases(self) -> int:
@@ -64,20 +65,22 @@ class Entrant:
 
 @dataclass(frozen=True)
 class Field:
-    """The models and references of a leaderboard.
-
-    entrants: models first. cases: how many are compared; of: how many there were in all, more than `cases` only with `common`.
-    seeds: all of them, those of several are pooled. protocol: what the runs share, its cases those of the first run.
-    notes: what was pooled, merged or left out. problems: what the runs themselves warn of.
-    """
+    """The models and references of a leaderboard."""
 
     entrants: tuple[Entrant, ...]
+    """Models first."""
     cases: int
+    """Number of cases that are compared."""
     of: int
+    """Number of cases in all, more than `cases` only with `common`."""
     seeds: tuple[str, ...]
+    """All seeds; those of several are pooled."""
     protocol: Protocol
+    """Protocol that the runs share, its cases those of the first run."""
     notes: tuple[str, ...]
+    """What was pooled, merged or left out, a line each."""
     problems: tuple[str, ...]
+    """Warnings of the runs themselves."""
 
     @property
     def rows(self) -> list[ScoreRow]:

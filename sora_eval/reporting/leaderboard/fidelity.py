@@ -14,37 +14,48 @@ ALL = ""
 
 @dataclass(frozen=True)
 class Measured:
-    """What a generator of one run measured. label: of its entrant; suite: "" for all of them."""
+    """A measure of a generator in one run."""
 
     label: str
+    """Label of its entrant."""
     kind: str
+    """"model", "oracle", "control" or "violation"."""
     seed: str
+    """Seed of the run."""
     suite: str
+    """"" for all of them."""
     measure: Measure
+    """The value with its interval and protocol."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A metric by one protocol.
-
-    number: distinguishes protocols of one metric, 0 where there is only one. clips: whether the number of clips differs.
-    """
+    """A metric by one protocol."""
 
     metric: str
+    """Name of the metric."""
     protocol: str
+    """All that the numbers depend on, but the clips."""
     higher_is_better: bool
+    """Whether higher values are better."""
     number: int
+    """Distinguishes protocols of one metric, 0 where there is only one."""
     clips: bool
+    """Whether the number of clips differs."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """The table of fidelity: rows are (label, seed, kind), cells by row and column. absent: metrics without a value, and why."""
+    """The table of fidelity."""
 
     columns: tuple[Column, ...]
+    """Metrics, one per protocol."""
     rows: tuple[tuple[str, str, str], ...]
+    """(label, seed, kind) each."""
     cells: Mapping[tuple[str, str, Column], Measure]
+    """Measures by (label, seed, column)."""
     absent: tuple[tuple[str, str], ...]
+    """(metric, reason) of metrics without a value."""
 
     @property
     def seeds(self) -> int:

@@ -19,22 +19,21 @@ OVERALL = ""
 
 @dataclass(frozen=True)
 class Standing:
-    """The scores of a leaderboard.
-
-    summary: means, intervals and counts. models: labels of the models, in the order of the table. failed: labels of models of which nothing
-    came back for technical reasons: they have no score, no rank, and nothing is compared with them.
-    against: the model that the others are compared with, "" where there is only one.
-    ranks: by (suite, probe), "" for all of them, the best and the worst rank that a model may have.
-    differences: by (label, suite, probe), the model minus `against`; `adjusted` is corrected over all comparisons of a level, so over
-    models and probes.
-    """
+    """The scores of a leaderboard."""
 
     summary: Summary
+    """Means, intervals and counts."""
     models: tuple[str, ...]
+    """Labels of the models, in the order of the table."""
     against: str
+    """Label of the model that the others are compared with, "" where there is only one."""
     ranks: Mapping[tuple[str, str], Mapping[str, tuple[int, int]]]
+    """By (suite, probe), "" for all of them, then by label: the best and the worst rank that the model may have."""
     differences: Mapping[tuple[str, str, str], Difference]
+    """By (label, suite, probe), the model minus `against`; `adjusted` is corrected over all comparisons of a level, so
+    over models and probes."""
     failed: tuple[str, ...] = ()
+    """Labels of models of which nothing came back for technical reasons: they have no score, no rank, and nothing is compared with them."""
 
     @property
     def shown(self) -> tuple[str, ...]:

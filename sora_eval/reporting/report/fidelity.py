@@ -20,17 +20,18 @@ _CAPTION = (
 
 @dataclass(frozen=True)
 class Sheet:
-    """The measures of a suite.
-
-    generators: columns. lines: a row per metric that has a value. missing: metrics without any, and why. protocols: by metrics. notes:
-    limitations of metrics with a value.
-    """
+    """The measures of a suite."""
 
     generators: tuple[str, ...]
+    """Names, a column each."""
     lines: tuple[tuple[str | Cell, ...], ...]
+    """A row per metric that has a value: name, better direction, then a cell per generator."""
     missing: tuple[tuple[str, str], ...]
+    """(metrics, reason) of metrics without any value."""
     protocols: tuple[tuple[str, str], ...]
+    """(metrics, protocol with numbers of clips)."""
     notes: tuple[tuple[str, str], ...]
+    """(metrics, limitation) of metrics with a value."""
 
     def blocks(self, name: str) -> tuple[Block, ...]:
         """Return what a page shows, `name` being what was measured."""

@@ -27,8 +27,8 @@ from sora_eval.stats.intervals import (
     rate_posterior,
 )
 from sora_eval.stats.summary import KINDS
+from sora_eval.tracking.base import HUE_VERSION as TRACKER_VERSION
 from sora_eval.tracking.metrics import BY_NAME, METRICS, PROTOCOL, Metric
-from sora_eval.tracking.world import VERSION as TRACKER_VERSION
 from sora_eval.types import Floats
 
 _CAPTION = (
@@ -44,21 +44,28 @@ PROTOCOLS = (
 
 @dataclass(frozen=True)
 class TrackingCell:
-    """One metric of one generator on a probe, a suite ("" for probe) or overall ("" for both).
-
-    n: clips on which the metric is defined, of `clips`. value, low, high: mean and its 95% interval, None where the spread is unknown.
-    """
+    """One metric of one generator on a probe, a suite or overall."""
 
     generator: str
+    """Name of the generator."""
     kind: str
+    """"model", "oracle", "control" or "violation"."""
     suite: str
+    """"" for overall."""
     probe: str
+    """"" for a suite or overall."""
     metric: str
+    """Name of the metric."""
     n: int
+    """Clips on which the metric is defined."""
     clips: int
+    """All clips of the cell."""
     value: float
+    """Mean, in the metric's unit."""
     low: float | None
+    """Lower end of its 95% interval, None where the spread is unknown."""
     high: float | None
+    """Upper end of its 95% interval, None where the spread is unknown."""
 
     @property
     def level(self) -> str:
@@ -68,10 +75,12 @@ class TrackingCell:
 
 @dataclass(frozen=True)
 class TrackingSummary:
-    """Every cell of a run, and the metrics of each clip by generator and case."""
+    """Tracking metrics of a run."""
 
     cells: tuple[TrackingCell, ...]
+    """Means by generator, level and metric."""
     clips: Mapping[tuple[str, str], Mapping[str, float]]
+    """Metrics of each clip by (generator, case)."""
 
     @cached_property
     def _index(self) -> dict[tuple[str, str, str, str], TrackingCell]:

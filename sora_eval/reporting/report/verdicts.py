@@ -23,12 +23,16 @@ HOW = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """A model on a suite, "" for all suites. style: "good" where it beats chance and the best control, "bad" where neither, or ""."""
+    """A model's verdict on a suite."""
 
     model: str
+    """Name of the model."""
     suite: str
+    """"" for all suites."""
     text: str
+    """Score with its interval, and the comparison with chance and references in words, or why there is none."""
     style: str
+    """"good" where it beats chance and the best control, "bad" where neither, or ""."""
 
 
 def verdicts(rows: Sequence[ScoreRow], summary: Summary) -> tuple[Verdict, ...]:

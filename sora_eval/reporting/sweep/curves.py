@@ -24,10 +24,12 @@ _TRAILING = re.compile(r"(\d+)([km]?)$")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model of the sweep and where it stands on the axis."""
+    """A model of the sweep and its place on the axis."""
 
     entrant: Entrant
+    """The model with its scores."""
     at: float
+    """Its value on the axis, in the unit of the line."""
 
     @property
     def label(self) -> str:
@@ -37,12 +39,16 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of checkpoints, in order. axis, unit: what `at` counts, long and short; log: whether it is drawn on a logarithmic scale."""
+    """A row of checkpoints."""
 
     checkpoints: tuple[Checkpoint, ...]
+    """In order of `at`."""
     axis: str
+    """Label of the axis."""
     unit: str
+    """Name of the unit of `at`."""
     log: bool
+    """Whether the axis is logarithmic."""
 
     def x(self, at: float) -> float:
         """Return where a checkpoint is drawn, in per cent of the width; a margin is left on both sides."""

@@ -29,12 +29,16 @@ MAX_SHOWN = 12
 
 @dataclass(frozen=True)
 class Finding:
-    """A regression in words. level: "overall", a suite, or suite/probe. label, best: the two checkpoints."""
+    """A regression in words."""
 
     level: str
+    """"overall", a suite, or suite/probe."""
     label: str
+    """Checkpoint that is worse."""
     best: str
+    """The best checkpoint before it."""
     change: Change
+    """Difference of the two, with its p-value."""
 
     @property
     def text(self) -> str:

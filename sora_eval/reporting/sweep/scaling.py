@@ -32,13 +32,18 @@ _OVERALL = ""
 
 @dataclass(frozen=True)
 class Point:
-    """A checkpoint: its run, its name there, the operations of its training, its scores, and measures of all generators of the run."""
+    """A checkpoint of known training compute."""
 
     run: Run
+    """Its run."""
     name: str
+    """Its name in the run."""
     compute: float
+    """Operations of its training."""
     summary: Summary
+    """Scores of all generators of the run."""
     fidelity: Mapping[str, Sequence[Measure]]
+    """Measures by generator of the run."""
 
     @property
     def frechet(self) -> Measure | None:

@@ -43,6 +43,8 @@ def family(name: str) -> Family[Any]:
         raise ConfigError(
             f"plug-in {declared[name].origin}: scene family {name} is a {type(made).__name__}, not a Family"
         )
+    if made.name != name:
+        raise ConfigError(f"plug-in {declared[name].origin}: scene family {name} calls itself {made.name}")
     return made
 
 

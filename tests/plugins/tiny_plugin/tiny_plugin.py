@@ -12,9 +12,16 @@ from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.tracking.labelled import labelled_tracks
 from sora_eval.tracking.world import WorldTracker
 from sora_eval.types import Case, Failure, Tracks, Video
-from sora_eval.world.families import FAMILIES
+from sora_eval.world.families.single import Single
 
-FAMILY = FAMILIES["single"]
+
+class TinyFamily(Single):
+    """One object alone."""
+
+    name = "tiny"
+
+
+FAMILY = TinyFamily
 
 
 @dataclass(frozen=True)
