@@ -766,8 +766,9 @@ def paint(
             for k in range(many):
                 ax, ay, az, dist = _ray(v, x + (k % side + 0.5) / side - 0.5, y + (k // side + 0.5) / side - 0.5)
                 if plain:
-                    far = _floor_tone(v, dist, v.x + dist * ax, v.y + dist * ay)
-                    r, g, b = _floor_colour(v, dist, az, far, ids[y, x] == n)
+                    near = min(dist, _FAR_M)
+                    shade = _floor_tone(v, near, v.x + near * ax, v.y + near * ay)
+                    r, g, b = _floor_colour(v, dist, az, shade, ids[y, x] == n)
                     red, green, blue = red + r, green + g, blue + b
                 else:
                     ray = rays[count]
