@@ -34,13 +34,14 @@ _EDGE = 3.0
 
 
 BODY = fields(
-    "px py pz  t00 t01 t02 t10 t11 t12 t20 t21 t22  hx hy hz  sx sy sz  ex ey ez  lx ly lz  red green blue"
+    "px py pz  t00 t01 t02 t10 t11 t12 t20 t21 t22  hx hy hz  sx sy sz  top  ex ey ez  lx ly lz  red green blue"
     " wx wy wz rise glow",
     "shown kind texture node end",
 )
 """A body at one time. p: centre, m; t: rotation, body to world; h: half extents in its frame with the factors applied, m (round
-shapes: radius twice, half length); s: factors on the size; e, l: eye and lamp in its frame; colour: 0..255; w: extents that
-patterns are measured by; rise: height, m, of the pattern's middle below the centre; node, end: of its mesh."""
+shapes: radius twice, half length); s: factors on the size; top: height of a box's highest corner, m, inf for others; e, l: eye and
+lamp in its frame; colour: 0..255; w: extents that patterns are measured by; rise: height, m, of the pattern's middle below the
+centre; node, end: of its mesh."""
 VIEW = fields(
     "x y z  r00 r01 r02 r10 r11 r12 r20 r21 r22  fx fy cx cy  ox oy oz  ax ay az  bx by bz  u0 ud v0 vd"
     " lx ly lz  ambient diffuse tint_r tint_g tint_b  floor_r floor_g floor_b  sky_r sky_g sky_b  tile power slide_x slide_y"
@@ -79,6 +80,9 @@ def place(bodies: Table, half: Floats, pos: Floats, quat: Floats, scale: Floats,
         b.hx, b.hy, b.hz = half[i, 0] * b.sx, half[i, 1] * b.sy, half[i, 2] * b.sz
         b.red, b.green, b.blue = rgb[i, 0], rgb[i, 1], rgb[i, 2]
         b.shown = shown[i]
+        b.top = inf
+        if b.kind == BOX:
+            b.top = b.pz + abs(b.t20) * b.hx + abs(b.t21) * b.hy + abs(b.t22) * b.hz
 
 
 @compiled
@@ -476,9 +480,10 @@ def _in_light(
         return True
     limit = 1 - _SHADOW_BIAS_M / sqrt(x * x + y * y + z * z)
     for k in range(start[cell], start[cell + 1]):
-        if items[k] == own:
-            continue
         b = bodies[items[k]]
+        # Most blocks near a point lie lower, and the light comes from above.
+        if items[k] == own or (b.top < v.oz + z and z < 0):
+            continue
         t, _ = _meet(b, nodes, triangles, limit, True, b.lx, b.ly, b.lz, x, y, z)
         if t <= limit:
             return False
@@ -766,8 +771,9 @@ def paint(
             for k in range(many):
                 ax, ay, az, dist = _ray(v, x + (k % side + 0.5) / side - 0.5, y + (k // side + 0.5) / side - 0.5)
                 if plain:
-                    far = _floor_tone(v, dist, v.x + dist * ax, v.y + dist * ay)
-                    r, g, b = _floor_colour(v, dist, az, far, ids[y, x] == n)
+                    near = min(dist, _FAR_M)
+                    shade = _floor_tone(v, near, v.x + near * ax, v.y + near * ay)
+                    r, g, b = _floor_colour(v, dist, az, shade, ids[y, x] == n)
                     red, green, blue = red + r, green + g, blue + b
                 else:
                     ray = rays[count]

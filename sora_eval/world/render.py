@@ -114,7 +114,7 @@ class Renderer:
             self._kernels.look(*self._tables, self._view, *tiles, ids[k], depths[k])
             self._kernels.silhouettes(*self._tables, self._view, *tiles, amodal[k])
         area = amodal.sum(axis=(2, 3)).astype(float)
-        seen_area = np.stack([(ids == i).sum(axis=(1, 2)) for i in range(bodies)], axis=1).astype(float)
+        seen_area = np.array([(ids == i).sum(axis=(1, 2)) for i in range(bodies)], dtype=float).reshape(bodies, times).T
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(area > 0, np.minimum(seen_area / area, 1.0), np.nan)
         xy, z = camera.project(states.pos)
