@@ -206,6 +206,16 @@ class RunConfig(Settings):
 
 
 @dataclass(frozen=True)
+class PlanConfig(RunConfig):
+    """sora-eval plan: cases, clips, disk, memory and time of a run before it starts; the options are those of run."""
+
+    model_seconds: float | None = option(None, above=0)
+    """Seconds that the model takes for a clip; null: its time is left out."""
+    measured: int = option(3, least=1)
+    """Clips that are rendered, tracked and scored to measure this machine's rates."""
+
+
+@dataclass(frozen=True)
 class ValidationFidelity(Settings):
     """Validation of fidelity metrics."""
 
@@ -289,6 +299,7 @@ class TrainConfig(Plan):
 
 COMMANDS: dict[str, type[Settings]] = {
     "run": RunConfig,
+    "plan": PlanConfig,
     "cases": CasesConfig,
     "generate": GenerateConfig,
     "render": RenderConfig,

@@ -35,6 +35,12 @@ COMMAND_TABLE: dict[str, Command] = {
         True,
         True,
     ),
+    "plan": Command(
+        "evaluate",
+        "cases, clips, disk, memory and time of a run before it starts, measured on this machine",
+        "suite=standard profile=large model_seconds=60",
+        True,
+    ),
     "cases": Command(
         "evaluate",
         "export prompts, given frames and a manifest template, to run a model elsewhere",
