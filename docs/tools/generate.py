@@ -54,7 +54,10 @@ def probes() -> str:
 def _component_table(components: Iterable[Component]) -> str:
     return _table(
         ("component", "measures", "1", "0"),
-        [(f"`{c.name}`", c.means, *(("measured, no factor", "") if c.measured else (c.full, c.zero))) for c in components],
+        [
+            (f"`{c.name}`", c.means, *(("measured, no factor", "") if c.measured else (c.full, c.zero)))
+            for c in components
+        ],
     )
 
 

@@ -44,6 +44,14 @@ def test_a_model_no_better_than_a_control_is_not_praised(tmp_path: Path) -> None
     assert "not distinguishable from the best control (frozen) after correction (0.00 [" in only.text
 
 
+def test_a_model_below_a_perfect_control_is_not_praised(tmp_path: Path) -> None:
+    rows = read_run(made_up_run(tmp_path, "model", 0.6, [c for c in made_up_cases(6) if c.suite == "physics"])).rows
+    rows = tuple(replace(r, value=1.0, reason="") if r.generator == "frozen" else r for r in rows)
+    (only,) = verdicts(rows, summarise(rows))
+    assert "better than a blind guess; below the best control (frozen) by 0." in only.text
+    assert only.style == ""
+
+
 def test_few_scenes_give_no_verdict(tmp_path: Path) -> None:
     cases = [c for c in made_up_cases(2) if c.probe == "physics_0"]
     rows = read_run(made_up_run(tmp_path, "model", 0.9, cases)).rows
@@ -57,7 +65,9 @@ def row(finished_run: Path) -> Callable[..., ScoreRow]:
     """A function that makes a row with some parts."""
     first = next(r for r in read_run(finished_run).rows if r.value is not None)
 
-    def made(value: float | None, reason: str = "", failure: str = "", probe: str = "plugged_in", **components: float) -> ScoreRow:
+    def made(
+        value: float | None, reason: str = "", failure: str = "", probe: str = "plugged_in", **components: float
+    ) -> ScoreRow:
         return ScoreRow(
             **{
                 **vars(first),
@@ -97,7 +107,10 @@ def test_a_name_that_is_a_measurement_in_one_probe_is_a_factor_in_another(row: C
 
 def test_parts_that_do_not_make_the_score_are_only_listed(row: Callable[..., ScoreRow]) -> None:
     assert why(row(0.9, place=0.5)) == "Components: place 0.5."
-    assert why(row(0.0, side=-1.0, agreement=0.95)) == "The side is wrong. Measured: 0.95 of the votes agree, judged from 0.8 on."
+    assert (
+        why(row(0.0, side=-1.0, agreement=0.95))
+        == "The side is wrong. Measured: 0.95 of the votes agree, judged from 0.8 on."
+    )
     assert why(row(0.5)) == ""
 
 

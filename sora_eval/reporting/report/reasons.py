@@ -47,7 +47,9 @@ def why(row: ScoreRow, thresholds: bool = True) -> str:
     if row.value is None:
         return f"Not judged{' for a technical reason' if row.failure else ''}, counted as 0: {row.reason}"
     described = {c.name: c for c in score_components().get(row.probe, ())}
-    measured = {k: v for k, v in row.components.items() if (described[k].measured if k in described else k in _MEASURED)}
+    measured = {
+        k: v for k, v in row.components.items() if (described[k].measured if k in described else k in _MEASURED)
+    }
     factors = {k: v for k, v in row.components.items() if k not in measured and k != "side"}
     sentences = []
     if "side" in row.components:
@@ -69,7 +71,11 @@ def _factors(factors: Mapping[str, float], described: Mapping[str, Component]) -
     """Return which factors of a score are below 1, the lowest first, with their thresholds and meanings."""
     lost = sorted((k for k, v in factors.items() if v < 1 - 1e-9), key=lambda k: factors[k])
     if not lost:
-        return f"All {len(factors)} components are 1." if len(factors) > 1 else f"Component {_name(next(iter(factors)))}: 1."
+        return (
+            f"All {len(factors)} components are 1."
+            if len(factors) > 1
+            else f"Component {_name(next(iter(factors)))}: 1."
+        )
     limits = {k: f" [1: {c.full}; 0: {c.zero}]" if (c := described.get(k)) else "" for k in lost}
     names = ", ".join(f"{_name(k)} {factors[k]:.2f}{limits[k]}" for k in lost)
     rest = f"; the other {count(len(factors) - len(lost), 'component')} at 1" if len(lost) < len(factors) else ""
