@@ -1,4 +1,4 @@
-"""Parts of pages that are made from the code: a page asks for one with a line `<!-- generated: NAME -->`."""
+"""Parts of pages that are made from the code: a page includes one by a line `<!-- generated: NAME -->`."""
 
 from __future__ import annotations
 

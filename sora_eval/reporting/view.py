@@ -235,8 +235,10 @@ def _clips(
         if left
         else ""
     )
-    caption = f"Models first, the worst first.{rest} A case leads to its clips below, a run to its report, to the "
-        "clip where that shows it."
+    caption = (
+        f"Models first, the worst first.{rest} A case leads to its clips below, a run to its report, to the clip where the report "
+        "shows it."
+    )
     yield Table("Table of clips", caption, columns, (Group(tuple(lines), ranked=True),), bounded=True)
 
 

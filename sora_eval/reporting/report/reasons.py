@@ -40,7 +40,7 @@ _PARTS = {
 
 
 def why(row: ScoreRow, thresholds: bool = True) -> str:
-    """Return why a clip has its score, "" where its components don't say.
+    """Return why a clip has its score, "" where it has no components.
 
     thresholds: name what each component below 1 measures and where it is 1 and 0; those of plug-in probes aren't known.
     """
