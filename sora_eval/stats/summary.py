@@ -287,7 +287,7 @@ def _cell(rows: Sequence[ScoreRow]) -> Cell:
 
 
 def _sampling(rows: Sequence[ScoreRow]) -> list[Sampling]:
-    """Return the spread between samples of one generator; [] where there is one per prompt."""
+    """Return the spread between samples of one generator, and the best of them; [] where there is one per prompt."""
     several = [samples for samples in by_prompt(rows) if len(samples) > 1] if per_prompt(rows) > 1 else []
     if not several:
         return []

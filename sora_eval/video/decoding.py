@@ -100,7 +100,7 @@ def decode(
     """Return a clip's frames [T, H, W, 3] at a constant rate, and that rate.
 
     file, size: open file and its bytes. max_frames: how many at most. max_fps: rate that is wanted at most of frames that are unevenly
-    spaced. fps: the rate, whatever the file says; frames are then taken one by one.
+    spaced. fps: the rate, whatever the file declares; frames are then taken one by one.
 
     Raises:
         VideoError: why there are none; the message doesn't name the file.
