@@ -199,7 +199,7 @@ class PythonCallable:
 
 
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """Return a function's parameters by name, none where it doesn't tell them."""
+    """Return a function's parameters by name, none where they can't be read."""
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):

@@ -46,7 +46,7 @@ def export_cases(
     The same cases give the same bytes. Every file is written whole or not at all, `prompts.csv` last.
 
     Args:
-        cases: what to ask; ids are unique.
+        cases: to be generated; ids are unique.
         folder: where to write; it is made.
         conditioning: gives a case's frames uint8 [k, H, W, 3], None for a case without.
         progress: whether to show a bar.
@@ -55,7 +55,7 @@ def export_cases(
         The folder.
 
     Raises:
-        ConfigError: an id is there twice or is no file name, or a case's frames aren't those it says are given.
+        ConfigError: an id is there twice or is no file name, or a case's frames aren't as many as its `given`.
         VideoError: a picture or clip can't be written.
 
     """
