@@ -77,7 +77,9 @@ class PythonCallable:
             raise ConfigError(f"target '{target}': write package.module:function")
         self.target = target
         self.name = name or self._function
-        self.capabilities = Capabilities(modes=cast("tuple[Mode, ...]", modes), max_frames=max_frames)
+        # OmegaConf's lists become tuples; whatever is no list is refused by name.
+        several = isinstance(modes, Sequence) and not isinstance(modes, str)
+        self.capabilities = Capabilities(tuple(modes) if several else cast("tuple[Mode, ...]", modes), max_frames)
         self._version = version
         self._conditioning = conditioning
         self._checkpoint = None if checkpoint is None else Path(checkpoint)
@@ -197,7 +199,7 @@ class PythonCallable:
 
 
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """Return a function's parameters by name, none where it doesn't tell them."""
+    """Return a function's parameters by name, none where they can't be read."""
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):

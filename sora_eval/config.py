@@ -70,6 +70,9 @@ class SuiteConfig(Settings):
         super().__post_init__()
         if not self.modes:
             raise ConfigError(f"suite.modes is empty: choose from {', '.join(MODES)}")
+        for name in ("suites", "probes"):
+            if getattr(self, name) == ():
+                raise ConfigError(f"suite.{name} is empty: name {name}, or set suite.{name}=null for all of them")
 
     def select(self, profile: Profile, seed: int, samples: int) -> tuple[dict[str, Probe], list[Case]]:
         """Return the probes of the suite by name, and its cases.

@@ -64,7 +64,7 @@ def print_error(error: Exception) -> int:
 
 
 def line_of(error: Exception) -> str:
-    """Return what is printed of an exception: its message where that says what is wrong, else that it was not foreseen."""
+    """Return what is printed of an exception: its message where the error is a foreseen one, else that it was not foreseen."""
     text = " ".join(str(error).split())
     if isinstance(error, SoraEvalError | OSError) and text:
         return text

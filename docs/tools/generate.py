@@ -1,63 +1,33 @@
-"""Parts of pages that are made from the code: a page asks for one with a line `<!-- generated: NAME -->`."""
+"""Parts of pages that are made from the code: a page includes one by a line `<!-- generated: NAME -->`."""
 
 from __future__ import annotations
 
 import io
 import json
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sora_eval.reporting.report.score_components import Component
 
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Component:
-    """A named part of a score."""
-
-    name: str
-    """Key in `components` of scores.jsonl."""
-    means: str
-    """What it measures."""
-    full: str = ""
-    """Where it is 1."""
-    zero: str = ""
-    """Where it is 0."""
-    measured: bool = False
-    """Whether it is a measurement and no factor of the score."""
-    code: Sequence[Sequence[float]] = ()
-    """Pairs of limits as the probe's code has them."""
-
-
-def components() -> dict[str, list[Component]]:
-    """Return the components of every probe by its name, factors before measurements."""
-    read = tomllib.loads((DOCS / "tools" / "components.toml").read_text(encoding="utf-8"))
-    continued = ("motion_spatial_iou", "motion_spatiotemporal_iou", "motion_weighted_spatial_iou", "true_clip_mse")
-    of_probes = {}
-    for probe, about in read["probes"].items():
-        pairs = [word.partition("=")[::2] for word in about["use"]]
-        some = [Component(name, **read["shared"][shared or name]) for name, shared in pairs]
-        some += [Component(name, **values) for name, values in about.get("own", {}).items()]
-        some += [Component(name, **read["shared"][name]) for name in continued if about.get("continued")]
-        of_probes[probe] = sorted(some, key=lambda c: c.measured)
-    return of_probes
-
-
 def probes() -> str:
     """Return what every probe measures, from its class, and the components of its score."""
     from sora_eval import registry
+    from sora_eval.reporting.report.score_components import score_components
 
     parts: list[str] = []
     by_suite: dict[str, list[str]] = {}
     for name, (suite, _) in registry.probe_names().items():
         by_suite.setdefault(suite, []).append(name)
-    described = components()
+    described = score_components()
     for suite, names in by_suite.items():
         parts += [f"## {suite}"]
         for name in names:
@@ -81,10 +51,13 @@ def probes() -> str:
     return "\n\n".join(parts)
 
 
-def _component_table(some: Iterable[Component]) -> str:
+def _component_table(components: Iterable[Component]) -> str:
     return _table(
         ("component", "measures", "1", "0"),
-        [(f"`{c.name}`", c.means, *(("measured, no factor", "") if c.measured else (c.full, c.zero))) for c in some],
+        [
+            (f"`{c.name}`", c.means, *(("measured, no factor", "") if c.measured else (c.full, c.zero)))
+            for c in components
+        ],
     )
 
 
@@ -176,7 +149,7 @@ def _entries(group: str) -> Callable[[], str]:
         from sora_eval import registry
 
         return _table(
-            (group, "what it is"), [(f"`{name}`", _sentence(text)) for name, text in registry.names(group).items()]
+            (group, "description"), [(f"`{name}`", _sentence(text)) for name, text in registry.names(group).items()]
         )
 
     return entries

@@ -46,7 +46,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def _skipped(run: Path) -> bool:
-    """Return whether a folder is of a failed job, and say so: one of a sweep that left no scores, or none of its model."""
+    """Return whether a folder is of a failed job, and print it: one of a sweep that left no scores, or none of its model."""
     from sora_eval.files import read_json
     from sora_eval.runs.reader import read_run
     from sora_eval.stats.failures import FAILED, why_failed

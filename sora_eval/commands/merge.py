@@ -56,7 +56,7 @@ def main(args: Sequence[str]) -> int:
 
 
 def _common_count(folders: Sequence[Path]) -> int:
-    """Return the number of shards that all folders speak of and that is complete in all of them together; of several the last run.
+    """Return the number of shards that all folders have and that is complete in all of them together; of several the last run.
 
     Raises:
         ConfigError: there is none.
@@ -119,10 +119,10 @@ def _files(folder: Path, n: int) -> Iterator[Path]:
     from sora_eval.files import inside
     from sora_eval.runs import sharding
 
-    found: list[Path] = []
+    paths: list[Path] = []
     for kind in ("videos", "tracks", "scores", "tracking"):
-        found += sorted((folder / kind).rglob("[!.]*"))
-    found += [folder / name for name in ("cases.jsonl", "identity.json")]
-    found += sorted((folder / sharding.FOLDER).glob(f"*-of-{n}.json"))
+        paths += sorted((folder / kind).rglob("[!.]*"))
+    paths += [folder / name for name in ("cases.jsonl", "identity.json")]
+    paths += sorted((folder / sharding.FOLDER).glob(f"*-of-{n}.json"))
     # A link that leads out of the folder would bring a file that is no part of the run.
-    yield from (p for p in found if p.is_file() and inside(folder, p.relative_to(folder).as_posix()) is not None)
+    yield from (p for p in paths if p.is_file() and inside(folder, p.relative_to(folder).as_posix()) is not None)

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from sora_eval.errors import ConfigError
+
 
 def main(args: Sequence[str]) -> int:
     """Write the report, print its table and return the exit code."""
@@ -17,6 +19,8 @@ def main(args: Sequence[str]) -> int:
     parser.add_argument("run", type=Path, help="the run folder")
     parser.add_argument("--players", type=int, default=3, help="clips shown per probe and model (3)")
     options = parser.parse_args(args)
+    if options.players < 0:
+        raise ConfigError(f"--players must be 0 or more, got {options.players}")
     page = write_report(options.run, options.players)
     print(table(read_run(options.run).rows))
     print(f"report: {page}")

@@ -72,7 +72,7 @@ class Outcome:
 
 
 def is_sweep(args: Sequence[str]) -> bool:
-    """Return whether the words of a command ask for a sweep: -m, or a named one."""
+    """Return whether the words of a command start a sweep: -m, or a named one."""
     if any(a in _NOT_OURS for a in args):
         return False
     return any(a in ("-m", "--multirun") or a.lstrip("+").startswith("sweep=") for a in args)
@@ -140,7 +140,7 @@ def job(config: DictConfig) -> None:
 
 
 def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tuple[str, Path]], list[str]]:
-    """Write the leaderboard of finished runs and their curves into a folder; runs that ask different things apart from each other.
+    """Write the leaderboard of finished runs and their curves into a folder; runs of different cases apart from each other.
 
     Returns the pages with what each is, and a line for each thing that could not be shown.
     """
@@ -241,7 +241,7 @@ def _folder(overrides: Sequence[str]) -> Path:
     from sora_eval.types import digest
 
     named = [w.partition("=")[2] for w in overrides if w.lstrip("+").startswith("sweep=")]
-    # Where jobs run says nothing about what they are.
+    # Where jobs run is no part of what they are.
     what = sorted(w for w in overrides if not w.startswith(("hydra", "workers=")))
     return Path("runs", "sweeps", "-".join([*named, digest(what)[:6]]))
 
@@ -267,7 +267,7 @@ def _with_presets(overrides: Sequence[str]) -> list[str]:
 
 
 def _check_required(overrides: Sequence[str]) -> None:
-    """Refuse a named sweep of which a value is missing that only its user can say.
+    """Refuse a named sweep of which a value is missing that only its user knows.
 
     Raises:
         ConfigError: it is missing.
@@ -334,7 +334,7 @@ def _failure(config: DictConfig, error: Exception, words: str) -> Outcome:
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "traceback": "".join(traceback.format_exception(error)),
         }
-        # The disk may be what failed; the sweep's last lines tell of it all the same.
+        # The disk may be what failed; the sweep's last lines have the error all the same.
         with suppress(OSError):
             write_json(Path(folder) / FAILED, kept)
     return outcome

@@ -1,6 +1,6 @@
 """Training sets: shards of world clips of one size each, with captions and actions, rendered in parallel processes.
 
-A set is a folder of shards. `NAME.npy` holds the frames, uint8 [N, T, H, W, 3], read through memory maps; `NAME.json` says
+A set is a folder of shards. `NAME.npy` holds the frames, uint8 [N, T, H, W, 3], read through memory maps; `NAME.json` has
 for every clip its family, number, captions and actions. Clip `number` of a family is the same clip in every set of a seed. The streams
 "training" and "heldout" draw from different seeds, and both from others than the probes.
 """
@@ -165,7 +165,7 @@ def plan(shard: int, size: int, seed: int) -> tuple[Bucket, list[tuple[str, int]
 
 
 def render_shard(folder: Path, shard: int, size: int, seed: int, stream: str) -> None:
-    """Render one shard and write it, the frames first: its JSON file says that it is complete."""
+    """Render one shard and write it, the frames first: its JSON file marks it as complete."""
     bucket, members = plan(shard, size, seed)
     clips, rows = zip(*(_render(f, n, seed, stream, bucket) for f, n in members), strict=True)
     path = folder / f"{_name(shard)}.npy"

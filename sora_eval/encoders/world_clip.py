@@ -56,7 +56,7 @@ class WordTokenizer:
 
 
 def add_architecture() -> None:
-    """Tell open_clip of the network's sizes."""
+    """Register the network's sizes with open_clip."""
     open_clip: Any = importlib.import_module("open_clip")
     open_clip.add_model_config(Path(__file__).parent / "open_clip")
 

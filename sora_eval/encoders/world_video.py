@@ -124,7 +124,7 @@ class WorldVideo(nn.Module):
 
 
 class WorldVideoJob:
-    """Tell from a clip's features where its colours are, which scene it is, and how it was corrupted."""
+    """Predict from a clip's features where its colours are, which scene it is, and how it was corrupted."""
 
     def __init__(self, network: WorldVideo, shards: Sequence[Shard], seed: int) -> None:
         self.network = network

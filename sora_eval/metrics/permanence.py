@@ -70,7 +70,7 @@ def prompted_count_consistency(counts: ArrayLike, prompted: int) -> float:
 
     A prompt does not say when an object is hidden or out of the picture, so fewer than N in a frame are no error where some frame shows N.
 
-    counts: [T] objects found in each frame; prompted: N, the number that the prompt asks for.
+    counts: [T] objects found in each frame; prompted: N, the number that the prompt names.
     Raises ValueError for no frames, negative counts, or N below 1.
 
     Example:

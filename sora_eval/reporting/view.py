@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -215,14 +216,16 @@ def _clips(
     heads = ("Case", "Generator", "Run", "Outcome", "Value", "Reason", "Mode", "Seed", "Suite", "Probe")
     kinds: dict[str, Literal["count", "wide"]] = {"Value": "count", "Reason": "wide"}
     columns = tuple(Column(h, kinds.get(h, "text"), "ascending") for h in heads)
+    anchors = {label: _anchors(run.folder) for label, run in {e.label: e.run for e in listed}.items()}
     lines = []
     for e in listed:
         r = e.row
-        report = _link(e.run, out, anchor(replace(r, generator=e.name)))
+        own = anchor(replace(r, generator=e.name))
+        report = _link(e.run, out, own if own in anchors[e.label] else "")
         cells = (
             Cell(r.case, href=f"#{p.id}" if (p := players.get(e.key)) else ""),
             *(e.name, Cell(e.label, href=report), outcome(r)),
-            *(Cell(score(r.value), key="" if r.value is None else r.value), r.reason),
+            *(Cell(score(r.value), key="" if r.value is None else r.value), _reason(r)),
             *(r.mode, dict(e.tags)["seed"], r.suite, r.probe),
         )
         lines.append(Row(row(cells).cells, tags=e.tags))
@@ -232,8 +235,24 @@ def _clips(
         if left
         else ""
     )
-    caption = f"Models first, the worst first.{rest} A case leads to its clips below, a run to its report."
+    caption = (
+        f"Models first, the worst first.{rest} A case leads to its clips below, a run to its report, to the clip where the report "
+        "shows it."
+    )
     yield Table("Table of clips", caption, columns, (Group(tuple(lines), ranked=True),), bounded=True)
+
+
+def _anchors(folder: Path) -> set[str]:
+    """Return the anchors of the clips that a run's report shows."""
+    report = folder / "report.html"
+    return set(re.findall(r' id="(case-[^"]*)"', report.read_text(encoding="utf-8"))) if report.is_file() else set()
+
+
+def _reason(row: ScoreRow) -> str:
+    """Return why a clip was not judged, or why it is below 1."""
+    if row.value is None:
+        return row.reason
+    return why(row, thresholds=False) if row.value < 1 else ""
 
 
 def _choices(entries: Sequence[Entry]) -> Iterator[tuple[str, str, tuple[str, ...]]]:

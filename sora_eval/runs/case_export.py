@@ -67,7 +67,7 @@ def export_cases(
         The folder.
 
     Raises:
-        ConfigError: an id is there twice or is no file name, or a case's frames aren't those it says are given.
+        ConfigError: an id is there twice or is no file name, or a case's frames aren't as many as its `given`.
         VideoError: a picture or clip can't be written.
 
     """

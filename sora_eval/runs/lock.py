@@ -26,9 +26,9 @@ def warn(line: str) -> None:
 
 @contextmanager
 def held(path: Path, say: Callable[[str], None] = warn) -> Iterator[bool]:
-    """Hold the lock file `path`, which stays afterwards; wait while another process holds it, and say who does.
+    """Hold the lock file `path`, which stays afterwards; wait while another process holds it, and print who does.
 
-    Gives whether the lock is held: a file system without locks has none, and says so. Waiting is right for all: the holder does the same
+    Gives whether the lock is held: a file system without locks has none, with a note. Waiting is right for all: the holder does the same
     work, and whoever comes second finds it done. Locks of NFS belong to a client; when that dies, the server frees them after a while.
     """
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.files import content_hash
 from sora_eval.types import digest
 
-_SPEAKING = ("name", "checkpoint", "path", "target", "control", "violation")
+_SHOWN_BY_VALUE = ("name", "checkpoint", "path", "target", "control", "violation")
 """Options that are shown by their value alone, changed or not."""
 _HASH = 6
 _LONGEST = 100
@@ -46,11 +46,11 @@ def question(suite: Mapping[str, Any], profile: Mapping[str, Any], tracker: Mapp
 def slug(choice: str, generator: Mapping[str, Any]) -> str:
     """Return what distinguishes the runs of a generator; "default" for one without a checkpoint or changed option."""
     parts = []
-    for key in _SPEAKING:
+    for key in _SHOWN_BY_VALUE:
         value = generator.get(key)
         if value is not None and str(value):
             parts.append(_checkpoint(str(value)) if key == "checkpoint" else _speaking(key, str(value)))
-    parts += _changed("generator", choice, generator, ("_target_", *_SPEAKING))
+    parts += _changed("generator", choice, generator, ("_target_", *_SHOWN_BY_VALUE))
     return _file_name("+".join(parts)) or "default"
 
 
@@ -60,13 +60,13 @@ def matching(patterns: Any) -> list[str]:
     Raises:
         ConfigError: a pattern matches nothing.
     """
-    found: list[str] = []
+    matched: list[str] = []
     for pattern in patterns if isinstance(patterns, list | tuple | ListConfig) else [patterns]:
         here = sorted(glob(str(pattern), recursive=True), key=natural)
         if not here:
             raise ConfigError(f"no file matches '{pattern}'")
-        found += here
-    return list(dict.fromkeys(found))
+        matched += here
+    return list(dict.fromkeys(matched))
 
 
 def natural(text: str) -> list[tuple[bool, int, str]]:
@@ -117,7 +117,7 @@ def _speaking(key: str, value: str) -> str:
 def _changed(group: str, name: str, node: Mapping[str, Any], without: tuple[str, ...]) -> list[str]:
     """Return KEY=VALUE for each option that differs from conf/GROUP/NAME.yaml."""
     here, there = {str(k): v for k, v in _container(node).items()}, registry.defaults(group, name)
-    return [f"{k}={_told(v)}" for k, v in here.items() if k not in without and v != there.get(k)]
+    return [f"{k}={_value_text(v)}" for k, v in here.items() if k not in without and v != there.get(k)]
 
 
 def _container(node: Any) -> dict[Any, Any]:
@@ -125,7 +125,7 @@ def _container(node: Any) -> dict[Any, Any]:
     return dict(plain) if isinstance(plain, Mapping) else {}
 
 
-def _told(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(v, str) and _plain(v) == v for v in value):
         return ".".join(value)
     text = str(value)

@@ -41,7 +41,7 @@ def protocol_of(run: Run) -> Protocol:
     """Return the protocol of a run.
 
     Raises:
-        ConfigError: its manifest does not tell the versions of its probes, or its measures of fidelity can't be read.
+        ConfigError: its manifest lacks the versions of its probes, or its measures of fidelity can't be read.
     """
     try:
         versions = {str(name): int(version) for name, version in run.manifest["hashes"]["probes"].items()}

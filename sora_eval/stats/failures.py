@@ -1,4 +1,4 @@
-"""Technical failures: clips that are missing for a reason that says nothing about the model: an exception, a service that is down."""
+"""Technical failures: clips that are missing for a reason outside the model's output: an exception, a service that is down."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def technical(rows: Sequence[ScoreRow]) -> int:
 
 
 def failed(rows: Sequence[ScoreRow]) -> bool:
-    """Return whether rows hold nothing that could be judged, for technical reasons: then their score says nothing about the model.
+    """Return whether rows hold nothing that could be judged, for technical reasons: then their score is no evidence on the model.
 
     Cases that were refused, and answers without a clip, may be among them.
     """
@@ -51,7 +51,7 @@ def why_failed(rows: Sequence[ScoreRow], name: str) -> str:
 
 
 def too_many(rows: Sequence[ScoreRow], share: float = MAX_SHARE) -> str:
-    """Return why rows of one generator say too little of it to be compared, "" where few or none failed technically.
+    """Return why rows of one generator are too little evidence to be compared, "" where few or none failed technically.
 
     Few are at most `share` of all cases, and of each probe at most that share or one.
     """

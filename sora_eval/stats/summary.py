@@ -68,7 +68,7 @@ class Cell:
 
     @property
     def failed(self) -> bool:
-        """Whether nothing came back, for technical reasons: the score says nothing about the model."""
+        """Whether nothing came back, for technical reasons: the score is no evidence on the model."""
         return self.technical > 0 and self.answered == 0
 
     @property
@@ -306,7 +306,7 @@ def _cell(rows: Sequence[ScoreRow]) -> Cell:
 
 
 def _sampling(rows: Sequence[ScoreRow]) -> list[Sampling]:
-    """Return what the samples of one generator say beyond their means; [] where there is one per prompt."""
+    """Return the spread between samples of one generator, and the best of them; [] where there is one per prompt."""
     several = [samples for samples in by_prompt(rows) if len(samples) > 1] if per_prompt(rows) > 1 else []
     if not several:
         return []

@@ -1,6 +1,6 @@
 """The tracking metrics of one clip: against the true tracks of its case where frames are given, of the clip alone where only words are.
 
-Identity is appearance: a predicted track is one colour's, linked by motion among things of that colour alone. So an identity switch says
+Identity is appearance: a predicted track is one colour's, linked by motion among things of that colour alone. So an identity switch means
 that where a true thing is, the clip now shows another one: it came back in another colour, two exchanged places, or two look-alikes did.
 Tracks that were linked by motion alone, blind to colour, would call each of these the same thing, and a switch would say more of the
 tracker than of the clip.

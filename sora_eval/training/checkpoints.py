@@ -63,7 +63,7 @@ def tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors and the metadata of a safetensors file.
 
     Raises:
-        ConfigError: there is no such file, or it is something else, cut short or damaged; the message says which.
+        ConfigError: there is no such file, or it is something else, cut short or damaged; the message names which.
     """
     if not path.is_file():
         raise ConfigError(f"there is no file of weights {path}")

@@ -21,7 +21,7 @@ ASSUMED_FPS = 10.0
 TICK_S = 0.001
 """WebP gives times in 1/1000 s."""
 _NO_TIME_S = 0.01
-"""FFmpeg and browsers show a frame for 1/10 s when it says 1/100 s or less."""
+"""FFmpeg and browsers show a frame for 1/10 s when the file declares 1/100 s or less."""
 
 
 def is_one(file: IO[bytes]) -> bool:
@@ -57,7 +57,7 @@ def untimed(file: IO[bytes], limits: Limits) -> bool:
 def decode(
     file: IO[bytes], limits: Limits, max_frames: int | None = None, fps: float | None = None
 ) -> tuple[Frames, Floats, float]:
-    """Return frames, when each is shown, and when the last of them ends, in seconds. fps: the rate, whatever the file says.
+    """Return frames, when each is shown, and when the last of them ends, in seconds. fps: the rate, whatever the file declares.
 
     Raises:
         VideoError: it is damaged or beyond the limits.

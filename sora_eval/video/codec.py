@@ -4,7 +4,7 @@ FFV1 in Matroska keeps every bit and goes into the store; H.264 in MP4 is for pe
 nothing else. Everything runs on one codec thread, so that the same clip gives the same bytes on any machine.
 
 A clip that was cut off is an error, never a shorter clip: see `read_video`. When its frames are shown is decided in timing.py, how they
-look in display.py, what a container says of its end in containers.py. Files written here are BT.709 and tagged so.
+look in display.py, a container's declared end in containers.py. Files written here are BT.709 and tagged so.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def read_video(
     has none. Frames that are unevenly spaced in time are repeated and left out so that the clip has a constant rate and shows the same at
     the same moments: see `timing.schedule`.
 
-    A file counts as cut off or corrupt when it is shorter than its container says (MP4, Matroska, AVI; a GIF has an
+    A file counts as cut off or corrupt when it is shorter than its container declares (MP4, Matroska, AVI; a GIF has an
     end mark), when a packet or a frame can't be decoded, when fewer frames come out than the container's header
     counts, or when, in a Matroska file of undeclared size, the last one ends more than a frame and a half too early. A format that
     promises nothing (a raw stream, MPEG-TS) can lose frames at its end unseen, and fragmented MP4 whole fragments. Bytes after the end
@@ -72,7 +72,7 @@ def read_video(
         max_frames: stop after so many frames (at least 1); whatever follows them is then not checked.
         limits: what the decoded clip may take at most; what takes more is refused before memory is taken.
         max_fps: frames per second that are wanted at most of unevenly spaced frames.
-        fps: the rate, whatever the file says: the frames are then taken one by one. None for the file's.
+        fps: the rate, whatever the file declares: the frames are then taken one by one. None for the file's.
 
     Returns:
         The clip, uint8 [T, H, W, 3].
@@ -314,7 +314,7 @@ def _rate(fps: float) -> Fraction:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[tuple[IO[bytes], int]]:
-    """Open a file that is as long as its container says; give it with its size, and name it in whatever goes wrong.
+    """Open a file that is as long as its container declares; give it with its size, and name it in whatever goes wrong.
 
     Raises:
         VideoError: it isn't there, empty, or cut off.

@@ -1,6 +1,6 @@
 """Container metadata: where the file ends, and how long each picture of a GIF is shown.
 
-A file that is shorter than its container says was cut off; bytes after the container's end are somebody else's (tags, padding, a stray
+A file that is shorter than its container declares was cut off; bytes after the container's end are somebody else's (tags, padding, a stray
 newline) and no damage.
 """
 
@@ -40,7 +40,7 @@ class GifTimes:
 
 
 def declared_end(file: IO[bytes], size: int) -> End:
-    """Return where the container says that its content ends; beyond `size`, the file was cut off."""
+    """Return the declared end of the container's content; beyond `size`, the file was cut off."""
     file.seek(0)
     head = file.read(64)
     if head[:4] == b"RIFF":

@@ -29,7 +29,7 @@ from sora_eval.video.limits import Limits, Stack, check_rate
 from sora_eval.video.timestamps import Schedule, schedule
 
 FALLBACK_FPS = 24.0
-"""Frames per second of a clip whose container doesn't say (a single image, a raw stream)."""
+"""Frames per second of a clip whose container doesn't declare them (a single image, a raw stream)."""
 # Demuxers that turn a text file into a "video" or follow links to other files.
 _REFUSED = {"tty", "hls", "dash", "concat", "imf", "vapoursynth", "avisynth"}
 _PROBED = 16
@@ -100,7 +100,7 @@ def decode(
     """Return a clip's frames [T, H, W, 3] at a constant rate, and that rate.
 
     file, size: open file and its bytes. max_frames: how many at most. max_fps: rate that is wanted at most of frames that are unevenly
-    spaced. fps: the rate, whatever the file says; frames are then taken one by one.
+    spaced. fps: the rate, whatever the file declares; frames are then taken one by one.
 
     Raises:
         VideoError: why there are none; the message doesn't name the file.
@@ -208,7 +208,7 @@ def _scan(file: IO[bytes], limits: Limits, max_frames: int | None = None, fps: f
                     break
         except av.FFmpegError as err:
             _raise_memory(err)
-            # Decoding will tell where.
+            # Decoding will show where.
         limits.check(size, packets.count if max_frames is None else min(packets.count, max_frames))
         if fps is not None:
             limits.check_seconds(packets.count / fps)
@@ -246,7 +246,7 @@ def _decode(
             if not held and max(packets.count, round(packets.end_s * nominal)) < promised:
                 raise VideoError(f"cut off: {packets.count} of {promised} frames are there")
             promised_s = _promised_seconds(container, stream)
-            # A file that is as long as it says and plays on after its last frame holds that frame.
+            # A file that is as long as it declares and plays on after its last frame holds that frame.
             if not declared and promised_s - packets.end_s > 1.5 / nominal:
                 raise VideoError(f"cut off: it ends at {packets.end_s:.2f} s of {promised_s:.2f} s")
         known = [time for time in times if time is not None]
@@ -293,7 +293,7 @@ def _raise_memory(err: av.FFmpegError) -> None:
 def _decoder_log(stream: VideoStream) -> Iterator[list[tuple[int, str, str]]]:
     """Collect what the decoder of FFV1, the only codec here with checksums, complains of.
 
-    FFmpeg fills a slice whose checksum is wrong with the one before, and only its log says so. The log's level is
+    FFmpeg fills a slice whose checksum is wrong with the one before, and only its log has it. The log's level is
     one for all threads, hence the lock.
     """
     if stream.codec_context.name != "ffv1":

@@ -1,4 +1,4 @@
-"""How a decoded frame is shown: colours, shape of pixels, turned and mirrored as the file says. What ffplay shows is what is judged.
+"""How a decoded frame is shown: colours, shape of pixels, turned and mirrored as the file declares. What ffplay shows is what is judged.
 
 * Transparent pixels are shown over black; grey becomes R = G = B.
 * YUV without a colour tag is BT.601, whatever its size: that is what FFmpeg, OpenCV and imageio write by default. Full and limited

@@ -97,14 +97,14 @@ def made_up_run(
 def _store_clips(folder: Path, rows: Sequence[ScoreRow]) -> None:
     """Write clips of a moving square: one is encoded per generator, the others are copies of the file, which reading can't know."""
     for generator in dict.fromkeys(r.generator for r in rows):
-        mine = [r for r in rows if r.generator == generator]
+        own = [r for r in rows if r.generator == generator]
         x = np.linspace(10, 50, FRAMES)
         xy: Floats = np.stack([x if generator != "frozen" else np.full(FRAMES, 10.0), np.full(FRAMES, 30.0)], axis=1)
         frames = np.full((FRAMES, SIZE, SIZE, 3), 190, np.uint8)
         for frame, (at, y) in zip(frames, xy, strict=True):
             frame[round(y) - 4 : round(y) + 5, round(at) - 4 : round(at) + 5] = (214, 39, 40)
-        first = folder / mine[0].video
-        tracks = folder / mine[0].tracks
+        first = folder / own[0].video
+        tracks = folder / own[0].tracks
         first.parent.mkdir(parents=True, exist_ok=True)
         tracks.parent.mkdir(parents=True, exist_ok=True)
         write_ffv1(first, Video(frames, FPS))
@@ -118,7 +118,7 @@ def _store_clips(folder: Path, rows: Sequence[ScoreRow]) -> None:
             size=np.array([SIZE, SIZE]),
             fps=np.array(FPS),
         )
-        for row in mine[1:]:
+        for row in own[1:]:
             shutil.copyfile(first, folder / row.video)
             shutil.copyfile(tracks, folder / row.tracks)
 
@@ -136,8 +136,8 @@ def board_table(runs: int = 100, per_mode: int = 4) -> str:
             "write_leaderboard([Path(p) for p in sys.argv[2:]], Path(sys.argv[1]), 'bench')"
         )
         seconds, busy, peak = _measured(code, [folder / "out", *folders])
-    asked = len(cases) // len({c.probe for c in cases})
-    rows = f"| {runs} runs, 25 probes, {asked} cases each | {seconds:.1f} | {busy:.1f} | {peak:.2f} |"
+    per_probe = len(cases) // len({c.probe for c in cases})
+    rows = f"| {runs} runs, 25 probes, {per_probe} cases each | {seconds:.1f} | {busy:.1f} | {peak:.2f} |"
     return f"| leaderboard | seconds, from the start of Python | of a processor | peak memory, GiB |\n|---|---:|---:|---:|\n{rows}"
 
 
@@ -156,10 +156,10 @@ def report_table(per_mode: int = 14) -> str:
 
 def _measured(code: str, arguments: Sequence[Path]) -> tuple[float, float, float]:
     """Run code in a process of its own; return its seconds, those of a processor (other jobs weigh less on them), and peak GiB."""
-    told = "; import time; from sora_eval.processes import peak_memory; print(time.process_time(), peak_memory())"
+    usage = "; import time; from sora_eval.processes import peak_memory; print(time.process_time(), peak_memory())"
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", code + told, *map(str, arguments)], check=True, capture_output=True, text=True
+        [sys.executable, "-c", code + usage, *map(str, arguments)], check=True, capture_output=True, text=True
     )
     seconds = time.perf_counter() - start
     busy, peak = done.stdout.split()[-2:]

@@ -40,7 +40,7 @@ FIGURES: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True)
 class Entry:
-    """A checkpoint: what its header says, and its measures, {(task, measure): row}."""
+    """A checkpoint: its header, and its measures, {(task, measure): row}."""
 
     name: str
     bytes: int
@@ -85,9 +85,9 @@ def cost_table(entries: Sequence[Entry]) -> str:
         if "words" in e.about:
             networks.append((f"words of {e.name} alone, before", None, e.about["words"]))
     for name, size, a in networks:
-        told = "" if size is None else f"{size / 1e6:.1f}"
+        megabytes = "" if size is None else f"{size / 1e6:.1f}"
         spent = f"{a['steps']:,} | {a['clips']:,} | {a['seconds'] / 3600:.2f} | {a['processes']} | {a['flops']:.2g}"
-        lines.append(f"| {name} | {told} | {spent} |")
+        lines.append(f"| {name} | {megabytes} | {spent} |")
     return "\n".join(lines)
 
 

@@ -22,6 +22,14 @@ def keys(kind: type[Settings], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
+@pytest.mark.parametrize("name", ["suites", "probes"])
+def test_an_empty_choice_is_not_all(name: str) -> None:
+    with pytest.raises(
+        ConfigError, match=f"suite.{name} is empty: name {name}, or set suite.{name}=null for all of them"
+    ):
+        parse("run", [f"suite.{name}=[]"])
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_wrong_values_are_one_line(command: str) -> None:
     refused: list[str] = []

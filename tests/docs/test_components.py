@@ -1,17 +1,18 @@
-"""The page on probes describes every component of a score, with the thresholds that the code has."""
+"""The package describes every component of a score, with the thresholds that the code has."""
 
 import ast
 import re
 from itertools import chain
 
 import pytest
-from docs.pages import ROOT, tool
+from docs.pages import ROOT
 
 from sora_eval import registry
+from sora_eval.reporting.report.score_components import score_components
 from sora_eval.tracking.world import WorldTracker
 from sora_eval.world import clip, scene_of
 
-DESCRIBED = tool("generate").components()
+DESCRIBED = score_components()
 TREES = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "probes").glob("*.py"))]
 DEFINED = {
     node.name: node for tree in TREES for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sora_eval.commands import cli
 from sora_eval.errors import ConfigError
 from sora_eval.reporting import write_report
 from sora_eval.reporting.components.plots import COLOURS, shape
@@ -160,6 +161,11 @@ def test_missing_video_file_is_no_error(small_run: Path) -> None:
 def test_negative_player_count_is_refused(small_run: Path) -> None:
     with pytest.raises(ConfigError, match="players_per_probe"):
         write_report(small_run, players_per_probe=-1)
+
+
+def test_the_command_names_its_own_option(small_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["report", str(small_run), "--players", "-1"]) == 2
+    assert "--players must be 0 or more, got -1" in capsys.readouterr().err
 
 
 def test_scores_are_a_table_for_programs_as_well(finished_run: Path) -> None:

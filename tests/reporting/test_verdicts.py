@@ -44,6 +44,14 @@ def test_a_model_no_better_than_a_control_is_not_praised(tmp_path: Path) -> None
     assert "not distinguishable from the best control (frozen) after correction (0.00 [" in only.text
 
 
+def test_a_model_below_a_perfect_control_is_not_praised(tmp_path: Path) -> None:
+    rows = read_run(made_up_run(tmp_path, "model", 0.6, [c for c in made_up_cases(6) if c.suite == "physics"])).rows
+    rows = tuple(replace(r, value=1.0, reason="") if r.generator == "frozen" else r for r in rows)
+    (only,) = verdicts(rows, summarise(rows))
+    assert "better than a blind guess; below the best control (frozen) by 0." in only.text
+    assert only.style == ""
+
+
 def test_few_scenes_give_no_verdict(tmp_path: Path) -> None:
     cases = [c for c in made_up_cases(2) if c.probe == "physics_0"]
     rows = read_run(made_up_run(tmp_path, "model", 0.9, cases)).rows
@@ -57,9 +65,18 @@ def row(finished_run: Path) -> Callable[..., ScoreRow]:
     """A function that makes a row with some parts."""
     first = next(r for r in read_run(finished_run).rows if r.value is not None)
 
-    def made(value: float | None, reason: str = "", failure: str = "", **components: float) -> ScoreRow:
+    def made(
+        value: float | None, reason: str = "", failure: str = "", probe: str = "plugged_in", **components: float
+    ) -> ScoreRow:
         return ScoreRow(
-            **{**vars(first), "value": value, "reason": reason, "failure": failure, "components": components}
+            **{
+                **vars(first),
+                "probe": probe,
+                "value": value,
+                "reason": reason,
+                "failure": failure,
+                "components": components,
+            }
         )
 
     return made
@@ -74,9 +91,26 @@ def test_the_factors_that_lost_are_named_lowest_first(row: Callable[..., ScoreRo
     assert why(row(1.0, place=1.0, steady=1.0)) == "All 2 components are 1."
 
 
+def test_thresholds_and_meanings_of_lost_components_are_named(row: Callable[..., ScoreRow]) -> None:
+    lost = row(0.35, probe="pass_behind", place=0.35, steady=1.0)
+    assert why(lost) == (
+        "Below 1: place 0.35 [1: at most 0.15; 0: 0.6]; the other 1 component at 1. "
+        "Place: where it comes out against where its motion takes it, in its widths."
+    )
+    assert why(lost, thresholds=False) == "Below 1: place 0.35; the other 1 component at 1."
+
+
+def test_a_name_that_is_a_measurement_in_one_probe_is_a_factor_in_another(row: Callable[..., ScoreRow]) -> None:
+    assert why(row(0.5, probe="collision", restitution=0.5, apart=1.0)).startswith("Below 1: restitution 0.50 [")
+    assert "Measured: restitution 0.5, " in why(row(1.0, probe="free_fall_bounce", restitution=0.5, g=1.0))
+
+
 def test_parts_that_do_not_make_the_score_are_only_listed(row: Callable[..., ScoreRow]) -> None:
     assert why(row(0.9, place=0.5)) == "Components: place 0.5."
-    assert why(row(0.0, side=-1.0, agreement=0.95)) == "The side is wrong. Measured: 0.95 of the votes agree."
+    assert (
+        why(row(0.0, side=-1.0, agreement=0.95))
+        == "The side is wrong. Measured: 0.95 of the votes agree, judged from 0.8 on."
+    )
     assert why(row(0.5)) == ""
 
 

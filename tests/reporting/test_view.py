@@ -60,6 +60,11 @@ def test_page_asks_for_nothing_and_leads_to_reports_that_are_there(runs: list[Pa
     text = page.read_text()
     links = {v for v in re.findall(r'(?:src|href)="([^"]*)"', text) if not v.startswith(("#", "data:"))}
     assert links and all(v.split("#")[0].endswith("runs%20%26%20more0/a/report.html") for v in links)
+    report = (runs[0] / "report.html").read_text()
+    deep = {v.split("#")[1] for v in links if "#" in v}
+    # The report shows the worst clips only; the others lead to its top.
+    assert deep and deep <= set(re.findall(r' id="([^"]*)"', report))
+    assert any("#" not in v for v in links)
     ids = set(re.findall(r' id="([^"]*)"', text))
     assert {v[1:] for v in re.findall(r'href="(#case[^"]*)"', text)} <= ids
 

@@ -4,18 +4,22 @@ import csv
 import doctest
 import io
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
 import sora_eval.runs.schema
 from sora_eval import evaluate
+from sora_eval.commands.cli import main
 from sora_eval.reporting.leaderboard.csv import COLUMNS
 from sora_eval.reporting.leaderboard.write import write_leaderboard
 from sora_eval.reporting.report.tracking import TrackingCell
+from sora_eval.runs import sharding
 from sora_eval.runs.manifest import FILES
 from sora_eval.runs.plan import ClipCounts
+from sora_eval.runs.reader import read_run
 from sora_eval.runs.schema import VERSION, definition, schema
+from sora_eval.runs.store import Store
 from sora_eval.runs.tracking import TrackingRow
 from sora_eval.stats.summary import Cell, Reason, Sampling
 from sora_eval.types import Case, Failure, Measure, Score, ScoreRow
@@ -39,6 +43,8 @@ WHOLE = {
     "tracking.json": "TrackingSummary",
     "identity.json": "Identity",
 }
+STORED = {"scores": "Score", "tracking": "Tracking"}
+"""Folders with a file per clip."""
 LINES = {"cases.jsonl": "Case", "scores.jsonl": "ScoreRow", "tracking.jsonl": "TrackingRow"}
 
 
@@ -91,16 +97,45 @@ def test_the_files_of_a_run_are_valid(run):
     for name, kind in LINES.items():
         for line in (run / name).read_text().splitlines():
             check(kind, json.loads(line))
-    for path in (run / "scores").rglob("*.json"):
-        check("Score", json.loads(path.read_text()))
+    for folder, kind in STORED.items():
+        paths = list((run / folder).rglob("*.json"))
+        assert paths, folder
+        for path in paths:
+            check(kind, json.loads(path.read_text()))
+    others = {p.relative_to(run).parts[0] for p in run.rglob("*.json*")} - {*WHOLE, *LINES, *STORED}
+    assert not others, "files that no definition describes"
+
+
+def test_a_shard_is_valid(run, tmp_path):
+    sharding.write(replace(read_run(run), folder=tmp_path), (2, 3))
+    check("Shard", json.loads((tmp_path / "shards/2-of-3.json").read_text()))
+
+
+@pytest.mark.parametrize(("technical", "suffix"), [(False, ".failed.json"), (True, ".error.json")])
+def test_a_failure_in_place_of_a_clip_is_valid(tmp_path, technical, suffix):
+    Store(tmp_path).write_video(tmp_path / "clip.mkv", Failure("no answer", technical))
+    (path,) = tmp_path.iterdir()
+    assert path.name == f"clip{suffix}"
+    check("Failure", json.loads(path.read_text()))
+
+
+def test_the_record_of_a_failed_job_is_valid(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "-m", "generator=folder", "generator.path=nowhere", "suite.probes=[relation]"]) == 2
+    (path,) = tmp_path.rglob("failed.json")
+    check("FailedJob", json.loads(path.read_text()))
 
 
 @pytest.mark.parametrize(("name", "kind"), WHOLE.items(), ids=WHOLE)
 def test_the_schema_knows_every_key_of_a_run(run, name, kind):
     """Readers may ignore keys that they don't know, but none is written that the schema lacks."""
-    known = schema()["$defs"][kind].get("properties")
-    if known is not None:
-        assert set(json.loads((run / name).read_text())) <= set(known)
+    node, stored = schema()["$defs"][kind], json.loads((run / name).read_text())
+    if kind == "Fidelity":
+        # Its keys are names of suites and generators; `check` refuses unknown keys of its measures.
+        assert "properties" not in node and any(measures for by in stored.values() for measures in by.values())
+        assert schema()["$defs"]["Measure"]["additionalProperties"] is False
+    else:
+        assert set(stored) <= set(node["properties"])
 
 
 def test_a_leaderboard_has_the_columns_of_the_schema(run, tmp_path):

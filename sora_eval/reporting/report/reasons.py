@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from sora_eval.reporting.components.numbers import count, part
+from sora_eval.reporting.report.score_components import Component, score_components
 from sora_eval.types import ScoreRow
 
 _MEASURED = {
@@ -19,14 +20,13 @@ _MEASURED = {
     "residual_percent": "residual of a rigid scene {}% of the shorter side",
     "flat_percent": "residual of a flat scene {}% of the shorter side",
     "notch": "{} of the cookie is missing",
-    "agreement": "{} of the votes agree",
-    "growth": "the layout grew by {}",
+    "agreement": "{} of the votes agree, judged from 0.8 on",
+    "growth": "the layout grew by {}, judged from 0.04 on",
     **dict.fromkeys(
         ("motion_spatial_iou", "motion_spatiotemporal_iou", "motion_weighted_spatial_iou", "true_clip_mse"), ""
     ),
 }
-"""Components that are measurements and no factor of the score; expected values where a law gives them or the row holds them. Other
-thresholds are in the code of their probe."""
+"""Sentences for components that are measurements and no factor of the score."""
 _PARTS = {
     "alone": "no other object",
     "g": "strength of gravity",
@@ -39,32 +39,48 @@ _PARTS = {
 """Names of factors that are too short in the row."""
 
 
-def why(row: ScoreRow) -> str:
-    """Return why a clip has its score, or none."""
+def why(row: ScoreRow, thresholds: bool = True) -> str:
+    """Return why a clip has its score, "" where it has no components.
+
+    thresholds: name what each component below 1 measures and where it is 1 and 0; those of plug-in probes aren't known.
+    """
     if row.value is None:
         return f"Not judged{' for a technical reason' if row.failure else ''}, counted as 0: {row.reason}"
-    parts = {k: v for k, v in row.components.items() if k not in _MEASURED and k != "side"}
-    factors = bool(parts) and all(0 <= v <= 1 for v in parts.values())
+    described = {c.name: c for c in score_components().get(row.probe, ())}
+    measured = {
+        k: v for k, v in row.components.items() if (described[k].measured if k in described else k in _MEASURED)
+    }
+    factors = {k: v for k, v in row.components.items() if k not in measured and k != "side"}
     sentences = []
     if "side" in row.components:
         sentences.append("The side is right." if row.components["side"] > 0 else "The side is wrong.")
-    elif factors and math.isclose(math.prod(parts.values()), row.value, abs_tol=1e-6):
-        sentences.append(_factors(parts))
-    elif parts:
-        sentences.append(f"Components: {', '.join(f'{_name(k)} {part(v)}' for k, v in parts.items())}.")
-    if measured := list(_measurements(row.components)):
-        sentences.append(f"Measured: {'; '.join(measured)}.")
+    elif factors and all(0 <= v <= 1 for v in factors.values()) and _is_product(factors, row.value):
+        sentences.append(_factors(factors, described if thresholds else {}))
+    elif factors:
+        sentences.append(f"Components: {', '.join(f'{_name(k)} {part(v)}' for k, v in factors.items())}.")
+    if measurements := list(_measurements(measured)):
+        sentences.append(f"Measured: {'; '.join(measurements)}.")
     return " ".join(sentences)
 
 
-def _factors(parts: Mapping[str, float]) -> str:
-    """Return which factors of a score are below 1, the lowest first."""
-    lost = sorted((k for k, v in parts.items() if v < 1 - 1e-9), key=lambda k: parts[k])
+def _is_product(factors: Mapping[str, float], value: float) -> bool:
+    return math.isclose(math.prod(factors.values()), value, abs_tol=1e-6)
+
+
+def _factors(factors: Mapping[str, float], described: Mapping[str, Component]) -> str:
+    """Return which factors of a score are below 1, the lowest first, with their thresholds and meanings."""
+    lost = sorted((k for k, v in factors.items() if v < 1 - 1e-9), key=lambda k: factors[k])
     if not lost:
-        return f"All {len(parts)} components are 1." if len(parts) > 1 else f"Component {_name(next(iter(parts)))}: 1."
-    names = ", ".join(f"{_name(k)} {parts[k]:.2f}" for k in lost)
-    rest = count(len(parts) - len(lost), "component")
-    return f"Below 1: {names}; the other {rest} at 1." if len(lost) < len(parts) else f"Below 1: {names}."
+        return (
+            f"All {len(factors)} components are 1."
+            if len(factors) > 1
+            else f"Component {_name(next(iter(factors)))}: 1."
+        )
+    limits = {k: f" [1: {c.full}; 0: {c.zero}]" if (c := described.get(k)) else "" for k in lost}
+    names = ", ".join(f"{_name(k)} {factors[k]:.2f}{limits[k]}" for k in lost)
+    rest = f"; the other {count(len(factors) - len(lost), 'component')} at 1" if len(lost) < len(factors) else ""
+    meanings = (f"{_name(k).capitalize()}: {described[k].means}." for k in lost if k in described)
+    return " ".join((f"Below 1: {names}{rest}.", *meanings))
 
 
 def _measurements(components: Mapping[str, float]) -> Iterator[str]:

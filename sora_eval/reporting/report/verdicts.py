@@ -84,7 +84,8 @@ def _words(summary: Summary, cell: Cell, against: dict[str, Difference | None]) 
     beats = above
     if floor := summary.floor(cell.suite):
         sign, words = _against(against.get(floor.generator), f"the best control ({floor.generator})")
-        beats = min(beats, sign) if floor.score < 1 else beats
+        # Nothing beats a control that scores 1, but a model can be below it.
+        beats = min(beats, sign) if floor.score < 1 or sign < 0 else beats
         parts.append(words)
     if ceiling := summary.ceiling(cell.suite):
         parts.append(_against(against.get(ceiling.generator), "the oracle")[1])

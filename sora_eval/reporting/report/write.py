@@ -43,7 +43,7 @@ def write_report_of(
 
     measures: fidelity by suite and generator. tracking_rows: tracking metrics, clip by clip.
     players_per_probe: clips shown of each model and probe, the worst ones; fewer when the page is full (the limits are in
-    `sora_eval.reporting.components.players`), and then the page says so. The player of a missing or broken video says so.
+    `sora_eval.reporting.components.players`), with a note on the page. The player of a missing or broken video has a note as well.
 
     Raises:
         ConfigError: `players_per_probe` is negative.

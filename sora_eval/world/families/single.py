@@ -50,7 +50,7 @@ class SingleParams(Params):
 
 
 class Single(Family[SingleParams]):
-    """One object on a floor does one object: it stays, moves along one axis, floats up or sinks down; the camera is still."""
+    """One object on a floor with a still camera: it stays, moves along one axis, floats up or sinks down."""
 
     name = "single"
 
