@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sora_eval.errors import ConfigError, SoraEvalError, is_fatal, line_of, print_error
-from sora_eval.fidelity.extractors import ClipEntry, FeatureSet, FidelityConfig, extract
-from sora_eval.fidelity.measures import set_measures
+from sora_eval.fidelity.extractors import FROZEN, ClipEntry, FeatureSet, FidelityConfig, extract
+from sora_eval.fidelity.measures import continuation_measures, set_measures
 from sora_eval.files import inside
 from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.runs.reader import Run
@@ -69,7 +69,13 @@ def of_run(
         suites.remove(ALL)
     return {
         suite: {
-            g: set_measures(sets[suite, oracle], c, config, paired=True) for (s, g), c in sets.items() if s == suite
+            g: [
+                *set_measures(sets[suite, oracle], c, config, paired=True),
+                # With pairs of references, the frozen control has a column of its own.
+                *([] if config.pair_references else continuation_measures(c, FROZEN)),
+            ]
+            for (s, g), c in sets.items()
+            if s == suite
         }
         for suite in suites
     }
