@@ -39,6 +39,8 @@ _MILD, _STRONG = 0.3, 0.6
 _STANDARD: Mapping[str, str] = {"lpips-alex": "alex", "lpips-vgg": "vgg", "lpips-squeeze": "squeeze"}
 NAMES: tuple[str, ...] = (NAME, *_STANDARD)
 _BATCH, _AT_ONCE = 16, 64
+_PIXELS_AT_ONCE = 1 << 20
+"""Of the frames of a batch, so that its memory does not grow with their size: some 200 MB."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,12 @@ class Perceptual:
             raise ValueError(f"frames must have the same shape [T, H, W, 3], got {a.shape} and {b.shape}")
         if min(a.shape[1:3]) < LEAST_SIDE:
             raise ValueError(f"{self.name} needs {LEAST_SIDE} pixels a side, frames are {a.shape[2]} x {a.shape[1]}")
+        at_once = min(_AT_ONCE, max(1, _PIXELS_AT_ONCE // (a.shape[1] * a.shape[2])))
         distances = []
-        for i in range(0, len(a), _AT_ONCE):
+        for i in range(0, len(a), at_once):
             with torch.inference_mode():
                 distances.append(
-                    self.network(to_tensor(a[i : i + _AT_ONCE]), to_tensor(b[i : i + _AT_ONCE])).flatten().double()
+                    self.network(to_tensor(a[i : i + at_once]), to_tensor(b[i : i + at_once])).flatten().double()
                 )
         return torch.cat(distances).numpy()
 

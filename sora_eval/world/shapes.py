@@ -42,6 +42,7 @@ class Ellipsoid(Mesh):
     """The mesh of an ellipsoid of extents `size`: physics takes the triangles, the picture the surface itself."""
 
     size: Vec3
+    """Extents along x, y and z in metres."""
 
 
 def ellipsoid(size: Vec3) -> Ellipsoid:
