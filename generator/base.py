@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 from sora_eval.settings import Settings, option
 from sora_eval.stats.samples import MOST
 from sora_eval.types import MODES, Case, Failure, Mode, Video
+from sora_eval.world import VERSION as WORLD_VERSION
 
 
 def file_safe(text: str) -> str:
@@ -97,6 +98,11 @@ def bind(generator: Generator, cases: Sequence[Case]) -> Generator:
     method = getattr(generator, "bind", None)
     bound: Generator = generator if method is None else method(cases)
     return bound
+
+
+def clip_inputs(generator: Generator, case: Case) -> list[str]:
+    """Return all that a clip depends on: case, generator and, where frames are given, the version of the world that drew them."""
+    return [case.hash, generator.fingerprint(case), *([f"world {WORLD_VERSION}"] if case.given else [])]
 
 
 def samples_of(generator: Generator) -> int:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from sora_eval.errors import is_fatal
 from sora_eval.files import FileCache
 from sora_eval.generator.answers import answers, one_line
-from sora_eval.generator.base import Generator
+from sora_eval.generator.base import Generator, clip_inputs
 from sora_eval.probes.base import Probe
 from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.runs.plan import ClipCounts
@@ -326,7 +326,7 @@ def _check_tracks(tracker: str, tracks: object, video: Video) -> None:
 
 
 def _video_key(generator: Generator, case: Case) -> str:
-    return digest([case.hash, generator.fingerprint(case)])
+    return digest(clip_inputs(generator, case))
 
 
 def _chunks(items: Sequence[T], workers: int = 1) -> Iterator[Sequence[T]]:

@@ -238,3 +238,11 @@ def test_the_cache_keeps_its_size_and_drops_what_was_used_longest_ago(tmp_path):
     assert [cache.fetch(f"kind/{i}", tmp_path / "out") for i in range(3)] == [True, False, True]
     assert (tmp_path / "out").read_bytes() == bytes([2]) * 100
     assert (tmp_path / "1").exists()
+
+
+def test_a_clip_that_continues_given_frames_is_made_again_when_the_world_draws_otherwise(tmp_path, monkeypatch):
+    probes = {"relation": registry.probe("relation")}
+    cases = [*_cases(1), *_cases(1, mode="i2v")]
+    evaluate(cases, probes, [Model()], tmp_path, progress=False)
+    monkeypatch.setattr("sora_eval.generator.base.WORLD_VERSION", 0)
+    assert evaluate(cases, probes, [Model()], tmp_path, progress=False).scored == 1

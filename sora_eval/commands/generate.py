@@ -15,7 +15,7 @@ from sora_eval.config import Call, GenerateConfig, generator_of, out_folder
 from sora_eval.errors import ConfigError
 from sora_eval.files import read_json, replacing, write_json
 from sora_eval.generator.answers import answers
-from sora_eval.generator.base import Generator, bind, samples_of
+from sora_eval.generator.base import Generator, bind, clip_inputs, samples_of
 from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.runs.case_export import manifest_row, write_cases
 from sora_eval.stats.samples import per_prompt
@@ -62,7 +62,7 @@ def _begin(folder: Path, cases: Sequence[Case], model: Generator, crf: int) -> N
     made_by = folder / "generate.json"
     if not made_by.exists() and any(folder.glob("videos/*")):
         raise ConfigError(f"{folder / 'videos'} holds clips that sora-eval generate didn't make: name another folder")
-    keys = {c.id: digest([c.hash, model.name, model.fingerprint(c), crf]) for c in cases}
+    keys = {c.id: digest([*clip_inputs(model, c), model.name, crf]) for c in cases}
     stored = read_json(made_by) if made_by.exists() else {}
     for case in cases:
         if stored.get(case.id) != keys[case.id]:
