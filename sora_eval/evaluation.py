@@ -66,25 +66,25 @@ def evaluate(
             loop.fetch(g, case)
     jobs = _jobs(requested, loop, workers)
     total = sum(len(job.clips) for job in jobs)
-    made = dict.fromkeys((g.name for g in generators), ClipCounts())
+    counts = dict.fromkeys((g.name for g in generators), ClipCounts())
     # Nothing is printed for a run that is finished, and a bar only where somebody may wait.
     with tqdm(total=total, unit="clip", disable=not (progress and total), smoothing=0.1) as bar:
         # A few clips are made sooner than processes are started.
         shared = [job for job in jobs if job.processes and workers > 1]
         shared = shared if sum(len(job.clips) for job in shared) > _CHUNK else []
-        for clips, counts in _spread(shared, loop, workers):
-            _add(made, counts)
+        for clips, done in _spread(shared, loop, workers):
+            _add(counts, done)
             bar.update(clips)
         for job in jobs:
             if job not in shared:
                 bar.set_description(job.clips[0][0].name)
-                _add(made, job.run(loop))
+                _add(counts, job.run(loop))
                 bar.update(len(job.clips))
     if total and (cache := reference_cache()) is not None:
         cache.trim()
     rows = [loop.row(g, c) for g, own in requested for c in own]
-    stored = {name: sum(r.generator == name and r.video != "" for r in rows) for name in made}
-    return Evaluated(rows, total, {name: replace(n, reused=stored[name] - n.made) for name, n in made.items()})
+    stored = {name: sum(r.generator == name and r.video != "" for r in rows) for name in counts}
+    return Evaluated(rows, total, {name: replace(n, reused=stored[name] - n.made) for name, n in counts.items()})
 
 
 @dataclass(frozen=True)
@@ -207,17 +207,20 @@ class Loop:
         score = self._judged(generator, case, video)
         self.keep_score(generator, case, score)
         if isinstance(video, Video) and not score.failure and (cache := self._cache(generator, case)) is not None:
-            for path in (*self._artefacts(generator, case), self._score_path(generator, case)):
-                cache.add(path.relative_to(self.folder).as_posix(), path)
+            for name, path in self._cached_files(generator, case):
+                cache.add(name, path)
 
     def fetch(self, generator: Generator, case: Case) -> bool:
         """Take clip, tracks and score of a reference from the cache that all runs share, if they are not here; return whether they came."""
         cache = self._cache(generator, case)
         if cache is None or self._score_path(generator, case).exists():
             return False
-        # The score comes last: it is whole only with the other two.
+        return all(cache.fetch(name, path) for name, path in self._cached_files(generator, case))
+
+    def _cached_files(self, generator: Generator, case: Case) -> list[tuple[str, Path]]:
+        """Return names in the cache and paths of clip, tracks and score; the score comes last, for it is whole only with the others."""
         paths = (*self._artefacts(generator, case), self._score_path(generator, case))
-        return all(cache.fetch(path.relative_to(self.folder).as_posix(), path) for path in paths)
+        return [(path.relative_to(self.folder).as_posix(), path) for path in paths]
 
     def _cache(self, generator: Generator, case: Case) -> FileCache | None:
         # Only where the bundle's code alone decides, whose hash is part of the cache.

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -109,10 +110,13 @@ class FileCache:
         """Remove the least recently used files beyond the limit."""
         files = []
         for path in self._folder.rglob("*"):
+            # Another run may remove a file meanwhile.
             with suppress(OSError):
-                files.append((path.stat().st_atime, path.stat().st_size, path))
-        total = sum(size for _, size, path in files if path.is_file())
-        for _, size, path in sorted(f for f in files if f[2].is_file()):
+                about = path.stat()
+                if stat.S_ISREG(about.st_mode):
+                    files.append((about.st_atime, about.st_size, path))
+        total = sum(size for _, size, _ in files)
+        for _, size, path in sorted(files):
             if total <= self._max_bytes:
                 return
             with suppress(OSError):
@@ -186,8 +190,8 @@ def content_hash(path: Path) -> str:
 
 
 def _bytes_hash(path: Path) -> str:
-    stat = path.stat()
-    return _hash_of(path, stat.st_size, stat.st_mtime_ns)
+    about = path.stat()
+    return _hash_of(path, about.st_size, about.st_mtime_ns)
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sora_eval.config import Call, PlanConfig
+from sora_eval.config import Call, PlanConfig, tracker_of
 from sora_eval.evaluation import Loop
 from sora_eval.fidelity.extractors import ClipEntry, FidelityConfig, extract
 from sora_eval.generator.simulator import reference
@@ -18,7 +18,6 @@ from sora_eval.runs.store import Store
 from sora_eval.stats.samples import asked_of
 from sora_eval.tracking.metrics import tracking_metrics
 from sora_eval.tracking.truth import true_tracks
-from sora_eval.tracking.world import WorldTracker
 from sora_eval.types import Case
 from sora_eval.world import clip, scene_of
 
@@ -46,7 +45,7 @@ def main(config: PlanConfig, call: Call) -> int:
     prompts = asked_of("oracle", cases)
     spread = prompts[:: max(1, len(prompts) // config.measured)][: config.measured]
     with TemporaryDirectory() as folder:
-        rates = _measure(spread, Loop(Path(folder), probes, WorldTracker()), config)
+        rates = _measure(spread, Loop(Path(folder), probes, tracker_of(config.tracker)), config)
     workers = config.workers or call.cores
     clips, frames = len(cases) + of_references, config.profile.frames
     print(

@@ -38,14 +38,14 @@ def family(name: str) -> Family[Any]:
     if name not in declared:
         raise unknown("scene family", name, [*FAMILIES, *declared])
     loaded = declared[name].load()
-    made = loaded() if isinstance(loaded, type) else loaded
-    if not isinstance(made, Family):
+    plugin = loaded() if isinstance(loaded, type) else loaded
+    if not isinstance(plugin, Family):
         raise ConfigError(
-            f"plug-in {declared[name].origin}: scene family {name} is a {type(made).__name__}, not a Family"
+            f"plug-in {declared[name].origin}: scene family {name} is a {type(plugin).__name__}, not a Family"
         )
-    if made.name != name:
-        raise ConfigError(f"plug-in {declared[name].origin}: scene family {name} calls itself {made.name}")
-    return made
+    if plugin.name != name:
+        raise ConfigError(f"plug-in {declared[name].origin}: scene family {name} calls itself {plugin.name}")
+    return plugin
 
 
 def draw(name: str, number: int, seed: int, stream: str = "training") -> tuple[Any, np.random.Generator]:
