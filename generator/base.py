@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 from sora_eval.settings import Settings, option
 from sora_eval.stats.samples import MOST
 from sora_eval.types import MODES, Case, Failure, Mode, Video
+from sora_eval.video import Source
 from sora_eval.world import VERSION as WORLD_VERSION
 
 
@@ -66,6 +67,8 @@ class Generator(Protocol):
 
     - `compute`, the operations that its training took, and `step`, how far it had come: the axis of a sweep's curves;
     - `samples`, how many clips it has of each case, where that is given (a folder of videos);
+    - `source(case)`, which returns the file that the clip of a case is read from, None where there is none: a run folder then keeps a record
+      of the file in place of the clip;
     - `bind(cases)`, which returns the generator for the cases of a run, where it has to know all of them before the first;
     - `input_problems(deliveries)`, which returns a line for each fault of its input, given what came back for each case.
     """
@@ -98,6 +101,13 @@ def bind(generator: Generator, cases: Sequence[Case]) -> Generator:
     method = getattr(generator, "bind", None)
     bound: Generator = generator if method is None else method(cases)
     return bound
+
+
+def source_of(generator: Generator, case: Case) -> Source | None:
+    """Return the file that a generator's clip of a case is read from, None for a clip that is generated."""
+    method = getattr(generator, "source", None)
+    source: Source | None = None if method is None else method(case)
+    return source
 
 
 def clip_inputs(generator: Generator, case: Case) -> list[str]:

@@ -26,16 +26,15 @@ from sora_eval.generator.video_manifest import (
 from sora_eval.paths import Finder, shown
 from sora_eval.stats.samples import per_prompt, sample_id
 from sora_eval.types import MODES, Case, Failure, Mode, Video, digest
-from sora_eval.video import Limits, probe, read_video
-from sora_eval.video.timestamps import same_rate, without_repeats
+from sora_eval.video import Limits, Source, probe
+from sora_eval.video.sources import READING
+from sora_eval.video.timestamps import same_rate
 
 MANIFESTS = ("manifest.csv", "manifest.jsonl")
 MAX_ASPECT_ERROR = 0.1
 """A video whose width / height is further off than this share is noted in `Folder.problems`."""
 MIN_SIDE = 8
 """Pixels that a video must have along each side to be judged: of less, nothing can be found."""
-READING = 1
-"""Raised whenever the same file is read as another clip; what is stored of it is then made again."""
 
 _CASE_ID = re.compile(r"\w[\w.+-]{0,199}")
 _HINTS = 20
@@ -81,7 +80,8 @@ class Folder:
     A video of any size, rate and length is scored, at the moments at which a player shows its frames; where
     rate or length differ from the case's, `problems` has a line. Frames that repeat at a steady beat count once. With `fps` given, the
     frames are taken one by one, whatever the file's timestamps. One frame in place of several is no video, nor is one beyond `Limits.of`
-    the case. Nothing in the folder is renamed or written.
+    the case. Nothing in the folder is renamed or written,
+    and no clip of it is stored again: a run folder keeps a record of each file (`sora_eval.video.sources`).
 
     A faulty row costs its own case and no other: it becomes a line in `problems` that names the manifest and the
     row, and the case a `Failure`, so that it stays in the denominator.
@@ -172,6 +172,14 @@ class Folder:
         """Yield each case's video, or why there is none."""
         for case in cases:
             yield self._video(case)
+
+    def source(self, case: Case) -> Source | None:
+        """Return the file that a case's clip is read from, None where there is none."""
+        row = self._row(case)
+        return None if isinstance(row, Failure) else self._source(case, row)
+
+    def _source(self, case: Case, row: Row) -> Source:
+        return Source(self.path / row.path, _limits(case), case.fps, row.fps)
 
     def bind(self, cases: Sequence[Case]) -> Folder:
         """Return the folder for the cases of a run: rows of other cases that exist are left out, misspelt ids become problems.
@@ -295,13 +303,16 @@ class Folder:
         row = self._row(case)
         if isinstance(row, Failure):
             return row
+        source = self._source(case, row)
         try:
-            video = read_video(self.path / row.path, limits=_limits(case), max_fps=case.fps, fps=row.fps)
-        except VideoError as err:
-            self._note(row.number, str(err))
-            return Failure(str(err))
-        if row.fps is None and (once := without_repeats(video.frames, video.fps)):
-            video = Video(*once)
+            before = self._sha(source.file)
+            video = source.read()
+            if self._sha(source.file) != before:
+                return Failure(f"{source.file}: it was written while it was read", technical=True)
+        except (VideoError, OSError) as err:
+            reason = str(err) if isinstance(err, VideoError) else f"{source.file}: {err.strerror or err}"
+            self._note(row.number, reason)
+            return Failure(reason)
         if len(video) == 1 < case.frames:
             reason = f"{row.path!r} has 1 frame, {case.frames} were asked"
             self._note(row.number, reason)

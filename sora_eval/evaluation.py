@@ -12,7 +12,7 @@ from typing import TypeVar
 from sora_eval.errors import is_fatal
 from sora_eval.files import FileCache
 from sora_eval.generator.answers import answers, one_line
-from sora_eval.generator.base import Generator, clip_inputs
+from sora_eval.generator.base import Generator, clip_inputs, source_of
 from sora_eval.probes.base import Probe
 from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.runs.plan import ClipCounts
@@ -22,6 +22,7 @@ from sora_eval.stats.samples import asked_of
 from sora_eval.tracking.base import Tracker, identity
 from sora_eval.tracking.world import WorldTracker
 from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, digest
+from sora_eval.video import VideoOptions
 
 T = TypeVar("T")
 _CHUNK = 8
@@ -50,16 +51,17 @@ def evaluate(
     workers: int = 1,
     progress: bool = True,
     tracker: Tracker | None = None,
+    video: VideoOptions | None = None,
 ) -> Evaluated:
     """Generate, track and score a clip of every case by every generator, and store all of it in `folder`; what is stored is reused.
 
     Models generate every sample of a prompt; oracle, controls and violations one.
     probes: by name, those that the cases name. workers: processes; generators that can't be copied run in this one.
-    progress: whether to show a progress bar. tracker: None for the world tracker.
+    progress: whether to show a progress bar. tracker: None for the world tracker. video: how clips are stored, None for the default.
     """
     from tqdm import tqdm
 
-    loop = Loop(folder, probes, tracker or WorldTracker())
+    loop = Loop(folder, probes, tracker or WorldTracker(), video or VideoOptions())
     requested = [(g, asked_of(g.kind, cases)) for g in generators]
     for g, own in requested:
         for case in own:
@@ -172,6 +174,8 @@ class Loop:
     """Probes by name."""
     tracker: Tracker
     """The tracker."""
+    video: VideoOptions = VideoOptions()
+    """How clips are stored."""
 
     def in_process(self) -> Loop:
         """Return the loop for a worker process, with the tracker that the process got first: it may have loaded weights since."""
@@ -243,9 +247,13 @@ class Loop:
             return Score(None, " ".join(reason.split()), failure="technical")
 
     def _keep_video(self, generator: Generator, case: Case, video: Video | Failure) -> Video | Failure:
-        """Store a clip and return it, or why it can't be stored: its size or rate may be one that no file can have."""
+        """Store a clip and return it as it is stored, or why it can't be: its size or rate may be one that no file can have."""
         try:
-            self._store.write_video(self._video_path(generator, case), video)
+            path, crf = self._video_path(generator, case), self._crf(generator, case)
+            source = source_of(generator, case)
+            self._store.write_video(path, video, crf, source, self.video.store == "copy")
+            if crf is not None and isinstance(video, Video):
+                return self._store.read_video(path) or Failure(f"{_NOT_STORED}it can't be read back", technical=True)
         except Exception as error:
             if is_fatal(error):
                 raise
@@ -297,18 +305,26 @@ class Loop:
         return self._store.read_score(self._score_path(generator, case), *self._artefacts(generator, case))
 
     def _artefacts(self, generator: Generator, case: Case) -> tuple[Path, Path]:
-        return self._video_path(generator, case), self._tracks_path(generator, case)
+        return self._store.clip(self._video_path(generator, case)), self._tracks_path(generator, case)
+
+    def _crf(self, generator: Generator, case: Case) -> int | None:
+        """Return the constant rate factor with which clips are stored, None for no loss; files of a user are not encoded."""
+        return None if hasattr(generator, "source") else self.video.crf_of(case.size)
+
+    def _video_key(self, generator: Generator, case: Case) -> str:
+        crf = self._crf(generator, case)
+        return digest([*clip_inputs(generator, case), *([] if crf is None else [self.video.protocol(case.size)])])
 
     def _video_path(self, generator: Generator, case: Case) -> Path:
-        return self._store.path("videos", generator.name, case, _video_key(generator, case), ".mkv")
+        return self._store.path("videos", generator.name, case, self._video_key(generator, case), ".mkv")
 
     def _tracks_path(self, generator: Generator, case: Case) -> Path:
-        key = digest([_video_key(generator, case), *identity(self.tracker)])
+        key = digest([self._video_key(generator, case), *identity(self.tracker)])
         return self._store.path("tracks", generator.name, case, key, ".npz")
 
     def _score_path(self, generator: Generator, case: Case) -> Path:
         probe = self.probes[case.probe]
-        key = digest([_video_key(generator, case), *identity(self.tracker), probe.name, probe.version])
+        key = digest([self._video_key(generator, case), *identity(self.tracker), probe.name, probe.version])
         return self._store.path("scores", generator.name, case, key, ".json")
 
 
@@ -326,10 +342,6 @@ def _check_tracks(tracker: str, tracks: object, video: Video) -> None:
         names = ("frames", "size", "fps")
         wrong = ", ".join(f"{n} {g} for {v}" for n, g, v in zip(names, got, need, strict=True) if g != v)
         raise ValueError(f"tracker {tracker} returned tracks of another clip: {wrong}")
-
-
-def _video_key(generator: Generator, case: Case) -> str:
-    return digest(clip_inputs(generator, case))
 
 
 def _chunks(items: Sequence[T], workers: int = 1) -> Iterator[Sequence[T]]:

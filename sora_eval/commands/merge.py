@@ -107,12 +107,13 @@ def _cases(folders: Sequence[Path]) -> list[Case]:
 def _bring(folder: Path, out: Path, n: int) -> None:
     """Link or copy what a folder has, in place of what `out` may have."""
     from sora_eval.files import link_or_copy
+    from sora_eval.video.sources import bring_record, is_record
 
     for path in _files(folder, n):
         there = out / path.relative_to(folder)
         if there.exists() and there.samefile(path):
             continue
-        link_or_copy(path, there)
+        (bring_record if is_record(path) else link_or_copy)(path, there)
 
 
 def _files(folder: Path, n: int) -> Iterator[Path]:

@@ -40,7 +40,7 @@ from sora_eval.metrics.similarity import (
 from sora_eval.metrics.streaming import FeatureStatistics
 from sora_eval.tracking.points import track_points
 from sora_eval.types import Floats, Frames, Video, digest
-from sora_eval.video import read_video, resize
+from sora_eval.video import read_clip, resize
 from sora_eval.video.timestamps import common_moments
 
 VERSION = 2
@@ -270,7 +270,7 @@ class _DecodedClip:
         path = self.entry.reference
         if path is None:
             return None
-        reference = self.video if path == self.entry.path else read_video(path)
+        reference = self.video if path == self.entry.path else read_clip(path)
         own, other = common_moments((len(self.video), len(reference)), (self.video.fps, reference.fps))
         if not own:
             raise VideoError(
@@ -319,7 +319,7 @@ def extract(clips: Iterable[ClipEntry], config: FidelityConfig) -> FeatureSet:
     for entry in clips:
         out.clips += 1
         try:
-            clip = _DecodedClip(entry, read_video(entry.path), config)
+            clip = _DecodedClip(entry, read_clip(entry.path), config)
         except SoraEvalError as error:
             # A distance of the clips that can be read would be one of another set.
             out.missing |= dict.fromkeys(extractors, str(error))

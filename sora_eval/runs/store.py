@@ -7,7 +7,8 @@ RUN/tracking.jsonl   its tracking metrics, likewise
 RUN/identity.json    which model and cases the folder belongs to, written before the first clip (identity.py)
 RUN/failed.json      why it failed the last time, in a sweep (commands/sweep.py)
 RUN/shards/I-of-N.json    scores of shard I/N (sharding.py)
-RUN/videos/GENERATOR/CASE.HASH.mkv    FFV1, lossless
+RUN/videos/GENERATOR/CASE.HASH.mkv    H.264 4:4:4 without loss, or with a little on request (video.codec); FFV1 of earlier versions
+                    /CASE.HASH.source.json    in its place: the file of a folder of videos that the clip is read from (video/sources.py)
                     /CASE.HASH.failed.json    in its place: why the clip is not as requested
                     /CASE.HASH.error.json     in its place: why there is none for a technical reason; the case is retried
 RUN/tracks/GENERATOR/CASE.HASH.npz
@@ -32,7 +33,8 @@ import numpy as np
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import FileCache, read_json, replacing, write_json, write_lines
 from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, check_name
-from sora_eval.video import read_video, write_ffv1
+from sora_eval.video import Source, read_clip, write_stored
+from sora_eval.video.sources import SUFFIX, is_record, source_bytes, write_record
 
 CACHE, CACHE_GIB = "SORA_EVAL_CACHE", "SORA_EVAL_CACHE_GIB"
 """Environment variables: the folder of the reference cache, empty for none; its size in GiB."""
@@ -85,18 +87,38 @@ class Store:
         """Return a path relative to the run folder, with forward slashes; "" when there is no such file."""
         return path.relative_to(self.folder).as_posix() if path.exists() else ""
 
-    def write_video(self, path: Path, video: Video | Failure) -> None:
-        """Store a clip, or why there is none."""
-        failed, error = path.with_suffix(".failed.json"), path.with_suffix(".error.json")
-        if isinstance(video, Video):
-            write_ffv1(path, video)
-            kept = path
-        else:
+    def write_video(
+        self,
+        path: Path,
+        video: Video | Failure,
+        crf: int | None = None,
+        source: Source | None = None,
+        copy: bool = False,
+    ) -> None:
+        """Store a clip, or why there is none.
+
+        crf: constant rate factor, None for no loss. source: the file that the clip was read from, of which a record is kept in place of the
+        clip. copy: whether the file is kept too.
+        """
+        record, failed, error = (path.with_suffix(suffix) for suffix in (SUFFIX, ".failed.json", ".error.json"))
+        if isinstance(video, Failure):
             kept = error if video.technical else failed
             write_json(kept, {"reason": video.reason})
-        for other in (path, failed, error):
+        elif source is not None:
+            kept = record
+            write_record(record, source, video, copy)
+        else:
+            kept = path
+            write_stored(path, video, crf)
+        for other in (path, record, failed, error):
             if other != kept:
                 other.unlink(missing_ok=True)
+
+    @staticmethod
+    def clip(path: Path) -> Path:
+        """Return the file in which a clip is found: the clip itself, or the record of the user's file that it is read from."""
+        record = path.with_suffix(SUFFIX)
+        return record if not path.exists() and record.exists() else path
 
     def read_video(self, path: Path) -> Video | Failure | None:
         """Return a stored clip, why the clip was not as requested, or None when neither is stored in a readable form.
@@ -104,8 +126,8 @@ class Store:
         A technical failure is no answer: None.
         """
         try:
-            if path.exists():
-                return read_video(path)
+            if (clip := self.clip(path)).exists():
+                return read_clip(clip)
             failed = path.with_suffix(".failed.json")
             reason = str(read_json(failed)["reason"]) if failed.exists() else ""
             return Failure(reason) if reason else None
@@ -161,7 +183,9 @@ class Store:
 
 
 def _size(path: Path) -> int:
-    """Return a file's bytes, 0 when there is none."""
+    """Return a file's bytes, 0 when there is none; of a record those of the user's file."""
+    if is_record(path):
+        return source_bytes(path)
     return path.stat().st_size if path.is_file() else 0
 
 

@@ -18,7 +18,7 @@ from sora_eval.runs.store import Store
 from sora_eval.tracking.metrics import BY_NAME, VERSION, tracking_metrics
 from sora_eval.tracking.truth import true_tracks
 from sora_eval.types import Case, ScoreRow, Tracks, digest
-from sora_eval.video import read_video
+from sora_eval.video import read_clip
 
 FILE = "tracking.jsonl"
 
@@ -80,7 +80,7 @@ def unmeasured(rows: Sequence[TrackingRow], scores: Sequence[ScoreRow]) -> list[
 def _measure(folder: Path, part: Sequence[tuple[Case, ScoreRow]]) -> None:
     for case, row in part:
         try:
-            video, tracks = read_video(folder / row.video), read_tracks(folder / row.tracks)
+            video, tracks = read_clip(folder / row.video), read_tracks(folder / row.tracks)
             values = tracking_metrics(case, video, tracks, true_tracks(case))
         except OSError:
             raise

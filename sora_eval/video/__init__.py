@@ -14,14 +14,21 @@ from sora_eval.video.codec import (
     write_h264,
     write_h264_pieces,
     write_png,
+    write_stored,
 )
+from sora_eval.video.options import VideoOptions
+from sora_eval.video.sources import Source, clip_size, read_clip
 
 __all__ = [
     "FALLBACK_FPS",
     "Limits",
+    "Source",
+    "VideoOptions",
+    "clip_size",
     "compress",
     "encode_h264",
     "probe",
+    "read_clip",
     "read_video",
     "resample",
     "resize",
@@ -30,4 +37,5 @@ __all__ = [
     "write_h264",
     "write_h264_pieces",
     "write_png",
+    "write_stored",
 ]

@@ -1,7 +1,8 @@
 """Read and write clips. What touches a codec is here, in decoding.py and in display.py.
 
-FFV1 in Matroska keeps every bit and goes into the store; H.264 in MP4 is for people and for models that read
-nothing else. Everything runs on one codec thread, so that the same clip gives the same bytes on any machine.
+H.264 4:4:4 RGB in Matroska keeps every bit and goes into run folders: of what FFmpeg can encode without loss, it takes the least time and
+room (docs/cost.md). FFV1 in Matroska keeps every bit too, and is for files that others read; H.264 in MP4 is for people and for models that
+read nothing else. Everything runs on one codec thread, so that the same clip gives the same bytes on any machine.
 
 A clip that was cut off is an error, never a shorter clip: see `read_video`. When its frames are shown is decided in timing.py, how they
 look in display.py, a container's declared end in containers.py. Files written here are BT.709 and tagged so.
@@ -26,6 +27,7 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
@@ -33,7 +35,7 @@ from PIL import Image
 
 from sora_eval.errors import VideoError
 from sora_eval.types import Frames, Video
-from sora_eval.video.containers import declared_end
+from sora_eval.video.containers import append_checksum, declared_end, is_damaged
 from sora_eval.video.decoding import FALLBACK_FPS as FALLBACK_FPS
 from sora_eval.video.decoding import Times as Times
 from sora_eval.video.decoding import decode, read_times
@@ -99,6 +101,29 @@ def probe(path: str | Path, limits: Limits = _LIMITS, max_fps: float | None = No
     """
     with _whole(Path(path)) as (file, _):
         return read_times(file, limits, max_fps)
+
+
+def write_stored(path: str | Path, video: Video, crf: int | None = None) -> None:
+    """Write a clip as a run folder keeps it (.mkv), with a checksum that `read_video` checks, whole or not at all.
+
+    The same clip gives the same bytes.
+
+    Args:
+        path: the file.
+        video: the clip.
+        crf: None for no loss: `read_video` returns the same uint8 frames. Else visually lossless H.264 4:4:4 with this constant rate
+            factor, 1 (best) to 51 (worst).
+
+    Raises:
+        VideoError: the file can't be written.
+
+    """
+    path = Path(path)
+    if crf is not None:
+        _check_crf(crf)
+    with _naming(path, "can't be written"), replacing(path) as part:
+        _write_stored(part, video, crf)
+        append_checksum(part)
 
 
 def write_ffv1(path: str | Path, video: Video) -> None:
@@ -246,11 +271,7 @@ def _write_ffv1(path: Path, video: Video) -> None:
     height, width = video.size
     # FFmpeg finds no way to cut some tiny pictures into its four slices.
     slices = "4" if min(height, width) >= 8 else "1"
-    # FFmpeg would take a name such as 12:30.mkv for a protocol.
-    with (
-        path.open("wb") as file,
-        av.open(file, mode="w", format="matroska", options={"fflags": "bitexact"}) as container,
-    ):
+    with _matroska(path) as container:
         stream = container.add_stream(
             "ffv1", rate=_rate(video.fps), options={"level": "3", "slicecrc": "1", "slices": slices}
         )
@@ -260,6 +281,37 @@ def _write_ffv1(path: Path, video: Video) -> None:
             # bgr0 is RGB with its bytes in FFV1's order: nothing is computed, nothing can be lost.
             container.mux(stream.encode(reformat(_frame(frame), format="bgr0")))
         container.mux(stream.encode(None))
+
+
+def _write_stored(path: Path, video: Video, crf: int | None) -> None:
+    height, width = video.size
+    with _matroska(path) as container:
+        if crf is None:
+            stream = container.add_stream(
+                "libx264rgb", rate=_rate(video.fps), options={"preset": "ultrafast", "qp": "0"}
+            )
+            _configure(stream, width, height, "bgr24")
+            frames = (reformat(_frame(image), format="bgr24") for image in video.frames)
+        else:
+            # x264 tunes for the eye by default, at the cost of single pixels: up to 31 grey levels off instead of 12.
+            options = {"preset": "veryfast", "crf": str(crf), "x264-params": "mbtree=0:psy=0:aq-mode=0"}
+            stream = container.add_stream("libx264", rate=_rate(video.fps), options=options)
+            _configure(stream, width, height, "yuv444p")
+            _tag_bt709(stream)
+            frames = (_bt709(image, "yuv444p") for image in video.frames)
+        for frame in frames:
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@contextmanager
+def _matroska(path: Path) -> Iterator[OutputContainer]:
+    # FFmpeg would take a name such as 12:30.mkv for a protocol.
+    with (
+        path.open("wb") as file,
+        av.open(file, mode="w", format="matroska", options={"fflags": "bitexact"}) as container,
+    ):
+        yield container
 
 
 def _write_h264(target: str | IO[bytes], frames: Iterable[Frames], fps: float, crf: int, faststart: bool) -> None:
@@ -273,20 +325,27 @@ def _write_h264(target: str | IO[bytes], frames: Iterable[Frames], fps: float, c
     with av.open(target, mode="w", format="mp4", options=muxer) as container:
         stream = container.add_stream("libx264", rate=_rate(fps), options=options)
         _configure(stream, width + width % 2, height + height % 2, "yuv420p")
-        context = stream.codec_context
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
-        context.color_range = ColorRange.MPEG
+        _tag_bt709(stream)
         for frame in chain([first], waiting):
-            rgb = _frame(np.pad(frame, padding, mode="edge"))
-            yuv = reformat(
-                rgb,
-                format="yuv420p",
-                dst_colorspace=Colorspace.ITU709,
-                dst_color_range=ColorRange.MPEG,
-                interpolation=SCALER,
-            )
-            container.mux(stream.encode(yuv))
+            container.mux(stream.encode(_bt709(np.pad(frame, padding, mode="edge"), "yuv420p")))
         container.mux(stream.encode(None))
+
+
+def _tag_bt709(stream: VideoStream) -> None:
+    context = stream.codec_context
+    context.colorspace = context.color_primaries = context.color_trc = _BT709
+    context.color_range = ColorRange.MPEG
+
+
+def _bt709(image: Frames, pixels: str) -> VideoFrame:
+    """Return a picture as YUV of BT.709 in limited range. pixels: FFmpeg's pixel format."""
+    return reformat(
+        _frame(image),
+        format=pixels,
+        dst_colorspace=Colorspace.ITU709,
+        dst_color_range=ColorRange.MPEG,
+        interpolation=SCALER,
+    )
 
 
 def _check_crf(crf: int) -> None:
@@ -333,6 +392,8 @@ def _whole(path: Path) -> Iterator[tuple[IO[bytes], int]]:
             end = declared_end(file, size).at
             if end > size:
                 raise VideoError(f"cut off: {size} bytes are there, at least {end} belong to it")
+            if is_damaged(file, size):
+                raise VideoError("corrupt: a checksum doesn't match")
             yield file, size
     except VideoError as err:
         prefix = f"{path}: "

@@ -1,4 +1,4 @@
-"""Container metadata: where the file ends, and how long each picture of a GIF is shown.
+"""Container metadata: where the file ends, how long each picture of a GIF is shown, and the checksum of files written here.
 
 A file that is shorter than its container declares was cut off; bytes after the container's end are somebody else's (tags, padding, a stray
 newline) and no damage.
@@ -6,8 +6,10 @@ newline) and no damage.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 _BOXES = {
@@ -17,6 +19,8 @@ _BOXES = {
 """Top-level boxes of ISO 14496-12, MPEG-DASH (ISO 23009-1) and QuickTime."""
 _FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp"}
 _BLOCK_READ = 1 << 16
+_CHECKSUM = b"sora-eval sha256 "
+_CHECKSUM_BYTES = 2 + len(_CHECKSUM) + 32
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,29 @@ def declared_end(file: IO[bytes], size: int) -> End:
     if head[4:8] in _FIRST_BOXES:
         return End(_last_box_end(file, size), True)
     return End(size, False)
+
+
+def append_checksum(path: Path) -> None:
+    """Add the SHA-256 of a Matroska file at its end, in an element that readers skip (Void, RFC 8794, section 11.3.2)."""
+    with path.open("rb+") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+        file.seek(0, 2)
+        file.write(bytes([0xEC, 0x80 | len(_CHECKSUM) + len(digest)]) + _CHECKSUM + digest)
+
+
+def is_damaged(file: IO[bytes], size: int) -> bool:
+    """Return whether a file ends with a checksum that is not its own; one without a checksum is not."""
+    if size < _CHECKSUM_BYTES:
+        return False
+    file.seek(size - _CHECKSUM_BYTES)
+    tail = file.read(_CHECKSUM_BYTES)
+    if not tail[2:].startswith(_CHECKSUM):
+        return False
+    file.seek(0)
+    total = hashlib.sha256()
+    for at in range(0, size - _CHECKSUM_BYTES, _BLOCK_READ):
+        total.update(file.read(min(_BLOCK_READ, size - _CHECKSUM_BYTES - at)))
+    return total.digest() != tail[-32:]
 
 
 def _ebml_size(head: bytes, at: int) -> tuple[int, int | None]:

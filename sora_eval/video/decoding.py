@@ -49,6 +49,8 @@ class Times:
     """Whether frames are unevenly spaced in the file."""
     assumed: bool
     """Whether the file has no time for some frame, so that `animations.ASSUMED_FPS` holds."""
+    stream: int = 0
+    """Index of the video stream that is decoded."""
 
 
 @dataclass
@@ -146,14 +148,14 @@ def read_times(file: IO[bytes], limits: Limits, max_fps: float | None = None) ->
     packets = _scan(file, limits)
     with _opened(file, limits) as (container, stream):
         delays = gif_times(file).delays_cs if container.format.name == "gif" and packets.count > 1 else ()
-        nominal = _nominal(container, stream, packets)
+        nominal, index = _nominal(container, stream, packets), stream.index
         tick = _tick(container, stream, nominal)
         shown_at = np.array(sorted(packets.times))
         plan = Schedule(np.arange(packets.count), nominal, False)
         if len(shown_at):
             end_s = _end(container, stream, packets)
             plan = schedule(shown_at - shown_at[0], end_s - float(shown_at[0]), nominal, tick, max_fps)
-    return Times(packets.count, plan.fps, plan.variable, any((d or 0) <= 1 for d in delays))
+    return Times(packets.count, plan.fps, plan.variable, any((d or 0) <= 1 for d in delays), index)
 
 
 @contextmanager

@@ -275,7 +275,7 @@ def test_a_clip_that_cannot_be_stored_costs_its_case_and_a_full_disk_the_run(
     true = Store.write_video
     why: list[OSError] = [OSError(22, "Invalid argument")]
 
-    def faulty(self: Store, path: Path, video: Any) -> None:
+    def faulty(self: Store, path: Path, video: Any, *how: Any) -> None:
         if cases[1].id in path.name:
             raise VideoError("no such rate") from why[0]
         true(self, path, video)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from sora_eval.types import Bools, Floats, Frames, Tracks, Video
-from sora_eval.video import encode_h264, read_video, resize
+from sora_eval.video import clip_size, encode_h264, read_clip, resize
 from sora_eval.video.sheets import contact_sheet
 from sora_eval.world.palette import COLOURS
 
@@ -96,16 +96,16 @@ class Strip:
 
 def make_strip(name: str, rows: Sequence[str], paths: Iterable[Path]) -> Strip:
     """Return `STRIP_FRAMES` frames of each clip, evenly spread; raises VideoError or OSError when one cannot be read."""
-    sheet = contact_sheet([read_video(path).frames for path in paths], STRIP_FRAMES)
+    sheet = contact_sheet([read_clip(path).frames for path in paths], STRIP_FRAMES)
     return Strip(name, tuple(rows), _encoded(sheet, "WEBP", method=4), (sheet.shape[0], sheet.shape[1]))
 
 
 def make_clip(path: Path, name: str) -> Clip:
     """Return the clip at `path` at a size that a page can show; raises VideoError when it cannot be read."""
-    height, width = read_video(path, max_frames=1).size
+    height, width = clip_size(path)
     limit = max(1, min(MAX_FRAMES, MAX_PIXELS // (height * width)))
     # One more than is shown, to learn whether anything was left out.
-    video = read_video(path, max_frames=limit + 1)
+    video = read_clip(path, max_frames=limit + 1)
     note = ""
     if len(video) > limit:
         video = replace(video, frames=video.frames[:limit])

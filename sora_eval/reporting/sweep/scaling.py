@@ -22,7 +22,7 @@ from sora_eval.runs.measures import read_measures
 from sora_eval.runs.reader import Run, read_run
 from sora_eval.stats.summary import Cell, Summary, summarise
 from sora_eval.types import Frames, Measure, ScoreRow, digest
-from sora_eval.video import read_video, write_png
+from sora_eval.video import read_clip, write_png
 from sora_eval.video.sheets import labelled_sheet
 
 _COLUMNS, _ZOOM = 9, 2
@@ -190,6 +190,6 @@ def _shown(run: Run, row: ScoreRow) -> tuple[str, Frames | None]:
     label = f"{row.generator}: {row.value:.2f}" if row.value is not None else f"{row.generator}: {row.reason}"
     try:
         path = inside(run.folder, row.video) if row.video else None
-        return label, None if path is None else read_video(path).frames
+        return label, None if path is None else read_clip(path).frames
     except SoraEvalError:
         return f"{label} (no clip)", None
