@@ -67,8 +67,8 @@ class Generator(Protocol):
 
     - `compute`, the operations that its training took, and `step`, how far it had come: the axis of a sweep's curves;
     - `samples`, how many clips it has of each case, where that is given (a folder of videos);
-    - `source(case)`, which returns the file that the clip of a case is read from, None where there is none: a run folder then keeps a record
-      of the file in place of the clip;
+    - `source(case)`, which returns the file that the clip of a case is read from, None where there is none: a run folder then keeps a
+      record of the file in place of the clip;
     - `bind(cases)`, which returns the generator for the cases of a run, where it has to know all of them before the first;
     - `input_problems(deliveries)`, which returns a line for each fault of its input, given what came back for each case.
     """

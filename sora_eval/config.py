@@ -38,6 +38,7 @@ from sora_eval.stats.gate import GatePlan
 from sora_eval.stats.samples import MOST
 from sora_eval.tracking.base import WORLD, Tracker
 from sora_eval.types import MODES, Case, Mode, Profile, check_name
+from sora_eval.video import VideoOptions
 
 GROUPS = ("generator", "tracker", "suite", "profile", "sweep")
 MAX_COUNT = 100_000
@@ -174,8 +175,10 @@ class RunConfig(Settings):
     shard: Any = None
     """A part of the cases, I/N: whole scenes, dealt out in turn. Shards of one run may share a folder, and the last one writes the report;
     or each has its own, and sora-eval merge puts them together."""
-    references: tuple[str, ...] = option(("oracle", "frozen", "shuffled", "mirrored"), example="frozen")
-    """Generators to compare with: the oracle and controls that no metric may reward."""
+    references: tuple[str, ...] | None = option(None, example="frozen")
+    """Generators to compare with: the oracle and controls that no metric may reward; [] for none. null: oracle, frozen, shuffled and
+    mirrored; where a model is scored at a large size (10 million pixels a clip, such as profile=large), those of them whose clips are all
+    cached, for making them would take longer than the rest of the run."""
     seed: int = option(0, least=0)
     """Seed of the scenes and of the generator's noise."""
     samples: int | None = option(None, least=1, most=MOST)
@@ -186,6 +189,8 @@ class RunConfig(Settings):
     """Processes; null for one per core that this process may use, in a sweep the job's share of them."""
     fidelity: FidelityOptions | None = option(FidelityOptions(), example="frechet")
     """Fidelity metrics; fidelity=null for none. An encoder without weights is a problem of the run (sora-eval weights list)."""
+    video: VideoOptions = VideoOptions()
+    """How clips are stored."""
     tracking: bool = True
     """Whether to measure tracking metrics: HOTA, MOTA, IDF1, identity switches, TAP-Vid's point metrics, re-identification and exit errors
     against the true clip where frames are given (i2v, v2v); fragments, switches and counts in t2v."""

@@ -221,6 +221,13 @@ class Loop:
             return False
         return all(cache.fetch(name, path) for name, path in self._cached_files(generator, case))
 
+    def is_made(self, generator: Generator, case: Case) -> bool:
+        """Return whether a reference need not be made: its score is here, or it can be fetched."""
+        if self._score_path(generator, case).exists():
+            return True
+        cache = self._cache(generator, case)
+        return cache is not None and all(cache.has(name) for name, _ in self._cached_files(generator, case))
+
     def _cached_files(self, generator: Generator, case: Case) -> list[tuple[str, Path]]:
         """Return names in the cache and paths of clip, tracks and score; the score comes last, for it is whole only with the others."""
         paths = (*self._artefacts(generator, case), self._score_path(generator, case))

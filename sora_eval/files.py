@@ -101,6 +101,10 @@ class FileCache:
             return False
         return True
 
+    def has(self, name: str) -> bool:
+        """Return whether a file of that name is cached."""
+        return (self._files / name).is_file()
+
     def add(self, name: str, path: Path) -> None:
         """Cache the file at `path`; a cache that can't be written is none."""
         with suppress(OSError):

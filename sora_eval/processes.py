@@ -44,6 +44,58 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def available_memory() -> int | None:
+    """Return how many more bytes of memory this machine, or the control group that this process is in, can give; None where unknown.
+
+    What a group's files hold in the page cache counts as free, as Linux counts it in `MemAvailable`.
+    """
+    found = [
+        n for n in (_machine_memory(Path("/proc/meminfo")), *map(_group_memory, _memory_groups())) if n is not None
+    ]
+    return min(found, default=None)
+
+
+def _machine_memory(meminfo: Path) -> int | None:
+    try:
+        match = re.search(r"MemAvailable:\s*(\d+) kB", meminfo.read_text())
+    except OSError:
+        return None
+    return int(match[1]) * 1024 if match else None
+
+
+def _memory_groups() -> list[Path]:
+    """Return the folders of the control groups that may bound this process's memory, version 1 and 2."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    folders = []
+    for line in lines:
+        _, controllers, own = line.split(":", 2)
+        if controllers in ("", "memory"):
+            root = Path("/sys/fs/cgroup", controllers)
+            # In a container the group may be seen as the root.
+            at = root / own.lstrip("/")
+            folders += [at, *(p for p in at.parents if p.is_relative_to(root))]
+    return folders
+
+
+def _group_memory(folder: Path) -> int | None:
+    """Return the bytes that a control group may still take, None where it has no limit."""
+    for limit, used, cached in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            most, now = int((folder / limit).read_text()), int((folder / used).read_text())
+            match = re.search(rf"^{cached} (\d+)$", (folder / "memory.stat").read_text(), re.MULTILINE)
+        except (OSError, ValueError):  # "max": no limit
+            continue
+        # Version 1 writes "no limit" as a number near 2 ** 63.
+        return most - now + (int(match[1]) if match else 0) if most < 1 << 60 else None
+    return None
+
+
 @contextmanager
 def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Give a pool of `workers` processes; no process starts before there is work.

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sora_eval.config import Call, RunConfig, checked_generator, checked_tracker, generator_of, out_folder, tracker_of
-from sora_eval.evaluation import evaluate
+from sora_eval.cost.estimates import warnings
+from sora_eval.cost.references import choose_references
+from sora_eval.evaluation import Loop, evaluate
 from sora_eval.generator.base import Generator, bind, samples_of
 from sora_eval.generator.simulator import reference
 from sora_eval.runs import naming, sharding
@@ -16,7 +19,7 @@ from sora_eval.runs.folder import content_key, finished, open_run, write_run
 from sora_eval.runs.identity import invalidate
 from sora_eval.runs.lock import held
 from sora_eval.runs.manifest import manifest
-from sora_eval.runs.plan import Plan, RunResult, count_line, recorded
+from sora_eval.runs.plan import Plan, RunResult, count_line, fidelity_config, recorded
 from sora_eval.runs.problems import problem_lines
 from sora_eval.runs.reader import Run
 from sora_eval.runs.tracking import measure_tracking, unmeasured
@@ -26,7 +29,6 @@ from sora_eval.types import Measure
 
 if TYPE_CHECKING:
     from sora_eval.fidelity.extractors import FidelityConfig
-    from sora_eval.fidelity.options import FidelityOptions
 
 
 def plan_run(config: RunConfig, call: Call, model: Generator | None = None, tracker: Tracker | None = None) -> Plan:
@@ -37,33 +39,28 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
     """
     model = generator_of(config.generator) if model is None else checked_generator(model)
     tracker = tracker_of(config.tracker) if tracker is None else checked_tracker(tracker)
-    references = [reference(name) for name in config.references]
     fidelity = fidelity_config(config.fidelity)
     probes, cases = config.suite.select(config.profile, config.seed, config.samples or samples_of(model))
     model = bind(model, cases)
     out = config.out if config.out is not None else naming.run_folder(config, call.generator)
+    names, notes = choose_references(config, model, cases, Loop(Path(out), probes, tracker, config.video))
+    references = [r for r in map(reference, names) if r.name != model.name]
+    folder, workers = out_folder(out), config.workers or call.cores
     return Plan(
-        config=recorded(replace(config, out=out).values()),
+        config=recorded(replace(config, out=out, references=names).values()),
         command=call.command,
         probes=probes,
         cases=cases,
-        generators=[model, *(r for r in references if r.name != model.name)],
+        generators=[model, *references],
         fidelity=fidelity,
-        folder=out_folder(out),
-        workers=config.workers or call.cores,
+        folder=folder,
+        workers=workers,
         replace=config.replace,
         shard=config.part,
         tracker=tracker,
+        video=config.video,
+        notes=(*notes, *warnings(config, cases, model, references, folder, workers)),
     )
-
-
-def fidelity_config(options: FidelityOptions | None) -> FidelityConfig | None:
-    """Return the fidelity metrics and encoders of a run, None for none; ConfigError for an unknown name."""
-    if options is None or not options.metrics:
-        return None
-    from sora_eval.fidelity.extractors import FidelityConfig
-
-    return FidelityConfig.of(options)
 
 
 def run(plan: Plan, say: Callable[[str], None] = print, progress: bool = True) -> RunResult:
@@ -75,9 +72,13 @@ def run(plan: Plan, say: Callable[[str], None] = print, progress: bool = True) -
         ForeignRunError: the folder holds a run of something else.
         FailedRunError: no clip of the model could be judged, for technical reasons.
     """
+    for note in plan.notes:
+        say(note)
     with open_run(plan):
         start = time.perf_counter()
-        evaluated = evaluate(plan.part, plan.probes, plan.generators, plan.folder, plan.workers, progress, plan.tracker)
+        evaluated = evaluate(
+            plan.part, plan.probes, plan.generators, plan.folder, plan.workers, progress, plan.tracker, plan.video
+        )
         say(count_line(plan.model.name, evaluated.clips))
         problems = problem_lines(plan.folder, plan.model, plan.cases, evaluated.rows)
         about = manifest(plan, problems, time.perf_counter() - start, evaluated.clips)

@@ -53,6 +53,7 @@ LAYERS = (
     ("evaluation",),
     ("reporting", "validity"),
     ("config",),
+    ("cost",),
     ("run",),
     ("api",),
     ("commands",),

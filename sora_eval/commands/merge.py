@@ -18,9 +18,10 @@ def main(args: Sequence[str]) -> int:
     from sora_eval.fidelity.options import FidelityOptions
     from sora_eval.processes import cores
     from sora_eval.reporting.components.text import table
-    from sora_eval.run import fidelity_config, finish
+    from sora_eval.run import finish
     from sora_eval.runs import sharding
     from sora_eval.runs.lock import held
+    from sora_eval.runs.plan import fidelity_config
 
     parser = argparse.ArgumentParser(prog="sora-eval merge", description="Put the shards of one run together.")
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folders in which shards were run")

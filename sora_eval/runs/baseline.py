@@ -75,7 +75,7 @@ def save_baseline(scored: Scored, folder: Path) -> Path:
         **{key: manifest[key] for key in _COPIED if key in manifest},
         "generators": [g for g in manifest.get("generators", ()) if g.get("name") == scored.name],
         "hashes": {"probes": dict(manifest["hashes"]["probes"])},
-        "versions": {key: versions[key] for key in ("tracker", "world") if key in versions},
+        "versions": {key: versions[key] for key in ("tracker", "world", "video") if key in versions},
         "problems": [],
     }
     text = [json.dumps(case.to_json(), sort_keys=True, separators=(",", ":")) for case in run.cases]

@@ -65,6 +65,7 @@ def manifest(plan: Plan, problems: Sequence[str], seconds: float, clips: Mapping
             **{p: _version(p) for p in PACKAGES},
             "tracker": described(plan.tracker),
             "world": str(WORLD_VERSION),
+            "video": plan.video.protocol(cases[0].size),
             **{name: ".".join(map(str, number)) for name, number in sorted(av.library_versions.items())},
         },
         "machine": {"system": platform.platform(terse=True), "processor": _processor(), "cores": os.cpu_count()},

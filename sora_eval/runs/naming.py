@@ -1,9 +1,9 @@
 """What the folder of a run is called, so that no two runs share one: runs/SUITE-PROFILE/MODEL/SLUG/SEED.
 
 SUITE-PROFILE: their names, changed options of the suite and the profile (`smoke-small+probes=relation`; not `suite.count`, so that a run
-grows there), and a tracker other than the world's. MODEL: the generator's name in conf/generator. SLUG: what distinguishes its runs, with
-changed options (`4x-1c2f0a+steps=8`): a checkpoint is called by its stem and a hash of its bytes, a folder of videos by its name and a hash
-of its path.
+grows there), a tracker other than the world's, and an encoding of clips with loss. MODEL: the generator's name in conf/generator. SLUG:
+what distinguishes its runs, with changed options (`4x-1c2f0a+steps=8`): a checkpoint is called by its stem and a hash of its bytes, a
+folder of videos by its name and a hash of its path.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from sora_eval import registry
 from sora_eval.errors import ConfigError
 from sora_eval.files import content_hash
 from sora_eval.types import digest
+from sora_eval.video.options import LOSSLESS
 
 _SHOWN_BY_VALUE = ("name", "checkpoint", "path", "target", "control", "violation")
 """Options that are shown by their value alone, changed or not."""
@@ -87,6 +88,8 @@ def run_folder(config: Any, choice: str) -> str:
     target = str(config.generator.get("_target_", "generator")).rpartition(".")[2].lower()
     model = choice or target
     cases = question(config.suite.values(), config.profile.values(), config.tracker)
+    encoded = config.video.protocol((config.profile.height, config.profile.width))
+    cases += "" if encoded == LOSSLESS else f"+video={encoded}"
     return f"runs/{cases}/{model}/{slug(model, config.generator)}/{config.seed}"
 
 

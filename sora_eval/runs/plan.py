@@ -12,17 +12,39 @@ from sora_eval.probes.base import Probe
 from sora_eval.runs import sharding
 from sora_eval.tracking.base import Tracker
 from sora_eval.types import Case, ScoreRow
+from sora_eval.video import VideoOptions
 
 if TYPE_CHECKING:
     from sora_eval.fidelity.extractors import FidelityConfig
+    from sora_eval.fidelity.options import FidelityOptions
 
-RESULT_OPTIONS = ("generator", "suite", "profile", "references", "seed", "samples", "fidelity", "tracking", "players")
+RESULT_OPTIONS = (
+    "generator",
+    "suite",
+    "profile",
+    "references",
+    "seed",
+    "samples",
+    "fidelity",
+    "tracking",
+    "players",
+    "video",
+)
 """The options of a run on which its files depend."""
 
 
 def recorded(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a run that its manifest records."""
     return {k: v for k, v in options.items() if k in (*RESULT_OPTIONS, "tracker", "out", "workers")}
+
+
+def fidelity_config(options: FidelityOptions | None) -> FidelityConfig | None:
+    """Return the fidelity metrics and encoders of a run, None for none; ConfigError for an unknown name."""
+    if options is None or not options.metrics:
+        return None
+    from sora_eval.fidelity.extractors import FidelityConfig
+
+    return FidelityConfig.of(options)
 
 
 @dataclass(frozen=True)
@@ -51,6 +73,10 @@ class Plan:
     """(i, n) for a part of the cases, None for all."""
     tracker: Tracker
     """The tracker that all clips are judged with."""
+    video: VideoOptions = VideoOptions()
+    """How clips are stored."""
+    notes: tuple[str, ...] = ()
+    """What is printed before the first clip: references that are left out, memory or disk that may not suffice."""
 
     @property
     def model(self) -> Generator:

@@ -12,6 +12,7 @@ from sora_eval.runs.measures import read_measures
 from sora_eval.runs.reader import Run
 from sora_eval.stats.samples import per_prompt
 from sora_eval.types import Case
+from sora_eval.video.options import LOSSLESS
 
 SAMPLES = "samples per prompt"
 """The name of a fact: with other numbers of samples, means over them have other distributions."""
@@ -33,6 +34,7 @@ class Protocol:
     """{name: version}."""
     facts: Mapping[str, str]
     """{"size": "64x64", "fps": "8", "frames": "17", "tracker": identity (of the world tracker its version), "world": version,
+    "video": how generated clips were encoded before they were judged, "lossless" or "h264-crf10",
     "samples per prompt": "1" (of the model), "encoder world-video": hash of its weights}; several sizes, rates or lengths stand with
     commas between."""
 
@@ -56,6 +58,7 @@ def protocol_of(run: Run) -> Protocol:
         "frames": _several({str(c.frames) for c in run.cases}),
         "tracker": str(tools.get("tracker", _UNKNOWN)),
         "world": str(tools.get("world", _UNKNOWN)),
+        "video": str(tools.get("video", LOSSLESS)),
     }
     # References answer each prompt once, whatever the samples of the model.
     if models := [r for r in run.rows if r.kind == "model"]:
@@ -94,7 +97,7 @@ def common(runs: Sequence[Run]) -> list[Run]:
     """Return runs restricted to what all of them share: cases of equal hash, of probes of equal version.
 
     Raises:
-        ConfigError: nothing is left, or they differ in what no restriction mends: the version of tracker or world.
+        ConfigError: nothing is left, or they differ in what no restriction mends: the version of tracker or world, or the encoding.
     """
     protocols = [protocol_of(run) for run in runs]
     named = dict(zip(_names(runs), protocols, strict=True))
@@ -111,12 +114,12 @@ def common(runs: Sequence[Run]) -> list[Run]:
 
 
 def refuse_versions(protocols: Mapping[str, Protocol]) -> None:
-    """Refuse runs of different trackers or worlds, which no restriction to a part mends. protocols: by name.
+    """Refuse runs of different trackers, worlds or encodings of clips, which no restriction to a part mends. protocols: by name.
 
     Raises:
         ConfigError: they differ.
     """
-    for fact in ("tracker", "world"):
+    for fact in ("tracker", "world", "video"):
         if lines := _disagreement(fact, {who: p.facts[fact] for who, p in protocols.items()}):
             raise ConfigError(f"no part of these runs can be compared: {lines[0]}; run them again with one {fact}")
 

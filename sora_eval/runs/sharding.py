@@ -17,6 +17,7 @@ from sora_eval.files import read_json, write_json
 from sora_eval.runs.reader import Run, checked_manifest, score_row
 from sora_eval.stats.samples import asked_of
 from sora_eval.types import Case, ScoreRow
+from sora_eval.video.options import LOSSLESS
 
 FOLDER = "shards"
 
@@ -115,7 +116,8 @@ def _clips(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _what(about: Mapping[str, Any]) -> Any:
     """Return what all shards of one run share."""
     names = [(g["name"], g["fingerprint"]) for g in about["generators"]]
-    return names, about["hashes"], about["versions"]["tracker"], about["versions"]["world"]
+    versions = about["versions"]
+    return names, about["hashes"], versions["tracker"], versions["world"], versions.get("video", LOSSLESS)
 
 
 def _is_of(path: Path, about: Mapping[str, Any]) -> bool:

@@ -1,8 +1,8 @@
-"""Clips that stay in the user's files: a run folder holds a record of the file in place of a copy, and every reader decodes the file itself.
+"""Clips that stay in the user's files: a run folder holds a record of the file in place of a copy, and every reader decodes the file.
 
 A record is a JSON file, CASE.HASH.source.json, with the file's place, its SHA-256 and how it is decoded. A file that is gone, or whose
-bytes are others, is an error that names it, never another clip in its place. The hash is also what keeps a record from elsewhere from
-showing any other file of this machine: only who has the bytes already knows their hash.
+bytes are others, is an error that names it, never another clip in its place. The hash also keeps a record from elsewhere from showing any
+other file of this machine: only who has the bytes knows their hash.
 """
 
 from __future__ import annotations

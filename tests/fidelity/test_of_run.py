@@ -21,8 +21,8 @@ from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.generator.simulator import Control, Oracle
 from sora_eval.metrics import physics_iq
 from sora_eval.reporting.report.fidelity import markdown, sheet
-from sora_eval.run import fidelity_config
 from sora_eval.runs.measures import FILE, read_measures, write_measures
+from sora_eval.runs.plan import fidelity_config
 from sora_eval.types import Case, Floats, Frames, Measure, Profile, ScoreRow, Video
 from sora_eval.video import read_video, write_ffv1
 

@@ -28,6 +28,7 @@ from sora_eval.video import (
     write_ffv1,
     write_h264,
     write_png,
+    write_stored,
 )
 from sora_eval.video.sheets import contact_sheet
 
@@ -76,16 +77,48 @@ def test_ffv1_keeps_every_bit_at_any_size(tmp_path: Path, frames: int, height: i
     assert np.array_equal(read_video(tmp_path / "clip.mkv").frames, video.frames)
 
 
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 3), st.integers(1, 41), st.integers(1, 41), st.integers(0, 2**16))
+def test_a_stored_clip_keeps_every_bit_at_any_size(
+    tmp_path: Path, frames: int, height: int, width: int, seed: int
+) -> None:
+    video = Video(noise(frames, height, width, seed), 24.0)
+    write_stored(tmp_path / "clip.mkv", video)
+    assert np.array_equal(read_video(tmp_path / "clip.mkv").frames, video.frames)
+
+
+def test_visually_lossless_keeps_colour_at_full_size(tmp_path: Path) -> None:
+    chequered = np.zeros((6, 64, 64, 3), np.uint8)
+    chequered[:, ::2, ::2] = chequered[:, 1::2, 1::2] = (255, 0, 0)
+    for frames in (smooth(), chequered):
+        write_stored(tmp_path / "clip.mkv", Video(frames, 24.0), crf=10)
+        assert psnr(read_video(tmp_path / "clip.mkv").frames, frames) > 42
+    # In 4:2:0, single red pixels lose their colour to their neighbours.
+    assert psnr(compress(Video(chequered, 24.0), 10).frames, chequered) < 20
+
+
+def test_any_flipped_bit_of_a_stored_clip_is_noticed(tmp_path: Path) -> None:
+    for crf in (None, 10):
+        write_stored(tmp_path / "clip.mkv", Video(noise(4, 32, 32), 24.0), crf)
+        data = (tmp_path / "clip.mkv").read_bytes()
+        for at in np.random.default_rng(0).integers(100, len(data) - 60, 12):
+            (tmp_path / "bad.mkv").write_bytes(data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :])
+            with pytest.raises(VideoError, match=r"bad\.mkv: .*(corrupt|cut off)"):
+                read_video(tmp_path / "bad.mkv")
+
+
 @pytest.mark.parametrize("fps", [24.0, 23.976, 30000 / 1001, 12.5, 7.0, 0.5, 60.0])
 def test_the_rate_survives_both_codecs(tmp_path: Path, fps: float) -> None:
     video = Video(noise(3, 16, 16), fps)
     write_ffv1(tmp_path / "clip.mkv", video)
     write_h264(tmp_path / "clip.mp4", video)
+    write_stored(tmp_path / "stored.mkv", video)
+    assert read_video(tmp_path / "stored.mkv").fps == pytest.approx(fps, rel=1e-9)
     assert read_video(tmp_path / "clip.mkv").fps == pytest.approx(fps, rel=1e-9)
     assert read_video(tmp_path / "clip.mp4").fps == pytest.approx(fps, rel=1e-9)
 
 
-@pytest.mark.parametrize(("write", "name"), [(write_ffv1, "clip.mkv"), (write_h264, "clip.mp4")])
+@pytest.mark.parametrize(("write", "name"), [(write_ffv1, "clip.mkv"), (write_h264, "clip.mp4"), (write_stored, "clip.mkv")])
 def test_same_clip_same_bytes(tmp_path: Path, write: Callable[[Path, Video], None], name: str) -> None:
     video = Video(smooth(24, 65, 97), 24.0)
     contents = set()
