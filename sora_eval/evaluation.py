@@ -226,7 +226,7 @@ class Loop:
         if self._score_path(generator, case).exists():
             return True
         cache = self._cache(generator, case)
-        return cache is not None and all(cache.has(name) for name, _ in self._cached_files(generator, case))
+        return cache is not None and all(name in cache for name, _ in self._cached_files(generator, case))
 
     def _cached_files(self, generator: Generator, case: Case) -> list[tuple[str, Path]]:
         """Return names in the cache and paths of clip, tracks and score; the score comes last, for it is whole only with the others."""

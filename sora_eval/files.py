@@ -101,8 +101,8 @@ class FileCache:
             return False
         return True
 
-    def has(self, name: str) -> bool:
-        """Return whether a file of that name is cached."""
+    def __contains__(self, name: str) -> bool:
+        """Return whether there is a file of that name."""
         return (self._files / name).is_file()
 
     def add(self, name: str, path: Path) -> None:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from sora_eval.config import Call, PlanConfig, tracker_of
 from sora_eval.cost.estimates import Estimate, estimate, gib, shortages
-from sora_eval.cost.rates import PAIRS, STAGES, Rates, measure
+from sora_eval.cost.rates import Rates, clips_by_stage, cpu_minutes, measure
 from sora_eval.cost.references import DEFAULT, is_large
 from sora_eval.evaluation import Loop
 from sora_eval.generator.simulator import reference
@@ -41,14 +41,14 @@ def main(config: PlanConfig, call: Call) -> int:
     for line in shortages(needed, config.profile, Path(), workers):
         print(line)
     print()
-    minutes = _print_stages(rates, _clips_by_stage(config, len(prompts), len(cases), of_references))
+    minutes = _print_stages(rates, clips_by_stage(config, len(prompts), len(cases), of_references))
     print()
     print(f"about {minutes / workers:.1f} minutes with {workers} processes, without the model's own time")
     if config.model_seconds is not None:
         print(f"the model: {config.model_seconds * len(cases) / 60:.1f} minutes at {config.model_seconds:g} s per clip")
     if left_out:
         added = _count(DEFAULT, cases)
-        more = _minutes(rates, _clips_by_stage(config, len(prompts), len(cases), added)) - minutes
+        more = cpu_minutes(rates, clips_by_stage(config, len(prompts), len(cases), added)) - minutes
         print(
             f"references are left out at this size where they are not cached; 'references=[{','.join(DEFAULT)}]' makes {added} clips more, "
             f"{more:.1f} CPU minutes, once for all models"
@@ -78,21 +78,6 @@ def _print_stages(rates: Rates, counts: dict[str, int]) -> float:
     print(f"{'stage':18} {'s per clip':>10} {'clips':>7} {'CPU minutes':>12}")
     for stage, count in counts.items():
         print(f"{stage:18} {rates.seconds[stage]:10.2f} {count:7} {rates.seconds[stage] * count / 60:12.1f}")
-    minutes = _minutes(rates, counts)
+    minutes = cpu_minutes(rates, counts)
     print(f"{'together':18} {'':10} {'':7} {minutes:12.1f}")
     return minutes
-
-
-def _minutes(rates: Rates, counts: dict[str, int]) -> float:
-    return sum(rates.seconds[stage] * count for stage, count in counts.items()) / 60
-
-
-def _clips_by_stage(config: PlanConfig, prompts: int, model: int, references: int) -> dict[str, int]:
-    """Return how many clips pass each stage."""
-    # The true clip is shared by the references of a case; the model's own clips are not rendered.
-    rendered = prompts if references else 0
-    measured = config.fidelity is not None and bool(config.fidelity.metrics)
-    pairs = model if config.fidelity is not None and PAIRS in config.fidelity.metrics else 0
-    clips = model + references
-    tracked = clips if config.tracking else 0
-    return dict(zip(STAGES, (rendered, clips, clips, clips, tracked, clips if measured else 0, pairs), strict=True))

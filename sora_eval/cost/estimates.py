@@ -22,7 +22,7 @@ CLIPS_HELD = 4.0
 """How many times the bytes of a clip's frames a worker holds at most."""
 STORED = {None: 0.03, 10: 0.01}
 """Bytes of a stored clip of the world for each byte of its frames, by constant rate factor; None for no loss. docs/cost.md."""
-NOISY = {None: 0.56, 10: 0.25}
+NOISY = {None: 0.62, 10: 0.29}
 """The same of noisy frames, which a model's clips may have."""
 TRACKS_BYTES = 20_000
 """Tracks, score and tracking metrics of a clip."""

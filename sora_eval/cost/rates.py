@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -31,6 +31,25 @@ class Rates:
     """Bytes of a stored clip."""
     memory: int
     """Most memory that the measuring process held, in bytes."""
+
+
+def clips_by_stage(config: RunConfig, prompts: int, model: int, references: int) -> dict[str, int]:
+    """Return how many clips pass each stage.
+
+    prompts: cases without further samples. model, references: clips of the model and of references.
+    """
+    # The true clip is shared by the references of a case; the model's own clips are not rendered.
+    rendered = prompts if references else 0
+    measured = config.fidelity is not None and bool(config.fidelity.metrics)
+    pairs = model if config.fidelity is not None and PAIRS in config.fidelity.metrics else 0
+    clips = model + references
+    tracked = clips if config.tracking else 0
+    return dict(zip(STAGES, (rendered, clips, clips, clips, tracked, clips if measured else 0, pairs), strict=True))
+
+
+def cpu_minutes(rates: Rates, counts: Mapping[str, int]) -> float:
+    """Return the CPU minutes of clips by stage."""
+    return sum(rates.seconds[stage] * count for stage, count in counts.items()) / 60
 
 
 def measure(cases: Sequence[Case], loop: Loop, config: RunConfig) -> Rates:

@@ -293,7 +293,7 @@ def _write_stored(path: Path, video: Video, crf: int | None) -> None:
             _configure(stream, width, height, "bgr24")
             frames = (reformat(_frame(image), format="bgr24") for image in video.frames)
         else:
-            # x264 tunes for the eye by default, at the cost of single pixels: up to 31 grey levels off instead of 12.
+            # x264 tunes for the eye by default, at the cost of single pixels: up to 52 grey levels off instead of 12.
             options = {"preset": "veryfast", "crf": str(crf), "x264-params": "mbtree=0:psy=0:aq-mode=0"}
             stream = container.add_stream("libx264", rate=_rate(video.fps), options=options)
             _configure(stream, width, height, "yuv444p")

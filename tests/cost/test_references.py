@@ -12,7 +12,14 @@ from sora_eval.cost import references
 from sora_eval.runs import store
 from sora_eval.runs.reader import read_run
 
-WORDS = ["suite.probes=[relation]", "suite.modes=[t2v]", "suite.count=1", "fidelity=null", "tracking=false", "players=0"]
+WORDS = [
+    "suite.probes=[relation]",
+    "suite.modes=[t2v]",
+    "suite.count=1",
+    "fidelity=null",
+    "tracking=false",
+    "players=0",
+]
 
 
 def run(out: Path, *words: str) -> set[str]:

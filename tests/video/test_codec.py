@@ -118,7 +118,9 @@ def test_the_rate_survives_both_codecs(tmp_path: Path, fps: float) -> None:
     assert read_video(tmp_path / "clip.mp4").fps == pytest.approx(fps, rel=1e-9)
 
 
-@pytest.mark.parametrize(("write", "name"), [(write_ffv1, "clip.mkv"), (write_h264, "clip.mp4"), (write_stored, "clip.mkv")])
+@pytest.mark.parametrize(
+    ("write", "name"), [(write_ffv1, "clip.mkv"), (write_h264, "clip.mp4"), (write_stored, "clip.mkv")]
+)
 def test_same_clip_same_bytes(tmp_path: Path, write: Callable[[Path, Video], None], name: str) -> None:
     video = Video(smooth(24, 65, 97), 24.0)
     contents = set()
