@@ -23,6 +23,7 @@ from sora_eval.tracking.base import Tracker, identity
 from sora_eval.tracking.world import WorldTracker
 from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, digest
 from sora_eval.video import VideoOptions
+from sora_eval.video.sources import add_copy, is_record
 
 T = TypeVar("T")
 _CHUNK = 8
@@ -84,6 +85,9 @@ def evaluate(
                 bar.update(len(job.clips))
     if total and (cache := reference_cache()) is not None:
         cache.trim()
+    if loop.video.store == "copy":
+        for g, own in requested:
+            loop.keep_files(g, own)
     rows = [loop.row(g, c) for g, own in requested for c in own]
     stored = {name: sum(r.generator == name and r.video != "" for r in rows) for name in counts}
     return Evaluated(rows, total, {name: replace(n, reused=stored[name] - n.made) for name, n in counts.items()})
@@ -266,6 +270,13 @@ class Loop:
                 raise
             return Failure(" ".join(f"{_NOT_STORED}{error}".split()), technical=True)
         return video
+
+    def keep_files(self, generator: Generator, cases: Sequence[Case]) -> None:
+        """Copy the files that stored clips are read from into the folder, also those of clips that were judged before."""
+        for case in cases:
+            clip = self._store.clip(self._video_path(generator, case))
+            if is_record(clip) and clip.exists():
+                add_copy(clip)
 
     def keep_score(self, generator: Generator, case: Case, score: Score) -> None:
         """Store a score with the sizes of the artefacts behind it."""

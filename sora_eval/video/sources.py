@@ -64,10 +64,7 @@ def write_record(path: Path, source: Source, video: Video, copy: bool = False) -
         OSError: the file is gone, or nothing can be written.
     """
     key = content_hash(source.file)
-    beside = f"{key[:16]}{source.file.suffix}" if copy else ""
-    if beside:
-        # A hard link of a symbolic link would be another symbolic link.
-        link_or_copy(source.file.resolve(), path.with_name(beside))
+    beside = _copied(path, source.file, key) if copy else ""
     there = probe(source.file, source.limits, source.max_fps)
     height, width = video.size
     write_json(
@@ -89,6 +86,29 @@ def write_record(path: Path, source: Source, video: Video, copy: bool = False) -
             "clip": {"height": height, "width": width, "frames": len(video), "fps": video.fps},
         },
     )
+
+
+def add_copy(record: Path) -> None:
+    """Put the file of a record beside it, if it isn't there; nothing where the file is gone or the record can't be read.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    try:
+        about = read_json(record)
+        if not about["copy"]:
+            write_json(record, {**about, "copy": _copied(record, _located(record, about), str(about["sha256"]))})
+    except (SoraEvalError, KeyError, TypeError):
+        return
+
+
+def _copied(record: Path, file: Path, key: str) -> str:
+    """Put a file beside a record, under a name from its hash, which it returns; cases of one file share it."""
+    name = f"{key[:16]}{file.suffix}"
+    if not record.with_name(name).exists():
+        # A hard link of a symbolic link would be another symbolic link.
+        link_or_copy(file.resolve(), record.with_name(name))
+    return name
 
 
 def read_record(path: Path) -> Video:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from benchmarks import fidelity, leaderboard, reference, run
+from benchmarks import codecs, fidelity, growth, leaderboard, reference, run
 from benchmarks.reference import least
 
 from sora_eval import registry
@@ -73,6 +73,18 @@ def main() -> None:
     print(run.stage_table())
     print()
     print(run.speed_up_table())
+    print("\n## A clip at the three profiles: CPU seconds by stage\n")
+    print(growth.profile_table())
+    print("\n## How the cost of a clip grows: times that of the first line\n")
+    print(growth.size_table())
+    print()
+    print(growth.length_table())
+    print("\n## Memory of a run: peak of all its processes (PSS), no cache\n")
+    print(growth.memory_table())
+    print()
+    print(growth.cases_table())
+    print("\n## Stored clips: one of 832 x 480, 9 frames, by codec\n")
+    print(codecs.table((480, 832, 9), 1))
     print("\n## A leaderboard over 100 runs, the report of 1,050 cases\n")
     print(leaderboard.board_table())
     print()

@@ -126,7 +126,7 @@ def test_a_broken_record_is_an_error_and_no_crash(theirs: Path, damage: str) -> 
 
 
 def test_another_clip_from_the_same_bytes_is_refused(theirs: Path) -> None:
-    record, clip = recorded(theirs)
+    record, _ = recorded(theirs)
     about = json.loads(record.read_text())
     record.write_text(json.dumps({**about, "clip": {**about["clip"], "frames": 5}}))
     with pytest.raises(VideoError, match="decoded to another clip"):
