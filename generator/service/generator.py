@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from sora_eval.errors import ConfigError, VideoError
+from sora_eval.generator.answers import is_blocked
 from sora_eval.generator.base import Capabilities, file_safe
 from sora_eval.generator.service.api import File
 from sora_eval.generator.service.client import Client
@@ -24,8 +25,6 @@ from sora_eval.video import Limits, encode_h264, encode_png, read_video
 
 VERSION = 1
 """Raised whenever the same answer of a service becomes another clip."""
-_BLACK = 8
-"""Grey level that no pixel of a blocked video reaches."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ class VideoService(ServiceOptions):
         frames = video.frames[:wanted]
         if len(frames) == 1 < case.frames:
             return Failure(f"the service sent 1 frame, {case.frames} were requested", technical=True)
-        if frames.max() < _BLACK:
+        if is_blocked(frames):
             return Failure(
                 "every frame of the service's video is black, as of one that a safety checker has blocked",
                 technical=True,
