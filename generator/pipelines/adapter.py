@@ -200,7 +200,7 @@ class Pipeline(PipelineOptions):
         return resize(resample(Video(given, case.fps), form.fps).frames, form.size)
 
     def _padded(self, loaded: Loaded, given: Frames, form: _Form) -> Frames:
-        """Return given frames as a pipeline takes them: as they are where it continues them, else held to the full length, to be redrawn."""
+        """Return given frames as a pipeline takes them: as they are where it continues them, else held to the full length."""
         if loaded.rules.conditioned:
             return given
         return np.concatenate([given, np.repeat(given[-1:], max(0, form.frames - len(given)), axis=0)])

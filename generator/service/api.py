@@ -79,7 +79,7 @@ class Api(Settings):
     idempotency_header: str | None = None
     """Header with which a repeated submission is known as the same one and starts no second job; null where the service has none."""
     seconds: tuple[int, ...] = option((), example="4")
-    """Durations that the service makes, seconds; [] for any. The shortest that is long enough is requested, and the clip cut to the case."""
+    """Durations that the service makes, seconds; [] for any. The shortest that is long enough is requested, and the clip cut."""
 
     def __post_init__(self) -> None:
         """Check the values.
