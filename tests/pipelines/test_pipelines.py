@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from sora_eval import registry
+from sora_eval.commands.cli import main
 from sora_eval.config import parse
 from sora_eval.errors import ConfigError
 from sora_eval.probes.selection import select_cases, select_probes
@@ -226,3 +227,38 @@ def test_the_command_line_makes_it(wan: Path) -> None:
     made = registry.generator(config.generator)
     assert isinstance(made, Pipeline)
     assert (made.name, made.steps) == ("tiny", 1)
+
+
+def test_a_sweep_over_loras_ends_though_one_fails(wan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for i in (1, 2):
+        pair = {
+            "transformer.blocks.0.attn1.to_q.lora_A.weight": i * torch.ones(2, 24),
+            "transformer.blocks.0.attn1.to_q.lora_B.weight": torch.ones(24, 2),
+        }
+        save_file(pair, tmp_path / f"lora-step-{i}00.safetensors")
+    (tmp_path / "lora-step-300.safetensors").write_bytes(b"<html>")
+    words = [
+        "run",
+        "+sweep=checkpoints",
+        "generator=diffusers",
+        f"generator.model={wan}",
+        "checkpoints=lora-*.safetensors",
+    ]
+    words += [
+        "generator.steps=1",
+        "suite.count=1",
+        "suite.probes=[relation]",
+        "suite.modes=[t2v]",
+        "references=[]",
+        "fidelity=null",
+    ]
+    words += ["tracking=false", "hydra.sweep.dir=sweep"]
+    assert main(words) == 2
+    table = (tmp_path / "sweep" / "leaderboard.csv").read_text()
+    assert "lora-step-100" in table
+    assert "lora-step-200" in table
+    assert (tmp_path / "sweep" / "curves.html").is_file()
+    made = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.mkv")}
+    assert main(words) == 2
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.mkv")} == made

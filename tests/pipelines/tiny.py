@@ -55,7 +55,7 @@ def _wan(**_: Any) -> Any:
 
 def _cogvideox(kind: Any, channels: int) -> Any:
     network = diffusers.CogVideoXTransformer3DModel(
-        num_attention_heads=2, attention_head_dim=16, in_channels=channels, out_channels=4, time_embed_dim=2, text_embed_dim=32, 
+        num_attention_heads=2, attention_head_dim=16, in_channels=channels, out_channels=4, time_embed_dim=2, text_embed_dim=32,
         num_layers=1, sample_width=8, sample_height=8, sample_frames=17, use_rotary_positional_embeddings=True, max_text_seq_length=226,
     )  # fmt: skip
     vae = diffusers.AutoencoderKLCogVideoX(
@@ -94,7 +94,7 @@ def _animatediff(folder: Path) -> Any:
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), cross_attention_dim=8, norm_num_groups=2,
     )  # fmt: skip
     vae = diffusers.AutoencoderKL(
-        block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2, 
+        block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
         latent_channels=4, norm_num_groups=2,
     )  # fmt: skip
     adapter = diffusers.MotionAdapter(
