@@ -1,7 +1,7 @@
 """Read and write clips. What touches a codec is here, in decoding.py and in display.py.
 
 H.264 4:4:4 RGB in Matroska keeps every bit and goes into run folders: of what FFmpeg can encode without loss, it takes the least time and
-room (docs/cost.md). FFV1 in Matroska keeps every bit too, and is for files that others read; H.264 in MP4 is for people and for models that
+room for clean frames (docs/cost.md). FFV1 in Matroska keeps every bit too, and is for files that others read; H.264 in MP4 is for people and for models that
 read nothing else. Everything runs on one codec thread, so that the same clip gives the same bytes on any machine.
 
 A clip that was cut off is an error, never a shorter clip: see `read_video`. When its frames are shown is decided in timing.py, how they
@@ -300,7 +300,7 @@ def _write_stored(path: Path, video: Video, crf: int | None) -> None:
             _configure(stream, width, height, "bgr24")
             frames = (reformat(_frame(image), format="bgr24") for image in video.frames)
         else:
-            # x264 tunes for the eye by default, at the cost of single pixels: up to 52 grey levels off instead of 12.
+            # x264 tunes for the eye by default, at the cost of single pixels: up to 52 grey levels off instead of 14.
             options = {"preset": "veryfast", "crf": str(crf), "x264-params": "mbtree=0:psy=0:aq-mode=0"}
             stream = container.add_stream("libx264", rate=_rate(video.fps), options=options)
             _configure(stream, width, height, "yuv444p")

@@ -52,6 +52,7 @@ def test_a_protocol_tells_cases_versions_and_facts(tmp_path: Path) -> None:
         "frames": "17",
         "tracker": "3",
         "world": "5",
+        "video": "lossless",
         "samples per prompt": "1",
         "encoder world-video": "0123abcd",
     }
