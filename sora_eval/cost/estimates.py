@@ -14,14 +14,17 @@ from sora_eval.stats.samples import asked_of
 from sora_eval.types import Case, Profile
 from sora_eval.video import VideoOptions
 
-PROCESS_BYTES = 330 << 20
-"""A worker process with all packages loaded."""
-PARENT_BYTES = 300 << 20
-"""The process that starts the workers, while it has nothing to do."""
+PROCESS_BYTES = 660 << 20
+"""A worker process with all packages and the bundled encoders, measured at 64 x 64 (tests/benchmarks/growth.py)."""
+PARENT_BYTES = 364 << 20
+"""The process that starts the workers, while it has nothing to do; measured likewise."""
+PAIRS_BYTES, PAIRS_SIDE = 650 << 20, 256
+"""What full-reference metrics add at this shorter side, to which larger clips are reduced; measured at 256 x 256."""
 CLIPS_HELD = 4.0
 """How many times the bytes of a clip's frames a worker holds at most."""
-STORED = {None: 0.03, 10: 0.01}
-"""Bytes of a stored clip of the world for each byte of its frames, by constant rate factor; None for no loss. docs/cost.md."""
+STORED = {None: 0.06, 10: 0.03}
+"""Bytes of a stored clip of the world for each byte of its frames, by constant rate factor; None for no loss. 1% with a camera at rest
+at 832 x 480, 9% with a moving one at 256 x 256."""
 NOISY = {None: 0.62, 10: 0.29}
 """The same of noisy frames, which a model's clips may have."""
 TRACKS_BYTES = 20_000
@@ -57,7 +60,8 @@ def estimate(profile: Profile, video: VideoOptions, clips: int, references: int,
 
 def memory_bytes(profile: Profile, workers: int) -> int:
     """Return the peak memory of a run with so many processes, in bytes."""
-    each = PROCESS_BYTES + CLIPS_HELD * clip_bytes(profile)
+    side = min(profile.height, profile.width, PAIRS_SIDE)
+    each = PROCESS_BYTES + PAIRS_BYTES * (side / PAIRS_SIDE) ** 2 + CLIPS_HELD * clip_bytes(profile)
     return round(each if workers == 1 else PARENT_BYTES + workers * each)
 
 
