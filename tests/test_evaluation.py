@@ -17,7 +17,7 @@ from sora_eval.generator.simulator import Control, Oracle
 from sora_eval.runs import store
 from sora_eval.runs.plan import ClipCounts
 from sora_eval.types import Failure, Profile, Video
-from sora_eval.video import read_video
+from sora_eval.video import VideoOptions, read_video
 
 SMALL = Profile("small", 64, 64, 17, 8, 5)
 
@@ -246,3 +246,17 @@ def test_a_clip_that_continues_given_frames_is_made_again_when_the_world_draws_o
     evaluate(cases, probes, [Model()], tmp_path, progress=False)
     monkeypatch.setattr("sora_eval.generator.base.WORLD_VERSION", 0)
     assert evaluate(cases, probes, [Model()], tmp_path, progress=False).scored == 1
+
+
+def test_with_loss_the_score_is_that_of_the_stored_clip_and_lossless_ones_are_not_taken_for_it(tmp_path):
+    probes = {"relation": registry.probe("relation")}
+    lossless = evaluate(_cases(1), probes, [Oracle()], tmp_path, progress=False)
+    lossy = VideoOptions(codec="h264", crf=30)
+    first = evaluate(_cases(1), probes, [Oracle()], tmp_path, progress=False, video=lossy)
+    assert first.scored == 1 and first.rows[0].video != lossless.rows[0].video
+    tracks = (tmp_path / first.rows[0].tracks).read_bytes()
+    assert tracks != (tmp_path / lossless.rows[0].tracks).read_bytes()
+    for path in (tmp_path / "scores").rglob("*.json"):
+        path.unlink()
+    again = evaluate(_cases(1), probes, [Oracle()], tmp_path, progress=False, video=lossy)
+    assert again.rows == first.rows and (tmp_path / again.rows[0].tracks).read_bytes() == tracks

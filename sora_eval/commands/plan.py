@@ -68,9 +68,7 @@ def _disk_line(needed: Estimate, rates: Rates, files: bool, model: int, referenc
         own = "the model's stay in their folder"
         return f"disk: {references * rates.stored / 1e9:.2f} GB of stored clips; {own}"
     clean = (model + references) * rates.stored
-    return (
-        f"disk: {clean / 1e9:.2f} GB of stored clips, up to {needed.noisy_disk / 1e9:.2f} GB if the model's are noisy"
-    )
+    return f"disk: {clean / 1e9:.2f} GB of stored clips, up to {max(clean, needed.noisy_disk) / 1e9:.2f} GB if the model's are noisy"
 
 
 def _print_stages(rates: Rates, counts: dict[str, int]) -> float:

@@ -54,7 +54,7 @@ def rows(rates: Mapping[str, Rates], suites: Sequence[str] = SUITES) -> list[lis
                     *(suite, profile, f"{len(cases):,}"),
                     *(_time(minutes / WORKERS) for minutes in (alone, more)),
                     gib(needed.memory),
-                    f"{(len(cases) + made) * kept.stored / 1e9:.2g} to {needed.noisy_disk / 1e9:.2g} GB",
+                    _disk((len(cases) + made) * kept.stored, needed.noisy_disk),
                 ]
             )
     return found
@@ -86,6 +86,11 @@ def write(path: Path, name: str, text: str) -> None:
 def _config(suite: str, profile: str) -> RunConfig:
     config: RunConfig = parse("plan", [f"suite={suite}", f"profile={profile}"])[0]
     return config
+
+
+def _disk(clean: float, noisy: float) -> str:
+    figures = [f"{size / 1e9:.2f}" if size < 1e9 else f"{size / 1e9:.0f}" for size in (clean, max(clean, noisy))]
+    return f"{' to '.join(dict.fromkeys(figures))} GB"
 
 
 def _time(minutes: float) -> str:

@@ -32,7 +32,6 @@ from sora_eval.commands.cli import COMMANDS, main
         (["run", "suite.count=two"], "suite.count must be a whole number from 1 to 100000, got two"),
         (["run", "references=[frosen]"], "unknown control 'frosen': did you mean frozen"),
         (["run", "references=frozen"], "references must be a list of names, write references=[frozen], got frozen"),
-        (["run", "references=null"], "references must be a list of names"),
         (["run", "suite.modes=t2v"], "suite.modes must be a list of names, write suite.modes=[t2v]"),
         (["run", "suite.modes=[]"], "suite.modes is empty: choose from t2v"),
         (["validate", "suite.modes=[]"], "suite.modes is empty: choose from t2v"),
