@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 
 from sora_eval.config import Call, PlanConfig, tracker_of
 from sora_eval.evaluation import Loop
-from sora_eval.fidelity.extractors import ClipEntry, FidelityConfig, extract
+from sora_eval.fidelity.extractors import FidelityConfig, extract
+from sora_eval.fidelity.features import ClipEntry
 from sora_eval.generator.simulator import reference
 from sora_eval.processes import peak_memory
 from sora_eval.runs.store import Store

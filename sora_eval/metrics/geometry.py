@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from sora_eval.types import Bools, Camera, Floats
 
@@ -118,7 +119,9 @@ def reproject(depth: Floats, camera: Camera, frame: int, source: int = 0) -> tup
     return xy.reshape(height, width, 2), z.reshape(height, width)
 
 
-def _moved(x: Floats, y: Floats, depth: Floats, camera: Camera, frame: int, source: int) -> tuple[Floats, Floats]:
+def _moved(
+    x: Floats, y: Floats, depth: Floats | NDArray[np.float32], camera: Camera, frame: int, source: int
+) -> tuple[Floats, Floats]:
     """Return places [n, 2] and z-depth [n] in `frame` of the pixels x, y [n] of `source` with their depth [n]."""
     rays = np.stack([x, y, np.ones_like(x)], axis=-1) @ np.linalg.inv(camera.K[source]).T
     flat = np.where(np.isfinite(depth) & (depth > 0), depth, np.nan)[:, None]
@@ -130,7 +133,7 @@ def _moved(x: Floats, y: Floats, depth: Floats, camera: Camera, frame: int, sour
 
 
 def match_reprojection_error(
-    a: Floats, b: Floats, depth: Floats, camera: Camera, frame: int, source: int = 0
+    a: Floats, b: Floats, depth: Floats | NDArray[np.float32], camera: Camera, frame: int, source: int = 0
 ) -> tuple[Floats, Bools]:
     """Return how far (px) each match b in `frame` is from where true geometry puts a, [n], and where that is defined.
 

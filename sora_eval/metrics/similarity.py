@@ -12,7 +12,7 @@ from sora_eval.types import Floats, Frames
 
 PSNR_MOST = 100.0
 """PSNR of an equal frame (dB), whose ratio is infinite."""
-_PIXELS_AT_ONCE = 1 << 20
+_PIXELS_AT_ONCE = 1 << 18
 PIXEL_PROTOCOL = f"torchmetrics psnr=mean-over-frames-of-dB(equal={PSNR_MOST:g}) ssim=mean-over-frames"
 
 

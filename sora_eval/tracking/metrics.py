@@ -28,7 +28,7 @@ from sora_eval.tracking.points import track_points
 from sora_eval.tracking.truth import LEAST_SHARE, POINTS, TrueTracks
 from sora_eval.tracking.twoview import features, frame_pairs, fundamental_matrix, match_features
 from sora_eval.types import Bools, Case, Floats, Frames, Tracks, Video
-from sora_eval.video import resize
+from sora_eval.video import resized
 
 VERSION = 3
 """Raised whenever a value changes for the same clip and tracks."""
@@ -133,7 +133,7 @@ def tracking_metrics(case: Case, video: Video | None, tracks: Tracks, truth: Tru
     shown = index < tracks.frames
     if needs_frames(case, truth):
         assert video is not None
-        small = _reduced(video.frames, np.minimum(index, len(video) - 1), case.size)
+        small = resized(video.frames, np.minimum(index, len(video) - 1), _reduced(case.size))
     if case.given:
         values = {
             **_things(resampled, truth, case.given),
@@ -241,13 +241,10 @@ def _followed(tracks: Tracks, truth: TrueTracks, thing: int, frames: NDArray[np.
     return int(np.argmax(hits)) if hits.max(initial=0) > 0 else None
 
 
-def _reduced(frames: Frames, index: NDArray[np.int64], size: tuple[int, int]) -> Frames:
-    """Return frames [T, h, w, 3] of these numbers at `size`, or reduced to `_SIDE` on the shorter side where that is less."""
+def _reduced(size: tuple[int, int]) -> tuple[int, int]:
+    """Return a size (height, width), reduced to `_SIDE` on the shorter side where that is less."""
     scale = min(1.0, _SIDE / min(size))
-    out = np.empty((len(index), round(size[0] * scale), round(size[1] * scale), 3), np.uint8)
-    for k, i in enumerate(index):
-        out[k] = resize(frames[i : i + 1], out.shape[1:3])[0]
-    return out
+    return round(size[0] * scale), round(size[1] * scale)
 
 
 def _scale(frames: Frames, size: tuple[int, int]) -> Floats:

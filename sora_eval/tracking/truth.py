@@ -108,7 +108,7 @@ class TrueTracks:
             arrays["xy"],
             arrays["points"],
             arrays["points_visible"],
-            arrays["depth"] if "depth" in arrays else None,
+            arrays.get("depth"),
             Camera(arrays["K"], arrays["R"], arrays["t"]),
             bool(arrays["rigid"]),
             tuple(str(c) for c in arrays["unknown"]),
@@ -133,7 +133,7 @@ def _of_scene(spec: str, size: tuple[int, int], fps: float, frames: int) -> True
     camera = camera_of(scene, states.t_s, size)
     renderer = Renderer(scene, size)
     first, depth = renderer.seen(states, camera, 0)
-    statistics, touching = _statistics(renderer, states, camera, first)
+    statistics, touching = _statistics(renderer, states, camera)
     things = _things(scene, statistics, touching)
     of_body = np.full(len(scene.bodies) + 1, -1)
     for number, bodies in enumerate(things):
@@ -150,11 +150,11 @@ def _of_scene(spec: str, size: tuple[int, int], fps: float, frames: int) -> True
     )
 
 
-def _statistics(renderer: Renderer, states: States, camera: Camera, ids: _Ids) -> tuple[NDArray[np.int64], Bools]:
-    """Return the statistics [T, N, 7] of N bodies' masks, and which of them touch [T, N, N]. ids: [H, W] of the first frame, overwritten."""
+def _statistics(renderer: Renderer, states: States, camera: Camera) -> tuple[NDArray[np.int64], Bools]:
+    """Return the statistics [T, N, 7] of N bodies' masks, and which of them touch [T, N, N]."""
     frames, bodies = len(states.t_s), len(renderer.scene.bodies)
     statistics, touching = np.empty((frames, bodies, 7), np.int64), np.empty((frames, bodies, bodies), bool)
-    ids = ids.copy()
+    ids = np.empty(renderer.size, np.int16)
     for k in range(frames):
         # Frame by frame: the masks of a clip of 832 x 480 x 81 would take gigabytes.
         renderer.labels(states, camera, k, ids)

@@ -39,6 +39,7 @@ from sora_eval.video.decoding import Times as Times
 from sora_eval.video.decoding import decode, read_times
 from sora_eval.video.display import SCALER, reformat
 from sora_eval.video.display import resize as resize
+from sora_eval.video.display import resized as resized
 from sora_eval.video.limits import Limits as Limits
 from sora_eval.video.timestamps import MAX_FPS, MIN_FPS
 
