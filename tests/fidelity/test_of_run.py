@@ -231,7 +231,9 @@ def test_measures_of_other_code_are_not_used(tmp_path: Path, cached: Path, monke
     config = FidelityConfig(("motion",))
     of_references(tmp_path / "one", config)
     code = store._code_hash
-    monkeypatch.setattr(store, "_code_hash", lambda rooms, packages: code(rooms, packages) + "2" * ("fidelity" in rooms))
+    monkeypatch.setattr(
+        store, "_code_hash", lambda rooms, packages: code(rooms, packages) + "2" * ("fidelity" in rooms)
+    )
     of_references(tmp_path / "two", config)
     assert len(list(cached.rglob("fidelity/*/*.json"))) == 16
 
