@@ -26,9 +26,9 @@ def true_video(case: Case) -> Video:
     return _rendered(json.dumps(case.scene, sort_keys=True), case.size, case.fps, case.frames)
 
 
-@clip_cache(1 << 28)
+@clip_cache(1 << 27)
 def _rendered(scene: str, size: tuple[int, int], fps: float, frames: int) -> Video:
-    # Every control spoils the same clip, in three modes: rendering is what costs.
+    # Every control spoils the same clip, in three modes: rendering is what costs. The bound holds one clip of 832 x 480 x 81.
     return clip(scene_of(json.loads(scene), (frames - 1) / fps), size, fps, frames).video
 
 

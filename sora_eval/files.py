@@ -101,14 +101,29 @@ class FileCache:
             return False
         return True
 
-    def __contains__(self, name: str) -> bool:
-        """Return whether there is a file of that name."""
-        return (self._files / name).is_file()
-
     def add(self, name: str, path: Path) -> None:
         """Cache the file at `path`; a cache that can't be written is none."""
         with suppress(OSError):
             link_or_copy(path, self._files / name)
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether there is a file of that name."""
+        return (self._files / name).is_file()
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a cached file, None where there is none."""
+        cached = self._files / name
+        try:
+            content = cached.read_bytes()
+            os.utime(cached, (time.time(), cached.stat().st_mtime))
+        except OSError:
+            return None
+        return content
+
+    def write(self, name: str, content: bytes) -> None:
+        """Cache some content; a cache that can't be written is none."""
+        with suppress(OSError), replacing(self._files / name) as part:
+            part.write_bytes(content)
 
     def trim(self) -> None:
         """Remove the least recently used files beyond the limit."""

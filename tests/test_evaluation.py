@@ -211,7 +211,7 @@ def test_references_are_made_once_for_all_runs_and_models_in_each(tmp_path, cach
 def test_references_of_other_code_are_not_used(tmp_path, cache, monkeypatch):
     probes = {"relation": registry.probe("relation")}
     evaluate(_cases(), probes, [Oracle()], tmp_path / "one", progress=False)
-    monkeypatch.setattr(store, "_code_hash", lambda: "another")
+    monkeypatch.setattr(store, "_code_hash", lambda *parts: "another")
     assert evaluate(_cases(), probes, [Oracle()], tmp_path / "two", progress=False).scored == 2
 
 

@@ -1,14 +1,10 @@
-"""Feature extraction for fidelity metrics: one pass over a set of clips, in memory that does not grow with the frames read.
-
-Feature sets of parts of a set, made in other processes, merge to the feature set of the whole.
-"""
+"""Feature extraction for fidelity metrics: one pass over a set of clips, in memory that does not grow with the frames read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -18,11 +14,24 @@ from torch import Tensor
 from sora_eval.encoders import clip as text_encoders
 from sora_eval.encoders import perceptual, weights
 from sora_eval.encoders import video as encoders
-from sora_eval.encoders.clip import TextImageEncoder, Unread
+from sora_eval.encoders.clip import TextImageEncoder
 from sora_eval.encoders.perceptual import Perceptual
 from sora_eval.encoders.video import VideoEncoder
 from sora_eval.encoders.weights import AbsentWeightsError
 from sora_eval.errors import ConfigError, SoraEvalError, VideoError, unknown
+from sora_eval.fidelity.cache import MeasureCache
+from sora_eval.fidelity.features import (
+    CLIP_FEATURES,
+    CONTINUATION,
+    MOTION_FEATURES,
+    PERCEPTUAL,
+    PIXELS,
+    PLUGIN,
+    TEXT_IMAGE,
+    ClipEntry,
+    ClipMeasures,
+    FeatureSet,
+)
 from sora_eval.fidelity.options import METRICS, FidelityOptions, plugin_metric
 from sora_eval.metrics import physics_iq
 from sora_eval.metrics.motion import motion_features
@@ -40,13 +49,11 @@ from sora_eval.metrics.similarity import (
 from sora_eval.metrics.streaming import FeatureStatistics
 from sora_eval.tracking.points import track_points
 from sora_eval.types import Floats, Frames, Video, digest
-from sora_eval.video import read_clip, resize
+from sora_eval.video import read_clip, resized
 from sora_eval.video.timestamps import common_moments
 
 VERSION = 2
 """Version of the measures, part of the fingerprint; raised whenever a figure changes."""
-CLIP_FEATURES, MOTION_FEATURES, TEXT_IMAGE = "clip features", "motion features", "text-image"
-PERCEPTUAL, PIXELS, CONTINUATION, PLUGIN = "perceptual", "pixels", "continuation", "plug-in "
 _EXTRACTORS_OF: Mapping[str, tuple[str, ...]] = {
     "frechet": (CLIP_FEATURES,),
     "kernel": (CLIP_FEATURES,),
@@ -176,77 +183,15 @@ class FidelityConfig:
             more.append([self.pair_frames, self.pair_size, self.pair_references])
         return digest([VERSION, settings, [(s.st_size, s.st_mtime_ns) for s in files], *more])
 
+    def cache_version(self) -> str:
+        """Return the fingerprint as part of the names in the cache of references; "" with plug-ins, whose code is in no hash."""
+        return self.fingerprint() if all(m in METRICS for m in self.metrics) else ""
+
 
 def _extractors_of(metric: str) -> tuple[str, ...]:
     if metric in METRICS:
         return _EXTRACTORS_OF[metric]
     return (CLIP_FEATURES,) if isinstance(plugin_metric(metric)[0], FeatureMetric) else (f"{PLUGIN}{metric}",)
-
-
-@dataclass(frozen=True)
-class ClipEntry:
-    """A clip of a set."""
-
-    path: Path
-    """Its file."""
-    position: int
-    """Its position in the set; the clip of the real set with the same position is its partner where sets are paired."""
-    prompt: str = ""
-    """Its prompt, "" for none."""
-    reference: Path | None = None
-    """The file of the true clip for full-reference metrics."""
-    states: tuple[str, str] | None = None
-    """A sentence each for what is to be seen before and after an event, where there is one."""
-    cluster: int | None = None
-    """Number of the cluster of clips that depend on each other, such as mirrored twins; None where it is independent."""
-    given: int | None = None
-    """Conditioning frames at its beginning, which are no continuation; None where it does not continue the reference's beginning."""
-
-
-@dataclass
-class FeatureSet:
-    """Features of a set of clips, and the values of metrics of single clips."""
-
-    clips: int = 0
-    """Clips that were read."""
-    clip_features: FeatureStatistics = field(default_factory=FeatureStatistics)
-    """Statistics of the video encoder's features."""
-    motion_features: FeatureStatistics = field(default_factory=FeatureStatistics)
-    """Statistics of histograms of point motion."""
-    values: dict[str, dict[int, float]] = field(default_factory=dict)
-    """Values of single clips, by metric and position."""
-    unread: dict[str, dict[int, Unread]] = field(default_factory=dict)
-    """What the text encoder left out of the texts of single clips, by metric and position."""
-    protocols: dict[str, str] = field(default_factory=dict)
-    """What the figures depend on, by extractor."""
-    missing: dict[str, str] = field(default_factory=dict)
-    """Why an extractor has nothing, by extractor."""
-
-    def add_value(self, metric: str, position: int, value: float) -> None:
-        """Add the value of one clip."""
-        self.values.setdefault(metric, {})[position] = value
-
-    def add_unread(self, metric: str, position: int, *texts: Unread) -> None:
-        """Add the first of the texts of one clip of which the encoder left something out."""
-        if left := next((text for text in texts if text), None):
-            self.unread.setdefault(metric, {})[position] = left
-
-    def values_of(self, metric: str) -> list[float]:
-        """Return the values of single clips, in the order of the set."""
-        values = self.values.get(metric, {})
-        return [values[p] for p in sorted(values)]
-
-    def merge(self, other: FeatureSet) -> None:
-        """Add the features of other positions of the same set."""
-        self.clips += other.clips
-        self.clip_features.merge(other.clip_features)
-        self.motion_features.merge(other.motion_features)
-        for metric, values in other.values.items():
-            self.values.setdefault(metric, {}).update(values)
-        for metric, texts in other.unread.items():
-            self.unread.setdefault(metric, {}).update(texts)
-        self.protocols |= other.protocols
-        self.missing |= other.missing
 
 
 @dataclass
@@ -278,7 +223,7 @@ class _DecodedClip:
                 "have too few moments in common; give both one rate"
             )
         size = self._size()
-        return resize(self.video.frames[own], size), resize(reference.frames[other], size)
+        return resized(self.video.frames, own, size), resized(reference.frames, other, size)
 
     @cached_property
     def sampled(self) -> tuple[Frames, Frames] | None:
@@ -301,42 +246,70 @@ class _DecodedClip:
 
 
 class _Extractor(Protocol):
-    """Adds what one encoder or metric makes of each clip to a feature set."""
+    """Adds what one encoder or metric makes of a clip to its measures."""
 
     protocol: str
 
-    def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
+    def add(self, clip: _DecodedClip, out: ClipMeasures) -> None:
         """Process a clip, now or with a later one in a batch."""
 
-    def flush(self, out: FeatureSet) -> None:
+    def flush(self) -> None:
         """Process clips that wait for a batch to fill."""
 
 
 def extract(clips: Iterable[ClipEntry], config: FidelityConfig) -> FeatureSet:
-    """Return the features of clips, each read once; where an extractor fails, the reason in `missing`."""
-    out = FeatureSet()
-    extractors = _load_extractors(config, out)
+    """Return the features of clips, each read once; where an extractor fails, the reason in `missing`.
+
+    Of entries with a `cache_key`, what another run has measured is taken from the cache of references, and no encoder is loaded for it.
+    """
+    out, cache = FeatureSet(), MeasureCache(config.cache_version)
+    extractors: dict[str, _Extractor] | None = None
+    measured: list[tuple[ClipEntry, ClipMeasures, bool]] = []
     for entry in clips:
         out.clips += 1
-        try:
-            clip = _DecodedClip(entry, read_clip(entry.path), config)
-        except SoraEvalError as error:
-            # A distance of the clips that can be read would be one of another set.
-            out.missing |= dict.fromkeys(extractors, str(error))
-            extractors.clear()
+        stored = cache.read(entry)
+        if stored is not None:
+            measured.append((entry, stored[0], False))
+            out.protocols |= stored[1]
             continue
-        for name in list(extractors):
-            try:
-                extractors[name].add(clip, out)
-            except (SoraEvalError, ValueError) as error:
-                out.missing[name] = f"{entry.path.name}: {error}"
-                del extractors[name]
+        if extractors is None:
+            extractors = _load_extractors(config, out)
+        measures = ClipMeasures()
+        measured.append((entry, measures, True))
+        _measure(entry, extractors, config, measures, out)
+    if extractors is None:
+        extractors = {} if measured else _load_extractors(config, out)
     for name, extractor in extractors.items():
         try:
-            extractor.flush(out)
+            extractor.flush()
         except (SoraEvalError, ValueError) as error:
             out.missing[name] = str(error)
+    for entry, measures, _ in measured:
+        out.add(entry, measures)
+    if not out.missing:
+        for entry, measures, new in measured:
+            if new:
+                cache.write(entry, measures, out.protocols)
     return out
+
+
+def _measure(
+    entry: ClipEntry, extractors: dict[str, _Extractor], config: FidelityConfig, measures: ClipMeasures, out: FeatureSet
+) -> None:
+    """Add what the extractors make of a clip to its measures; one that fails is dropped from them, with the reason in `out`."""
+    try:
+        clip = _DecodedClip(entry, read_clip(entry.path), config)
+    except SoraEvalError as error:
+        # A distance of the clips that can be read would be one of another set.
+        out.missing |= dict.fromkeys(extractors, str(error))
+        extractors.clear()
+        return
+    for name in list(extractors):
+        try:
+            extractors[name].add(clip, measures)
+        except (SoraEvalError, ValueError) as error:
+            out.missing[name] = f"{entry.path.name}: {error}"
+            del extractors[name]
 
 
 def _load_extractors(config: FidelityConfig, out: FeatureSet) -> dict[str, _Extractor]:
@@ -357,83 +330,81 @@ def _load_extractors(config: FidelityConfig, out: FeatureSet) -> dict[str, _Extr
 class _ClipFeatures:
     def __init__(self, encoder: VideoEncoder) -> None:
         self.encoder, self.protocol = encoder, encoder.protocol
-        self._batch: list[tuple[ClipEntry, Tensor]] = []
+        self._batch: list[tuple[Tensor, ClipMeasures]] = []
 
-    def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
-        self._batch.append((clip.entry, self.encoder.prepare(clip.video)))
+    def add(self, clip: _DecodedClip, out: ClipMeasures) -> None:
+        self._batch.append((self.encoder.prepare(clip.video), out))
         if len(self._batch) == _BATCH:
-            self.flush(out)
+            self.flush()
 
-    def flush(self, out: FeatureSet) -> None:
+    def flush(self) -> None:
         if self._batch:
-            features = self.encoder.encode(torch.stack([x for _, x in self._batch]))
-            for (entry, _), row in zip(self._batch, features, strict=True):
-                out.clip_features.add(row[None], entry.position, entry.cluster)
+            features = self.encoder.encode(torch.stack([x for x, _ in self._batch]))
+            for (_, out), row in zip(self._batch, features, strict=True):
+                out.features[CLIP_FEATURES] = row
             self._batch = []
 
 
 class _Unbatched:
     """An extractor that processes each clip at once."""
 
-    def flush(self, out: FeatureSet) -> None:
+    def flush(self) -> None:
         pass
 
 
 class _MotionFeatures(_Unbatched):
     protocol = MOTION
 
-    def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
-        out.motion_features.add(clip_motion(clip.video)[None], clip.entry.position, clip.entry.cluster)
+    def add(self, clip: _DecodedClip, out: ClipMeasures) -> None:
+        out.features[MOTION_FEATURES] = clip_motion(clip.video)
 
 
 class _TextImage(_Unbatched):
     def __init__(self, encoder: TextImageEncoder) -> None:
         self.encoder, self.protocol = encoder, f"{encoder.protocol} all frames"
 
-    def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
+    def add(self, clip: _DecodedClip, out: ClipMeasures) -> None:
         entry, frames = clip.entry, clip.video.frames
         vectors = self.encoder.images(frames)
         if entry.prompt:
-            out.add_value("CLIPSIM", entry.position, clip_similarity(vectors, self.encoder.texts([entry.prompt])[0]))
-            out.add_unread("CLIPSIM", entry.position, self.encoder.unread(entry.prompt))
+            out.values["CLIPSIM"] = clip_similarity(vectors, self.encoder.texts([entry.prompt])[0])
+            out.add_unread("CLIPSIM", self.encoder.unread(entry.prompt))
         if len(frames) == 1:
             return
-        out.add_value("temporal consistency", entry.position, temporal_consistency(vectors))
-        out.add_value("subject consistency", entry.position, subject_consistency(vectors))
+        out.values["temporal consistency"] = temporal_consistency(vectors)
+        out.values["subject consistency"] = subject_consistency(vectors)
         if entry.states:
-            self._add_event(entry.position, entry.states, frames, vectors, out)
+            self._add_event(entry.states, frames, vectors, out)
 
-    def _add_event(
-        self, position: int, states: tuple[str, str], frames: Frames, vectors: Floats, out: FeatureSet
-    ) -> None:
+    def _add_event(self, states: tuple[str, str], frames: Frames, vectors: Floats, out: ClipMeasures) -> None:
         before, after = self.encoder.texts(states)
         probability = state_change(vectors[[0, -1]], before, after, self.encoder.scale)
-        out.add_value("state change", position, float(probability[1] - probability[0]))
+        out.values["state change"] = float(probability[1] - probability[0])
         # A picture that stands still has gone no way at all, not towards the text either.
         still = np.array_equal(frames[0], frames[-1]) or np.allclose(vectors[0], vectors[-1], rtol=0, atol=1e-6)
         similarity = 0.0 if still else directional_similarity(vectors[:1], vectors[-1:], before, after)
-        out.add_value("directional similarity", position, similarity)
+        out.values["directional similarity"] = similarity
         for metric in ("state change", "directional similarity"):
-            out.add_unread(metric, position, *map(self.encoder.unread, states))
+            out.add_unread(metric, *map(self.encoder.unread, states))
 
 
 class _PerceptualDistance(_Unbatched):
     def __init__(self, network: Perceptual, alignment: str) -> None:
         self.network, self.protocol = network, f"{network.protocol} {alignment}"
 
-    def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
+    def add(self, clip: _DecodedClip, out: ClipMeasures) -> None:
         if clip.sampled is not None:
-            out.add_value("perceptual", clip.entry.position, float(self.network.distance(*clip.sampled).mean()))
+            out.values["perceptual"] = float(self.network.distance(*clip.sampled).mean())
 
 
 class _PixelMetrics(_Unbatched):
     def __init__(self, alignment: str) -> None:
         self.protocol = f"{PIXEL_PROTOCOL} {alignment}"
 
-    def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
+    def add(self, clip: _DecodedClip, out: ClipMeasures) -> None:
         if clip.sampled is not None:
-            out.add_value("SSIM", clip.entry.position, ssim(*clip.sampled))
-            out.add_value("PSNR (dB)", clip.entry.position, psnr(*clip.sampled))
+            out.values["SSIM"] = ssim(*clip.sampled)
+            out.values["PSNR (dB)"] = psnr(*clip.sampled)
 
 
 class _PluginMetric(_Unbatched):
@@ -443,7 +414,7 @@ class _PluginMetric(_Unbatched):
         self.name, self.function = name, metric.function
         self.protocol = f"{name} version={metric.version} of {origin} {alignment}"
 
-    def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
+    def add(self, clip: _DecodedClip, out: ClipMeasures) -> None:
         if clip.aligned is None:
             return
         made, true = clip.aligned
@@ -453,14 +424,14 @@ class _PluginMetric(_Unbatched):
             raise ConfigError(f"metric {self.name} raised {type(error).__name__}: {error}") from error
         if not np.isfinite(value):
             raise ConfigError(f"metric {self.name} is {value}")
-        out.add_value(f"{PLUGIN}{self.name}", clip.entry.position, value)
+        out.values[f"{PLUGIN}{self.name}"] = value
 
 
 class _Continuation(_Unbatched):
     def __init__(self, alignment: str) -> None:
         self.protocol = f"physics-iq {physics_iq.PROTOCOL} without-given-frames {alignment}"
 
-    def add(self, clip: _DecodedClip, out: FeatureSet) -> None:
+    def add(self, clip: _DecodedClip, out: ClipMeasures) -> None:
         given = clip.entry.given
         if given is None or clip.aligned is None:
             return
@@ -469,7 +440,7 @@ class _Continuation(_Unbatched):
             frozen = np.repeat(clip.aligned[1][max(given - 1, 0)][None], len(true), axis=0)
             for suffix, frames in (("", predicted), (FROZEN, frozen)):
                 for metric, value in physics_iq.measures(true, frames).items():
-                    out.add_value(f"{metric}{suffix}", clip.entry.position, value)
+                    out.values[f"{metric}{suffix}"] = value
 
 
 def _sampling(config: FidelityConfig) -> str:

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sora_eval.fidelity.extractors import (
+from sora_eval.fidelity.extractors import FidelityConfig
+from sora_eval.fidelity.features import (
     CLIP_FEATURES,
     CONTINUATION,
     MOTION_FEATURES,
@@ -20,7 +21,6 @@ from sora_eval.fidelity.extractors import (
     PLUGIN,
     TEXT_IMAGE,
     FeatureSet,
-    FidelityConfig,
 )
 from sora_eval.fidelity.options import METRICS, plugin_metric
 from sora_eval.metrics import frechet, kernel, physics_iq

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sora_eval.errors import ConfigError, SoraEvalError, is_fatal, line_of, print_error
-from sora_eval.fidelity.extractors import FROZEN, ClipEntry, FeatureSet, FidelityConfig, extract
+from sora_eval.fidelity.extractors import FROZEN, FidelityConfig, extract
+from sora_eval.fidelity.features import ClipEntry, FeatureSet
 from sora_eval.fidelity.measures import continuation_measures, set_measures
 from sora_eval.files import inside
 from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.runs.reader import Run
-from sora_eval.types import Case, Measure, ScoreRow
+from sora_eval.runs.store import reference_cache
+from sora_eval.runs.tracking import is_shared
+from sora_eval.types import Case, Measure, ScoreRow, digest
 from sora_eval.world.families import StateChange, family
 
 ALL = ""
@@ -85,21 +88,29 @@ def _entries_by_group(
     cases: Sequence[Case], rows: Sequence[ScoreRow], folder: Path, pair_references: bool
 ) -> dict[_Group, list[ClipEntry]]:
     by_id = {c.id: (i, c) for i, c in enumerate(cases)}
-    references = {r.case: folder / r.video for r in rows if r.kind == "oracle"}
+    references = {r.case: r for r in rows if r.kind == "oracle"}
+    cache = reference_cache()
     clusters: dict[str, int] = {}
     for case in cases:
         clusters.setdefault(case.cluster, len(clusters))
     groups: dict[_Group, list[ClipEntry]] = {}
     for row in rows:
         position, case = by_id[row.case]
+        states = _states(case)
+        reference = references.get(row.case)
+        if row.kind == "oracle" or not (row.kind == "model" or pair_references):
+            reference = None
+        shared = cache is not None and all(is_shared(cache, r) for r in (row, reference or row))
+        decides = [row.video, row.prompt, states, reference.video if reference else "", case.given]
         entry = ClipEntry(
             folder / row.video,
             position,
             row.prompt,
-            references.get(row.case) if row.kind == "model" or (pair_references and row.kind != "oracle") else None,
-            _states(case),
+            folder / reference.video if reference else None,
+            states,
             clusters[case.cluster],
             case.given or None,
+            digest(decides) if shared else "",
         )
         groups.setdefault((row.suite, row.generator), []).append(entry)
     return groups

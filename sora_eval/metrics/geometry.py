@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from sora_eval.types import Bools, Camera, Floats
 
@@ -114,17 +115,25 @@ def reproject(depth: Floats, camera: Camera, frame: int, source: int = 0) -> tup
     """
     height, width = depth.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
-    rays = np.stack([x, y, np.ones_like(x)], axis=-1).reshape(-1, 3) @ np.linalg.inv(camera.K[source]).T
-    flat = np.where(np.isfinite(depth) & (depth > 0), depth, np.nan).reshape(-1, 1)
+    xy, z = _moved(x.ravel(), y.ravel(), depth.ravel(), camera, frame, source)
+    return xy.reshape(height, width, 2), z.reshape(height, width)
+
+
+def _moved(
+    x: Floats, y: Floats, depth: Floats | NDArray[np.float32], camera: Camera, frame: int, source: int
+) -> tuple[Floats, Floats]:
+    """Return places [n, 2] and z-depth [n] in `frame` of the pixels x, y [n] of `source` with their depth [n]."""
+    rays = np.stack([x, y, np.ones_like(x)], axis=-1) @ np.linalg.inv(camera.K[source]).T
+    flat = np.where(np.isfinite(depth) & (depth > 0), depth, np.nan)[:, None]
     world = (rays * flat - camera.t[source]) @ camera.R[source]
     seen = world @ camera.R[frame].T + camera.t[frame]
     z = np.where(seen[:, 2] > 1e-9, seen[:, 2], np.nan)
     pixel = (seen / z[:, None]) @ camera.K[frame].T
-    return pixel[:, :2].reshape(height, width, 2), z.reshape(height, width)
+    return pixel[:, :2], z
 
 
 def match_reprojection_error(
-    a: Floats, b: Floats, depth: Floats, camera: Camera, frame: int, source: int = 0
+    a: Floats, b: Floats, depth: Floats | NDArray[np.float32], camera: Camera, frame: int, source: int = 0
 ) -> tuple[Floats, Bools]:
     """Return how far (px) each match b in `frame` is from where true geometry puts a, [n], and where that is defined.
 
@@ -136,12 +145,12 @@ def match_reprojection_error(
         >>> match_reprojection_error(np.zeros((1, 2)), np.array([[2.0, 3.0]]), np.full((1, 1), 5.0), camera, frame=1)[0].tolist()
         [3.0]
     """
-    xy, _ = reproject(depth, camera, frame, source)
     height, width = depth.shape
     column = np.clip(np.rint(a[:, 0]).astype(int), 0, width - 1)
     row = np.clip(np.rint(a[:, 1]).astype(int), 0, height - 1)
     # The part of a that rounding took away moves along, to first order.
     rounding = a - np.stack([column, row], axis=1)
-    distance = np.linalg.norm(xy[row, column] + rounding - b, axis=1)
+    xy, _ = _moved(column.astype(np.float64), row.astype(np.float64), depth[row, column], camera, frame, source)
+    distance = np.linalg.norm(xy + rounding - b, axis=1)
     known = np.isfinite(distance)
     return np.where(known, distance, np.inf), known

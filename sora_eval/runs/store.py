@@ -24,6 +24,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -40,26 +41,29 @@ CACHE, CACHE_GIB = "SORA_EVAL_CACHE", "SORA_EVAL_CACHE_GIB"
 """Environment variables: the folder of the reference cache, empty for none; its size in GiB."""
 _CACHE_GIB = 8.0
 _CODE = ("world", "tracking", "probes", "metrics", "video", "generator")
-"""The rooms on whose code the artefacts of references depend."""
+"""The rooms on whose code clips, tracks and scores of references depend."""
 
 
-def reference_cache() -> FileCache | None:
-    """Return the cache of the clips, tracks and scores of oracle and controls, which all runs share; None where it is switched off.
+def reference_cache(rooms: tuple[str, ...] = _CODE, packages: tuple[str, ...] = ()) -> FileCache | None:
+    """Return the cache of what is made of oracle and controls, which all runs share; None where it is switched off.
 
-    Files of another version of the code are never used, whether or not its version number was raised.
+    Files of another version of the code are never used, whether or not its version number was raised. rooms: those on whose code the files
+    depend, by default those behind clips, tracks and scores. packages: those on whose version they depend, besides NumPy and OpenCV.
     """
     folder = os.environ.get(CACHE)
     if folder is None:
         folder = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sora-eval" / "references")
     if not folder:
         return None
-    return FileCache(Path(folder), _code_hash(), int(float(os.environ.get(CACHE_GIB, _CACHE_GIB)) * (1 << 30)))
+    size = int(float(os.environ.get(CACHE_GIB, _CACHE_GIB)) * (1 << 30))
+    return FileCache(Path(folder), _code_hash(rooms, packages), size)
 
 
 @lru_cache
-def _code_hash() -> str:
+def _code_hash(rooms: tuple[str, ...], packages: tuple[str, ...]) -> str:
     total = hashlib.sha256(f"{np.__version__} {cv2.__version__}".encode())
-    for room in _CODE:
+    total.update(" ".join(version(name) for name in packages).encode())
+    for room in rooms:
         package = import_module(f"sora_eval.{room}")
         for path in sorted(Path(package.__path__[0]).rglob("*.py")):
             total.update(path.read_bytes())

@@ -6,19 +6,21 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from sora_eval.errors import ConfigError, SoraEvalError
-from sora_eval.files import read_json, write_json, write_lines
+from sora_eval.files import FileCache, read_json, write_json, write_lines
 from sora_eval.processes import pool
 from sora_eval.runs.reader import Run
-from sora_eval.runs.store import Store
-from sora_eval.tracking.metrics import BY_NAME, VERSION, tracking_metrics
-from sora_eval.tracking.truth import true_tracks
+from sora_eval.runs.store import Store, reference_cache
+from sora_eval.tracking.metrics import BY_NAME, VERSION, needs_frames, tracking_metrics
+from sora_eval.tracking.truth import TrueTracks, true_tracks
 from sora_eval.types import Case, ScoreRow, Tracks, digest
 from sora_eval.video import read_clip
+from sora_eval.world.families import FAMILIES
 
 FILE = "tracking.jsonl"
 
@@ -55,13 +57,17 @@ def measure_tracking(run: Run, workers: int, say: Callable[[str], None]) -> list
 
 
 def of_run(cases: Sequence[Case], rows: Sequence[ScoreRow], folder: Path, workers: int = 1) -> list[TrackingRow]:
-    """Return the tracking metrics of every clip of a run, in the order of its rows; stored ones are reused."""
+    """Return the tracking metrics of every clip of a run, in the order of its rows; stored ones are reused, and those of references that
+    another run has measured.
+    """
     by_id = {c.id: c for c in cases}
+    cache = reference_cache()
     # Cases of one scene share its truth, which takes longer than the tracks of a clip.
     jobs: dict[str, list[ScoreRow]] = {}
     for row in rows:
-        if row.video and row.tracks and _kept(folder, by_id[row.case], row) is None:
-            jobs.setdefault(digest(by_id[row.case].scene), []).append(row)
+        case = by_id[row.case]
+        if row.video and row.tracks and _kept(folder, case, row) is None and not _fetched(cache, folder, case, row):
+            jobs.setdefault(digest(case.scene), []).append(row)
     work = partial(_measure, folder)
     parts = [[(by_id[r.case], r) for r in group] for group in jobs.values()]
     with pool(workers) as executor:
@@ -78,17 +84,62 @@ def unmeasured(rows: Sequence[TrackingRow], scores: Sequence[ScoreRow]) -> list[
 
 
 def _measure(folder: Path, part: Sequence[tuple[Case, ScoreRow]]) -> None:
+    cache = reference_cache()
+    truths: dict[str, TrueTracks] = {}
     for case, row in part:
         try:
-            video, tracks = read_clip(folder / row.video), read_tracks(folder / row.tracks)
-            values = tracking_metrics(case, video, tracks, true_tracks(case))
+            name = _truth_name(case)
+            truth = truths[name] = truths[name] if name in truths else _truth(cache, name, case)
+            video = read_clip(folder / row.video) if needs_frames(case, truth) else None
+            values = tracking_metrics(case, video, read_tracks(folder / row.tracks), truth)
         except OSError:
             raise
         except (
             Exception
         ):  # a fault of ours in one clip costs that clip; the run names it as unmeasured and tries again the next time
             continue
-        write_json(_path(folder, case, row), {"values": values})
+        path = _path(folder, case, row)
+        write_json(path, {"values": values})
+        if cache is not None and is_shared(cache, row):
+            cache.add(_relative(folder, path), path)
+
+
+def _fetched(cache: FileCache | None, folder: Path, case: Case, row: ScoreRow) -> bool:
+    """Take the metrics of a reference from the cache that all runs share; return whether they came."""
+    if cache is None or not is_shared(cache, row):
+        return False
+    path = _path(folder, case, row)
+    return cache.fetch(_relative(folder, path), path) and _kept(folder, case, row) is not None
+
+
+def is_shared(cache: FileCache, row: ScoreRow) -> bool:
+    """Return whether clip and tracks of a row are in the cache: those of references, where the bundle's code alone decides."""
+    return row.kind != "model" and row.video in cache and row.tracks in cache
+
+
+def _truth_name(case: Case) -> str:
+    return f"truth/{digest([case.scene, case.size, float(case.fps), case.frames])}.npz"
+
+
+def _truth(cache: FileCache | None, name: str, case: Case) -> TrueTracks:
+    """Return the true tracks of a case: all references of a case and every model have the same."""
+    if cache is None or case.scene["family"] not in FAMILIES:  # the code of plug-ins is in no hash
+        return true_tracks(case)
+    stored = cache.read(name)
+    if stored is not None:
+        try:
+            with np.load(BytesIO(stored), allow_pickle=False) as file:
+                return TrueTracks.from_arrays(dict(file))
+        except Exception:  # zipfile, zlib and NumPy have many words for a damaged file
+            pass
+    truth, content = true_tracks(case), BytesIO()
+    np.savez_compressed(content, **truth.to_arrays())  # type: ignore[arg-type]
+    cache.write(name, content.getvalue())
+    return truth
+
+
+def _relative(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).as_posix()
 
 
 def _path(folder: Path, case: Case, row: ScoreRow) -> Path:

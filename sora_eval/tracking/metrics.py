@@ -26,12 +26,14 @@ from sora_eval.metrics.permanence import (
 )
 from sora_eval.tracking.points import track_points
 from sora_eval.tracking.truth import LEAST_SHARE, POINTS, TrueTracks
-from sora_eval.tracking.twoview import frame_pairs, fundamental_matrix, match
+from sora_eval.tracking.twoview import features, frame_pairs, fundamental_matrix, match_features
 from sora_eval.types import Bools, Case, Floats, Frames, Tracks, Video
-from sora_eval.video import resample, resize
+from sora_eval.video import resized
 
-VERSION = 2
+VERSION = 3
 """Raised whenever a value changes for the same clip and tracks."""
+_SIDE = 256
+"""Shorter side in pixels to which larger frames are reduced for points and two-view geometry: TAP-Vid's size, and SIFT's here."""
 _IOU = 0.5
 _STRETCH = 4
 """Sightings that a velocity is fitted to."""
@@ -106,24 +108,32 @@ PROTOCOL = (
     "followed by KLT with re-detection (no weights); "
     f"TAP-Vid: at 256 x 256, within {', '.join(f'{d:g}' for d in tapvid.THRESHOLDS_PX)} px, strictly, after the given frames; "
     "re-identification: within 8 px in half of the stretch or more",
-    "time and size: the case's moments and size, to which the clip is resampled; moments after its end show nothing",
+    "time and size: the case's moments and size, to which the clip is resampled; moments after its end show nothing; "
+    f"points and features: shorter sides above {_SIDE} px are reduced to it",
     "epipolar: SIFT at 256 px, ratio .8, MAGSAC at 1 px, gaps of 4, 8 and 12 frames, pairs with a parallax of 1 px or more",
 )
 """All that the numbers depend on, besides clips and tracker."""
 
 
-def tracking_metrics(case: Case, video: Video, tracks: Tracks, truth: TrueTracks) -> dict[str, float | None]:
+def needs_frames(case: Case, truth: TrueTracks) -> bool:
+    """Return whether the tracking metrics of a case are measured on frames too, not on tracks alone."""
+    return bool(case.given) or truth.rigid
+
+
+def tracking_metrics(case: Case, video: Video | None, tracks: Tracks, truth: TrueTracks) -> dict[str, float | None]:
     """Return the tracking metrics of a clip by name, None for one that is not defined on it.
 
     With given frames (i2v, v2v) those against the truth, else those that need none. Clips of another rate, length or size are compared at
     the case's moments and size.
 
-    video: the clip; tracks: of its tracker; truth: of the case.
+    video: the clip, None where `needs_frames` is false; tracks: of its tracker; truth: of the case.
     """
     resampled = at_moments(tracks, case, truth.unknown)
-    shown = moments(len(video), video.fps, case) < len(video)
-    if case.given or truth.rigid:
-        small = resize(resample(video, case.fps, case.frames).frames, case.size)
+    index = moments(tracks.frames, tracks.fps, case)
+    shown = index < tracks.frames
+    if needs_frames(case, truth):
+        assert video is not None
+        small = resized(video.frames, np.minimum(index, len(video) - 1), _reduced(case.size))
     if case.given:
         values = {
             **_things(resampled, truth, case.given),
@@ -231,14 +241,32 @@ def _followed(tracks: Tracks, truth: TrueTracks, thing: int, frames: NDArray[np.
     return int(np.argmax(hits)) if hits.max(initial=0) > 0 else None
 
 
+def _reduced(size: tuple[int, int]) -> tuple[int, int]:
+    """Return a size (height, width), reduced to `_SIDE` on the shorter side where that is less."""
+    scale = min(1.0, _SIDE / min(size))
+    return round(size[0] * scale), round(size[1] * scale)
+
+
+def _scale(frames: Frames, size: tuple[int, int]) -> Floats:
+    """Return by how much (x, y) frames are smaller than `size`."""
+    return np.array([size[1] / frames.shape[2], size[0] / frames.shape[1]])
+
+
+def _rescaled(xy: Floats, scale: Floats) -> Floats:
+    """Return places [..., 2] in frames that are `scale` times as large; pixel centres sit half a pixel in."""
+    return xy if (scale == 1).all() else np.asarray((xy + 0.5) * scale - 0.5)
+
+
 def _points(frames: Frames, shown: Bools, truth: TrueTracks, given: int) -> dict[str, float | None]:
     """Return the TAP-Vid scores of points that are followed from where the truth has them in the first frame."""
     if not len(truth.points):
         return {}
     height, width = truth.size
-    start = np.clip(truth.points[:, 0], 0, (width - 1, height - 1))
+    scale = _scale(frames, truth.size)
+    start = _rescaled(np.clip(truth.points[:, 0], 0, (width - 1, height - 1)), 1 / scale)
+    start = np.clip(start, 0, (frames.shape[2] - 1, frames.shape[1] - 1))
     xy, visible = track_points(frames, np.column_stack([np.zeros(len(start)), start]))
-    visible = visible & shown
+    xy, visible = _rescaled(xy, scale), visible & shown
     # Frames that were given are not the clip's merit; after the first one in any case.
     judged = tapvid.after_query(np.full(len(start), given - 1), len(shown))
     values: dict[str, float | None] = {}
@@ -255,11 +283,13 @@ def _points(frames: Frames, shown: Bools, truth: TrueTracks, given: int) -> dict
 
 def _reprojection(frames: Frames, shown: Bools, truth: TrueTracks) -> float | None:
     """Return the median distance (px of 256) of matches with the first frame from where the true camera puts them."""
-    off = []
+    assert truth.depth is not None
+    off, first, scale = [], features(frames[0]), _scale(frames, truth.size)
     for frame in range(4, len(frames), 4):
         if shown[frame]:
-            pairs = match(frames[0], frames[frame])
-            error, known = geometry.match_reprojection_error(pairs.a, pairs.b, truth.depth, truth.camera, frame)
+            pairs = match_features(first, features(frames[frame]))
+            a, b = _rescaled(pairs.a, scale), _rescaled(pairs.b, scale)
+            error, known = geometry.match_reprojection_error(a, b, truth.depth, truth.camera, frame)
             off.append(error[known])
     every = np.concatenate(off) if off else np.zeros(0)
     return float(np.median(every)) * tapvid.SCALE_PX / min(truth.size) if len(every) >= 8 else None
@@ -338,8 +368,11 @@ def _at_edge(tracks: Tracks, path: _Path) -> bool:
 def _epipolar(frames: Frames) -> dict[str, float | None]:
     """Return the medians over pairs of frames of error (px of 256) and support; pairs without parallax are left out."""
     views = []
-    for i, j in frame_pairs(len(frames)):
-        pairs = match(frames[i], frames[j])
+    pairs_of_frames = frame_pairs(len(frames))
+    # Most frames are in several pairs.
+    seen = {i: features(frames[i]) for i in sorted({i for pair in pairs_of_frames for i in pair})}
+    for i, j in pairs_of_frames:
+        pairs = match_features(seen[i], seen[j])
         view = geometry.two_view_consistency(fundamental_matrix(pairs.a, pairs.b), pairs.a, pairs.b, pairs.features)
         if view.judgeable:
             views.append(view)

@@ -7,10 +7,11 @@ its body and is visible where a ray from the eye meets it first.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from scipy.spatial.transform import Rotation
 
 from sora_eval.metrics.mot import BoxTracks
 from sora_eval.types import Bools, Camera, Case, Floats, Frames
-from sora_eval.world import frame_times, physics, scene_of
+from sora_eval.world import frame_times, labels, physics, scene_of
 from sora_eval.world.palette import COLOURS
 from sora_eval.world.physics import States
 from sora_eval.world.render import Renderer, camera_of
@@ -49,8 +50,8 @@ class TrueTracks:
     """[P, T, 2] places of surface points in pixels, each visible in the first frame."""
     points_visible: Bools
     """[P, T]."""
-    depth: Floats
-    """[H, W] z-depth in metres of the first frame."""
+    depth: NDArray[np.float32] | None
+    """[H, W] z-depth in metres of the first frame where nothing but the camera moves, else None: it would not hold for later frames."""
     camera: Camera
     """Camera per frame."""
     rigid: bool
@@ -72,6 +73,49 @@ class TrueTracks:
         """How many things have a box in each frame, [T]."""
         return np.asarray(self.visible.sum(axis=0), dtype=np.int64)
 
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all of it as arrays by name, without objects: what `from_arrays` takes."""
+        box = np.full((*self.xy.shape[:2], 4), np.nan)
+        for k, (ids, boxes) in enumerate(zip(self.boxes.ids, self.boxes.boxes, strict=True)):
+            box[ids, k] = boxes
+        names = {"colours": self.colours, "unknown": self.unknown}
+        return {
+            **{key: np.array(value, dtype="U16") for key, value in names.items()},
+            "box": box,
+            "xy": self.xy,
+            "points": self.points,
+            "points_visible": self.points_visible,
+            "K": self.camera.K,
+            "R": self.camera.R,
+            "t": self.camera.t,
+            "rigid": np.array(self.rigid),
+            "size": np.array(self.size),
+            "fps": np.array(self.fps),
+            **({} if self.depth is None else {"depth": self.depth}),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> TrueTracks:
+        """Return the true tracks of `to_arrays`.
+
+        Raises:
+            KeyError: an array is missing.
+        """
+        height, width = (int(v) for v in arrays["size"])
+        return cls(
+            tuple(str(c) for c in arrays["colours"]),
+            _box_tracks(arrays["box"]),
+            arrays["xy"],
+            arrays["points"],
+            arrays["points_visible"],
+            arrays.get("depth"),
+            Camera(arrays["K"], arrays["R"], arrays["t"]),
+            bool(arrays["rigid"]),
+            tuple(str(c) for c in arrays["unknown"]),
+            (height, width),
+            float(arrays["fps"]),
+        )
+
 
 def true_tracks(case: Case) -> TrueTracks:
     """Return the true tracks of a case; cases of one scene in several modes share them.
@@ -88,64 +132,79 @@ def _of_scene(spec: str, size: tuple[int, int], fps: float, frames: int) -> True
     states = physics.simulate(scene, frame_times(frames, fps))
     camera = camera_of(scene, states.t_s, size)
     renderer = Renderer(scene, size)
-    seen = [renderer.seen(states, camera, k) for k in range(frames)]
-    ids, depth = np.array([i for i, _ in seen]), seen[0][1].astype(np.float64)
-    things = _things(scene, ids)
+    first, depth = renderer.seen(states, camera, 0)
+    statistics, touching = _statistics(renderer, states, camera)
+    things = _things(scene, statistics, touching)
     of_body = np.full(len(scene.bodies) + 1, -1)
     for number, bodies in enumerate(things):
         of_body[bodies] = number
-    boxes, xy = _boxes(of_body[ids], len(things))
-    points, visible = _points(scene, states, camera, renderer, of_body, ids[0], depth)
+    boxes, xy = _boxes(statistics, things, size)
+    points, visible = _points(scene, states, camera, renderer, of_body, first, depth)
     moving = states.pos.std(axis=0).max(initial=0.0) > 1e-6 or bool((states.shown != states.shown[:1]).any())
     turning = bool(np.ptp(camera.R, axis=0).max() > 1e-9 or np.ptp(camera.t, axis=0).max() > 1e-9)
+    rigid = turning and not moving
     colours = tuple(scene.bodies[bodies[0]].colour for bodies in things)
     unknown = (scene.body(scene.fracture.body).colour,) if scene.fracture else ()
-    return TrueTracks(colours, boxes, xy, points, visible, depth, camera, turning and not moving, unknown, size, fps)
+    return TrueTracks(
+        colours, boxes, xy, points, visible, depth if rigid else None, camera, rigid, unknown, size, float(fps)
+    )
 
 
-def _things(scene: Scene, ids: _Ids) -> list[list[int]]:
+def _statistics(renderer: Renderer, states: States, camera: Camera) -> tuple[NDArray[np.int64], Bools]:
+    """Return the statistics [T, N, 7] of N bodies' masks, and which of them touch [T, N, N]."""
+    frames, bodies = len(states.t_s), len(renderer.scene.bodies)
+    statistics, touching = np.empty((frames, bodies, 7), np.int64), np.empty((frames, bodies, bodies), bool)
+    ids = np.empty(renderer.size, np.int16)
+    for k in range(frames):
+        # Frame by frame: the masks of a clip of 832 x 480 x 81 would take gigabytes.
+        renderer.labels(states, camera, k, ids)
+        labels.statistics(ids, statistics[k], touching[k])
+    return statistics, touching
+
+
+def _things(scene: Scene, statistics: NDArray[np.int64], touching: Bools) -> list[list[int]]:
     """Return the bodies of each thing, by their numbers."""
+    shown = statistics[..., labels.AREA] > 0
     broken = {scene.fracture.body, *scene.fracture.pieces} if scene.fracture else set()
     coloured = [
-        i for i, b in enumerate(scene.bodies) if b.colour in COLOURS and b.name not in broken and (ids == i).any()
+        i for i, b in enumerate(scene.bodies) if b.colour in COLOURS and b.name not in broken and shown[:, i].any()
     ]
     group = {i: i for i in coloured}
     for i, j in combinations(coloured, 2):
-        if scene.bodies[i].colour == scene.bodies[j].colour and _one_thing(ids == i, ids == j):
+        both = shown[:, i] & shown[:, j]
+        # One thing touches itself in most of the frames that show both parts; parts that are never seen together are states of one.
+        one = not both.any() or touching[both, i, j].mean() > 0.5
+        if scene.bodies[i].colour == scene.bodies[j].colour and one:
             old, new = group[j], group[i]
             group = {k: new if g == old else g for k, g in group.items()}
     return [[k for k in coloured if group[k] == g] for g in dict.fromkeys(group.values())]
 
 
-def _one_thing(a: Bools, b: Bools) -> bool:
-    """Return whether two masks [T, H, W] touch in most of the frames that show both, or no frame does."""
-    both = np.flatnonzero(a.any(axis=(1, 2)) & b.any(axis=(1, 2)))
-    near = np.ones((3, 3), np.uint8)
-    return (
-        len(both) == 0 or float(np.mean([(cv2.dilate(a[k].astype(np.uint8), near) & b[k]).any() for k in both])) > 0.5
-    )
+def _boxes(
+    statistics: NDArray[np.int64], things: Sequence[Sequence[int]], size: tuple[int, int]
+) -> tuple[BoxTracks, Floats]:
+    box, xy = np.full((len(things), len(statistics), 4), np.nan), np.full((len(things), len(statistics), 2), np.nan)
+    for i, bodies in enumerate(things):
+        of = np.moveaxis(statistics[:, bodies], -1, 0)  # [7, T, bodies]
+        area = of[labels.AREA].sum(axis=1)
+        seen = area >= LEAST_SHARE * size[0] * size[1]
+        low = [of[side].min(axis=1)[seen] - 0.5 for side in (labels.LEFT, labels.TOP)]
+        high = [of[side].max(axis=1)[seen] + 0.5 for side in (labels.RIGHT, labels.BOTTOM)]
+        box[i, seen] = np.stack([*low, *high], axis=1)
+        for axis, total in enumerate((labels.SUM_X, labels.SUM_Y)):
+            xy[i, seen, axis] = of[total].sum(axis=1)[seen] / area[seen]
+    return _box_tracks(box), xy
 
 
-def _boxes(things: NDArray[np.int64], count: int) -> tuple[BoxTracks, Floats]:
-    frames, height, width = things.shape
-    least = LEAST_SHARE * height * width
-    xy = np.full((count, frames, 2), np.nan)
-    ids, boxes = [], []
-    for k, frame in enumerate(things):
-        here, visible = [], []
-        for i in range(count):
-            y, x = np.nonzero(frame == i)
-            if len(x) >= least:
-                here.append(i)
-                visible.append((x.min() - 0.5, y.min() - 0.5, x.max() + 0.5, y.max() + 0.5))
-                xy[i, k] = x.mean(), y.mean()
-        ids.append(np.array(here, dtype=np.int64))
-        boxes.append(np.array(visible, dtype=np.float64).reshape(-1, 4))
-    return BoxTracks(ids, boxes), xy
+def _box_tracks(box: Floats) -> BoxTracks:
+    """Return boxes [N, T, 4], NaN where there is none, frame by frame."""
+    ids = [np.flatnonzero(np.isfinite(box[:, k, 0])) for k in range(box.shape[1])]
+    return BoxTracks(ids, [box[i, k] for k, i in enumerate(ids)])
 
 
 def _points(
-    scene: Scene, states: States, camera: Camera, renderer: Renderer, of_body: NDArray[np.int64], first: _Ids, depth: Floats
+    scene: Scene, states: States, camera: Camera, renderer: Renderer, of_body: NDArray[np.int64], first: _Ids,
+    depth: NDArray[np.float32],
 ) -> tuple[Floats, Bools]:  # fmt: skip
     """Return points [P, T, 2] on the things' surfaces that the first frame shows, and where each is visible [P, T]."""
     pixels = list(_chosen(of_body[first], renderer.frame(states, camera, 0)))
@@ -188,12 +247,15 @@ def _chosen(things: NDArray[np.int64], frame: Frames) -> Iterator[tuple[int, int
         pixels = np.argwhere(things == i)
         ranked = pixels[np.argsort(-texture[tuple(pixels.T)], kind="stable")]
         share = POINTS // len(numbers) + (place < POINTS % len(numbers))
-        picked: list[NDArray[np.intp]] = []
+        picked: list[tuple[int, int]] = []
         for apart in (_APART * min(things.shape), 0.5):
-            for pixel in ranked:
-                if len(picked) < share and all(np.abs(pixel - other).max() > apart for other in picked):
-                    picked.append(pixel)
-        yield from ((int(y), int(x)) for y, x in picked)
+            left = ranked
+            for pixel in picked:
+                left = left[np.abs(left - pixel).max(axis=1) > apart]
+            while len(picked) < share and len(left):
+                picked.append((int(left[0, 0]), int(left[0, 1])))
+                left = left[np.abs(left - left[0]).max(axis=1) > apart]
+        yield from picked
 
 
 def _texture(frame: Frames) -> Floats:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from sora_eval.types import Floats, Frames
 
@@ -35,33 +36,51 @@ def enlarge(frame: Frames, side: int) -> tuple[Frames, float]:
     return np.asarray(resized, dtype=np.uint8), factor
 
 
-def match(a: Frames, b: Frames, ratio: float = 0.8, max_features: int = 2000) -> Matches:
-    """Return SIFT matches from frame a to frame b that pass the ratio test.
+@dataclass(frozen=True)
+class Features:
+    """SIFT features of a frame."""
 
-    The nearest descriptor in b must be nearer than `ratio` times the second nearest. Frames below 256 px are enlarged
-    by a whole factor; coordinates are in the given frames' pixels.
+    xy: Floats
+    """[n, 2] pixels."""
+    descriptors: NDArray[np.float32] | None
+    """[n, 128], None where there is no feature."""
 
-    a, b: uint8 [H, W, 3] RGB. No features give an empty match, not an error.
+
+def features(frame: Frames, most: int = 2000) -> Features:
+    """Return the SIFT features of a frame uint8 [H, W, 3] RGB, the strongest `most`.
+
+    A frame below 256 px is enlarged by a whole factor; coordinates are in the given frame's pixels.
+
+    Source: Lowe 2004.
+    """
+    sift = cv2.SIFT_create(nfeatures=most)  # type: ignore[attr-defined]
+    grey, factor = enlarge(np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8), SIFT_SIDE)
+    points, descriptors = sift.detectAndCompute(grey, None)
+    xy = np.array([p.pt for p in points], dtype=np.float64).reshape(-1, 2)
+    return Features((xy + 0.5) / factor - 0.5, descriptors)
+
+
+def match_features(a: Features, b: Features, ratio: float = 0.8) -> Matches:
+    """Return the matches from features a to features b that pass the ratio test.
+
+    The nearest descriptor in b must be nearer than `ratio` times the second nearest. No features give an empty match, not an error.
 
     Source: Lowe 2004, section 7.1.
     """
-    sift = cv2.SIFT_create(nfeatures=max_features)  # type: ignore[attr-defined]
-    described = []
-    for frame in (a, b):
-        grey, factor = enlarge(np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8), SIFT_SIDE)
-        points, descriptors = sift.detectAndCompute(grey, None)
-        xy = np.array([p.pt for p in points], dtype=np.float64).reshape(-1, 2)
-        described.append(((xy + 0.5) / factor - 0.5, descriptors))
-    (xy_a, words_a), (xy_b, words_b) = described
-    features = min(len(xy_a), len(xy_b))
-    nothing = Matches(np.zeros((0, 2)), np.zeros((0, 2)), features)
-    if len(xy_a) == 0 or len(xy_b) < 2:
+    fewer = min(len(a.xy), len(b.xy))
+    nothing = Matches(np.zeros((0, 2)), np.zeros((0, 2)), fewer)
+    if a.descriptors is None or b.descriptors is None or len(b.xy) < 2:
         return nothing
-    nearest = [n for n in cv2.BFMatcher(cv2.NORM_L2).knnMatch(words_a, words_b, k=2) if len(n) == 2]
+    nearest = [n for n in cv2.BFMatcher(cv2.NORM_L2).knnMatch(a.descriptors, b.descriptors, k=2) if len(n) == 2]
     good = [n for n, second in nearest if n.distance < ratio * second.distance]
     if not good:
         return nothing
-    return Matches(xy_a[[m.queryIdx for m in good]], xy_b[[m.trainIdx for m in good]], features)
+    return Matches(a.xy[[m.queryIdx for m in good]], b.xy[[m.trainIdx for m in good]], fewer)
+
+
+def match(a: Frames, b: Frames, ratio: float = 0.8, max_features: int = 2000) -> Matches:
+    """Return SIFT matches from frame a to frame b, uint8 [H, W, 3] RGB: `match_features` of their `features`."""
+    return match_features(features(a, max_features), features(b, max_features), ratio)
 
 
 def fundamental_matrix(a: Floats, b: Floats, threshold_px: float = 1.0) -> Floats | None:

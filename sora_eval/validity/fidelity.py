@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sora_eval.fidelity.extractors import CLIP_FEATURES
+from sora_eval.fidelity.features import CLIP_FEATURES
 from sora_eval.stats.intervals import jackknife_variance, pseudo_values, t_quantile
 from sora_eval.types import Floats, digest
 from sora_eval.validity.corruptions import (

@@ -9,7 +9,8 @@ from functools import partial
 from sora_eval.encoders import clip as text_encoders
 from sora_eval.encoders import perceptual
 from sora_eval.encoders import video as video_encoders
-from sora_eval.fidelity.extractors import (
+from sora_eval.fidelity.extractors import FidelityConfig
+from sora_eval.fidelity.features import (
     CLIP_FEATURES,
     CONTINUATION,
     MOTION_FEATURES,
@@ -17,7 +18,6 @@ from sora_eval.fidelity.extractors import (
     PIXELS,
     TEXT_IMAGE,
     FeatureSet,
-    FidelityConfig,
 )
 from sora_eval.fidelity.measures import set_measures
 from sora_eval.generator.simulator import OTHER

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -106,6 +107,15 @@ def resize(frames: Frames, size: tuple[int, int]) -> Frames:
     out = np.empty((len(frames), height, width, 3), np.uint8)
     for i, frame in enumerate(frames):
         out[i] = cv2.resize(frame, (width, height), interpolation=how)
+    return out
+
+
+def resized(frames: Frames, chosen: Iterable[int], size: tuple[int, int]) -> Frames:
+    """Return the frames of some numbers as `resize` does, [n, height, width, 3]: no copy of them is made at their own size."""
+    numbers = list(chosen)
+    out = np.empty((len(numbers), *size, 3), np.uint8)
+    for k, i in enumerate(numbers):
+        out[k] = resize(frames[i : i + 1], size)[0]
     return out
 
 

@@ -812,3 +812,24 @@ def to_bytes(image: NDArray[np.float32], out: NDArray[np.uint8]) -> None:
     """Round an image, a flat array, to bytes."""
     for k in range(len(image)):
         out[k] = np.uint8(np.rint(image[k]))
+
+
+@compiled
+def label(
+    bodies: Table, nodes: Table, triangles: Table, view: Table, start: _Ints, items: _Ints, ids: NDArray[np.int16]
+) -> None:
+    """Fill ids [H, W] as `look` does; rays are cast only where a tile has a body."""
+    height, width = ids.shape
+    columns, v = (width + _TILE - 1) // _TILE, view[0]
+    dx, dy, dz, floor = np.empty(width), np.empty(width), np.empty(width), np.empty(width)
+    for y in range(height):
+        row = y // _TILE * columns
+        if start[row] == start[row + columns]:
+            ids[y] = -1
+            continue
+        _rays(v, y, dx, dy, dz, floor)
+        for x in range(width):
+            first, last, seen = start[row + x // _TILE], start[row + x // _TILE + 1], -1
+            if first < last:
+                seen, _, _ = _nearest(bodies, nodes, triangles, items, first, last, floor[x], dx[x], dy[x], dz[x])
+            ids[y, x] = seen if seen < len(bodies) else -1

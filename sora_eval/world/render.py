@@ -127,6 +127,11 @@ class Renderer:
         self._kernels.look(*self._tables, self._view, *self._tiles(camera, k), ids, depth)
         return ids, depth
 
+    def labels(self, states: States, camera: Camera, k: int, out: NDArray[np.int16]) -> None:
+        """Fill out [H, W] with the body that frame k shows in each pixel, -1 for none, as `seen` returns it."""
+        self.place(states, k)
+        self._kernels.label(*self._tables, self._view, *self._tiles(camera, k), out)
+
 
 def camera_of(scene: Scene, t_s: Floats, size: tuple[int, int]) -> Camera:
     """Return the scene's cameras at times [T] for frames of (height, width) pixels."""

@@ -11,16 +11,8 @@ from fidelity.tiny import ENCODER, by_name, clips
 
 from sora_eval.encoders import weights
 from sora_eval.errors import ConfigError
-from sora_eval.fidelity.extractors import (
-    CLIP_FEATURES,
-    PERCEPTUAL,
-    ClipEntry,
-    FeatureSet,
-    FidelityConfig,
-    clip_motion,
-    extract,
-    feature_statistics,
-)
+from sora_eval.fidelity.extractors import FidelityConfig, clip_motion, extract, feature_statistics
+from sora_eval.fidelity.features import CLIP_FEATURES, PERCEPTUAL, ClipEntry, FeatureSet
 from sora_eval.fidelity.measures import frechet_measures, kernel_measure, set_measures
 from sora_eval.metrics.kernel import KVD
 from sora_eval.metrics.similarity import psnr

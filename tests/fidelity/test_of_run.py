@@ -15,12 +15,14 @@ from sora_eval.encoders import weights
 from sora_eval.encoders.clip import Unread
 from sora_eval.errors import ConfigError
 from sora_eval.evaluation import evaluate
-from sora_eval.fidelity import of_run
-from sora_eval.fidelity.extractors import ClipEntry, FidelityConfig, extract
+from sora_eval.fidelity import extractors, of_run
+from sora_eval.fidelity.extractors import FidelityConfig, extract
+from sora_eval.fidelity.features import ClipEntry
 from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.generator.simulator import Control, Oracle
 from sora_eval.metrics import physics_iq
 from sora_eval.reporting.report.fidelity import markdown, sheet
+from sora_eval.runs import store
 from sora_eval.runs.measures import FILE, read_measures, write_measures
 from sora_eval.runs.plan import fidelity_config
 from sora_eval.types import Case, Floats, Frames, Measure, Profile, ScoreRow, Video
@@ -190,3 +192,57 @@ def test_physics_iq_is_of_continued_clips_with_the_frozen_control_beside_them(tm
         cases[:1], [r for r in rows if r.case == cases[0].id], tmp_path, FidelityConfig(("full_reference",))
     )
     assert not any("Physics-IQ" in m.metric for m in without["physics"]["frozen"])
+
+
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(store.CACHE, str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def of_references(folder: Path, config: FidelityConfig) -> of_run.MeasuresBySuite:
+    """Return the measures of a run of oracle and frozen clips, made or taken from the cache."""
+    probe = registry.probe("free_fall_bounce")
+    cases = [c for mode in ("t2v", "i2v") for c in probe.cases(2, SMALL, mode)]
+    rows = evaluate(cases, {probe.name: probe}, [Oracle(), Control("frozen")], folder, progress=False).rows
+    return of_run.of_run(cases, rows, folder, config)
+
+
+def test_references_are_measured_once_for_all_runs(
+    tmp_path: Path, cached: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = FidelityConfig(pair_references=True)
+    first = of_references(tmp_path / "one", config)
+    assert len(list(cached.rglob("fidelity/*/*.json"))) == 8
+    with monkeypatch.context() as patch:
+        patch.setattr(extractors, "read_video", None)
+        patch.setattr(extractors, "_load_extractors", None)
+        assert of_references(tmp_path / "two", config) == first
+        with pytest.raises(TypeError):
+            of_references(tmp_path / "three", replace(config, pair_frames=4))
+    # What is damaged is measured again.
+    for path in cached.rglob("fidelity/*/*.json"):
+        path.write_text('{"features": 1}')
+    assert of_references(tmp_path / "four", config) == first
+    assert '"features": {' in next(cached.rglob("fidelity/*/*.json")).read_text()
+
+
+def test_measures_of_other_code_are_not_used(tmp_path: Path, cached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = FidelityConfig(("motion",))
+    of_references(tmp_path / "one", config)
+    code = store._code_hash
+    monkeypatch.setattr(
+        store, "_code_hash", lambda rooms, packages: code(rooms, packages) + "2" * ("fidelity" in rooms)
+    )
+    of_references(tmp_path / "two", config)
+    assert len(list(cached.rglob("fidelity/*/*.json"))) == 16
+
+
+def test_nothing_of_a_set_with_a_fault_is_kept(tmp_path: Path, cached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(video: Video) -> Floats:
+        raise ConfigError("no motion today")
+
+    monkeypatch.setattr(extractors, "clip_motion", fault)
+    measures = of_references(tmp_path / "one", FidelityConfig(("motion",)))
+    assert "no motion today" in next(iter(measures.values()))["frozen"][0].reason
+    assert not list(cached.rglob("fidelity/*/*.json"))

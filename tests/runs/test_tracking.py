@@ -10,17 +10,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sora_eval import registry
 from sora_eval.commands.cli import main
 from sora_eval.commands.export import exports
 from sora_eval.errors import ConfigError
+from sora_eval.generator.simulator import true_video
 from sora_eval.reporting.components import text
 from sora_eval.reporting.leaderboard.write import write_leaderboard
 from sora_eval.reporting.report.tracking import blocks, summarise
 from sora_eval.reporting.report.write import write_report
-from sora_eval.runs import tracking
+from sora_eval.runs import store, tracking
 from sora_eval.runs.reader import read_run
 from sora_eval.runs.tracking import FILE, TrackingRow, of_run, read_tracking, read_tracks, unmeasured
 from sora_eval.tracking.metrics import METRICS
+from sora_eval.tracking.truth import TrueTracks, true_tracks
+from sora_eval.tracking.world import track
 from sora_eval.types import Case
 
 ASKED = ["suite.probes=[covered]", "suite.modes=[t2v,i2v]", "suite.count=2", "workers=1", "generator=violation"]
@@ -70,6 +74,41 @@ def test_a_finished_run_measures_nothing_again_and_a_lost_file_alone(
     assert run(folder) == 0
     assert len(asked) == 2
     assert (folder / FILE).read_bytes() == before
+
+
+def test_references_and_truths_are_measured_once_for_all_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(store.CACHE, str(tmp_path / "cache"))
+    cases = [a for a in ASKED if not a.startswith("generator")] + ["suite.probes=[covered,truck]", "suite.count=1"]
+    assert main(["run", *cases, f"out={tmp_path / 'one'}", "generator=careless"]) == 0
+    measured: list[str] = []
+    measure = tracking.tracking_metrics
+    monkeypatch.setattr(tracking, "tracking_metrics", lambda c, *more: (measured.append(c.id), measure(c, *more))[1])
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking, "true_tracks", None)
+        assert main(["run", *cases, f"out={tmp_path / 'two'}", "generator=careless", "generator.rate=0"]) == 0
+    # Oracle and frozen come from the cache, the model's clips are measured against cached truths.
+    assert len(measured) == 4
+    lines = [{r.case: r for r in read_tracking(tmp_path / name) if r.generator == "oracle"} for name in ("one", "two")]
+    assert lines[0] == lines[1]
+    # A damaged truth is made again.
+    for path in (tmp_path / "cache").rglob("truth/*.npz"):
+        path.write_bytes(b"damaged")
+    assert main(["run", *cases, f"out={tmp_path / 'three'}", "generator=careless"]) == 0
+    assert (tmp_path / "three" / FILE).read_bytes() == (tmp_path / "one" / FILE).read_bytes()
+    capsys.readouterr()
+
+
+def test_true_tracks_come_back_from_arrays() -> None:
+    for probe in ("covered", "truck", "shatter"):
+        case = registry.probe(probe).cases(1, registry.profile("small"), "i2v")[0]
+        truth = true_tracks(case)
+        again = TrueTracks.from_arrays(truth.to_arrays())
+        assert repr(again) == repr(truth)
+        video = true_video(case)
+        found = [tracking.tracking_metrics(case, video, track(video), t) for t in (truth, again)]
+        assert found[0] == found[1]
 
 
 def test_a_clip_that_cannot_be_read_has_no_values(folder: Path) -> None:

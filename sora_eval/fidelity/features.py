@@ -1,0 +1,106 @@
+"""The clips of a set and what is measured on them. Feature sets of parts of a set, made in other processes, merge to that of the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sora_eval.encoders.clip import Unread
+from sora_eval.metrics.streaming import FeatureStatistics
+from sora_eval.types import Floats
+
+CLIP_FEATURES, MOTION_FEATURES, TEXT_IMAGE = "clip features", "motion features", "text-image"
+PERCEPTUAL, PIXELS, CONTINUATION, PLUGIN = "perceptual", "pixels", "continuation", "plug-in "
+
+
+@dataclass(frozen=True)
+class ClipEntry:
+    """A clip of a set."""
+
+    path: Path
+    """Its file."""
+    position: int
+    """Its position in the set; the clip of the real set with the same position is its partner where sets are paired."""
+    prompt: str = ""
+    """Its prompt, "" for none."""
+    reference: Path | None = None
+    """The file of the true clip for full-reference metrics."""
+    states: tuple[str, str] | None = None
+    """A sentence each for what is to be seen before and after an event, where there is one."""
+    cluster: int | None = None
+    """Number of the cluster of clips that depend on each other, such as mirrored twins; None where it is independent."""
+    given: int | None = None
+    """Conditioning frames at its beginning, which are no continuation; None where it does not continue the reference's beginning."""
+    cache_key: str = ""
+    """Hash of all that its measures depend on but the configuration, where they are kept in the cache of references; "" elsewhere."""
+
+
+@dataclass(frozen=True)
+class ClipMeasures:
+    """Features of one clip and its values of metrics."""
+
+    features: dict[str, Floats] = field(default_factory=dict)
+    """Feature vectors [d], by extractor."""
+    values: dict[str, float] = field(default_factory=dict)
+    """Values by metric."""
+    unread: dict[str, Unread] = field(default_factory=dict)
+    """What the text encoder left out of its texts, by metric."""
+
+    def add_unread(self, metric: str, *texts: Unread) -> None:
+        """Add the first of some texts of which the encoder left something out."""
+        if left := next((text for text in texts if text), None):
+            self.unread[metric] = left
+
+
+@dataclass
+class FeatureSet:
+    """Features of a set of clips, and the values of metrics of single clips."""
+
+    clips: int = 0
+    """Clips that were read."""
+    clip_features: FeatureStatistics = field(default_factory=FeatureStatistics)
+    """Statistics of the video encoder's features."""
+    motion_features: FeatureStatistics = field(default_factory=FeatureStatistics)
+    """Statistics of histograms of point motion."""
+    values: dict[str, dict[int, float]] = field(default_factory=dict)
+    """Values of single clips, by metric and position."""
+    unread: dict[str, dict[int, Unread]] = field(default_factory=dict)
+    """What the text encoder left out of the texts of single clips, by metric and position."""
+    protocols: dict[str, str] = field(default_factory=dict)
+    """What the figures depend on, by extractor."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """Why an extractor has nothing, by extractor."""
+
+    def add(self, entry: ClipEntry, measures: ClipMeasures) -> None:
+        """Add the measures of a clip."""
+        statistics = {CLIP_FEATURES: self.clip_features, MOTION_FEATURES: self.motion_features}
+        for extractor, row in measures.features.items():
+            try:
+                statistics[extractor].add(row[None], entry.position, entry.cluster)
+            except ValueError as error:
+                self.missing.setdefault(extractor, f"{entry.path.name}: {error}")
+        for metric, value in measures.values.items():
+            self.add_value(metric, entry.position, value)
+        for metric, text in measures.unread.items():
+            self.unread.setdefault(metric, {})[entry.position] = text
+
+    def add_value(self, metric: str, position: int, value: float) -> None:
+        """Add the value of one clip."""
+        self.values.setdefault(metric, {})[position] = value
+
+    def values_of(self, metric: str) -> list[float]:
+        """Return the values of single clips, in the order of the set."""
+        values = self.values.get(metric, {})
+        return [values[p] for p in sorted(values)]
+
+    def merge(self, other: FeatureSet) -> None:
+        """Add the features of other positions of the same set."""
+        self.clips += other.clips
+        self.clip_features.merge(other.clip_features)
+        self.motion_features.merge(other.motion_features)
+        for metric, values in other.values.items():
+            self.values.setdefault(metric, {}).update(values)
+        for metric, texts in other.unread.items():
+            self.unread.setdefault(metric, {}).update(texts)
+        self.protocols |= other.protocols
+        self.missing |= other.missing
