@@ -32,6 +32,8 @@ _BESIDE_SHARE = 0.002
 """The same for a hue next to one of the ground's: materials scatter around their hue."""
 _FULL = 0.75
 """Share of a colour's own saturation from which on a pixel may be an object that reaches into the band."""
+_COVERS = 0.35
+"""Share of the band from which on a hue is the ground's, however saturated."""
 _LIKE = 0.6
 """Share of a colour's own saturation from which on a ground of its hue can't be told from it."""
 _MARGIN = 0.05
@@ -121,7 +123,7 @@ def ground(frames: Frames) -> Ground:
     gap = np.abs(hsv[:, 0, None] - hues())
     index = np.minimum(gap, 360 - gap).argmin(axis=1)
     coloured = hsv[:, 1] >= SATURATED
-    pale = [hsv[(index == c) & coloured & (hsv[:, 1] < _FULL * full[c]), 1] for c in range(len(full))]
+    pale = [_of_ground(hsv[(index == c) & coloured, 1], full[c], len(pixels)) for c in range(len(full))]
     shares = np.array([len(p) / len(pixels) for p in pale])
     own = shares >= _GROUND_SHARE
     beside = np.roll(own, 1) | np.roll(own, -1)
@@ -133,6 +135,11 @@ def ground(frames: Frames) -> Ground:
             here = hsv[(index == c) & coloured]
             hue[c], value[c] = np.median(here[:, 0]), np.percentile(here[:, 2], 95)
     return Ground(least, like, own | beside, hue, value)
+
+
+def _of_ground(saturation: Floats, full: float, pixels: int) -> Floats:
+    """Return the saturations of a colour's pixels in the band without those of objects that reach into it; none of these covers it."""
+    return saturation if len(saturation) >= _COVERS * pixels else saturation[saturation < _FULL * full]
 
 
 def _apart(a: Floats, b: Floats) -> Floats:

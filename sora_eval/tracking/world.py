@@ -111,6 +111,7 @@ def track(video: Video, named: Collection[str] = ()) -> Tracks:
         tracks += _link(c, [b[c] for b in blobs])
     tracks = [t for t in tracks if len(t.blobs) >= min(2, len(frames))]
     tracks = [t for t in tracks if not (around.present[t.colour] and _is_attached(t, tracks))]
+    tracks = [t for t in tracks if not (around.like[t.colour] and _is_fragment(t, tracks))]
     tracks.sort(key=lambda t: (-len(t.blobs), t.colour, min(t.blobs)))
     there = [_is_ground(t, len(frames), frames.shape[1:3]) or bool(around.present[t.colour]) for t in tracks]
     lost = tuple(name for name, like in zip(_NAMES, around.like, strict=True) if like)
@@ -127,6 +128,13 @@ def _is_attached(track: _Track, others: Sequence[_Track]) -> bool:
         if small and np.mean([_touch(track.blobs[k].box, other.blobs[k].box) for k in shared]) >= _ATTACHED:
             return True
     return False
+
+
+def _is_fragment(track: _Track, others: Sequence[_Track]) -> bool:
+    """Return whether a track of the ground's colour is small beside another one: a bright leaf beside the ball."""
+    area = np.median([b.area for b in track.blobs.values()])
+    largest = max(np.median([b.area for b in t.blobs.values()]) for t in others if t.colour == track.colour)
+    return bool(area < _PART * largest)
 
 
 def _touch(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
