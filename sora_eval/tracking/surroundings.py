@@ -156,4 +156,4 @@ def _border(frames: Frames) -> Frames:
     inside = np.ones((height, width), dtype=bool)
     inside[band:-band, band:-band] = False
     pixels = chosen[:, inside].reshape(-1, 3)
-    return pixels[pixels.max(axis=1) >= _DARK]
+    return np.asarray(pixels[pixels.max(axis=1) >= _DARK], dtype=np.uint8)

@@ -166,7 +166,7 @@ def membership(frame: Frames, around: Ground | None = None) -> tuple[NDArray[np.
     weight = np.clip((hsv[..., 1] - pale) / (0.85 * _SAT[index] - pale), 0, 1)
     weight[(hsv[..., 1] < least) | (f.max(axis=-1) < _DARK)] = 0
     if around is not None:
-        weight[around.hides(index, hsv)] = 0
+        weight[around.hides(index, np.asarray(hsv, dtype=np.float64))] = 0
     return index, weight.astype(float)
 
 
