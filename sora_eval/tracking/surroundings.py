@@ -28,6 +28,8 @@ _EVEN = 0.05
 """Largest spread of log(R/G) and of log(B/G) in such a border (80% of its pixels): light tints everything alike, materials do not."""
 _GROUND_SHARE = 0.06
 """Share of the band from which on a hue belongs to the ground."""
+_MATERIALS = 3
+"""Most hues that a ground has."""
 _BESIDE_SHARE = 0.002
 """The same for a hue next to one of the ground's: materials scatter around their hue."""
 _FULL = 0.75
@@ -126,6 +128,9 @@ def ground(frames: Frames) -> Ground:
     pale = [_of_ground(hsv[(index == c) & coloured, 1], full[c], len(pixels)) for c in range(len(full))]
     shares = np.array([len(p) / len(pixels) for p in pale])
     own = shares >= _GROUND_SHARE
+    if own.sum() > _MATERIALS:
+        # Hues of all kinds are noise, not materials.
+        own[:] = False
     beside = np.roll(own, 1) | np.roll(own, -1)
     for c in np.flatnonzero(own | (beside & (shares >= _BESIDE_SHARE))):
         top = float(np.percentile(pale[c], 95)) + _MARGIN

@@ -33,6 +33,8 @@ _STRIP_SHARE, _GROUND_SHARE = 0.06, 0.12
 """From these shares of the frame on, a blob from the left to the right border, or at two borders or more, is background."""
 _CORE = 0.4
 """Weight from which on a pixel belongs to an object's core."""
+_TOWARDS = 0.2
+"""By how much of the angle between two hues a part in shadow differs from the colour that it seems to have, towards its object's."""
 _CONTACT = 0.25
 """Share of a piece's rim along which it must touch the object that it is a part of."""
 _ATTACHED, _PART = 0.9, 0.35
@@ -188,7 +190,8 @@ def _working(frames: Frames) -> tuple[Frames, float]:
 def _detect(frame: Frames, around: Ground, wanted: NDArray[np.bool_]) -> list[list[_Blob]]:
     index, weight = membership(frame, around)
     weight = _without_pale_ground(index, weight)
-    index = _joined(index, weight, wanted, around)
+    hue = cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)[..., 0]
+    index = _joined(index, weight, np.asarray(hue, dtype=np.float64), wanted, around)
     value = frame.max(axis=-1).astype(float)
     least = max(3.0, _MIN_AREA_SHARE * weight.size)
     out: list[list[_Blob]] = []
@@ -210,7 +213,9 @@ def _detect(frame: Frames, around: Ground, wanted: NDArray[np.bool_]) -> list[li
     return out
 
 
-def _joined(index: NDArray[np.int64], weight: Floats, wanted: NDArray[np.bool_], around: Ground) -> NDArray[np.int64]:
+def _joined(
+    index: NDArray[np.int64], weight: Floats, hue: Floats, wanted: NDArray[np.bool_], around: Ground
+) -> NDArray[np.int64]:
     """Return the colours [H, W] with pieces of colours that nobody named joined to the named one that they touch, next to it in hue."""
     joined = index
     for c in np.flatnonzero(~wanted & ~around.present):
@@ -228,10 +233,20 @@ def _joined(index: NDArray[np.int64], weight: Floats, wanted: NDArray[np.bool_],
             piece = labels[near] == i
             rim = cv2.dilate(piece.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & ~piece
             touching = [int((rim & (index[near] == n) & (weight[near] > _CORE)).sum()) for n in beside]
-            if max(touching) >= _CONTACT * rim.sum():
+            host = beside[int(np.argmax(touching))]
+            # A coloured ground shines on objects: there the hue of a part says less.
+            part = bool(around.present.any()) or _between(hue[near][piece], c, host)
+            if max(touching) >= _CONTACT * rim.sum() and part:
                 joined = joined.copy() if joined is index else joined
-                joined[near][piece] = beside[int(np.argmax(touching))]
+                joined[near][piece] = host
     return joined
+
+
+def _between(hue: Floats, own: int, host: int) -> bool:
+    """Return whether a piece's hues, in degrees, lie towards another colour: an object of its own has its colour's full hue."""
+    off = (np.median((hue - _HUE[own] + 180) % 360) - 180) * np.sign((_HUE[host] - _HUE[own] + 180) % 360 - 180)
+    gap = abs((_HUE[host] - _HUE[own] + 180) % 360 - 180)
+    return bool(off >= _TOWARDS * gap)
 
 
 def _without_pale_ground(index: NDArray[np.int64], weight: Floats) -> Floats:

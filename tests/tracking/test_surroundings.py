@@ -88,7 +88,7 @@ def test_a_part_in_shadow_belongs_to_its_object() -> None:
     video = painted({"yellow": (4, 20)}, (190, 190, 190))
     frames = video.frames.copy()
     for k in range(len(frames)):
-        frames[k, 28:32, 4 + k : 16 + k] = (150, 80, 12)  # in shadow it looks orange
+        frames[k, 28:32, 4 + k : 16 + k] = (150, 96, 12)  # in shadow it looks orange
     split, whole = track(Video(frames, 8.0)), track(Video(frames, 8.0), ("yellow",))
     assert set(split.colour) == {"yellow", "orange"}
     assert set(whole.colour) == {"yellow"}
