@@ -28,8 +28,8 @@ _EVEN = 0.05
 """Largest spread of log(R/G) and of log(B/G) in such a border (80% of its pixels): light tints everything alike, materials do not."""
 _GROUND_SHARE = 0.06
 """Share of the band from which on a hue belongs to the ground."""
-_MATERIALS = 3
-"""Most hues that a ground has."""
+_STEADY = 0.5
+"""Share of the frames in which a place that has a ground's hue has it, on average: what comes and goes is noise."""
 _BESIDE_SHARE = 0.002
 """The same for a hue next to one of the ground's: materials scatter around their hue."""
 _FULL = 0.75
@@ -96,7 +96,8 @@ def neutral(video: Video) -> Video:
 
 def light(frames: Frames) -> Floats | None:
     """Return factors [3] on red, green and blue that make the light of a clip white, None where it is, or isn't known."""
-    pixels = _border(frames).astype(float) + 1.0
+    band = _border(frames)
+    pixels = band[band.max(axis=-1) >= _DARK].astype(float) + 1.0
     if not len(pixels):
         return None
     red, blue = np.log(pixels[:, 0] / pixels[:, 1]), np.log(pixels[:, 2] / pixels[:, 1])
@@ -118,19 +119,17 @@ def ground(frames: Frames) -> Ground:
     least, like = np.full(len(full), SATURATED), np.zeros(len(full), dtype=bool)
     nothing = np.full(len(full), np.nan)
     hue, value = nothing.copy(), nothing.copy()
-    pixels = _border(frames)
-    if not len(pixels):
+    band = _border(frames)
+    lit = band.max(axis=-1) >= _DARK
+    if not lit.any():
         return Ground(least, like, like, nothing, nothing)
-    hsv = cv2.cvtColor(pixels[None].astype(np.float32) / 255, cv2.COLOR_RGB2HSV)[0]
-    gap = np.abs(hsv[:, 0, None] - hues())
-    index = np.minimum(gap, 360 - gap).argmin(axis=1)
-    coloured = hsv[:, 1] >= SATURATED
-    pale = [_of_ground(hsv[(index == c) & coloured, 1], full[c], len(pixels)) for c in range(len(full))]
-    shares = np.array([len(p) / len(pixels) for p in pale])
-    own = shares >= _GROUND_SHARE
-    if own.sum() > _MATERIALS:
-        # Hues of all kinds are noise, not materials.
-        own[:] = False
+    hsv = cv2.cvtColor(band.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
+    index = np.where(lit, _apart(hsv[..., 0, None], hues()).argmin(axis=-1), -1)
+    pixels = int(lit.sum())
+    coloured = hsv[..., 1] >= SATURATED
+    pale = [_of_ground(hsv[(index == c) & coloured, 1], full[c], pixels) for c in range(len(full))]
+    shares = np.array([len(p) / pixels for p in pale])
+    own = (shares >= _GROUND_SHARE) & [_is_steady((index == c) & coloured) for c in range(len(full))]
     beside = np.roll(own, 1) | np.roll(own, -1)
     for c in np.flatnonzero(own | (beside & (shares >= _BESIDE_SHARE))):
         top = float(np.percentile(pale[c], 95)) + _MARGIN
@@ -140,6 +139,12 @@ def ground(frames: Frames) -> Ground:
             here = hsv[(index == c) & coloured]
             hue[c], value[c] = np.median(here[:, 0]), np.percentile(here[:, 2], 95)
     return Ground(least, like, own | beside, hue, value)
+
+
+def _is_steady(there: NDArray[np.bool_]) -> bool:
+    """Return whether a hue stays where it is; there: [S, P], the samples and places that have it."""
+    share = there.mean(axis=0)
+    return bool(share[share > 0].mean() >= _STEADY) if share.any() else False
 
 
 def _of_ground(saturation: Floats, full: float, pixels: int) -> Floats:
@@ -154,11 +159,10 @@ def _apart(a: Floats, b: Floats) -> Floats:
 
 
 def _border(frames: Frames) -> Frames:
-    """Return the pixels [P, 3] of the band along the border, of frames spread over the clip; those that are not dark."""
+    """Return the pixels [S, P, 3] of the band along the border, of S frames spread over the clip."""
     chosen = frames[np.unique(np.linspace(0, len(frames) - 1, _SAMPLES).round().astype(int))]
     height, width = frames.shape[1:3]
     band = max(2, round(_BAND * min(height, width)))
     inside = np.ones((height, width), dtype=bool)
     inside[band:-band, band:-band] = False
-    pixels = chosen[:, inside].reshape(-1, 3)
-    return np.asarray(pixels[pixels.max(axis=1) >= _DARK], dtype=np.uint8)
+    return np.asarray(chosen[:, inside], dtype=np.uint8)
