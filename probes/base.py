@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 
 from sora_eval.metrics import continuation as motion_overlap
+from sora_eval.tracking.surroundings import neutral
 from sora_eval.types import MODES, Case, Floats, Frames, Mode, Profile, Score, Tracks, Video
 from sora_eval.video import resample, resize
 from sora_eval.video.caching import clip_cache
@@ -150,13 +152,23 @@ class Probe(ABC):
             if len(video) < 5:
                 raise UnjudgeableError(f"the clip has {len(video)} frames, at least 5 are needed")
             _given_kept(case, video)
-            verdict = self.judge(case, video, tracks)
+            verdict = self.judge(case, neutral(video), tracks)
         except UnjudgeableError as reason:
-            return Score(None, str(reason))
+            return Score(None, _lost_in_ground(case, tracks) or str(reason))
+        if verdict.value < 0.5 and (lost := _lost_in_ground(case, tracks)):
+            # What failed may be the tracker: a condition of the picture is never a wrong answer.
+            return Score(None, lost)
         parts = {k: float(v) for k, v in verdict.components.items()}
         if self.continued and case.mode == "v2v":
             parts |= continuation(case, video)
         return Score(float(np.clip(verdict.value, 0, 1)), components=parts)
+
+
+def _lost_in_ground(case: Case, tracks: Tracks) -> str:
+    """Return that the ground has the hue of something that the prompt names, "" where it has not."""
+    words = set(re.findall(r"\w+", case.prompt.lower()))
+    lost = [colour for colour in tracks.ground_colours if colour in words]
+    return f"the ground has the hue of what the prompt calls {' and '.join(lost)}" if lost else ""
 
 
 def continuation(case: Case, video: Video) -> dict[str, float]:

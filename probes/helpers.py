@@ -105,7 +105,11 @@ def extras(tracks: Tracks, expected: dict[str, int], least_area: float) -> float
     """Return the share of frames that show more objects of a colour than `expected`, which maps colours to counts."""
     too_many = np.zeros(tracks.frames, dtype=bool)
     for colour in set(tracks.colour):
-        shown = np.array([tracks.visible[i] & (tracks.area[i] >= least_area) for i in tracks.of(colour)])
+        # What stays where it is from first to last, in a colour that nobody named, is part of the surroundings.
+        counted = [i for i in tracks.of(colour) if colour in expected or tracks.ground is None or not tracks.ground[i]]
+        if not counted:
+            continue
+        shown = np.array([tracks.visible[i] & (tracks.area[i] >= least_area) for i in counted])
         # Tracks of unknown colour may be any of the objects.
         too_many |= shown.sum(axis=0) > (expected.get(colour, 0) if colour else sum(expected.values()))
     return float(too_many.mean())

@@ -129,6 +129,11 @@ class Tracks:
     """{descriptor name: [N, T]}: silhouette descriptors, NaN where not visible or unknown."""
     labels: tuple[str, ...] = ()
     """N labels such as "red ball" or "dog"; () of a tracker that knows colours alone."""
+    ground: Bools | None = None
+    """[N], whether a track may belong to the surroundings: it is there from the first frame to the last and stays where it is, or has a hue
+    of the ground. None for a tracker that can't say."""
+    ground_colours: tuple[str, ...] = ()
+    """Colours in which an object can't be told from the ground."""
 
     def __post_init__(self) -> None:
         """Refuse labels of other tracks."""

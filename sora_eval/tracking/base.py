@@ -8,7 +8,7 @@ from sora_eval.types import Case, Tracks, Video
 
 WORLD = "world"
 """Name of the bundled tracker."""
-HUE_VERSION = 2
+HUE_VERSION = 3
 """Version of the world tracker and of its membership of pixels in a hue; raised whenever one of them changes."""
 
 

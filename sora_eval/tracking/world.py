@@ -7,7 +7,9 @@ gap. What is not in the palette is background, and so is what has a colour but l
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import cv2
@@ -16,13 +18,12 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from sora_eval.tracking.base import HUE_VERSION, WORLD
+from sora_eval.tracking.surroundings import SATURATED, Ground, ground, hues, neutral, saturations
 from sora_eval.types import Case, Floats, Frames, Tracks, Video
 from sora_eval.world.palette import COLOURS
 
 _WORK_SIDE = 160
 """Frames whose shorter side is longer than this are shrunk for tracking; results are given in the original pixels."""
-_SATURATED = 0.24
-"""Below this saturation a pixel is background; floors, walls and skies of the world stay under .2."""
 _DARK = 24.0
 _THINNEST = 1.4
 _MIN_AREA_SHARE = 7e-4
@@ -30,22 +31,22 @@ _PALE = 0.8
 """Weight below which a pixel has not the full colour of an object."""
 _STRIP_SHARE, _GROUND_SHARE = 0.06, 0.12
 """From these shares of the frame on, a blob from the left to the right border, or at two borders or more, is background."""
+_CORE = 0.4
+"""Weight from which on a pixel belongs to an object's core."""
+_TOWARDS = 0.2
+"""By how much of the angle between two hues a part in shadow differs from the colour that it seems to have, towards its object's."""
+_CONTACT = 0.25
+"""Share of a piece's rim along which it must touch the object that it is a part of."""
+_ATTACHED, _PART = 0.9, 0.35
+"""Share of its frames in which a part touches its object, and of the object's area that it has at most."""
+_STILL = 0.03
+"""A track that never leaves a square of this share of the shorter side stays where it is."""
 _DESCRIPTORS = ("extent", "aspect", "taper", "solidity", "spread", "shade", "edge")
 
 
-def _hues() -> Floats:
-    rgb = np.array([[c] for c in COLOURS.values()], dtype=np.float32) / 255
-    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)[:, 0, 0], dtype=float)
-
-
-def _full_saturation() -> Floats:
-    rgb = np.array(list(COLOURS.values()), dtype=float)
-    return np.asarray((rgb.max(axis=1) - rgb.min(axis=1)) / rgb.max(axis=1))
-
-
 _NAMES = tuple(COLOURS)
-_HUE = _hues()
-_SAT = _full_saturation()
+_HUE, _SAT = hues(), saturations()
+_PLAIN = np.full(len(_NAMES), SATURATED)
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class WorldTracker:
 
     def track(self, video: Video, case: Case | None = None) -> Tracks:
         """Return the tracks of all coloured objects of a clip, whatever the case."""
-        return track(video)
+        return track(video, () if case is None else named_colours(case.prompt))
 
 
 @dataclass
@@ -90,21 +91,70 @@ class _Track:
         return np.asarray(last + step * min(frame - seen[-1], 3))
 
 
-def track(video: Video) -> Tracks:
-    """Return the tracks of all coloured objects of a clip; none when nothing coloured is in it."""
-    frames, scale = _working(video.frames)
-    blobs = [_detect(f) for f in frames]
+def named_colours(prompt: str) -> tuple[str, ...]:
+    """Return the colours of the palette that a prompt names."""
+    words = set(re.findall(r"\w+", prompt.lower()))
+    return tuple(name for name in _NAMES if name in words)
+
+
+def track(video: Video, named: Collection[str] = ()) -> Tracks:
+    """Return the tracks of all coloured objects of a clip; none when nothing coloured is in it.
+
+    Colours are seen in white light (`neutral`), and told from the clip's own ground (`ground`). named: the colours of the prompt, () where
+    there is none: a piece of another colour that touches one of these, next to it in hue, is a part of it in shadow or in another light.
+    """
+    frames, scale = _working(neutral(video).frames)
+    around = ground(frames)
+    wanted = np.array([name in named for name in _NAMES])
+    blobs = [_detect(f, around, wanted) for f in frames]
     blobs = _without_specks(blobs)
     tracks: list[_Track] = []
     for c in range(len(_NAMES)):
         tracks += _link(c, [b[c] for b in blobs])
     tracks = [t for t in tracks if len(t.blobs) >= min(2, len(frames))]
+    tracks = [t for t in tracks if not (around.present[t.colour] and _is_attached(t, tracks))]
+    tracks = [t for t in tracks if not (around.like[t.colour] and _is_fragment(t, tracks))]
     tracks.sort(key=lambda t: (-len(t.blobs), t.colour, min(t.blobs)))
-    return _pack(tracks, video, scale)
+    there = [_is_ground(t, len(frames), frames.shape[1:3]) or bool(around.present[t.colour]) for t in tracks]
+    lost = tuple(name for name, like in zip(_NAMES, around.like, strict=True) if like)
+    return replace(_pack(tracks, video, scale), ground=np.array(there, dtype=bool), ground_colours=lost)
 
 
-def membership(frame: Frames) -> tuple[NDArray[np.int64], Floats]:
-    """Return the palette index [H, W] of the nearest hue, and the soft weight [H, W] in 0..1 with which a pixel has it."""
+def _is_attached(track: _Track, others: Sequence[_Track]) -> bool:
+    """Return whether a track is but a small part of another one's object, on which the ground is reflected: never seen apart from it."""
+    for other in others:
+        shared = [k for k in track.blobs if k in other.blobs]
+        if other.colour == track.colour or len(shared) < _ATTACHED * len(track.blobs):
+            continue
+        small = np.median([track.blobs[k].area / other.blobs[k].area for k in shared]) < _PART
+        if small and np.mean([_touch(track.blobs[k].box, other.blobs[k].box) for k in shared]) >= _ATTACHED:
+            return True
+    return False
+
+
+def _is_fragment(track: _Track, others: Sequence[_Track]) -> bool:
+    """Return whether a track of the ground's colour is small beside another one: a bright leaf beside the ball."""
+    area = np.median([b.area for b in track.blobs.values()])
+    largest = max(np.median([b.area for b in t.blobs.values()]) for t in others if t.colour == track.colour)
+    return bool(area < _PART * largest)
+
+
+def _touch(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] <= b[2] + 1 and b[0] <= a[2] + 1 and a[1] <= b[3] + 1 and b[1] <= a[3] + 1
+
+
+def _is_ground(track: _Track, frames: int, size: tuple[int, ...]) -> bool:
+    """Return whether a track is there from the first frame to the last, and stays where it is."""
+    xy = np.array([blob.xy for blob in track.blobs.values()])
+    still = float(np.ptp(xy, axis=0).max()) <= _STILL * min(size)
+    return still and 0 in track.blobs and frames - 1 in track.blobs
+
+
+def membership(frame: Frames, around: Ground | None = None) -> tuple[NDArray[np.int64], Floats]:
+    """Return the palette index [H, W] of the nearest hue, and the soft weight [H, W] in 0..1 with which a pixel has it.
+
+    around: the clip's ground, None for a pale one.
+    """
     f: NDArray[np.float32] = frame.astype(np.float32)
     noise = _noise(f)
     if noise > 3.0:
@@ -113,8 +163,12 @@ def membership(frame: Frames) -> tuple[NDArray[np.int64], Floats]:
     gap = np.abs(hsv[..., 0, None] - _HUE)
     index = np.minimum(gap, 360 - gap).argmin(axis=-1)
     # Half of the colour's own saturation is half covered: a mixed edge pixel counts for its share.
-    weight = np.clip((hsv[..., 1] - 0.5 * _SATURATED) / (0.85 * _SAT[index] - 0.5 * _SATURATED), 0, 1)
-    weight[(hsv[..., 1] < _SATURATED) | (f.max(axis=-1) < _DARK)] = 0
+    least = _PLAIN[index] if around is None else around.least[index]
+    pale = 0.5 * least
+    weight = np.clip((hsv[..., 1] - pale) / (0.85 * _SAT[index] - pale), 0, 1)
+    weight[(hsv[..., 1] < least) | (f.max(axis=-1) < _DARK)] = 0
+    if around is not None:
+        weight[around.hides(index, np.asarray(hsv, dtype=np.float64))] = 0
     return index, weight.astype(float)
 
 
@@ -133,15 +187,17 @@ def _working(frames: Frames) -> tuple[Frames, float]:
     return np.array([cv2.resize(f, size, interpolation=cv2.INTER_AREA) for f in frames]), scale
 
 
-def _detect(frame: Frames) -> list[list[_Blob]]:
-    index, weight = membership(frame)
+def _detect(frame: Frames, around: Ground, wanted: NDArray[np.bool_]) -> list[list[_Blob]]:
+    index, weight = membership(frame, around)
     weight = _without_pale_ground(index, weight)
+    hue = cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)[..., 0]
+    index = _joined(index, weight, np.asarray(hue, dtype=np.float64), wanted, around)
     value = frame.max(axis=-1).astype(float)
     least = max(3.0, _MIN_AREA_SHARE * weight.size)
     out: list[list[_Blob]] = []
     for c in range(len(_NAMES)):
         w = np.where(index == c, weight, 0.0)
-        core = (w > 0.4).astype(np.uint8)
+        core = (w > _CORE).astype(np.uint8)
         pieces: list[_Blob] = []
         if core.sum() >= least:
             count, labels, stats, _ = cv2.connectedComponentsWithStats(core, connectivity=8)
@@ -155,6 +211,42 @@ def _detect(frame: Frames) -> list[list[_Blob]]:
                     pieces.append(blob)
         out.append(pieces)
     return out
+
+
+def _joined(
+    index: NDArray[np.int64], weight: Floats, hue: Floats, wanted: NDArray[np.bool_], around: Ground
+) -> NDArray[np.int64]:
+    """Return the colours [H, W] with pieces of colours that nobody named joined to the named one that they touch, next to it in hue."""
+    joined = index
+    for c in np.flatnonzero(~wanted & ~around.present):
+        beside = [n for n in ((c - 1) % len(_NAMES), (c + 1) % len(_NAMES)) if wanted[n]]
+        core = ((index == c) & (weight > _CORE)).astype(np.uint8)
+        if not beside or not core.any():
+            continue
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(core, connectivity=8)
+        for i in range(1, count):
+            x, y, dx, dy, area = (int(v) for v in stats[i])
+            # Thin rims are between two objects, and belong to neither.
+            if area / max(dx, dy) <= _THINNEST:
+                continue
+            near = (slice(max(0, y - 1), y + dy + 1), slice(max(0, x - 1), x + dx + 1))
+            piece = labels[near] == i
+            rim = cv2.dilate(piece.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & ~piece
+            touching = [int((rim & (index[near] == n) & (weight[near] > _CORE)).sum()) for n in beside]
+            host = beside[int(np.argmax(touching))]
+            # A coloured ground shines on objects: there the hue of a part says less.
+            part = bool(around.present.any()) or _between(hue[near][piece], c, host)
+            if max(touching) >= _CONTACT * rim.sum() and part:
+                joined = joined.copy() if joined is index else joined
+                joined[near][piece] = host
+    return joined
+
+
+def _between(hue: Floats, own: int, host: int) -> bool:
+    """Return whether a piece's hues, in degrees, lie towards another colour: an object of its own has its colour's full hue."""
+    off = (np.median((hue - _HUE[own] + 180) % 360) - 180) * np.sign((_HUE[host] - _HUE[own] + 180) % 360 - 180)
+    gap = abs((_HUE[host] - _HUE[own] + 180) % 360 - 180)
+    return bool(off >= _TOWARDS * gap)
 
 
 def _without_pale_ground(index: NDArray[np.int64], weight: Floats) -> Floats:

@@ -1,0 +1,168 @@
+"""What surrounds the objects of a clip: the colour of its light, and the hues of its ground.
+
+Both are read from a band along the frame's border, where ground, walls and sky lie whatever the prompt; objects that reach into it are
+outvoted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_eval.types import Floats, Frames, Video
+from sora_eval.world.palette import COLOURS
+
+SATURATED = 0.24
+"""Below this saturation a pixel is background; floors, walls and skies of the plain world stay under .2."""
+_SAMPLES = 8
+"""Frames that are looked at."""
+_BAND = 0.12
+"""Width of the band, share of the shorter side."""
+_DARK = 24.0
+_CAST = (0.2, 0.5)
+"""Saturation of a border that may be a grey one in coloured light: less is a pale floor, more is paint, grass or wood."""
+_EVEN = 0.05
+"""Largest spread of log(R/G) and of log(B/G) in such a border (80% of its pixels): light tints everything alike, materials do not."""
+_GROUND_SHARE = 0.06
+"""Share of the band from which on a hue belongs to the ground."""
+_STEADY = 0.5
+"""Share of the frames in which a place that has a ground's hue has it, on average: what comes and goes is noise."""
+_BESIDE_SHARE = 0.002
+"""The same for a hue next to one of the ground's: materials scatter around their hue."""
+_FULL = 0.75
+"""Share of a colour's own saturation from which on a pixel may be an object that reaches into the band."""
+_COVERS = 0.35
+"""Share of the band from which on a hue is the ground's, however saturated."""
+_LIKE = 0.6
+"""Share of a colour's own saturation from which on a ground of its hue can't be told from it."""
+_MARGIN = 0.05
+_HUE_MARGIN, _VALUE_MARGIN = 5.0, 0.08
+"""Degrees and brightness by which an object must differ from a ground of its own colour."""
+
+
+def hues() -> Floats:
+    """Return the hues [8] of the palette's colours in degrees."""
+    rgb = np.array([[c] for c in COLOURS.values()], dtype=np.float32) / 255
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)[:, 0, 0], dtype=float)
+
+
+def saturations() -> Floats:
+    """Return the saturations [8] of the palette's colours, 0..1."""
+    rgb = np.array(list(COLOURS.values()), dtype=float)
+    return np.asarray((rgb.max(axis=1) - rgb.min(axis=1)) / rgb.max(axis=1))
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The hues of a clip's ground."""
+
+    least: Floats
+    """[8], saturation from which on a pixel has a colour of the palette, by colour."""
+    like: NDArray[np.bool_]
+    """[8], whether the ground can't be told from an object of the colour."""
+    present: NDArray[np.bool_]
+    """[8], whether the ground has the colour, or one whose hue is next to that of the ground."""
+    hue: Floats
+    """[8], hue of the ground within the colour in degrees, NaN where it can be told from an object by saturation."""
+    value: Floats
+    """[8], brightness of the ground's bright parts there, 0..1, NaN likewise."""
+
+    def hides(self, index: NDArray[np.int64], hsv: Floats) -> NDArray[np.bool_]:
+        """Return which pixels [H, W] may be ground, by hue and brightness, among those of a colour that the ground has as well.
+
+        index: [H, W], colours; hsv: [H, W, 3], hue in degrees, saturation and brightness 0..1.
+        """
+        if not self.like.any():
+            return np.zeros(index.shape, dtype=bool)
+        own, ground = hues()[index], self.hue[index]
+        nearer = _apart(hsv[..., 0], ground) <= _apart(hsv[..., 0], own) + _HUE_MARGIN
+        return np.asarray(self.like[index] & nearer & (hsv[..., 2] <= self.value[index] + _VALUE_MARGIN))
+
+
+def neutral(video: Video) -> Video:
+    """Return a clip in white light; the clip itself where its light is white already, or nothing says what is grey in it.
+
+    Where the whole border has one tint between warm and cool, that tint is the light's (von Kries 1902: channels are scaled).
+    """
+    gains = light(video.frames)
+    if gains is None:
+        return video
+    table = np.clip(np.arange(256)[:, None] * gains, 0, 255).round().astype(np.uint8)
+    return Video(np.stack([cv2.LUT(video.frames[..., c], table[:, c]) for c in range(3)], axis=-1), video.fps)
+
+
+def light(frames: Frames) -> Floats | None:
+    """Return factors [3] on red, green and blue that make the light of a clip white, None where it is, or isn't known."""
+    band = _border(frames)
+    pixels = band[band.max(axis=-1) >= _DARK].astype(float) + 1.0
+    if not len(pixels):
+        return None
+    red, blue = np.log(pixels[:, 0] / pixels[:, 1]), np.log(pixels[:, 2] / pixels[:, 1])
+    tint = np.array([np.median(red), 0.0, np.median(blue)])
+    spread = max(np.percentile(np.abs(red - tint[0]), 80), np.percentile(np.abs(blue - tint[2]), 80))
+    colour = np.exp(tint)
+    saturation = 1 - colour.min() / colour.max()
+    # Lamps and daylight lie between orange and blue: what is greener or more purple than grey is no light.
+    on_axis = tint[0] * tint[2] < 0
+    if spread > _EVEN or not on_axis or not _CAST[0] <= saturation <= _CAST[1]:
+        return None
+    # The same brightness as before.
+    return np.asarray(colour.mean() / colour / (colour.mean() / colour).max())
+
+
+def ground(frames: Frames) -> Ground:
+    """Return the hues of a clip's ground; frames uint8 [T, H, W, 3]."""
+    full = saturations()
+    least, like = np.full(len(full), SATURATED), np.zeros(len(full), dtype=bool)
+    nothing = np.full(len(full), np.nan)
+    hue, value = nothing.copy(), nothing.copy()
+    band = _border(frames)
+    lit = band.max(axis=-1) >= _DARK
+    if not lit.any():
+        return Ground(least, like, like, nothing, nothing)
+    hsv = cv2.cvtColor(band.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
+    index = np.where(lit, _apart(hsv[..., 0, None], hues()).argmin(axis=-1), -1)
+    pixels = int(lit.sum())
+    coloured = hsv[..., 1] >= SATURATED
+    pale = [_of_ground(hsv[(index == c) & coloured, 1], full[c], pixels) for c in range(len(full))]
+    shares = np.array([len(p) / pixels for p in pale])
+    own = (shares >= _GROUND_SHARE) & [_is_steady((index == c) & coloured) for c in range(len(full))]
+    beside = np.roll(own, 1) | np.roll(own, -1)
+    for c in np.flatnonzero(own | (beside & (shares >= _BESIDE_SHARE))):
+        top = float(np.percentile(pale[c], 95)) + _MARGIN
+        least[c] = max(SATURATED, min(top, _LIKE * full[c]))
+        like[c] = own[c] and top > _LIKE * full[c]
+        if like[c]:
+            here = hsv[(index == c) & coloured]
+            hue[c], value[c] = np.median(here[:, 0]), np.percentile(here[:, 2], 95)
+    return Ground(least, like, own | beside, hue, value)
+
+
+def _is_steady(there: NDArray[np.bool_]) -> bool:
+    """Return whether a hue stays where it is; there: [S, P], the samples and places that have it."""
+    share = there.mean(axis=0)
+    return bool(share[share > 0].mean() >= _STEADY) if share.any() else False
+
+
+def _of_ground(saturation: Floats, full: float, pixels: int) -> Floats:
+    """Return the saturations of a colour's pixels in the band without those of objects that reach into it; none of these covers it."""
+    return saturation if len(saturation) >= _COVERS * pixels else saturation[saturation < _FULL * full]
+
+
+def _apart(a: Floats, b: Floats) -> Floats:
+    """Return the angle between hues in degrees."""
+    gap = np.abs(a - b)
+    return np.asarray(np.minimum(gap, 360 - gap))
+
+
+def _border(frames: Frames) -> Frames:
+    """Return the pixels [S, P, 3] of the band along the border, of S frames spread over the clip."""
+    chosen = frames[np.unique(np.linspace(0, len(frames) - 1, _SAMPLES).round().astype(int))]
+    height, width = frames.shape[1:3]
+    band = max(2, round(_BAND * min(height, width)))
+    inside = np.ones((height, width), dtype=bool)
+    inside[band:-band, band:-band] = False
+    return np.asarray(chosen[:, inside], dtype=np.uint8)
