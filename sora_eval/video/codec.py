@@ -1,8 +1,8 @@
 """Read and write clips. What touches a codec is here, in decoding.py and in display.py.
 
 H.264 4:4:4 RGB in Matroska keeps every bit and goes into run folders: of what FFmpeg can encode without loss, it takes the least time and
-room for clean frames (docs/cost.md). FFV1 in Matroska keeps every bit too, and is for files that others read; H.264 in MP4 is for people and
-for models that read nothing else. Everything runs on one codec thread, so that the same clip gives the same bytes on any machine.
+room for clean frames (docs/cost.md). FFV1 in Matroska keeps every bit too, and is for files that others read; H.264 in MP4 is for people
+and for models that read nothing else. Everything runs on one codec thread, so that the same clip gives the same bytes on any machine.
 
 A clip that was cut off is an error, never a shorter clip: see `read_video`. When its frames are shown is decided in timing.py, how they
 look in display.py, a container's declared end in containers.py. Files written here are BT.709 and tagged so.
