@@ -124,7 +124,7 @@ def ground(frames: Frames) -> Ground:
     if not lit.any():
         return Ground(least, like, like, nothing, nothing)
     hsv = cv2.cvtColor(band.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
-    index = np.where(lit, _apart(hsv[..., 0, None], hues()).argmin(axis=-1), -1)
+    index = np.where(lit, _apart(np.asarray(hsv[..., 0, None], dtype=np.float64), hues()).argmin(axis=-1), -1)
     pixels = int(lit.sum())
     coloured = hsv[..., 1] >= SATURATED
     pale = [_of_ground(hsv[(index == c) & coloured, 1], full[c], pixels) for c in range(len(full))]

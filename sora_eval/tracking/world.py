@@ -218,7 +218,7 @@ def _joined(
 ) -> NDArray[np.int64]:
     """Return the colours [H, W] with pieces of colours that nobody named joined to the named one that they touch, next to it in hue."""
     joined = index
-    for c in np.flatnonzero(~wanted & ~around.present):
+    for c in map(int, np.flatnonzero(~wanted & ~around.present)):
         beside = [n for n in ((c - 1) % len(_NAMES), (c + 1) % len(_NAMES)) if wanted[n]]
         core = ((index == c) & (weight > _CORE)).astype(np.uint8)
         if not beside or not core.any():
