@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_eval.types import Bools, Camera, Floats, Frames
-from sora_eval.world import cameras, palette, shapes
+from sora_eval.world import cameras, looks, palette, shapes
+from sora_eval.world.looks import Look
 from sora_eval.world.physics import States
 from sora_eval.world.scene import Body, Mesh, Scene
 
 _Bins = tuple[NDArray[np.int64], NDArray[np.int64]]
+_POSE = ("x", "y", "z", "r00", "r01", "r02", "r10", "r11", "r12", "r20", "r21", "r22", "fx", "fy", "cx", "cy", "slide_x", "slide_y")
+"""Of the view, what floor, walls and sky depend on from frame to frame."""
 _EXACT = 12
 """Decimals of metres and of directions that reach the kernels: what processors' sines differ in is cut off."""
 
@@ -57,6 +60,8 @@ class Renderer:
         self.scene, self.size, self.ss = scene, size, supersample
         self._half, self._bodies, self._nodes, self._triangles = _solids(scene.bodies)
         self._view = _view(scene)
+        self._look = None if scene.look is None else _look_table(scene.look)
+        self._pose, self._behind = b"", (np.empty(0, np.float32), np.empty(0, np.float32))
         self.noise = np.random.default_rng(7)
 
     @property
@@ -84,7 +89,18 @@ class Renderer:
         view["power"] = states.lamp[k]
         view["slide_x"], view["slide_y"] = (0.0, 0.0) if states.slide is None else states.slide[k]
         cells = self._kernels.open_lamp(self._bodies, self._nodes, view)
-        self._kernels.paint(*self._tables, view, *tiles, *cells, self.ss, image)
+        if self._look is None:
+            self._kernels.paint(*self._tables, view, *tiles, *cells, self.ss, image)
+        else:
+            from sora_eval.world import shading
+
+            cells = shading.open_look(self._bodies, self._nodes, view, self._look)
+            # They are of the camera alone: one that stands still needs them once.
+            pose = view[list(_POSE)].tobytes()
+            if pose != self._pose:
+                self._pose, self._behind = pose, (np.empty_like(image), np.empty_like(image))
+                shading.backdrop(view, self._look, *self._behind)
+            shading.paint_look(*self._tables, view, self._look, *tiles, *cells, *self._behind, self.ss, image)
         if states.noise:
             image = np.clip(image + self.noise.normal(0.0, states.noise, image.shape).astype(np.float32), 0, 255)
         frame = np.empty(image.shape, np.uint8)
@@ -151,6 +167,31 @@ def _view(scene: Scene) -> NDArray[np.void]:
     ):
         view[f"{name}_r"], view[f"{name}_g"], view[f"{name}_b"] = colour
     return view
+
+
+def _look_table(look: Look) -> NDArray[np.void]:
+    """Return the table of a look; the kernels fill in the pixel and the grid."""
+    from sora_eval.world import materials
+
+    kinds = {
+        "wood": materials.WOOD, "concrete": materials.CONCRETE, "gravel": materials.GRAVEL, "grass": materials.GRASS,
+        "brick": materials.BRICK, "fabric": materials.FABRIC, "plaster": materials.PLASTER, "paper": materials.PAPER,
+        "water": materials.WATER,
+    }  # fmt: skip
+    table = np.zeros(1, materials.LOOK)
+    wall = look.wall or look.floor
+    for prefix, colour in (
+        ("f0", look.floor.first), ("f1", look.floor.second), ("w0", wall.first), ("w1", wall.second),
+        ("z", look.zenith), ("h", look.horizon), ("d", look.distance), ("sun_", look.sun), ("fill_", look.fill),
+    ):  # fmt: skip
+        table[f"{prefix}r"], table[f"{prefix}g"], table[f"{prefix}b"] = colour
+    table["mix"], table["soft"], table["ambient_shade"] = look.severity, look.softness, look.occlusion
+    table["gloss"], table["mirror"], table["lamp"], table["fill"] = look.gloss, look.mirror, look.lamp, look.ambient
+    table["wall_x"], table["wall_y0"], table["wall_y1"] = looks.WALL_X_M, looks.WALL_FRONT_M, looks.WALL_BACK_M
+    table["haze_m"], table["cloud"], table["flip"] = look.haze_m, look.clouds, -1 if look.mirrored else 1
+    table["floor"], table["wall"] = kinds[look.floor.kind], kinds[look.wall.kind] if look.wall else 0
+    table["sky"], table["seed"] = materials.SKY if look.open_sky else materials.COVE, look.seed
+    return table
 
 
 def _solids(bodies: tuple[Body, ...]) -> tuple[Floats, NDArray[np.void], NDArray[np.void], NDArray[np.void]]:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from sora_eval.world.looks import Look
 
 Vec3 = tuple[float, float, float]
 Shape = Literal["ball", "cube", "box", "cylinder", "cone", "capsule", "mesh"]
@@ -156,6 +159,8 @@ class Scene:
     """Side of the floor's tiles in metres; 0 for none."""
     backdrop: str = "white"
     """Palette name of the backdrop."""
+    look: Look | None = None
+    """Materials, surroundings and lens; None for the plain world."""
     gravity: float = 9.81
     """Gravity in m/s^2."""
     fracture: Fracture | None = None
