@@ -101,10 +101,10 @@ class Look:
 
     @property
     def distance(self) -> Vec3:
-        """Colour of the floor far away, 0..255: that of the backdrop, or half that of the ground."""
+        """Colour of the floor far away, 0..255: that of the backdrop, or a third of the sky's and the ground's."""
         if not self.open_sky:
             return self.horizon
-        r, g, b = (0.5 * sky + 0.25 * (one + two) for sky, one, two in zip(self.horizon, self.floor.first, self.floor.second, strict=True))
+        r, g, b = (0.35 * sky + 0.3 * (one + two) for sky, one, two in zip(self.horizon, self.floor.first, self.floor.second, strict=True))
         return r, g, b
 
     @property
@@ -129,7 +129,7 @@ _FELT = Material("fabric", (122, 126, 136), (98, 102, 112), "carpeted")
 _PAPER = Material("paper", (206, 205, 202), (206, 205, 202), "smooth and pale")
 _GRASS = Material("grass", (112, 134, 78), (78, 106, 54), "grass")
 _DRY_GRASS = Material("grass", (140, 146, 92), (108, 118, 70), "grass")
-_GRAVEL = Material("gravel", (166, 158, 148), (126, 122, 118), "gravel")
+_GRAVEL = Material("gravel", (188, 184, 180), (150, 148, 147), "gravel")
 _BRICK = Material("brick", (150, 108, 92), (176, 170, 162), "brick")
 _PALE_BRICK = Material("brick", (188, 178, 168), (206, 202, 196), "brick")
 _PAVING = Material("brick", (158, 140, 128), (120, 116, 110), "brick")
@@ -149,17 +149,17 @@ _FULL: dict[LookName, Look] = {
     "studio": Look(
         "studio", 1.0, 0, False, _PAPER, None, False, (150, 152, 158), (216, 216, 216), 0.0, 14.0,
         sun=(1.0, 1.0, 1.0), fill=(1.0, 1.0, 1.0), lamp=0.95, ambient=1.04, softness=0.16, occlusion=0.62, gloss=0.55,
-        mirror=0.30, balance=(1.0, 1.0, 1.0), shutter=0.5, aperture=0.004, sway_deg=0.0,
+        mirror=0.30, balance=(1.0, 1.0, 1.0), shutter=0.5, aperture=0.0025, sway_deg=0.0,
     ),
     "indoor": Look(
         "indoor", 1.0, 0, False, _OAK, _PLASTER, False, (186, 184, 180), (196, 194, 188), 0.0, 0.0,
         sun=(1.05, 1.0, 0.92), fill=(1.0, 1.0, 1.0), lamp=1.0, ambient=1.08, softness=0.10, occlusion=0.66, gloss=0.4,
-        mirror=0.18, balance=(1.0, 1.0, 1.0), shutter=0.5, aperture=0.004, sway_deg=0.0,
+        mirror=0.18, balance=(1.0, 1.0, 1.0), shutter=0.5, aperture=0.0025, sway_deg=0.0,
     ),
     "outdoor": Look(
         "outdoor", 1.0, 0, False, _GRASS, None, True, (112, 154, 202), (212, 222, 230), 0.9, 90.0,
         sun=(1.06, 1.0, 0.90), fill=(0.94, 0.99, 1.08), lamp=1.25, ambient=0.88, softness=0.035, occlusion=0.60, gloss=0.4,
-        mirror=0.0, balance=(1.0, 1.0, 1.0), shutter=0.4, aperture=0.003, sway_deg=0.25,
+        mirror=0.0, balance=(1.0, 1.0, 1.0), shutter=0.4, aperture=0.0025, sway_deg=0.25,
     ),
 }  # fmt: skip
 

@@ -19,14 +19,15 @@ COVE, SKY = range(2)
 
 LOOK = fields(
     "mix soft ambient_shade gloss mirror  f0r f0g f0b f1r f1g f1b  w0r w0g w0b w1r w1g w1b  zr zg zb  hr hg hb  dr dg db"
-    " sun_r sun_g sun_b  fill_r fill_g fill_b  lamp fill  wall_x wall_y0 wall_y1  haze_m  cloud  flip  pixel"
+    " sun_r sun_g sun_b  fill_r fill_g fill_b  lamp fill  wall_x wall_y0 wall_y1  haze_m  cloud  flip  pixel aperture spot focus_m"
     " grid_x grid_y grid_xd grid_yd",
     "floor wall sky seed",
 )
 """A look for the kernels. mix: share of the materials against the plain floor and backdrop; soft: tangent of the lamp's radius;
 ambient_shade, gloss, mirror: strengths; f, w: two colours of floor and walls, 0..255; z, h, d: of the sky at its top and at the horizon, and of the floor far away;
 sun, fill: factors on the lamp's and the ambient light's colour; lamp, fill: on their strength; wall: where the walls stand, m (wall = 0:
-there are none); haze_m: where half of the floor's colour is haze; flip: -1 for a mirrored look; pixel: size of a pixel at distance 1."""
+there are none); haze_m: where half of the floor's colour is haze; flip: -1 for a mirrored look; pixel: size of a pixel at distance 1; aperture:
+blur of what is infinitely far away, radius as a share of the frame's shorter side, spot: its diameter in pixels; focus_m: sharp distance."""
 
 
 @inlined
@@ -234,7 +235,7 @@ def _sky(look: Row, dx: float, dy: float, dz: float) -> tuple[float, float, floa
     up = 1.3 - 1.3 / (1 + 3.2 * max(dz, 0.0))
     r, g, b = look.hr + up * (look.zr - look.hr), look.hg + up * (look.zg - look.hg), look.hb + up * (look.zb - look.hb)
     near = 1 / (max(dz, 0.0) + 0.22)
-    u, v, fine = look.flip * dx * near, dy * near, look.pixel * near * near
+    u, v, fine = look.flip * dx * near, dy * near, look.pixel * (1 + look.spot) * near * near
     p, q = 0.8 * u - 0.6 * v, 0.6 * u + 0.8 * v
     seed = look.seed
     field = 0.5 + _noise(1.1 * u, 1.1 * v, seed + 20) + 0.7 * _grain(p, q, 0.42, 0.42, fine, fine, seed + 21)
@@ -254,7 +255,8 @@ def _hills(look: Row, dx: float, dy: float, dz: float, r: float, g: float, b: fl
         rough = 0.675 + _noise(2.2 * u + 9 * k, 2.2 * v, look.seed + 24 + k)
         rough += 0.35 * _noise(9 * u, 9 * v, look.seed + 26 + k)
         top = (0.075 if k == 0 else 0.025) * rough - (0.012 if k == 0 else 0.004)
-        there = smooth(-0.7 * look.pixel, 0.7 * look.pixel, top - slope)
+        soft = 0.7 * look.pixel * (1 + look.spot)
+        there = smooth(-soft, soft, top - slope)
         pale = 0.72 if k == 0 else 0.45
         r += there * (84 + pale * (look.hr - 84) - r)
         g += there * (104 + pale * (look.hg - 104) - g)

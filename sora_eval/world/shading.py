@@ -52,8 +52,8 @@ _GOLD = 0.6180339887498949
 _WALL = -2
 """What a ray sees that meets a wall."""
 _DISC = np.array([
+    (0.92, 0.2), (-0.92, 0.2), (0.2, -0.92), (-0.2, -0.92), (0.92, -0.2), (-0.92, -0.2), (0.2, 0.92), (-0.2, 0.92),
     (0.25, 0.0), (-0.25, 0.0), (0.0, 0.25), (0.0, -0.25), (0.5, 0.45), (-0.5, 0.45), (0.5, -0.45), (-0.5, -0.45),
-    (0.92, 0.2), (-0.92, 0.2), (0.92, -0.2), (-0.92, -0.2), (0.2, 0.92), (-0.2, 0.92), (0.2, -0.92), (-0.2, -0.92),
 ])  # fmt: skip
 """Where on the lamp's disc rays past a mesh end; the same when left and right are exchanged."""
 
@@ -205,6 +205,9 @@ def _past_mesh(b: Row, nodes: Table, triangles: Table, v: Row, soft: float, x: f
     wide = soft * sqrt(dx * dx + dy * dy + dz * dz)
     free = 0
     for k in range(len(_DISC)):
+        # Most points lie in full light or full shadow, where four of the disc's rim say the same.
+        if k == 4 and (free == 0 or free == 4):
+            return free / 4
         p, q = wide * _DISC[k, 0], wide * _DISC[k, 1]
         t, _ = _meet(
             b, nodes, triangles, 1.0, True, ox, oy, oz,
@@ -372,6 +375,8 @@ def backdrop(view: Table, looks: Table, factor: NDArray[np.float32], added: NDAr
     height, width, _ = factor.shape
     v, look = view[0], looks[0]
     look.pixel = 1 / v.fx
+    # Focused on the middle of the scene, where the bodies are.
+    look.focus_m, look.spot = sqrt(v.x * v.x + v.y * v.y + (v.z - 1) * (v.z - 1)), 2 * look.aperture * min(height, width)
     dx, dy, dz, floor, wall = np.empty(width), np.empty(width), np.empty(width), np.empty(width), np.empty(width)
     x, y, ax, ay = np.empty(width), np.empty(width), np.empty(width), np.empty(width)
     tone, mixed, far = np.empty(width), np.empty(width), np.empty((width, 3))
@@ -416,6 +421,12 @@ def backdrop(view: Table, looks: Table, factor: NDArray[np.float32], added: NDAr
 
 
 @inlined
+def _out_of_focus(look: Row, dist: float) -> float:
+    """Return the width, m, that a pixel covers of what is `dist` away: a pattern that is out of focus is that of a larger pixel."""
+    return look.pixel * dist * (1 + look.spot * abs(1 - look.focus_m / max(dist, 0.1)))
+
+
+@inlined
 def _on_floor(
     v: Row, look: Row, k: int, floor: Floats, dx: Floats, dy: Floats, dz: Floats, x: Floats, y: Floats, ax: Floats, ay: Floats
 ) -> None:
@@ -423,7 +434,7 @@ def _on_floor(
     # Patterns have long faded there.
     dist = min(floor[k], 300.0)
     x[k], y[k] = look.flip * (v.x + dist * dx[k] - v.slide_x), v.y + dist * dy[k] - v.slide_y
-    across = look.pixel * dist
+    across = _out_of_focus(look, dist)
     long = across / max(abs(dz[k]), 1e-3)
     flat = 1 / max(dx[k] * dx[k] + dy[k] * dy[k], 1e-9)
     ex, ey = dx[k] * dx[k] * flat, dy[k] * dy[k] * flat
@@ -441,7 +452,7 @@ def _on_wall(
     px, py = look.flip * (v.x + dist * dx[k]), v.y + dist * dy[k]
     side = abs(px) >= look.wall_x - 1e-6
     x[k], y[k] = py if side else px, v.z + dist * dz[k]
-    ay[k] = look.pixel * dist
+    ay[k] = _out_of_focus(look, dist)
     ax[k] = ay[k] / max(abs(dx[k]) if side else abs(dy[k]), 0.05)
 
 
@@ -453,7 +464,7 @@ def _wall_parts(
     """Fill the parts [3] of a wall's colour: a material, a skirting board, darker towards floor and corners."""
     px, py, pz = v.x + dist * dx, v.y + dist * dy, v.z + dist * dz
     side = abs(px) >= look.wall_x - 1e-6
-    pixel = look.pixel * dist
+    pixel = _out_of_focus(look, dist)
     r, g, b = (
         tone * (look.w0r + mixed * (look.w1r - look.w0r)),
         tone * (look.w0g + mixed * (look.w1g - look.w0g)),
@@ -511,8 +522,9 @@ def paint_look(
     bodies: Table, nodes: Table, triangles: Table, view: Table, looks: Table, start: _Ints, items: _Ints,
     lit_start: _Ints, lit_items: _Ints, near_start: _Ints, near_items: _Ints,
     factor: NDArray[np.float32], added: NDArray[np.float32], side: int, image: NDArray[np.float32],
+    seen_ids: NDArray[np.int32], seen_dist: NDArray[np.float32],
 ) -> None:  # fmt: skip
-    """Fill image [H, W, 3] in a look.
+    """Fill image [H, W, 3] in a look, and for the middle of each pixel the body [H, W], N for none, and how far away it is, m, inf for the sky.
 
     start, items: bodies by tile; lit_*, near_*: of `open_look`; factor, added: of `backdrop`; side: rays along a pixel at borders.
     """
@@ -531,6 +543,7 @@ def paint_look(
             floor[x] = -1.0 if _wall_distance(v, look, dx[x], dy[x]) < floor[x] else floor[x]
             light[x, 0], light[x, 1], light[x, 2] = (fr, fg, fb) if floor[x] >= 0 else (wr, wg, wb)
             ids[y, x] = _WALL if floor[x] < 0 else n if floor[x] < inf else -1
+            seen_ids[y, x], seen_dist[y, x] = n, floor[x] if floor[x] >= 0 else _wall_distance(v, look, dx[x], dy[x])
             if 0 <= floor[x] < _FAR_M and _darkened(v, look, lit_start, near_start, v.x + floor[x] * dx[x], v.y + floor[x] * dy[x]):
                 light[x, 0], light[x, 1], light[x, 2] = _floor_light(
                     bodies, nodes, triangles, v, look, lit_start, lit_items, near_start, near_items, floor[x], dx[x], dy[x]
@@ -547,7 +560,7 @@ def paint_look(
                 floor[x] if floor[x] >= 0 else _wall_distance(v, look, dx[x], dy[x]), dx[x], dy[x], dz[x],
             )  # fmt: skip
             if 0 <= seen < n:
-                ids[y, x] = seen
+                ids[y, x], seen_ids[y, x], seen_dist[y, x] = seen, seen, dist
                 r, g, b = _body_tone(
                     bodies, nodes, triangles, v, look, lit_start, lit_items, near_start, near_items, seen, dist, triangle,
                     dx[x], dy[x], dz[x],
