@@ -39,7 +39,7 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
     tracker = tracker_of(config.tracker) if tracker is None else checked_tracker(tracker)
     references = [reference(name) for name in config.references]
     fidelity = fidelity_config(config.fidelity)
-    probes, cases = config.suite.select(config.profile, config.seed, config.samples or samples_of(model))
+    probes, cases = config.suite.select(config.profile, config.seed, config.samples or samples_of(model), config.world)
     model = bind(model, cases)
     out = config.out if config.out is not None else naming.run_folder(config, call.generator)
     return Plan(

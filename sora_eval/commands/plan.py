@@ -39,7 +39,7 @@ class Rates:
 
 def main(config: PlanConfig, call: Call) -> int:
     """Print the plan of a run and return the exit code."""
-    probes, cases = config.suite.select(config.profile, config.seed, config.samples or 1)
+    probes, cases = config.suite.select(config.profile, config.seed, config.samples or 1, config.world)
     references = [reference(name) for name in config.references]
     of_references = sum(len(asked_of(r.kind, cases)) for r in references)
     prompts = asked_of("oracle", cases)

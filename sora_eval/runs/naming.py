@@ -1,6 +1,6 @@
 """What the folder of a run is called, so that no two runs share one: runs/SUITE-PROFILE/MODEL/SLUG/SEED.
 
-SUITE-PROFILE: their names, changed options of the suite and the profile (`smoke-small+probes=relation`; not `suite.count`, so that a run
+SUITE-PROFILE: their names, changed options of the suite and the profile, a look other than plain (`smoke-small+probes=relation+look=indoor`; not `suite.count`, so that a run
 grows there), and a tracker other than the world's. MODEL: the generator's name in conf/generator. SLUG: what distinguishes its runs, with
 changed options (`4x-1c2f0a+steps=8`): a checkpoint is called by its stem and a hash of its bytes, a folder of videos by its name and a hash
 of its path.
@@ -21,6 +21,7 @@ from sora_eval import registry
 from sora_eval.errors import ConfigError
 from sora_eval.files import content_hash
 from sora_eval.types import digest
+from sora_eval.world.looks import LookOptions
 
 _SHOWN_BY_VALUE = ("name", "checkpoint", "path", "target", "control", "violation")
 """Options that are shown by their value alone, changed or not."""
@@ -28,15 +29,24 @@ _HASH = 6
 _LONGEST = 100
 
 
-def question(suite: Mapping[str, Any], profile: Mapping[str, Any], tracker: Mapping[str, Any] | None = None) -> str:
+def question(
+    suite: Mapping[str, Any],
+    profile: Mapping[str, Any],
+    tracker: Mapping[str, Any] | None = None,
+    world: Mapping[str, Any] | None = None,
+) -> str:
     """Return a name for the cases of a run and the tracker that they are judged with.
 
     It consists of the names of suite and profile and of the options that differ from the files of these names.
-    tracker: its config node; None, as in runs from before there was a choice, for the world tracker.
+    tracker: its config node; None, as in runs from before there was a choice, for the world tracker. world: options of the look; None
+    for plain.
     """
     parts = [f"{suite.get('name')}-{profile.get('name')}"]
     for group, node in (("suite", suite), ("profile", profile)):
         parts += _changed(group, str(node.get("name")), node, ("name", "count"))
+    look = LookOptions.of(world or {})
+    if look.name:
+        parts.append(f"look={look.name}")
     if tracker and dict(tracker) != registry.defaults("tracker", "world"):
         target = str(tracker.get("_target_")).rpartition(".")[2]
         parts.append(f"tracker={_speaking('tracker', target)}-{digest(dict(tracker))[:_HASH]}")
@@ -86,7 +96,7 @@ def run_folder(config: Any, choice: str) -> str:
     """
     target = str(config.generator.get("_target_", "generator")).rpartition(".")[2].lower()
     model = choice or target
-    cases = question(config.suite.values(), config.profile.values(), config.tracker)
+    cases = question(config.suite.values(), config.profile.values(), config.tracker, config.world.values())
     return f"runs/{cases}/{model}/{slug(model, config.generator)}/{config.seed}"
 
 

@@ -7,22 +7,43 @@ of the picture, so a hand-held camera's truth is the shaken camera, and a wall h
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
+from sora_eval.settings import Settings, option
 from sora_eval.types import Floats
 from sora_eval.world.scene import CameraPath, Vec3
 
 LookName = Literal["studio", "indoor", "outdoor"]
 LOOKS: tuple[LookName, ...] = get_args(LookName)
 """The looks beside "plain"."""
+PLAIN = "plain"
 MaterialName = Literal["wood", "concrete", "gravel", "grass", "brick", "fabric", "plaster", "paper", "water"]
 WALL_X_M, WALL_BACK_M, WALL_FRONT_M = 18.0, 5.0, -24.0
 """Where the walls of a room stand: farther than anything goes that a family moves, and behind every camera."""
 _KEYS_PER_S = 30.0
 _SWAYS_HZ = (0.35, 0.8, 1.7)
 """Frequencies of a hand: breathing, swaying, trembling."""
+
+
+@dataclass(frozen=True)
+class LookOptions(Settings):
+    """The look of scenes."""
+
+    GROUP: ClassVar[str] = "world"
+
+    look: str = option(PLAIN, choices=(PLAIN, *LOOKS))
+    """Materials, surroundings, light and lens of the scenes: plain, studio, indoor or outdoor. Prompts name what is there."""
+    severity: float = option(1.0, above=0, most=1)
+    """How far the look goes from plain, above 0, to full, 1."""
+
+    @property
+    def name(self) -> str:
+        """The look as a part of a file's name, "" for plain: "indoor", "indoor@0.5"."""
+        if self.look == PLAIN:
+            return ""
+        return self.look if self.severity == 1 else f"{self.look}@{self.severity:g}"
 
 
 @dataclass(frozen=True)
@@ -104,7 +125,10 @@ class Look:
         """Colour of the floor far away, 0..255: that of the backdrop, or a third of the sky's and the ground's."""
         if not self.open_sky:
             return self.horizon
-        r, g, b = (0.35 * sky + 0.3 * (one + two) for sky, one, two in zip(self.horizon, self.floor.first, self.floor.second, strict=True))
+        r, g, b = (
+            0.35 * sky + 0.3 * (one + two)
+            for sky, one, two in zip(self.horizon, self.floor.first, self.floor.second, strict=True)
+        )
         return r, g, b
 
     @property
@@ -132,7 +156,7 @@ _DRY_GRASS = Material("grass", (140, 146, 92), (108, 118, 70), "grass")
 _GRAVEL = Material("gravel", (188, 184, 180), (150, 148, 147), "gravel")
 _BRICK = Material("brick", (150, 108, 92), (176, 170, 162), "brick")
 _PALE_BRICK = Material("brick", (188, 178, 168), (206, 202, 196), "brick")
-_PAVING = Material("brick", (158, 140, 128), (120, 116, 110), "brick")
+_PAVING = Material("brick", (158, 140, 128), (120, 116, 110), "paved with bricks")
 _PLASTER = Material("plaster", (214, 208, 196), (214, 208, 196), "plastered")
 _GREY_PLASTER = Material("plaster", (188, 194, 198), (188, 194, 198), "plastered")
 _WOOD_WALL = Material("wood", (170, 142, 112), (144, 116, 88), "wooden")
@@ -218,7 +242,11 @@ def shaken(path: CameraPath, look: Look, duration_s: float) -> CameraPath:
     right /= np.linalg.norm(right, axis=1, keepdims=True)
     up = np.cross(right, forward) / far
     # A hand moves by about a centimetre for each tenth of a degree that it turns.
-    moved = 0.1 * look.sway_deg * (side * sway[0][:, None] * np.array([1.0, 0.0, 0.0]) + np.stack([0 * keys, sway[1], sway[2]], axis=1))
+    moved = (
+        0.1
+        * look.sway_deg
+        * (side * sway[0][:, None] * np.array([1.0, 0.0, 0.0]) + np.stack([0 * keys, sway[1], sway[2]], axis=1))
+    )
     turned = np.tan(np.radians(look.sway_deg)) * far * (side * sway[3][:, None] * right + sway[4][:, None] * up)
     return CameraPath(keys, eye + moved, target + moved + turned, np.interp(keys, path.t_s, path.fov))
 

@@ -12,7 +12,7 @@ from math import sqrt
 import numpy as np
 
 from sora_eval.types import Floats
-from sora_eval.world.bvh import Row, Table, called, compiled, fields, inlined
+from sora_eval.world.bvh import Row, called, fields, inlined
 
 WOOD, CONCRETE, GRAVEL, GRASS, BRICK, FABRIC, PLASTER, PAPER, WATER = range(1, 10)
 COVE, SKY = range(2)
@@ -144,8 +144,12 @@ def _gravel(x: float, y: float, ax: float, ay: float, seed: int) -> tuple[float,
 def _grass(x: float, y: float, ax: float, ay: float, seed: int) -> tuple[float, float]:
     a = max(ax, ay)
     patches = _grain(x, y, 2.3, 2.3, a, a, seed) + 0.7 * _grain(x, y, 0.6, 0.6, a, a, seed + 1)
-    tufts = _grain(x + 0.4 * y, y - 0.3 * x, 0.22, 0.18, a, a, seed + 2) + 0.6 * _grain(x, y, 0.09, 0.07, a, a, seed + 5)
-    blades = _grain(x + 0.12 * y, y, 0.016, 0.08, ax, ay, seed + 3) + _grain(x - 0.2 * y, y, 0.022, 0.09, ax, ay, seed + 4)
+    tufts = _grain(x + 0.4 * y, y - 0.3 * x, 0.22, 0.18, a, a, seed + 2) + 0.6 * _grain(
+        x, y, 0.09, 0.07, a, a, seed + 5
+    )
+    blades = _grain(x + 0.12 * y, y, 0.016, 0.08, ax, ay, seed + 3) + _grain(
+        x - 0.2 * y, y, 0.022, 0.09, ax, ay, seed + 4
+    )
     return 1 + 0.25 * patches + 0.40 * tufts + 0.50 * blades, _clip(0.5 + patches + 0.4 * tufts + 0.6 * blades)
 
 
@@ -239,7 +243,9 @@ def _sky(look: Row, dx: float, dy: float, dz: float) -> tuple[float, float, floa
     p, q = 0.8 * u - 0.6 * v, 0.6 * u + 0.8 * v
     seed = look.seed
     field = 0.5 + _noise(1.1 * u, 1.1 * v, seed + 20) + 0.7 * _grain(p, q, 0.42, 0.42, fine, fine, seed + 21)
-    field += 0.4 * _grain(u, v, 0.19, 0.19, fine, fine, seed + 22) + 0.24 * _grain(p, q, 0.08, 0.08, fine, fine, seed + 23)
+    field += 0.4 * _grain(u, v, 0.19, 0.19, fine, fine, seed + 22) + 0.24 * _grain(
+        p, q, 0.08, 0.08, fine, fine, seed + 23
+    )
     field += 0.12 * _grain(u, v, 0.035, 0.035, fine, fine, seed + 28)
     white = look.cloud * smooth(0.48, 0.90, field) * smooth(0.02, 0.14, dz)
     under = 252.0 - 24.0 * smooth(0.75, 1.1, field)

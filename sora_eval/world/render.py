@@ -16,7 +16,26 @@ from sora_eval.world.physics import States
 from sora_eval.world.scene import Body, Mesh, Scene
 
 _Bins = tuple[NDArray[np.int64], NDArray[np.int64]]
-_POSE = ("x", "y", "z", "r00", "r01", "r02", "r10", "r11", "r12", "r20", "r21", "r22", "fx", "fy", "cx", "cy", "slide_x", "slide_y")
+_POSE = (
+    "x",
+    "y",
+    "z",
+    "r00",
+    "r01",
+    "r02",
+    "r10",
+    "r11",
+    "r12",
+    "r20",
+    "r21",
+    "r22",
+    "fx",
+    "fy",
+    "cx",
+    "cy",
+    "slide_x",
+    "slide_y",
+)
 """Of the view, what floor, walls and sky depend on from frame to frame."""
 _EXACT = 12
 """Decimals of metres and of directions that reach the kernels: what processors' sines differ in is cut off."""
@@ -116,7 +135,10 @@ class Renderer:
         shading.paint_look(*self._tables, view, self._look, *tiles, *cells, *self._behind, self.ss, image, ids, dist)
         around = [max(k - 1, 0), min(k + 1, len(states.t_s) - 1)]
         share = look.shutter / max(around[1] - around[0], 1)
-        moved = any(not np.array_equal(v[around[0]], v[around[1]]) for v in (states.pos, states.quat, states.scale, camera.R, camera.t, camera.K))
+        moved = any(
+            not np.array_equal(v[around[0]], v[around[1]])
+            for v in (states.pos, states.quat, states.scale, camera.R, camera.t, camera.K)
+        )
         if share > 0 and moved:
             way = np.empty((*self.size, 2), np.float32)
             poses = [self._poses(states, j) for j in (k, *around)]

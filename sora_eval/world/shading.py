@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sora_eval.types import Floats
 from sora_eval.world.bvh import Row, Table, called, compiled, inlined
-from sora_eval.world.materials import COVE, sky, smooth, surface
+from sora_eval.world.materials import COVE, SKY, sky, smooth, surface
 from sora_eval.world.raycast import (
     _CELLS,
     _FAR_M,
@@ -174,7 +174,10 @@ def _past(b: Row, nodes: Table, radius: float, soft: float, pixel: float, x: flo
     ox, oy, oz = _turned(b, -px, -py, -pz)
     dx, dy, dz = _turned(b, lx, ly, lz)
     wide -= radius
-    if _box(b.hx + wide, b.hy + wide, (b.hz + b.hx if b.kind == CAPSULE else b.hz) + wide, ox, oy, oz, dx, dy, dz) == inf:
+    if (
+        _box(b.hx + wide, b.hy + wide, (b.hz + b.hx if b.kind == CAPSULE else b.hz) + wide, ox, oy, oz, dx, dy, dz)
+        == inf
+    ):
         return 1.0
     if b.kind == BOX and min(b.hx, min(b.hy, b.hz)) > wide:
         if _box(b.hx - wide, b.hy - wide, b.hz - wide, ox, oy, oz, dx, dy, dz) < inf:
@@ -337,7 +340,18 @@ def _body_tone(
     own = seen if b.kind != MESH else -1
     if facing > 0:
         lit = _light(
-            bodies, nodes, triangles, v, look.soft, start, items, own, look.pixel * dist, px + m * nx, py + m * ny, pz + m * nz
+            bodies,
+            nodes,
+            triangles,
+            v,
+            look.soft,
+            start,
+            items,
+            own,
+            look.pixel * dist,
+            px + m * nx,
+            py + m * ny,
+            pz + m * nz,
         )
     opened = _openness(bodies, nodes, look, near_start, near_items, seen, px, py, pz, nx, ny, nz, False)
     r, g, c = _lit(v, look, facing, lit, nz, opened)
@@ -376,7 +390,10 @@ def backdrop(view: Table, looks: Table, factor: NDArray[np.float32], added: NDAr
     v, look = view[0], looks[0]
     look.pixel = 1 / v.fx
     # Focused on the middle of the scene, where the bodies are.
-    look.focus_m, look.spot = sqrt(v.x * v.x + v.y * v.y + (v.z - 1) * (v.z - 1)), 2 * look.aperture * min(height, width)
+    look.focus_m, look.spot = (
+        sqrt(v.x * v.x + v.y * v.y + (v.z - 1) * (v.z - 1)),
+        2 * look.aperture * min(height, width),
+    )
     dx, dy, dz, floor, wall = np.empty(width), np.empty(width), np.empty(width), np.empty(width), np.empty(width)
     x, y, ax, ay = np.empty(width), np.empty(width), np.empty(width), np.empty(width)
     tone, mixed, far = np.empty(width), np.empty(width), np.empty((width, 3))
@@ -428,7 +445,17 @@ def _out_of_focus(look: Row, dist: float) -> float:
 
 @inlined
 def _on_floor(
-    v: Row, look: Row, k: int, floor: Floats, dx: Floats, dy: Floats, dz: Floats, x: Floats, y: Floats, ax: Floats, ay: Floats
+    v: Row,
+    look: Row,
+    k: int,
+    floor: Floats,
+    dx: Floats,
+    dy: Floats,
+    dz: Floats,
+    x: Floats,
+    y: Floats,
+    ax: Floats,
+    ay: Floats,
 ) -> None:
     """Set where on the floor ray k of a row ends, and the extents of its pixel there."""
     # Patterns have long faded there.
@@ -537,6 +564,8 @@ def paint_look(
     fr, fg, fb = _lit(v, look, v.lz, 1.0, 1.0, 1.0)
     # Lamps light the walls of a room as well as what stands before them, whatever the direction of the strongest one.
     wr, wg, wb = _lit(v, look, 0.75, 1.0, 0.6, 1.0)
+    # Where the lamp is all the light there is, what is far away is dark without it.
+    glow = np.float32(1.0 if look.sky == SKY else 1 - 0.65 * look.mix * (1 - v.power))
     for y in range(height):
         _rays(v, y, dx, dy, dz, floor)
         for x in range(width):
@@ -544,13 +573,26 @@ def paint_look(
             light[x, 0], light[x, 1], light[x, 2] = (fr, fg, fb) if floor[x] >= 0 else (wr, wg, wb)
             ids[y, x] = _WALL if floor[x] < 0 else n if floor[x] < inf else -1
             seen_ids[y, x], seen_dist[y, x] = n, floor[x] if floor[x] >= 0 else _wall_distance(v, look, dx[x], dy[x])
-            if 0 <= floor[x] < _FAR_M and _darkened(v, look, lit_start, near_start, v.x + floor[x] * dx[x], v.y + floor[x] * dy[x]):
+            if 0 <= floor[x] < _FAR_M and _darkened(
+                v, look, lit_start, near_start, v.x + floor[x] * dx[x], v.y + floor[x] * dy[x]
+            ):
                 light[x, 0], light[x, 1], light[x, 2] = _floor_light(
-                    bodies, nodes, triangles, v, look, lit_start, lit_items, near_start, near_items, floor[x], dx[x], dy[x]
+                    bodies,
+                    nodes,
+                    triangles,
+                    v,
+                    look,
+                    lit_start,
+                    lit_items,
+                    near_start,
+                    near_items,
+                    floor[x],
+                    dx[x],
+                    dy[x],
                 )
         for x in range(width):
             for j in range(3):
-                image[y, x, j] = min(factor[y, x, j] * light[x, j] + added[y, x, j], np.float32(255))
+                image[y, x, j] = min(factor[y, x, j] * light[x, j] + glow * added[y, x, j], np.float32(255))
         for x in range(width):
             tile = y // _TILE * columns + x // _TILE
             if start[tile] == start[tile + 1]:
@@ -588,15 +630,19 @@ def paint_look(
                     )  # fmt: skip
                 else:
                     r, g, b = (wr, wg, wb) if wall < far else (fr, fg, fb)
-                    if far <= wall and far < _FAR_M and _darkened(v, look, lit_start, near_start, v.x + far * ex, v.y + far * ey):
+                    if (
+                        far <= wall
+                        and far < _FAR_M
+                        and _darkened(v, look, lit_start, near_start, v.x + far * ex, v.y + far * ey)
+                    ):
                         r, g, b = _floor_light(
                             bodies, nodes, triangles, v, look, lit_start, lit_items, near_start, near_items, far, ex, ey
                         )
                     # Behind a border lies the same as in the middle of the pixel: its pattern is that of the whole pixel.
                     r, g, b = (
-                        factor[y, x, 0] * r + added[y, x, 0],
-                        factor[y, x, 1] * g + added[y, x, 1],
-                        factor[y, x, 2] * b + added[y, x, 2],
+                        factor[y, x, 0] * r + glow * added[y, x, 0],
+                        factor[y, x, 1] * g + glow * added[y, x, 1],
+                        factor[y, x, 2] * b + glow * added[y, x, 2],
                     )
                 red, green, blue = red + min(r, 255.0), green + min(g, 255.0), blue + min(b, 255.0)
             image[y, x, 0], image[y, x, 1], image[y, x, 2] = red / many, green / many, blue / many

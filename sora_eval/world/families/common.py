@@ -128,9 +128,9 @@ def held(camera: str, look: Look) -> str:
     """Return what is said of a camera, with a look's hand that holds it."""
     if not look.hand_held:
         return camera
-    if not camera:
-        return "The camera is held by hand."
-    return camera.replace("does not move", "is held by hand")
+    if "does not move" in camera:
+        return camera.replace("does not move", "is held by hand")
+    return f"{camera} The camera is held by hand.".strip()
 
 
 def level_view(duration_s: float, distance: float = 15.0, height: float = 4.2, fov: float = 40.0) -> CameraPath:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, Self, get_args, get_origin, g
 
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.types import Case
-from sora_eval.world.looks import LookName
+from sora_eval.world.looks import PLAIN, LookName, LookOptions
 from sora_eval.world.palette import COLOURS, NEUTRALS
 
 
@@ -116,6 +116,14 @@ class Style(Record):
     """Direction and tint of the light."""
     look: LookChoice | None = None
     """Materials, surroundings and lens; None, and absent in JSON, for the plain world."""
+
+
+def with_look(style: Style, options: LookOptions, seed: int, mirrored: bool = False) -> Style:
+    """Return a style in a look, with materials by the seed; the same one for a plain look."""
+    if options.look == PLAIN:
+        return style
+    name: LookName = options.look  # type: ignore[assignment]
+    return replace(style, look=LookChoice(name, float(options.severity), seed, mirrored))
 
 
 @dataclass(frozen=True, kw_only=True)
