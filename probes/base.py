@@ -18,7 +18,7 @@ from sora_eval.video.caching import clip_cache
 from sora_eval.world import clip, conditioning, scene_of
 from sora_eval.world.families import Family, Params, family
 from sora_eval.world.families.params import with_look
-from sora_eval.world.looks import LookOptions
+from sora_eval.world.looks import PLAIN_WORLD, LookOptions
 
 
 class UnjudgeableError(Exception):
@@ -112,7 +112,7 @@ class Probe(ABC):
     def _in_look(self, draft: Draft, i: int, seed: int, look: LookOptions) -> Draft:
         """Return draft i in a look; twins have the same materials, the second one's in a mirror."""
         materials = int(np.random.default_rng([*b"look", *self.name.encode(), seed, i // 2]).integers(1 << 31))
-        style = with_look(draft.params.style, look, materials, mirrored=bool(i % 2))
+        style = with_look(draft.params.style, look, materials, flipped=bool(i % 2))
         return replace(draft, params=replace(draft.params, style=style))
 
     def _rng(self, seed: int, pair: int) -> np.random.Generator:
@@ -128,7 +128,7 @@ class Probe(ABC):
         """
 
     def cases(
-        self, count: int, profile: Profile, mode: Mode, seed: int = 0, look: LookOptions = LookOptions()
+        self, count: int, profile: Profile, mode: Mode, seed: int = 0, look: LookOptions = PLAIN_WORLD
     ) -> list[Case]:
         """Return `count` cases, in pairs of twins; the same arguments give the same cases, and another look the same scenes in it."""
         drafts = [self._in_look(d, i, seed, look) for i, d in enumerate(self.drafts(count, seed))]

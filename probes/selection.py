@@ -9,7 +9,7 @@ from sora_eval.errors import ConfigError, unknown
 from sora_eval.probes.base import Probe
 from sora_eval.stats.samples import sampled
 from sora_eval.types import MODES, Case, Mode, Profile
-from sora_eval.world.looks import LookOptions
+from sora_eval.world.looks import PLAIN_WORLD, LookOptions
 
 
 def select_probes(suites: Collection[str] | None = None, probes: Sequence[str] | None = None) -> dict[str, Probe]:
@@ -37,7 +37,7 @@ def select_cases(
     count: int,
     seed: int,
     samples: int = 1,
-    look: LookOptions = LookOptions(),
+    look: LookOptions = PLAIN_WORLD,
 ) -> list[Case]:
     """Return `count` cases of every probe in every mode that it supports, in the order of `MODES`, and `samples` of each.
 

@@ -38,7 +38,7 @@ from sora_eval.stats.gate import GatePlan
 from sora_eval.stats.samples import MOST
 from sora_eval.tracking.base import WORLD, Tracker
 from sora_eval.types import MODES, Case, Mode, Profile, check_name
-from sora_eval.world.looks import LOOKS, PLAIN, LookOptions
+from sora_eval.world.looks import LOOKS, PLAIN, PLAIN_WORLD, LookOptions
 
 GROUPS = ("generator", "tracker", "suite", "profile", "sweep")
 MAX_COUNT = 100_000
@@ -76,7 +76,7 @@ class SuiteConfig(Settings):
                 raise ConfigError(f"suite.{name} is empty: name {name}, or set suite.{name}=null for all of them")
 
     def select(
-        self, profile: Profile, seed: int, samples: int, look: LookOptions = LookOptions()
+        self, profile: Profile, seed: int, samples: int, look: LookOptions = PLAIN_WORLD
     ) -> tuple[dict[str, Probe], list[Case]]:
         """Return the probes of the suite by name, and its cases in a look.
 
@@ -97,7 +97,7 @@ class CasesConfig(Settings):
     """Which cases to export."""
     profile: Profile = option()
     """Size and length of the clips."""
-    world: LookOptions = LookOptions()
+    world: LookOptions = PLAIN_WORLD
     """Look of the scenes."""
     out: str | None = None
     """Folder to write to; null: cases-SUITE-PROFILE-SEED, with the look after the profile unless it is plain."""
@@ -121,7 +121,7 @@ class GenerateConfig(Settings):
     """Which cases to generate."""
     profile: Profile = option()
     """Size and length of the clips."""
-    world: LookOptions = LookOptions()
+    world: LookOptions = PLAIN_WORLD
     """Look of the scenes."""
     out: str | None = None
     """Folder to write to; null: videos-GENERATOR-SUITE-PROFILE-SEED, with the look after the profile unless it is plain."""
@@ -173,7 +173,7 @@ class RunConfig(Settings):
     """Which cases the run consists of."""
     profile: Profile = option()
     """Size and length of the clips."""
-    world: LookOptions = LookOptions()
+    world: LookOptions = PLAIN_WORLD
     """Look of the scenes; another one than plain is part of the run folder's name (smoke-small+look=indoor)."""
     out: str | None = None
     """Run folder; null: runs/SUITE-PROFILE/MODEL/SLUG/SEED, for example runs/smoke-small/reference/4x-1c2f0a/0. SLUG is a checkpoint's stem

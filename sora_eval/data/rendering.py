@@ -37,7 +37,8 @@ def render_set(
     """Write `count` clips of a family, or of every family ("all"), and an index; return how many clips there are.
 
     out/FAMILY/000000.mkv holds the frames, .json captions, parameters and events, .npz the truth. A clip that is there is not made
-    again, so a set that was stopped goes on; looks are dealt out in turn over the clips of a family; settings.json holds the settings of the set. An event's `frame` is the nearest one.
+    again, so a set that was stopped goes on; settings.json holds the settings of the set. An event's `frame` is the nearest one.
+    looks: dealt out in turn over the clips of a family.
 
     Raises:
         ConfigError: the family or the level of truth is unknown, or the folder holds clips that were made with other settings.

@@ -1,7 +1,8 @@
 """What the folder of a run is called, so that no two runs share one: runs/SUITE-PROFILE/MODEL/SLUG/SEED.
 
-SUITE-PROFILE: their names, changed options of the suite and the profile, a look other than plain (`smoke-small+probes=relation+look=indoor`; not `suite.count`, so that a run
-grows there), and a tracker other than the world's. MODEL: the generator's name in conf/generator. SLUG: what distinguishes its runs, with
+SUITE-PROFILE: their names, changed options of the suite and the profile (`smoke-small+probes=relation`; not `suite.count`, so that a run
+grows there), a look other than plain (`+look=indoor`), and a tracker other than the world's. MODEL: the generator's name in conf/generator.
+SLUG: what distinguishes its runs, with
 changed options (`4x-1c2f0a+steps=8`): a checkpoint is called by its stem and a hash of its bytes, a folder of videos by its name and a hash
 of its path.
 """

@@ -46,6 +46,10 @@ class LookOptions(Settings):
         return self.look if self.severity == 1 else f"{self.look}@{self.severity:g}"
 
 
+PLAIN_WORLD = LookOptions()
+"""No look."""
+
+
 @dataclass(frozen=True)
 class Material:
     """A surface: a pattern in two colours."""
@@ -70,7 +74,7 @@ class Look:
     """Share of the way from plain to full, above 0 up to 1."""
     seed: int
     """Seed of the patterns."""
-    mirrored: bool
+    flipped: bool
     """Whether patterns are seen in a mirror."""
     floor: Material
     """Of the floor."""
@@ -188,7 +192,7 @@ _FULL: dict[LookName, Look] = {
 }  # fmt: skip
 
 
-def look_of(name: LookName, severity: float, seed: int, mirrored: bool = False) -> Look:
+def look_of(name: LookName, severity: float, seed: int, flipped: bool = False) -> Look:
     """Return a look at a severity above 0 up to 1: every strength in proportion, materials and white balance drawn by the seed."""
     full, s = _FULL[name], severity
     rng = np.random.default_rng([seed, *b"look", *name.encode()])
@@ -201,7 +205,7 @@ def look_of(name: LookName, severity: float, seed: int, mirrored: bool = False) 
         full,
         severity=s,
         seed=int(rng.integers(1 << 20)),
-        mirrored=mirrored,
+        flipped=flipped,
         floor=floor,
         wall=wall,
         sun=_towards(full.sun, s),
@@ -234,7 +238,7 @@ def shaken(path: CameraPath, look: Look, duration_s: float) -> CameraPath:
     keys = np.union1d(path.t_s, np.linspace(0.0, duration_s, int(np.ceil(duration_s * _KEYS_PER_S)) + 1))
     rng = np.random.default_rng([look.seed, *b"hand"])
     sway = [_sway(keys, rng) for _ in range(5)]
-    side = -1.0 if look.mirrored else 1.0
+    side = -1.0 if look.flipped else 1.0
     eye, target = (np.stack([np.interp(keys, path.t_s, v) for v in xyz.T], axis=1) for xyz in (path.eye, path.target))
     forward = target - eye
     far = np.linalg.norm(forward, axis=1, keepdims=True)

@@ -1,13 +1,14 @@
 """Procedural materials and skies: compiled functions of a place or a direction, without images and without libraries' functions.
 
 Noise comes from hashes of whole numbers. Loops over a row have no branches, so that a processor takes several pixels at once: the same
-operations in the same order, so the same numbers. Every pattern takes the size of a pixel there and fades what is finer into its mean, so that one
-ray per pixel shows no moire and nothing swims when the camera moves. Colours are factors on a base of 0..255.
+operations in the same order, so the same numbers. Every pattern takes the size of a pixel there and fades what is finer into its mean, so
+that one ray per pixel shows no moire and nothing swims when the camera moves.
 """
 
 from __future__ import annotations
 
 from math import sqrt
+from typing import Any
 
 import numpy as np
 
@@ -24,14 +25,17 @@ LOOK = fields(
     "floor wall sky seed",
 )
 """A look for the kernels. mix: share of the materials against the plain floor and backdrop; soft: tangent of the lamp's radius;
-ambient_shade, gloss, mirror: strengths; f, w: two colours of floor and walls, 0..255; z, h, d: of the sky at its top and at the horizon, and of the floor far away;
-sun, fill: factors on the lamp's and the ambient light's colour; lamp, fill: on their strength; wall: where the walls stand, m (wall = 0:
-there are none); haze_m: where half of the floor's colour is haze; flip: -1 for a mirrored look; pixel: size of a pixel at distance 1; aperture:
-blur of what is infinitely far away, radius as a share of the frame's shorter side, spot: its diameter in pixels; focus_m: sharp distance."""
+ambient_shade, gloss, mirror: strengths; f, w: two colours of floor and walls, 0..255; z, h, d: colours of the sky at its top, of the
+horizon, and of the floor far away; sun, fill: factors on the colours of the lamp's and the ambient light; lamp, fill: on their strength;
+wall: where the walls stand, m (wall = 0: there are none); haze_m: scale of the haze; flip: -1 for a mirrored look; pixel: size of a pixel
+at distance 1; aperture: blur of what is infinitely far away, radius as a share of the frame's shorter side; spot: its diameter in pixels;
+focus_m: the sharp distance; grid: where the cells of the floor begin, m, and cells per metre."""
+_Whole = Any
+"""NumPy's whole numbers of 32 bits, which are no `int` to mypy."""
 
 
 @inlined
-def _hash(i: int, j: int, seed: int) -> float:
+def _hash(i: _Whole, j: _Whole, seed: int) -> _Whole:
     """Return a number in [0, 1) for a point of the lattice, by arithmetic of 32 bits that wraps around."""
     h = np.uint32(np.uint32(i) * np.uint32(374761393))
     h = np.uint32(h + np.uint32(np.uint32(j) * np.uint32(668265263)))
@@ -39,7 +43,7 @@ def _hash(i: int, j: int, seed: int) -> float:
     h = np.uint32((h ^ (h >> np.uint32(15))) * np.uint32(2246822519))
     h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(3266489917))
     h = np.uint32(h ^ (h >> np.uint32(16)))
-    return float(np.int32(h >> np.uint32(8))) * (1.0 / 16777216.0)
+    return float(np.float64(np.int32(h >> np.uint32(8))) * (1.0 / 16777216.0))
 
 
 @inlined
@@ -52,7 +56,7 @@ def _noise(x: float, y: float, seed: int) -> float:
     c, d = np.int32(i + 1), np.int32(j + 1)
     p, q = _hash(a, b, seed), _hash(a, d, seed)
     p, q = p + u * (_hash(c, b, seed) - p), q + u * (_hash(c, d, seed) - q)
-    return p + v * (q - p) - 0.5
+    return float(p + v * (q - p) - 0.5)
 
 
 @inlined
@@ -235,7 +239,6 @@ def surface(kind: int, x: Floats, y: Floats, ax: Floats, ay: Floats, seed: int, 
 
 @inlined
 def _sky(look: Row, dx: float, dy: float, dz: float) -> tuple[float, float, float]:
-    flat = sqrt(dx * dx + dy * dy) + 1e-9
     up = 1.3 - 1.3 / (1 + 3.2 * max(dz, 0.0))
     r, g, b = look.hr + up * (look.zr - look.hr), look.hg + up * (look.zg - look.hg), look.hb + up * (look.zb - look.hb)
     near = 1 / (max(dz, 0.0) + 0.22)

@@ -79,7 +79,7 @@ class Renderer:
         self.scene, self.size, self.ss = scene, size, supersample
         self._half, self._bodies, self._nodes, self._triangles = _solids(scene.bodies)
         self._view = _view(scene)
-        self._look = None if scene.look is None else _look_table(scene.look)
+        self._look = _look_table(scene.look)
         self._pose, self._behind = b"", (np.empty(0, np.float32), np.empty(0, np.float32))
         self.noise = np.random.default_rng(7)
 
@@ -141,9 +141,9 @@ class Renderer:
         )
         if share > 0 and moved:
             way = np.empty((*self.size, 2), np.float32)
-            poses = [self._poses(states, j) for j in (k, *around)]
-            cameras_ = (v[around].round(_EXACT) for v in (camera.K, camera.R, camera.t))
-            if lens.ways(*poses, view, *cameras_, share, ids, dist, way):
+            now, before, after = (self._poses(states, j) for j in (k, *around))
+            K, R, t = (v[around].round(_EXACT) for v in (camera.K, camera.R, camera.t))
+            if lens.ways(now, before, after, view, K, R, t, share, ids, dist, way):
                 smeared = np.empty_like(image)
                 lens.smear(image, dist, way, smeared)
                 image = smeared
@@ -228,8 +228,10 @@ def _view(scene: Scene) -> NDArray[np.void]:
     return view
 
 
-def _look_table(look: Look) -> NDArray[np.void]:
-    """Return the table of a look; the kernels fill in the pixel and the grid."""
+def _look_table(look: Look | None) -> NDArray[np.void]:
+    """Return the table of a look, empty for none; the kernels fill in the pixel, the focus and the grid."""
+    if look is None:
+        return np.zeros(0, [("", np.float64)])
     from sora_eval.world import materials
 
     kinds = {
@@ -247,7 +249,7 @@ def _look_table(look: Look) -> NDArray[np.void]:
     table["mix"], table["soft"], table["ambient_shade"] = look.severity, look.softness, look.occlusion
     table["gloss"], table["mirror"], table["lamp"], table["fill"] = look.gloss, look.mirror, look.lamp, look.ambient
     table["wall_x"], table["wall_y0"], table["wall_y1"] = looks.WALL_X_M, looks.WALL_FRONT_M, looks.WALL_BACK_M
-    table["haze_m"], table["cloud"], table["flip"] = look.haze_m, look.clouds, -1 if look.mirrored else 1
+    table["haze_m"], table["cloud"], table["flip"] = look.haze_m, look.clouds, -1 if look.flipped else 1
     table["aperture"] = look.aperture
     table["floor"], table["wall"] = kinds[look.floor.kind], kinds[look.wall.kind] if look.wall else 0
     table["sky"], table["seed"] = materials.SKY if look.open_sky else materials.COVE, look.seed

@@ -63,13 +63,13 @@ def set_up(style: Style, bodies: Sequence[Body], camera: CameraPath, duration_s:
     if look is not None and look.hand_held:
         camera = looks.shaken(camera, look, duration_s)
     lit = {"light": LIGHTS[style.light], "floor": style.floor, "backdrop": style.backdrop, "look": look}
-    return Scene(tuple(bodies), camera, duration_s, **{**lit, **more})  # type: ignore[arg-type]
+    return Scene(tuple(bodies), camera, duration_s, **{**lit, **more})
 
 
 def look_of(style: Style) -> Look | None:
     """Return the look of a style, None for the plain world."""
     choice = style.look
-    return None if choice is None else looks.look_of(choice.name, choice.severity, choice.seed, choice.mirrored)
+    return None if choice is None else looks.look_of(choice.name, choice.severity, choice.seed, choice.flipped)
 
 
 def front_view(

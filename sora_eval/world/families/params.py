@@ -100,7 +100,7 @@ class LookChoice(Record):
     """Share of the way from plain to full, above 0 up to 1."""
     seed: int
     """Seed of materials and patterns."""
-    mirrored: Mirroring = False
+    flipped: Mirroring = False
     """Whether patterns are seen in a mirror."""
 
 
@@ -118,12 +118,12 @@ class Style(Record):
     """Materials, surroundings and lens; None, and absent in JSON, for the plain world."""
 
 
-def with_look(style: Style, options: LookOptions, seed: int, mirrored: bool = False) -> Style:
+def with_look(style: Style, options: LookOptions, seed: int, flipped: bool = False) -> Style:
     """Return a style in a look, with materials by the seed; the same one for a plain look."""
     if options.look == PLAIN:
         return style
     name: LookName = options.look  # type: ignore[assignment]
-    return replace(style, look=LookChoice(name, float(options.severity), seed, mirrored))
+    return replace(style, look=LookChoice(name, float(options.severity), seed, flipped))
 
 
 @dataclass(frozen=True, kw_only=True)
