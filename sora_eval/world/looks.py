@@ -20,7 +20,7 @@ LOOKS: tuple[LookName, ...] = get_args(LookName)
 """The looks beside "plain"."""
 PLAIN = "plain"
 MaterialName = Literal["wood", "concrete", "gravel", "grass", "brick", "fabric", "plaster", "paper", "water"]
-WALL_X_M, WALL_BACK_M, WALL_FRONT_M = 18.0, 5.0, -24.0
+WALL_X_M, WALL_BACK_M, WALL_FRONT_M = 30.0, 5.0, -24.0
 """Where the walls of a room stand: farther than anything goes that a family moves, and behind every camera."""
 _KEYS_PER_S = 30.0
 _SWAYS_HZ = (0.35, 0.8, 1.7)

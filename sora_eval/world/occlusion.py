@@ -26,7 +26,7 @@ from sora_eval.world.raycast import (
     _binned,
     _bounds,
     _box,
-    _meet,
+    _mesh,
     _turned,
 )
 
@@ -197,10 +197,8 @@ def _past_mesh(b: Row, nodes: Table, triangles: Table, v: Row, soft: float, x: f
         if k == 4 and (free == 0 or free == 4):
             return free / 4
         p, q = wide * _DISC[k, 0], wide * _DISC[k, 1]
-        t, _ = _meet(
-            b, nodes, triangles, 1.0, True, ox, oy, oz,
-            dx + p * v.ax + q * v.bx, dy + p * v.ay + q * v.by, dz + p * v.az + q * v.bz,
-        )  # fmt: skip
+        px, py, pz = _turned(b, dx + p * v.ax + q * v.bx, dy + p * v.ay + q * v.by, dz + p * v.az + q * v.bz)
+        t, _ = _mesh(b, nodes, triangles, 1.0, True, ox, oy, oz, px, py, pz)
         free += t > 1.0
     return free / len(_DISC)
 

@@ -126,6 +126,15 @@ def _body_tone(
     return r, g, c
 
 
+@called
+def _first(
+    bodies: Table, nodes: Table, triangles: Table, items: _Ints, start: int, stop: int, behind: float,
+    dx: float, dy: float, dz: float,
+) -> tuple[int, float, int]:  # fmt: skip
+    """Return what `_nearest` does. Called, not inlined as in the plain world: it takes seconds to compile."""
+    return _nearest(bodies, nodes, triangles, items, start, stop, behind, dx, dy, dz)
+
+
 @compiled
 def backdrop(view: Table, looks: Table, factor: NDArray[np.float32], added: NDArray[np.float32]) -> None:
     """Fill factor, added [H, W, 3] for the floor, the walls and the sky in every pixel: their colour is factor * light + added.
@@ -279,6 +288,8 @@ def _floor_parts(
         square = dist * dist
         fade = square / (square + look.haze_m * look.haze_m)
         fade *= fade if look.sky != COVE else 1.0
+    # The plain floor melts into the backdrop.
+    fade = m * fade + (1 - m) * min(max((dist - 14) / 26, 0.0), 1.0)
     kept = dim * (1 - graze) * (1 - fade)
     factor[0] = kept * (plain * v.floor_r * (1 - m) + m * tone * (look.f0r + mixed * (look.f1r - look.f0r)))
     factor[1] = kept * (plain * v.floor_g * (1 - m) + m * tone * (look.f0g + mixed * (look.f1g - look.f0g)))
@@ -287,7 +298,10 @@ def _floor_parts(
     if look.wall == 0:
         sr, sg, sb = mirrored[0], mirrored[1], mirrored[2]
     graze *= 1 - fade
-    added[0], added[1], added[2] = graze * sr + fade * look.dr, graze * sg + fade * look.dg, graze * sb + fade * look.db
+    level = (1 - m) * (0.98 - 0.12 * max(1.6 * dz, -0.2))
+    added[0] = graze * sr + fade * (m * look.dr + level * v.sky_r)
+    added[1] = graze * sg + fade * (m * look.dg + level * v.sky_g)
+    added[2] = graze * sb + fade * (m * look.db + level * v.sky_b)
 
 
 @compiled
@@ -343,7 +357,7 @@ def paint_look(
             tile = y // _TILE * columns + x // _TILE
             if start[tile] == start[tile + 1]:
                 continue
-            seen, dist, triangle = _nearest(
+            seen, dist, triangle = _first(
                 bodies, nodes, triangles, items, start[tile], start[tile + 1],
                 floor[x] if floor[x] >= 0 else _wall_distance(v, look, dx[x], dy[x]), dx[x], dy[x], dz[x],
             )  # fmt: skip
@@ -366,7 +380,7 @@ def paint_look(
             for k in range(many):
                 ex, ey, ez, far = _ray(v, x + (k % side + 0.5) / side - 0.5, y + (k // side + 0.5) / side - 0.5)
                 wall = _wall_distance(v, look, ex, ey)
-                seen, dist, triangle = _nearest(
+                seen, dist, triangle = _first(
                     bodies, nodes, triangles, items, start[tile], start[tile + 1], min(far, wall), ex, ey, ez
                 )
                 if 0 <= seen < n:
