@@ -107,7 +107,8 @@ def oracle(count: int, profile: str) -> Iterator[str]:
             total.update(counts)
             cells.append(f"{counts['right']} / {counts['wrong']} / {counts['none']}")
         yield f"| {name} | {' | '.join(cells)} |"
-    yield f"| all | {' | '.join(f'{t['right'] / t.total():.1%}' for t in totals)} |"
+    shares = (t["right"] / t.total() for t in totals)
+    yield f"| all | {' | '.join(f'{share:.1%}' for share in shares)} |"
 
 
 def main(what: str, *more: str) -> None:
