@@ -125,6 +125,11 @@ class Look:
         return f"The floor of the studio is {self.floor.words}, the backdrop is plain."
 
     @property
+    def before_wall_words(self) -> str:
+        """The sentence of captions on floor and surroundings of a scene that has a wall of its own."""
+        return f"The floor is {self.floor.words}, and there is a plain wall behind."
+
+    @property
     def distance(self) -> Vec3:
         """Colour of the floor far away, 0..255: that of the backdrop, or a third of the sky's and the ground's."""
         if not self.open_sky:

@@ -101,25 +101,31 @@ def sentence(words: str) -> str:
     return words[0].upper() + words[1:] + ("" if words.endswith(".") else ".")
 
 
-def style_words(style: Style) -> str:
-    """Return a sentence about floor, backdrop and light."""
+def style_words(style: Style, wall: bool = False) -> str:
+    """Return a sentence about floor, backdrop and light. wall: whether a wall of the scene's own hides the surroundings."""
     look = look_of(style)
     if look is not None:
-        return f"{look.ground_words} {sentence(LIGHT_WORDS[style.light])}"
+        return f"{_ground(look, wall)} {sentence(LIGHT_WORDS[style.light])}"
     return sentence(
         f"the floor is {style.floor} with tiles, the backdrop is {style.backdrop}, with {LIGHT_WORDS[style.light]}"
     )
 
 
-def setting(style: Style, camera: str = "") -> str:
+def _ground(look: Look, wall: bool) -> str:
+    return look.before_wall_words if wall else look.ground_words
+
+
+def setting(style: Style, camera: str = "", wall: bool = False) -> str:
     """Return the sentence of a prompt on floor and backdrop, then the sentence `camera`: what the probes presuppose.
+
+    wall: whether a wall of the scene's own hides the surroundings of a look.
 
     Raises:
         KeyError: there are no words for the style's floor.
     """
     look = look_of(style)
     if look is not None:
-        return f"{look.ground_words} {held(camera, look)}".strip()
+        return f"{_ground(look, wall)} {held(camera, look)}".strip()
     ground = f"The floor has {FLOOR_WORDS[style.floor]} tiles, the backdrop is plain and pale."
     return f"{ground} {camera}".strip()
 
