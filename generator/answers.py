@@ -8,13 +8,22 @@ from itertools import islice
 
 from sora_eval.errors import ConfigError, ManifestError
 from sora_eval.generator.base import Generator
-from sora_eval.types import Case, Failure, Video
+from sora_eval.types import Case, Failure, Frames, Video
 
 NO_ANSWER = "the generator gave no answer"
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Nothing can be written: of the run's own folder too. Other errors of the system may be the generator's alone."""
+
+
+_BLACK = 8
+"""Grey level that no pixel of a blocked video reaches."""
+
+
+def is_blocked(frames: Frames) -> bool:
+    """Return whether a clip uint8 [T, H, W, 3] is black throughout, as safety checkers make what they block."""
+    return int(frames.max(initial=0)) < _BLACK
 
 
 def one_line(error: BaseException) -> str:

@@ -27,7 +27,10 @@ from sora_eval import registry
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.generator.base import Generator
+from sora_eval.generator.pipelines.options import PipelineOptions
 from sora_eval.generator.reference.options import CheckpointOptions, Plan, ReferenceOptions, SampleOptions
+from sora_eval.generator.service.api import Api
+from sora_eval.generator.service.options import ServiceOptions
 from sora_eval.plugins import include
 from sora_eval.probes.base import Probe
 from sora_eval.probes.selection import select_cases, select_probes
@@ -349,6 +352,8 @@ def register() -> None:
         groups = [dict([default.split(": ")]) for default in kind.DEFAULTS]
         store.store(name=name, node={"defaults": [*groups, "_self_", "quiet"], **own})
     store.store(group="generator", name="reference_options", node=ReferenceOptions.defaults())
+    store.store(group="generator", name="pipeline_options", node=PipelineOptions.defaults())
+    store.store(group="generator", name="service_options", node={**ServiceOptions.defaults(), "api": Api.defaults()})
     naming.register()
 
 

@@ -181,7 +181,7 @@ def instantiate(config: Any, **more: Any) -> Any:
 
     include.activate()
     # Partial, because Hydra would copy every item of `more` into nodes of its own.
-    return _made(lambda: build(config, _partial_=True)(**more))
+    return _made(lambda: build(config, _partial_=True, _convert_="all")(**more))
 
 
 def _made(make: Callable[[], Any]) -> Any:

@@ -224,6 +224,13 @@ def write_png(path: str | Path, image: Frames) -> None:
         Image.fromarray(image).save(part, format="PNG")
 
 
+def encode_png(image: Frames) -> bytes:
+    """Return a picture uint8 [H, W, 3] as PNG."""
+    file = BytesIO()
+    Image.fromarray(image).save(file, format="PNG")
+    return file.getvalue()
+
+
 def save_gif(path: str | Path, video: Video) -> None:
     """Write an endless GIF for a page or a README: 256 colours per frame, times rounded to 1/100 s.
 

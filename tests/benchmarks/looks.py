@@ -1,8 +1,8 @@
 """Looks of the world: the sheet of docs/, what they cost, and how probes judge true clips in them.
 
-    PYTHONPATH=tests python -m benchmarks.looks sheet docs
-    PYTHONPATH=tests python -m benchmarks.looks speed
-    PYTHONPATH=tests python -m benchmarks.looks oracle [cases per probe and mode] [profile]
+PYTHONPATH=tests python -m benchmarks.looks sheet docs
+PYTHONPATH=tests python -m benchmarks.looks speed
+PYTHONPATH=tests python -m benchmarks.looks oracle [cases per probe and mode] [profile]
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Video services over HTTP: a job is submitted, polled and downloaded."""
