@@ -12,8 +12,8 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 
 from sora_eval.settings import Settings, option
-from sora_eval.types import Floats
-from sora_eval.world.scene import CameraPath, Vec3
+
+Rgb = tuple[float, float, float]
 
 LookName = Literal["studio", "indoor", "outdoor"]
 LOOKS: tuple[LookName, ...] = get_args(LookName)
@@ -22,9 +22,6 @@ PLAIN = "plain"
 MaterialName = Literal["wood", "concrete", "gravel", "grass", "brick", "fabric", "plaster", "paper", "water"]
 WALL_X_M, WALL_BACK_M, WALL_FRONT_M = 30.0, 5.0, -24.0
 """Where the walls of a room stand: farther than anything goes that a family moves, and behind every camera."""
-_KEYS_PER_S = 30.0
-_SWAYS_HZ = (0.35, 0.8, 1.7)
-"""Frequencies of a hand: breathing, swaying, trembling."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +53,9 @@ class Material:
 
     kind: MaterialName
     """The pattern."""
-    first: Vec3
+    first: Rgb
     """Its colour, 0..255."""
-    second: Vec3
+    second: Rgb
     """The colour that the pattern mixes in, 0..255; of bricks that of the mortar."""
     words: str
     """What captions call it as a floor or a wall: "wooden", "brick"."""
@@ -82,17 +79,17 @@ class Look:
     """Of the walls; None for none."""
     open_sky: bool
     """Whether there are hills, a sky and clouds; else a plain backdrop."""
-    zenith: Vec3
+    zenith: Rgb
     """Colour of the sky or the backdrop high up, 0..255."""
-    horizon: Vec3
+    horizon: Rgb
     """Colour of the sky or the backdrop low down, and of haze, 0..255."""
     clouds: float
     """Strength of the clouds, 0 to 1."""
     haze_m: float
     """Distance at which a quarter of an open floor's colour is haze, half of a studio's, metres."""
-    sun: Vec3
+    sun: Rgb
     """Factors on the colour of the lamp's light."""
-    fill: Vec3
+    fill: Rgb
     """Factors on the colour of the ambient light."""
     lamp: float
     """Factor on the lamp's strength."""
@@ -106,7 +103,7 @@ class Look:
     """Strength of highlights and of reflections at grazing angles on bodies."""
     mirror: float
     """Strength of the floor's reflections."""
-    balance: Vec3
+    balance: Rgb
     """White balance: factors on red, green and blue."""
     shutter: float
     """Time that the shutter is open, as a share of a frame's time."""
@@ -130,7 +127,7 @@ class Look:
         return f"The floor is {self.floor.words}, and there is a plain wall behind."
 
     @property
-    def distance(self) -> Vec3:
+    def distance(self) -> Rgb:
         """Colour of the floor far away, 0..255: that of the backdrop, or a third of the sky's and the ground's."""
         if not self.open_sky:
             return self.horizon
@@ -177,7 +174,7 @@ _FLOORS: dict[LookName, tuple[Material, ...]] = {
     "outdoor": (_GRASS, _GRASS, _DRY_GRASS, _GRAVEL, _PAVING),
 }
 _WALLS = (_BRICK, _PALE_BRICK, _PLASTER, _PLASTER, _GREY_PLASTER, _CONCRETE, _WOOD_WALL)
-_BALANCES: tuple[Vec3, ...] = ((1.0, 1.0, 1.0), (1.04, 1.0, 0.95), (0.96, 1.0, 1.04))
+_BALANCES: tuple[Rgb, ...] = ((1.0, 1.0, 1.0), (1.04, 1.0, 0.95), (0.96, 1.0, 1.04))
 _FULL: dict[LookName, Look] = {
     "studio": Look(
         "studio", 1.0, 0, False, _PAPER, None, False, (150, 152, 158), (216, 216, 216), 0.0, 14.0,
@@ -228,7 +225,7 @@ def look_of(name: LookName, severity: float, seed: int, flipped: bool = False) -
     )
 
 
-def _towards(factors: Vec3, share: float) -> Vec3:
+def _towards(factors: Rgb, share: float) -> Rgb:
     r, g, b = (1 + share * (f - 1) for f in factors)
     return r, g, b
 
@@ -236,34 +233,3 @@ def _towards(factors: Vec3, share: float) -> Vec3:
 def on_water(look: Look) -> Look:
     """Return a look for a scene that stands in water: no walls."""
     return replace(look, floor=_WATER, wall=None, mirror=max(look.mirror, 0.5 * look.severity))
-
-
-def shaken(path: CameraPath, look: Look, duration_s: float) -> CameraPath:
-    """Return a camera path as a hand holds the camera: it turns and moves a little, without a rest. A cut stays one."""
-    keys = np.union1d(path.t_s, np.linspace(0.0, duration_s, int(np.ceil(duration_s * _KEYS_PER_S)) + 1))
-    rng = np.random.default_rng([look.seed, *b"hand"])
-    sway = [_sway(keys, rng) for _ in range(5)]
-    side = -1.0 if look.flipped else 1.0
-    eye, target = (np.stack([np.interp(keys, path.t_s, v) for v in xyz.T], axis=1) for xyz in (path.eye, path.target))
-    forward = target - eye
-    far = np.linalg.norm(forward, axis=1, keepdims=True)
-    right = np.cross(forward, (0.0, 0.0, 1.0))
-    right /= np.linalg.norm(right, axis=1, keepdims=True)
-    up = np.cross(right, forward) / far
-    # A hand moves by about a centimetre for each tenth of a degree that it turns.
-    moved = (
-        0.1
-        * look.sway_deg
-        * (side * sway[0][:, None] * np.array([1.0, 0.0, 0.0]) + np.stack([0 * keys, sway[1], sway[2]], axis=1))
-    )
-    turned = np.tan(np.radians(look.sway_deg)) * far * (side * sway[3][:, None] * right + sway[4][:, None] * up)
-    return CameraPath(keys, eye + moved, target + moved + turned, np.interp(keys, path.t_s, path.fov))
-
-
-def _sway(t_s: Floats, rng: np.random.Generator) -> Floats:
-    """Return [T] numbers within about -1 and 1 that waver smoothly, from 0 at the beginning."""
-    total = np.zeros(len(t_s))
-    for hz, share in zip(_SWAYS_HZ, (0.6, 0.3, 0.1), strict=True):
-        phase = float(rng.uniform(0, 2 * np.pi))
-        total += share * (np.sin(2 * np.pi * hz * t_s + phase) - np.sin(phase))
-    return total

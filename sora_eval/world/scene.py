@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from sora_eval.world.looks import Look
+from sora_eval.world.looks import Look
 
 Vec3 = tuple[float, float, float]
 Shape = Literal["ball", "cube", "box", "cylinder", "cone", "capsule", "mesh"]

@@ -61,7 +61,7 @@ def set_up(style: Style, bodies: Sequence[Body], camera: CameraPath, duration_s:
     """Return a scene in a style; `more` are further fields of the scene."""
     look = look_of(style)
     if look is not None and look.hand_held:
-        camera = looks.shaken(camera, look, duration_s)
+        camera = cameras.shaken(camera, look, duration_s)
     lit = {"light": LIGHTS[style.light], "floor": style.floor, "backdrop": style.backdrop, "look": look}
     return Scene(tuple(bodies), camera, duration_s, **{**lit, **more})
 
