@@ -48,15 +48,22 @@ def ways(
     """
     height, width = ids.shape
     v, longest, moving = view[0], _LONGEST * width, False
+    steady = np.array_equal(K[0], K[1]) and np.array_equal(R[0], R[1]) and np.array_equal(t[0], t[1])
+    rests = np.empty(len(bodies), np.bool_)
+    for i in range(len(bodies)):
+        a, b = before[i], after[i]
+        rests[i] = a.shown == 0 or b.shown == 0 or (steady and _same_pose(a, b))
+    way[:] = 0
+    if rests.all():
+        return False
     dx, dy, dz, floor = np.empty(width), np.empty(width), np.empty(width), np.empty(width)
     for y in range(height):
         _rays(v, y, dx, dy, dz, floor)
         for x in range(width):
             i = ids[y, x]
-            b, d = bodies[i], min(float(dist[y, x]), 1000.0)
-            way[y, x, 0], way[y, x, 1] = 0.0, 0.0
-            if before[i].shown == 0 or after[i].shown == 0:
+            if rests[i]:
                 continue
+            b, d = bodies[i], min(float(dist[y, x]), 1000.0)
             px, py, pz = _turned(b, v.x + d * dx[x] - b.px, v.y + d * dy[x] - b.py, v.z + d * dz[x] - b.pz)
             u0, v0 = _projected(before[i], K[0], R[0], t[0], px, py, pz)
             u1, v1 = _projected(after[i], K[1], R[1], t[1], px, py, pz)
@@ -68,48 +75,66 @@ def ways(
     return moving
 
 
+@called
+def _same_pose(a: Row, b: Row) -> bool:
+    place = a.px == b.px and a.py == b.py and a.pz == b.pz
+    turn = a.t00 == b.t00 and a.t01 == b.t01 and a.t10 == b.t10 and a.t12 == b.t12 and a.t20 == b.t20 and a.t22 == b.t22
+    return bool(place and turn)
+
+
 @compiled
 def smear(
     image: NDArray[np.float32], dist: NDArray[np.float32], way: NDArray[np.float32], out: NDArray[np.float32]
 ) -> None:
-    """Fill out [H, W, 3] with the image smeared along its ways [H, W, 2], also over what lies behind (McGuire et al. 2012)."""
+    """Smear the image [H, W, 3], of which `out` is a copy, into it along its ways [H, W, 2], also over what lies behind.
+
+    After McGuire et al. 2012: a tile takes the longest way in and around it.
+    """
     height, width = dist.shape
     rows, columns = (height + _TILE - 1) // _TILE, (width + _TILE - 1) // _TILE
-    longest = np.zeros((rows, columns, 2), np.float32)
+    longest = np.zeros((rows, columns, 3))
     for y in range(height):
         for x in range(width):
-            i, j = y // _TILE, x // _TILE
-            a, b = longest[i, j], way[y, x]
-            if b[0] * b[0] + b[1] * b[1] > a[0] * a[0] + a[1] * a[1]:
-                a[0], a[1] = b[0], b[1]
-    for y in range(height):
-        for x in range(width):
-            out[y, x, 0], out[y, x, 1], out[y, x, 2] = image[y, x, 0], image[y, x, 1], image[y, x, 2]
+            u, v = float(way[y, x, 0]), float(way[y, x, 1])
+            a = longest[y // _TILE, x // _TILE]
+            if u * u + v * v > a[2]:
+                a[0], a[1], a[2] = u, v, u * u + v * v
+    for row in range(rows):
+        for column in range(columns):
             u, v, most = 0.0, 0.0, _LEAST * _LEAST
-            for i in range(max(y // _TILE - 1, 0), min(y // _TILE + 2, rows)):
-                for j in range(max(x // _TILE - 1, 0), min(x // _TILE + 2, columns)):
-                    a = longest[i, j]
-                    far = a[0] * a[0] + a[1] * a[1]
-                    if far > most:
-                        u, v, most = a[0], a[1], far
+            for i in range(max(row - 1, 0), min(row + 2, rows)):
+                for j in range(max(column - 1, 0), min(column + 2, columns)):
+                    if longest[i, j, 2] > most:
+                        u, v, most = longest[i, j, 0], longest[i, j, 1], longest[i, j, 2]
             if u == 0 and v == 0:
                 continue
-            own = 0.5 * sqrt(way[y, x, 0] * way[y, x, 0] + way[y, x, 1] * way[y, x, 1])
-            length = sqrt(most)
-            taps = min(2 * int(0.5 * length) + 3, _MOST_TAPS)
-            red, green, blue = 0.0, 0.0, 0.0
-            for k in range(taps):
-                at = (k + 0.5) / taps - 0.5
-                i, j = int(np.floor(y + at * v + 0.5)), int(np.floor(x + at * u + 0.5))
-                w = 0.0
-                if 0 <= i < height and 0 <= j < width:
-                    # Who is in front smears over who is behind; behind itself shows as far as what was in front has moved.
-                    other = 0.5 * sqrt(way[i, j, 0] * way[i, j, 0] + way[i, j, 1] * way[i, j, 1])
-                    reach = other if dist[i, j] <= dist[y, x] else own
-                    w = min(max(reach - abs(at) * length + 0.5, 0.0), 1.0)
-                else:
-                    i, j = y, x
-                red += w * image[i, j, 0] + (1 - w) * image[y, x, 0]
-                green += w * image[i, j, 1] + (1 - w) * image[y, x, 1]
-                blue += w * image[i, j, 2] + (1 - w) * image[y, x, 2]
-            out[y, x, 0], out[y, x, 1], out[y, x, 2] = red / taps, green / taps, blue / taps
+            for y in range(row * _TILE, min((row + 1) * _TILE, height)):
+                for x in range(column * _TILE, min((column + 1) * _TILE, width)):
+                    _smeared(image, dist, way, u, v, sqrt(most), y, x, out[y, x])
+
+
+@called
+def _smeared(
+    image: NDArray[np.float32], dist: NDArray[np.float32], way: NDArray[np.float32], u: float, v: float, length: float,
+    y: int, x: int, out: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """Fill out [3] with the colour of a pixel, smeared along (u, v)."""
+    height, width = dist.shape
+    own = 0.5 * sqrt(way[y, x, 0] * way[y, x, 0] + way[y, x, 1] * way[y, x, 1])
+    taps = min(2 * int(0.5 * length) + 3, _MOST_TAPS)
+    red, green, blue = 0.0, 0.0, 0.0
+    for k in range(taps):
+        at = (k + 0.5) / taps - 0.5
+        i, j = int(np.floor(y + at * v + 0.5)), int(np.floor(x + at * u + 0.5))
+        w = 0.0
+        if 0 <= i < height and 0 <= j < width:
+            # Who is in front smears over who is behind; behind itself shows as far as what was in front has moved.
+            other = 0.5 * sqrt(way[i, j, 0] * way[i, j, 0] + way[i, j, 1] * way[i, j, 1])
+            reach = other if dist[i, j] <= dist[y, x] else own
+            w = min(max(reach - abs(at) * length + 0.5, 0.0), 1.0)
+        else:
+            i, j = y, x
+        red += w * image[i, j, 0] + (1 - w) * image[y, x, 0]
+        green += w * image[i, j, 1] + (1 - w) * image[y, x, 1]
+        blue += w * image[i, j, 2] + (1 - w) * image[y, x, 2]
+    out[0], out[1], out[2] = red / taps, green / taps, blue / taps

@@ -144,7 +144,7 @@ class Renderer:
             now, before, after = (self._poses(states, j) for j in (k, *around))
             K, R, t = (v[around].round(_EXACT) for v in (camera.K, camera.R, camera.t))
             if lens.ways(now, before, after, view, K, R, t, share, ids, dist, way):
-                smeared = np.empty_like(image)
+                smeared = image.copy()
                 lens.smear(image, dist, way, smeared)
                 image = smeared
         return np.minimum(image * np.array(look.balance, np.float32), np.float32(255))
