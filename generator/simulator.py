@@ -121,7 +121,10 @@ def another(case: Case) -> Case:
     from sora_eval.registry import probe
 
     draft = probe(case.probe).draft(np.random.default_rng([case.seed, 23]), flip=False)
-    return replace(case, scene=draft.scene)
+    look, params = case.scene["params"]["style"].get("look"), draft.scene["params"]
+    if look is not None:
+        params = {**params, "style": {**params["style"], "look": look}}
+    return replace(case, scene={**draft.scene, "params": params})
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from sora_eval.video import resample, resize
 from sora_eval.video.caching import clip_cache
 from sora_eval.world import clip, conditioning, scene_of
 from sora_eval.world.families import Family, Params, family
+from sora_eval.world.families.params import with_look
+from sora_eval.world.looks import PLAIN_WORLD, LookOptions
 
 
 class UnjudgeableError(Exception):
@@ -109,6 +111,12 @@ class Probe(ABC):
         """Return the drafts of `count` cases, in pairs of twins."""
         return [self.draft(self._rng(seed, i // 2), flip=bool(i % 2)) for i in range(count)]
 
+    def _in_look(self, draft: Draft, i: int, seed: int, look: LookOptions) -> Draft:
+        """Return draft i in a look; twins have the same materials, the second one's in a mirror."""
+        materials = int(np.random.default_rng([*b"look", *self.name.encode(), seed, i // 2]).integers(1 << 31))
+        style = with_look(draft.params.style, look, materials, flipped=bool(i % 2))
+        return replace(draft, params=replace(draft.params, style=style))
+
     def _rng(self, seed: int, pair: int) -> np.random.Generator:
         # Disjoint from the scenes of training sets, whose seeds hold no such word.
         return np.random.default_rng([*b"probe", *self.name.encode(), seed, pair])
@@ -121,9 +129,11 @@ class Probe(ABC):
             UnjudgeableError: the clip does not show what the prompt describes.
         """
 
-    def cases(self, count: int, profile: Profile, mode: Mode, seed: int = 0) -> list[Case]:
-        """Return `count` cases, in pairs of twins; the same arguments give the same cases."""
-        drafts = self.drafts(count, seed)
+    def cases(
+        self, count: int, profile: Profile, mode: Mode, seed: int = 0, look: LookOptions = PLAIN_WORLD
+    ) -> list[Case]:
+        """Return `count` cases, in pairs of twins; the same arguments give the same cases, and another look the same scenes in it."""
+        drafts = [self._in_look(d, i, seed, look) for i, d in enumerate(self.drafts(count, seed))]
         ids = [f"{self.suite}.{self.name}.{mode}.{i:04d}" for i in range(count)]
         given = {"t2v": 0, "i2v": 1, "v2v": profile.given}[mode]
         return [

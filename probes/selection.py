@@ -9,6 +9,7 @@ from sora_eval.errors import ConfigError, unknown
 from sora_eval.probes.base import Probe
 from sora_eval.stats.samples import sampled
 from sora_eval.types import MODES, Case, Mode, Profile
+from sora_eval.world.looks import PLAIN_WORLD, LookOptions
 
 
 def select_probes(suites: Collection[str] | None = None, probes: Sequence[str] | None = None) -> dict[str, Probe]:
@@ -30,7 +31,13 @@ def select_probes(suites: Collection[str] | None = None, probes: Sequence[str] |
 
 
 def select_cases(
-    probes: Mapping[str, Probe], profile: Profile, modes: Collection[Mode], count: int, seed: int, samples: int = 1
+    probes: Mapping[str, Probe],
+    profile: Profile,
+    modes: Collection[Mode],
+    count: int,
+    seed: int,
+    samples: int = 1,
+    look: LookOptions = PLAIN_WORLD,
 ) -> list[Case]:
     """Return `count` cases of every probe in every mode that it supports, in the order of `MODES`, and `samples` of each.
 
@@ -38,7 +45,9 @@ def select_cases(
         ConfigError: no probe has any of the modes.
     """
     ordered = [m for m in MODES if m in modes]
-    cases = [c for p in probes.values() for m in ordered if m in p.modes for c in p.cases(count, profile, m, seed)]
+    cases = [
+        c for p in probes.values() for m in ordered if m in p.modes for c in p.cases(count, profile, m, seed, look)
+    ]
     if not cases:
         raise ConfigError(f"no chosen probe has a mode of suite.modes={ordered}")
     return sampled(cases, samples)

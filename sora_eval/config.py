@@ -42,6 +42,7 @@ from sora_eval.stats.samples import MOST
 from sora_eval.tracking.base import WORLD, Tracker
 from sora_eval.types import MODES, Case, Mode, Profile, check_name
 from sora_eval.video import VideoOptions
+from sora_eval.world.looks import LOOKS, PLAIN, PLAIN_WORLD, LookOptions
 
 GROUPS = ("generator", "tracker", "suite", "profile", "sweep")
 MAX_COUNT = 100_000
@@ -78,14 +79,16 @@ class SuiteConfig(Settings):
             if getattr(self, name) == ():
                 raise ConfigError(f"suite.{name} is empty: name {name}, or set suite.{name}=null for all of them")
 
-    def select(self, profile: Profile, seed: int, samples: int) -> tuple[dict[str, Probe], list[Case]]:
-        """Return the probes of the suite by name, and its cases.
+    def select(
+        self, profile: Profile, seed: int, samples: int, look: LookOptions = PLAIN_WORLD
+    ) -> tuple[dict[str, Probe], list[Case]]:
+        """Return the probes of the suite by name, and its cases in a look.
 
         Raises:
             ConfigError: a name is unknown, or nothing is left.
         """
         probes = select_probes(self.suites, self.probes)
-        return probes, select_cases(probes, profile, self.modes, self.count, seed, samples)
+        return probes, select_cases(probes, profile, self.modes, self.count, seed, samples, look)
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,10 @@ class CasesConfig(Settings):
     """Which cases to export."""
     profile: Profile = option()
     """Size and length of the clips."""
+    world: LookOptions = PLAIN_WORLD
+    """Look of the scenes."""
     out: str | None = None
-    """Folder to write to; null: cases-SUITE-PROFILE-SEED."""
+    """Folder to write to; null: cases-SUITE-PROFILE-SEED, with the look after the profile unless it is plain."""
     seed: int = option(0, least=0)
     """Seed of the scenes."""
     samples: int = option(1, least=1, most=MOST)
@@ -120,8 +125,10 @@ class GenerateConfig(Settings):
     """Which cases to generate."""
     profile: Profile = option()
     """Size and length of the clips."""
+    world: LookOptions = PLAIN_WORLD
+    """Look of the scenes."""
     out: str | None = None
-    """Folder to write to; null: videos-GENERATOR-SUITE-PROFILE-SEED."""
+    """Folder to write to; null: videos-GENERATOR-SUITE-PROFILE-SEED, with the look after the profile unless it is plain."""
     crf: int = option(20, least=0, most=51)
     """H.264 constant rate factor, 0 for lossless."""
     seed: int = option(0, least=0)
@@ -140,6 +147,8 @@ class RenderConfig(Settings):
 
     profile: Profile = option()
     """Size and length of the clips."""
+    looks: tuple[str, ...] = option((PLAIN,), choices=(PLAIN, *LOOKS), example="plain,indoor")
+    """Looks of the clips, dealt out in turn over a family's clips: [plain,studio,indoor,outdoor] for an even mixture."""
     family: str = "all"
     """A scene family (sora-eval list families), or all."""
     count: int = option(8, least=1)
@@ -168,6 +177,8 @@ class RunConfig(Settings):
     """Which cases the run consists of."""
     profile: Profile = option()
     """Size and length of the clips."""
+    world: LookOptions = PLAIN_WORLD
+    """Look of the scenes; another one than plain is part of the run folder's name (smoke-small+look=indoor)."""
     out: str | None = None
     """Run folder; null: runs/SUITE-PROFILE/MODEL/SLUG/SEED, for example runs/smoke-small/reference/4x-1c2f0a/0. SLUG is a checkpoint's stem
     and a hash of its bytes, a folder's name and a hash of its path, "default" without either; changed options are added to it

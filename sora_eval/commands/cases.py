@@ -11,8 +11,10 @@ def main(config: CasesConfig, call: Call) -> int:
     from sora_eval.runs.case_export import export_cases
     from sora_eval.world import VERSION, conditioning
 
-    _, cases = config.suite.select(config.profile, config.seed, config.samples)
-    default = f"cases-{config.suite.name}-{config.profile.name}-{config.seed}"
+    _, cases = config.suite.select(config.profile, config.seed, config.samples, config.world)
+    default = "-".join(
+        ["cases", config.suite.name, config.profile.name, *filter(None, [config.world.name]), str(config.seed)]
+    )
     out, version = out_folder(config.out, default), f"world {VERSION}"
     folder = export_cases(cases, out, conditioning, version, config.workers or call.cores, progress=True)
     k = per_prompt(cases)

@@ -26,9 +26,10 @@ from sora_eval.video import write_h264
 def main(config: GenerateConfig, call: Call) -> int:
     """Generate the clips that are missing and return the exit code."""
     model = generator_of(config.generator)
-    _, cases = config.suite.select(config.profile, config.seed, config.samples or samples_of(model))
+    _, cases = config.suite.select(config.profile, config.seed, config.samples or samples_of(model), config.world)
     model = bind(model, cases)
-    default = f"videos-{call.generator}-{config.suite.name}-{config.profile.name}-{config.seed}"
+    names = [call.generator, config.suite.name, config.profile.name, *filter(None, [config.world.name])]
+    default = "-".join(["videos", *names, str(config.seed)])
     folder = out_folder(config.out, default)
     _begin(folder, cases, model, config.crf)
     missing = [c for c in cases if not _clip(folder, c).exists()]

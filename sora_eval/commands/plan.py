@@ -21,7 +21,7 @@ _REFERENCES = ("oracle", "control", "violation")
 
 def main(config: PlanConfig, call: Call) -> int:
     """Print the plan of a run and return the exit code."""
-    probes, cases = config.suite.select(config.profile, config.seed, config.samples or 1)
+    probes, cases = config.suite.select(config.profile, config.seed, config.samples or 1, config.world)
     left_out = config.references is None and call.generator not in _REFERENCES and is_large(config.profile)
     names = config.references if config.references is not None else () if left_out else DEFAULT
     of_references = _count(names, cases)

@@ -12,7 +12,14 @@ def main(config: RenderConfig, call: Call) -> int:
     check_names(config.family, config.truth)
     workers = config.workers or call.cores
     written = render_set(
-        config.family, config.count, config.profile, out_folder(config.out), config.seed, config.truth, workers
+        config.family,
+        config.count,
+        config.profile,
+        out_folder(config.out),
+        config.seed,
+        config.truth,
+        workers,
+        config.looks,
     )
     print(f"{written} clips are in {config.out}")
     return 0

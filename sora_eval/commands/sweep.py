@@ -170,9 +170,10 @@ def compare(runs: Sequence[Path], folder: Path, command: str) -> tuple[list[tupl
 
 def _asks(manifest: Mapping[str, Any]) -> str:
     """Return a name for the cases of a run and their tracker; runs of one name may stand in one table, if their protocols agree."""
-    suite, profile, tracker = (manifest["config"].get(k) for k in ("suite", "profile", "tracker"))
+    suite, profile, tracker, world = (manifest["config"].get(k) for k in ("suite", "profile", "tracker", "world"))
     if isinstance(suite, Mapping) and isinstance(profile, Mapping):
-        return naming.question(suite, profile, tracker if isinstance(tracker, Mapping) else None)
+        more = (node if isinstance(node, Mapping) else None for node in (tracker, world))
+        return naming.question(suite, profile, *more)
     return f"{manifest.get('suite')}-{manifest.get('profile')}"
 
 

@@ -8,7 +8,7 @@ for every clip its family, number, captions and actions. Clip `number` of a fami
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from sora_eval.files import read_json, replacing, write_json
 from sora_eval.processes import pool
 from sora_eval.types import Frames
 from sora_eval.world import clip, families
+from sora_eval.world.families.params import with_look
+from sora_eval.world.looks import PLAIN, LookOptions
 from sora_eval.world.scene import Scene
 
 FPS = 8.0
@@ -99,20 +101,32 @@ class Shard:
         return np.load(self.path, mmap_mode="r")  # type: ignore[no-any-return]
 
 
-def prepare(folder: Path, shards: int, size: int, seed: int, workers: int, stream: str = "training") -> list[Shard]:
+def prepare(
+    folder: Path,
+    shards: int,
+    size: int,
+    seed: int,
+    workers: int,
+    stream: str = "training",
+    looks: tuple[str, ...] = (PLAIN,),
+) -> list[Shard]:
     """Render the shards of a set that are not there yet, `size` clips each, and return all of them.
+
+    looks: dealt out in turn over the clips; ("plain", "indoor") gives as many of either, with captions that say which.
 
     Raises:
         ConfigError: the folder holds a set that was made with other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _same_settings(folder, {"size": size, "seed": seed, "stream": stream, "fps": FPS})
+    settings: dict[str, Any] = {"size": size, "seed": seed, "stream": stream, "fps": FPS}
+    # Left out for plain sets: those of earlier versions go on.
+    _same_settings(folder, settings if looks == (PLAIN,) else {**settings, "looks": list(looks)})
     missing = [i for i in range(shards) if not (folder / f"{_name(i)}.json").exists()]
     if missing:
         from tqdm import tqdm
 
         with pool(workers) as executor:
-            jobs = [executor.submit(render_shard, folder, i, size, seed, stream) for i in missing]
+            jobs = [executor.submit(render_shard, folder, i, size, seed, stream, looks) for i in missing]
             for job in tqdm(jobs, unit="shard", desc=f"rendering {stream}"):
                 job.result()
     return read(folder)[:shards]
@@ -164,19 +178,30 @@ def plan(shard: int, size: int, seed: int) -> tuple[Bucket, list[tuple[str, int]
     return bucket, [(MIXTURE[int(k)], shard * size + i) for i, k in enumerate(drawn)]
 
 
-def render_shard(folder: Path, shard: int, size: int, seed: int, stream: str) -> None:
+def render_shard(
+    folder: Path, shard: int, size: int, seed: int, stream: str, looks: tuple[str, ...] = (PLAIN,)
+) -> None:
     """Render one shard and write it, the frames first: its JSON file marks it as complete."""
     bucket, members = plan(shard, size, seed)
-    clips, rows = zip(*(_render(f, n, seed, stream, bucket) for f, n in members), strict=True)
+    clips, rows = zip(*(_render(f, n, seed, stream, bucket, looks) for f, n in members), strict=True)
     path = folder / f"{_name(shard)}.npy"
     with replacing(path) as part, part.open("wb") as file:
         np.save(file, np.stack(clips))
     write_json(path.with_suffix(".json"), {"clips": list(rows)})
 
 
-def _render(family: str, number: int, seed: int, stream: str, bucket: Bucket) -> tuple[Frames, dict[str, Any]]:
+def in_turn(params: Any, looks: tuple[str, ...], number: int, seed: int) -> Any:
+    """Return the parameters of clip `number` in its look of those that are dealt out in turn."""
+    look = LookOptions(looks[number % len(looks)])
+    return replace(params, style=with_look(params.style, look, seed * 1_000_003 + number))
+
+
+def _render(
+    family: str, number: int, seed: int, stream: str, bucket: Bucket, looks: tuple[str, ...]
+) -> tuple[Frames, dict[str, Any]]:
     scenes = families.family(family)
     params, rng = families.draw(family, number, seed, stream)
+    params = in_turn(params, looks, number, seed)
     short = [scenes.caption(params, rng) for _ in range(_WORDINGS)]
     long = [scenes.caption(params, rng, long=True) for _ in range(_WORDINGS)]
     still = bucket.frames == 1

@@ -1,9 +1,9 @@
 """What the folder of a run is called, so that no two runs share one: runs/SUITE-PROFILE/MODEL/SLUG/SEED.
 
 SUITE-PROFILE: their names, changed options of the suite and the profile (`smoke-small+probes=relation`; not `suite.count`, so that a run
-grows there), a tracker other than the world's, and an encoding of clips with loss. MODEL: the generator's name in conf/generator. SLUG:
-what distinguishes its runs, with changed options (`4x-1c2f0a+steps=8`): a checkpoint is called by its stem and a hash of its bytes, a
-folder of videos by its name and a hash of its path.
+grows there), a look other than plain (`+look=indoor`), a tracker other than the world's, and an encoding of clips with loss. MODEL: the
+generator's name in conf/generator. SLUG: what distinguishes its runs, with changed options (`4x-1c2f0a+steps=8`): a checkpoint is called by
+its stem and a hash of its bytes, a folder of videos by its name and a hash of its path.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.files import content_hash
 from sora_eval.types import digest
 from sora_eval.video.options import LOSSLESS
+from sora_eval.world.looks import LookOptions
 
 _SHOWN_BY_VALUE = ("name", "checkpoint", "path", "target", "control", "violation")
 """Options that are shown by their value alone, changed or not."""
@@ -29,15 +30,24 @@ _HASH = 6
 _LONGEST = 100
 
 
-def question(suite: Mapping[str, Any], profile: Mapping[str, Any], tracker: Mapping[str, Any] | None = None) -> str:
+def question(
+    suite: Mapping[str, Any],
+    profile: Mapping[str, Any],
+    tracker: Mapping[str, Any] | None = None,
+    world: Mapping[str, Any] | None = None,
+) -> str:
     """Return a name for the cases of a run and the tracker that they are judged with.
 
     It consists of the names of suite and profile and of the options that differ from the files of these names.
-    tracker: its config node; None, as in runs from before there was a choice, for the world tracker.
+    tracker: its config node; None, as in runs from before there was a choice, for the world tracker. world: options of the look; None
+    for plain.
     """
     parts = [f"{suite.get('name')}-{profile.get('name')}"]
     for group, node in (("suite", suite), ("profile", profile)):
         parts += _changed(group, str(node.get("name")), node, ("name", "count"))
+    look = LookOptions.of(world or {})
+    if look.name:
+        parts.append(f"look={look.name}")
     if tracker and dict(tracker) != registry.defaults("tracker", "world"):
         target = str(tracker.get("_target_")).rpartition(".")[2]
         parts.append(f"tracker={_speaking('tracker', target)}-{digest(dict(tracker))[:_HASH]}")
@@ -87,7 +97,7 @@ def run_folder(config: Any, choice: str) -> str:
     """
     target = str(config.generator.get("_target_", "generator")).rpartition(".")[2].lower()
     model = choice or target
-    cases = question(config.suite.values(), config.profile.values(), config.tracker)
+    cases = question(config.suite.values(), config.profile.values(), config.tracker, config.world.values())
     encoded = config.video.protocol((config.profile.height, config.profile.width))
     cases += "" if encoded == LOSSLESS else f"+video={encoded}"
     return f"runs/{cases}/{model}/{slug(model, config.generator)}/{config.seed}"

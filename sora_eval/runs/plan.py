@@ -13,6 +13,7 @@ from sora_eval.runs import sharding
 from sora_eval.tracking.base import Tracker
 from sora_eval.types import Case, ScoreRow
 from sora_eval.video import VideoOptions
+from sora_eval.world.looks import PLAIN
 
 if TYPE_CHECKING:
     from sora_eval.fidelity.extractors import FidelityConfig
@@ -35,7 +36,9 @@ RESULT_OPTIONS = (
 
 def recorded(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a run that its manifest records."""
-    return {k: v for k, v in options.items() if k in (*RESULT_OPTIONS, "tracker", "out", "workers")}
+    kept = {k: v for k, v in options.items() if k in (*RESULT_OPTIONS, "tracker", "out", "workers")}
+    # Left out for the plain world, which runs of earlier versions are of.
+    return kept if options["world"]["look"] == PLAIN else {**kept, "world": options["world"]}
 
 
 def fidelity_config(options: FidelityOptions | None) -> FidelityConfig | None:

@@ -18,11 +18,13 @@ from sora_eval.validity.detection import (
     Detection,
     DoseResponse,
     FalseAlarmRate,
+    LookShare,
     NoiseFloor,
     Subject,
     detections,
     dose_responses,
     false_alarm_rates,
+    look_shares,
     noise_floors,
 )
 from sora_eval.validity.fidelity import SetDistance, fidelity_trials, set_distances
@@ -61,6 +63,8 @@ class ValidityCard:
     """Distances of sets at full size."""
     trackers: tuple[TrackerAccuracy, ...]
     """Accuracy of the tracker, a row per corruption."""
+    looks: tuple[LookShare, ...] = ()
+    """A row per probe, look and severity; none in cards from before there were looks."""
 
     @property
     def missed(self) -> list[Detection]:
@@ -199,4 +203,5 @@ def make_card(
         tuple(row for s, own in tried for row in false_alarm_rates(s, own)),
         tuple(set_distances(features)),
         tuple(trackers),
+        tuple(row for s, own in tried for row in look_shares(s, own)),
     )

@@ -235,9 +235,53 @@ class FalseAlarmRate:
         return self.p_value is not None and self.p_value < ALPHA
 
 
+@dataclass(frozen=True)
+class LookShare:
+    """How a probe judges true clips in a look of the world."""
+
+    suite: str
+    """Suite of the probe."""
+    subject: str
+    """Name of the probe."""
+    look: str
+    """Name of the look."""
+    severity: float
+    """Its severity, above 0 up to 1."""
+    scenes: int
+    """True clips, one of each scene."""
+    right: int
+    """Those that score at least MIN_NUISANCE."""
+    wrong: int
+    """Those that are judged and score less."""
+    unjudged: int
+    """Those that could not be judged."""
+    reasons: tuple[str, ...]
+    """Why not, the most frequent ones first."""
+
+    @property
+    def borne(self) -> bool:
+        """Whether every clip is judged right."""
+        return self.right == self.scenes
+
+
+def look_shares(subject: Subject, trials: Iterable[Trial]) -> list[LookShare]:
+    """Return how a subject judges true clips in each look and severity. A look is a condition on the pictures, no score is required."""
+    rows = []
+    looks = _grouped((t for t in trials if t.kind == "look"), lambda t: (t.condition, t.severity))
+    for (look, severity), group in looks.items():
+        unjudged = sum(bool(t.reason) for t in group)
+        right = sum(not t.reason and _value(t) >= MIN_NUISANCE for t in group)
+        reasons = tuple(r for r, _ in Counter(t.reason for t in group if t.reason).most_common(3))
+        counts = (len(group), right, len(group) - right - unjudged, unjudged)
+        rows.append(LookShare(subject.suite, subject.name, look, severity, *counts, reasons))
+    return rows
+
+
 def detections(subject: Subject, trials: Iterable[Trial]) -> list[Detection]:
     """Return a row per mode, condition and nuisance transform of one subject's trials; of faults, at severity 1."""
-    groups = _grouped(trials, lambda t: (t.mode, t.kind, t.condition, t.severity, t.nuisance))
+    groups = _grouped(
+        (t for t in trials if t.kind != "look"), lambda t: (t.mode, t.kind, t.condition, t.severity, t.nuisance)
+    )
     rows = []
     for (mode, kind, condition, severity, nuisance), group in groups.items():
         if kind in _FAULTS and severity < 1:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from sora_eval.types import Case, Video
 from sora_eval.video import compress
+from sora_eval.world.looks import LOOKS
 
 ALL_AT_ONCE = "all at once"
 NUISANCES = ("256 px", "light left", "light warm", "light dim", "H.264 crf 28", "half the frame rate", ALL_AT_ONCE)
@@ -15,6 +16,8 @@ NUISANCES = ("256 px", "light left", "light warm", "light dim", "H.264 crf 28", 
 POST_RENDER = ("H.264 crf 28", "half the frame rate")
 """Those of a rendered clip: violations are tried under them as well."""
 LIGHTS = ("left", "warm", "dim")
+LOOK_SEVERITIES = (0.5, 1.0)
+"""Severities of each look that the truth is tried in."""
 _SIDE_PX = 256
 
 
@@ -34,6 +37,16 @@ def transformed_case(case: Case, nuisance: str, number: int) -> Case:
 def relit(params: Mapping[str, Any], light: str) -> dict[str, Any]:
     """Return the parameters of a scene under another light."""
     return {**params, "style": {**params["style"], "light": light}}
+
+
+def looks_of(case: Case) -> Iterator[tuple[str, float, Case]]:
+    """Yield a case in every look: its name, its severity and the case; materials differ by the seed of the case."""
+    style = case.scene["params"]["style"]
+    for name in LOOKS:
+        for severity in LOOK_SEVERITIES:
+            look = {"name": name, "severity": severity, "seed": case.seed, "flipped": False}
+            params = {**case.scene["params"], "style": {**style, "look": look}}
+            yield name, severity, replace(case, scene={**case.scene, "params": params})
 
 
 def transformed(video: Video, nuisance: str) -> Video:

@@ -19,7 +19,7 @@ from sora_eval.generator.simulator import CONTROLS, OTHER, WORLD, Control, Viola
 from sora_eval.probes.base import Probe
 from sora_eval.tracking.world import track
 from sora_eval.types import Case, Failure, Mode, Profile, Score, Tracks, Video, digest
-from sora_eval.validity.nuisances import NUISANCES, POST_RENDER, transformed, transformed_case
+from sora_eval.validity.nuisances import NUISANCES, POST_RENDER, looks_of, transformed, transformed_case
 from sora_eval.validity.tracking import SWAP, is_measured, metric_values, with_swapped_identities
 from sora_eval.video import write_ffv1
 
@@ -33,8 +33,9 @@ _FILES = (
     *("generator/simulator.py", "fidelity/extractors.py", "video/codec.py"),
 )
 """Packages and files whose code decides the trials."""
-Kind = Literal["oracle", "held", "control", "violation", "corruption", "nuisance"]
-"""The truth, other true clips (for the noise floor), a control, a broken law of the world, a corruption of frames, a nuisance transform."""
+Kind = Literal["oracle", "held", "control", "violation", "corruption", "nuisance", "look"]
+"""The truth, other true clips (for the noise floor), a control, a broken law of the world, a corruption of frames, a nuisance transform,
+the truth in a look of the world."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Trial:
     kind: Kind
     """Kind of the condition."""
     condition: str
-    """Name of the control, violation, corruption or nuisance transform."""
+    """Name of the control, violation, corruption, nuisance transform or look."""
     severity: float
     """0..1."""
     unit: str
@@ -137,6 +138,8 @@ class _Scene:
             for nuisance in NUISANCES:
                 case = transformed_case(self.first, nuisance, self.number)
                 yield from self._judge("nuisance", nuisance, 0.0, transformed(true_video(case), nuisance), [case])
+            for look, severity, case in looks_of(self.first):
+                yield from self._judge("look", look, severity, true_video(case), [case])
 
     def _violations(self, violation: str) -> Iterator[Trial]:
         for severity in SEVERITIES[1:]:
@@ -165,7 +168,7 @@ class _Scene:
         else:
             tracks = track(video)
             scores = [self.probe.score(case, video, tracks) for case in cases]
-            if self.measures_tracking and kind != "nuisance" and not nuisance:
+            if self.measures_tracking and kind not in ("nuisance", "look") and not nuisance:
                 yield from self._measure_tracking(kind, condition, severity, video, tracks)
         chance = self.probe.chance
         for case, score in zip(cases, scores, strict=True):

@@ -1,12 +1,15 @@
 """What the compiled kernels share, and bounding volume hierarchies of triangles: tables with named columns, how they are compiled.
 
-Numba notices a change of a cached kernel's own file only: kernels don't call those of another file.
+Numba notices a change of a cached kernel's own file only, and its cache is looked up by the kernel's name: so each bears a hash of all
+the files that kernels stand in, and may call those of another one.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from math import inf
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -19,6 +22,9 @@ Row = Any
 Table = NDArray[np.void]
 
 _LEAF = 4
+_KERNELS = ("bvh", "raycast", "materials", "occlusion", "shading", "lens")
+"""The files that kernels stand in."""
+_SOURCES = hashlib.sha256(b"".join(Path(__file__).with_name(f"{n}.py").read_bytes() for n in _KERNELS)).hexdigest()[:12]
 
 
 def fields(numbers: str, whole: str = "") -> np.dtype[np.void]:
@@ -34,6 +40,7 @@ TRIANGLE = fields("x y z  ax ay az  bx by bz  nx ny nz")
 
 def compiled(function: _F) -> _F:
     """Compile a kernel and cache it beside this file, in the user's cache folder, or, where neither can be written, not at all."""
+    function.__qualname__ += f"_{_SOURCES}"
     try:
         return cast(_F, numba.njit(cache=True, error_model="numpy")(function))
     except RuntimeError:
@@ -43,6 +50,11 @@ def compiled(function: _F) -> _F:
 def inlined(function: _F) -> _F:
     """Compile a part of a kernel into those that call it: a call passes seven numbers for every table."""
     return cast(_F, numba.njit(error_model="numpy", forceinline=True)(function))
+
+
+def called(function: _F) -> _F:
+    """Compile a part of kernels that call it, and cache it with them."""
+    return cast(_F, numba.njit(error_model="numpy")(function))
 
 
 @compiled

@@ -8,9 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_eval.types import Camera, Floats
+from sora_eval.world.looks import Look
 from sora_eval.world.scene import CameraPath, Vec3
 
 _KEYS = 65
+_KEYS_PER_S = 30.0
+_SWAYS_HZ = (0.35, 0.8, 1.7)
+"""Frequencies of a hand: breathing, swaying, trembling."""
 
 
 def _path(
@@ -108,6 +112,37 @@ def away_and_back(
 
 def _smooth(x: float) -> float:
     return x * x * (3 - 2 * x)
+
+
+def shaken(path: CameraPath, look: Look, duration_s: float) -> CameraPath:
+    """Return a camera path as a hand holds the camera: it turns and moves a little, without a rest. A cut stays one."""
+    keys = np.union1d(path.t_s, np.linspace(0.0, duration_s, int(np.ceil(duration_s * _KEYS_PER_S)) + 1))
+    rng = np.random.default_rng([look.seed, *b"hand"])
+    sway = [_sway(keys, rng) for _ in range(5)]
+    side = -1.0 if look.flipped else 1.0
+    eye, target = (np.stack([np.interp(keys, path.t_s, v) for v in xyz.T], axis=1) for xyz in (path.eye, path.target))
+    forward = target - eye
+    far = np.linalg.norm(forward, axis=1, keepdims=True)
+    right = np.cross(forward, (0.0, 0.0, 1.0))
+    right /= np.linalg.norm(right, axis=1, keepdims=True)
+    up = np.cross(right, forward) / far
+    # A hand moves by about a centimetre for each tenth of a degree that it turns.
+    moved = (
+        0.1
+        * look.sway_deg
+        * (side * sway[0][:, None] * np.array([1.0, 0.0, 0.0]) + np.stack([0 * keys, sway[1], sway[2]], axis=1))
+    )
+    turned = np.tan(np.radians(look.sway_deg)) * far * (side * sway[3][:, None] * right + sway[4][:, None] * up)
+    return CameraPath(keys, eye + moved, target + moved + turned, np.interp(keys, path.t_s, path.fov))
+
+
+def _sway(t_s: Floats, rng: np.random.Generator) -> Floats:
+    """Return [T] numbers within about -1 and 1 that waver smoothly, from 0 at the beginning."""
+    total = np.zeros(len(t_s))
+    for hz, share in zip(_SWAYS_HZ, (0.6, 0.3, 0.1), strict=True):
+        phase = float(rng.uniform(0, 2 * np.pi))
+        total += share * (np.sin(2 * np.pi * hz * t_s + phase) - np.sin(phase))
+    return total
 
 
 def at(path: CameraPath, t_s: Floats, size: tuple[int, int]) -> Camera:

@@ -10,11 +10,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_eval.types import Bools, Camera, Floats, Frames
-from sora_eval.world import cameras, palette, shapes
+from sora_eval.world import cameras, looks, palette, shapes
+from sora_eval.world.looks import Look
 from sora_eval.world.physics import States
 from sora_eval.world.scene import Body, Mesh, Scene
 
 _Bins = tuple[NDArray[np.int64], NDArray[np.int64]]
+_POSE = (
+    "x",
+    "y",
+    "z",
+    "r00",
+    "r01",
+    "r02",
+    "r10",
+    "r11",
+    "r12",
+    "r20",
+    "r21",
+    "r22",
+    "fx",
+    "fy",
+    "cx",
+    "cy",
+    "slide_x",
+    "slide_y",
+)
+"""Of the view, what floor, walls and sky depend on from frame to frame."""
 _EXACT = 12
 """Decimals of metres and of directions that reach the kernels: what processors' sines differ in is cut off."""
 
@@ -57,6 +79,8 @@ class Renderer:
         self.scene, self.size, self.ss = scene, size, supersample
         self._half, self._bodies, self._nodes, self._triangles = _solids(scene.bodies)
         self._view = _view(scene)
+        self._look = _look_table(scene.look)
+        self._pose, self._behind = b"", (np.empty(0, np.float32), np.empty(0, np.float32))
         self.noise = np.random.default_rng(7)
 
     @property
@@ -77,19 +101,62 @@ class Renderer:
     def frame(self, states: States, camera: Camera, k: int) -> Frames:
         """Return frame k [H, W, 3]."""
         self.place(states, k)
-        return self._painted(states, k, self._tiles(camera, k))
+        return self._painted(states, camera, k, self._tiles(camera, k))
 
-    def _painted(self, states: States, k: int, tiles: _Bins) -> Frames:
+    def _painted(self, states: States, camera: Camera, k: int, tiles: _Bins) -> Frames:
         view, image = self._view, np.empty((*self.size, 3), np.float32)
         view["power"] = states.lamp[k]
         view["slide_x"], view["slide_y"] = (0.0, 0.0) if states.slide is None else states.slide[k]
         cells = self._kernels.open_lamp(self._bodies, self._nodes, view)
-        self._kernels.paint(*self._tables, view, *tiles, *cells, self.ss, image)
+        if self.scene.look is None:
+            self._kernels.paint(*self._tables, view, *tiles, *cells, self.ss, image)
+        else:
+            image = self._in_look(self.scene.look, states, camera, k, tiles, image)
         if states.noise:
             image = np.clip(image + self.noise.normal(0.0, states.noise, image.shape).astype(np.float32), 0, 255)
         frame = np.empty(image.shape, np.uint8)
         self._kernels.to_bytes(image.reshape(-1), frame.reshape(-1))
         return frame
+
+    def _in_look(
+        self, look: Look, states: States, camera: Camera, k: int, tiles: _Bins, image: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the image [H, W, 3] of frame k in a look; `image` is overwritten."""
+        from sora_eval.world import lens, shading
+
+        view = self._view
+        cells = shading.open_look(self._bodies, self._nodes, view, self._look)
+        # They are of the camera alone: one that stands still needs them once.
+        pose = view[list(_POSE)].tobytes()
+        if pose != self._pose:
+            self._pose, self._behind = pose, (np.empty_like(image), np.empty_like(image))
+            shading.backdrop(view, self._look, *self._behind)
+        ids, dist = np.empty(self.size, np.int32), np.empty(self.size, np.float32)
+        shading.paint_look(*self._tables, view, self._look, *tiles, *cells, *self._behind, self.ss, image, ids, dist)
+        around = [max(k - 1, 0), min(k + 1, len(states.t_s) - 1)]
+        share = look.shutter / max(around[1] - around[0], 1)
+        moved = any(
+            not np.array_equal(v[around[0]], v[around[1]])
+            for v in (states.pos, states.quat, states.scale, camera.R, camera.t, camera.K)
+        )
+        if share > 0 and moved:
+            way = np.empty((*self.size, 2), np.float32)
+            now, before, after = (self._poses(states, j) for j in (k, *around))
+            K, R, t = (v[around].round(_EXACT) for v in (camera.K, camera.R, camera.t))
+            if lens.ways(now, before, after, view, K, R, t, share, ids, dist, way):
+                smeared = image.copy()
+                lens.smear(image, dist, way, smeared)
+                image = smeared
+        return np.minimum(image * np.array(look.balance, np.float32), np.float32(255))
+
+    def _poses(self, states: States, k: int) -> NDArray[np.void]:
+        """Return the bodies at frame k, and after them one that rests in the world: floor, walls and sky."""
+        table = np.concatenate([self._bodies, np.zeros(1, self._bodies.dtype)])
+        pos, quat = states.pos[k].round(_EXACT), states.quat[k].round(_EXACT)
+        self._kernels.place(table[:-1], self._half, pos, quat, states.scale[k], states.shown[k], states.rgb[k])
+        rest = table[-1:]
+        rest["t00"], rest["t11"], rest["t22"], rest["shown"] = 1, 1, 1, 1
+        return table
 
     def _tiles(self, camera: Camera, k: int) -> _Bins:
         """Set up the camera of frame k; return the bodies by tile of its picture."""
@@ -110,8 +177,8 @@ class Renderer:
         for k in range(times):
             self.place(states, k)
             tiles = self._tiles(camera, k)
-            frames[k] = self._painted(states, k, tiles)
-            self._kernels.look(*self._tables, self._view, *tiles, ids[k], depths[k])
+            frames[k] = self._painted(states, camera, k, tiles)
+            self._look_at(tiles, ids[k], depths[k])
             self._kernels.silhouettes(*self._tables, self._view, *tiles, amodal[k])
         area = amodal.sum(axis=(2, 3)).astype(float)
         seen_area = np.array([(ids == i).sum(axis=(1, 2)) for i in range(bodies)], dtype=float).reshape(bodies, times).T
@@ -124,13 +191,21 @@ class Renderer:
         """Return for frame k the body [H, W] seen in each pixel, -1 for none, and the z-depth [H, W] in metres, inf where there is none."""
         self.place(states, k)
         ids, depth = np.empty(self.size, np.int16), np.empty(self.size, np.float32)
-        self._kernels.look(*self._tables, self._view, *self._tiles(camera, k), ids, depth)
+        self._look_at(self._tiles(camera, k), ids, depth)
         return ids, depth
 
     def labels(self, states: States, camera: Camera, k: int, out: NDArray[np.int16]) -> None:
         """Fill out [H, W] with the body that frame k shows in each pixel, -1 for none, as `seen` returns it."""
         self.place(states, k)
         self._kernels.label(*self._tables, self._view, *self._tiles(camera, k), out)
+
+    def _look_at(self, tiles: _Bins, ids: NDArray[np.int16], depth: NDArray[np.float32]) -> None:
+        """Fill ids [H, W] and depth [H, W] as `seen` returns them."""
+        self._kernels.look(*self._tables, self._view, *tiles, ids, depth)
+        if self.scene.look is not None and self.scene.look.wall is not None:
+            from sora_eval.world import shading
+
+            shading.wall_depth(self._view, self._look, ids, depth)
 
 
 def camera_of(scene: Scene, t_s: Floats, size: tuple[int, int]) -> Camera:
@@ -156,6 +231,34 @@ def _view(scene: Scene) -> NDArray[np.void]:
     ):
         view[f"{name}_r"], view[f"{name}_g"], view[f"{name}_b"] = colour
     return view
+
+
+def _look_table(look: Look | None) -> NDArray[np.void]:
+    """Return the table of a look, empty for none; the kernels fill in the pixel, the focus and the grid."""
+    if look is None:
+        return np.zeros(0, [("", np.float64)])
+    from sora_eval.world import materials
+
+    kinds = {
+        "wood": materials.WOOD, "concrete": materials.CONCRETE, "gravel": materials.GRAVEL, "grass": materials.GRASS,
+        "brick": materials.BRICK, "fabric": materials.FABRIC, "plaster": materials.PLASTER, "paper": materials.PAPER,
+        "water": materials.WATER,
+    }  # fmt: skip
+    table = np.zeros(1, materials.LOOK)
+    wall = look.wall or look.floor
+    for prefix, colour in (
+        ("f0", look.floor.first), ("f1", look.floor.second), ("w0", wall.first), ("w1", wall.second),
+        ("z", look.zenith), ("h", look.horizon), ("d", look.distance), ("sun_", look.sun), ("fill_", look.fill),
+    ):  # fmt: skip
+        table[f"{prefix}r"], table[f"{prefix}g"], table[f"{prefix}b"] = colour
+    table["mix"], table["soft"], table["ambient_shade"] = look.severity, look.softness, look.occlusion
+    table["gloss"], table["mirror"], table["lamp"], table["fill"] = look.gloss, look.mirror, look.lamp, look.ambient
+    table["wall_x"], table["wall_y0"], table["wall_y1"] = looks.WALL_X_M, looks.WALL_FRONT_M, looks.WALL_BACK_M
+    table["haze_m"], table["cloud"], table["flip"] = look.haze_m, look.clouds, -1 if look.flipped else 1
+    table["aperture"] = look.aperture
+    table["floor"], table["wall"] = kinds[look.floor.kind], kinds[look.wall.kind] if look.wall else 0
+    table["sky"], table["seed"] = materials.SKY if look.open_sky else materials.COVE, look.seed
+    return table
 
 
 def _solids(bodies: tuple[Body, ...]) -> tuple[Floats, NDArray[np.void], NDArray[np.void], NDArray[np.void]]:

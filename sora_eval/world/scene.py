@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sora_eval.world.looks import Look
+
 Vec3 = tuple[float, float, float]
 Shape = Literal["ball", "cube", "box", "cylinder", "cone", "capsule", "mesh"]
 
@@ -156,6 +158,8 @@ class Scene:
     """Side of the floor's tiles in metres; 0 for none."""
     backdrop: str = "white"
     """Palette name of the backdrop."""
+    look: Look | None = None
+    """Materials, surroundings and lens; None for the plain world."""
     gravity: float = 9.81
     """Gravity in m/s^2."""
     fracture: Fracture | None = None

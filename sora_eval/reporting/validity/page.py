@@ -55,6 +55,7 @@ def make_page(card: ValidityCard, players: Mapping[str, Sequence[Player]] | None
         ("noise-floor", "Noise floor", _floors(card, probes)),
         ("false-alarms", "False-alarm rate", _false_alarms(card)),
         ("nuisances", "Nuisance transforms", _nuisances(card, probes)),
+        ("looks", "Looks of the world", _looks(card)),
         ("tracker-accuracy", "Tracker accuracy", _tracker(card)),
         ("fidelity", "Fidelity metrics", metrics.fidelity(card, fidelity) if fidelity else ()),
         ("tracking", "Tracking metrics", metrics.tracking(card, tracking) if tracking else ()),
@@ -294,6 +295,35 @@ def _nuisances(card: ValidityCard, probes: Sequence[Subject]) -> Iterator[Block]
             f"AUC, over {NUISANCE_SCENES} scenes."
         )
         yield table("Detection under nuisance transforms", caption, ("probe", *POST_RENDER), rows)
+
+
+def _looks(card: ValidityCard) -> Iterator[Block]:
+    """Yield the share of true clips that is judged right in each look, by probe and over all."""
+    if not card.looks:
+        return
+    conditions = list(dict.fromkeys((r.look, r.severity) for r in card.looks))
+    names = [f"{look}, {severity:g}" for look, severity in conditions]
+    by_probe = {(r.subject, r.look, r.severity): r for r in card.looks}
+    rows = []
+    for subject in dict.fromkeys(r.subject for r in card.looks):
+        cells = []
+        for condition in conditions:
+            r = by_probe[(subject, *condition)]
+            text = f"{r.right} / {r.wrong} / {r.unjudged}"
+            cells.append(text if r.borne else f"**{text}**")
+        rows.append((subject, *map(Marked, cells)))
+    totals = []
+    for condition in conditions:
+        own = [r for r in card.looks if (r.look, r.severity) == condition]
+        clips = sum(r.scenes for r in own)
+        totals.append(
+            " / ".join(f"{sum(getattr(r, k) for r in own) / clips:.0%}" for k in ("right", "wrong", "unjudged"))
+        )
+    caption = Marked(
+        f"True clips of {NUISANCE_SCENES} prompt-only scenes in each look and severity: judged right (at least {MIN_NUISANCE}) / "
+        "judged wrong / not judged. **Bold** where a probe does not bear a look: scores of models on pictures like it say less."
+    )
+    yield table("True clips in looks of the world", caption, ("probe", *names), [*rows, ("all", *totals)])
 
 
 def _under_nuisance(card: ValidityCard, probes: Sequence[Subject]) -> Iterator[tuple[str, ...]]:

@@ -129,8 +129,12 @@ class Candle(StateChange[CandleParams]):
     def details(self, p: CandleParams) -> str:
         return (
             f"The candle is {p.height} and thick, and grey smoke rises from its wick at the end."
-            f" {common.style_words(p.style)} The camera is close and does not move."
+            f" {common.style_words(p.style, wall=True)} The camera is close and does not move."
         )
+
+    def setting(self, p: CandleParams) -> str:
+        """Return what a prompt adds to the short caption: the room's own wall is all that is seen behind."""
+        return common.setting(p.style, self.camera, wall=True)
 
 
 @lru_cache(maxsize=1)

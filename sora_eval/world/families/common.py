@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from sora_eval.world import cameras, palette
+from sora_eval.world import cameras, looks, palette
 from sora_eval.world.families.params import Lamp, Size, Style, Texture
+from sora_eval.world.looks import Look
 from sora_eval.world.scene import Body, CameraPath, Light, Scene, Shape, Vec3
 
 T = TypeVar("T")
@@ -58,8 +59,17 @@ def sample_colours(rng: np.random.Generator, count: int) -> list[str]:
 
 def set_up(style: Style, bodies: Sequence[Body], camera: CameraPath, duration_s: float, **more: Any) -> Scene:
     """Return a scene in a style; `more` are further fields of the scene."""
-    look = {"light": LIGHTS[style.light], "floor": style.floor, "backdrop": style.backdrop}
-    return Scene(tuple(bodies), camera, duration_s, **look, **more)  # type: ignore[arg-type]
+    look = look_of(style)
+    if look is not None and look.hand_held:
+        camera = cameras.shaken(camera, look, duration_s)
+    lit = {"light": LIGHTS[style.light], "floor": style.floor, "backdrop": style.backdrop, "look": look}
+    return Scene(tuple(bodies), camera, duration_s, **{**lit, **more})
+
+
+def look_of(style: Style) -> Look | None:
+    """Return the look of a style, None for the plain world."""
+    choice = style.look
+    return None if choice is None else looks.look_of(choice.name, choice.severity, choice.seed, choice.flipped)
 
 
 def front_view(
@@ -91,21 +101,42 @@ def sentence(words: str) -> str:
     return words[0].upper() + words[1:] + ("" if words.endswith(".") else ".")
 
 
-def style_words(style: Style) -> str:
-    """Return a sentence about floor, backdrop and light."""
+def style_words(style: Style, wall: bool = False) -> str:
+    """Return a sentence about floor, backdrop and light. wall: whether a wall of the scene's own hides the surroundings."""
+    look = look_of(style)
+    if look is not None:
+        return f"{_ground(look, wall)} {sentence(LIGHT_WORDS[style.light])}"
     return sentence(
         f"the floor is {style.floor} with tiles, the backdrop is {style.backdrop}, with {LIGHT_WORDS[style.light]}"
     )
 
 
-def setting(style: Style, camera: str = "") -> str:
+def _ground(look: Look, wall: bool) -> str:
+    return look.before_wall_words if wall else look.ground_words
+
+
+def setting(style: Style, camera: str = "", wall: bool = False) -> str:
     """Return the sentence of a prompt on floor and backdrop, then the sentence `camera`: what the probes presuppose.
+
+    wall: whether a wall of the scene's own hides the surroundings of a look.
 
     Raises:
         KeyError: there are no words for the style's floor.
     """
+    look = look_of(style)
+    if look is not None:
+        return f"{_ground(look, wall)} {held(camera, look)}".strip()
     ground = f"The floor has {FLOOR_WORDS[style.floor]} tiles, the backdrop is plain and pale."
     return f"{ground} {camera}".strip()
+
+
+def held(camera: str, look: Look) -> str:
+    """Return what is said of a camera, with a look's hand that holds it."""
+    if not look.hand_held:
+        return camera
+    if "does not move" in camera:
+        return camera.replace("does not move", "is held by hand")
+    return f"{camera} The camera is held by hand.".strip()
 
 
 def level_view(duration_s: float, distance: float = 15.0, height: float = 4.2, fov: float = 40.0) -> CameraPath:

@@ -6,10 +6,12 @@ import operator
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Self, get_args, get_origin, get_type_hints
 
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.types import Case
+from sora_eval.world.looks import PLAIN, LookName, LookOptions
 from sora_eval.world.palette import COLOURS, NEUTRALS
 
 
@@ -48,6 +50,8 @@ Neutral = Annotated[str, OneOf(NEUTRALS)]
 """The name of a grey or pastel, one of `palette.NEUTRALS`."""
 Lamp = Annotated[Literal["noon", "left", "right", "warm", "cool", "dim"], EXCHANGED]
 """The name of a light, a key of `common.LIGHTS`."""
+Mirroring = Annotated[bool, Mirrored(operator.not_)]
+"""Whether something is seen in a mirror."""
 Texture = Literal["plain", "striped", "dotted", "glossy"]
 Size = Literal["small", "medium", "large"]
 """A width, a key of `common.SIZES`."""
@@ -63,8 +67,9 @@ class Record:
         return replace(self, **{name: _image(getattr(self, name), kind) for name, kind in types.items()})
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values, in their order."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        """Return the fields as JSON values, in their order; what may be None is left out where it is."""
+        values = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
     def from_json(cls, values: Any, where: str = "params") -> Self:
@@ -78,9 +83,25 @@ class Record:
         types = _types(cls)  # type: ignore[arg-type]
         if strange := next((key for key in values if key not in types), None):
             raise unknown(f"key in {where}", str(strange), types)
-        if missing := [name for name in types if name not in values]:
+        optional = {f.name for f in fields(cls) if f.default is None}
+        if missing := [name for name in types if name not in values and name not in optional]:
             raise ConfigError(f"{where} has no {', '.join(missing)}")
-        return cls(**{name: _checked(values[name], kind, f"{where}.{name}") for name, kind in types.items()})
+        given = {name: kind for name, kind in types.items() if name in values}
+        return cls(**{name: _checked(values[name], kind, f"{where}.{name}") for name, kind in given.items()})
+
+
+@dataclass(frozen=True)
+class LookChoice(Record):
+    """Which look a scene has, and its materials by seed."""
+
+    name: LookName
+    """The name of the look."""
+    severity: float
+    """Share of the way from plain to full, above 0 up to 1."""
+    seed: int
+    """Seed of materials and patterns."""
+    flipped: Mirroring = False
+    """Whether patterns are seen in a mirror."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +114,16 @@ class Style(Record):
     """Colour of the backdrop."""
     light: Lamp
     """Direction and tint of the light."""
+    look: LookChoice | None = None
+    """Materials, surroundings and lens; None, and absent in JSON, for the plain world."""
+
+
+def with_look(style: Style, options: LookOptions, seed: int, flipped: bool = False) -> Style:
+    """Return a style in a look, with materials by the seed; the same one for a plain look."""
+    if options.look == PLAIN:
+        return style
+    name: LookName = options.look  # type: ignore[assignment]
+    return replace(style, look=LookChoice(name, float(options.severity), seed, flipped))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +176,8 @@ def _checked(value: Any, kind: Any, where: str) -> Any:
     allowed = [v for mark in _marks(kind, OneOf) for v in mark.values]
     if get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
+    if get_origin(kind) is UnionType:
+        (kind,) = (k for k in get_args(kind) if k is not NoneType)
     if get_origin(kind) is tuple:
         return _checked_tuple(value, get_args(kind), where)
     if isinstance(kind, type) and issubclass(kind, Record):

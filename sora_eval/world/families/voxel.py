@@ -16,6 +16,7 @@ from sora_eval.world.families import common
 from sora_eval.world.families.base import Family
 from sora_eval.world.families.params import Colour, Lamp, Mirrored, Params, Style
 from sora_eval.world.families.things import listed
+from sora_eval.world.looks import Look, on_water
 from sora_eval.world.scene import Body, CameraPath, Scene, Vec3
 
 SIDE = 12
@@ -122,7 +123,9 @@ class Voxel(Family[VoxelParams]):
         way = np.array(keys)
         bodies = [*_ground(heights, trees, world.changes), *_changing(world.changes, slot_s), *_figure(way, p.colour)]
         facts = {"hero": "torso", "actions": [(slot * slot_s, a) for slot, a in enumerate(p.actions)]}
-        return common.set_up(p.style, bodies, _follow(way, duration_s), duration_s, facts=facts, tile_m=0.0)
+        return common.set_up(
+            p.style, bodies, _follow(way, duration_s), duration_s, facts=facts, tile_m=0.0, look=_on_water(p.style)
+        )
 
     def phrases(self, p: VoxelParams) -> list[str]:
         done, colour = listed(_in_words(p.actions)), p.colour
@@ -142,7 +145,15 @@ class Voxel(Family[VoxelParams]):
 
     def setting(self, p: VoxelParams) -> str:
         """Return what a prompt adds to the short caption: the water around the island, and the camera."""
-        return f"Pale water lies around the island. {_GLIDES}"
+        look = _on_water(p.style)
+        if look is None:
+            return f"Pale water lies around the island. {_GLIDES}"
+        return f"Pale water lies around the island{look.sky_words}. {common.held(_GLIDES, look)}"
+
+
+def _on_water(style: Style) -> Look | None:
+    look = common.look_of(style)
+    return None if look is None else on_water(look)
 
 
 @dataclass
