@@ -66,6 +66,7 @@ class Generator(Protocol):
     A model may also have
 
     - `compute`, the operations that its training took, and `step`, how far it had come: the axis of a sweep's curves;
+    - `batch`, how many cases it works on at once: a call has at least as many, where there are so many left;
     - `samples`, how many clips it has of each case, where that is given (a folder of videos);
     - `source(case)`, which returns the file that the clip of a case is read from, None where there is none: a run folder then keeps a
       record of the file in place of the clip;
@@ -113,6 +114,11 @@ def source_of(generator: Generator, case: Case) -> Source | None:
 def clip_inputs(generator: Generator, case: Case) -> list[str]:
     """Return all that a clip depends on: case, generator and, where frames are given, the version of the world that drew them."""
     return [case.hash, generator.fingerprint(case), *([f"world {WORLD_VERSION}"] if case.given else [])]
+
+
+def batch_of(generator: Generator) -> int:
+    """Return how many cases a generator works on at once, 1 where it doesn't say."""
+    return max(1, int(getattr(generator, "batch", 1)))
 
 
 def samples_of(generator: Generator) -> int:

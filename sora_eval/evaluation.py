@@ -12,7 +12,7 @@ from typing import TypeVar
 from sora_eval.errors import is_fatal
 from sora_eval.files import FileCache
 from sora_eval.generator.answers import answers, one_line
-from sora_eval.generator.base import Generator, clip_inputs, source_of
+from sora_eval.generator.base import Generator, batch_of, clip_inputs, source_of
 from sora_eval.probes.base import Probe
 from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.runs.plan import ClipCounts
@@ -130,7 +130,7 @@ def _jobs(requested: Sequence[tuple[Generator, Sequence[Case]]], loop: Loop, wor
     for g, own in missing:
         if g.kind == "model":
             several = workers if g.capabilities.processes else 1
-            jobs += [Job([(g, case) for case in chunk]) for chunk in _chunks(own, several)]
+            jobs += [Job([(g, case) for case in chunk]) for chunk in _chunks(own, several, batch_of(g))]
     by_case: dict[str, list[tuple[Generator, Case]]] = {}
     for g, own in missing:
         if g.kind != "model":
@@ -362,13 +362,13 @@ def _check_tracks(tracker: str, tracks: object, video: Video) -> None:
         raise ValueError(f"tracker {tracker} returned tracks of another clip: {wrong}")
 
 
-def _chunks(items: Sequence[T], workers: int = 1) -> Iterator[Sequence[T]]:
+def _chunks(items: Sequence[T], workers: int = 1, least: int = 1) -> Iterator[Sequence[T]]:
     """Yield items in chunks that shrink towards the end, so that no process has long to go when the others are done.
 
     Source: Polychronopoulos and Kuck 1987, "Guided self-scheduling".
     """
     i = 0
     while i < len(items):
-        size = _CHUNK if workers == 1 else max(1, min(_CHUNK, (len(items) - i) // (2 * workers)))
+        size = max(_CHUNK, least) if workers == 1 else max(least, min(_CHUNK, (len(items) - i) // (2 * workers)))
         yield items[i : i + size]
         i += size

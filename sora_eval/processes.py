@@ -8,11 +8,13 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context, parent_process
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import TypeVar
 
@@ -97,15 +99,19 @@ def _group_memory(folder: Path) -> int | None:
 
 
 @contextmanager
-def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+def pool(workers: int, preload: Sequence[str] = ()) -> Iterator[ProcessPoolExecutor]:
     """Give a pool of `workers` processes; no process starts before there is work.
 
     Spawned, because forking a process with threads can hang. One thread each: processes are the parallelism here.
+    preload: large modules that the workers share in memory, where the system can (Linux): they are forked from a process that has
+    imported these and done nothing else.
     """
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
-        with ProcessPoolExecutor(max(1, workers), mp_context=get_context("spawn"), initializer=_begin) as executor:
+        # What workers are forked from keeps the environment of its own start.
+        begin = partial(_begin, dict(os.environ) if preload else None)
+        with ProcessPoolExecutor(max(1, workers), mp_context=_context(preload), initializer=begin) as executor:
             yield executor
     finally:
         if before is None:
@@ -114,33 +120,44 @@ def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
             os.environ["OMP_NUM_THREADS"] = before
 
 
+def _context(preload: Sequence[str]) -> BaseContext:
+    if not preload or not sys.platform.startswith("linux"):
+        return get_context("spawn")
+    context = get_context("forkserver")
+    # Of no effect once the server runs: then its workers import what it lacks.
+    context.set_forkserver_preload([*preload])
+    return context
+
+
 def completed(
-    workers: int, calls: Sequence[Callable[[], T]], tries: int = 1
+    workers: int, calls: Sequence[Callable[[], T]], tries: int = 1, preload: Sequence[str] = ()
 ) -> Iterator[tuple[int, T | WorkerKilledError]]:
     """Carry out calls in `workers` processes; yield the number of each with its result, as they end.
 
     When a worker is killed, nobody knows which of the calls in work then did it: each of them yields a WorkerKilledError, and the others go
     on in new processes. tries: 2 to try each of these again first, alone, so that only one that is killed again yields the error. What a
-    call raises is raised here.
+    call raises is raised here. preload: see `pool`.
 
     Raises:
         WorkerKilledError: no process can be started.
     """
     suspects: list[int] = []
-    for i, result in _until_killed(workers, calls):
+    for i, result in _until_killed(workers, calls, preload):
         if isinstance(result, WorkerKilledError) and tries > 1:
             suspects.append(i)
         else:
             yield i, result
-    for k, result in _until_killed(1, [calls[i] for i in suspects]):
+    for k, result in _until_killed(1, [calls[i] for i in suspects], preload):
         yield suspects[k], result
 
 
-def _until_killed(workers: int, calls: Sequence[Callable[[], T]]) -> Iterator[tuple[int, T | WorkerKilledError]]:
+def _until_killed(
+    workers: int, calls: Sequence[Callable[[], T]], preload: Sequence[str]
+) -> Iterator[tuple[int, T | WorkerKilledError]]:
     waiting = deque(range(len(calls)))
     while waiting:
         running: dict[Future[T], int] = {}
-        with pool(min(workers, len(waiting))) as executor:
+        with pool(min(workers, len(waiting)), preload) as executor:
             try:
                 # A process that can't even start would be taken for one that was killed at its work.
                 executor.submit(os.getpid).result()
@@ -181,7 +198,10 @@ def one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _begin() -> None:
+def _begin(environment: Mapping[str, str] | None) -> None:
+    if environment is not None:
+        os.environ.clear()
+        os.environ.update(environment)
     import cv2
 
     cv2.setNumThreads(1)

@@ -62,6 +62,11 @@ class VideoService(ServiceOptions):
         return Capabilities(self.modes, self.max_frames)
 
     @property
+    def batch(self) -> int:
+        """Cases for one call: several times its jobs, so that these seldom wait for the last one of a call."""
+        return 4 * self.parallel
+
+    @property
     def records(self) -> Path:
         """Where jobs and videos are kept."""
         return Path(self.folder or f"services/{self.name}-{digest([self.url, self.model])[:8]}")

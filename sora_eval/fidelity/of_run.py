@@ -23,6 +23,8 @@ from sora_eval.world.families import StateChange, family
 ALL = ""
 """The suite that is all suites together."""
 _CLIPS_PER_JOB = 64
+_SHARED = ("sora_eval.fidelity.extractors", "torch", "torchmetrics", "lpips", "open_clip")
+"""Modules that worker processes share: each has some 400 MB of them."""
 _Group = tuple[str, str]
 """Suite and generator."""
 MeasuresBySuite: TypeAlias = dict[str, dict[str, list[Measure]]]
@@ -127,7 +129,9 @@ def _feature_sets(
     ]
     calls = [partial(extract, entries, config) for _, entries in jobs]
     if min(workers, len(jobs)) > 1:
-        results: Iterable[tuple[int, FeatureSet | WorkerKilledError]] = completed(workers, calls, tries=2)
+        results: Iterable[tuple[int, FeatureSet | WorkerKilledError]] = completed(
+            workers, calls, tries=2, preload=_SHARED
+        )
     else:
         results = ((i, call()) for i, call in enumerate(calls))
     for i, result in sorted(results, key=itemgetter(0)):
