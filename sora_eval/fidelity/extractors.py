@@ -199,8 +199,16 @@ class _DecodedClip:
     """A clip of a set with its frames."""
 
     entry: ClipEntry
-    video: Video
     config: FidelityConfig
+
+    @cached_property
+    def video(self) -> Video:
+        """The clip at its own size; read again where it is wanted after `aligned`, which lets go of it.
+
+        Raises:
+            VideoError: it can't be read.
+        """
+        return read_clip(self.entry.path)
 
     @cached_property
     def aligned(self) -> tuple[Frames, Frames] | None:
@@ -215,15 +223,21 @@ class _DecodedClip:
         path = self.entry.reference
         if path is None:
             return None
-        reference = self.video if path == self.entry.path else read_clip(path)
-        own, other = common_moments((len(self.video), len(reference)), (self.video.fps, reference.fps))
+        size, length, fps = self._size(), len(self.video), self.video.fps
+        if path == self.entry.path:
+            reference, frames = self.video, self.video.frames
+        else:
+            # Of two large clips only one is in memory.
+            frames = resized(self.video.frames, range(length), size)
+            self.__dict__.pop("video")
+            reference = read_clip(path)
+        own, other = common_moments((length, len(reference)), (fps, reference.fps))
         if not own:
             raise VideoError(
-                f"not comparable with {path.name} frame by frame: {self.video.fps:.4g} and {reference.fps:.4g} frames per second "
+                f"not comparable with {path.name} frame by frame: {fps:.4g} and {reference.fps:.4g} frames per second "
                 "have too few moments in common; give both one rate"
             )
-        size = self._size()
-        return resized(self.video.frames, own, size), resized(reference.frames, other, size)
+        return resized(frames, own, size), resized(reference.frames, other, size)
 
     @cached_property
     def sampled(self) -> tuple[Frames, Frames] | None:
@@ -298,7 +312,8 @@ def _measure(
 ) -> None:
     """Add what the extractors make of a clip to its measures; one that fails is dropped from them, with the reason in `out`."""
     try:
-        clip = _DecodedClip(entry, read_clip(entry.path), config)
+        clip = _DecodedClip(entry, config)
+        assert len(clip.video)
     except SoraEvalError as error:
         # A distance of the clips that can be read would be one of another set.
         out.missing |= dict.fromkeys(extractors, str(error))
@@ -314,7 +329,9 @@ def _measure(
 
 def _load_extractors(config: FidelityConfig, out: FeatureSet) -> dict[str, _Extractor]:
     extractors: dict[str, _Extractor] = {}
-    for name in config.extractors:
+    # Those that compare with a reference come last: they let go of the clip's own frames.
+    order = [*_EXTRACTORS]
+    for name in sorted(config.extractors, key=lambda n: order.index(n) if n in order else len(order)):
         try:
             extractors[name] = (
                 _EXTRACTORS[name](config)
