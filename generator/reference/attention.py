@@ -5,12 +5,16 @@ Shapes: B clips, N tokens to update, M tokens to attend to, D width, d = D / hea
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 Rope = tuple[Tensor, Tensor]
 """Cosines and sines (N, d / 2) of rotary positions."""
+KeysValues = tuple[Tensor, Tensor]
+"""Keys and values of encoded words, each (B, heads, M, d)."""
 _PLAIN_PRODUCTS = 256 * 256
 """Largest N M at which plain products are used on a CPU."""
 _ROPE_BASE = 100.0
@@ -43,16 +47,24 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None, rope: Rope | None = None) -> Tensor:
         """(B, N, D) to (B, N, D). mask: (B, N), False for padding. rope: positions of the tokens, of `rope_angles`."""
         b, n, d = x.shape
-        q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # each (B, heads, N, d)
-        q, k = self.q_norm(q), self.k_norm(k)
+        qk, v = (
+            self.qkv(x).reshape(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4).split((2, 1))
+        )  # (2 and 1, B, heads, N, d)
+        # Queries and keys go through norms and rotation as one: on a CPU, calls cost as much as products at this size.
+        if isinstance(self.q_norm, nn.RMSNorm):
+            weights = torch.stack([self.q_norm.weight, self.k_norm.weight]).to(qk.dtype)  # (2, d)
+            qk = F.rms_norm(qk, qk.shape[-1:]) * weights[:, None, None, None]
         if rope is not None:
-            q, k = apply_rope(q, rope), apply_rope(k, rope)
-        out: Tensor = self.proj(attention(q, k, v, mask).transpose(1, 2).reshape(b, n, d))
+            qk = apply_rope(qk, rope)
+        out: Tensor = self.proj(attention(qk[0], qk[1], v[0], mask).transpose(1, 2).reshape(b, n, d))
         return out
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention from video tokens to text tokens, with QK-norm."""
+    """Multi-head attention from video tokens to text tokens, with QK-norm.
+
+    Keys and values depend on the text alone: sampling computes them once for all its steps.
+    """
 
     def __init__(self, width: int, text_width: int, heads: int) -> None:
         super().__init__()
@@ -62,15 +74,22 @@ class CrossAttention(nn.Module):
         self.q_norm, self.k_norm = nn.RMSNorm(width // heads), nn.RMSNorm(width // heads)
         self.proj = nn.Linear(width, width, bias=False)
 
-    def forward(self, x: Tensor, text: Tensor, mask: Tensor) -> Tensor:
-        """(B, N, D) to (B, N, D). text: (B, M, W). mask: (B, M), False for padding."""
+    def keys_values(self, text: Tensor) -> KeysValues:
+        """Return keys and values (B, heads, M, d) of encoded words (B, M, W)."""
+        b, m, _ = text.shape
+        k, v = self.kv(text).reshape(b, m, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
+        return self.k_norm(k), v
+
+    def forward(self, x: Tensor, text: KeysValues, mask: Tensor) -> Tensor:
+        """(B, N, D) to (B, N, D). text: of `keys_values`. mask: (B, M), False for padding."""
         b, n, d = x.shape
         q = self.q_norm(self.q(x).reshape(b, n, self.heads, -1)).transpose(1, 2)  # (B, heads, N, d)
-        k, v = self.kv(text).reshape(b, -1, 2, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
-        out: Tensor = self.proj(attention(q, self.k_norm(k), v, mask).transpose(1, 2).reshape(b, n, d))
+        out: Tensor = self.proj(attention(q, *text, mask).transpose(1, 2).reshape(b, n, d))
         return out
 
 
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
 def rope_angles(k: int, rows: int, columns: int, width: int, device: torch.device) -> Rope:
     """Return cosines and sines (N, width / 2) for a grid of N = k rows columns patches: a third of the pairs per axis.
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from sora_eval.data.shards import ACTIONS, Item, Shard, mirrored
 from sora_eval.files import replacing
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.autoencoder import CHUNK, Autoencoder, to_chunks
-from sora_eval.generator.reference.recipe import TransformerRecipe
+from sora_eval.generator.reference.recipe import Phase, TransformerRecipe
 from sora_eval.generator.reference.transformer import GROUNDING, PATCH
 from sora_eval.processes import pool
 from sora_eval.tracking.colours import states_of
@@ -47,16 +47,26 @@ class PixelDataset:
     """Chunks of a window."""
     pixels: int
     """Height times width times windows of a batch."""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """Shares of some scene families; the others share the rest evenly. Empty: as in the set."""
+
+    @cached_property
+    def _chances(self) -> tuple[NDArray[np.float64], ...]:
+        """Weight of each clip, by shard."""
+        counts = Counter(i.family for s in self.shards for i in s.items)
+        weights = family_weights(self.shares, counts) if self.shares else dict.fromkeys(counts, 1.0)
+        return tuple(np.array([weights[i.family] for i in s.items]) for s in self.shards)
 
     def batch(self, step: int, rank: int = 0) -> Tensor:
         """Return windows (B, window, 12, H, W) of one size; images give windows of one chunk."""
         rng = np.random.default_rng([self.seed, *b"autoencoder", step, rank])
-        shard = self.shards[int(rng.integers(len(self.shards)))]
-        clips = shard.frames()
+        totals = np.array([chance.sum() for chance in self._chances])
+        number = int(rng.choice(len(self.shards), p=totals / totals.sum()))
+        clips, chance = self.shards[number].frames(), self._chances[number]
         n, t, h, w, _ = clips.shape
         size = max(1, round(self.pixels / (h * w))) * (1 if t > 1 else self.window)
         windows = []
-        for i in rng.choice(n, size=min(n, size), replace=False):
+        for i in rng.choice(n, size=min(n, size), replace=False, p=chance / chance.sum()):
             first = int(rng.integers(0, max(1, (t - 1) // CHUNK - self.window + 2)))
             if first == 0:
                 # A window that begins with chunk 0 has frame 0 four times; the others begin after it.
@@ -150,9 +160,9 @@ class LatentDataset:
             targets[..., 3:] = np.nan
         return Batch(torch.from_numpy(z), captions, _actions(items, acted, k), torch.from_numpy(targets))
 
-    def given_share(self, step: int) -> float:
-        """Return the share of clips with conditioning chunks at a step."""
-        return self.recipe.phases[self.recipe.phase(step, self.unit)].given
+    def phase(self, step: int) -> Phase:
+        """Return the phase of the curriculum at a step."""
+        return self.recipe.phases[self.recipe.phase(step, self.unit)]
 
 
 def buckets_of(training: Sequence[Shard], latents: Path, recipe: TransformerRecipe) -> list[Bucket]:

@@ -47,6 +47,8 @@ class AutoencoderPlan(Settings):
     """Last steps, over which the learning rate falls to 0."""
     rate: float = option(0.008, above=0)
     """Learning rate of Muon."""
+    initial: str = ""
+    """File of an autoencoder from whose weights a new run begins; a larger network takes over what fits, the rest begins anew."""
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -89,6 +91,9 @@ class TransformerPlan(Settings):
     """Steps of stage=words before it: the text encoder alone is trained on captions."""
     start: str = ""
     """Weights from which a trunk resumes whose state was lost: what stage=export wrote, or a checkpoint."""
+    initial: str = ""
+    """Checkpoint from whose weights a new run begins at step 0, of other sizes, words or latents too: what fits is taken over, by words where
+    the vocabulary differs, the rest begins anew."""
     branches: tuple[int, ...] = option((1, 4, 32), example="1,4")
     """Units at which the trunk's state is kept for branches."""
     tokens: int = option(1280, least=16)
@@ -117,6 +122,9 @@ class Plan(Settings):
 
     out: str = "runs/reference"
     """Folder of states, curves and weights."""
+    recipe: str = "first"
+    """Sizes of the networks, rates, losses and curriculum: first (of the bundled checkpoints), second, or the path of a folder with
+    autoencoder.yaml and transformer.yaml."""
     seed: int = option(0, least=0)
     """Seed of data and training."""
     workers: int | None = option(None, least=1)

@@ -240,16 +240,17 @@ class Sampler:
         with torch.inference_mode():
             ids = m.words.encode(texts, m.transformer.config.text_length)
             encoded = m.transformer.text_encoder(ids)
+            keys_values = m.transformer.keys_values(encoded)
             if actions is None:
                 actions = torch.zeros(len(given), CHUNK, dtype=torch.long)
             actions = actions.expand(len(texts), -1, -1)  # (1 or 2, K, 4)
 
             def predict(z: Tensor, t: Tensor) -> Tensor:
                 if not guided:
-                    return m.transformer.denoise(z, t, mask, encoded, actions)
+                    return m.transformer.denoise(z, t, mask, encoded, actions, keys_values)
                 z = torch.cat([z, torch.where(hold, eps, z)])
                 t = torch.cat([t, t.masked_fill(given, 0.0)])
-                conditional, unconditional = m.transformer.denoise(z, t, mask, encoded, actions).chunk(2)
+                conditional, unconditional = m.transformer.denoise(z, t, mask, encoded, actions, keys_values).chunk(2)
                 return unconditional + scale * (conditional - unconditional)
 
             return diffusion.sample(predict, eps, window.known[None], window.given[None], o, start)[0]

@@ -8,7 +8,7 @@ for every clip its family, number, captions and actions. Clip `number` of a fami
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.files import read_json, replacing, write_json
 from sora_eval.processes import pool
 from sora_eval.types import Frames
-from sora_eval.world import clip, families
+from sora_eval.world import VERSION, clip, families
 from sora_eval.world.scene import Scene
 
 FPS = 8.0
@@ -58,8 +58,14 @@ MIXTURE: tuple[str, ...] = (
     "collision", "ramp", "topple", "voxel",
 )  # fmt: skip
 """The families of a set. Their number and order decide which clip each draw gives: a new one makes every set another."""
-FOCUS: Mapping[str, float] = {"single": 0.30, "relation": 0.10, "motion": 0.06, "voxel": 0.05}
-"""Shares of some families in a set; the others share the rest evenly. Simple scenes come first: words are learnt on them."""
+FOCUS: Mapping[str, float] = {
+    "single": 0.18, "room": 0.16, "relation": 0.10, "voxel": 0.08, "camera_pan": 0.05, "evolves_unseen": 0.05, "motion": 0.05,
+    "two_shots": 0.04, "opposite_motion": 0.03,
+}  # fmt: skip
+"""Shares of some families in a set; the others share the rest evenly.
+
+Simple scenes, on which words are learnt, and those that were hardest for models trained on few of them: a moving camera and blocks.
+"""
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,8 @@ def prepare(folder: Path, shards: int, size: int, seed: int, workers: int, strea
         ConfigError: the folder holds a set that was made with other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _same_settings(folder, {"size": size, "seed": seed, "stream": stream, "fps": FPS})
+    shares = {"focus": dict(FOCUS), "buckets": [list(astuple(b)) for b in BUCKETS]}
+    _same_settings(folder, {"size": size, "seed": seed, "stream": stream, "fps": FPS, "world": VERSION, **shares})
     missing = [i for i in range(shards) if not (folder / f"{_name(i)}.json").exists()]
     if missing:
         from tqdm import tqdm
