@@ -51,7 +51,7 @@ class SelfAttention(nn.Module):
             self.qkv(x).reshape(b, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4).split((2, 1))
         )  # (2 and 1, B, heads, N, d)
         # Queries and keys go through norms and rotation as one: on a CPU, calls cost as much as products at this size.
-        if isinstance(self.q_norm, nn.RMSNorm):
+        if isinstance(self.q_norm, nn.RMSNorm) and isinstance(self.k_norm, nn.RMSNorm):
             weights = torch.stack([self.q_norm.weight, self.k_norm.weight]).to(qk.dtype)  # (2, d)
             qk = F.rms_norm(qk, qk.shape[-1:]) * weights[:, None, None, None]
         if rope is not None:

@@ -26,9 +26,9 @@ def noise_levels(
 ) -> tuple[Tensor, Tensor]:
     """Draw noise levels (B, K) for training, 1 where given, and which chunks are given (B, K).
 
-    In `given_share` of the clips some chunks are conditioning: in the share `ends` of these both ends, in the others the first (40 of 85), the
-    first few (30) or the last few (15). Nine in fourteen of the clips without have one level for all chunks, the rest one per chunk (Diffusion
-    Forcing).
+    In `given_share` of the clips some chunks are conditioning: in the share `ends` of these both ends, in the others the first (40 of
+    85), the first few (30) or the last few (15). Nine in fourteen of the clips without have one level for all chunks, the rest one per
+    chunk (Diffusion Forcing).
     """
     per_chunk = torch.sigmoid(LOGIT_MEAN + LOGIT_STD * torch.randn(batch, chunks, generator=noise))  # (B, K)
     kind = torch.rand(batch, generator=noise)

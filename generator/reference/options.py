@@ -92,8 +92,8 @@ class TransformerPlan(Settings):
     start: str = ""
     """Weights from which a trunk resumes whose state was lost: what stage=export wrote, or a checkpoint."""
     initial: str = ""
-    """Checkpoint from whose weights a new run begins at step 0, of other sizes, words or latents too: what fits is taken over, by words where
-    the vocabulary differs, the rest begins anew."""
+    """Checkpoint from whose weights a new run begins at step 0, of other sizes, words or latents too: what fits is taken over, embeddings
+    by their words, the rest begins anew."""
     branches: tuple[int, ...] = option((1, 4, 32), example="1,4")
     """Units at which the trunk's state is kept for branches."""
     tokens: int = option(1280, least=16)

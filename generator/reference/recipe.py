@@ -1,7 +1,7 @@
 """Recipes of the bundled networks, read from recipes/NAME/*.yaml: sizes, rates, batches, loss weights and the curriculum.
 
-"first" made the bundled checkpoints; "second" is for the next ones. Another folder with autoencoder.yaml and transformer.yaml is named by its
-path, for ablations.
+"first" made the bundled checkpoints; "second" is for the next ones. Another folder with autoencoder.yaml and transformer.yaml is named by
+its path, for ablations.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class Transformer(nn.Module):
         self.adaln = nn.Linear(d, 6 * d)
         self.blocks = nn.ModuleList(Block(d, config.heads, config.text_width) for _ in range(config.depth))
         self.final_layer = FinalLayer(d, patch)
-        self.fine = FineBlocks(config) if any(config.fine_depth) else None
+        self.fine: FineBlocks | None = FineBlocks(config) if any(config.fine_depth) else None
         _zero(self.adaln)
 
     def forward(self, z: Tensor, t: Tensor, given: Tensor, ids: Tensor, actions: Tensor | None = None) -> Tensor:
@@ -96,7 +96,7 @@ class Transformer(nn.Module):
 
     def keys_values(self, text: EncodedText) -> list[KeysValues]:
         """Return keys and values of a text for each block: sampling computes them once."""
-        return [block.text_keys_values(text) for block in self.blocks]
+        return [block.text_keys_values(text) for block in self.blocks if isinstance(block, Block)]
 
     def denoise(
         self,
@@ -118,15 +118,15 @@ class Transformer(nn.Module):
         if actions is not None:
             c = c + embed_actions(self.action_embed, actions)
         c = F.silu(c)
-        fine = None if self.fine is None else self.fine.enter(cells, c, k, rows, columns)  # (B, K, S, 4, F)
-        if fine is not None:
+        if self.fine is not None:
+            fine = self.fine.enter(cells, c, k, rows, columns)  # (B, K, S, 4, F)
             x = x + self.fine.merge(fine.flatten(3))
         adaln = self.adaln(c).reshape(b, k, 1, 6, -1)  # (B, K, 1, 6, D)
         rope = rope_angles(k, rows, columns, self.config.width // self.config.heads, z.device)
         for block, text_keys_values in zip(self.blocks, keys_values, strict=True):
             x = block(x, adaln, rope, text_keys_values, text.mask)  # (B, K, S, D)
         patches, gate = self.final_layer(x, c)  # each (B, K, S, P)
-        if fine is not None:
+        if self.fine is not None:
             more, more_gate = self.fine.leave(fine, x, c, k, rows, columns)
             patches, gate = patches + more, gate + more_gate
         nearest = patchify(nearest_given(z, given))  # (B, K, S, P)
@@ -232,17 +232,17 @@ class FineBlocks(nn.Module):
 
     def enter(self, patches: Tensor, c: Tensor, k: int, rows: int, columns: int) -> Tensor:
         """Embed noisy patches (B, K, S, P) and go through the first blocks: (B, K, S, 4, F). c: (B, K, D) conditioning."""
-        cells = patches.unflatten(-1, (-1, PATCH**2)).transpose(-1, -2)  # (B, K, S, 4, C)
+        cells = patches.reshape(*patches.shape[:-1], -1, PATCH**2).mT  # (B, K, S, 4, C)
         where = position_waves(PATCH * rows, PATCH * columns, patches.device)  # (4 S, 12)
-        x = self.embed(cells) + self.pos_embed(by_patch(where, 1, rows, columns)).unflatten(0, (-1, PATCH**2))
+        x = self.embed(cells) + self.pos_embed(by_patch(where, 1, rows, columns).reshape(-1, PATCH**2, where.shape[1]))
         return self._through(x, c, k, rows, columns, slice(0, self.before))
 
     def leave(self, x: Tensor, trunk: Tensor, c: Tensor, k: int, rows: int, columns: int) -> tuple[Tensor, Tensor]:
         """Go on with what the trunk found (B, K, S, D); return what is added to patches and gate, each (B, K, S, P)."""
-        x = x + self.split(trunk).unflatten(-1, (PATCH**2, -1))
+        x = x + self.split(trunk).reshape(x.shape)
         x = self._through(x, c, k, rows, columns, slice(self.before, None))
         parts = self.final_layer(x.flatten(2, 3), c)  # each (B, K, 4 S, C)
-        patches, gate = (part.unflatten(2, (-1, PATCH**2)).transpose(-1, -2).flatten(3) for part in parts)
+        patches, gate = (part.reshape(*x.shape[:-1], -1).mT.flatten(3) for part in parts)
         return patches, gate
 
     def _through(self, x: Tensor, c: Tensor, k: int, rows: int, columns: int, which: slice) -> Tensor:
