@@ -15,8 +15,9 @@ Rope = tuple[Tensor, Tensor]
 """Cosines and sines (N, d / 2) of rotary positions."""
 KeysValues = tuple[Tensor, Tensor]
 """Keys and values of encoded words, each (B, heads, M, d)."""
-_PLAIN_PRODUCTS = 256 * 256
-"""Largest N M at which plain products are used on a CPU."""
+_PLAIN_PRODUCTS = {torch.float32: 256 * 256, torch.bfloat16: 640 * 640}
+"""Largest N M at which plain products are used on a CPU. With N = M = 320, a fused forward and backward pass takes 60 ms in bfloat16, a plain
+one 42; in float32 44 and 55."""
 _ROPE_BASE = 100.0
 
 
@@ -25,7 +26,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Te
 
     Short sequences on the CPU are faster as plain products: there, the fused kernel's backward pass takes a third of a training step.
     """
-    if q.device.type == "cpu" and q.shape[2] * k.shape[2] <= _PLAIN_PRODUCTS:
+    if q.device.type == "cpu" and q.shape[2] * k.shape[2] <= _PLAIN_PRODUCTS.get(q.dtype, 0):
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # (B, heads, N, M)
         if mask is not None:
             scores = scores.masked_fill(~mask[:, None, None], -1e4)

@@ -116,13 +116,14 @@ class Bucket:
 class LatentDataset:
     """Latents of a set of clips and of their mirror images, drawn by the curriculum of a recipe.
 
-    limit: shards at most. unit: steps of a unit of the curriculum. tokens: patches of a batch. square: crop to the middle square.
+    folders: of sets, of several where looks differ. latents: name of the folder of latents in each. limit: shards of a set at most.
+    unit: steps of a unit of the curriculum. tokens: patches of a batch. square: crop to the middle square.
     """
 
     def __init__(
         self,
-        folder: Path,
-        latents: Path,
+        folders: Sequence[Path],
+        latents: str,
         recipe: TransformerRecipe,
         seed: int,
         unit: int,
@@ -131,7 +132,7 @@ class LatentDataset:
         limit: int | None = None,
     ) -> None:
         self.recipe, self.seed, self.unit, self.tokens, self.square = recipe, seed, unit, tokens, square
-        self.buckets = buckets_of(shards.read(folder)[:limit], latents, recipe)
+        self.buckets = buckets_of([s for folder in folders for s in shards.read(folder)[:limit]], latents, recipe)
         shares = np.array([bucket.share for bucket in self.buckets])  # (buckets, phases)
         self._shares = shares / shares.sum(axis=0)
 
@@ -165,13 +166,16 @@ class LatentDataset:
         return self.recipe.phases[self.recipe.phase(step, self.unit)]
 
 
-def buckets_of(training: Sequence[Shard], latents: Path, recipe: TransformerRecipe) -> list[Bucket]:
-    """Group the clips of shards and their mirror images by size; the shares of a phase hold over the whole set."""
-    arrays = {s.name: np.concatenate(np.load(latents / s.path.name)) for s in training}
+def buckets_of(training: Sequence[Shard], latents: str, recipe: TransformerRecipe) -> list[Bucket]:
+    """Group the clips of shards and their mirror images by size; the shares of a phase hold over all.
+
+    latents: name of the folder of latents beside each shard.
+    """
+    arrays = {s.path: np.concatenate(np.load(s.path.parent / latents / s.path.name)) for s in training}
     doubled = [replace(s, items=(*s.items, *(mirrored(i) for i in s.items))) for s in training]
     groups: dict[tuple[int, ...], list[Shard]] = {}
     for s in doubled:
-        groups.setdefault(arrays[s.name].shape[1:], []).append(s)
+        groups.setdefault(arrays[s.path].shape[1:], []).append(s)
     counts = Counter(i.family for s in doubled for i in s.items)
     weights = [family_weights(phase.shares, counts) for phase in recipe.phases]
     buckets = []
@@ -181,8 +185,8 @@ def buckets_of(training: Sequence[Shard], latents: Path, recipe: TransformerReci
         longer = [phase.long if shape[0] > _USUAL_CHUNKS else 1.0 for phase in recipe.phases]
         buckets.append(
             Bucket(
-                np.concatenate([arrays[s.name] for s in group]),
-                np.concatenate([grounding_targets(s, latents) for s in group]),
+                np.concatenate([arrays[s.path] for s in group]),
+                np.concatenate([grounding_targets(s, s.path.parent / latents) for s in group]),
                 items,
                 tuple(chance / chance.sum() for chance in chances),
                 tuple(float(chance.sum()) * more for chance, more in zip(chances, longer, strict=True)),

@@ -33,6 +33,8 @@ class DataPlan(Settings):
     """Files of clips."""
     size: int = option(64, least=1)
     """Clips per file."""
+    more: tuple[str, ...] = option((), example="data/looks")
+    """Folders of further sets, such as of other looks, that training draws from as well."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,9 @@ class Options(Settings):
     """Classifier-free guidance scale of text and image conditioning; 1 is none."""
     shift: float = option(3.0, above=0)
     """Timestep shift: above 1, more steps near pure noise, where layout is decided."""
+    guided_until: float = option(1.0, above=0)
+    """Noise level, 0 is noise and 1 is clean, from which on guidance is left out: late steps draw detail, at half the price without
+    (guidance interval, arXiv:2404.07724)."""
     history: float = 1.0
     """Guidance scale of conditioning frames (history guidance, arXiv:2502.06764); 1 is none. Above 1, errors pile up in long videos, and
     extensions gain nothing."""

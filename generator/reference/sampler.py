@@ -24,13 +24,13 @@ from sora_eval.generator.reference import diffusion
 from sora_eval.generator.reference.autoencoder import CHUNK, STRIDE, chunks_of, to_chunks
 from sora_eval.generator.reference.model import Model
 from sora_eval.generator.reference.options import GRID, LARGEST, Options
-from sora_eval.generator.reference.text import expand
+from sora_eval.generator.reference.text import EncodedText, expand
 from sora_eval.processes import one_torch_thread
 from sora_eval.training.tensors import to_tensor, to_uint8
 from sora_eval.types import Frames, Video, digest
 from sora_eval.video import resize
 
-VERSION = "2"
+VERSION = "3"
 """Raised whenever the same weights, options and seed give other clips."""
 WINDOW = 9
 """Chunks of the window of an extension: as many as the longest training clip has."""
@@ -238,16 +238,19 @@ class Sampler:
         hold = given[:, None, None, None]
         mask = torch.stack([given, torch.zeros_like(given)] if guided else [given])  # (1 or 2, K)
         with torch.inference_mode():
-            ids = m.words.encode(texts, m.transformer.config.text_length)
+            ids = m.words.encode(texts, min(m.transformer.config.text_length, max(1, len(words_of(text)))))
             encoded = m.transformer.text_encoder(ids)
             keys_values = m.transformer.keys_values(encoded)
             if actions is None:
                 actions = torch.zeros(len(given), CHUNK, dtype=torch.long)
             actions = actions.expand(len(texts), -1, -1)  # (1 or 2, K, 4)
+            alone = EncodedText(*(part[:1] for part in encoded))
+            keys_values_alone = [(k[:1], v[:1]) for k, v in keys_values]
 
             def predict(z: Tensor, t: Tensor) -> Tensor:
-                if not guided:
-                    return m.transformer.denoise(z, t, mask, encoded, actions, keys_values)
+                # Given chunks are at level 1, the others all at one below it.
+                if not guided or float(t.min()) >= o.guided_until:
+                    return m.transformer.denoise(z, t, mask[:1], alone, actions[:1], keys_values_alone)
                 z = torch.cat([z, torch.where(hold, eps, z)])
                 t = torch.cat([t, t.masked_fill(given, 0.0)])
                 conditional, unconditional = m.transformer.denoise(z, t, mask, encoded, actions, keys_values).chunk(2)

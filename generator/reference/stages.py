@@ -111,7 +111,7 @@ def _train_decoder(plan: Plan, folder: Path) -> None:
 
 def _autoencoder_training(plan: Plan, network: Autoencoder, decoder_only: bool = False) -> AutoencoderTraining:
     r = autoencoder_recipe(plan.recipe)
-    clips = shards.read(Path(plan.data.folder) / "training")[: plan.data.shards]
+    clips = [s for folder in _sets(plan) for s in shards.read(folder)[: plan.data.shards]]
     rate = plan.decoder.rate if decoder_only else plan.autoencoder.rate
     return AutoencoderTraining(
         network, PixelDataset(clips, plan.seed, r.window, r.pixels, r.shares), r, rate, decoder_only
@@ -124,7 +124,13 @@ def _autoencoder_file(plan: Plan) -> Path:
 
 def _latents(plan: Plan) -> Path:
     """Encode the training set."""
-    return encode_set(Path(plan.data.folder) / "training", _autoencoder_file(plan), plan.processes)
+    first, *_ = [encode_set(folder, _autoencoder_file(plan), plan.processes) for folder in _sets(plan)]
+    return first
+
+
+def _sets(plan: Plan) -> list[Path]:
+    """Return the folders of the training set and of the further ones."""
+    return [Path(folder) / "training" for folder in (plan.data.folder, *plan.data.more)]
 
 
 def _words(plan: Plan) -> Path:
@@ -272,12 +278,15 @@ def _diffusion_training(plan: Plan, network: Transformer) -> tuple[DiffusionTrai
     """
     p, limit = plan.transformer, plan.data.shards
     autoencoder, latent_space = model.load_autoencoder(_autoencoder_file(plan))
-    folder = Path(plan.data.folder) / "training"
-    latents = latents_folder(folder, latent_space)
-    missing = [s.name for s in shards.read(folder)[:limit] if not (latents / s.path.name).exists()]
-    if missing:
-        raise ConfigError(f"{latents} lacks the latents of {len(missing)} of {limit} shards: run stage=latents first")
-    data = LatentDataset(folder, latents, transformer_recipe(plan.recipe), plan.seed, p.unit, p.tokens, p.square, limit)
+    for folder in _sets(plan):
+        latents = latents_folder(folder, latent_space)
+        missing = [s.name for s in shards.read(folder)[:limit] if not (latents / s.path.name).exists()]
+        if missing:
+            raise ConfigError(
+                f"{latents} lacks the latents of {len(missing)} of {limit} shards: run stage=latents first"
+            )
+    recipe = transformer_recipe(plan.recipe)
+    data = LatentDataset(_sets(plan), latents.name, recipe, plan.seed, p.unit, p.tokens, p.square, limit)
     return DiffusionTraining(network, autoencoder, world_vocabulary(), data), latent_space
 
 

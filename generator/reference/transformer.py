@@ -60,6 +60,8 @@ class TransformerConfig:
     """Kinds of actions, "none" among them."""
     fine_width: int = 128
     """Values per latent position inside the fine blocks."""
+    fine_heads: int = 2
+    """Attention heads of the fine blocks: few, because the products of a head cost memory traffic as a whole."""
     fine_depth: tuple[int, int] = (0, 0)
     """Fine blocks before and after the others; (0, 0) for none."""
 
@@ -220,11 +222,11 @@ class FineBlocks(nn.Module):
         super().__init__()
         d, f, cells = config.width, config.fine_width, PATCH**2
         before, after = config.fine_depth
-        self.head_width = f // config.heads
+        self.head_width = f // config.fine_heads
         self.embed = nn.Linear(config.channels, f)
         self.pos_embed = nn.Linear(4 * _POSITION_FREQUENCIES, f, bias=False)
         self.adaln = nn.Linear(d, 6 * f)
-        self.blocks = nn.ModuleList(Block(f, config.heads) for _ in range(before + after))
+        self.blocks = nn.ModuleList(Block(f, config.fine_heads) for _ in range(before + after))
         self.before = before
         self.merge, self.split = nn.Linear(cells * f, d), nn.Linear(d, cells * f)
         self.final_layer = FinalLayer(f, config.channels, cond=d)

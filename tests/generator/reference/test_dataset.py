@@ -47,7 +47,7 @@ def test_mirror_images_have_mirrored_latents_captions_and_targets(tmp_path: Path
     folder = dataset.encode_set(tmp_path / "set", eyes, 1)
     read = model.load_autoencoder(eyes)[0]
     seen = 0
-    for bucket in dataset.buckets_of(some, folder, transformer_recipe()):
+    for bucket in dataset.buckets_of(some, folder.name, transformer_recipe()):
         for z, items, there in zip(bucket.latents, bucket.items, bucket.targets, strict=True):
             shard, i = next(
                 (s, i) for s in some for i, item in enumerate(s.items) if items in (item, shards.mirrored(item))
