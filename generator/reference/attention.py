@@ -16,8 +16,8 @@ Rope = tuple[Tensor, Tensor]
 KeysValues = tuple[Tensor, Tensor]
 """Keys and values of encoded words, each (B, heads, M, d)."""
 _PLAIN_PRODUCTS = {torch.float32: 256 * 256, torch.bfloat16: 640 * 640}
-"""Largest N M at which plain products are used on a CPU. With N = M = 320, a fused forward and backward pass takes 60 ms in bfloat16, a plain
-one 42; in float32 44 and 55."""
+"""Largest N M at which plain products are used on a CPU. With N = M = 320, a fused forward and backward pass takes 60 ms in bfloat16, a
+plain one 42; in float32 44 and 55."""
 _ROPE_BASE = 100.0
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sora_eval.data import shards
+from sora_eval.data.cameras import POSE, item_poses, mirrored_poses
 from sora_eval.data.shards import ACTIONS, Item, Shard, mirrored
 from sora_eval.files import replacing
 from sora_eval.generator.reference import model
@@ -90,11 +91,14 @@ class Batch:
     """(B, K, 4) index per frame, 0 where a clip isn't conditioned on its actions."""
     targets: Tensor
     """(B, 8, 6) grounding targets of each colour: x, y and size in the first and the last frame, NaN where it isn't there."""
+    camera: Tensor
+    """(B, K, 4, 8) camera pose per frame, 0 where a clip isn't conditioned on it."""
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on another device."""
-        latents, actions, targets = (part.to(device) for part in (self.latents, self.actions, self.targets))
-        return Batch(latents, self.captions, actions, targets)
+        parts = (self.latents, self.actions, self.targets, self.camera)
+        latents, actions, targets, camera = (part.to(device) for part in parts)
+        return Batch(latents, self.captions, actions, targets, camera)
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,8 @@ class Bucket:
     """(N, K, C, h, w)."""
     targets: NDArray[np.float32]
     """(N, 8, 6) grounding targets."""
+    cameras: NDArray[np.float32]
+    """(N, K, 4, 8) camera pose per frame."""
     items: tuple[Item, ...]
     """Metadata of the N clips, in order."""
     chance: tuple[NDArray[np.float64], ...]
@@ -159,7 +165,15 @@ class LatentDataset:
             targets = crop_targets(targets, h, w)
         if k == 1:
             targets[..., 3:] = np.nan
-        return Batch(torch.from_numpy(z), captions, _actions(items, acted, k), torch.from_numpy(targets))
+        shown = rng.random(len(items)) < r.camera_share
+        camera = bucket.cameras[chosen, :k] * shown[:, None, None, None].astype(np.float32)
+        return Batch(
+            torch.from_numpy(z),
+            captions,
+            _actions(items, acted, k),
+            torch.from_numpy(targets),
+            torch.from_numpy(camera),
+        )
 
     def phase(self, step: int) -> Phase:
         """Return the phase of the curriculum at a step."""
@@ -187,6 +201,7 @@ def buckets_of(training: Sequence[Shard], latents: str, recipe: TransformerRecip
             Bucket(
                 np.concatenate([arrays[s.path] for s in group]),
                 np.concatenate([grounding_targets(s, s.path.parent / latents) for s in group]),
+                np.concatenate([camera_poses(s, s.path.parent / latents) for s in group]),
                 items,
                 tuple(chance / chance.sum() for chance in chances),
                 tuple(float(chance.sum()) * more for chance, more in zip(chances, longer, strict=True)),
@@ -216,6 +231,21 @@ def grounding_targets(shard: Shard, folder: Path) -> NDArray[np.float32]:
         both = np.concatenate([targets, targets * (-1, 1, 1)])
         with replacing(path) as part, part.open("wb") as file:
             np.save(file, both.reshape(len(both), len(palette.COLOURS), GROUNDING).astype(np.float32))
+    kept: NDArray[np.float32] = np.load(path)
+    return kept
+
+
+def camera_poses(shard: Shard, folder: Path) -> NDArray[np.float32]:
+    """Return the camera poses of clips and then of their mirror images (2 N, K, 4, 8), made once and kept in `folder`."""
+    path = folder / f"{shard.name}.cameras.npy"
+    if not path.exists():
+        _, frames, height, width, _ = shard.frames().shape
+        poses = np.stack([item_poses(item, frames, (height, width)) for item in shard.items])  # (N, T, 8)
+        head = np.repeat(poses[:, :1], CHUNK, axis=1)
+        # As in `to_chunks`: the first frame is a chunk of its own.
+        chunks = np.concatenate([head, poses[:, 1:]], axis=1).reshape(len(poses), -1, CHUNK, POSE)
+        with replacing(path) as part, part.open("wb") as file:
+            np.save(file, np.concatenate([chunks, mirrored_poses(chunks)]).astype(np.float32))
     kept: NDArray[np.float32] = np.load(path)
     return kept
 

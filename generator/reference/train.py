@@ -121,7 +121,9 @@ class DiffusionTraining:
         t, given, ids = t.to(z), given.to(z.device), self.encode(captions)
         with loop.autocast(self._device):
             text = self.network.text_encoder(ids)
-            predicted = self.network.denoise(diffusion.add_noise(z, eps, t), t, given, text, batch.actions)
+            predicted = self.network.denoise(
+                diffusion.add_noise(z, eps, t), t, given, text, batch.actions, batch.camera
+            )
         velocity = losses.velocity_loss(predicted, z, t, given)
         grounding, sides = self.text_loss(text.words, ids, batch.targets)
         figures = {"clips": float(len(z)), f"loss{z.shape[1]}": float(velocity.detach())}

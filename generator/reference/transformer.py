@@ -58,6 +58,8 @@ class TransformerConfig:
     """Size of the vocabulary."""
     actions: int = 6
     """Kinds of actions, "none" among them."""
+    camera: int = 0
+    """Numbers per frame of a camera pose; 0 for a network that reads none."""
     fine_width: int = 128
     """Values per latent position inside the fine blocks."""
     fine_heads: int = 2
@@ -86,7 +88,8 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(d, config.heads, config.text_width) for _ in range(config.depth))
         self.final_layer = FinalLayer(d, patch)
         self.fine: FineBlocks | None = FineBlocks(config) if any(config.fine_depth) else None
-        _zero(self.adaln)
+        self.camera_embed = nn.Linear(CHUNK * config.camera, d) if config.camera else None
+        _zero(self.adaln, *([self.camera_embed] if self.camera_embed else []))
 
     def forward(self, z: Tensor, t: Tensor, given: Tensor, ids: Tensor, actions: Tensor | None = None) -> Tensor:
         """Return the clean latent, the shape of `z`.
@@ -107,9 +110,14 @@ class Transformer(nn.Module):
         given: Tensor,
         text: EncodedText,
         actions: Tensor | None = None,
+        camera: Tensor | None = None,
         keys_values: Sequence[KeysValues] | None = None,
     ) -> Tensor:
-        """Return the clean latent for an encoded text. keys_values: of the method of that name, None to compute them."""
+        """Return the clean latent for an encoded text.
+
+        camera: (B, K, 4, 8) poses per frame, all 0 where none is given; None for none. keys_values: of the method of that name, None to
+        compute them.
+        """
         if keys_values is None:
             keys_values = self.keys_values(text)
         b, k, _, h, w = z.shape
@@ -119,6 +127,8 @@ class Transformer(nn.Module):
         c = self.t_embed(timestep_waves(t, _T_EMBED).to(x.dtype)) + text.pooled[:, None]  # (B, K, D)
         if actions is not None:
             c = c + embed_actions(self.action_embed, actions)
+        if camera is not None and self.camera_embed is not None:
+            c = c + self.camera_embed(camera.flatten(2))
         c = F.silu(c)
         if self.fine is not None:
             fine = self.fine.enter(cells, c, k, rows, columns)  # (B, K, S, 4, F)

@@ -27,7 +27,8 @@ ACTIONS: tuple[str, ...] = ("none", "forward", "turn left", "turn right", "break
 """Actions of a figure in the world of blocks; a frame's action is its index here."""
 _TURNED = {"turn left": "turn right", "turn right": "turn left"}
 _WORDINGS = 3
-_IMAGE_SCENE_S = 2.0
+IMAGE_SCENE_S = 2.0
+"""Length of the scene of which a single image is the first frame, seconds."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def _render(family: str, number: int, seed: int, stream: str, bucket: Bucket) ->
     short = [scenes.caption(params, rng) for _ in range(_WORDINGS)]
     long = [scenes.caption(params, rng, long=True) for _ in range(_WORDINGS)]
     still = bucket.frames == 1
-    scene = scenes.build(params, _IMAGE_SCENE_S if still else (bucket.frames - 1) / FPS)
+    scene = scenes.build(params, IMAGE_SCENE_S if still else (bucket.frames - 1) / FPS)
     # Physics wants two moments at least; an image is the first.
     made = clip(scene, (bucket.height, bucket.width), FPS, max(bucket.frames, 2)).video.frames[: bucket.frames]
     row = {"family": family, "number": number, "params": params.to_json(), "short": short, "long": long}

@@ -104,6 +104,18 @@ def test_latent_positions_are_reordered_patch_by_patch():
     assert torch.equal(by_patch(grid.reshape(-1, 1), 2, h // PATCH, w // PATCH), cells.reshape(-1, 1))
 
 
+def test_camera_poses_are_nothing_at_first_and_then_read_per_chunk(transformer):
+    reads = Transformer(replace(transformer.config, camera=8))
+    reads.load_state_dict(transformer.state_dict(), strict=False)
+    z, t, given = torch.randn(1, 2, 16, 4, 4), torch.rand(1, 2), torch.zeros(1, 2, dtype=torch.bool)
+    text, poses = reads.text_encoder(WORDS.encode(["a red ball"], 96)), torch.rand(1, 2, 4, 8)
+    without = transformer.denoise(z, t, given, text)
+    assert torch.allclose(reads.denoise(z, t, given, text, camera=poses), without, atol=1e-5)
+    torch.nn.init.normal_(reads.camera_embed.weight)
+    assert not torch.allclose(reads.denoise(z, t, given, text, camera=poses), without, atol=1e-3)
+    assert torch.allclose(reads.denoise(z, t, given, text, camera=0 * poses), without, atol=1e-5)
+
+
 def test_keys_and_values_of_a_text_may_be_computed_before(transformer):
     z, t, given = torch.randn(1, 2, 16, 4, 4), torch.rand(1, 2), torch.zeros(1, 2, dtype=torch.bool)
     text = transformer.text_encoder(WORDS.encode(["a red ball"], 96))
