@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Rope = tuple[Tensor, Tensor]
-"""Cosines and sines (N, d / 2) of rotary positions."""
+"""Cosines and signed sines (N, d) of rotary positions: those of the first half of the features, then of the second."""
 KeysValues = tuple[Tensor, Tensor]
 """Keys and values of encoded words, each (B, heads, M, d)."""
 _PLAIN_PRODUCTS = {torch.float32: 256 * 256, torch.bfloat16: 640 * 640}
@@ -92,7 +92,7 @@ class CrossAttention(nn.Module):
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
 def rope_angles(k: int, rows: int, columns: int, width: int, device: torch.device) -> Rope:
-    """Return cosines and sines (N, width / 2) for a grid of N = k rows columns patches: a third of the pairs per axis.
+    """Return cosines and signed sines (N, width) for a grid of N = k rows columns patches: a third of the pairs per axis.
 
     Time counts from the first chunk, height and width from the middle of the frame, so that any grid can be sampled.
     """
@@ -104,11 +104,12 @@ def rope_angles(k: int, rows: int, columns: int, width: int, device: torch.devic
     grid = torch.cartesian_prod(t, y, x) if k * rows * columns > 1 else torch.stack([t[0], y[0], x[0]])[None]  # (N, 3)
     angles = (grid[:, :, None] * frequencies).flatten(1)  # (N, 3 * third)
     angles = F.pad(angles, (0, width // 2 - angles.shape[1]))
-    return angles.cos(), angles.sin()
+    cos, sin = angles.cos(), angles.sin()
+    return torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)
 
 
 def apply_rope(x: Tensor, rope: Rope) -> Tensor:
     """Rotate pairs of features (B, heads, N, d) by the angles of their positions (RoFormer, arXiv:2104.09864)."""
     cos, sin = (part.to(x.dtype) for part in rope)
     a, b = x.chunk(2, dim=-1)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+    return torch.addcmul(x * cos, torch.cat([b, a], dim=-1), sin)

@@ -282,7 +282,7 @@ def by_patch(values: Tensor, k: int, rows: int, columns: int) -> Tensor:
 
 def modulate(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """Scale and shift normalised tokens, as adaLN does."""
-    return x * (1 + scale) + shift
+    return torch.addcmul(shift, x, 1 + scale)
 
 
 def nearest_given(z: Tensor, given: Tensor) -> Tensor:
