@@ -176,13 +176,13 @@ class Plan(Settings):
 class Options(Settings):
     """Options of the sampler."""
 
-    steps: int = option(16, least=1)
+    steps: int = option(8, least=1)
     """Calls of the network (with guidance, of twice the batch)."""
     guidance: float = 3.0
     """Classifier-free guidance scale of text and image conditioning; 1 is none."""
     shift: float = option(3.0, above=0)
     """Timestep shift: above 1, more steps near pure noise, where layout is decided."""
-    guided_until: float = option(1.0, above=0)
+    guided_until: float = option(0.45, above=0)
     """Noise level, 0 is noise and 1 is clean, from which on guidance is left out: late steps draw detail, at half the price without
     (guidance interval, arXiv:2404.07724)."""
     history: float = 1.0
