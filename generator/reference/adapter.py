@@ -37,7 +37,7 @@ class Reference(ReferenceOptions):
         self._sampler()
 
     def _sampler(self) -> Sampler:
-        options = Options(self.steps, self.guidance, self.shift, self.history)
+        options = Options(self.steps, self.guidance, self.shift, self.guided_until, self.history)
         return Sampler(_loaded(self.checkpoint), options, self.expanded)
 
     @property
@@ -65,7 +65,7 @@ class Reference(ReferenceOptions):
     def fingerprint(self, case: Case) -> str:
         """Return the weights' hash, the version of the sampler, and the options."""
         weights = _loaded(self.checkpoint).hash
-        options = f"{self.short_side}:{self.steps}:{self.guidance:g}:{self.shift:g}:{self.history:g}:{self.expanded}"
+        options = f"{self.short_side}:{self.steps}:{self.guidance:g}:{self.shift:g}:{self.guided_until:g}:{self.history:g}:{self.expanded}"
         # Left out where it is 0: clips from before this option stay valid.
         return f"reference:{checkpoints.FORMAT}.{VERSION}:{weights}:{options}" + (
             f":noise={self.noise}" if self.noise else ""

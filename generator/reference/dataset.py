@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sora_eval.data import shards
+from sora_eval.data.cameras import POSE, item_poses, mirrored_poses
 from sora_eval.data.shards import ACTIONS, Item, Shard, mirrored
 from sora_eval.files import replacing
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.autoencoder import CHUNK, Autoencoder, to_chunks
-from sora_eval.generator.reference.recipe import TransformerRecipe
+from sora_eval.generator.reference.recipe import Phase, TransformerRecipe
 from sora_eval.generator.reference.transformer import GROUNDING, PATCH
 from sora_eval.processes import pool
 from sora_eval.tracking.colours import states_of
@@ -47,16 +48,26 @@ class PixelDataset:
     """Chunks of a window."""
     pixels: int
     """Height times width times windows of a batch."""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """Shares of some scene families; the others share the rest evenly. Empty: as in the set."""
+
+    @cached_property
+    def _chances(self) -> tuple[NDArray[np.float64], ...]:
+        """Weight of each clip, by shard."""
+        counts = Counter(i.family for s in self.shards for i in s.items)
+        weights = family_weights(self.shares, counts) if self.shares else dict.fromkeys(counts, 1.0)
+        return tuple(np.array([weights[i.family] for i in s.items]) for s in self.shards)
 
     def batch(self, step: int, rank: int = 0) -> Tensor:
         """Return windows (B, window, 12, H, W) of one size; images give windows of one chunk."""
         rng = np.random.default_rng([self.seed, *b"autoencoder", step, rank])
-        shard = self.shards[int(rng.integers(len(self.shards)))]
-        clips = shard.frames()
+        totals = np.array([chance.sum() for chance in self._chances])
+        number = int(rng.choice(len(self.shards), p=totals / totals.sum()))
+        clips, chance = self.shards[number].frames(), self._chances[number]
         n, t, h, w, _ = clips.shape
         size = max(1, round(self.pixels / (h * w))) * (1 if t > 1 else self.window)
         windows = []
-        for i in rng.choice(n, size=min(n, size), replace=False):
+        for i in rng.choice(n, size=min(n, size), replace=False, p=chance / chance.sum()):
             first = int(rng.integers(0, max(1, (t - 1) // CHUNK - self.window + 2)))
             if first == 0:
                 # A window that begins with chunk 0 has frame 0 four times; the others begin after it.
@@ -80,11 +91,14 @@ class Batch:
     """(B, K, 4) index per frame, 0 where a clip isn't conditioned on its actions."""
     targets: Tensor
     """(B, 8, 6) grounding targets of each colour: x, y and size in the first and the last frame, NaN where it isn't there."""
+    camera: Tensor
+    """(B, K, 4, 8) camera pose per frame, 0 where a clip isn't conditioned on it."""
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on another device."""
-        latents, actions, targets = (part.to(device) for part in (self.latents, self.actions, self.targets))
-        return Batch(latents, self.captions, actions, targets)
+        parts = (self.latents, self.actions, self.targets, self.camera)
+        latents, actions, targets, camera = (part.to(device) for part in parts)
+        return Batch(latents, self.captions, actions, targets, camera)
 
 
 @dataclass(frozen=True)
@@ -95,6 +109,8 @@ class Bucket:
     """(N, K, C, h, w)."""
     targets: NDArray[np.float32]
     """(N, 8, 6) grounding targets."""
+    cameras: NDArray[np.float32]
+    """(N, K, 4, 8) camera pose per frame."""
     items: tuple[Item, ...]
     """Metadata of the N clips, in order."""
     chance: tuple[NDArray[np.float64], ...]
@@ -106,13 +122,14 @@ class Bucket:
 class LatentDataset:
     """Latents of a set of clips and of their mirror images, drawn by the curriculum of a recipe.
 
-    limit: shards at most. unit: steps of a unit of the curriculum. tokens: patches of a batch. square: crop to the middle square.
+    folders: of sets, of several where looks differ. latents: name of the folder of latents in each. limit: shards of a set at most.
+    unit: steps of a unit of the curriculum. tokens: patches of a batch. square: crop to the middle square.
     """
 
     def __init__(
         self,
-        folder: Path,
-        latents: Path,
+        folders: Sequence[Path],
+        latents: str,
         recipe: TransformerRecipe,
         seed: int,
         unit: int,
@@ -121,7 +138,7 @@ class LatentDataset:
         limit: int | None = None,
     ) -> None:
         self.recipe, self.seed, self.unit, self.tokens, self.square = recipe, seed, unit, tokens, square
-        self.buckets = buckets_of(shards.read(folder)[:limit], latents, recipe)
+        self.buckets = buckets_of([s for folder in folders for s in shards.read(folder)[:limit]], latents, recipe)
         shares = np.array([bucket.share for bucket in self.buckets])  # (buckets, phases)
         self._shares = shares / shares.sum(axis=0)
 
@@ -148,20 +165,31 @@ class LatentDataset:
             targets = crop_targets(targets, h, w)
         if k == 1:
             targets[..., 3:] = np.nan
-        return Batch(torch.from_numpy(z), captions, _actions(items, acted, k), torch.from_numpy(targets))
+        shown = rng.random(len(items)) < r.camera_share
+        camera = bucket.cameras[chosen, :k] * shown[:, None, None, None].astype(np.float32)
+        return Batch(
+            torch.from_numpy(z),
+            captions,
+            _actions(items, acted, k),
+            torch.from_numpy(targets),
+            torch.from_numpy(camera),
+        )
 
-    def given_share(self, step: int) -> float:
-        """Return the share of clips with conditioning chunks at a step."""
-        return self.recipe.phases[self.recipe.phase(step, self.unit)].given
+    def phase(self, step: int) -> Phase:
+        """Return the phase of the curriculum at a step."""
+        return self.recipe.phases[self.recipe.phase(step, self.unit)]
 
 
-def buckets_of(training: Sequence[Shard], latents: Path, recipe: TransformerRecipe) -> list[Bucket]:
-    """Group the clips of shards and their mirror images by size; the shares of a phase hold over the whole set."""
-    arrays = {s.name: np.concatenate(np.load(latents / s.path.name)) for s in training}
+def buckets_of(training: Sequence[Shard], latents: str, recipe: TransformerRecipe) -> list[Bucket]:
+    """Group the clips of shards and their mirror images by size; the shares of a phase hold over all.
+
+    latents: name of the folder of latents beside each shard.
+    """
+    arrays = {s.path: np.concatenate(np.load(s.path.parent / latents / s.path.name)) for s in training}
     doubled = [replace(s, items=(*s.items, *(mirrored(i) for i in s.items))) for s in training]
     groups: dict[tuple[int, ...], list[Shard]] = {}
     for s in doubled:
-        groups.setdefault(arrays[s.name].shape[1:], []).append(s)
+        groups.setdefault(arrays[s.path].shape[1:], []).append(s)
     counts = Counter(i.family for s in doubled for i in s.items)
     weights = [family_weights(phase.shares, counts) for phase in recipe.phases]
     buckets = []
@@ -171,8 +199,9 @@ def buckets_of(training: Sequence[Shard], latents: Path, recipe: TransformerReci
         longer = [phase.long if shape[0] > _USUAL_CHUNKS else 1.0 for phase in recipe.phases]
         buckets.append(
             Bucket(
-                np.concatenate([arrays[s.name] for s in group]),
-                np.concatenate([grounding_targets(s, latents) for s in group]),
+                np.concatenate([arrays[s.path] for s in group]),
+                np.concatenate([grounding_targets(s, s.path.parent / latents) for s in group]),
+                np.concatenate([camera_poses(s, s.path.parent / latents) for s in group]),
                 items,
                 tuple(chance / chance.sum() for chance in chances),
                 tuple(float(chance.sum()) * more for chance, more in zip(chances, longer, strict=True)),
@@ -202,6 +231,21 @@ def grounding_targets(shard: Shard, folder: Path) -> NDArray[np.float32]:
         both = np.concatenate([targets, targets * (-1, 1, 1)])
         with replacing(path) as part, part.open("wb") as file:
             np.save(file, both.reshape(len(both), len(palette.COLOURS), GROUNDING).astype(np.float32))
+    kept: NDArray[np.float32] = np.load(path)
+    return kept
+
+
+def camera_poses(shard: Shard, folder: Path) -> NDArray[np.float32]:
+    """Return the camera poses of clips and then of their mirror images (2 N, K, 4, 8), made once and kept in `folder`."""
+    path = folder / f"{shard.name}.cameras.npy"
+    if not path.exists():
+        _, frames, height, width, _ = shard.frames().shape
+        poses = np.stack([item_poses(item, frames, (height, width)) for item in shard.items])  # (N, T, 8)
+        head = np.repeat(poses[:, :1], CHUNK, axis=1)
+        # As in `to_chunks`: the first frame is a chunk of its own.
+        chunks = np.concatenate([head, poses[:, 1:]], axis=1).reshape(len(poses), -1, CHUNK, POSE)
+        with replacing(path) as part, part.open("wb") as file:
+            np.save(file, np.concatenate([chunks, mirrored_poses(chunks)]).astype(np.float32))
     kept: NDArray[np.float32] = np.load(path)
     return kept
 

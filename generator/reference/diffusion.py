@@ -21,11 +21,14 @@ LOGIT_MEAN, LOGIT_STD = -1.2, 1.2
 """The logit of a training level is normal (arXiv:2403.03206). Layout is decided near 0, so levels are mostly low."""
 
 
-def noise_levels(batch: int, chunks: int, noise: torch.Generator, given_share: float = 0.3) -> tuple[Tensor, Tensor]:
+def noise_levels(
+    batch: int, chunks: int, noise: torch.Generator, given_share: float = 0.3, ends: float = 0.15
+) -> tuple[Tensor, Tensor]:
     """Draw noise levels (B, K) for training, 1 where given, and which chunks are given (B, K).
 
-    In `given_share` of the clips some chunks are conditioning: the first, the first few, the last few, or both ends. Nine in fourteen of
-    the others have one level for all chunks, the rest one per chunk (Diffusion Forcing).
+    In `given_share` of the clips some chunks are conditioning: in the share `ends` of these both ends, in the others the first (40 of
+    85), the first few (30) or the last few (15). Nine in fourteen of the clips without have one level for all chunks, the rest one per
+    chunk (Diffusion Forcing).
     """
     per_chunk = torch.sigmoid(LOGIT_MEAN + LOGIT_STD * torch.randn(batch, chunks, generator=noise))  # (B, K)
     kind = torch.rand(batch, generator=noise)
@@ -37,12 +40,14 @@ def noise_levels(batch: int, chunks: int, noise: torch.Generator, given_share: f
         for i in torch.nonzero(conditioned)[:, 0].tolist():
             which = float(torch.rand((), generator=noise))
             few = 1 + int(torch.randint(chunks - 1, (), generator=noise))
-            if which < 0.7:
-                given[i, : 1 if which < 0.4 else few] = True
-            elif which < 0.85:
-                given[i, chunks - few :] = True
-            else:
+            if which >= 1 - ends:
                 given[i, 0] = given[i, -1] = chunks > 2
+                # Transitions go from two chunks to two.
+                given[i, 1] = given[i, -2] = chunks > 5
+            elif which < (1 - ends) * 70 / 85:
+                given[i, : 1 if which < (1 - ends) * 40 / 85 else few] = True
+            else:
+                given[i, chunks - few :] = True
     return torch.where(given, torch.ones_like(t), t), given
 
 

@@ -33,6 +33,8 @@ class DataPlan(Settings):
     """Files of clips."""
     size: int = option(64, least=1)
     """Clips per file."""
+    more: tuple[str, ...] = option((), example="data/looks")
+    """Folders of further sets, such as of other looks, that training draws from as well."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class AutoencoderPlan(Settings):
     """Last steps, over which the learning rate falls to 0."""
     rate: float = option(0.008, above=0)
     """Learning rate of Muon."""
+    initial: str = ""
+    """File of an autoencoder from whose weights a new run begins; a larger network takes over what fits, the rest begins anew."""
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -89,6 +93,9 @@ class TransformerPlan(Settings):
     """Steps of stage=words before it: the text encoder alone is trained on captions."""
     start: str = ""
     """Weights from which a trunk resumes whose state was lost: what stage=export wrote, or a checkpoint."""
+    initial: str = ""
+    """Checkpoint from whose weights a new run begins at step 0, of other sizes, words or latents too: what fits is taken over, embeddings
+    by their words, the rest begins anew."""
     branches: tuple[int, ...] = option((1, 4, 32), example="1,4")
     """Units at which the trunk's state is kept for branches."""
     tokens: int = option(1280, least=16)
@@ -117,6 +124,9 @@ class Plan(Settings):
 
     out: str = "runs/reference"
     """Folder of states, curves and weights."""
+    recipe: str = "first"
+    """Sizes of the networks, rates, losses and curriculum: first (of the bundled checkpoints), second, or the path of a folder with
+    autoencoder.yaml and transformer.yaml."""
     seed: int = option(0, least=0)
     """Seed of data and training."""
     workers: int | None = option(None, least=1)
@@ -166,12 +176,15 @@ class Plan(Settings):
 class Options(Settings):
     """Options of the sampler."""
 
-    steps: int = option(16, least=1)
+    steps: int = option(8, least=1)
     """Calls of the network (with guidance, of twice the batch)."""
     guidance: float = 3.0
     """Classifier-free guidance scale of text and image conditioning; 1 is none."""
     shift: float = option(3.0, above=0)
     """Timestep shift: above 1, more steps near pure noise, where layout is decided."""
+    guided_until: float = option(0.45, above=0)
+    """Noise level, 0 is noise and 1 is clean, from which on guidance is left out: late steps draw detail, at half the price without
+    (guidance interval, arXiv:2404.07724)."""
     history: float = 1.0
     """Guidance scale of conditioning frames (history guidance, arXiv:2502.06764); 1 is none. Above 1, errors pile up in long videos, and
     extensions gain nothing."""

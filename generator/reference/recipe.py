@@ -1,4 +1,8 @@
-"""Recipes of the bundled networks, read from recipes/*.yaml: sizes, rates, batches, loss weights and the curriculum."""
+"""Recipes of the bundled networks, read from recipes/NAME/*.yaml: sizes, rates, batches, loss weights and the curriculum.
+
+"first" made the bundled checkpoints; "second" is for the next ones. Another folder with autoencoder.yaml and transformer.yaml is named by
+its path, for ablations.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,12 @@ from typing import Any
 
 import yaml
 
+from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference.autoencoder import AutoencoderConfig
 from sora_eval.generator.reference.transformer import TransformerConfig
 
 FOLDER = Path(__file__).parent / "recipes"
+BUNDLED: tuple[str, ...] = ("first", "second")
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ class AutoencoderRecipe:
     """Chunks of a training window."""
     pixels: int
     """Pixels of a batch: height times width times windows."""
+    shares: Mapping[str, float]
+    """Shares of some scene families; the others share the rest evenly. Empty: as in the set."""
     squared: float
     """Weight of the squared error beside L1."""
     saturation: float
@@ -52,6 +60,8 @@ class Phase:
     """How many times as often clips of more than five chunks are drawn."""
     given: float = 0.3
     """Share of clips of which some chunks are given."""
+    ends: float = 0.15
+    """Share of these of which both ends are given."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +96,12 @@ class TransformerRecipe:
     """Share of batches of single images: at the beginning, and from one unit on."""
     caption_dropout: float
     """Share of captions left out, for guidance."""
+    given_dropout: float
+    """Share of the other captions left out of clips with given chunks."""
     action_share: float
     """Share of clips of the world of blocks that are conditioned on their actions."""
+    camera_share: float
+    """Share of clips that are conditioned on their camera's poses."""
     max_clips: int
     """Clips of a batch at most."""
     grounding: float
@@ -110,32 +124,54 @@ class TransformerRecipe:
         return next((name for name, branch in self.checkpoints.items() if branch == Branch(units)), f"{units}x")
 
 
-@lru_cache(maxsize=1)
-def autoencoder_recipe() -> AutoencoderRecipe:
-    """Return recipes/autoencoder.yaml."""
-    values = _read("autoencoder")
-    sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["network"].items()}
-    return AutoencoderRecipe(
-        network=AutoencoderConfig(**sizes), **values["optimiser"], **values["data"], **values["loss"]
-    )
+@lru_cache(maxsize=8)
+def autoencoder_recipe(name: str = "first") -> AutoencoderRecipe:
+    """Return the autoencoder's part of a recipe.
+
+    Raises:
+        ConfigError: there is no such recipe, or it lacks or has a value that it shouldn't.
+    """
+    values = _read(name, "autoencoder")
+    try:
+        sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["network"].items()}
+        return AutoencoderRecipe(
+            network=AutoencoderConfig(**sizes), **values["optimiser"], **values["data"], **values["loss"]
+        )
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(f"recipe {name}: autoencoder.yaml can't be so ({error})") from error
 
 
-@lru_cache(maxsize=1)
-def transformer_recipe() -> TransformerRecipe:
-    """Return recipes/transformer.yaml."""
-    values = _read("transformer")
-    data = {**values["data"], "image_share": tuple(values["data"]["image_share"])}
-    return TransformerRecipe(
-        network=TransformerConfig(**values["network"]),
-        **values["optimiser"],
-        **{f"text_{k}": v for k, v in values["text"].items()},
-        **data,
-        **values["loss"],
-        phases=tuple(Phase(**phase) for phase in values["phases"]),
-        checkpoints={str(name): Branch(**branch) for name, branch in values["checkpoints"].items()},
-    )
+@lru_cache(maxsize=8)
+def transformer_recipe(name: str = "first") -> TransformerRecipe:
+    """Return the transformer's part of a recipe.
+
+    Raises:
+        ConfigError: there is no such recipe, or it lacks or has a value that it shouldn't.
+    """
+    values = _read(name, "transformer")
+    try:
+        sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["network"].items()}
+        data = {**values["data"], "image_share": tuple(values["data"]["image_share"])}
+        return TransformerRecipe(
+            network=TransformerConfig(**sizes),
+            **values["optimiser"],
+            **{f"text_{k}": v for k, v in values["text"].items()},
+            **data,
+            **values["loss"],
+            phases=tuple(Phase(**phase) for phase in values["phases"]),
+            checkpoints={str(name): Branch(**branch) for name, branch in values["checkpoints"].items()},
+        )
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(f"recipe {name}: transformer.yaml can't be so ({error})") from error
 
 
-def _read(name: str) -> dict[str, Any]:
-    values: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+def _read(name: str, part: str) -> dict[str, Any]:
+    folder = FOLDER / name if name in BUNDLED else Path(name)
+    path = folder / f"{part}.yaml"
+    if not path.is_file():
+        raise unknown("recipe", name, [*BUNDLED, f"the path of a folder with {part}.yaml"])
+    try:
+        values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} can't be read: {' '.join(str(error).split())[:200]}") from error
     return values

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sora_eval.data.cameras import pose_features
 from sora_eval.data.shards import ACTIONS, FPS
 from sora_eval.data.vocabulary import words_of
 from sora_eval.errors import ConfigError, unknown
@@ -24,13 +25,13 @@ from sora_eval.generator.reference import diffusion
 from sora_eval.generator.reference.autoencoder import CHUNK, STRIDE, chunks_of, to_chunks
 from sora_eval.generator.reference.model import Model
 from sora_eval.generator.reference.options import GRID, LARGEST, Options
-from sora_eval.generator.reference.text import expand
+from sora_eval.generator.reference.text import EncodedText, expand
 from sora_eval.processes import one_torch_thread
 from sora_eval.training.tensors import to_tensor, to_uint8
-from sora_eval.types import Frames, Video, digest
+from sora_eval.types import Camera, Frames, Video, digest
 from sora_eval.video import resize
 
-VERSION = "2"
+VERSION = "3"
 """Raised whenever the same weights, options and seed give other clips."""
 WINDOW = 9
 """Chunks of the window of an extension: as many as the longest training clip has."""
@@ -69,35 +70,41 @@ class Sampler:
         if not isinstance(self.expanded, bool):
             raise ConfigError(f"expanded must be true or false, got {self.expanded}")
 
-    def text_to_video(self, prompt: str, frames: int = 17, size: Size = (64, 64), seed: int = 0) -> Video:
-        """Return a clip of a prompt.
+    def text_to_video(
+        self, prompt: str, frames: int = 17, size: Size = (64, 64), seed: int = 0, camera: Camera | None = None
+    ) -> Video:
+        """Return a clip of a prompt. camera: the poses of its frames, at 8 per second; the last one stays.
 
         Raises:
-            ConfigError: the prompt is empty, or frames or size are below 1.
+            ConfigError: the prompt is empty, frames or size are below 1, or the model reads no camera poses.
         """
         if not prompt.strip():
             raise ConfigError("the prompt is empty: describe what is to be seen")
         _warn_if_long(frames, "task=long goes on from its own end")
         channels = self.model.transformer.config.channels
         window = _Window.open(chunks_of(_at_least(frames)), grid_size(size), channels)
-        return self._video(self._sample(self.caption(prompt, seed), window, seed), frames)
+        poses = self._poses(camera, len(window.given))
+        return self._video(self._sample(self.caption(prompt, seed), window, seed, camera=poses), frames)
 
     def text_to_image(self, prompt: str, size: Size = (64, 64), seed: int = 0) -> Frames:
         """Return an image [H, W, 3] of a prompt."""
         return np.asarray(self.text_to_video(prompt, 1, size, seed).frames[0])
 
-    def continue_video(self, given: Frames, prompt: str = "", frames: int = 17, seed: int = 0) -> Video:
+    def continue_video(
+        self, given: Frames, prompt: str = "", frames: int = 17, seed: int = 0, camera: Camera | None = None
+    ) -> Video:
         """Return a clip that begins with given frames [k, H, W, 3]: an image when k is 1. They are decoded like the rest.
 
-        Frames beyond 1 + 4n are not read: the chunk that they begin is sampled.
+        Frames beyond 1 + 4n are not read: the chunk that they begin is sampled. camera: the poses of all frames, at 8 per second.
 
         Raises:
-            ConfigError: `given` is no clip, or frames is below 1.
+            ConfigError: `given` is no clip, frames is below 1, or the model reads no camera poses.
         """
         _warn_if_long(frames, "task=extend goes on from its end")
         known = self._encode(given[: 1 + (len(given) - 1) // CHUNK * CHUNK])
         chunks = max(chunks_of(_at_least(frames)), known.shape[0])
-        return self._video(self._sample(self.caption(prompt), _Window.starting(known, chunks), seed), frames)
+        window, poses = _Window.starting(known, chunks), self._poses(camera, chunks)
+        return self._video(self._sample(self.caption(prompt), window, seed, camera=poses), frames)
 
     def extend(self, video: Frames, prompt: str = "", frames: int = 16, seed: int = 0, backward: bool = False) -> Video:
         """Return the clip with `frames` more after it, or before it. The clip itself is unchanged.
@@ -221,9 +228,29 @@ class Sampler:
         more = list(self._extend_forward(first, self.caption(prompt), len(codes), seed, codes))
         return Video(np.concatenate([first, *more])[: 1 + len(codes)], FPS)
 
+    def _poses(self, camera: Camera | None, chunks: int) -> Tensor | None:
+        """Return the poses of a camera per frame of so many chunks [K, 4, 8]; its last one is held.
+
+        Raises:
+            ConfigError: the model reads none.
+        """
+        if camera is None:
+            return None
+        if not self.model.transformer.config.camera:
+            raise ConfigError(f"{self.model.name} reads no camera poses: describe the camera's move in the prompt")
+        poses = pose_features(camera)
+        frames = np.minimum(np.r_[[0] * CHUNK, 1 : 1 + CHUNK * (chunks - 1)], len(poses) - 1)
+        return torch.from_numpy(poses[frames]).float().reshape(chunks, CHUNK, -1)
+
     @one_torch_thread()
     def _sample(
-        self, text: str, window: _Window, seed: int, actions: Tensor | None = None, start: float = 0.0
+        self,
+        text: str,
+        window: _Window,
+        seed: int,
+        actions: Tensor | None = None,
+        start: float = 0.0,
+        camera: Tensor | None = None,
     ) -> Tensor:
         """Return the latent [K, C, h, w] with the chunks sampled that are not given; text: of `caption`."""
         m, o, given = self.model, self.options, window.given
@@ -238,18 +265,29 @@ class Sampler:
         hold = given[:, None, None, None]
         mask = torch.stack([given, torch.zeros_like(given)] if guided else [given])  # (1 or 2, K)
         with torch.inference_mode():
-            ids = m.words.encode(texts, m.transformer.config.text_length)
+            ids = m.words.encode(texts, min(m.transformer.config.text_length, max(1, len(words_of(text)))))
             encoded = m.transformer.text_encoder(ids)
+            keys_values = m.transformer.keys_values(encoded)
             if actions is None:
                 actions = torch.zeros(len(given), CHUNK, dtype=torch.long)
             actions = actions.expand(len(texts), -1, -1)  # (1 or 2, K, 4)
+            poses = None if camera is None else torch.stack([camera, torch.zeros_like(camera)][: len(texts)])
 
             def predict(z: Tensor, t: Tensor) -> Tensor:
-                if not guided:
-                    return m.transformer.denoise(z, t, mask, encoded, actions)
-                z = torch.cat([z, torch.where(hold, eps, z)])
-                t = torch.cat([t, t.masked_fill(given, 0.0)])
-                conditional, unconditional = m.transformer.denoise(z, t, mask, encoded, actions).chunk(2)
+                # Given chunks are at level 1, the others all at one below it.
+                guide = guided and float(t.min()) < o.guided_until
+                if guide:
+                    z = torch.cat([z, torch.where(hold, eps, z)])
+                    t = torch.cat([t, t.masked_fill(given, 0.0)])
+                n = len(z)
+                read = EncodedText(*(part[:n] for part in encoded))
+                ready = [(k[:n], v[:n]) for k, v in keys_values]
+                clean = m.transformer.denoise(
+                    z, t, mask[:n], read, actions[:n], None if poses is None else poses[:n], ready
+                )
+                if not guide:
+                    return clean
+                conditional, unconditional = clean.chunk(2)
                 return unconditional + scale * (conditional - unconditional)
 
             return diffusion.sample(predict, eps, window.known[None], window.given[None], o, start)[0]

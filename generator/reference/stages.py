@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.autoencoder import Autoencoder
 from sora_eval.generator.reference.dataset import LatentDataset, PixelDataset, encode_set, latents_folder
-from sora_eval.generator.reference.options import EXPORT, STAGES, TRUNK, WORDS, Plan, TransformerPlan
+from sora_eval.generator.reference.options import EXPORT, STAGES, TRUNK, WORDS, Plan
 from sora_eval.generator.reference.recipe import autoencoder_recipe, transformer_recipe
 from sora_eval.generator.reference.train import AutoencoderTraining, DiffusionTraining, TextTraining
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
@@ -53,7 +55,7 @@ def _autoencoder(plan: Plan) -> Path:
     """Train encoder and decoder on pixels."""
     folder = plan.folder / "autoencoder"
     loop.carry_out(_train_autoencoder, plan.processes, plan, folder)
-    network = Autoencoder(autoencoder_recipe().network)
+    network = Autoencoder(autoencoder_recipe(plan.recipe).network)
     network.load_state_dict(_ema(folder))
     path = _autoencoder_file(plan)
     if path.exists():
@@ -68,10 +70,21 @@ def _autoencoder(plan: Plan) -> Path:
 
 def _train_autoencoder(plan: Plan, folder: Path) -> None:
     torch.manual_seed(plan.seed)
-    p, r = plan.autoencoder, autoencoder_recipe()
+    p, r = plan.autoencoder, autoencoder_recipe(plan.recipe)
     network = Autoencoder(r.network).to(loop.device())
+    if p.initial:
+        fill_autoencoder(network, checkpoints.read(Path(p.initial), "autoencoder")[0])
     schedule = loop.Schedule(p.steps, warmup=r.warmup, decay=p.decay, ema=r.ema, save_s=plan.save_s)
     loop.fit(_autoencoder_training(plan, network), folder, schedule, {"autoencoder": asdict(p), "seed": plan.seed})
+
+
+def fill_autoencoder(network: Autoencoder, weights: Mapping[str, torch.Tensor]) -> None:
+    """Take over the weights of an autoencoder with fewer channels or blocks."""
+    found = re.compile(r"encoder\.body\.(\d+)\.")
+    last = max(int(match[1]) for name in weights if (match := found.match(name)))
+    # The last layer of the encoder, the convolution to the latent, comes after however many blocks there are.
+    own = f"encoder.body.{len(network.encoder.body) - 1}."
+    checkpoints.fill_from(network, {k.replace(f"encoder.body.{last}.", own): v for k, v in weights.items()})
 
 
 def _decoder(plan: Plan) -> Path:
@@ -79,7 +92,7 @@ def _decoder(plan: Plan) -> Path:
     folder, path = plan.folder / "decoder", _autoencoder_file(plan)
     _, _, about, _ = checkpoints.read(path, "autoencoder")
     loop.carry_out(_train_decoder, plan.processes, plan, folder)
-    network = Autoencoder(autoencoder_recipe().network)
+    network = Autoencoder(autoencoder_recipe(plan.recipe).network)
     network.load_state_dict(_ema(folder))
     cost = _cost(plan, folder, _autoencoder_training(plan, network, decoder_only=True))
     model.save_autoencoder(path, network, {**about, "decoder": {"plan": asdict(plan.decoder), **cost}})
@@ -87,7 +100,7 @@ def _decoder(plan: Plan) -> Path:
 
 
 def _train_decoder(plan: Plan, folder: Path) -> None:
-    p, r = plan.decoder, autoencoder_recipe()
+    p, r = plan.decoder, autoencoder_recipe(plan.recipe)
     # From the file, in half precision: this is the encoder that latents are made with.
     network, _ = model.load_autoencoder(_autoencoder_file(plan))
     network.decoder.requires_grad_(True)
@@ -97,10 +110,12 @@ def _train_decoder(plan: Plan, folder: Path) -> None:
 
 
 def _autoencoder_training(plan: Plan, network: Autoencoder, decoder_only: bool = False) -> AutoencoderTraining:
-    r = autoencoder_recipe()
-    clips = shards.read(Path(plan.data.folder) / "training")[: plan.data.shards]
+    r = autoencoder_recipe(plan.recipe)
+    clips = [s for folder in _sets(plan) for s in shards.read(folder)[: plan.data.shards]]
     rate = plan.decoder.rate if decoder_only else plan.autoencoder.rate
-    return AutoencoderTraining(network, PixelDataset(clips, plan.seed, r.window, r.pixels), r, rate, decoder_only)
+    return AutoencoderTraining(
+        network, PixelDataset(clips, plan.seed, r.window, r.pixels, r.shares), r, rate, decoder_only
+    )
 
 
 def _autoencoder_file(plan: Plan) -> Path:
@@ -109,7 +124,13 @@ def _autoencoder_file(plan: Plan) -> Path:
 
 def _latents(plan: Plan) -> Path:
     """Encode the training set."""
-    return encode_set(Path(plan.data.folder) / "training", _autoencoder_file(plan), plan.processes)
+    first, *_ = [encode_set(folder, _autoencoder_file(plan), plan.processes) for folder in _sets(plan)]
+    return first
+
+
+def _sets(plan: Plan) -> list[Path]:
+    """Return the folders of the training set and of the further ones."""
+    return [Path(folder) / "training" for folder in (plan.data.folder, *plan.data.more)]
 
 
 def _words(plan: Plan) -> Path:
@@ -120,7 +141,7 @@ def _words(plan: Plan) -> Path:
 
 
 def _train_words(plan: Plan, folder: Path) -> None:
-    p, r = plan.transformer, transformer_recipe()
+    p, r = plan.transformer, transformer_recipe(plan.recipe)
     network = _new_transformer(plan)
     training, latent_space = _diffusion_training(plan, network)
     if p.start:
@@ -133,18 +154,18 @@ def _train_words(plan: Plan, folder: Path) -> None:
 
 def _transformer(plan: Plan) -> Path:
     """Train the transformer on latents: the trunk, or a branch of it."""
-    folder = plan.folder / _name(plan.transformer)
+    folder = plan.folder / _name(plan)
     loop.carry_out(_train_transformer, plan.processes, plan, folder)
     return _write(plan, _ema(folder))
 
 
 def _train_transformer(plan: Plan, folder: Path) -> None:
-    p, r = plan.transformer, transformer_recipe()
+    p, r = plan.transformer, transformer_recipe(plan.recipe)
     network = _new_transformer(plan)
     if p.compiled and can_compile():
         # Block by block: one compilation serves them all, and takes half a minute per shape instead of minutes.
         torch._dynamo.config.recompile_limit = 64
-        for block in (*network.blocks, *network.text_encoder.blocks):
+        for block in (*network.blocks, *network.text_encoder.blocks, *(network.fine.blocks if network.fine else ())):
             block.compile(dynamic=False)
     training, latent_space = _diffusion_training(plan, network)
     words = _trained_words(plan)
@@ -191,17 +212,21 @@ def _trunk_steps(units: int, unit: int) -> int:
 
 def _export(plan: Plan) -> Path:
     """Write the current weights of a transformer's training."""
-    return _write(plan, loop.ema_of(plan.folder / _name(plan.transformer)))
+    return _write(plan, loop.ema_of(plan.folder / _name(plan)))
 
 
 def _write(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
     """Write a transformer's weights with the plan and the cost of its training so far."""
-    p, name = plan.transformer, _name(plan.transformer)
+    p, name = plan.transformer, _name(plan)
     folder = plan.folder / name
-    network = Transformer(_transformer_config())
+    network = Transformer(_transformer_config(plan))
     checkpoints.fill(network, model.current_keys(weights), folder)
     training, latent_space = _diffusion_training(plan, network)
     about = _cost(plan, folder, training, plan.folder / TRUNK if p.units and not p.square else None)
+    if p.initial:
+        _, _, before, hashed = checkpoints.read(model.find(p.initial), "transformer")
+        about["initial"] = {k: before.get(k) for k in ("flops", "steps", "clips")} | {"name": p.initial, "hash": hashed}
+        about["flops"] += before.get("flops", 0.0)
     if _trained_words(plan):
         about[WORDS] = _cost(plan, plan.folder / WORDS, TextTraining(training))
     elif p.start:
@@ -212,20 +237,37 @@ def _write(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
     return path
 
 
-def _name(p: TransformerPlan) -> str:
+def _name(plan: Plan) -> str:
     """Return the folder of a run and the stem of its file."""
+    p = plan.transformer
     if not p.units:
         return TRUNK
-    return p.name or transformer_recipe().name(p.units, p.square)
+    return p.name or transformer_recipe(plan.recipe).name(p.units, p.square)
 
 
 def _new_transformer(plan: Plan) -> Transformer:
     torch.manual_seed(plan.seed)
-    return Transformer(_transformer_config()).to(loop.device())
+    network = Transformer(_transformer_config(plan))
+    if plan.transformer.initial:
+        _fill_from(network, model.find(plan.transformer.initial))
+    return network.to(loop.device())
 
 
-def _transformer_config() -> TransformerConfig:
-    return replace(transformer_recipe().network, words=len(world_vocabulary()))
+def _fill_from(network: Transformer, path: Path) -> None:
+    """Take over what fits of a checkpoint of other sizes or words."""
+    weights, facts, _, _ = checkpoints.read(path, "transformer")
+    weights = model.current_keys(weights)
+    table, own = "text_encoder.word_embed.weight", world_vocabulary().ids
+    embedded = network.text_encoder.word_embed.weight.detach().clone()
+    embedded[:2] = weights[table][:2]
+    for word, i in Vocabulary(checkpoints.texts(path, facts, "words")).ids.items():
+        if word in own:
+            embedded[own[word]] = weights[table][i]
+    checkpoints.fill_from(network, {**weights, table: embedded})
+
+
+def _transformer_config(plan: Plan) -> TransformerConfig:
+    return replace(transformer_recipe(plan.recipe).network, words=len(world_vocabulary()))
 
 
 def _diffusion_training(plan: Plan, network: Transformer) -> tuple[DiffusionTraining, str]:
@@ -236,12 +278,15 @@ def _diffusion_training(plan: Plan, network: Transformer) -> tuple[DiffusionTrai
     """
     p, limit = plan.transformer, plan.data.shards
     autoencoder, latent_space = model.load_autoencoder(_autoencoder_file(plan))
-    folder = Path(plan.data.folder) / "training"
-    latents = latents_folder(folder, latent_space)
-    missing = [s.name for s in shards.read(folder)[:limit] if not (latents / s.path.name).exists()]
-    if missing:
-        raise ConfigError(f"{latents} lacks the latents of {len(missing)} of {limit} shards: run stage=latents first")
-    data = LatentDataset(folder, latents, transformer_recipe(), plan.seed, p.unit, p.tokens, p.square, limit)
+    for folder in _sets(plan):
+        latents = latents_folder(folder, latent_space)
+        missing = [s.name for s in shards.read(folder)[:limit] if not (latents / s.path.name).exists()]
+        if missing:
+            raise ConfigError(
+                f"{latents} lacks the latents of {len(missing)} of {limit} shards: run stage=latents first"
+            )
+    recipe = transformer_recipe(plan.recipe)
+    data = LatentDataset(_sets(plan), latents.name, recipe, plan.seed, p.unit, p.tokens, p.square, limit)
     return DiffusionTraining(network, autoencoder, world_vocabulary(), data), latent_space
 
 

@@ -113,12 +113,17 @@ class DiffusionTraining:
         batch = self.data.batch(step, rank).to(self._device)
         z = batch.latents  # (B, K, C, h, w)
         noise = loop.noise_of(self.data.seed, step, f"diffusion {rank}")
-        t, given = diffusion.noise_levels(z.shape[0], z.shape[1], noise, self.data.given_share(step))  # each (B, K)
+        phase = self.data.phase(step)
+        t, given = diffusion.noise_levels(z.shape[0], z.shape[1], noise, phase.given, phase.ends)  # each (B, K)
         eps = torch.randn(z.shape, generator=noise).to(z)
-        t, given, ids = t.to(z), given.to(z.device), self.encode(batch.captions)
+        left_out = given.any(dim=1) & (torch.rand(len(z), generator=noise) < self.recipe.given_dropout)
+        captions = ["" if out else caption for out, caption in zip(left_out.tolist(), batch.captions, strict=True)]
+        t, given, ids = t.to(z), given.to(z.device), self.encode(captions)
         with loop.autocast(self._device):
             text = self.network.text_encoder(ids)
-            predicted = self.network.denoise(diffusion.add_noise(z, eps, t), t, given, text, batch.actions)
+            predicted = self.network.denoise(
+                diffusion.add_noise(z, eps, t), t, given, text, batch.actions, batch.camera
+            )
         velocity = losses.velocity_loss(predicted, z, t, given)
         grounding, sides = self.text_loss(text.words, ids, batch.targets)
         figures = {"clips": float(len(z)), f"loss{z.shape[1]}": float(velocity.detach())}

@@ -24,5 +24,5 @@ def sampler_of(config: CheckpointOptions) -> Any:
     from sora_eval.generator.reference.commands import sampler_of as sampler
     from sora_eval.generator.reference.options import Options
 
-    options = Options(config.steps, config.guidance, config.shift, config.history)
+    options = Options(config.steps, config.guidance, config.shift, config.guided_until, config.history)
     return sampler(config.checkpoint, options, config.expanded)

@@ -8,7 +8,7 @@ for every clip its family, number, captions and actions. Clip `number` of a fami
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.files import read_json, replacing, write_json
 from sora_eval.processes import pool
 from sora_eval.types import Frames
-from sora_eval.world import clip, families
+from sora_eval.world import VERSION, clip, families
 from sora_eval.world.families.params import with_look
 from sora_eval.world.looks import PLAIN, LookOptions
 from sora_eval.world.scene import Scene
@@ -29,7 +29,8 @@ ACTIONS: tuple[str, ...] = ("none", "forward", "turn left", "turn right", "break
 """Actions of a figure in the world of blocks; a frame's action is its index here."""
 _TURNED = {"turn left": "turn right", "turn right": "turn left"}
 _WORDINGS = 3
-_IMAGE_SCENE_S = 2.0
+IMAGE_SCENE_S = 2.0
+"""Length of the scene of which a single image is the first frame, seconds."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,14 @@ MIXTURE: tuple[str, ...] = (
     "collision", "ramp", "topple", "voxel",
 )  # fmt: skip
 """The families of a set. Their number and order decide which clip each draw gives: a new one makes every set another."""
-FOCUS: Mapping[str, float] = {"single": 0.30, "relation": 0.10, "motion": 0.06, "voxel": 0.05}
-"""Shares of some families in a set; the others share the rest evenly. Simple scenes come first: words are learnt on them."""
+FOCUS: Mapping[str, float] = {
+    "single": 0.18, "room": 0.16, "relation": 0.10, "voxel": 0.08, "camera_pan": 0.05, "evolves_unseen": 0.05, "motion": 0.05,
+    "two_shots": 0.04, "opposite_motion": 0.03,
+}  # fmt: skip
+"""Shares of some families in a set; the others share the rest evenly.
+
+Simple scenes, on which words are learnt, and those that were hardest for models trained on few of them: a moving camera and blocks.
+"""
 
 
 @dataclass(frozen=True)
@@ -118,8 +125,8 @@ def prepare(
         ConfigError: the folder holds a set that was made with other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    settings: dict[str, Any] = {"size": size, "seed": seed, "stream": stream, "fps": FPS}
-    # Left out for plain sets: those of earlier versions go on.
+    shares = {"focus": dict(FOCUS), "buckets": [list(astuple(b)) for b in BUCKETS]}
+    settings = {"size": size, "seed": seed, "stream": stream, "fps": FPS, "world": VERSION, **shares}
     _same_settings(folder, settings if looks == (PLAIN,) else {**settings, "looks": list(looks)})
     missing = [i for i in range(shards) if not (folder / f"{_name(i)}.json").exists()]
     if missing:
@@ -205,7 +212,7 @@ def _render(
     short = [scenes.caption(params, rng) for _ in range(_WORDINGS)]
     long = [scenes.caption(params, rng, long=True) for _ in range(_WORDINGS)]
     still = bucket.frames == 1
-    scene = scenes.build(params, _IMAGE_SCENE_S if still else (bucket.frames - 1) / FPS)
+    scene = scenes.build(params, IMAGE_SCENE_S if still else (bucket.frames - 1) / FPS)
     # Physics wants two moments at least; an image is the first.
     made = clip(scene, (bucket.height, bucket.width), FPS, max(bucket.frames, 2)).video.frames[: bucket.frames]
     row = {"family": family, "number": number, "params": params.to_json(), "short": short, "long": long}

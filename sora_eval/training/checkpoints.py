@@ -196,10 +196,12 @@ def sizes(path: Path, facts: Mapping[str, Any], config: type[C]) -> C:
         parts = value if isinstance(value, list) else [value]
         right = isinstance(value, list) == several and (not several or len(parts) == len(known[name]))
         most = _DEEPEST if "depth" in name or "blocks" in name else _LARGEST
-        if not right or not all(type(v) is int and 1 <= v <= most for v in parts):
+        # What is 0 by default may be absent.
+        least = min(1, *known[name]) if several else min(1, known[name])
+        if not right or not all(type(v) is int and least <= v <= most for v in parts):
             what = f"{len(known[name])} whole numbers" if several else "a whole number"
             raise ConfigError(
-                f"{path}: config.{name} in its header must be {what} from 1 to {most}, got {repr(value)[:80]}"
+                f"{path}: config.{name} in its header must be {what} from {least} to {most}, got {repr(value)[:80]}"
             )
         values[name] = tuple(parts) if several else value
     return config(**values)
@@ -235,3 +237,13 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise ConfigError(f"{path} has the weights of another network than this version builds") from error
+
+
+def fill_from(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Take over weights of a network of other sizes: where a tensor is larger or smaller, the part that both have; the rest stays."""
+    own = network.state_dict()
+    for name, value in weights.items():
+        if name in own and own[name].ndim == value.ndim:
+            common = tuple(slice(min(a, b)) for a, b in zip(own[name].shape, value.shape, strict=True))
+            own[name][common] = value[common].to(own[name])
+    network.load_state_dict(own)

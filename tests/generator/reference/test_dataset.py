@@ -47,7 +47,7 @@ def test_mirror_images_have_mirrored_latents_captions_and_targets(tmp_path: Path
     folder = dataset.encode_set(tmp_path / "set", eyes, 1)
     read = model.load_autoencoder(eyes)[0]
     seen = 0
-    for bucket in dataset.buckets_of(some, folder, transformer_recipe()):
+    for bucket in dataset.buckets_of(some, folder.name, transformer_recipe()):
         for z, items, there in zip(bucket.latents, bucket.items, bucket.targets, strict=True):
             shard, i = next(
                 (s, i) for s in some for i, item in enumerate(s.items) if items in (item, shards.mirrored(item))
@@ -71,3 +71,14 @@ def test_grounding_targets_in_the_middle_square_of_a_wide_frame():
     assert found[0, 3, :3] == pytest.approx([0.8, 0.5, 2**0.5])
     assert np.isnan(found[0, 3, 3:]).all()
     assert np.isnan(found[0, [0, 1, 2, 4, 5, 6, 7]]).all()
+
+
+def test_windows_come_from_families_by_their_shares(tmp_path: Path):
+    clips = np.zeros((4, 9, 8, 8, 3), np.uint8)
+    # Each clip has a grey level of its own.
+    clips += np.arange(4, dtype=np.uint8)[:, None, None, None, None] * 60
+    np.save(tmp_path / "shard-00000.npy", clips)
+    items = tuple(shards.Item(family, i, {}, (), ()) for i, family in enumerate(["single"] * 3 + ["room"]))
+    data = dataset.PixelDataset([shards.Shard(tmp_path / "shard-00000.npy", items)], 0, 2, 64, {"room": 0.7})
+    drawn = torch.stack([data.batch(step)[0, 0, 0, 0, 0] for step in range(300)])
+    assert abs(float((drawn > 0.4).float().mean()) - 0.7) < 0.08

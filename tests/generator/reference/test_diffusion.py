@@ -85,6 +85,14 @@ def test_levels_and_what_is_given(share):
     assert torch.equal(diffusion.noise_levels(1, 1, torch.Generator().manual_seed(3))[1], torch.tensor([[False]]))
 
 
+def test_both_ends_are_given_as_often_as_the_recipe_has_it():
+    _, given = diffusion.noise_levels(4000, 9, torch.Generator().manual_seed(0), 0.5, 0.24)
+    both = given[:, 0] & given[:, -1]
+    assert abs(both.float().mean() - 0.12) < 0.02
+    assert (given[both].sum(dim=1) == 4).all()
+    assert not given[:, 3:6][both].any()
+
+
 def test_the_loss_is_the_velocitys_and_leaves_given_chunks_out():
     z, eps = torch.randn(2, 3, 4, 2, 2), torch.randn(2, 3, 4, 2, 2)
     t = torch.full((2, 3), 0.5)

@@ -1,11 +1,14 @@
 import json
-from dataclasses import asdict
+import shutil
+from dataclasses import asdict, replace
 
 import pytest
 from safetensors import safe_open
 
+from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model
-from sora_eval.generator.reference.recipe import autoencoder_recipe, transformer_recipe
+from sora_eval.generator.reference.recipe import BUNDLED, FOLDER, autoencoder_recipe, transformer_recipe
+from sora_eval.generator.reference.transformer import TransformerConfig
 
 
 def header(name):
@@ -17,8 +20,8 @@ def header(name):
 def test_the_recipe_is_that_of_the_bundled_checkpoints(name):
     facts, about = header(name).values()
     recipe = transformer_recipe()
-    sizes = asdict(recipe.network)
-    assert {k: v for k, v in facts["config"].items() if k != "words"} == {k: sizes[k] for k in sizes if k != "words"}
+    # Sizes that came later have their defaults in a header without them.
+    assert recipe.network == replace(TransformerConfig(**facts["config"]), words=recipe.network.words)
     plan = about["plan"]
     assert asdict(recipe.checkpoints[name]) == {"units": plan["units"], "square": plan["square"]}
     assert recipe.name(plan["units"], plan["square"]) == name
@@ -29,9 +32,25 @@ def test_the_autoencoders_sizes_are_those_of_the_bundled_one():
     assert sizes == header(model.AUTOENCODER)["facts"]["config"]
 
 
-def test_phases_begin_at_the_beginning_and_in_order():
-    units = [phase.unit for phase in transformer_recipe().phases]
+@pytest.mark.parametrize("name", BUNDLED)
+def test_phases_begin_at_the_beginning_and_in_order(name):
+    recipe = transformer_recipe(name)
+    units = [phase.unit for phase in recipe.phases]
     assert units[0] == 0
     assert units == sorted(set(units))
-    assert all(sum(phase.shares.values()) < 1 for phase in transformer_recipe().phases)
-    assert transformer_recipe().name(8, False) == "8x"
+    assert all(sum(phase.shares.values()) < 1 for phase in recipe.phases)
+    assert recipe.name(8, False) == "8x"
+    assert recipe.network.channels == autoencoder_recipe(name).network.channels
+
+
+def test_a_recipe_is_a_bundled_one_or_a_folder(tmp_path):
+    for part in ("autoencoder", "transformer"):
+        shutil.copy(FOLDER / "second" / f"{part}.yaml", tmp_path)
+    assert transformer_recipe(str(tmp_path)) == transformer_recipe("second")
+    assert autoencoder_recipe(str(tmp_path)) == autoencoder_recipe("second")
+    with pytest.raises(ConfigError, match="did you mean second"):
+        transformer_recipe("secnd")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "autoencoder.yaml").write_text("network: {}\n")
+    with pytest.raises(ConfigError, match="can't be so"):
+        autoencoder_recipe(str(tmp_path / "b"))

@@ -1,14 +1,19 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from sora_eval.data.heldout import members
+from sora_eval.data.shards import FPS
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.autoencoder import STRIDE
 from sora_eval.generator.reference.options import GRID, Options
 from sora_eval.generator.reference.sampler import PromptWarning, Sampler, fit, grid_size, restore_detail
-from sora_eval.generator.reference.transformer import PATCH
+from sora_eval.generator.reference.transformer import PATCH, Transformer
+from sora_eval.world.families import draw, family
+from sora_eval.world.render import camera_of
 
 WORDS = "A red ball rolls to the left."
 
@@ -203,3 +208,33 @@ def test_a_clip_joined_again_is_its_own_up_to_the_cut(sampler):
 
 def test_the_grid_of_the_options_is_that_of_the_networks():
     assert GRID == STRIDE * PATCH
+
+
+def test_late_steps_may_go_without_guidance(sampler, monkeypatch):
+    sizes, denoise = [], sampler.model.transformer.denoise
+    monkeypatch.setattr(
+        sampler.model.transformer, "denoise", lambda z, *rest: (sizes.append(len(z)), denoise(z, *rest))[1]
+    )
+    clips = {}
+    for until in (1.0, 0.4):
+        sizes.clear()
+        made = Sampler(sampler.model, Options(steps=8, guided_until=until))
+        clips[until] = made.text_to_video("A red ball rolls to the left.", 5, (32, 32), 3).frames
+        # Levels of eight steps: 0, .05, .1, .17, .25, .36, .5, .7.
+        assert sizes == ([2] * 8 if until == 1 else [2] * 6 + [1] * 2)
+    assert not np.array_equal(clips[1.0], clips[0.4])
+
+
+def test_camera_poses_need_a_model_that_reads_them(sampler):
+    camera = camera_of(family("room").build(draw("room", 0, 0)[0], 2.0), np.arange(17) / FPS, (64, 64))
+    with pytest.raises(ConfigError, match="reads no camera poses"):
+        sampler.text_to_video("A red ball.", camera=camera)
+    torch.manual_seed(0)
+    reads = Transformer(replace(sampler.model.transformer.config, camera=8)).eval()
+    reads.load_state_dict(sampler.model.transformer.state_dict(), strict=False)
+    made = Sampler(replace(sampler.model, transformer=reads), Options(steps=2))
+    plain = made.text_to_video("A red ball.", 9, (32, 32), 1).frames
+    assert np.array_equal(made.text_to_video("A red ball.", 9, (32, 32), 1, camera).frames, plain)
+    torch.nn.init.normal_(reads.camera_embed.weight)
+    assert not np.array_equal(made.text_to_video("A red ball.", 9, (32, 32), 1, camera).frames, plain)
+    assert len(made.continue_video(plain[:5], "A red ball.", 9, 1, camera).frames) == 9

@@ -8,10 +8,11 @@ from safetensors.torch import load_file, save_file
 from sora_eval.data.vocabulary import Vocabulary
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model, stages
-from sora_eval.generator.reference.autoencoder import AutoencoderConfig
+from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
 from sora_eval.generator.reference.options import EXPORT, STAGES, Plan
 from sora_eval.generator.reference.recipe import autoencoder_recipe, transformer_recipe
 from sora_eval.generator.reference.stages import run
+from sora_eval.generator.reference.transformer import Transformer
 from sora_eval.training import checkpoints, loop
 
 
@@ -23,8 +24,8 @@ def tiny():
     whole, pixels = transformer_recipe(), autoencoder_recipe()
     with pytest.MonkeyPatch.context() as patched:
         small = replace(whole, network=replace(whole.network, **sizes))
-        patched.setattr(stages, "transformer_recipe", lambda: small)
-        patched.setattr(stages, "autoencoder_recipe", lambda: replace(pixels, network=widths))
+        patched.setattr(stages, "transformer_recipe", lambda _: small)
+        patched.setattr(stages, "autoencoder_recipe", lambda _: replace(pixels, network=widths))
         yield
 
 
@@ -127,8 +128,10 @@ def test_a_run_goes_on_only_with_its_own_words_and_latents(plan, built):
 
 def test_a_branch_has_a_name_of_its_own_and_never_begins_from_nothing_beside_a_trunk(plan, built):
     names = {0: "trunk", 1: "base", 4: "4x"}
-    assert {u: stages._name(replace(plan.transformer, name="", units=u)) for u in names} == names
-    assert stages._name(replace(plan.transformer, name="", units=4, square=True)) == "square"
+    assert {
+        u: stages._name(replace(plan, transformer=replace(plan.transformer, name="", units=u))) for u in names
+    } == names
+    assert stages._name(replace(plan, transformer=replace(plan.transformer, name="", units=4, square=True))) == "square"
     for name in ("trunk", "words", "../else"):
         with pytest.raises(ConfigError, match=r"transformer\.name"):
             Plan.of({"data": {"folder": "x"}, "out": "x", "transformer": {"name": name, "units": 1}})
@@ -140,7 +143,7 @@ def test_a_branch_has_a_name_of_its_own_and_never_begins_from_nothing_beside_a_t
 def test_after_a_trunk_all_its_branches_end(plan, monkeypatch):
     done = []
     monkeypatch.setattr(stages, "_DO", {name: lambda p, name=name: done.append(name) for name in STAGES})
-    monkeypatch.setattr(stages, "_transformer", lambda p: done.append(stages._name(p.transformer)))
+    monkeypatch.setattr(stages, "_transformer", lambda p: done.append(stages._name(p)))
     trunk = replace(plan.transformer, name="", units=0, trunk_units=4, branches=(1, 4, 32))
     run("all", replace(plan, transformer=trunk))
     assert done == [*STAGES, "base", "4x"]
@@ -150,6 +153,30 @@ def test_without_a_compiler_training_goes_on(monkeypatch, capsys):
     monkeypatch.setattr(shutil, "which", lambda _: None)
     assert not stages.can_compile()
     assert "without torch.compile" in capsys.readouterr().out
+
+
+def test_a_larger_autoencoder_begins_as_the_smaller_one(autoencoder):
+    more = Autoencoder(
+        replace(autoencoder.config, channels=24, encoder_blocks=(1, 1, 3), decoder_blocks=(1, 1, 4))
+    ).eval()
+    stages.fill_autoencoder(more, autoencoder.state_dict())
+    chunks = torch.rand(2, 2, 12, 16, 16) * 2 - 1
+    z, wider = autoencoder.encode_chunks(chunks), more.encode_chunks(chunks)
+    assert torch.allclose(wider[:, :, :16], z, atol=1e-5)
+    wider[:, :, 16:] = 0
+    assert torch.allclose(more.decode(wider), autoencoder.decode(z), atol=1e-4)
+
+
+def test_another_transformer_begins_from_what_fits(plan, built, checkpoint):
+    """Fine blocks, more channels and other words are added; what a text encodes to stays the same."""
+    first = model.load(str(checkpoint))
+    network = Transformer(replace(first.transformer.config, channels=24, fine_depth=(1, 1), fine_width=32))
+    stages._fill_from(network, checkpoint)
+    ids = first.words.encode(["a red ball rolls to the left"], 96)
+    assert torch.equal(network.text_encoder(ids).words, first.transformer.text_encoder(ids).words)
+    z, t, given = torch.randn(1, 2, 16, 4, 4), torch.full((1, 2), 0.4), torch.tensor([[True, False]])
+    wider = torch.cat([z, torch.zeros(1, 2, 8, 4, 4)], dim=2)
+    assert torch.allclose(network(wider, t, given, ids)[:, :, :16], first.transformer(z, t, given, ids), atol=1e-4)
 
 
 def training_weights(plan, name):

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
 from sora_eval.data.vocabulary import world_vocabulary
 from sora_eval.generator.reference.attention import apply_rope, rope_angles
-from sora_eval.generator.reference.transformer import PATCH, nearest_given, patchify, unpatchify
+from sora_eval.generator.reference.transformer import PATCH, Transformer, by_patch, nearest_given, patchify, unpatchify
 
 WORDS = world_vocabulary()
 
@@ -73,6 +75,52 @@ def test_only_a_given_chunk_is_copied(denoise):
     # The mask alone decides: a level of nearly 1 is as good as 1.
     near = denoise(z, torch.tensor([[0.9999, 0.3]]), [""], first)
     assert (near - given).abs().max() < (clean - given).abs().max() / 2
+
+
+def test_fine_blocks_are_nothing_at_first_and_then_every_position_sees_every_other(transformer):
+    torch.manual_seed(0)
+    plain = replace(transformer.config, fine_depth=(0, 0))
+    fine = Transformer(replace(plain, fine_depth=(1, 1), fine_width=32))
+    fine.load_state_dict(transformer.state_dict(), strict=False)
+    z, t = torch.randn(2, 3, 16, 4, 6), torch.rand(2, 3)
+    given, ids = torch.zeros(2, 3, dtype=torch.bool), WORDS.encode(["a red ball", ""], 96)
+    assert torch.allclose(fine(z, t, given, ids), transformer(z, t, given, ids), atol=1e-5)
+    for p in fine.fine.parameters():
+        torch.nn.init.normal_(p, std=0.2)
+    # The trunk sees nothing here: what changes far away has come through the fine blocks.
+    torch.nn.init.zeros_(fine.patch_embed.weight)
+    torch.nn.init.zeros_(fine.fine.merge.weight)
+    other = z.clone()
+    other[0, 0, :, 0, 0] += 1
+    difference = (fine(z, t, given, ids) - fine(other, t, given, ids)).abs().amax(dim=2)  # (B, K, h, w)
+    assert (difference[0] > 0).all()
+    assert not difference[1].any()
+
+
+def test_latent_positions_are_reordered_patch_by_patch():
+    h, w = 4, 6
+    grid = torch.arange(2.0 * h * w).reshape(2, 1, h, w)
+    cells = patchify(grid[None])[0]  # (K, S, 4)
+    assert torch.equal(by_patch(grid.reshape(-1, 1), 2, h // PATCH, w // PATCH), cells.reshape(-1, 1))
+
+
+def test_camera_poses_are_nothing_at_first_and_then_read_per_chunk(transformer):
+    reads = Transformer(replace(transformer.config, camera=8))
+    reads.load_state_dict(transformer.state_dict(), strict=False)
+    z, t, given = torch.randn(1, 2, 16, 4, 4), torch.rand(1, 2), torch.zeros(1, 2, dtype=torch.bool)
+    text, poses = reads.text_encoder(WORDS.encode(["a red ball"], 96)), torch.rand(1, 2, 4, 8)
+    without = transformer.denoise(z, t, given, text)
+    assert torch.allclose(reads.denoise(z, t, given, text, camera=poses), without, atol=1e-5)
+    torch.nn.init.normal_(reads.camera_embed.weight)
+    assert not torch.allclose(reads.denoise(z, t, given, text, camera=poses), without, atol=1e-3)
+    assert torch.allclose(reads.denoise(z, t, given, text, camera=0 * poses), without, atol=1e-5)
+
+
+def test_keys_and_values_of_a_text_may_be_computed_before(transformer):
+    z, t, given = torch.randn(1, 2, 16, 4, 4), torch.rand(1, 2), torch.zeros(1, 2, dtype=torch.bool)
+    text = transformer.text_encoder(WORDS.encode(["a red ball"], 96))
+    early = transformer.denoise(z, t, given, text, keys_values=transformer.keys_values(text))
+    assert torch.equal(early, transformer.denoise(z, t, given, text))
 
 
 def test_rotary_positions_depend_on_distance_only():
