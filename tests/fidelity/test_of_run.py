@@ -215,7 +215,7 @@ def test_references_are_measured_once_for_all_runs(
     first = of_references(tmp_path / "one", config)
     assert len(list(cached.rglob("fidelity/*/*.json"))) == 8
     with monkeypatch.context() as patch:
-        patch.setattr(extractors, "read_video", None)
+        patch.setattr(extractors, "read_clip", None)
         patch.setattr(extractors, "_load_extractors", None)
         assert of_references(tmp_path / "two", config) == first
         with pytest.raises(TypeError):

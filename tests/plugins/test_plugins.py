@@ -45,7 +45,7 @@ def scores(folder):
 @pytest.mark.parametrize(
     ("kind", "line"),
     [
-        ("generators", "tiny       The true clip, darker. (tiny-plugin 0.1)"),
+        ("generators", "tiny           The true clip, darker. (tiny-plugin 0.1)"),
         ("trackers", "tiny   The world's boxes, labelled. (tiny-plugin 0.1)"),
         ("probes", "the object that the prompt names is there (tiny-plugin 0.1)"),
         ("families", "One object alone. (tiny-plugin 0.1)"),
@@ -84,7 +84,7 @@ def test_a_run_of_plug_ins(site, tmp_path):
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["config"]["generator"] == {"_target_": "tiny_plugin.TinyGenerator", "light": 0.8, "name": "tiny"}
     assert manifest["config"]["tracker"] == {"_target_": "tiny_plugin.TinyTracker", "least": 2}
-    assert manifest["versions"]["tracker"] == "tiny 3 least2 hue 2"
+    assert manifest["versions"]["tracker"] == "tiny 3 least2 hue 3"
     measures = json.loads((tmp_path / "run" / "fidelity.json").read_text())
     assert "tiny (levels)" in json.dumps(measures)
     assert "tiny_shift" in json.dumps(measures)
@@ -97,11 +97,11 @@ def test_runs_of_different_trackers_are_not_compared(site, tmp_path):
         assert done.returncode == 0, done.stderr
     board = sora_eval("leaderboard", "world", "tiny", "--out", "board", cwd=tmp_path)
     assert board.returncode == 2
-    assert "tracker: world 2 in world; tiny 3 least2 hue 2 in tiny" in board.stderr
+    assert "tracker: world 3 in world; tiny 3 least2 hue 3 in tiny" in board.stderr
     saved = sora_eval("baseline", "save", "tiny", "--out", "base", cwd=tmp_path)
     assert saved.returncode == 0, saved.stderr
     gate = ("gate", "--baseline", "base", "--sequential", "--out", "again", "generator=tiny")
-    assert "tracker: tiny 3 least2 hue 2 in the baseline, 2 here" in sora_eval(*gate, path=site, cwd=tmp_path).stderr
+    assert "tracker: tiny 3 least2 hue 3 in the baseline, 2 here" in sora_eval(*gate, path=site, cwd=tmp_path).stderr
     assert sora_eval(*gate, "tracker=tiny", path=site, cwd=tmp_path).returncode in (0, 3)
 
 
