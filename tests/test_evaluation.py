@@ -260,3 +260,22 @@ def test_with_loss_the_score_is_that_of_the_stored_clip_and_lossless_ones_are_no
         path.unlink()
     again = evaluate(_cases(1), probes, [Oracle()], tmp_path, progress=False, video=lossy)
     assert again.rows == first.rows and (tmp_path / again.rows[0].tracks).read_bytes() == tracks
+
+
+class Batched(Model):
+    """A model that works on several cases at once."""
+
+    batch = 16
+    calls: list[int] = []
+
+    def generate(self, cases):
+        Batched.calls.append(len(cases))
+        yield from super().generate(cases)
+
+
+def test_a_generator_gets_as_many_cases_at_once_as_it_works_on(tmp_path):
+    probe = registry.probe("relation")
+    cases = probe.cases(20, Profile("tiny", 32, 32, 9, 8, 4), "t2v")
+    Batched.calls = []
+    evaluate(cases, {"relation": probe}, [Batched()], tmp_path, progress=False)
+    assert Batched.calls == [16, 4]

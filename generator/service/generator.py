@@ -21,7 +21,8 @@ from sora_eval.generator.service.client import Client
 from sora_eval.generator.service.jobs import Allowance, Jobs, Request
 from sora_eval.generator.service.options import ServiceOptions
 from sora_eval.types import Case, Failure, Frames, Video, digest
-from sora_eval.video import Limits, encode_h264, encode_png, read_video
+from sora_eval.video import Limits, encode_h264, encode_png
+from sora_eval.video.sources import Source
 
 VERSION = 1
 """Raised whenever the same answer of a service becomes another clip."""
@@ -129,7 +130,7 @@ class VideoService(ServiceOptions):
         if isinstance(answer, Failure):
             return answer
         try:
-            video = read_video(answer, limits=Limits.of(case.size, case.frames, case.fps), max_fps=case.fps)
+            video = Source(answer, Limits.of(case.size, case.frames, case.fps), case.fps).read()
         except VideoError as error:
             # A file that came whole and is no video: the next run asks for it again.
             answer.unlink(missing_ok=True)
