@@ -194,8 +194,8 @@ def test_the_fingerprint_is_that_of_earlier_run_folders() -> None:
 
 def test_pairs_are_compared_at_a_bounded_size_which_the_protocol_states(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    small = rng.integers(0, 256, (40, 24, 40, 3), dtype=np.uint8)
-    large = small.repeat(20, axis=1).repeat(20, axis=2)
+    small = rng.integers(0, 256, (12, 24, 40, 3), dtype=np.uint8)
+    large = small.repeat(12, axis=1).repeat(12, axis=2)
     other = np.clip(large.astype(int) + 40, 0, 255).astype(np.uint8)
     write_ffv1(tmp_path / "true.mkv", Video(large, 8.0))
     write_ffv1(tmp_path / "made.mkv", Video(other, 8.0))
@@ -204,10 +204,10 @@ def test_pairs_are_compared_at_a_bounded_size_which_the_protocol_states(tmp_path
     def row(config: FidelityConfig) -> Measure:
         return by_name(set_measures(FeatureSet(), extract(files, config), config))["PSNR (dB)"]
 
-    bounded = row(FidelityConfig(("full_reference",), pair_frames=2, pair_size=240))
-    chosen = [resize(frames[[0, 39]], (240, 400)) for frames in (other, large)]
+    bounded = row(FidelityConfig(("full_reference",), pair_frames=2, pair_size=144))
+    chosen = [resize(frames[[0, 11]], (144, 240)) for frames in (other, large)]
     assert bounded.value == pytest.approx(psnr(*chosen))
-    assert "shorter-side<=240 frames<=2" in bounded.protocol
+    assert "shorter-side<=144 frames<=2" in bounded.protocol
     whole = row(FidelityConfig(("full_reference",), pair_frames=None, pair_size=None))
     assert whole.value == pytest.approx(psnr(other, large))
     assert "<=" not in whole.protocol
