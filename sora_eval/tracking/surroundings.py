@@ -30,8 +30,12 @@ _GROUND_SHARE = 0.06
 """Share of the band from which on a hue belongs to the ground."""
 _STEADY = 0.5
 """Share of the frames in which a place that has a ground's hue has it, on average: what comes and goes is noise."""
+_SIDE_SHARE = 0.15
+"""Share of the band along one side from which on the hue lies along it."""
 _BESIDE_SHARE = 0.002
 """The same for a hue next to one of the ground's: materials scatter around their hue."""
+_STRONG = 0.4
+"""Saturation from which on a ground's hue scatters into the ones beside it."""
 _FULL = 0.75
 """Share of a colour's own saturation from which on a pixel may be an object that reaches into the band."""
 _COVERS = 0.35
@@ -129,10 +133,17 @@ def ground(frames: Frames) -> Ground:
     coloured = hsv[..., 1] >= SATURATED
     pale = [_of_ground(hsv[(index == c) & coloured, 1], full[c], pixels) for c in range(len(full))]
     shares = np.array([len(p) / pixels for p in pale])
-    own = (shares >= _GROUND_SHARE) & [_is_steady((index == c) & coloured) for c in range(len(full))]
+    sides = _sides(frames.shape[1:3])
+    there = [(index == c) & coloured for c in range(len(full))]
+    own = (shares >= _GROUND_SHARE) & [_is_steady(t) and _is_wide(t, sides) for t in there]
     beside = np.roll(own, 1) | np.roll(own, -1)
+    tops = np.array([np.percentile(p, 95) + _MARGIN if len(p) else 0.0 for p in pale])
+    # A hue beside the ground's is as saturated as that at most; what is more so is an object. A pale ground scatters into no other hue.
+    strong = np.where(own & (tops >= _STRONG), tops, 0)
+    around = np.maximum(np.roll(strong, 1), np.roll(strong, -1))
+    beside &= around > 0
     for c in np.flatnonzero(own | (beside & (shares >= _BESIDE_SHARE))):
-        top = float(np.percentile(pale[c], 95)) + _MARGIN
+        top = float(tops[c] if own[c] else min(tops[c], around[c]))
         least[c] = max(SATURATED, min(top, _LIKE * full[c]))
         like[c] = own[c] and top > _LIKE * full[c]
         if like[c]:
@@ -147,6 +158,14 @@ def _is_steady(there: NDArray[np.bool_]) -> bool:
     return bool(share[share > 0].mean() >= _STEADY) if share.any() else False
 
 
+def _is_wide(there: NDArray[np.bool_], sides: NDArray[np.int64]) -> bool:
+    """Return whether a hue lies along two sides of the frame or more, as a floor or a sky does; an object reaches into one.
+
+    there: [S, P]; sides: [P], the side of each place.
+    """
+    return sum(float(there[:, sides == side].mean()) >= _SIDE_SHARE for side in range(4)) >= 2
+
+
 def _of_ground(saturation: Floats, full: float, pixels: int) -> Floats:
     """Return the saturations of a colour's pixels in the band without those of objects that reach into it; none of these covers it."""
     return saturation if len(saturation) >= _COVERS * pixels else saturation[saturation < _FULL * full]
@@ -158,11 +177,23 @@ def _apart(a: Floats, b: Floats) -> Floats:
     return np.asarray(np.minimum(gap, 360 - gap))
 
 
+def _sides(size: tuple[int, int]) -> NDArray[np.int64]:
+    """Return the side [P] of each place in the band: 0 above, 1 below, 2 left, 3 right."""
+    height, width = size
+    y, x = np.mgrid[:height, :width]
+    nearest = np.stack([y, height - 1 - y, x, width - 1 - x]).argmin(axis=0)
+    return np.asarray(nearest[_in_band(size)], dtype=np.int64)
+
+
+def _in_band(size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return which pixels [H, W] lie in the band along the border."""
+    band = max(2, round(_BAND * min(size)))
+    there = np.ones(size, dtype=bool)
+    there[band:-band, band:-band] = False
+    return there
+
+
 def _border(frames: Frames) -> Frames:
     """Return the pixels [S, P, 3] of the band along the border, of S frames spread over the clip."""
     chosen = frames[np.unique(np.linspace(0, len(frames) - 1, _SAMPLES).round().astype(int))]
-    height, width = frames.shape[1:3]
-    band = max(2, round(_BAND * min(height, width)))
-    inside = np.ones((height, width), dtype=bool)
-    inside[band:-band, band:-band] = False
-    return np.asarray(chosen[:, inside], dtype=np.uint8)
+    return np.asarray(chosen[:, _in_band(frames.shape[1:3])], dtype=np.uint8)
