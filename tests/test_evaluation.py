@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -266,7 +267,7 @@ class Batched(Model):
     """A model that works on several cases at once."""
 
     batch = 16
-    calls: list[int] = []
+    calls: ClassVar[list[int]] = []
 
     def generate(self, cases):
         Batched.calls.append(len(cases))
