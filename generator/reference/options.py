@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from sora_eval.errors import ConfigError
+from sora_eval.errors import ConfigError, unknown
 from sora_eval.processes import cores
 from sora_eval.settings import Settings, option
+from sora_eval.world.looks import LOOKS, PLAIN
 
 STAGES: tuple[str, ...] = ("data", "autoencoder", "decoder", "latents", "words", "transformer")
 GRID = 16
@@ -33,8 +34,23 @@ class DataPlan(Settings):
     """Files of clips."""
     size: int = option(64, least=1)
     """Clips per file."""
+    looks: tuple[str, ...] = option((PLAIN,), example="studio,indoor,outdoor")
+    """Looks that are dealt out in turn over the clips: plain, studio, indoor, outdoor."""
     more: tuple[str, ...] = option((), example="data/looks")
     """Folders of further sets, such as of other looks, that training draws from as well."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: a look is unknown, or there is none.
+        """
+        super().__post_init__()
+        for look in self.looks:
+            if look not in (PLAIN, *LOOKS):
+                raise unknown("look of data.looks", look, (PLAIN, *LOOKS))
+        if not self.looks:
+            raise ConfigError("data.looks is empty: it names the looks of the training clips, plain by default")
 
 
 @dataclass(frozen=True)

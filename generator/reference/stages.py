@@ -47,7 +47,9 @@ def run(stage: str, plan: Plan) -> Path:
 def _data(plan: Plan) -> Path:
     """Render the training set."""
     folder = Path(plan.data.folder)
-    shards.prepare(folder / "training", plan.data.shards, plan.data.size, plan.seed, plan.processes)
+    shards.prepare(
+        folder / "training", plan.data.shards, plan.data.size, plan.seed, plan.processes, looks=plan.data.looks
+    )
     return folder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -13,11 +13,13 @@ from torch import Tensor
 
 from sora_eval.world import palette
 from sora_eval.world.families import FAMILIES
+from sora_eval.world.families.params import with_look
+from sora_eval.world.looks import LOOKS, LookOptions
 
 PAD, UNKNOWN = 0, 1
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[.,;]")
 _LETTERS = re.compile(r"[^\W\d_]+")
-_PER_FAMILY = 300
+_PER_FAMILY, _PER_LOOK = 300, 40
 _KEPT: tuple[str, ...] = ("be", "ice", "seen")
 """Words of earlier captions: with them the vocabulary stays the same, and training goes on from what was trained with it."""
 
@@ -63,11 +65,26 @@ def _ids(words: tuple[str, ...]) -> dict[str, int]:
 
 @lru_cache(maxsize=1)
 def world_vocabulary() -> Vocabulary:
-    """Return the vocabulary of the world: the words of many captions of every family."""
+    """Return the vocabulary of the world: the words of many captions of every family, then those that only looks add.
+
+    In this order, so that the ids of words of the plain world, which the first checkpoints know, stay.
+    """
     found: set[str] = {*palette.COLOURS, *(w for n in palette.NEUTRALS for w in n.split())}
     found.update(_KEPT)
     found.update(w for text in _captions() for w in words_of(text))
-    return Vocabulary(tuple(sorted(found)))
+    of_looks = {w for text in _captions_of_looks() for w in words_of(text)} - found
+    return Vocabulary((*sorted(found), *sorted(of_looks)))
+
+
+def _captions_of_looks() -> Iterable[str]:
+    for name, family in FAMILIES.items():
+        rng = np.random.default_rng([*b"looks", *name.encode()])
+        for look in LOOKS:
+            for seed in range(_PER_LOOK):
+                params = family.sample(rng)
+                params = replace(params, style=with_look(params.style, LookOptions(look), seed))
+                yield family.caption(params, rng, long=True)
+                yield family.setting(params)
 
 
 def _captions() -> Iterable[str]:

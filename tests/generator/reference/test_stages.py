@@ -234,6 +234,8 @@ def test_a_start_may_be_named(plan, built):
 def test_values_are_checked_by_name(tmp_path):
     words = {"data": {"folder": str(tmp_path)}, "out": str(tmp_path)}
     for values, told in (
+        ({"data": {"folder": "x", "looks": ["indor"]}}, "did you mean indoor"),
+        ({"data": {"folder": "x", "looks": []}}, r"data\.looks is empty"),
         ({"decoder": {"steps": 0}}, r"decoder\.steps must be a whole number of at least 1"),
         ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"save_s": float("nan")}, "save_s must be a number above 0"),
