@@ -78,7 +78,7 @@ validate: $(VENV)/installed
 	$(BIN)/sora-eval validate
 
 leaderboard: $(VENV)/installed
-	$(BIN)/sora-eval run +sweep=scaling suite=smoke hydra.sweep.dir=runs/leaderboard
+	$(BIN)/sora-eval run +sweep=scaling suite=smoke replace=true hydra.sweep.dir=runs/leaderboard
 	$(BIN)/sora-eval leaderboard runs/smoke-small/reference/*/0 --out reports
 	cp runs/leaderboard/scaling.png docs/scaling.png
 
