@@ -85,14 +85,15 @@ def two_view_consistency(f: Floats | None, a: Floats, b: Floats, features: int, 
     a, b: [n, 2] pixels, all ratio-test matches; features: features in the frame with fewer of them.
     `judgeable` is False only for lack of parallax. Without F it is True: two frames of which nothing matches are
     inconsistent, not unknown, unless `features` is below 8, where there was nothing to match.
-    Raises ValueError for fewer features than matches.
+    Raises ValueError for matches of no features.
 
     Example:
         >>> points = np.zeros((0, 2))
         >>> two_view_consistency(None, points, points, features=100).support
         0.0
     """
-    if features < 0 or len(a) > features * 2:
+    # Several features of one frame may match the same one of the other, so there may be more matches than features.
+    if features < 0 or (len(a) > 0 and features == 0):
         raise ValueError(f"{len(a)} matches cannot come from {features} features")
     if f is None:
         return TwoView(float("inf"), 0.0, 0.0, features >= 8)

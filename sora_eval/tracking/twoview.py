@@ -87,11 +87,12 @@ def fundamental_matrix(a: Floats, b: Floats, threshold_px: float = 1.0) -> Float
     """Return F [3, 3] with `b^T F a = 0` for most matches, by MAGSAC, or None where there is none.
 
     a, b: [n, 2] pixels; threshold_px: the upper end of what may be an inlier. OpenCV's USAC uses a fixed seed, so the
-    answer repeats. None for fewer than 8 matches, and where the solver fails or throws, as it does on degenerate sets.
+    answer repeats. None for matches of fewer than 8 different points, of which some may have been matched several times, and where the
+    solver fails or throws, as it does on degenerate sets.
 
     Source: Barath et al. 2020 (MAGSAC++).
     """
-    if len(a) < 8:
+    if len(a) < 8 or min(len(np.unique(points, axis=0)) for points in (a, b)) < 8:
         return None
     try:
         f, _ = cv2.findFundamentalMat(a, b, cv2.USAC_MAGSAC, threshold_px, 0.999, 10000)

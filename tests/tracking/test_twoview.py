@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sora_eval.metrics.geometry import sampson_distance
+from sora_eval.metrics.geometry import sampson_distance, two_view_consistency
 from sora_eval.tracking.twoview import enlarge, frame_pairs, fundamental_matrix, match
 from sora_eval.types import Floats, Frames
 
@@ -84,3 +84,10 @@ def test_enlarge_is_by_a_whole_factor_and_only_up() -> None:
 def test_pairs_by_hand() -> None:
     assert frame_pairs(10, gaps=(4, 8), stride=2) == [(0, 4), (2, 6), (4, 8), (0, 8)]
     assert frame_pairs(4) == []
+
+
+def test_many_matches_of_few_points_give_no_geometry():
+    a = np.arange(24.0).reshape(12, 2) ** 1.5
+    b = a[[0, 1, 2, 3] * 3]
+    assert fundamental_matrix(a, b) is None
+    assert two_view_consistency(None, a, b, 4).support == 0
