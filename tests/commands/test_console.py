@@ -154,7 +154,9 @@ def test_clips_that_kill_the_process_which_measures_them_leave_out_their_set_alo
     cases = probe.cases(2, Profile("small", 64, 64, 17, 8, 5), "t2v")
     rows = evaluate(cases, {"relation": probe}, [Oracle(), Control("frozen")], tmp_path, progress=False).rows
 
-    def killed(workers: int, calls: list[partial[object]], tries: int, preload: tuple[str, ...]) -> list[tuple[int, object]]:
+    def killed(
+        workers: int, calls: list[partial[object]], tries: int, preload: tuple[str, ...]
+    ) -> list[tuple[int, object]]:
         return [(1, WorkerKilledError(KILLED)), (0, calls[0]())]
 
     monkeypatch.setattr("sora_eval.fidelity.of_run.completed", killed)
