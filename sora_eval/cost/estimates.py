@@ -14,13 +14,13 @@ from sora_eval.stats.samples import asked_of
 from sora_eval.types import Case, Profile
 from sora_eval.video import VideoOptions
 
-PROCESS_BYTES = 660 << 20
-"""A worker process with all packages and the bundled encoders, measured at 64 x 64 (tests/benchmarks/growth.py)."""
-PARENT_BYTES = 364 << 20
-"""The process that starts the workers, while it has nothing to do; measured likewise."""
-PAIRS_BYTES, PAIRS_SIDE = 650 << 20, 256
+PROCESS_BYTES = 400 << 20
+"""What a worker process has for itself beside the packages that all share, measured at 64 x 64 (tests/benchmarks/memory.py)."""
+PARENT_BYTES = 650 << 20
+"""The process that starts the workers and the one that they are forked from, whose packages they share; measured likewise."""
+PAIRS_BYTES, PAIRS_SIDE = 80 << 20, 256
 """What full-reference metrics add at this shorter side, to which larger clips are reduced; measured at 256 x 256."""
-CLIPS_HELD = 4.0
+CLIPS_HELD = 2.4
 """How many times the bytes of a clip's frames a worker holds at most."""
 STORED = {None: 0.06, 10: 0.03}
 """Bytes of a stored clip of the world for each byte of its frames, by constant rate factor; None for no loss. 1% with a camera at rest
@@ -62,7 +62,7 @@ def memory_bytes(profile: Profile, workers: int) -> int:
     """Return the peak memory of a run with so many processes, in bytes."""
     side = min(profile.height, profile.width, PAIRS_SIDE)
     each = PROCESS_BYTES + PAIRS_BYTES * (side / PAIRS_SIDE) ** 2 + CLIPS_HELD * clip_bytes(profile)
-    return round(each if workers == 1 else PARENT_BYTES + workers * each)
+    return round(PARENT_BYTES + workers * each)
 
 
 def clip_bytes(profile: Profile) -> int:
