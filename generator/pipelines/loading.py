@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +28,8 @@ class Loaded:
     """What it can make."""
     checkpoint: str | None = None
     """Whose weights it has, None for the model's own."""
-    lora: bool = False
-    """Whether these are a LoRA beside its own."""
+    lora: float | None = None
+    """Weight of a LoRA beside its own ones, None where there is none."""
 
 
 _LOADED: dict[tuple[Any, ...], Loaded] = {}
@@ -67,11 +66,13 @@ def load(options: PipelineOptions) -> Loaded:
     )  # fmt: skip
     loaded = _LOADED.get(key)
     # Whole weights can't be taken out again: the model's own are read anew.
-    if loaded is None or (loaded.checkpoint != options.checkpoint and options.checkpoint is None and not loaded.lora):
+    if loaded is None or (
+        loaded.checkpoint != options.checkpoint and options.checkpoint is None and loaded.lora is None
+    ):
         _LOADED.clear()
         pipeline = _pipeline(options)
         loaded = _LOADED[key] = Loaded(pipeline, rules_of(pipeline))
-    if loaded.checkpoint != options.checkpoint:
+    if loaded.checkpoint != options.checkpoint or loaded.lora not in (None, options.lora_scale):
         try:
             _swap(loaded, options)
         except BaseException:
@@ -142,14 +143,14 @@ def _swap(loaded: Loaded, options: PipelineOptions) -> None:
     Raises:
         ConfigError: they fit no part of it.
     """
-    if loaded.lora:
+    if loaded.lora is not None:
         loaded.pipeline.unload_lora_weights()
-        loaded.lora = False
+        loaded.lora = None
     if options.checkpoint is not None:
         tensors = _tensors(Path(options.checkpoint))
         if any("lora" in name.lower() for name in tensors):
             _add_lora(loaded.pipeline, options, tensors)
-            loaded.lora = True
+            loaded.lora = options.lora_scale
         else:
             _replace(loaded.pipeline, options.checkpoint, tensors)
     loaded.checkpoint = options.checkpoint
@@ -201,15 +202,6 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
         except Exception as error:
             raise ConfigError(f"generator.checkpoint={file} can't be read as safetensors: {_short(error)}") from error
     return found
-
-
-def class_named(model: str) -> str:
-    """Return the pipeline class that a local model names, "" where that is not known."""
-    index = Path(model, _INDEX)
-    try:
-        return str(json.loads(index.read_text(encoding="utf-8")).get("_class_name", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
 
 
 def _device(name: str) -> torch.device:

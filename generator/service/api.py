@@ -115,11 +115,11 @@ class Api(Settings):
         Raises:
             MissingValueError: the reply lacks a value.
         """
-        found = {name: jmespath.search(expression, reply) for name, expression in self.remember.items()}
-        for name, value in found.items():
+        values = {name: jmespath.search(expression, reply) for name, expression in self.remember.items()}
+        for name, value in values.items():
             if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
                 raise MissingValueError(f"no {self.remember[name]} in the reply")
-        return {name: str(value) for name, value in found.items()}
+        return {name: str(value) for name, value in values.items()}
 
     def duration(self, seconds: float) -> float:
         """Return the duration to request for a clip of so many seconds: the longest there is where none is long enough."""

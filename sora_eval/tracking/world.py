@@ -190,8 +190,7 @@ def _working(frames: Frames) -> tuple[Frames, float]:
 def _detect(frame: Frames, around: Ground, wanted: NDArray[np.bool_]) -> list[list[_Blob]]:
     index, weight = membership(frame, around)
     weight = _without_pale_ground(index, weight)
-    hue = cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)[..., 0]
-    index = _joined(index, weight, np.asarray(hue, dtype=np.float64), wanted, around)
+    index = _joined(frame, index, weight, wanted, around)
     value = frame.max(axis=-1).astype(float)
     least = max(3.0, _MIN_AREA_SHARE * weight.size)
     out: list[list[_Blob]] = []
@@ -214,15 +213,15 @@ def _detect(frame: Frames, around: Ground, wanted: NDArray[np.bool_]) -> list[li
 
 
 def _joined(
-    index: NDArray[np.int64], weight: Floats, hue: Floats, wanted: NDArray[np.bool_], around: Ground
+    frame: Frames, index: NDArray[np.int64], weight: Floats, wanted: NDArray[np.bool_], around: Ground
 ) -> NDArray[np.int64]:
     """Return the colours [H, W] with pieces of colours that nobody named joined to the named one that they touch, next to it in hue."""
     joined = index
     for c in map(int, np.flatnonzero(~wanted & ~around.present)):
         beside = [n for n in ((c - 1) % len(_NAMES), (c + 1) % len(_NAMES)) if wanted[n]]
-        core = ((index == c) & (weight > _CORE)).astype(np.uint8)
-        if not beside or not core.any():
+        if not beside:
             continue
+        core = ((index == c) & (weight > _CORE)).astype(np.uint8)
         count, labels, stats, _ = cv2.connectedComponentsWithStats(core, connectivity=8)
         for i in range(1, count):
             x, y, dx, dy, area = (int(v) for v in stats[i])
@@ -235,11 +234,17 @@ def _joined(
             touching = [int((rim & (index[near] == n) & (weight[near] > _CORE)).sum()) for n in beside]
             host = beside[int(np.argmax(touching))]
             # A coloured ground shines on objects: there the hue of a part says less.
-            part = bool(around.present.any()) or _between(hue[near][piece], c, host)
-            if max(touching) >= _CONTACT * rim.sum() and part:
+            if max(touching) >= _CONTACT * rim.sum() and (
+                around.present.any() or _between(_hues_of(frame[near])[piece], c, host)
+            ):
                 joined = joined.copy() if joined is index else joined
                 joined[near][piece] = host
     return joined
+
+
+def _hues_of(image: Frames) -> Floats:
+    """Return the hue of each pixel [H, W] in degrees."""
+    return np.asarray(cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)[..., 0], dtype=np.float64)
 
 
 def _between(hue: Floats, own: int, host: int) -> bool:

@@ -122,6 +122,8 @@ def test_whole_weights_and_loras_are_swapped_without_loading_the_rest_again(wan:
     save_file(pair, tmp_path / "lora.safetensors")
     (lora,) = clips(Pipeline(model=str(wan), steps=1, checkpoint=str(tmp_path / "lora.safetensors")), [case])
     assert (lora.frames != own.frames).any()
+    weaker = Pipeline(model=str(wan), steps=1, checkpoint=str(tmp_path / "lora.safetensors"), lora_scale=0.1)
+    assert (clips(weaker, [case])[0].frames != lora.frames).any()
     (one,) = clips(Pipeline(model=str(wan), steps=1, checkpoint=str(tmp_path / "step-1.safetensors")), [case])
     assert (one.frames != own.frames).any()
     (two,) = clips(Pipeline(model=str(wan), steps=1, checkpoint=str(tmp_path / "step-2.safetensors")), [case])
