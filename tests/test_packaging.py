@@ -53,7 +53,7 @@ LAYERS = (
     ("evaluation",),
     ("reporting", "validity"),
     ("config",),
-    ("cost",),
+    ("cost", "gating"),
     ("run",),
     ("api",),
     ("commands",),
