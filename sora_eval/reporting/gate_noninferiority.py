@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sora_eval.reporting.components.verdict import Problem, Verdict, VerdictRow, signed
 from sora_eval.stats.gate import OVERALL, PASSED, REGRESSION, TOO_LITTLE
-from sora_eval.stats.noninferiority import Noninferiority, NoninferiorityLine
+from sora_eval.stats.noninferiority import FORESEEN, Noninferiority, NoninferiorityLine
 
 _TITLES = {PASSED: "non-inferior", REGRESSION: "inferior", TOO_LITTLE: "undecided"}
 _HEAD = ("probe", "baseline", "candidate", "difference", "fell by less than", "margin", "e", "verdict")
@@ -32,7 +32,7 @@ def _sentence(outcome: Noninferiority) -> str:
         f"{line.probe} {line.margin:g}" for line in outcome.lines if line.must_show and line.verdict == "undecided"
     )
     if outcome.more is None:
-        more = "no number of further cases would decide if they went like these: the drop is too near the margin"
+        more = f"not even {FORESEEN:g} times as many cases would decide if they went like these: the drop is too near the margin"
     else:
         more = f"about {outcome.more} more cases would decide if they went like these (suite.count, in both runs)"
     bound = f"overall {signed(-overall.drop)}, fell by less than {overall.bound:.3f}"

@@ -34,6 +34,8 @@ STAKES = np.array([0.98, 0.5, 0.2])
 n such scenes win (1 - margin)^-n, what an exact binomial test has. Between 2 and 5 stakes power differed by .03 at the most."""
 STEP = 0.005
 """Spacing of the drops among which the bound is looked for."""
+FORESEEN = 100.0
+"""How many times as many cases as were seen a forecast may need; beyond that the drop is as good as at the margin."""
 _ALL = ("", "")
 
 _Row: TypeAlias = tuple[str, str]
@@ -51,8 +53,8 @@ class NoninferiorityPlan(Settings):
     margins: Mapping[str, float] = option({}, above=0, below=1)
     """Margins of single probes, each of which must then be shown to be non-inferior too: margins.orbit=0.2."""
     probe_margin: float | None = option(None, above=0, below=1)
-    """A margin of every probe: all of them must be shown to be non-inferior. With n scenes of a probe none below
-    1 - alpha^(1 / n) can be, .22 with the 12 scenes of suite=gate."""
+    """A margin of every probe: all of them must be shown to be non-inferior. With the 12 scenes that a probe has in suite=gate a margin below
+    .3 can't be, whatever the clips."""
     alpha: float = option(0.05, above=0, below=1)
     """Chance, at most, that a candidate passes that is inferior in anything that must be shown; and that one is stopped that is inferior
     in nothing. Both hold however often one looks."""
@@ -130,7 +132,8 @@ class Noninferiority:
     decided_after: int | None
     """Cases after which the verdict was certain, None where it never was."""
     more: int | None
-    """How many more cases would decide if they went as those seen did; None where none would, 0 where the verdict is certain."""
+    """How many more cases would decide if they went as those seen did; 0 where the verdict is certain, None where not even `FORESEEN` times
+    as many would."""
 
     @property
     def inferior(self) -> tuple[NoninferiorityLine, ...]:
@@ -218,6 +221,11 @@ class NoninferiorityTest:
     def certain(self) -> bool:
         """Whether no further scene is needed."""
         return bool(self._inferior) or all(row in self._shown for row in self._rows if self._must_show(row))
+
+    @property
+    def code(self) -> int:
+        """The exit code of what was seen so far."""
+        return REGRESSION if self._inferior else PASSED if self.certain else TOO_LITTLE
 
     def add(self, step: Step, candidate: Iterable[ScoreRow]) -> bool:
         """Take the candidate's rows of the next step, all samples of its prompts; return whether the verdict is certain.
@@ -316,7 +324,7 @@ class NoninferiorityTest:
         return float(drops[first]) if first < len(drops) else self._largest[row]
 
     def _more(self, seen: int) -> int | None:
-        """Return how many further cases would decide, or None where none would.
+        """Return how many further cases would decide, or None where not even `FORESEEN` times as many would.
 
         After f times as many scenes that go as those did, each stake has won W^f; passing takes the slowest of the rows that must be shown,
         stopping the fastest of all.
@@ -325,7 +333,7 @@ class NoninferiorityTest:
         passing = max(_growth(self._below[row], self.plan.alpha) for row in self._rows if self._must_show(row))
         stopping = min(_growth(self._above[row], self.plan.alpha * shares[row]) for row in self._rows)
         factor = min(passing, stopping)
-        return None if math.isinf(factor) else max(1, math.ceil((factor - 1) * seen))
+        return None if factor > FORESEEN else max(1, math.ceil((factor - 1) * seen))
 
 
 def _growth(bets: MarginBets, alpha: float) -> float:
