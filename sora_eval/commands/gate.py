@@ -118,7 +118,7 @@ def _with_a_generator(
     by_scene = options.sequential or options.noninferior is not None
     if not by_scene or options.candidate is not None or options.out is None:
         raise ConfigError(
-            "a generator in place of a run needs --sequential (or --noninferior MARGIN) and --out RUN, and no --candidate"
+            "a generator in place of a run needs --sequential and --out RUN, or --noninferior MARGIN and --out RUN, and no --candidate"
         )
     baseline, notes = usable(baseline, "baseline", plan)
     _check_probes(plan, baseline.rows)
@@ -173,7 +173,7 @@ def _pixels(baseline: Scored, candidate: Scored, most: int) -> list[str]:
     found = pixel_differences(first, second, most)
     if found is None:
         lacking = [what for what, clips in (("baseline", first), ("candidate", second)) if not clips]
-        where = f"the {' and the '.join(lacking)} holds none" if lacking else "the two share none"
+        where = f"none in the {' and the '.join(lacking)}" if lacking else "the two share none"
         return [f"no clips to compare as pictures: {where}"]
     return [str(found)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from sora_eval.reporting.components.verdict import Problem, Verdict, VerdictRow, signed
 from sora_eval.stats.gate import OVERALL, PASSED, REGRESSION, TOO_LITTLE
 from sora_eval.stats.noninferiority import FORESEEN, Noninferiority, NoninferiorityLine
@@ -34,7 +36,8 @@ def _sentence(outcome: Noninferiority) -> str:
     if outcome.more is None:
         more = f"not even {FORESEEN:g} times as many cases would decide if they went like these: the drop is too near the margin"
     else:
-        more = f"about {outcome.more} more cases would decide if they went like these (suite.count, in both runs)"
+        each = math.ceil(outcome.more / (len(outcome.lines) - 1))
+        more = f"about {outcome.more} more cases would decide if they went like these, {each} of each probe (suite.count, in both runs)"
     bound = f"overall {signed(-overall.drop)}, fell by less than {overall.bound:.3f}"
     return f"undecided with the cases that there are: neither side of the margin is shown ({open_}); {bound}; {seen}; {more}"
 
@@ -70,6 +73,6 @@ def _cells(line: NoninferiorityLine) -> tuple[str, ...]:
         signed(-line.drop),
         f"{line.bound:.3f}",
         f"{line.margin:g}",
-        f"{line.evidence:.3g}",
+        "-" if line.evidence is None else f"{line.evidence:.3g}",
         verdict,
     )

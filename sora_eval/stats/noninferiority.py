@@ -53,8 +53,8 @@ class NoninferiorityPlan(Settings):
     margins: Mapping[str, float] = option({}, above=0, below=1)
     """Margins of single probes, each of which must then be shown to be non-inferior too: margins.orbit=0.2."""
     probe_margin: float | None = option(None, above=0, below=1)
-    """A margin of every probe: all of them must be shown to be non-inferior. With the 12 scenes that a probe has in suite=gate a margin below
-    .3 can't be, whatever the clips."""
+    """A margin of every probe: all of them must be shown to be non-inferior. With the 12 scenes that a probe has in suite=gate
+    none below .3 can be shown, whatever the clips."""
     alpha: float = option(0.05, above=0, below=1)
     """Chance, at most, that a candidate passes that is inferior in anything that must be shown; and that one is stopped that is inferior
     in nothing. Both hold however often one looks."""
@@ -109,8 +109,8 @@ class NoninferiorityLine:
     """The drop that is to be excluded."""
     must_show: bool
     """Whether a candidate passes only if that is shown."""
-    evidence: float
-    """The e-value against "the drop is at least the margin"."""
+    evidence: float | None
+    """The e-value against "the drop is at least the margin", None where that need not be shown."""
     against: float
     """The e-value against "the drop is at most the margin", adjusted for all rows."""
     verdict: Verdict
@@ -208,7 +208,7 @@ class NoninferiorityTest:
         self._largest = {row: float(w @ pairs.max_difference) for row, w in weights.items()}
         self._weight = {row: float(overall[w > 0].sum()) for row, w in weights.items()}
         margins = {row: np.array([plan.margin_of(name_of(row))]) for row in self._rows}
-        self._below = {row: MarginBets(margins[row], -1) for row in self._rows}
+        self._below = {row: MarginBets(margins[row], -1) for row in self._rows if plan.must_show(name_of(row))}
         self._above = {row: MarginBets(margins[row], 1) for row in self._rows}
         self._rounds: dict[_Row, list[_Round]] = {row: [] for row in self._rows}
         self._waiting: list[tuple[_Row, float]] = []
@@ -220,7 +220,7 @@ class NoninferiorityTest:
     @property
     def certain(self) -> bool:
         """Whether no further scene is needed."""
-        return bool(self._inferior) or all(row in self._shown for row in self._rows if self._must_show(row))
+        return bool(self._inferior) or len(self._shown) == len(self._below)
 
     @property
     def code(self) -> int:
@@ -269,8 +269,8 @@ class NoninferiorityTest:
                 drop=float(weights @ pairs.difference),
                 bound=self._bound(row),
                 margin=self.plan.margin_of(name),
-                must_show=self._must_show(row),
-                evidence=float(self._below[row].value[0]),
+                must_show=row in self._below,
+                evidence=float(self._below[row].value[0]) if row in self._below else None,
                 against=against[row],
                 verdict=self._verdict(row),
             )
@@ -285,7 +285,7 @@ class NoninferiorityTest:
         bets = weight, np.array([d for _, d in drops]), np.array([self._largest[at] for at, _ in drops])
         self._rounds[row].append(bets)
         # What is shown stays shown: the process ends there, which keeps all rows at 1 / alpha at once.
-        if row not in self._shown:
+        if row in self._below and row not in self._shown:
             self._below[row].bet(*bets)
         self._above[row].bet(*bets)
 
@@ -297,14 +297,10 @@ class NoninferiorityTest:
         if self.certain and self._decided_after is None:
             self._decided_after = len(self._seen)
 
-    def _must_show(self, row: _Row) -> bool:
-        return self.plan.must_show(name_of(row))
-
     def _verdict(self, row: _Row) -> Verdict:
         if row in self._inferior:
             return "inferior"
-        # Probes without a margin of their own are no part of the family in which non-inferiority is shown.
-        return "non-inferior" if row in self._shown and self._must_show(row) else "undecided"
+        return "non-inferior" if row in self._shown else "undecided"
 
     def _against(self) -> dict[_Row, float]:
         e = np.array([self._above[row].value[0] for row in self._rows])
@@ -330,7 +326,7 @@ class NoninferiorityTest:
         stopping the fastest of all.
         """
         shares = dict(zip(self._rows, alpha_shares(len(self._rows), self.plan.share), strict=True))
-        passing = max(_growth(self._below[row], self.plan.alpha) for row in self._rows if self._must_show(row))
+        passing = max(_growth(bets, self.plan.alpha) for bets in self._below.values())
         stopping = min(_growth(self._above[row], self.plan.alpha * shares[row]) for row in self._rows)
         factor = min(passing, stopping)
         return None if factor > FORESEEN else max(1, math.ceil((factor - 1) * seen))
