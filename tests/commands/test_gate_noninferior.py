@@ -93,7 +93,7 @@ def test_undecided_is_no_pass_and_says_how_many_cases_are_missing(
         more = write_run(tmp_path / str(count), cases_of(count), right)
         assert gate(more, more, "0.05", tmp_path) == code
     assert gate(original, original, "0.2", tmp_path, "--set", "probe_margin=0.2") == 3
-    assert junit(tmp_path) == ([], ["bite", "count", "covered"])
+    assert junit(tmp_path) == ([], ["count", "covered", "bite"])
     assert gate(original, original, "0.2", tmp_path, "--set", "probe_margin=0.3") == 0
 
 
