@@ -1,16 +1,20 @@
-"""Finished runs for the gate's tests, without clips: cases of a few probes, and the values that a model is given."""
+"""Finished runs for the gate's tests: cases of a few probes, the values that a model is given, and clips where they are wanted."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from sora_eval import registry
 from sora_eval.files import write_json, write_lines
 from sora_eval.tracking.base import HUE_VERSION as TRACKER
-from sora_eval.types import Case, Profile, ScoreRow
+from sora_eval.types import Case, Frames, Profile, ScoreRow, Video
+from sora_eval.video import write_stored
 from sora_eval.world import VERSION as WORLD
 
 SMALL = Profile("small", 64, 64, 17, 8, 5)
@@ -77,3 +81,18 @@ def right(case: Case) -> float:
 
 def half_right(case: Case) -> float:
     return float(int(case.id[-4:]) % 4 < 2)
+
+
+def noise(rng: np.random.Generator, side: int = 64) -> Frames:
+    return rng.integers(0, 256, (3, side, side, 3), dtype=np.uint8)
+
+
+def with_clips(folder: Path, clips: dict[int, Frames]) -> Path:
+    """Return a run with clips of its first cases, by number."""
+    run = write_run(folder, cases_of(24), right)
+    lines = [json.loads(line) for line in (run / "scores.jsonl").read_text().splitlines()]
+    for i, frames in clips.items():
+        lines[i]["video"] = f"videos/model/{i}.mkv"
+        write_stored(run / "videos" / "model" / f"{i}.mkv", Video(frames, 8.0))
+    (run / "scores.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    return run

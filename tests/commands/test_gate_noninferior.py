@@ -8,13 +8,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from commands.gate_runs import cases_of, half_right, right, write_run
+from commands.gate_runs import cases_of, half_right, noise, right, with_clips, write_run
 
 from sora_eval.commands.cli import main
-from sora_eval.gating.pixels import clips_of, pixel_differences
-from sora_eval.runs.baseline import read_scored
-from sora_eval.types import Frames, Video
-from sora_eval.video import write_stored
 
 
 @pytest.fixture(autouse=True)
@@ -122,44 +118,6 @@ def test_pictures_change_no_verdict(original: Path, tmp_path: Path, capsys: pyte
     assert "0 of 3 clips are the same bytes" in (tmp_path / "gate.html").read_text()
     assert gate(a, b, "0.2", tmp_path, "--pixels", "0") == 0
     assert "same bytes" not in capsys.readouterr().out
-
-
-def noise(rng: np.random.Generator, side: int = 64) -> Frames:
-    return rng.integers(0, 256, (3, side, side, 3), dtype=np.uint8)
-
-
-def with_clips(folder: Path, clips: dict[int, Frames]) -> Path:
-    """Return a run with clips of its first cases, by number."""
-    import json
-
-    run = write_run(folder, cases_of(24), right)
-    lines = [json.loads(line) for line in (run / "scores.jsonl").read_text().splitlines()]
-    for i, frames in clips.items():
-        lines[i]["video"] = f"videos/model/{i}.mkv"
-        write_stored(run / "videos" / "model" / f"{i}.mkv", Video(frames, 8.0))
-    (run / "scores.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
-    return run
-
-
-def test_pixel_differences_of_two_runs(tmp_path: Path) -> None:
-    grey = np.full((3, 64, 64, 3), 60, np.uint8)
-    sides = {
-        "a": {0: grey, 1: grey, 2: grey, 3: grey},
-        # The same, 51 levels brighter (20 log10 5 dB), of another size, and none.
-        "b": {0: grey, 1: grey + np.uint8(51), 2: np.full((3, 48, 64, 3), 60, np.uint8)},
-    }
-    found = {name: read_scored(with_clips(tmp_path / name, clips)) for name, clips in sides.items()}
-    a, b = (clips_of(side.run.folder, side.rows) for side in found.values())
-    assert (len(a), len(b)) == (4, 3)
-    differences = pixel_differences(a, b)
-    assert differences is not None
-    assert (differences.clips, differences.identical, differences.compared, differences.skipped) == (3, 1, 2, 1)
-    assert differences.psnr == pytest.approx((100 + 20 * np.log10(5)) / 2)
-    assert 0 < differences.ssim < 1 and differences.distance > 0
-    assert "1 of 3 clips are the same bytes" in str(differences) and "1 could not be compared" in str(differences)
-    assert pixel_differences(a, {}) is None
-    few = pixel_differences(a, b, most=1)
-    assert few is not None and (few.clips, few.compared) == (3, 1)
 
 
 @pytest.mark.parametrize(
