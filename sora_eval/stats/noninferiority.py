@@ -173,7 +173,7 @@ class MarginBets:
     @property
     def value(self) -> Floats:
         """The wealth [k] of an equal share at each stake: an e-value for each bound."""
-        return np.asarray(np.exp(np.minimum(self.log_wealth, 200.0)).mean(axis=0))
+        return np.asarray(np.exp(np.minimum(self.log_wealth, 200.0)).sum(axis=0) / len(STAKES))
 
     def bet(self, weight: Floats, drop: Floats, largest: Floats) -> None:
         """Bet on independent drops [n] of a round at once, that the sum of weight times mean is on the side of the bound.

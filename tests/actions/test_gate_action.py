@@ -148,3 +148,14 @@ def test_inputs_are_no_part_of_a_script(gate: Gate, workspace: Path) -> None:
     assert not list(workspace.rglob("injected"))
     for step in yaml.safe_load((ACTION / "action.yml").read_text())["runs"]["steps"]:
         assert "${{" not in step.get("run", "")
+
+
+def test_the_example_gives_inputs_that_the_action_has() -> None:
+    page = (ROOT / "docs" / "ci.md").read_text()
+    action = yaml.safe_load((ACTION / "action.yml").read_text())
+    examples = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    steps = [step for example in examples for job in example["jobs"].values() for step in job["steps"]]
+    (used,) = (step for step in steps if ACTION.name in step.get("uses", ""))
+    assert set(used["with"]) <= set(action["inputs"])
+    for name in (*action["inputs"], *action["outputs"]):
+        assert f"`{name}" in page, name

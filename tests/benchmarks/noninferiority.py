@@ -25,13 +25,13 @@ from sora_eval.stats.noninferiority import NoninferiorityPlan, NoninferiorityTes
 from sora_eval.stats.paired import Pairs, pair
 
 MARGIN = 0.05
-MARGINS = (0.03, 0.05, 0.1, 0.2)
+MARGINS = (0.03, 0.1, 0.2)
 SIZES = {"smoke": ((1,) * 25, 6), "gate": ((12,) * 25, 2), "standard": ((16,) * 25, 6)}
 """Scenes of each probe and cases of a scene."""
 SAME = (1.0, 0.95, 0.8, 0.4, 0.0)
 """Shares of clips with the same score; the others are drawn again."""
 ALL_OR_NOTHING = Kind("always right", 0.0, 1.0, lambda rng, hard: np.ones(hard.shape))
-REPETITIONS = 600
+REPETITIONS = 400
 
 
 @dataclass(frozen=True)
