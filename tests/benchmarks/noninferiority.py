@@ -14,15 +14,18 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.cost import write
-from benchmarks.gate_power import Kind, Setting, rows_of, simulate
+from benchmarks.gate_power import Kind, Setting, _counted, simulate
+from numpy.typing import NDArray
 
 from sora_eval.gating.sides import both, matched
 from sora_eval.reporting.components.text import pipe
 from sora_eval.runs.baseline import read_scored
-from sora_eval.stats.gate import PASSED, REGRESSION
+from sora_eval.stats.gate import PASSED, REGRESSION, TOO_LITTLE
 from sora_eval.stats.intervals import wilson
-from sora_eval.stats.noninferiority import NoninferiorityPlan, NoninferiorityTest
+from sora_eval.stats.multiplicity import adjust_e_values, alpha_shares
+from sora_eval.stats.noninferiority import STAKES, NoninferiorityPlan
 from sora_eval.stats.paired import Pairs, pair
+from sora_eval.types import Floats
 
 MARGIN = 0.05
 MARGINS = (0.03, 0.1, 0.2)
@@ -31,7 +34,8 @@ SIZES = {"smoke": ((1,) * 25, 6), "gate": ((12,) * 25, 2), "standard": ((16,) * 
 SAME = (1.0, 0.95, 0.8, 0.4, 0.0)
 """Shares of clips with the same score; the others are drawn again."""
 ALL_OR_NOTHING = Kind("always right", 0.0, 1.0, lambda rng, hard: np.ones(hard.shape))
-REPETITIONS = 400
+REPETITIONS = 2000
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -44,26 +48,63 @@ class Rates:
     used: float
 
 
-def walk(pairs: Pairs, plan: NoninferiorityPlan) -> tuple[NoninferiorityTest, float]:
-    """Return the test, read after every round and stopped when it is certain, and the share of the cases that it used."""
-    test = NoninferiorityTest(rows_of(pairs, pairs.first), plan)
-    candidate = {row.case: row for row in rows_of(pairs, pairs.second)}
-    seen = 0
-    for step in test.steps:
-        seen += len(step.cases)
-        if test.add(step, [candidate[case] for case in step.cases]):
-            break
-    return test, seen / len(pairs)
+def scene_drops(setting: Setting, n: int, rng: np.random.Generator) -> Floats:
+    """Return the drops [n, probes, scenes] of n simulated comparisons, of probes with equally many scenes."""
+    drops = []
+    for p, scenes in enumerate(setting.scenes):
+        kind = setting.kinds[p % len(setting.kinds)]
+        hard = np.repeat(rng.beta(0.5, 0.5, n * scenes), setting.twins)
+        a, b = (_counted(kind, rng, hard) for _ in range(2))
+        b = np.where(rng.random(len(b)) < setting.same, a, b)
+        b = np.where(rng.random(len(b)) < setting.lost, 0.0, b)
+        drops.append((a - b).reshape(n, scenes, setting.twins).mean(axis=2))
+    return np.stack(drops, axis=1)
+
+
+def largest_drops(setting: Setting) -> Floats:
+    """Return the largest drop [probes] that there can be."""
+    return np.array([1 / (1 - setting.kinds[p % len(setting.kinds)].chance) for p in range(len(setting.scenes))])
+
+
+def verdicts(drops: Floats, largest: Floats, margin: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return exit codes [n] and rounds [n] after which they are certain: `NoninferiorityTest` of all comparisons at once.
+
+    drops: [n, probes, scenes], a scene of each probe a round; largest: [probes]. A test compares both.
+    """
+    plan = NoninferiorityPlan(margin=margin)
+    n, probes, rounds = drops.shape
+    below = _wealth((margin - drops) / (largest - margin).max(), over=1)
+    above = _wealth((drops - margin) / (largest + margin).max(), over=1)
+    single = _wealth((drops - margin) / (largest + margin)[:, None], over=None)
+    evidence = np.concatenate([above[:, None], single], axis=1)
+    shares = alpha_shares(probes + 1, plan.share)
+    passed, stopped = (below >= 1 / plan.alpha), np.zeros((n, rounds), dtype=bool)
+    for i, at in np.argwhere(evidence.max(axis=1) >= 1 / plan.alpha):
+        stopped[i, at] = (adjust_e_values(evidence[i, :, at], shares) >= 1 / plan.alpha).any()
+    first = np.stack([np.where(x.any(axis=1), x.argmax(axis=1), rounds) for x in (passed, stopped)])
+    codes = np.where(first.min(axis=0) == rounds, TOO_LITTLE, np.where(first[1] <= first[0], REGRESSION, PASSED))
+    return codes, np.minimum(first.min(axis=0) + 1, rounds)
+
+
+def _wealth(gain: Floats, over: int | None) -> Floats:
+    """Return the wealth after each round (last axis) of bets with a gain; over: the axis of those that are bet on at once."""
+    logs = np.stack([np.log1p(stake * gain) for stake in STAKES])
+    logs = logs if over is None else logs.sum(axis=over + 1)
+    return np.asarray(np.exp(np.minimum(logs.cumsum(axis=-1), 200.0)).mean(axis=0))
 
 
 def rates(setting: Setting, margin: float, n: int, seed: int) -> Rates:
     """Return how often a candidate passes and how often it is stopped."""
     rng = np.random.default_rng([seed, len(setting.scenes), sum(setting.scenes), round(1000 * margin)])
-    plan = NoninferiorityPlan(margin=margin)
-    found = [walk(simulate(setting, rng), plan) for _ in range(n)]
-    codes = np.array([test.code for test, _ in found])
-    used = float(np.mean([share for _, share in found]))
-    return Rates(n, float((codes == PASSED).mean()), float((codes == REGRESSION).mean()), used)
+    largest, codes, used = largest_drops(setting), [], []
+    for k in range(0, n, _AT_ONCE):
+        found, rounds = verdicts(scene_drops(setting, min(_AT_ONCE, n - k), rng), largest, margin)
+        codes.append(found)
+        used.append(rounds / setting.scenes[0])
+    code = np.concatenate(codes)
+    return Rates(
+        n, float((code == PASSED).mean()), float((code == REGRESSION).mean()), float(np.concatenate(used).mean())
+    )
 
 
 def dropping(setting: Setting, drop: float) -> Setting:
