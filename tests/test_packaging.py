@@ -53,7 +53,7 @@ LAYERS = (
     ("evaluation",),
     ("audit", "reporting", "validity"),
     ("config",),
-    ("cost",),
+    ("cost", "gating"),
     ("run",),
     ("api",),
     ("commands",),
