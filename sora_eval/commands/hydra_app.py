@@ -33,7 +33,7 @@ def launch(name: str, args: list[str]) -> int:
         print(options(name))
         return 0
     sweep = name == "run" and sweeps.is_sweep(args)
-    args = [overrides.as_typed(a, sweep) for a in args]
+    args = overrides.flags_last([overrides.as_typed(a, sweep) for a in args])
     if sweep or any(a.startswith("-") for a in args):
         if not any(a.startswith(_OWN_CONFIG) for a in args):
             check_words(name, [a for a in args if "=" in a and not a.startswith("-")])
