@@ -245,9 +245,7 @@ def _wandb(export: Export, project: str, out: Path | None) -> str:
     )
     with TemporaryDirectory() as folder:
         pictures = [wandb.Image(clip.strip, caption=clip.caption) for clip in export.clips]
-        videos = [
-            wandb.Video(_file(Path(folder), clip), format="mp4", caption=clip.caption) for clip in export.clips
-        ]
+        videos = [wandb.Video(_file(Path(folder), clip), format="mp4", caption=clip.caption) for clip in export.clips]
         media = {"worst_clips": pictures, "worst_videos": videos} if export.clips else {}
         run.log({**export.scalars, "scores": wandb.Table(dataframe=export.table), **media})
         run.finish()

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sora_eval.files import literal
 
 _TEXT = re.compile(
-    r"prompt|out|name|family|input|second|checkpoint|checkpoints|data\.folder|transformer\.(name|start)"
+    r"prompt|out|name|family|input|second|checkpoint|checkpoints|baseline|data\.folder|transformer\.(name|start)"
     r"|generator\.(path|name|manifest|checkpoint|target|version)|fidelity\.weights\..+|hydra\.(run|sweep)\.dir"
 )
 """Keys whose value is a path, a name or a prompt."""

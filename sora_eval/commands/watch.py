@@ -1,7 +1,7 @@
 """`sora-eval watch 'ckpts/*.safetensors'`: score each checkpoint of a training as it appears.
 
-It looks at the files every `poll_s` seconds. Notifications of the system (inotify and its like) would come sooner, but never for what another
-machine writes to a network drive, which is where trainings on clusters put their checkpoints; nor do they tell when a file is whole.
+It looks at the files every `poll_s` seconds. Notifications of the system (inotify and its like) would come sooner, but never for what
+another machine writes to a network drive, which is where trainings on clusters put their checkpoints; nor do they tell when a file is whole.
 
 A checkpoint is a run, in the folder that `sora-eval run` gives it, named by the hash of its bytes: a watch that was killed resumes in the
 midst of one, and what is scored stays so under any command. The watch's own folder is runs/watch/..., with its pages and a journal.
@@ -178,9 +178,7 @@ class Watch:
         self._keep(entry)
         record = Path(entry.run) / FAILED
         where = f"; traceback in {record}" if entry.run and record.exists() else ""
-        print(
-            f"failed: {entry.path}: {entry.error}{where}; it is left until it changes", file=sys.stderr, flush=True
-        )
+        print(f"failed: {entry.path}: {entry.error}{where}; it is left until it changes", file=sys.stderr, flush=True)
 
     def _keep(self, entry: Entry) -> None:
         """Add an entry in place of earlier failures of its path, and write the journal."""

@@ -45,8 +45,8 @@ class StepEvaluator:
     """
 
     model: Any = None
-    """A pipeline of diffusers, a function `f(prompt, *, height, width, frames, fps, seed, conditioning)` that returns uint8 [T, H, W, 3], or
-    a `Generator`; None where `on_step` gets it."""
+    """A pipeline of diffusers, a function `f(prompt, *, height, width, frames, fps, seed, conditioning)` that returns uint8
+    [T, H, W, 3], or a `Generator`; None where `on_step` gets it."""
     every_n_steps: int = 1000
     """Steps from one evaluation to the next."""
     suite: str = "smoke"

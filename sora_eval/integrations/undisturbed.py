@@ -44,7 +44,7 @@ def undisturbed(modules: Iterable[nn.Module] = ()) -> Iterator[None]:
         # Casts that were cached without gradients would be used again by a training step under autocast.
         torch.clear_autocast_cache()
         gc.collect()
-        if torch.cuda.is_initialized():
+        if _cuda_is_used():
             torch.cuda.empty_cache()
 
 
@@ -75,7 +75,7 @@ def networks_of(pipeline: Any) -> list[nn.Module]:
 def _random_states() -> Callable[[], None]:
     """Return a function that puts all random generators back to where they are now."""
     python, numpy, host = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    devices = torch.cuda.get_rng_state_all() if _cuda_is_used() else []
     apple = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
 
     def restore() -> None:
@@ -88,3 +88,8 @@ def _random_states() -> Callable[[], None]:
             torch.mps.set_rng_state(apple)
 
     return restore
+
+
+def _cuda_is_used() -> bool:
+    # What was never used has no state yet, and asking for it would take memory of the device.
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]

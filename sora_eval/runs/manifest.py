@@ -16,11 +16,11 @@ import av
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import read_json
 from sora_eval.generator.base import Generator
-from sora_eval.training.checkpoint_files import training_point
 from sora_eval.runs.plan import ClipCounts, Plan
 from sora_eval.runs.schema import VERSION as SCHEMA_VERSION
 from sora_eval.stats.samples import per_prompt
 from sora_eval.tracking.base import described
+from sora_eval.training.checkpoint_files import training_point
 from sora_eval.types import Case, digest
 from sora_eval.version import __version__
 from sora_eval.world import VERSION as WORLD_VERSION

@@ -137,8 +137,8 @@ def test_wandb_gets_scalars_and_table(run: Path, tmp_path: Path, monkeypatch: py
         started.append(options)
         return SimpleNamespace(log=logged.append, finish=lambda: ended.append(True))
 
-    def video(path: str, format: str, caption: str) -> tuple[Any, ...]:
-        return "video", format, caption, Path(path).read_bytes()
+    def video(path: str, **about: str) -> tuple[Any, ...]:
+        return "video", about["format"], about["caption"], Path(path).read_bytes()
 
     stand_in(
         monkeypatch,

@@ -159,9 +159,7 @@ def test_checkpoints_of_a_function_are_swept_over_step_and_time(
     ]  # fmt: skip
 
 
-def test_a_generator_without_checkpoints_is_refused_by_name(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_generator_without_checkpoints_is_refused_by_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "a.bin").touch()
     assert main(["run", "+sweep=checkpoints", "checkpoints=a.bin", "generator=oracle", *TINY]) == 2
     err = capsys.readouterr().err

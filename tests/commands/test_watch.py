@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -252,8 +253,8 @@ def test_folders_are_checkpoints_too(clock: Callable[..., Clock]) -> None:
     runs = [e["run"] for e in json.loads((pages() / watch.JOURNAL).read_text())["checkpoints"]]
     assert len(set(runs)) == 2 and len(calls()) == 4
     for run in runs:
-        command = json.loads(Path(run, "manifest.json").read_text())["command"].split()
-        assert (f"out={run}" in command) == (run == runs[1])
+        words = shlex.split(json.loads(Path(run, "manifest.json").read_text())["command"])
+        assert [w for w in words if w.startswith("out=")] == ([f'out="{run}"'] if run == runs[1] else [])
 
 
 def test_the_gate_stops_at_the_first_checkpoint_that_is_worse(
@@ -265,7 +266,7 @@ def test_the_gate_stops_at_the_first_checkpoint_that_is_worse(
     assert main(["watch", *twelve, "once=true"]) == 0
     run = json.loads((pages() / watch.JOURNAL).read_text())["checkpoints"][0]["run"]
     assert main(["baseline", "save", run, "--out", "base"]) == 0
-    gated = [*twelve, "baseline=base", "gate.drop=0.5"]
+    gated = [*twelve, "baseline=base", "gate.drop=1"]
     write("step-2.safetensors", weights(2), at=2)
     assert main(["watch", *gated, "stop_on=gate", "once=true"]) == 0
     write("step-3.safetensors", weights(3, good=False), at=3)

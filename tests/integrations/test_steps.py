@@ -94,7 +94,9 @@ def test_a_training_is_the_same_with_and_without(tmp_path: Path) -> None:
     for _, scores in tracker.lines:
         assert {"sora_eval/score/all", "sora_eval/score/left_right/relation", "sora_eval/seconds"} <= scores.keys()
     assert (tmp_path / "curves.html").is_file()
-    steps = [json.loads((tmp_path / f"step-{n}" / "manifest.json").read_text())["generators"][0]["step"] for n in (2, 4, 6)]
+    steps = [
+        json.loads((tmp_path / f"step-{n}" / "manifest.json").read_text())["generators"][0]["step"] for n in (2, 4, 6)
+    ]
     assert steps == [2, 4, 6]
     assert "Scores over training step" in (tmp_path / "curves.md").read_text()
 
@@ -175,10 +177,15 @@ def test_what_an_evaluation_switches_is_put_back() -> None:
     network[2].eval()
     network[0].bias.requires_grad_(False)
     weights = network[0].weight.clone()
-    with pytest.raises(ValueError, match="within"), undisturbed([network]):
-        assert not any(m.training for m in network.modules()) and not torch.is_grad_enabled()
-        network.requires_grad_(False)
-        raise ValueError("within")
+
+    def fail() -> None:
+        with undisturbed([network]):
+            assert not any(m.training for m in network.modules()) and not torch.is_grad_enabled()
+            network.requires_grad_(False)
+            raise ValueError("within")
+
+    with pytest.raises(ValueError, match="within"):
+        fail()
     assert [m.training for m in network.modules()] == [True, True, True, False]
     assert [p.requires_grad for p in network.parameters()] == [True, False, True, True]
     assert torch.equal(network[0].weight, weights) and torch.is_grad_enabled()

@@ -48,7 +48,9 @@ def test_steps_are_read_from_metadata(tmp_path: Path, metadata: dict[str, str] |
     assert step_in_metadata(saved(tmp_path / "a.safetensors", metadata)) == step
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff" * 40, (2).to_bytes(8, "little") + b"[]", (9).to_bytes(8, "little") + b"{"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff" * 40, (2).to_bytes(8, "little") + b"[]", (9).to_bytes(8, "little") + b"{"]
+)
 def test_what_is_no_safetensors_file_has_no_step_and_a_fault(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.safetensors"
     path.write_bytes(data)

@@ -11,10 +11,11 @@ from typing import Any
 from sora_eval.reporting.components.numbers import score, signed
 from sora_eval.reporting.components.plots import Axis, LinePlot, Marks, Point, down
 from sora_eval.reporting.leaderboard.entrants import Entrant
-from sora_eval.training.checkpoint_files import step_in_name
 from sora_eval.runs.naming import natural
 from sora_eval.stats.regressions import Change
 from sora_eval.stats.summary import Summary
+from sora_eval.training.checkpoint_files import step_in_name
+
 
 @dataclass(frozen=True)
 class Checkpoint:
