@@ -1,7 +1,7 @@
 """`sora-eval watch 'ckpts/*.safetensors'`: score each checkpoint of a training as it appears.
 
 It looks at the files every `poll_s` seconds. Notifications of the system (inotify and its like) would come sooner, but never for what
-another machine writes to a network drive, which is where trainings on clusters put their checkpoints; nor do they tell when a file is whole.
+another machine writes to a network drive, where the checkpoints of a cluster lie; nor do they tell when a file is whole.
 
 A checkpoint is a run, in the folder that `sora-eval run` gives it, named by the hash of its bytes: a watch that was killed resumes in the
 midst of one, and what is scored stays so under any command. The watch's own folder is runs/watch/..., with its pages and a journal.
@@ -25,6 +25,7 @@ from sora_eval.config import Call, RunConfig, WatchConfig
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.files import content_hash, read_json, write_json, write_text
 from sora_eval.runs import naming
+from sora_eval.runs.identity import ForeignRunError
 from sora_eval.stats.failures import FAILED
 from sora_eval.training.checkpoint_files import Signature, fault, signature
 
@@ -143,9 +144,10 @@ class Watch:
             return
         outcome = self._carried_out(path, digest)
         # Gone is not changed: trainings remove old checkpoints.
-        if signature(path) not in (before, None):
-            # Some of its clips may be of other weights than its name says.
-            shutil.rmtree(outcome.folder, ignore_errors=True)
+        if outcome.state != "nothing to do" and signature(path) not in (before, None):
+            if outcome.folder:
+                # Some of its clips may be of other weights than its name says.
+                shutil.rmtree(outcome.folder, ignore_errors=True)
             self._seen.pop(str(path), None)
             print(f"{path} changed while it was scored: its scores are dropped", file=sys.stderr, flush=True)
             return
@@ -170,6 +172,8 @@ class Watch:
         call = replace(self._call, command=shlex.join(["sora-eval", "run", *words]))
         try:
             outcome = carry_out(replace(settings, out=place), call, shlex.join(words))
+        except ForeignRunError as error:
+            outcome = failure("", error, shlex.join(words))
         except Exception as error:
             outcome = failure(place, error, shlex.join(words))
         return replace(outcome, seconds=time.perf_counter() - start)
@@ -191,7 +195,12 @@ class Watch:
         return [e for e in self._entries if e.state == "done"]
 
     def _write_pages(self) -> None:
-        self.pages, notes = compare([Path(e.run) for e in self._scored], self._folder, self._call.command)
+        # A folder may have been removed meanwhile.
+        runs = [run for e in self._scored if _is_finished(run := Path(e.run))]
+        try:
+            self.pages, notes = compare(runs, self._folder, self._call.command)
+        except SoraEvalError as error:
+            notes = [f"pages are not up to date: {error}"]
         for note in notes:
             if note not in self._noted:
                 self._noted.add(note)
