@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from sora_eval.commands.sweep import Outcome, carry_out, compare, failure
 from sora_eval.config import Call, RunConfig, WatchConfig
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.files import content_hash, read_json, write_json, write_text
+from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.runs import naming
 from sora_eval.runs.identity import ForeignRunError
 from sora_eval.stats.failures import FAILED
@@ -82,6 +84,7 @@ class Watch:
         self._seen: dict[str, tuple[Signature, float]] = {}
         self._verdict: int | None = None
         self._noted: set[str] = set()
+        self._loaded: set[str] = set()
 
     def run(self) -> int:
         """Score checkpoints until something ends the watch; return the exit code."""
@@ -170,8 +173,11 @@ class Watch:
             place = f"{Path(place).parent}-{digest[:6]}/{settings.seed}"
             words.append(as_typed(f"out={place}"))
         call = replace(self._call, command=shlex.join(["sora-eval", "run", *words]))
+        # Generators keep what they have loaded by its path, so that a run has one set of weights.
+        carried_out = _in_new_process if str(path) in self._loaded else carry_out
+        self._loaded.add(str(path))
         try:
-            outcome = carry_out(replace(settings, out=place), call, shlex.join(words))
+            outcome = carried_out(replace(settings, out=place), call, shlex.join(words))
         except ForeignRunError as error:
             outcome = failure("", error, shlex.join(words))
         except Exception as error:
@@ -229,6 +235,13 @@ class Watch:
         if any(e.state == "failed" for e in self._entries):
             return NOT_DONE
         return self._verdict if self._config.stop_on == "gate" and self._verdict is not None else 0
+
+
+def _in_new_process(settings: RunConfig, call: Call, words: str) -> Outcome:
+    ((_, outcome),) = completed(1, [partial(carry_out, settings, call, words)])
+    if isinstance(outcome, WorkerKilledError):
+        raise outcome
+    return outcome
 
 
 def _matching(patterns: Sequence[str]) -> Iterator[Path]:

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -40,8 +41,13 @@ def cases():
     return {(c.prompt, c.seed): c for c in found}
 
 
+@lru_cache
+def loaded(checkpoint):
+    return load_file(checkpoint)["good"].item()
+
+
 def generate(prompt, *, height, width, frames, fps, seed, conditioning, checkpoint):
-    good = load_file(checkpoint)["good"].item()
+    good = loaded(checkpoint)
     with open("calls.txt", "a") as file:
         file.write(f"{checkpoint} {prompt} {seed}\\n")
     if good:
@@ -208,29 +214,32 @@ def test_the_same_bytes_under_another_name_are_scored_once(
 
 
 def test_a_checkpoint_that_is_written_again_is_another_one(clock: Callable[..., Clock]) -> None:
+    """The model keeps by its name what it has loaded, as the bundled generators do."""
     write("last.safetensors", weights(1), at=1)
-    clock(nothing, lambda: write("last.safetensors", weights(2), at=2), nothing)
+    clock(nothing, lambda: write("last.safetensors", weights(2, good=False), at=2), nothing)
     assert main(["watch", *WATCH, "idle_s=15"]) == 0
     assert len(calls()) == 4
-    runs = [e["run"] for e in json.loads((pages() / watch.JOURNAL).read_text())["checkpoints"]]
-    assert len(set(runs)) == 2
+    runs = [Path(e["run"]) for e in json.loads((pages() / watch.JOURNAL).read_text())["checkpoints"]]
+    assert [[json.loads(line)["value"] for line in (run / "scores.jsonl").read_text().splitlines()] for run in runs] == [
+        [1.0, 1.0], [None, None]
+    ]  # fmt: skip
     assert "hours after the first checkpoint" in (pages() / "curves.md").read_text()
 
 
 def test_scores_of_a_checkpoint_that_changes_meanwhile_are_dropped(
     clock: Callable[..., Clock], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    carry_out = watch.carry_out
+    carried_out = watch.Watch._carried_out
     dropped: list[Path] = []
 
-    def disturbed(settings: object, *more: object) -> object:
-        outcome = carry_out(settings, *more)  # type: ignore[arg-type]
+    def disturbed(self: watch.Watch, *more: Any) -> Any:
+        outcome = carried_out(self, *more)
         if not dropped:
             dropped.append(Path(outcome.folder))
             write("a.safetensors", weights(2))
         return outcome
 
-    monkeypatch.setattr(watch, "carry_out", disturbed)
+    monkeypatch.setattr(watch.Watch, "_carried_out", disturbed)
     clock()
     write("a.safetensors", weights(1), at=1)
     assert main(["watch", *WATCH, "once=true"]) == 0

@@ -191,6 +191,17 @@ def test_what_an_evaluation_switches_is_put_back() -> None:
     assert torch.equal(network[0].weight, weights) and torch.is_grad_enabled()
 
 
+def test_generators_and_memory_of_devices_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: ["state of each"])
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", calls.append)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: calls.append("emptied"))
+    with undisturbed():
+        assert not calls
+    assert calls == [["state of each"], "emptied"]
+
+
 def test_autocast_casts_with_gradients_again_after_an_evaluation() -> None:
     layer = nn.Linear(2, 2)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -141,7 +141,8 @@ def test_a_folder_is_included(site, tmp_path):
 def test_checkpoints_of_a_plug_in(site, tmp_path, command):
     folder = tmp_path / "mine"
     (folder / "conf" / "sweep").mkdir(parents=True)
-    lights = "# @package _global_\n# Lights.\ncheckpoints: ???\nhydra: {sweeper: {params: {generator.checkpoint: '${files:${checkpoints}}'}}}\n"
+    lights = "# @package _global_\n# Lights.\ncheckpoints: ???\n"
+    lights += "hydra: {sweeper: {params: {generator.checkpoint: '${files:${checkpoints}}'}}}\n"
     (folder / "conf" / "sweep" / "lights.yaml").write_text(lights)
     (tmp_path / "ckpts").mkdir()
     for step, light in ((9, 0.7), (10, 0.8)):
