@@ -57,6 +57,7 @@ LAYERS = (
     ("run",),
     ("api",),
     ("commands",),
+    ("integrations",),
     ("__main__",),
 )
 """Lowest first; a module imports from its own layer and those below. `sora_eval/__init__.py` is above all, `conf` holds no code."""

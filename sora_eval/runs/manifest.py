@@ -20,6 +20,7 @@ from sora_eval.runs.plan import ClipCounts, Plan
 from sora_eval.runs.schema import VERSION as SCHEMA_VERSION
 from sora_eval.stats.samples import per_prompt
 from sora_eval.tracking.base import described
+from sora_eval.training.checkpoint_files import training_point
 from sora_eval.types import Case, digest
 from sora_eval.version import __version__
 from sora_eval.world import VERSION as WORLD_VERSION
@@ -58,7 +59,10 @@ def manifest(plan: Plan, problems: Sequence[str], seconds: float, clips: Mapping
         "profile": config["profile"]["name"],
         "seed": config["seed"],
         "samples": per_prompt(cases),
-        "generators": [_describe(g, cases) for g in plan.generators],
+        "generators": [
+            {**_training_point(config["generator"]), **_describe(plan.model, cases)},
+            *(_describe(g, cases) for g in plan.generators[1:]),
+        ],
         "hashes": {"cases": digest([c.hash for c in cases]), "probes": {n: p.version for n, p in plan.probes.items()}},
         "versions": {
             "python": platform.python_version(),
@@ -88,6 +92,12 @@ def _describe(generator: Generator, cases: Sequence[Case]) -> dict[str, Any]:
     training = {name: value for name in ("compute", "step") if (value := getattr(generator, name, None)) is not None}
     about = {"name": generator.name, "kind": generator.kind, "fingerprint": fingerprint(generator, cases)}
     return {**about, **training}
+
+
+def _training_point(generator: Mapping[str, Any]) -> dict[str, float]:
+    """Return step and time of the checkpoint that a generator's options name, where it is a file or folder."""
+    checkpoint = generator.get("checkpoint")
+    return training_point(checkpoint) if isinstance(checkpoint, str) and checkpoint else {}
 
 
 def _processor() -> str:
