@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from sora_eval.settings import Settings, option
 from sora_eval.stats.samples import MOST
@@ -109,6 +109,38 @@ def source_of(generator: Generator, case: Case) -> Source | None:
     method = getattr(generator, "source", None)
     source: Source | None = None if method is None else method(case)
     return source
+
+
+@dataclass(frozen=True)
+class Named:
+    """In place of a generator where a clip is judged or found: what the names of its files depend on, without the weights."""
+
+    name: str
+    """Name of the generator."""
+    kind: str
+    """Its kind."""
+    prints: str
+    """Its fingerprint for a case."""
+
+    def fingerprint(self, case: Case) -> str:
+        """Return the fingerprint."""
+        return self.prints
+
+
+@dataclass(frozen=True)
+class _NamedFile(Named):
+    """The same of a generator whose clips are files."""
+
+    file: Source | None
+
+    def source(self, case: Case) -> Source | None:
+        return self.file
+
+
+def named(generator: Generator, case: Case) -> Any:
+    """Return what stands for a generator where its clip of a case is judged in another process; it can't generate."""
+    parts = (generator.name, generator.kind, generator.fingerprint(case))
+    return _NamedFile(*parts, source_of(generator, case)) if hasattr(generator, "source") else Named(*parts)
 
 
 def clip_inputs(generator: Generator, case: Case) -> list[str]:
