@@ -144,7 +144,8 @@ class Devices:
         return []
 
     def _received(self, device: _Device, waiting: deque[list[Case]]) -> Iterator[tuple[Case, Video | Failure]]:
-        assert device.connection is not None and device.cases is not None
+        assert device.connection is not None
+        assert device.cases is not None
         try:
             message = device.connection.recv()
         except (EOFError, OSError):

@@ -62,8 +62,8 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write JSON lines, whole or not at all."""
-    with replacing(path) as part:
-        part.write_text(lines_of(rows), encoding="utf-8")
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 def lines_of(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -51,7 +51,8 @@ def adopt_or_refuse(
 
 def write_cases(folder: Path, cases: Sequence[Case]) -> None:
     """Write cases.jsonl; a finished run of other cases is invalidated."""
-    if [c.to_json() for c in _stored_cases(folder)] != [c.to_json() for c in cases]:
+    stored = _stored_cases(folder)
+    if len(stored) != len(cases) or any(a.to_json() != b.to_json() for a, b in zip(stored, cases, strict=True)):
         invalidate(folder)
     write_lines(folder / CASES, (c.to_json() for c in cases))
 
