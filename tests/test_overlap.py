@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from sora_eval.types import Case, Failure, Profile, Tracks, Video
 TINY = Profile("tiny", 16, 16, 6, 8, 1)
 PROBES: dict[str, Probe] = {"relation": registry.probe("relation")}
 STEP_S = 0.2
-"""Time of generating a clip, and CPU time of judging it, where they are measured."""
+"""Time of generating a clip, and of judging it, where they are measured."""
 
 
 def cases(count: int) -> list[Case]:
@@ -60,19 +61,17 @@ class Model:
 
 
 class Slow(WorldTracker):
-    """A tracker that needs the CPU for a while; it ends its process, or raises, at some cases."""
+    """A tracker that takes a while; it ends its process, or raises, at some cases."""
 
-    def __init__(self, cpu_s: float = 0.0, kills: tuple[str, ...] = (), full: tuple[str, ...] = ()) -> None:
-        self.cpu_s, self.kills, self.full = cpu_s, kills, full
+    def __init__(self, wait_s: float = 0.0, kills: tuple[str, ...] = (), full: tuple[str, ...] = ()) -> None:
+        self.wait_s, self.kills, self.full = wait_s, kills, full
 
     def track(self, video: Video, case: Case) -> Tracks:
         if case.id in self.kills:
             os.kill(os.getpid(), signal.SIGKILL)
         if case.id in self.full:
             raise OSError(28, "No space left on device")
-        end = time.process_time() + self.cpu_s
-        while time.process_time() < end:
-            pass
+        time.sleep(self.wait_s)
         return super().track(video, case)
 
 
@@ -96,20 +95,34 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], tuple[Eva
     return made
 
 
-def test_a_run_takes_as_long_as_generation_alone_where_judging_is_no_slower(tmp_path: Path, alone) -> None:
-    own = cases(20)
-    before = time.process_time()
-    start = time.perf_counter()
-    found = run(tmp_path, own, Model(wait_s=STEP_S), 2, tracker=Slow(STEP_S))
-    seconds = time.perf_counter() - start
-    # Nothing of judging happens in this process, which only hands on.
-    assert time.process_time() - before < 0.25 * len(own) * STEP_S
-    assert found.clips["model"].made == len(own)
-    assert [r.value for r in found.rows] == [r.value for r in alone(20)[0].rows]
-    # What the machine can do at most is measured with the same work: on a busy one both take longer.
-    start = time.perf_counter()
-    run(tmp_path / "in turn", own, Model(wait_s=STEP_S), 1, tracker=Slow(STEP_S))
-    assert seconds < 0.9 * (time.perf_counter() - start)
+def waits(folder: Path, workers: int) -> list[float]:
+    """Return how long the model waited after each clip, in seconds, where a clip takes as long to be made as to be judged."""
+    model = Waiting(wait_s=STEP_S)
+    found = run(folder, cases(16), model, workers, tracker=Slow(STEP_S))
+    assert found.clips["model"].made == 16 and not any(r.failure for r in found.rows)
+    return model.waited
+
+
+class Waiting(Model):
+    """A model that notes how long it is kept waiting after each clip."""
+
+    waited: ClassVar[list[float]] = []
+
+    def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
+        for video in super().generate(cases):
+            since = time.perf_counter()
+            yield video
+            self.waited.append(time.perf_counter() - since)
+
+
+def test_the_model_does_not_wait_for_what_judges_its_clips(tmp_path: Path) -> None:
+    # The first clips meet workers that are still starting. The rest is none where the machine is idle; where others use it, two workers
+    # take half as long as one process at least.
+    Waiting.waited.clear()
+    in_turn = float(np.median(waits(tmp_path / "in turn", 1)[8:]))
+    Waiting.waited.clear()
+    beside = float(np.median(waits(tmp_path / "beside", 2)[8:]))
+    assert in_turn > STEP_S and beside < 0.75 * in_turn
 
 
 def test_clips_judged_beside_generation_are_the_same_bytes(tmp_path: Path, alone) -> None:

@@ -62,7 +62,16 @@ def test_every_preset_is_run_by_a_test() -> None:
     assert set(registry.names("launcher")) == {"local", "joblib", "submitit_local", "submitit_slurm", "ray"}
 
 
-@pytest.mark.parametrize("launcher", ["local", "joblib", "submitit_local"])
+def test_one_after_the_other_in_one_process(
+    tmp_path: Path, plain: list[bytes], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Nothing of it depends on a process of its own, whose start is what takes long.
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "-m", *TINY, *JOBS, "hydra/launcher=local"]) == 0
+    check(tmp_path, capsys.readouterr().out, plain)
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_on_one_machine(tmp_path: Path, plain: list[bytes], launcher: str) -> None:
     check(tmp_path, swept(tmp_path, f"hydra/launcher={launcher}"), plain)
 
@@ -86,7 +95,7 @@ def test_on_slurm(tmp_path: Path, plain: list[bytes]) -> None:
 
 def test_a_job_that_runs_out_of_time_on_slurm_is_queued_again_and_goes_on(tmp_path: Path) -> None:
     env = os.environ | _slurm(tmp_path)
-    words = [*TINY[:2], "suite.count=24", *TINY[3:], "players=0", "workers=1", "hydra/launcher=submitit_slurm"]
+    words = [*TINY[:2], "suite.count=12", *TINY[3:], "players=0", "workers=1", "hydra/launcher=submitit_slurm"]
     command = [sys.executable, "-m", "sora_eval.commands.cli", "run", "-m", *words, f"out={tmp_path / 'run'}"]
     work = tmp_path / "work"
     work.mkdir()
@@ -146,8 +155,16 @@ sys.exit(code)
 def test_on_a_ray_cluster_of_two_nodes_of_which_one_dies(tmp_path: Path) -> None:
     words = [*TINY[:2], "suite.count=24", *TINY[3:]]
     command = [sys.executable, "-c", _ON_RAY, ",".join(map(str, PLACES)), "run", "-m", *words, *JOBS]
+    # A busy machine takes its time to start a node.
+    env = os.environ | {"RAY_raylet_start_wait_time_s": "120"}
     done = subprocess.run(
-        [*command, "hydra/launcher=ray"], cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False
+        [*command, "hydra/launcher=ray"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
     )
     assert done.returncode == 0, done.stderr + done.stdout
     assert "one node died after" in done.stdout
