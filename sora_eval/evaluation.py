@@ -84,8 +84,9 @@ def evaluate(
     total = sum(len(own) for _, own in missing)
     # A few clips are made sooner than processes are started.
     spread = workers > 1 and total > CHUNK and (any(own for _, own in apart) or any(job.processes for job in jobs))
-    # Nothing is printed for a run that is finished, and a bar only where somebody may wait.
-    with tqdm(total=total, unit="clip", disable=None if progress and total else True, smoothing=0.1) as bar:
+    # Nothing is printed for a run that is finished, and a bar with rate and time left only where somebody may look at it.
+    watched = progress and total > 0 and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+    with tqdm(total=total, unit="clip", disable=not watched, smoothing=0.1) as bar:
         run = _Work(loop, dict.fromkeys((g.name for g in generators), ClipCounts()), bar)
         queue = WorkQueue(min(workers, total), workers, WAITING_BYTES) if spread and _can_be_sent(loop) else NoQueue()
         with queue:
