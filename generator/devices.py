@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 from collections import deque
+from collections.abc import Generator as Yields
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
@@ -110,7 +111,7 @@ class Devices:
         """The most bytes of GPU memory that a device has held."""
         return max(device.memory for device in self._devices)
 
-    def answers(self, chunks: Sequence[Sequence[Case]]) -> Iterator[tuple[Case, Video | Failure]]:
+    def answers(self, chunks: Sequence[Sequence[Case]]) -> Yields[tuple[Case, Video | Failure], None, None]:
         """Yield each case with its answer, as they come; see `generator.answers`. A device waits while its answer is not taken.
 
         Raises:

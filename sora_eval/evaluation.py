@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -231,17 +232,16 @@ class _Work:
         came: dict[str, bool | None] = {}
         on_devices = Devices(model, devices) if devices else None
         batches = list(chunks(cases, len(devices) or 1, batch_of(model)))
-        for case, video in (
-            on_devices.answers(batches)
-            if on_devices is not None
-            else (answer for batch in batches for answer in answers(model, batch))
-        ):
-            if case.id in came:  # its last answer counts
-                queue.drain()
-            came.setdefault(case.id, None)
-            queue.put(self._judging(model, case, video, came))
-            if memory := gpu_memory() if on_devices is None else on_devices.memory:
-                self._bar.set_postfix_str(f"GPU {memory / 2**30:.1f} GiB", refresh=False)
+        here = (answer for batch in batches for answer in answers(model, batch))
+        # Closed whatever happens: devices end with it.
+        with closing(here if on_devices is None else on_devices.answers(batches)) as source:
+            for case, video in source:
+                if case.id in came:  # its last answer counts
+                    queue.drain()
+                came.setdefault(case.id, None)
+                queue.put(self._judging(model, case, video, came))
+                if memory := gpu_memory() if on_devices is None else on_devices.memory:
+                    self._bar.set_postfix_str(f"GPU {memory / 2**30:.1f} GiB", refresh=False)
         queue.drain()
         self.problems |= dict.fromkeys(() if on_devices is None else on_devices.problems)
         made = sum(map(bool, came.values()))
