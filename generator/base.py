@@ -70,8 +70,8 @@ class Generator(Protocol):
     - `samples`, how many clips it has of each case, where that is given (a folder of videos);
     - `source(case)`, which returns the file that the clip of a case is read from, None where there is none: a run folder then keeps a
       record of the file in place of the clip;
-    - `on_device(device)`, which returns the generator on a device such as "cuda:1", or a dataclass field `device`: a run can then have it on
-      several devices, in a process each, to which it is sent before its weights are loaded;
+    - `on_device(device)`, which returns the generator on a device such as "cuda:1", or a dataclass field `device`: a run can then have it
+      on several devices, in a process each, to which it is sent before its weights are loaded;
     - `bind(cases)`, which returns the generator for the cases of a run, where it has to know all of them before the first;
     - `input_problems(deliveries)`, which returns a line for each fault of its input, given what came back for each case.
     """

@@ -84,25 +84,6 @@ def files(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.*") if p.is_file()}
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], tuple[Evaluated, dict[str, bytes]]]:
-    folder = tmp_path_factory.mktemp("alone")
-
-    def made(count: int) -> tuple[Evaluated, dict[str, bytes]]:
-        found = run(folder / str(count), cases(count), Model(), 1)
-        return found, files(folder / str(count))
-
-    return made
-
-
-def waits(folder: Path, workers: int) -> list[float]:
-    """Return how long the model waited after each clip, in seconds, where a clip takes as long to be made as to be judged."""
-    model = Waiting(wait_s=STEP_S)
-    found = run(folder, cases(16), model, workers, tracker=Slow(STEP_S))
-    assert found.clips["model"].made == 16 and not any(r.failure for r in found.rows)
-    return model.waited
-
-
 class Waiting(Model):
     """A model that notes how long it is kept waiting after each clip."""
 
@@ -115,20 +96,18 @@ class Waiting(Model):
             self.waited.append(time.perf_counter() - since)
 
 
-def test_the_model_does_not_wait_for_what_judges_its_clips(tmp_path: Path) -> None:
-    # The first clips meet workers that are still starting. The rest is none where the machine is idle; where others use it, two workers
-    # take half as long as one process at least.
-    Waiting.waited.clear()
-    in_turn = float(np.median(waits(tmp_path / "in turn", 1)[8:]))
-    Waiting.waited.clear()
-    beside = float(np.median(waits(tmp_path / "beside", 2)[8:]))
+def test_the_model_does_not_wait_for_what_judges_its_clips_and_these_are_the_same_bytes(tmp_path: Path) -> None:
+    waits = []
+    for workers in (1, 2):
+        Waiting.waited.clear()
+        found = run(tmp_path / f"{workers}", cases(16), Waiting(wait_s=STEP_S), workers, tracker=Slow(STEP_S))
+        assert found.clips["model"].made == 16 and not any(r.failure for r in found.rows)
+        # The first clips meet workers that are still starting.
+        waits.append(float(np.median(Waiting.waited[8:])))
+    in_turn, beside = waits
+    # None where the machine is idle; where others use it, two workers take half as long as one process at least.
     assert in_turn > STEP_S and beside < 0.75 * in_turn
-
-
-def test_clips_judged_beside_generation_are_the_same_bytes(tmp_path: Path, alone) -> None:
-    rows, there = alone(12)
-    found = run(tmp_path, cases(12), Model(), 2)
-    assert found.rows == rows.rows and found.clips == rows.clips and files(tmp_path) == there
+    assert files(tmp_path / "1") == files(tmp_path / "2")
 
 
 def test_a_clip_that_kills_its_judge_fails_alone_and_a_full_disk_ends_the_run(tmp_path: Path) -> None:
@@ -138,7 +117,7 @@ def test_a_clip_that_kills_its_judge_fails_alone_and_a_full_disk_ends_the_run(tm
     assert "was killed" in killed.rows[3].reason
     with pytest.raises(OSError, match="No space left"):
         run(tmp_path / "full", own, Model(), 2, tracker=Slow(full=(own[3].id,)))
-    again = run(tmp_path / "full", own, Model(), 2)
+    again = run(tmp_path / "full", own, Model(), 1)
     assert len(again.rows) == 10 and not any(r.failure for r in again.rows)
 
 
@@ -158,18 +137,17 @@ def test_an_interrupt_loses_no_clip_that_was_made(tmp_path: Path) -> None:
         run(tmp_path, own, Interrupted(), 2, tracker=Slow(0.1))
     # Those that nobody had judged are stored.
     assert len(list((tmp_path / "videos").rglob("*.mkv"))) == 8
-    found = run(tmp_path, own, Model(), 2)
+    found = run(tmp_path, own, Model(), 1)
     assert (found.clips["model"].made, found.clips["model"].reused) == (4, 8)
 
 
-def test_two_devices_make_the_bytes_of_one(tmp_path: Path, alone) -> None:
-    rows, there = alone(12)
-    for workers in (1, 2):
-        found = run(tmp_path / str(workers), cases(12), Model(), workers, devices=("cpu", "cpu"))
-        assert found.rows == rows.rows and not found.problems and files(tmp_path / str(workers)) == there
+def test_two_devices_make_the_bytes_of_one(tmp_path: Path) -> None:
+    alone = run(tmp_path / "alone", cases(12), Model(), 1)
+    found = run(tmp_path / "two", cases(12), Model(), 2, devices=("cpu", "cpu"))
+    assert found.rows == alone.rows and not found.problems and files(tmp_path / "two") == files(tmp_path / "alone")
 
 
-def test_a_device_that_ends_is_named_and_others_take_its_cases(alone) -> None:
+def test_a_device_that_ends_is_named_and_others_take_its_cases() -> None:
     own = cases(12)
     devices = Devices(Model(ends_at=(own[0].id,)), ["cpu", "cpu", "mps"])
     found = {case.id: answer for case, answer in devices.answers([own[:4], own[4:8], own[8:]])}
@@ -181,13 +159,11 @@ def test_a_device_that_ends_is_named_and_others_take_its_cases(alone) -> None:
 
 def test_a_device_without_memory_is_named_and_a_case_too_large_for_all_fails_alone() -> None:
     own = cases(8)
-    devices = Devices(Model(full_on=("mps",)), ["mps", "cpu"])
+    devices = Devices(Model(full_at=(own[2].id,), full_on=("mps",)), ["mps", "cpu"])
     found = {case.id: answer for case, answer in devices.answers([[case] for case in own])}
-    assert len(found) == 8 and all(isinstance(answer, Video) for answer in found.values())
-    assert "device mps ran out of memory; others were given the case" in devices.problems
-    devices = Devices(Model(full_at=(own[2].id,)), ["cpu", "cpu"])
-    found = {case.id: answer for case, answer in devices.answers([own])}
     assert [name for name, answer in found.items() if isinstance(answer, Failure)] == [own[2].id]
+    assert len(found) == 8 and "no memory on " in found[own[2].id].reason
+    assert "device mps ran out of memory; others were given the case" in devices.problems
 
 
 def test_devices_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
