@@ -55,6 +55,18 @@ def device_names(value: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
+def devices_of(generator: Generator, value: Any) -> tuple[str, ...]:
+    """Return the devices of the option `devices`, on which the generator can be put.
+
+    Raises:
+        ConfigError: as `device_names` and `on_device`.
+    """
+    names = device_names(value)
+    for name in names:
+        on_device(generator, name)
+    return names
+
+
 def on_device(generator: Generator, device: str) -> Generator:
     """Return the generator on a device: by its method `on_device`, else by its field `device`.
 

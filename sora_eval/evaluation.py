@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +278,8 @@ class Loop:
 
     def in_process(self) -> Loop:
         """Return the loop for a worker process, with the tracker that the process got first: it may have loaded weights since."""
+        if parent_process() is None:
+            return self
         return replace(self, tracker=_TRACKERS.setdefault(identity(self.tracker), self.tracker))
 
     def work(self, generator: Generator, cases: Sequence[Case]) -> ClipCounts:

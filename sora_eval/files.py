@@ -160,6 +160,18 @@ def read_text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def text_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a file in UTF-8, without having all of it in memory. Only a line feed ends one: U+2028 may be part of a JSON text.
+
+    Raises:
+        OSError, ValueError: as `read_text`.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no plain file", str(path))
+    with path.open(encoding="utf-8", newline="\n") as file:
+        yield from file
+
+
 def parse_json(text: str) -> Any:
     """Return the value of a JSON text.
 

@@ -13,7 +13,7 @@ from sora_eval.cost.estimates import warnings
 from sora_eval.cost.references import choose_references
 from sora_eval.evaluation import Loop, evaluate
 from sora_eval.generator.base import Generator, bind, samples_of
-from sora_eval.generator.devices import device_names
+from sora_eval.generator.devices import devices_of
 from sora_eval.generator.simulator import reference
 from sora_eval.runs import naming, sharding
 from sora_eval.runs.folder import content_key, finished, open_run, write_run
@@ -60,7 +60,7 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
         shard=config.part,
         tracker=tracker,
         video=config.video,
-        devices=device_names(config.devices),
+        devices=devices_of(model, config.devices),
         notes=(*notes, *warnings(config, cases, model, references, folder, workers)),
     )
 

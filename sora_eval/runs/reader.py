@@ -6,13 +6,14 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from sora_eval.errors import ConfigError
-from sora_eval.files import parse_json, read_text
+from sora_eval.files import parse_json, read_text, text_lines
 from sora_eval.runs.store import read_parquet, scores_file
 from sora_eval.stats.samples import asked_of
 from sora_eval.types import MODES, Case, ScoreRow, check_name, check_part
@@ -100,9 +101,10 @@ def _each_once(path: Path) -> Iterator[Case]:
         yield case
 
 
-def _read(path: Path) -> str:
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        return read_text(path)
+        yield
     except FileNotFoundError:
         raise ConfigError(f"{path}: not found; is {path.parent} the folder of a run?") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -110,7 +112,8 @@ def _read(path: Path) -> str:
 
 
 def _manifest(path: Path) -> dict[str, Any]:
-    text = _read(path)
+    with _reading(path):
+        text = read_text(path)
     try:
         value = parse_json(text)
     except json.JSONDecodeError as error:
@@ -152,8 +155,10 @@ def _parsed(path: Path, parse: Callable[[str], T]) -> Iterator[tuple[int, T]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    # Not splitlines(): U+2028 and its kin are legal inside a JSON string and must not end a line.
-    return ((number, line) for number, line in enumerate(_read(path).split("\n"), start=1) if line.strip())
+    with _reading(path):
+        for number, line in enumerate(text_lines(path), start=1):
+            if line.strip():
+                yield number, line.rstrip("\n")
 
 
 def _object(line: str) -> dict[str, Any]:
