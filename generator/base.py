@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from sora_eval.settings import Settings, option
 from sora_eval.stats.samples import MOST
@@ -70,6 +70,8 @@ class Generator(Protocol):
     - `samples`, how many clips it has of each case, where that is given (a folder of videos);
     - `source(case)`, which returns the file that the clip of a case is read from, None where there is none: a run folder then keeps a
       record of the file in place of the clip;
+    - `on_device(device)`, which returns the generator on a device such as "cuda:1", or a dataclass field `device`: a run can then have it
+      on several devices, in a process each, to which it is sent before its weights are loaded;
     - `bind(cases)`, which returns the generator for the cases of a run, where it has to know all of them before the first;
     - `input_problems(deliveries)`, which returns a line for each fault of its input, given what came back for each case.
     """
@@ -109,6 +111,38 @@ def source_of(generator: Generator, case: Case) -> Source | None:
     method = getattr(generator, "source", None)
     source: Source | None = None if method is None else method(case)
     return source
+
+
+@dataclass(frozen=True)
+class Named:
+    """In place of a generator where a clip is judged or found: what the names of its files depend on, without the weights."""
+
+    name: str
+    """Name of the generator."""
+    kind: str
+    """Its kind."""
+    prints: str
+    """Its fingerprint for a case."""
+
+    def fingerprint(self, case: Case) -> str:
+        """Return the fingerprint."""
+        return self.prints
+
+
+@dataclass(frozen=True)
+class _NamedFile(Named):
+    """The same of a generator whose clips are files."""
+
+    file: Source | None
+
+    def source(self, case: Case) -> Source | None:
+        return self.file
+
+
+def named(generator: Generator, case: Case) -> Any:
+    """Return what stands for a generator where its clip of a case is judged in another process; it can't generate."""
+    parts = (generator.name, generator.kind, generator.fingerprint(case))
+    return _NamedFile(*parts, source_of(generator, case)) if hasattr(generator, "source") else Named(*parts)
 
 
 def clip_inputs(generator: Generator, case: Case) -> list[str]:

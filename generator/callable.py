@@ -87,6 +87,21 @@ class PythonCallable:
         # Now, and once: weights that are written again during a run are other weights.
         self._weights = "" if self._checkpoint is None else _weights_hash(self._checkpoint)
         self._kwargs = _checked_kwargs(kwargs)
+        self._device = ""
+
+    def on_device(self, device: str) -> PythonCallable:
+        """Return the generator whose function gets a device, such as "cuda:1", as the keyword `device`. Clips do not depend on it.
+
+        Raises:
+            ConfigError: the target can't be imported, or takes no such keyword.
+
+        """
+        parameters = _parameters(self._load())
+        if parameters and "device" not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            raise ConfigError(f"devices: {self.target} takes no keyword 'device': add it to the function")
+        copied = copy.copy(self)
+        copied._device = device
+        return copied
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -173,7 +188,7 @@ class PythonCallable:
     def _keywords(self, function: Callable[..., Any]) -> dict[str, Any]:
         """Return `kwargs` and the checkpoint; the latter as None only to a function that can't do without the keyword."""
         parameters = _parameters(function)
-        keywords = dict(self._kwargs)
+        keywords = dict(self._kwargs) | ({"device": self._device} if self._device else {})
         wanted = parameters.get("checkpoint")
         if self._checkpoint is not None:
             keywords["checkpoint"] = str(self._checkpoint)

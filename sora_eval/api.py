@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from dataclasses import replace as replaced
 from pathlib import Path
 from tempfile import mkdtemp
@@ -50,7 +50,7 @@ class Result:
         """Return a row per clip; each component of the score is a column `components.NAME`."""
         import pandas as pd
 
-        return pd.json_normalize([asdict(row) for row in self.rows])
+        return pd.json_normalize([row.values() for row in self.rows])
 
     def report(self, players: int = 3) -> Path:
         """Write report.html and return its path. players: clips shown per probe and model."""

@@ -28,6 +28,7 @@ from sora_eval.audit import BUNDLED_SCORERS
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.generator.base import Generator
+from sora_eval.generator.devices import device_names
 from sora_eval.generator.pipelines.options import PipelineOptions
 from sora_eval.generator.reference.options import CheckpointOptions, Plan, ReferenceOptions, SampleOptions
 from sora_eval.generator.service.api import Api
@@ -202,6 +203,9 @@ class RunConfig(Settings):
     null: as many as a folder of videos has (column sample of its manifest), else 1."""
     workers: int | None = option(None, least=1)
     """Processes; null for one per core that this process may use, in a sweep the job's share of them."""
+    devices: Any = None
+    """Devices that the model runs on, in a process each: all for every GPU (of those in CUDA_VISIBLE_DEVICES), or a list such as [0,1] or
+    [cuda:0,cuda:0]; the generator gets cuda:0, cuda:1, ... as its option device. null: it runs once, in the process of the run."""
     fidelity: FidelityOptions | None = option(FidelityOptions(), example="frechet")
     """Fidelity metrics; fidelity=null for none. An encoder without weights is a problem of the run (sora-eval weights list)."""
     video: VideoOptions = VideoOptions()
@@ -221,6 +225,7 @@ class RunConfig(Settings):
         super().__post_init__()
         if self.shard is not None:
             sharding.parse(str(self.shard))
+        device_names(self.devices)
 
     @property
     def part(self) -> tuple[int, int] | None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import pickle
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
+from multiprocessing import parent_process
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from sora_eval.errors import is_fatal
 from sora_eval.files import FileCache
 from sora_eval.generator.answers import answers, one_line
-from sora_eval.generator.base import Generator, batch_of, clip_inputs, source_of
+from sora_eval.generator.base import Generator, batch_of, clip_inputs, named, source_of
+from sora_eval.generator.devices import Devices, gpu_memory
 from sora_eval.probes.base import Probe
-from sora_eval.processes import WorkerKilledError, completed
+from sora_eval.processes import CHUNK, NoQueue, Work, WorkerKilledError, WorkQueue, chunks
 from sora_eval.runs.plan import ClipCounts
 from sora_eval.runs.store import Store, reference_cache
 from sora_eval.stats.failures import INTERNAL
@@ -25,8 +30,8 @@ from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, diges
 from sora_eval.video import VideoOptions
 from sora_eval.video.sources import add_copy, is_record
 
-T = TypeVar("T")
-_CHUNK = 8
+WAITING_BYTES = 1 << 30
+"""Clips of so many bytes may wait for a worker process; but always one, and no more of them than there are processes."""
 _NOT_STORED = "can't be stored: "
 _TRACKERS: dict[tuple[str | int, ...], Tracker] = {}
 """Trackers of a worker process, by identity."""
@@ -42,6 +47,8 @@ class Evaluated:
     """How many clips were scored now; the others were scored before."""
     clips: Mapping[str, ClipCounts]
     """Clip counts by generator."""
+    problems: Sequence[str] = ()
+    """Faults of the devices that the model ran on."""
 
 
 def evaluate(
@@ -53,12 +60,17 @@ def evaluate(
     progress: bool = True,
     tracker: Tracker | None = None,
     video: VideoOptions | None = None,
+    devices: Sequence[str] = (),
 ) -> Evaluated:
     """Generate, track and score a clip of every case by every generator, and store all of it in `folder`; what is stored is reused.
 
     Models generate every sample of a prompt; oracle, controls and violations one.
-    probes: by name, those that the cases name. workers: processes; generators that can't be copied run in this one.
-    progress: whether to show a progress bar. tracker: None for the world tracker. video: how clips are stored, None for the default.
+    probes: by name, those that the cases name. workers: processes. A model that can't be copied generates in this process while they
+    store, track and score its clips; with `devices` in a process on each of these. progress: whether to show a progress bar on a terminal.
+    tracker: None for the world tracker. video: how clips are stored, None for the default.
+
+    Raises:
+        ConfigError: a generator can't be used, or can't be put on a device.
     """
     from tqdm import tqdm
 
@@ -67,22 +79,29 @@ def evaluate(
     for g, own in requested:
         for case in own:
             loop.fetch(g, case)
-    jobs = _jobs(requested, loop, workers)
-    total = sum(len(job.clips) for job in jobs)
-    counts = dict.fromkeys((g.name for g in generators), ClipCounts())
-    # Nothing is printed for a run that is finished, and a bar only where somebody may wait.
-    with tqdm(total=total, unit="clip", disable=not (progress and total), smoothing=0.1) as bar:
-        # A few clips are made sooner than processes are started.
-        shared = [job for job in jobs if job.processes and workers > 1]
-        shared = shared if sum(len(job.clips) for job in shared) > _CHUNK else []
-        for clips, done in _spread(shared, loop, workers):
-            _add(counts, done)
-            bar.update(clips)
-        for job in jobs:
-            if job not in shared:
-                bar.set_description(job.clips[0][0].name)
-                _add(counts, job.run(loop))
-                bar.update(len(job.clips))
+    missing = [(g, [c for c in own if not loop.scored(g, c)]) for g, own in requested]
+    # In this process, or on its devices, beside the workers that judge.
+    apart = [m for m in missing if m[0].kind == "model" and (devices or not m[0].capabilities.processes)]
+    jobs = _jobs([m for m in missing if m not in apart], workers)
+    total = sum(len(own) for _, own in missing)
+    # A few clips are made sooner than processes are started.
+    spread = workers > 1 and total > CHUNK and (any(own for _, own in apart) or any(job.processes for job in jobs))
+    # Nothing is printed for a run that is finished, and a bar with rate and time left only where somebody may look at it.
+    watched = progress and total > 0 and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+    with tqdm(total=total, unit="clip", disable=not watched, smoothing=0.1) as bar:
+        run = _Work(loop, dict.fromkeys((g.name for g in generators), ClipCounts()), bar)
+        queue = WorkQueue(min(workers, total), workers, WAITING_BYTES) if spread and _can_be_sent(loop) else NoQueue()
+        with queue:
+            for job in jobs:
+                if isinstance(queue, WorkQueue) and job.processes:
+                    queue.later(run.of_job(job))
+            for model, own in apart:
+                run.generate(model, own, devices, queue)
+            for job in jobs:
+                if isinstance(queue, NoQueue) or not job.processes:
+                    bar.set_description(job.clips[0][0].name)
+                    run.add(len(job.clips), job.run(loop))
+    counts = run.counts
     if total and (cache := reference_cache()) is not None:
         cache.trim()
     if loop.video.store == "copy":
@@ -90,7 +109,8 @@ def evaluate(
             loop.keep_files(g, own)
     rows = [loop.row(g, c) for g, own in requested for c in own]
     stored = {name: sum(r.generator == name and r.video != "" for r in rows) for name in counts}
-    return Evaluated(rows, total, {name: replace(n, reused=stored[name] - n.made) for name, n in counts.items()})
+    counts = {name: replace(n, reused=stored[name] - n.made) for name, n in counts.items()}
+    return Evaluated(rows, total, counts, tuple(run.problems))
 
 
 @dataclass(frozen=True)
@@ -120,52 +140,127 @@ class Job:
         return counts
 
 
-def _jobs(requested: Sequence[tuple[Generator, Sequence[Case]]], loop: Loop, workers: int) -> list[Job]:
-    """Return jobs for all clips that lack a score: those of models in batches, those of references case by case.
+def _jobs(missing: Sequence[tuple[Generator, Sequence[Case]]], workers: int) -> list[Job]:
+    """Return jobs for clips that lack a score: those of models in batches, those of references case by case.
 
     All references of a case are in one job, so that they share its true clip.
     """
-    missing = [(g, [c for c in own if not loop.scored(g, c)]) for g, own in requested]
     jobs = []
     for g, own in missing:
         if g.kind == "model":
             several = workers if g.capabilities.processes else 1
-            jobs += [Job([(g, case) for case in chunk]) for chunk in _chunks(own, several, batch_of(g))]
+            jobs += [Job([(g, case) for case in chunk]) for chunk in chunks(own, several, batch_of(g))]
     by_case: dict[str, list[tuple[Generator, Case]]] = {}
     for g, own in missing:
         if g.kind != "model":
             for case in own:
                 by_case.setdefault(case.id, []).append((g, case))
-    jobs += [Job([clip for clips in chunk for clip in clips]) for chunk in _chunks(list(by_case.values()), workers)]
+    jobs += [Job([clip for clips in chunk for clip in clips]) for chunk in chunks(list(by_case.values()), workers)]
     return jobs
 
 
-def _spread(jobs: Sequence[Job], loop: Loop, workers: int) -> Iterator[tuple[int, Mapping[str, ClipCounts]]]:
-    """Carry out jobs in several processes; yield how many clips are done and where those of each generator came from, bit by bit.
+def _can_be_sent(loop: Loop) -> bool:
+    """Return whether worker processes can have the tracker and the probes; what a notebook defines, no other process finds."""
+    parts = (loop.tracker, *loop.probes.values())
+    if not hasattr(sys.modules["__main__"], "__file__") and any(type(p).__module__ == "__main__" for p in parts):
+        return False
+    try:
+        pickle.dumps(loop)
+    except Exception:
+        return False
+    return True
 
-    When a worker is killed, the clips that were in work are tried again one by one; the one that kills its worker again fails, no other.
-    """
-    again: list[Job] = []
-    for i, counts in completed(workers, [partial(job.run_in_process, loop.of(job)) for job in jobs]):
-        if not isinstance(counts, WorkerKilledError):
-            yield len(jobs[i].clips), counts
-            continue
-        for g, case in jobs[i].clips:
-            if loop.scored(g, case):
-                yield 1, {g.name: ClipCounts(made=1)}
+
+class _Work:
+    """The clips of a run that lack a score, and where they came from."""
+
+    def __init__(self, loop: Loop, counts: dict[str, ClipCounts], bar: Any) -> None:
+        self.counts, self.problems = counts, dict[str, None]()
+        self._loop, self._bar = loop, bar
+
+    def add(self, clips: int, counts: Mapping[str, ClipCounts]) -> None:
+        """Count finished clips."""
+        for name, count in counts.items():
+            self.counts[name] += count
+        self._bar.update(clips)
+
+    def of_job(self, job: Job) -> Work[Any]:
+        """Return a job for a worker process. When that is killed, its clips are tried one by one; only one that kills again fails."""
+
+        def done(counts: Mapping[str, ClipCounts] | WorkerKilledError) -> None:
+            if isinstance(counts, WorkerKilledError):
+                ((g, case),) = job.clips
+                self._loop.keep_score(g, case, Score(None, str(counts), failure="technical"))
+                counts = {g.name: ClipCounts(failed=1)}
+            self.add(len(job.clips), counts)
+
+        def again() -> list[Work[Any]]:
+            left = [clip for clip in job.clips if not self._loop.scored(*clip)]
+            for g, _ in (clip for clip in job.clips if clip not in left):
+                self.add(1, {g.name: ClipCounts(made=1)})
+            return [self.of_job(Job([clip])) for clip in left]
+
+        return Work(partial(job.run_in_process, self._loop.of(job)), done, again=again)
+
+    def generate(
+        self, model: Generator, cases: Sequence[Case], devices: Sequence[str], queue: WorkQueue | NoQueue
+    ) -> None:
+        """Generate clips of a model, which others judge meanwhile; stored ones are judged again, those that are damaged made again."""
+        damaged: list[Case] = []
+
+        def read(case: Case, found: bool | WorkerKilledError | None) -> None:
+            if found is None or isinstance(found, WorkerKilledError):
+                damaged.append(case)
             else:
-                again.append(Job([(g, case)]))
-    for i, counts in completed(1, [partial(job.run_in_process, loop.of(job)) for job in again]):
-        ((g, case),) = again[i].clips
-        if isinstance(counts, WorkerKilledError):
-            loop.keep_score(g, case, Score(None, str(counts), failure="technical"))
-            counts = {g.name: ClipCounts(failed=1)}
-        yield 1, counts
+                self.add(1, {model.name: ClipCounts(reused=int(found))})
 
+        fresh = []
+        for case in cases:
+            if not self._loop.is_stored(model, case):
+                fresh.append(case)
+                continue
+            loop = self._loop.of(Job([(model, case)]))
+            queue.later(Work(partial(loop.judge_stored, named(model, case), case), partial(read, case)))
+        for some in (fresh, damaged):
+            if some:
+                self._bar.set_description(model.name)
+                self._make(model, some, devices, queue)
+            queue.drain()
 
-def _add(totals: dict[str, ClipCounts], counts: Mapping[str, ClipCounts]) -> None:
-    for name, count in counts.items():
-        totals[name] += count
+    def _make(
+        self, model: Generator, cases: Sequence[Case], devices: Sequence[str], queue: WorkQueue | NoQueue
+    ) -> None:
+        came: dict[str, bool | None] = {}
+        on_devices = Devices(model, devices) if devices else None
+        batches = list(chunks(cases, len(devices) or 1, batch_of(model)))
+        here = (answer for batch in batches for answer in answers(model, batch))
+        # Closed whatever happens: devices end with it.
+        with closing(here if on_devices is None else on_devices.answers(batches)) as source:
+            for case, video in source:
+                if case.id in came:  # its last answer counts
+                    queue.drain()
+                came.setdefault(case.id, None)
+                queue.put(self._judging(model, case, video, came))
+                if memory := gpu_memory() if on_devices is None else on_devices.memory:
+                    self._bar.set_postfix_str(f"GPU {memory / 2**30:.1f} GiB", refresh=False)
+        queue.drain()
+        self.problems |= dict.fromkeys(() if on_devices is None else on_devices.problems)
+        made = sum(map(bool, came.values()))
+        self.add(0, {model.name: ClipCounts(made=made, failed=len(came) - made)})
+
+    def _judging(self, model: Generator, case: Case, video: Video | Failure, came: dict[str, bool | None]) -> Work[Any]:
+        """Return the work of storing, tracking and scoring a clip. came: whether there is a clip, by case; None where it is not judged."""
+        who, loop = named(model, case), self._loop.of(Job([(model, case)]))
+
+        def done(is_clip: bool | WorkerKilledError) -> None:
+            if isinstance(is_clip, WorkerKilledError):
+                self._loop.keep_score(who, case, Score(None, str(is_clip), failure="technical"))
+                is_clip = False
+            self.add(came[case.id] is None, {})
+            came[case.id] = is_clip
+
+        size = video.frames.nbytes if isinstance(video, Video) else 0
+        return Work(partial(loop.judge, who, case, video), done, size, partial(self._loop.keep_video, who, case, video))
 
 
 @dataclass(frozen=True)
@@ -183,6 +278,8 @@ class Loop:
 
     def in_process(self) -> Loop:
         """Return the loop for a worker process, with the tracker that the process got first: it may have loaded weights since."""
+        if parent_process() is None:
+            return self
         return replace(self, tracker=_TRACKERS.setdefault(identity(self.tracker), self.tracker))
 
     def work(self, generator: Generator, cases: Sequence[Case]) -> ClipCounts:
@@ -202,7 +299,7 @@ class Loop:
             self._judge(generator, case, video)
         made: dict[str, bool] = {}
         for case, video in answers(generator, fresh):
-            video = self._keep_video(generator, case, video)
+            video = self.keep_video(generator, case, video)
             made[case.id] = isinstance(video, Video)
             self._judge(generator, case, video)
         return ClipCounts(reused, sum(made.values()), len(made) - sum(made.values()))
@@ -210,6 +307,26 @@ class Loop:
     def of(self, job: Job) -> Loop:
         """Return the loop with the probes of a job alone, to be sent to another process."""
         return replace(self, probes={c.probe: self.probes[c.probe] for _, c in job.clips})
+
+    def is_stored(self, generator: Generator, case: Case) -> bool:
+        """Return whether there is a file of a clip, or of why there is none, which need not be readable."""
+        path = self._store.clip(self._video_path(generator, case))
+        return path.exists() or path.with_suffix(".failed.json").exists()
+
+    def judge_stored(self, generator: Generator, case: Case) -> bool | None:
+        """Track and score a stored clip, in a worker process; return whether there is one, None where it can't be read."""
+        loop = self.in_process()
+        video = loop._store.read_video(loop._video_path(generator, case))
+        if video is not None:
+            loop._judge(generator, case, video)
+        return None if video is None else isinstance(video, Video)
+
+    def judge(self, generator: Generator, case: Case, video: Video | Failure) -> bool:
+        """Store, track and score a clip, in a worker process; return whether there is one."""
+        loop = self.in_process()
+        video = loop.keep_video(generator, case, video)
+        loop._judge(generator, case, video)
+        return isinstance(video, Video)
 
     def _judge(self, generator: Generator, case: Case, video: Video | Failure) -> None:
         score = self._judged(generator, case, video)
@@ -257,7 +374,7 @@ class Loop:
             reason = f"{_NOT_STORED}{error}" if isinstance(error, OSError) else f"{INTERNAL}{one_line(error)}"
             return Score(None, " ".join(reason.split()), failure="technical")
 
-    def _keep_video(self, generator: Generator, case: Case, video: Video | Failure) -> Video | Failure:
+    def keep_video(self, generator: Generator, case: Case, video: Video | Failure) -> Video | Failure:
         """Store a clip and return it as it is stored, or why it can't be: its size or rate may be one that no file can have."""
         try:
             path, crf = self._video_path(generator, case), self._crf(generator, case)
@@ -360,15 +477,3 @@ def _check_tracks(tracker: str, tracks: object, video: Video) -> None:
         names = ("frames", "size", "fps")
         wrong = ", ".join(f"{n} {g} for {v}" for n, g, v in zip(names, got, need, strict=True) if g != v)
         raise ValueError(f"tracker {tracker} returned tracks of another clip: {wrong}")
-
-
-def _chunks(items: Sequence[T], workers: int = 1, least: int = 1) -> Iterator[Sequence[T]]:
-    """Yield items in chunks that shrink towards the end, so that no process has long to go when the others are done.
-
-    Source: Polychronopoulos and Kuck 1987, "Guided self-scheduling".
-    """
-    i = 0
-    while i < len(items):
-        size = max(_CHUNK, least) if workers == 1 else max(least, min(_CHUNK, (len(items) - i) // (2 * workers)))
-        yield items[i : i + size]
-        i += size

@@ -62,8 +62,8 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write JSON lines, whole or not at all."""
-    with replacing(path) as part:
-        part.write_text(lines_of(rows), encoding="utf-8")
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 def lines_of(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -158,6 +158,18 @@ def read_text(path: Path) -> str:
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "no plain file", str(path))
     return path.read_text(encoding="utf-8")
+
+
+def text_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a file in UTF-8, without having all of it in memory. Only a line feed ends one: U+2028 may be part of a JSON text.
+
+    Raises:
+        OSError, ValueError: as `read_text`.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no plain file", str(path))
+    with path.open(encoding="utf-8", newline="\n") as file:
+        yield from file
 
 
 def parse_json(text: str) -> Any:

@@ -12,15 +12,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import TypeVar
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
 from sora_eval.errors import KILLED, SoraEvalError
 
 T = TypeVar("T")
+CHUNK = 8
+"""Items that a process gets at once, at most."""
+_NO_START = "worker processes end as soon as they start: set workers=1"
 
 
 class WorkerKilledError(SoraEvalError):
@@ -106,13 +111,20 @@ def pool(workers: int, preload: Sequence[str] = ()) -> Iterator[ProcessPoolExecu
     preload: large modules that the workers share in memory, where the system can (Linux): they are forked from a process that has
     imported these and done nothing else.
     """
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
+    with _one_thread_each():
         # What workers are forked from keeps the environment of its own start.
         begin = partial(_begin, dict(os.environ) if preload else None)
         with ProcessPoolExecutor(max(1, workers), mp_context=_context(preload), initializer=begin) as executor:
             yield executor
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let processes that are started meanwhile use one thread each."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
     finally:
         if before is None:
             del os.environ["OMP_NUM_THREADS"]
@@ -162,7 +174,7 @@ def _until_killed(
                 # A process that can't even start would be taken for one that was killed at its work.
                 executor.submit(os.getpid).result()
             except BrokenProcessPool as error:
-                raise WorkerKilledError("worker processes end as soon as they start: set workers=1") from error
+                raise WorkerKilledError(_NO_START) from error
             broken = False
             while running or (waiting and not broken):
                 # No more than there are workers: what is submitted is in work.
@@ -179,6 +191,203 @@ def _until_killed(
                     except BrokenProcessPool:
                         broken = True
                         yield i, WorkerKilledError(KILLED)
+
+
+@dataclass(frozen=True)
+class Work(Generic[T]):
+    """A call for a worker process, and what becomes of its result in this one."""
+
+    call: Callable[[], T]
+    """The call; it is pickled."""
+    done: Callable[[T | WorkerKilledError], None]
+    """Receives the result, or the error of a call that is killed even when it is alone; in the thread of the queue."""
+    size: int = 0
+    """Bytes that the call holds while it waits."""
+    dropped: Callable[[], object] | None = None
+    """Called where the work was never started, because the queue was left with an exception."""
+    again: Callable[[], Sequence[Work[T]]] | None = None
+    """Returns what is to be tried of it, one by one, after a worker was killed; None for all of it at once."""
+
+
+class WorkQueue:
+    """Worker processes behind a bounded queue: whoever makes their work waits only while too much of it is waiting.
+
+    Work is started in the order of `put`; that of `later` where a worker is free and none of `put` waits. When a worker is killed, each
+    call that was in work is tried again alone. Leaving the context waits for all; with an exception, for what was started.
+    """
+
+    def __init__(self, workers: int, most: int, most_bytes: int) -> None:
+        """Set the number of processes, and how much may wait: so many calls, and so many bytes, but always one call."""
+        self._workers, self._most, self._most_bytes = workers, most, most_bytes
+        self._waiting: deque[Work[object]] = deque()
+        self._later: deque[Work[object]] = deque()
+        self._running: dict[Future[object], Work[object]] = {}
+        self._changed = threading.Condition()
+        self._ready = threading.Event()
+        self._closed = self._stopped = False
+        # A worker was killed: nothing is started until what was in work then has been tried alone.
+        self._busy = False
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._serve, name="work queue", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Start the workers."""
+        self._thread.start()
+        # Until then OMP_NUM_THREADS is theirs: what is imported now would go by it.
+        self._ready.wait()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Wait for the workers; raise what a call raised."""
+        with self._changed:
+            self._closed, self._stopped = True, error is not None
+            self._changed.notify_all()
+        self._thread.join()
+        for work in [*self._waiting, *self._later]:
+            if work.dropped is not None:
+                work.dropped()
+        if error is None and self._error is not None:
+            raise self._error
+
+    def put(self, work: Work[T]) -> None:
+        """Add work; wait while too much is waiting. Raises what a call raised."""
+
+        def has_room() -> bool:
+            waiting = sum(w.size for w in self._waiting)
+            small = len(self._waiting) < self._most and waiting + work.size <= self._most_bytes
+            return not self._waiting or small or self._error is not None
+
+        self._when(has_room)
+        self._add(self._waiting, work)
+
+    def later(self, work: Work[T]) -> None:
+        """Add work that has no hurry; its number is not bounded."""
+        self._add(self._later, work)
+
+    def drain(self) -> None:
+        """Wait until all work is done. Raises what a call raised."""
+
+        def is_done() -> bool:
+            return not (self._waiting or self._later or self._running or self._busy)
+
+        self._when(lambda: is_done() or self._error is not None)
+
+    def _when(self, condition: Callable[[], bool]) -> None:
+        with self._changed:
+            self._changed.wait_for(condition)
+        if self._error is not None:
+            raise self._error
+
+    def _add(self, queue: deque[Work[object]], work: Work[T]) -> None:
+        with self._changed:
+            queue.append(work)  # type: ignore[arg-type]
+            self._changed.notify_all()
+
+    def _serve(self) -> None:
+        try:
+            while True:
+                for work in self._until_killed():
+                    self._alone(work)
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
+                    if self._stopped or (self._closed and not self._waiting and not self._later):
+                        return
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._busy = False
+            self._ready.set()
+            with self._changed:
+                self._running.clear()
+                self._changed.notify_all()
+
+    def _until_killed(self) -> list[Work[object]]:
+        """Serve until all is done, or a worker is killed; return what was in work then."""
+        with ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"), initializer=_begin) as executor:
+            with _one_thread_each():
+                started = [executor.submit(os.getpid) for _ in range(self._workers)]
+            self._ready.set()
+            try:
+                started[0].result()
+            except BrokenProcessPool as error:
+                raise WorkerKilledError(_NO_START) from error
+            suspects: list[Work[object]] = []
+            with self._changed:
+                while True:
+                    while not self._busy and self._startable():
+                        self._start(executor)
+                    self._changed.notify_all()
+                    ended = [future for future in self._running if future.done()]
+                    if not ended and not self._running and (self._busy or self._stopped or self._closed):
+                        return suspects
+                    for future in ended:
+                        suspects += self._finished(future)
+                    if not ended:
+                        self._changed.wait()
+
+    def _startable(self) -> bool:
+        return not self._stopped and len(self._running) < self._workers and bool(self._waiting or self._later)
+
+    def _start(self, executor: ProcessPoolExecutor) -> None:
+        queue = self._waiting or self._later
+        try:
+            future = executor.submit(queue[0].call)
+        except BrokenProcessPool:  # an idle worker was killed: this call waits for others
+            self._busy = True
+            return
+        self._running[future] = queue.popleft()
+        future.add_done_callback(lambda _: self._wake())
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _finished(self, future: Future[object]) -> list[Work[object]]:
+        work = self._running.pop(future)
+        try:
+            result = future.result()
+        except BrokenProcessPool:
+            self._busy = True
+            return [work]
+        work.done(result)
+        return []
+
+    def _alone(self, work: Work[object]) -> None:
+        for part in [work] if work.again is None else work.again():
+            for _, result in completed(1, [part.call]):
+                part.done(result)
+
+
+def chunks(items: Sequence[T], workers: int = 1, least: int = 1) -> Iterator[Sequence[T]]:
+    """Yield items in chunks that shrink towards the end, so that no process has long to go when the others are done.
+
+    Source: Polychronopoulos and Kuck 1987, "Guided self-scheduling".
+    """
+    i = 0
+    while i < len(items):
+        size = max(CHUNK, least) if workers == 1 else max(least, min(CHUNK, (len(items) - i) // (2 * workers)))
+        yield items[i : i + size]
+        i += size
+
+
+class NoQueue:
+    """In place of a `WorkQueue` where there are no worker processes: work is done in this process, at once."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def put(self, work: Work[T]) -> None:
+        """Do work."""
+        work.done(work.call())
+
+    later = put
+
+    def drain(self) -> None:
+        """Return: all is done."""
 
 
 @contextmanager
@@ -198,7 +407,7 @@ def one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _begin(environment: Mapping[str, str] | None) -> None:
+def _begin(environment: Mapping[str, str] | None = None) -> None:
     if environment is not None:
         os.environ.clear()
         os.environ.update(environment)

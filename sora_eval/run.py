@@ -13,6 +13,7 @@ from sora_eval.cost.estimates import warnings
 from sora_eval.cost.references import choose_references
 from sora_eval.evaluation import Loop, evaluate
 from sora_eval.generator.base import Generator, bind, samples_of
+from sora_eval.generator.devices import devices_of
 from sora_eval.generator.simulator import reference
 from sora_eval.runs import naming, sharding
 from sora_eval.runs.folder import content_key, finished, open_run, write_run
@@ -59,6 +60,7 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
         shard=config.part,
         tracker=tracker,
         video=config.video,
+        devices=devices_of(model, config.devices),
         notes=(*notes, *warnings(config, cases, model, references, folder, workers)),
     )
 
@@ -76,11 +78,10 @@ def run(plan: Plan, say: Callable[[str], None] = print, progress: bool = True) -
         say(note)
     with open_run(plan):
         start = time.perf_counter()
-        evaluated = evaluate(
-            plan.part, plan.probes, plan.generators, plan.folder, plan.workers, progress, plan.tracker, plan.video
-        )
+        how = (plan.workers, progress, plan.tracker, plan.video, plan.devices)
+        evaluated = evaluate(plan.part, plan.probes, plan.generators, plan.folder, *how)
         say(count_line(plan.model.name, evaluated.clips))
-        problems = problem_lines(plan.folder, plan.model, plan.cases, evaluated.rows)
+        problems = [*problem_lines(plan.folder, plan.model, plan.cases, evaluated.rows), *evaluated.problems]
         about = manifest(plan, problems, time.perf_counter() - start, evaluated.clips)
         scored = Run(plan.folder, about, tuple(plan.cases), tuple(evaluated.rows), tuple(problems))
         if plan.shard is None:

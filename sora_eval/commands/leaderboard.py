@@ -49,12 +49,13 @@ def _skipped(run: Path) -> bool:
     """Return whether a folder is of a failed job, and print it: one of a sweep that left no scores, or none of its model."""
     from sora_eval.files import read_json
     from sora_eval.runs.reader import read_run
+    from sora_eval.runs.store import scores_file
     from sora_eval.stats.failures import FAILED, why_failed
 
     failed = run / FAILED
     if not failed.is_file():
         return False
-    if (run / "manifest.json").is_file() and (run / "scores.jsonl").is_file():
+    if (run / "manifest.json").is_file() and scores_file(run).is_file():
         scored = read_run(run)
         listed = scored.manifest.get("generators")
         name = listed[0].get("name") if isinstance(listed, list) and listed and isinstance(listed[0], dict) else ""

@@ -125,6 +125,8 @@ def _files(folder: Path, n: int) -> Iterator[Path]:
     for kind in ("videos", "tracks", "scores", "tracking"):
         paths += sorted((folder / kind).rglob("[!.]*"))
     paths += [folder / name for name in ("cases.jsonl", "identity.json")]
+    # Rows come before the file that says that they are there.
+    paths += sorted((folder / sharding.FOLDER).glob(f"*-of-{n}.parquet"))
     paths += sorted((folder / sharding.FOLDER).glob(f"*-of-{n}.json"))
     # A link that leads out of the folder would bring a file that is no part of the run.
     yield from (p for p in paths if p.is_file() and inside(folder, p.relative_to(folder).as_posix()) is not None)

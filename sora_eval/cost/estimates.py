@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sora_eval.config import RunConfig
+from sora_eval.evaluation import WAITING_BYTES
 from sora_eval.generator.base import Generator
 from sora_eval.processes import available_memory
 from sora_eval.stats.samples import asked_of
@@ -55,14 +56,17 @@ def estimate(profile: Profile, video: VideoOptions, clips: int, references: int,
     # A copy of a user's files has their size, which is not known here.
     each = [RECORD_BYTES if files else clip_bytes(profile) * _share(table, crf) for table in (STORED, NOISY)]
     disk, noisy = (round(others + clips * (size + TRACKS_BYTES)) for size in each)
-    return Estimate(memory_bytes(profile, workers), disk, noisy)
+    return Estimate(memory_bytes(profile, workers, not files), disk, noisy)
 
 
-def memory_bytes(profile: Profile, workers: int) -> int:
-    """Return the peak memory of a run with so many processes, in bytes."""
+def memory_bytes(profile: Profile, workers: int, generated: bool = True) -> int:
+    """Return the peak memory of a run with so many processes, in bytes. generated: whether clips of the model wait for them."""
     side = min(profile.height, profile.width, PAIRS_SIDE)
-    each = PROCESS_BYTES + PAIRS_BYTES * (side / PAIRS_SIDE) ** 2 + CLIPS_HELD * clip_bytes(profile)
-    return round(PARENT_BYTES + workers * each)
+    clip = clip_bytes(profile)
+    each = PROCESS_BYTES + PAIRS_BYTES * (side / PAIRS_SIDE) ** 2 + CLIPS_HELD * clip
+    # Those in work, which are kept until they are judged, one that is generated and one that is sent, and those that wait.
+    held = (workers + 2) * clip + min(workers * clip, max(clip, WAITING_BYTES)) if generated and workers > 1 else 0
+    return round(PARENT_BYTES + workers * each + held)
 
 
 def clip_bytes(profile: Profile) -> int:

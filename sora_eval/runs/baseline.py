@@ -19,12 +19,14 @@ from sora_eval.errors import ConfigError, unknown
 from sora_eval.files import parse_json, read_json, replacing, write_json
 from sora_eval.paths import encodable
 from sora_eval.runs.reader import Run, checked_manifest, read_run
+from sora_eval.runs.store import SCORES as RUN_SCORES
+from sora_eval.runs.store import scores_file
 from sora_eval.stats.samples import asked_of
 from sora_eval.types import Case, ScoreRow, check_part
 
 FORMAT = 1
 CASES, SCORES = "cases.parquet", "scores.parquet"
-_RUN_FILES = ("manifest.json", "cases.jsonl", "scores.jsonl")
+_RUN_FILES = ("manifest.json", "cases.jsonl", RUN_SCORES)
 _COPIED = ("tool_version", "created", "command", "suite", "profile", "seed")
 _AGAIN = "save the baseline again"
 
@@ -55,7 +57,8 @@ def read_scored(folder: Path, generator: str | None = None) -> Scored:
     if any((folder / name).exists() for name in (CASES, SCORES)):
         run = _read_baseline(folder)
     else:
-        missing = [name for name in _RUN_FILES if not (folder / name).exists()]
+        files = {name: scores_file(folder) if name == RUN_SCORES else folder / name for name in _RUN_FILES}
+        missing = [name for name, file in files.items() if not file.exists()]
         if len(missing) == len(_RUN_FILES) and not (folder / "scores").exists():
             raise ConfigError(f"{folder}: neither a run's folder nor a baseline; {_RUN_FILES[0]} is missing")
         if missing:

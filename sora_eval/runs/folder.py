@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import lines_of, read_text, remove_parts, write_json
@@ -13,8 +12,8 @@ from sora_eval.runs.lock import held
 from sora_eval.runs.manifest import report_key
 from sora_eval.runs.measures import read_measures, write_measures
 from sora_eval.runs.plan import RESULT_OPTIONS, Plan
-from sora_eval.runs.reader import Run, read_run
-from sora_eval.runs.store import Store
+from sora_eval.runs.reader import Run, read_run, read_scores
+from sora_eval.runs.store import SCORES, Store, scores_file
 from sora_eval.runs.tracking import TrackingRow, read_tracking, unmeasured, write_tracking
 from sora_eval.types import Measure, digest
 from sora_eval.version import __version__
@@ -42,7 +41,7 @@ def content_key(scored: Run, problems: Sequence[str], fidelity: str) -> str:
     """Return a hash of all that the files of a finished run depend on. fidelity: fingerprint of its fidelity metrics, "" for none."""
     # Shards of earlier versions lack options that came later.
     options = {k: scored.manifest["config"].get(k) for k in RESULT_OPTIONS}
-    return digest([[asdict(r) for r in scored.rows], options, problems, fidelity, __version__])
+    return digest([[r.values() for r in scored.rows], options, problems, fidelity, __version__])
 
 
 def finished(scored: Run, key: str) -> Run | None:
@@ -52,7 +51,11 @@ def finished(scored: Run, key: str) -> Run | None:
         return None
     try:
         read_measures(folder)
-        whole = read_text(folder / "scores.jsonl") == lines_of([asdict(r) for r in scored.rows])
+        stored = scores_file(folder)
+        if stored.name == SCORES:
+            whole = read_text(stored) == lines_of([r.values() for r in scored.rows])
+        else:
+            whole = read_scores(stored) == scored.rows
         # Clips that could not be measured are tried again.
         return read_run(folder) if whole and not unmeasured(read_tracking(folder), scored.rows) else None
     except (SoraEvalError, OSError, ValueError):

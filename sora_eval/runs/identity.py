@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sora_eval.errors import ConfigError, SoraEvalError
-from sora_eval.files import parse_json, read_json, read_text, write_json, write_lines
+from sora_eval.files import parse_json, read_json, text_lines, write_json, write_lines
 from sora_eval.generator.base import Generator
 from sora_eval.runs.manifest import fingerprint
 from sora_eval.tracking.base import WORLD, Tracker, described
@@ -51,7 +51,8 @@ def adopt_or_refuse(
 
 def write_cases(folder: Path, cases: Sequence[Case]) -> None:
     """Write cases.jsonl; a finished run of other cases is invalidated."""
-    if [c.to_json() for c in _stored_cases(folder)] != [c.to_json() for c in cases]:
+    stored = _stored_cases(folder)
+    if len(stored) != len(cases) or any(a.to_json() != b.to_json() for a, b in zip(stored, cases, strict=True)):
         invalidate(folder)
     write_lines(folder / CASES, (c.to_json() for c in cases))
 
@@ -70,8 +71,7 @@ def read_cases(folder: Path) -> list[Case]:
     """
     path = folder / CASES
     try:
-        lines = read_text(path).split("\n")
-        cases = [Case.from_json(parse_json(line)) for line in lines if line.strip()]
+        cases = [Case.from_json(parse_json(line)) for line in text_lines(path) if line.strip()]
         if len({c.id for c in cases}) < len(cases):
             raise ValueError("a case is there twice")
         return cases

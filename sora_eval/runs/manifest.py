@@ -18,6 +18,7 @@ from sora_eval.files import read_json
 from sora_eval.generator.base import Generator
 from sora_eval.runs.plan import ClipCounts, Plan
 from sora_eval.runs.schema import VERSION as SCHEMA_VERSION
+from sora_eval.runs.store import scores_file
 from sora_eval.stats.samples import per_prompt
 from sora_eval.tracking.base import described
 from sora_eval.training.checkpoint_files import training_point
@@ -27,15 +28,15 @@ from sora_eval.world import VERSION as WORLD_VERSION
 
 PACKAGES = ("numpy", "scipy", "opencv-python-headless", "mujoco-core", "av", "torch", "hydra-core")
 FILES = (
-    *("manifest.json", "scores.jsonl", "fidelity.json", "tracking.jsonl", "tracking.json", "summary.json"),
+    *("manifest.json", "fidelity.json", "tracking.jsonl", "tracking.json", "summary.json"),
     *("scores.csv", "report.md", "report.html"),
 )
-"""The files of a finished run."""
+"""The files of a finished run, beside that of its scores."""
 
 
 def report_key(folder: Path) -> str:
     """Return the hash of all that the report in a run folder depends on, "" when a file is missing."""
-    if not all((folder / name).exists() for name in FILES):
+    if not all((folder / name).exists() for name in FILES) or not scores_file(folder).exists():
         return ""
     try:
         return str(read_json(folder / "manifest.json")["hashes"]["report"])

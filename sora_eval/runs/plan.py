@@ -78,6 +78,8 @@ class Plan:
     """The tracker that all clips are judged with."""
     video: VideoOptions = VideoOptions()
     """How clips are stored."""
+    devices: tuple[str, ...] = ()
+    """Devices that the model runs on, in a process each; () for this process."""
     notes: tuple[str, ...] = ()
     """What is printed before the first clip: references that are left out, memory or disk that may not suffice."""
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from sora_eval.errors import ConfigError
-from sora_eval.files import parse_json, read_text
+from sora_eval.files import parse_json, read_text, text_lines
+from sora_eval.runs.store import read_parquet, scores_file
 from sora_eval.stats.samples import asked_of
 from sora_eval.types import MODES, Case, ScoreRow, check_name, check_part
 
 T = TypeVar("T")
 _TEXT = ("case", "suite", "probe", "generator", "kind", "reason", "prompt", "cluster", "twin", "video", "tracks")
+_FEW = frozenset(("suite", "probe", "mode", "generator", "kind", "reason", "failure", "cluster"))
 _PARTS = {
     "config": dict,
     "hashes": dict,
@@ -56,20 +60,20 @@ def read_run(folder: Path) -> Run:
     """
     manifest = _manifest(folder / "manifest.json")
     cases = tuple(_each_once(folder / "cases.jsonl"))
-    rows = read_scores(folder / "scores.jsonl")
+    rows = read_scores(scores_file(folder))
     stored = manifest.get("problems") or []
     problems = [str(p) for p in (stored if isinstance(stored, list) else [stored])]
     return Run(folder, manifest, cases, rows, (*problems, *_unscored(cases, rows)))
 
 
 def read_scores(path: Path) -> tuple[ScoreRow, ...]:
-    """Return the rows of a scores.jsonl file.
+    """Return the rows of a scores.jsonl or rows.parquet file.
 
     Raises ConfigError when a line is broken, a score is not a finite number, or a clip was scored twice.
     """
     rows: list[ScoreRow] = []
     seen: dict[tuple[str, str], int] = {}
-    for number, row in _parsed(path, _score):
+    for number, row in _stored_rows(path) if path.suffix == ".parquet" else _parsed(path, _score):
         key = (row.generator, row.case)
         if key in seen:
             raise ConfigError(f"{path}:{number}: {row.generator} on {row.case} was already scored in line {seen[key]}")
@@ -78,6 +82,14 @@ def read_scores(path: Path) -> tuple[ScoreRow, ...]:
     if not rows:
         raise ConfigError(f"{path}: there is no score in it; run the evaluation first")
     return tuple(rows)
+
+
+def _stored_rows(path: Path) -> Iterator[tuple[int, ScoreRow]]:
+    for number, raw in enumerate(read_parquet(path), start=1):
+        try:
+            yield number, score_row(raw)
+        except ValueError as error:
+            raise ConfigError(f"{path}:{number}: {error}") from error
 
 
 def _each_once(path: Path) -> Iterator[Case]:
@@ -89,9 +101,10 @@ def _each_once(path: Path) -> Iterator[Case]:
         yield case
 
 
-def _read(path: Path) -> str:
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        return read_text(path)
+        yield
     except FileNotFoundError:
         raise ConfigError(f"{path}: not found; is {path.parent} the folder of a run?") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -99,7 +112,8 @@ def _read(path: Path) -> str:
 
 
 def _manifest(path: Path) -> dict[str, Any]:
-    text = _read(path)
+    with _reading(path):
+        text = read_text(path)
     try:
         value = parse_json(text)
     except json.JSONDecodeError as error:
@@ -141,8 +155,10 @@ def _parsed(path: Path, parse: Callable[[str], T]) -> Iterator[tuple[int, T]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    # Not splitlines(): U+2028 and its kin are legal inside a JSON string and must not end a line.
-    return ((number, line) for number, line in enumerate(_read(path).split("\n"), start=1) if line.strip())
+    with _reading(path):
+        for number, line in enumerate(text_lines(path), start=1):
+            if line.strip():
+                yield number, line.rstrip("\n")
 
 
 def _object(line: str) -> dict[str, Any]:
@@ -208,7 +224,9 @@ def score_row(raw: Mapping[str, Any]) -> ScoreRow:
         raise ValueError(f"failure must be empty or, without a value, 'technical', got {raw['failure']!r}")
     if not isinstance(raw["components"], dict) or not all(_number(v) for v in raw["components"].values()):
         raise ValueError("components must map names to numbers")
-    return ScoreRow(**raw)
+    # Of many rows these are the same few texts.
+    values: dict[str, Any] = {k: sys.intern(v) if k in _FEW else v for k, v in raw.items()}
+    return ScoreRow(**values)
 
 
 def _lies_in(folder: str, path: str) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.files import read_json, write_json
 from sora_eval.runs.reader import Run, checked_manifest, score_row
+from sora_eval.runs.store import MANY, read_parquet, write_parquet
 from sora_eval.stats.samples import asked_of
 from sora_eval.types import Case, ScoreRow
 from sora_eval.video.options import LOSSLESS
@@ -50,8 +50,13 @@ def part(cases: Sequence[Case], shard: tuple[int, int]) -> list[Case]:
 
 
 def write(run: Run, shard: tuple[int, int]) -> None:
-    """Write the manifest and scores of a shard; the file marks the shard as finished."""
-    write_json(_path(run.folder, shard), {"about": run.manifest, "rows": [asdict(r) for r in run.rows]})
+    """Write the manifest and scores of a shard; the JSON file marks the shard as finished. Many rows are in a Parquet file beside it."""
+    path, rows = _path(run.folder, shard), None
+    if len(run.rows) < MANY:
+        rows = [r.values() for r in run.rows]
+    else:
+        write_parquet(path.with_suffix(".parquet"), run.rows)
+    write_json(path, {"about": run.manifest, "rows": rows})
 
 
 def missing(folder: Path, n: int, like: Mapping[str, Any] | None = None) -> list[int]:
@@ -130,7 +135,8 @@ def _is_of(path: Path, about: Mapping[str, Any]) -> bool:
 def _read(path: Path) -> tuple[dict[str, Any], list[ScoreRow]]:
     stored = read_json(path)
     try:
-        about, rows = _checked(path, stored["about"]), [score_row(row) for row in stored["rows"]]
+        raw = stored["rows"] if stored["rows"] is not None else read_parquet(path.with_suffix(".parquet"))
+        about, rows = _checked(path, stored["about"]), [score_row(row) for row in raw]
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ConfigError(f"{path}: not a shard's scores ({error}); run that shard again") from error
     return about, rows

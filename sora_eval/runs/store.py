@@ -3,10 +3,11 @@
 RUN/manifest.json    what was run, with which versions and seeds, on which machine
 RUN/cases.jsonl      the cases
 RUN/scores.jsonl     one line per clip, written at the end
+RUN/rows.parquet     in its place for many clips
 RUN/tracking.jsonl   its tracking metrics, likewise
 RUN/identity.json    which model and cases the folder belongs to, written before the first clip (identity.py)
 RUN/failed.json      why it failed the last time, in a sweep (commands/sweep.py)
-RUN/shards/I-of-N.json    scores of shard I/N (sharding.py)
+RUN/shards/I-of-N.json    scores of shard I/N (sharding.py), which of many clips are in I-of-N.parquet
 RUN/videos/GENERATOR/CASE.HASH.mkv    H.264 4:4:4 without loss, or with a little on request (video.codec); FFV1 of earlier versions
                     /CASE.HASH.source.json    in its place: the file of a folder of videos that the clip is read from (video/sources.py)
                     /CASE.HASH.failed.json    in its place: why the clip is not as requested
@@ -19,9 +20,10 @@ RUN/tracking/GENERATOR/CASE.HASH.json    tracking metrics (tracking.py)
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import version
@@ -31,8 +33,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sora_eval.errors import SoraEvalError
+from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.files import FileCache, read_json, replacing, write_json, write_lines
+from sora_eval.paths import encodable
 from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, check_name
 from sora_eval.video import Source, read_clip, write_stored
 from sora_eval.video.sources import SUFFIX, is_record, source_bytes, write_record
@@ -40,6 +43,11 @@ from sora_eval.video.sources import SUFFIX, is_record, source_bytes, write_recor
 CACHE, CACHE_GIB = "SORA_EVAL_CACHE", "SORA_EVAL_CACHE_GIB"
 """Environment variables: the folder of the reference cache, empty for none; its size in GiB."""
 _CACHE_GIB = 8.0
+SCORES, MANY_SCORES = "scores.jsonl", "rows.parquet"
+"""Files of a run's scores: one of the two."""
+MANY = 20_000
+"""Scores from which on they are kept as Parquet: a sixth of the bytes, read without having all of them as text."""
+_BATCH = 10_000
 _CODE = ("world", "tracking", "probes", "metrics", "video", "generator")
 """The rooms on whose code clips, tracks and scores of references depend."""
 
@@ -181,9 +189,58 @@ class Store:
         sizes = [_size(p) for p in artefacts]
         write_json(path, {**asdict(score), "bytes": sizes, "sha256": _hashes(artefacts)})
 
-    def write_rows(self, rows: Iterable[ScoreRow]) -> None:
-        """Write scores.jsonl."""
-        write_lines(self.folder / "scores.jsonl", (asdict(r) for r in rows))
+    def write_rows(self, rows: Sequence[ScoreRow]) -> None:
+        """Write scores.jsonl, or for many rows rows.parquet."""
+        kept, other = (SCORES, MANY_SCORES) if len(rows) < MANY else (MANY_SCORES, SCORES)
+        if kept == SCORES:
+            write_lines(self.folder / kept, (r.values() for r in rows))
+        else:
+            write_parquet(self.folder / kept, rows)
+        (self.folder / other).unlink(missing_ok=True)
+
+
+def scores_file(folder: Path) -> Path:
+    """Return the file of a run's scores; that of few rows where there is none."""
+    many = folder / MANY_SCORES
+    return many if many.exists() else folder / SCORES
+
+
+def write_parquet(path: Path, rows: Sequence[ScoreRow]) -> None:
+    """Write score rows as Parquet, components as JSON; whole or not at all."""
+    pa, pq = import_module("pyarrow"), import_module("pyarrow.parquet")
+    kinds = {"value": pa.float64(), "chance": pa.float64(), "seed": pa.uint64(), "sample": pa.uint32()}
+    schema = pa.schema([(f.name, kinds.get(f.name, pa.string())) for f in fields(ScoreRow)])
+    # Not to a path: pyarrow takes only names in UTF-8.
+    with replacing(path) as part, part.open("wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as out:
+        for i in range(0, len(rows), _BATCH):
+            batch = rows[i : i + _BATCH]
+            columns = {name: [_plain(getattr(r, name)) for r in batch] for name in schema.names}
+            out.write_table(pa.table(columns, schema))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return json.dumps(dict(value))
+    return encodable(value) if isinstance(value, str) else value
+
+
+def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the values of each row of `write_parquet`, as JSON lines have them.
+
+    Raises:
+        ConfigError: the file can't be read.
+    """
+    pq = import_module("pyarrow.parquet")
+    try:
+        if not path.is_file():
+            raise OSError("no plain file")
+        with path.open("rb") as file:
+            for batch in pq.ParquetFile(file).iter_batches(_BATCH):
+                for row in batch.to_pylist():
+                    yield {**row, "components": json.loads(row["components"])}
+    except Exception as error:  # whatever pyarrow makes of bytes that are no Parquet
+        why = " ".join(str(error).split())[:200]
+        raise ConfigError(f"{path}: no scores ({type(error).__name__}: {why}); run the same command again") from error
 
 
 def _size(path: Path) -> int:

@@ -23,6 +23,8 @@ LEVEL = 0.95
 N_BOOT = 2000
 """Bootstrap replicates."""
 SEED = 0
+_MOST_DRAWN = 1 << 22
+"""Numbers of clusters that are drawn at once: 32 MiB."""
 
 Clusters = Sequence[Hashable] | NDArray[np.generic]
 
@@ -128,7 +130,10 @@ def cluster_bootstrap(
     sums, sizes = cluster_sums(x, number(clusters))
     mean, n, (least, greatest) = float(sums.sum() / sizes.sum()), len(sums), bounds
     if not _resampling_fails(x, n):
-        means = bootstrap_means(sums, sizes, _drawn(n, n_boot, seed))
+        if n * n_boot <= _MOST_DRAWN:
+            means = bootstrap_means(sums, sizes, _drawn(n, n_boot, seed))
+        else:
+            means = resampled_means(sums, sizes, np.random.default_rng(seed), n_boot)
         return Interval(mean, *percentile_interval(means, level))
     if least <= x.min() and x.max() <= greatest:
         span = greatest - least
@@ -158,8 +163,20 @@ def bootstrap_replicates(
     if _resampling_fails(x, n) and x.min() >= 0 and x.max() <= 1:
         means = rate_posterior(float(sums.sum() / sizes.sum()), n, rng, n_boot)
     else:
-        means = bootstrap_means(sums, sizes, rng.integers(n, size=(n_boot, n)))
+        means = resampled_means(sums, sizes, rng, n_boot)
     return least + span * means
+
+
+def resampled_means(sums: Floats, sizes: Floats, rng: np.random.Generator, n_boot: int = N_BOOT) -> Floats:
+    """Return the means [n_boot] of resamples of clusters, drawn so many at a time that memory does not grow with their number.
+
+    sums, sizes: [k] of each cluster.
+    """
+    n = len(sums)
+    at_once = max(1, _MOST_DRAWN // n)
+    # The generator gives the same numbers in pieces.
+    rows = [min(at_once, n_boot - i) for i in range(0, n_boot, at_once)]
+    return np.concatenate([bootstrap_means(sums, sizes, rng.integers(n, size=(r, n))) for r in rows])
 
 
 def rate_posterior(mean: float, n: int, rng: np.random.Generator, n_boot: int = N_BOOT) -> Floats:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -21,16 +22,20 @@ SLURM = Path(__file__).parent / "slurm"
 PLACES = [Path("runs/smoke-small+modes=t2v+probes=relation", model, "default", "0") for model in ("oracle", "careless")]
 
 
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+def plain_scores(folder: Path, words: Sequence[str]) -> list[bytes]:
     """Scores of the jobs, run one by one without a sweep."""
-    folder = tmp_path_factory.mktemp("plain")
     found = []
     for model in ("oracle", "careless"):
         out = folder / model
-        assert main(["run", *TINY, "players=0", "workers=1", f"generator={model}", f"out={out}"]) == 0
+        assert main(["run", *words, "players=0", "workers=1", f"generator={model}", f"out={out}"]) == 0
         found.append((out / "scores.jsonl").read_bytes())
     return found
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """Scores of the jobs, run one by one without a sweep."""
+    return plain_scores(tmp_path_factory.mktemp("plain"), TINY)
 
 
 def swept(folder: Path, *words: str, env: dict[str, str] | None = None) -> str:
@@ -58,15 +63,21 @@ def test_every_preset_is_run_by_a_test() -> None:
     assert set(registry.names("launcher")) == {"local", "joblib", "submitit_local", "submitit_slurm", "ray"}
 
 
-@pytest.mark.parametrize("launcher", ["local", "joblib", "submitit_local"])
+def test_one_after_the_other_in_one_process(
+    tmp_path: Path, plain: list[bytes], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Nothing of it depends on a process of its own, whose start is what takes long.
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "-m", *TINY, *JOBS, "hydra/launcher=local"]) == 0
+    check(tmp_path, capsys.readouterr().out, plain)
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_on_one_machine(tmp_path: Path, plain: list[bytes], launcher: str) -> None:
-    if launcher != "local":
-        pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
     check(tmp_path, swept(tmp_path, f"hydra/launcher={launcher}"), plain)
 
 
 def _slurm(tmp_path: Path) -> dict[str, str]:
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     state = tmp_path / "cluster"
     state.mkdir()
     return {"PATH": f"{SLURM}{os.pathsep}{os.environ['PATH']}", "SLURM_STAND_IN": str(state)}
@@ -85,7 +96,7 @@ def test_on_slurm(tmp_path: Path, plain: list[bytes]) -> None:
 
 def test_a_job_that_runs_out_of_time_on_slurm_is_queued_again_and_goes_on(tmp_path: Path) -> None:
     env = os.environ | _slurm(tmp_path)
-    words = [*TINY[:2], "suite.count=24", *TINY[3:], "players=0", "workers=1", "hydra/launcher=submitit_slurm"]
+    words = [*TINY[:2], "suite.count=12", *TINY[3:], "players=0", "workers=1", "hydra/launcher=submitit_slurm"]
     command = [sys.executable, "-m", "sora_eval.commands.cli", "run", "-m", *words, f"out={tmp_path / 'run'}"]
     work = tmp_path / "work"
     work.mkdir()
@@ -109,28 +120,55 @@ def test_a_job_that_runs_out_of_time_on_slurm_is_queued_again_and_goes_on(tmp_pa
 
 
 _ON_RAY = """
-import sys
+import sys, threading, time
+from pathlib import Path
 from ray.cluster_utils import Cluster
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-cluster.add_node(num_cpus=1, resources={"second": 2})
+second = cluster.add_node(num_cpus=1)
 import ray
-ray.init(address=cluster.address)
+ray.init(address=cluster.address, log_to_driver=False)
 assert len([n for n in ray.nodes() if n["Alive"]]) == 2
 ray.shutdown()
 from sora_eval.commands.cli import main
-code = main([*sys.argv[1:], f"hydra.launcher.ray.init.address='{cluster.address}'"])
+places = [Path(p) for p in sys.argv[1].split(",")]
+
+def scored(place):
+    return len(list((place / "scores").rglob("[!.]*.json")))
+
+def kill():
+    # A core for each job: one runs on either node. Both are in the midst of it.
+    while not all(scored(p) for p in places):
+        time.sleep(0.01)
+    cluster.remove_node(second, allow_graceful=False)
+    assert not any((p / "report.html").exists() for p in places)
+    print("one node died after", [scored(p) for p in places], flush=True)
+
+killer = threading.Thread(target=kill, daemon=True)
+killer.start()
+code = main([*sys.argv[2:], f"hydra.launcher.ray.init.address='{cluster.address}'"])
+killer.join(10)
 ray.shutdown()
 cluster.shutdown()
 sys.exit(code)
 """
 
 
-@pytest.mark.skipif(find_spec("ray") is None, reason="the extra [ray] is not installed")
-def test_on_a_ray_cluster_of_two_nodes(tmp_path: Path, plain: list[bytes]) -> None:
-    # The jobs ask for what only the second node has: not that of the process that launches them.
-    words = ["run", "-m", *TINY, *JOBS, "hydra/launcher=ray", "+hydra.launcher.ray.remote.resources.second=1"]
+def test_on_a_ray_cluster_of_two_nodes_of_which_one_dies(tmp_path: Path) -> None:
+    words = [*TINY[:2], "suite.count=24", *TINY[3:]]
+    command = [sys.executable, "-c", _ON_RAY, ",".join(map(str, PLACES)), "run", "-m", *words, *JOBS]
+    # A busy machine takes its time to start a node.
+    env = os.environ | {"RAY_raylet_start_wait_time_s": "120"}
     done = subprocess.run(
-        [sys.executable, "-c", _ON_RAY, *words], cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False
+        [*command, "hydra/launcher=ray"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
     )
     assert done.returncode == 0, done.stderr + done.stdout
-    check(tmp_path, done.stdout, plain)
+    assert "one node died after" in done.stdout
+    # Its job was started again on the other one, and went on.
+    assert re.search(r"[1-9]\d* clips reused, \d+ made", done.stdout)
+    check(tmp_path, done.stdout, plain_scores(tmp_path.with_name("plain"), words))

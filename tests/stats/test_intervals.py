@@ -7,6 +7,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from sora_eval.stats.intervals import (
+    Interval,
     bootstrap_replicates,
     cluster_bootstrap,
     jackknife_bias,
@@ -163,3 +164,15 @@ def test_bad_input_is_named() -> None:
         wilson(3, 2)
     with pytest.raises(ValueError, match=r"level must be in \(0, 1\)"):
         cluster_bootstrap([1, 2], "ab", level=95)
+
+
+def test_many_clusters_are_resampled_in_pieces_with_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, clusters = np.random.default_rng(0).random(301), np.arange(301) // 2
+
+    def both() -> tuple[Interval, list[float]]:
+        replicates = bootstrap_replicates(values, clusters, np.random.default_rng(1))
+        return cluster_bootstrap(values, clusters), list(replicates)
+
+    whole = both()
+    monkeypatch.setattr("sora_eval.stats.intervals._MOST_DRAWN", 1000)
+    assert both() == whole

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.runs.protocol import Protocol, common, differing, protocol_of, refuse_versions
 from sora_eval.runs.reader import Run, read_run
+from sora_eval.runs.store import scores_file
 from sora_eval.stats.failures import failed, technical
 from sora_eval.stats.samples import per_prompt, prompts, sample_id
 from sora_eval.types import ScoreRow
@@ -168,7 +169,7 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
 def _finished(folder: Path) -> Path:
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder; name the folder of a finished run")
-    for name in ("scores.jsonl", "manifest.json"):
+    for name in (scores_file(folder).name, "manifest.json"):
         if (folder / "cases.jsonl").is_file() and not (folder / name).is_file():
             raise ConfigError(f"{folder}: the run is not finished ({name} is missing); its command, run again, goes on")
     return folder

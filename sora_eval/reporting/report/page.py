@@ -34,6 +34,7 @@ from sora_eval.reporting.report import tracking, verdicts
 from sora_eval.reporting.report.fidelity import Sheet
 from sora_eval.reporting.report.reasons import why
 from sora_eval.runs.reader import Run
+from sora_eval.runs.store import scores_file
 from sora_eval.stats.failures import technical
 from sora_eval.stats.intervals import N_BOOT
 from sora_eval.stats.samples import prompts
@@ -43,7 +44,7 @@ from sora_eval.types import ScoreRow
 
 LISTED_MODELS = 2
 """Up to this many models the verdicts on suites are unfolded."""
-LINKS = (("scores.csv", "scores.csv"), ("scores.jsonl", "scores.jsonl"), ("summary.json", "summary.json"))
+LINKED = ("scores.csv", "summary.json")
 GROUPS = {"model": "Models", "oracle": "Oracle", "control": "Controls", "violation": "Violations"}
 
 
@@ -90,7 +91,7 @@ def make_page(
         "this run",
         tuple(sections),
         footer,
-        () if name else LINKS,
+        () if name else tuple((file, file) for file in (*LINKED[:1], scores_file(run.folder).name, *LINKED[1:])),
     )
 
 

@@ -21,10 +21,10 @@ from sora_eval.stats.intervals import (
     LEVEL,
     N_BOOT,
     SEED,
-    bootstrap_means,
     cluster_sums,
     percentile_interval,
     rate_posterior,
+    resampled_means,
 )
 from sora_eval.stats.summary import KINDS
 from sora_eval.tracking.base import HUE_VERSION as TRACKER_VERSION
@@ -170,7 +170,7 @@ def _mean(rows: Sequence[TrackingRow], metric: Metric, rng: np.random.Generator)
     mean, n = float(x.mean()), len(sums)
     replicates: Floats | None = None
     if n > 1 and np.ptp(x) > 0:
-        replicates = bootstrap_means(sums, sizes, rng.integers(n, size=(N_BOOT, n)))
+        replicates = resampled_means(sums, sizes, rng)
     elif metric.bounds == (0.0, 1.0):
         # All equal, or of one scene: Jeffreys' posterior of a rate with a trial per scene, as for scores.
         replicates = rate_posterior(mean, n, rng)
