@@ -33,14 +33,14 @@ import numpy as np
 
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import FileCache, read_json, replacing, write_json, write_lines
-from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, check_name
+from sora_eval.types import Alignment, Case, Failure, Score, ScoreRow, Tracks, Video, check_name
 from sora_eval.video import Source, read_clip, write_stored
 from sora_eval.video.sources import SUFFIX, is_record, source_bytes, write_record
 
 CACHE, CACHE_GIB = "SORA_EVAL_CACHE", "SORA_EVAL_CACHE_GIB"
 """Environment variables: the folder of the reference cache, empty for none; its size in GiB."""
 _CACHE_GIB = 8.0
-_CODE = ("world", "tracking", "probes", "metrics", "video", "generator")
+_CODE = ("world", "alignment", "tracking", "probes", "metrics", "video", "generator")
 """The rooms on whose code clips, tracks and scores of references depend."""
 
 
@@ -204,4 +204,11 @@ def _score_of(row: Mapping[str, Any]) -> Score:
         raise ValueError("no score")
     if not all(isinstance(v, int | float) for v in components.values()):
         raise ValueError("components must map names to numbers")
-    return Score(value, reason, components, row.get("failure", ""))
+    alignment = Alignment.from_json(row.get("alignment"))
+    return Score(value, reason, components, row.get("failure", ""), alignment, _numbers(row.get("first_frame", {})))
+
+
+def _numbers(values: Any) -> dict[str, float]:
+    if not isinstance(values, dict) or not all(isinstance(v, int | float) for v in values.values()):
+        raise ValueError("metrics must map names to numbers")
+    return values
