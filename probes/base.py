@@ -224,8 +224,8 @@ def _given_kept(case: Case, video: Video) -> None:
         shown = video.frames[min(round(k / case.fps * video.fps), len(video) - 1)]
         if likeness(given[k], shown) < 0.8:
             raise UnjudgeableError(
-                "the given frames were not kept: a clip must begin with them, and neither a crop nor a padding, resize, shift or zoom of "
-                f"them was found; return them at {case.size[1]}x{case.size[0]}, or request the model's own size (profile.width, profile.height)"
+                "the given frames were not kept: a clip must begin with them, and no crop, padding, resize, shift or zoom of them "
+                f"was found either; return them at {case.size[1]}x{case.size[0]}, or set profile.width and .height to the model's own size"
             )
 
 

@@ -259,9 +259,7 @@ class Loop:
             score = self.probes[case.probe].score(aligned.case, aligned.video, tracks)
             if aligned.cut and (score.value is None or score.value < _DOUBTFUL) and (why := self._unfit(aligned)):
                 score = Score(None, why)
-            return replace(
-                score, alignment=aligned.alignment, first_frame=first_frame_fidelity(case, video, aligned)
-            )
+            return replace(score, alignment=aligned.alignment, first_frame=first_frame_fidelity(case, video, aligned))
         except Exception as error:
             if is_fatal(error):
                 raise
@@ -282,9 +280,12 @@ class Loop:
         score = self.probes[case.probe].score(case, true, self._tracked(case, true))
         if score.value is not None and score.value >= _DOUBTFUL:
             return ""
-        assert aligned.alignment is not None and aligned.alignment.given is not None
+        assert aligned.alignment is not None
+        assert aligned.alignment.given is not None
         shown = aligned.alignment.given
-        part = f"{shown.box[2] - shown.box[0]:.0f}x{shown.box[3] - shown.box[1]:.0f} of {shown.frame[1]}x{shown.frame[0]}"
+        part = (
+            f"{shown.box[2] - shown.box[0]:.0f}x{shown.box[3] - shown.box[1]:.0f} of {shown.frame[1]}x{shown.frame[0]}"
+        )
         return f"the clip shows {part} pixels of the given frames, in which the true clip can't be judged either: return all of them"
 
     def _keep_video(self, generator: Generator, case: Case, video: Video | Failure) -> Video | Failure:

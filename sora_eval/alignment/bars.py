@@ -51,29 +51,31 @@ def letterbox(frames: Frames) -> Edges:
     return (x0, 0, x1, height) if (x0, x1) != (0, width) else (0, y0, width, y1)
 
 
-def _chosen(frames: Frames) -> Floats:
-    index = np.unique(np.linspace(0, len(frames) - 1, _SAMPLES).round().astype(int))
-    return np.asarray(frames[index], dtype=np.float64)
+def _chosen(frames: Frames) -> Frames:
+    return np.asarray(frames[np.unique(np.linspace(0, len(frames) - 1, _SAMPLES).round().astype(int))])
 
 
-def _between(frames: Floats) -> tuple[int, int]:
+def _between(frames: Frames) -> tuple[int, int]:
     """Return the first column [S, H, W, 3] that is in no bar, and the one after the last."""
     width = frames.shape[2]
-    low, high = np.percentile(frames, (1, 99), axis=(0, 1))
-    even = (high - low).max(axis=-1) <= _EVEN
-    middle = np.median(frames, axis=(0, 1))
-    left = _reach(even, middle)
-    right = _reach(even[::-1], middle[::-1])
+    left = _reach(frames)
+    right = _reach(frames[:, :, ::-1])
     return (left, width - right) if width - left - right >= _LEAST * width else (0, width)
 
 
-def _reach(even: np.ndarray[tuple[int], np.dtype[np.bool_]], middle: Floats) -> int:
-    """Return how many columns from the first on have one even colour, the first one's."""
-    bar = even & (np.abs(middle - middle[0]).max(axis=-1) <= 0.5 * _EVEN)
-    return int(np.argmin(bar)) if not bar.all() else len(bar)
+def _reach(frames: Frames) -> int:
+    """Return how many columns [S, H, W, 3] from the first on have one even colour, the first one's."""
+    first: Floats | None = None
+    width = int(frames.shape[2])
+    for x in range(width):
+        low, middle, high = np.percentile(frames[:, :, x], (1, 50, 99), axis=(0, 1))
+        first = middle if first is None else first
+        if (high - low).max() > _EVEN or np.abs(middle - first).max() > 0.5 * _EVEN:
+            return x
+    return width
 
 
-def _pair(frames: Floats, first: int, end: int) -> tuple[int, int]:
+def _pair(frames: Frames, first: int, end: int) -> tuple[int, int]:
     """Return `first` and `end` where the columns before and after are a pair of bars, all columns where they are not."""
     width = frames.shape[2]
     last = width - end
@@ -83,5 +85,5 @@ def _pair(frames: Floats, first: int, end: int) -> tuple[int, int]:
     alike = np.abs(bar - np.median(frames[:, :, -1], axis=(0, 1))).max() <= _EVEN
     # The first column inside may be half bar.
     inside = [frames[:, :, min(first + 1, end - 1)], frames[:, :, max(end - 2, first)]]
-    set_off = [(np.abs(column - bar).max(axis=-1) > _STEP).mean() >= _ALONG for column in inside]
+    set_off = [(np.abs(column.astype(float) - bar).max(axis=-1) > _STEP).mean() >= _ALONG for column in inside]
     return (first, end) if alike and all(set_off) else (0, width)

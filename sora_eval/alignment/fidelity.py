@@ -30,14 +30,17 @@ def first_frame_fidelity(case: Case, video: Video, aligned: Aligned) -> dict[str
     first = first_frame.pixels(given, _at(made[0], given))
     # The clip may be longer or shorter than requested, or have another rate.
     last = min(len(made) - 1, int((case.frames - 1) / case.fps * video.fps + 0.5))
-    true = _true_still(json.dumps(aligned.case.scene), aligned.case.size, case.fps, case.frames, round(last / video.fps * case.fps))
+    true = _true_still(
+        json.dumps(aligned.case.scene), aligned.case.size, case.fps, case.frames, round(last / video.fps * case.fps)
+    )
     return values | first | first_frame.drift(first, first_frame.pixels(true, _at(made[last], true)))
 
 
 def _at(frame: Frames, other: Frames) -> Frames:
     """Return an image [H, W, 3] at the size of another one."""
     height, width = other.shape[:2]
-    return resize(frame[None], (height, width))[0]
+    (resized,) = resize(frame[None], (height, width))
+    return np.asarray(resized)
 
 
 def _box(case: Case, video: Video, alignment: Alignment) -> Box:
@@ -56,4 +59,5 @@ def _box(case: Case, video: Video, alignment: Alignment) -> Box:
 @clip_cache(1 << 26)
 def _true_still(scene: str, size: tuple[int, int], fps: float, frames: int, k: int) -> Frames:
     # One frame, but all of the physics before it.
-    return stills(scene_of(json.loads(scene), (frames - 1) / fps), size, fps, frames, [min(k, frames - 1)])[0]
+    (still,) = stills(scene_of(json.loads(scene), (frames - 1) / fps), size, fps, frames, [min(k, frames - 1)])
+    return np.asarray(still)

@@ -24,6 +24,8 @@ _REACH = 0.2
 """Share of the sides by which a shift may lead out of the clip."""
 _REFINED = 3
 """Best places of the search that are refined."""
+_EXACT, _CLEAR = 1e-3, 0.01
+"""Residual up to which a suggested place needs no search, and a refined one no other beside it."""
 _LEAST_OVERLAP = 0.3
 """Share of the given frame that must lie in the clip."""
 _DETAIL = 0.3
@@ -69,11 +71,17 @@ class Pair:
 
         boxes: where the given frame may lie in the clip: exactly, up to a shift, or up to a zoom and a shift.
         """
-        rough = sorted((self._rated(box) for box in boxes), key=lambda p: p.residual)
-        searched = sorted((self._rated(box) for p in rough for box in self._searched(p.box)), key=lambda p: p.residual)
-        apart = _apart([*rough, *searched], 0.01 * min(self.made_size))
-        fits = [self.refined(p.box) for p in apart[:_REFINED]]
-        return min(fits, key=lambda p: p.residual, default=None)
+        rough = [self._rated(box) for box in boxes]
+        exact = min(rough, key=lambda p: p.residual, default=None)
+        if exact is None or exact.residual <= _EXACT:
+            return exact
+        searched = [self._rated(box) for p in rough for box in self._searched(p.box)]
+        fits: list[Placement] = []
+        for place in _apart([*rough, *searched], 0.01 * min(self.made_size))[:_REFINED]:
+            fits.append(self.refined(place.box))
+            if fits[-1].residual <= _CLEAR:
+                break
+        return min(fits, key=lambda p: p.residual)
 
     def refined(self, box: Box) -> Placement:
         """Return the best place around a box: one scale and a shift, or two scales where these fit much better."""
@@ -90,7 +98,9 @@ class Pair:
         return np.asarray(box * np.tile([width / self.made_size[1], height / self.made_size[0]], 2))
 
     def _shown(self, box: Floats) -> tuple[Image, Bools]:
-        """Return the clip's pixels at those of the given frame [h, w, 3] where that lies in a box of the working image, and which are inside."""
+        """Return the clip's pixels at those of the given frame [h, w, 3] where that lies in a box of the working image, and
+        which are inside.
+        """
         (height, width), (h, w) = self._made.shape[:2], self._given.shape[:2]
         x0, y0, x1, y1 = box
         x = ((self._x + 0.5) * ((x1 - x0) / w) + x0 - 0.5).astype(np.float32)
@@ -110,18 +120,20 @@ class Pair:
         given = _normal(self._given, weight)
 
         def moved(p: Floats) -> Floats:
-            # Shifts and logarithms of scales about the middle, in shares of the size.
-            grown = size * np.exp([p[2], p[2] if isotropic else p[3]])
-            middle = (start[:2] + start[2:]) / 2 + p[:2] * size
+            # Shifts and logarithms of scales about the middle, in shares of the size, about 1: steps are relative to the variables.
+            q = p - 1
+            grown = size * np.exp([q[2], q[2] if isotropic else q[3]])
+            middle = (start[:2] + start[2:]) / 2 + q[:2] * size
             return np.concatenate([middle - grown / 2, middle + grown / 2])
 
         def difference(p: Floats) -> Floats:
             return np.asarray((_normal(self._shown(moved(p))[0], weight) - given).ravel(), np.float64)
 
         # Steps of a tenth of a pixel: less is lost in the interpolation.
+        n = 3 if isotropic else 4
         found: Any = least_squares(
-            difference, np.zeros(3 if isotropic else 4), loss="soft_l1", f_scale=0.3, diff_step=1e-3, x_scale=0.01,
-            bounds=(-0.12, 0.12), max_nfev=30, xtol=1e-5, ftol=1e-5,
+            difference, np.ones(n), loss="soft_l1", f_scale=0.3, diff_step=[1e-3] * n, x_scale=0.01, bounds=(0.88, 1.12),
+            max_nfev=20, xtol=1e-5, ftol=1e-5,
         )  # fmt: skip
         fitted = moved(found.x) / np.tile(
             [self._made.shape[1] / self.made_size[1], self._made.shape[0] / self.made_size[0]], 2
@@ -145,13 +157,15 @@ class Pair:
                 continue
             _, _, _, (u, v) = cv2.minMaxLoc(cv2.matchTemplate(field, template, cv2.TM_CCOEFF_NORMED))
             corner = np.array([u - pad - left, v - pad - top], dtype=float)
-            ends = np.concatenate([corner, corner + [scaled.shape[1], scaled.shape[0]]])
+            ends = np.concatenate([corner, corner + scaled.shape[1::-1]])
             a, b, c, d = ends / np.tile([width / self.made_size[1], height / self.made_size[0]], 2)
             yield float(a), float(b), float(c), float(d)
 
 
 def suggested(size: tuple[int, int], content: Box) -> Iterator[Box]:
-    """Yield where a frame of `size` (height, width) may lie in a box: stretched over it, fitted into it, or filling it, in the middle or at a side."""
+    """Yield where a frame of `size` (height, width) may lie in a box: over all of it, fitted into it, or filling it, in the middle or at a
+    side.
+    """
     x0, y0, x1, y1 = content
     yield content
     width, height = x1 - x0, y1 - y0
@@ -160,7 +174,9 @@ def suggested(size: tuple[int, int], content: Box) -> Iterator[Box]:
         return
     for scale in scales:
         w, h = size[1] * scale, size[0] * scale
-        ways = product((0.5,) if abs(w - width) < 1 else (0.5, 0.0, 1.0), (0.5,) if abs(h - height) < 1 else (0.5, 0.0, 1.0))
+        ways = product(
+            (0.5,) if abs(w - width) < 1 else (0.5, 0.0, 1.0), (0.5,) if abs(h - height) < 1 else (0.5, 0.0, 1.0)
+        )
         for across, down in ways:
             left, top = x0 + across * (width - w), y0 + down * (height - h)
             yield left, top, left + w, top + h
@@ -179,7 +195,9 @@ def _small(image: Frames) -> Image:
     height, width = image.shape[:2]
     scale = min(1.0, _WORK_SIDE / min(height, width))
     if scale < 1:
-        image = cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA).astype(np.uint8)
+        image = cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA).astype(
+            np.uint8
+        )
     return image.astype(np.float32)
 
 
@@ -193,7 +211,9 @@ def _detail(image: Image, inside: Bools | None = None) -> Image:
 def _normal(image: Image, weight: Bools) -> Image:
     """Return an image [h, w, 3] with mean 0 and deviation 1 in each channel over the pixels of `weight`, 0 elsewhere."""
     pixels = image[weight]
-    return np.asarray(np.where(weight[..., None], (image - pixels.mean(axis=0)) / (pixels.std(axis=0) + 1.0), 0), np.float32)
+    return np.asarray(
+        np.where(weight[..., None], (image - pixels.mean(axis=0)) / (pixels.std(axis=0) + 1.0), 0), np.float32
+    )
 
 
 def _correlation(a: Image, b: Image, inside: Bools) -> float:

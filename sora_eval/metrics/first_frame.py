@@ -104,9 +104,9 @@ def drift(first: Mapping[str, float], last: Mapping[str, float]) -> dict[str, fl
 
 def _colour(given: Frames, made: Frames) -> dict[str, float]:
     """Return gain, gamma and casts; {} where too little of either picture is neither black nor white."""
-    x, y = given.reshape(-1, 3), made.reshape(-1, 3)
-    step = max(1, len(x) // _PIXELS)
-    x, y = x[::step].astype(float), y[::step].astype(float)
+    step = max(1, given[..., 0].size // _PIXELS)
+    x: Floats = given.reshape(-1, 3)[::step].astype(np.float64)
+    y: Floats = made.reshape(-1, 3)[::step].astype(np.float64)
     usable = ((x > _DARK) & (x < _BRIGHT) & (y > _DARK) & (y < _BRIGHT)).all(axis=1)
     if usable.sum() < 50:
         return {}

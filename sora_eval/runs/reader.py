@@ -29,9 +29,7 @@ _PARTS = {
 _KINDS = {dict: "JSON object", list: "list", str: "text"}
 _AGAIN = "run the same command again"
 _NAMES = frozenset(f.name for f in fields(ScoreRow))
-_NEWER = frozenset(
-    f.name for f in fields(ScoreRow) if f.default is not MISSING or f.default_factory is not MISSING
-)
+_NEWER = frozenset(f.name for f in fields(ScoreRow) if f.default is not MISSING or f.default_factory is not MISSING)
 """Fields that rows of earlier versions lack; they have a default."""
 
 
