@@ -94,15 +94,29 @@ def true_part(frames: Frames, alignment: Alignment | None) -> Frames:
 
 
 def in_clip(tracks: Tracks, alignment: Alignment | None) -> Tracks:
-    """Return the tracks of a part of a clip in pixels of the whole clip, to be drawn over it."""
-    if alignment is None or alignment.part.frame == tracks.size:
+    """Return the tracks of the judged part of a clip in pixels of the whole clip, to be drawn over it."""
+    if alignment is None:
         return tracks
-    x0, y0, x1, y1 = alignment.part.box
-    scale = np.array([(x1 - x0) / tracks.size[1], (y1 - y0) / tracks.size[0]])
-    low = np.array([x0, y0])
-    xy = (tracks.xy + 0.5) * scale + low - 0.5
-    box = (tracks.box + 0.5) * np.tile(scale, 2) + np.tile(low, 2) - 0.5
-    return replace(tracks, xy=xy, box=box, area=tracks.area * scale.prod(), size=alignment.part.frame)
+    return _moved(tracks, (0.0, 0.0, float(tracks.size[1]), float(tracks.size[0])), alignment.part)
+
+
+def true_in_clip(tracks: Tracks, alignment: Alignment | None) -> Tracks:
+    """Return the tracks of the whole true frame in pixels of a clip, to be drawn over it."""
+    if alignment is None or alignment.given is None or alignment.kind == "identity":
+        return tracks
+    return _moved(tracks, alignment.given.box, alignment.part)
+
+
+def _moved(tracks: Tracks, source: Box, target: Window) -> Tracks:
+    """Return tracks with a box of their frame moved to a window of another one."""
+    x0, y0, x1, y1 = target.box
+    if source == target.box and tracks.size == target.frame:
+        return tracks
+    low, high = np.array(source[:2]), np.array(source[2:])
+    scale = np.array([x1 - x0, y1 - y0]) / (high - low)
+    xy = (tracks.xy + 0.5 - low) * scale + [x0, y0] - 0.5
+    box = (tracks.box + 0.5 - np.tile(low, 2)) * np.tile(scale, 2) + [x0, y0, x0, y0] - 0.5
+    return replace(tracks, xy=xy, box=box, area=tracks.area * scale.prod(), size=target.frame)
 
 
 def given_frames(case: Case) -> Frames:
