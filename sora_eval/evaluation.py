@@ -218,7 +218,7 @@ class Loop:
         return replace(self, probes={c.probe: self.probes[c.probe] for _, c in job.clips})
 
     def _judge(self, generator: Generator, case: Case, video: Video | Failure) -> None:
-        score = self._judged(generator, case, video)
+        score = self.judged(generator, case, video)
         self.keep_score(generator, case, score)
         if isinstance(video, Video) and not score.failure and (cache := self._cache(generator, case)) is not None:
             for name, path in self._cached_files(generator, case):
@@ -249,7 +249,8 @@ class Loop:
         bundled = all(type(part).__module__.startswith("sora_eval.") for part in parts)
         return reference_cache() if generator.kind != "model" and bundled else None
 
-    def _judged(self, generator: Generator, case: Case, video: Video | Failure) -> Score:
+    def judged(self, generator: Generator, case: Case, video: Video | Failure) -> Score:
+        """Align, track and score a clip; its tracks are stored."""
         if isinstance(video, Failure):
             return Score(None, video.reason, failure="technical" if video.technical else "")
         try:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,12 @@ from typing import ClassVar
 from alignment.changes import ASPECTS, CHANGES
 
 from sora_eval import registry
-from sora_eval.evaluation import evaluate
+from sora_eval.evaluation import Loop
 from sora_eval.generator.base import Capabilities
 from sora_eval.generator.simulator import true_video
 from sora_eval.stats.summary import summarise
-from sora_eval.types import Mode, Profile
+from sora_eval.tracking.world import WorldTracker
+from sora_eval.types import Case, Mode, Profile, ScoreRow
 
 
 @dataclass(frozen=True)
@@ -50,25 +50,42 @@ def main(count: int, aspects: Sequence[str], modes: Sequence[Mode]) -> None:
         height, width = ASPECTS[aspect]
         profile = Profile("aspect", height, width, 17, 8, 5)
         probes = {name: registry.probe(name) for name in registry.probe_names()}
+        with tempfile.TemporaryDirectory() as folder:
+            loop = Loop(Path(folder), probes, WorldTracker())
+            rows = []
+            for probe in probes.values():
+                scenes = {mode: probe.cases(count, profile, mode) for mode in modes if mode in probe.modes}
+                # Modes and changes share the rendered clip of a scene.
+                for cases in zip(*scenes.values(), strict=True):
+                    for case in cases:
+                        rows += [judged(loop, Changed(change), case) for change in CHANGES]
         for mode in modes:
-            cases = [c for p in probes.values() if mode in p.modes for c in p.cases(count, profile, mode)]
-            with tempfile.TemporaryDirectory() as folder:
-                start = time.perf_counter()
-                rows = evaluate(cases, probes, [Changed(c) for c in CHANGES], Path(folder), progress=False).rows
-            plain = {r.case: r for r in rows if r.generator == "none"}
-            summary = summarise(rows)
-            kinds = defaultdict(Counter)
-            for r in rows:
-                kinds[r.generator][r.alignment.kind if r.alignment else "not found"] += 1
-            for change in CHANGES:
-                overall = summary.get(change)
-                unjudged = sum(r.value is None for r in rows if r.generator == change)
-                found = ", ".join(f"{k} {n}" for k, n in kinds[change].most_common())
-                print(f"{aspect} {mode} {change:10} {overall.score:.3f}  not judged {unjudged}  ({found})", flush=True)
-            for r in rows:
-                if r.counted < plain[r.case].counted - 0.03:
-                    print(f"   {r.generator} {r.case}: {r.counted:.2f} {r.reason}")
-            print(f"   {len(rows)} clips, {time.perf_counter() - start:.0f} s", flush=True)
+            report(aspect, mode, [r for r in rows if r.mode == mode])
+
+
+def judged(loop: Loop, generator: Changed, case: Case) -> ScoreRow:
+    """Return the row of one clip."""
+    (video,) = generator.generate([case])
+    loop.keep_score(generator, case, loop.judged(generator, case, video))
+    return loop.row(generator, case)
+
+
+def report(aspect: str, mode: str, rows: Sequence[ScoreRow]) -> None:
+    """Print the scores of a mode at one aspect."""
+    plain = {r.case: r for r in rows if r.generator == "none"}
+    summary = summarise(rows)
+    for change in CHANGES:
+        own = [r for r in rows if r.generator == change]
+        kinds = Counter(r.alignment.kind if r.alignment else "not found" for r in own)
+        found = ", ".join(f"{k} {n}" for k, n in kinds.most_common())
+        unjudged = sum(r.value is None for r in own)
+        print(
+            f"{aspect} {mode} {change:10} {summary.get(change).score:.3f}  not judged {unjudged} of {len(own)}  ({found})",
+            flush=True,
+        )
+    for r in rows:
+        if r.counted < plain[r.case].counted - 0.03:
+            print(f"   {r.generator} {r.case}: {r.counted:.2f} {r.reason}", flush=True)
 
 
 if __name__ == "__main__":

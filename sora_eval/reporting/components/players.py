@@ -166,7 +166,7 @@ class ClipStore:
         return clip
 
     def overlay(self, row: ScoreRow, over: ScoreRow | None = None) -> Overlay | None:
-        """Return a row's tracks, drawn on its clip or on that of another row; None when there are none, which costs the reader no number."""
+        """Return a row's tracks, drawn on its clip or on that of another row; None when there are none: that costs no number."""
         path = self.folder / row.tracks
         try:
             if not row.tracks or not self._lies_in_a_run(path):

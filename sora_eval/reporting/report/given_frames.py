@@ -27,7 +27,9 @@ def blocks(rows: Sequence[ScoreRow], generators: Sequence[str]) -> tuple[Block, 
     if not any(r.alignment is not None for r in there):
         return ()
     moved = [r for r in there if r.kind == "model" and r.alignment is not None and r.alignment.kind != "identity"]
-    listed = [Fold("Clips of another geometry", (_listed(moved),), count(len(moved), "clip"))] if moved else []
+    listed: tuple[Block, ...] = ()
+    if moved:
+        listed = (Fold("Clips of another geometry", (_listed(moved),), count(len(moved), "clip")),)
     measured = [r for r in there if r.first_frame]
     return (
         _kinds(there, generators),
