@@ -27,15 +27,12 @@ def blocks(rows: Sequence[ScoreRow], generators: Sequence[str]) -> tuple[Block, 
     if not any(r.alignment is not None for r in there):
         return ()
     moved = [r for r in there if r.kind == "model" and r.alignment is not None and r.alignment.kind != "identity"]
-    listed: tuple[Block, ...] = ()
+    shown: list[Block] = [_kinds(there, generators)]
+    if measured := [r for r in there if r.first_frame]:
+        shown += [_metrics(measured, generators), _legend(measured)]
     if moved:
-        listed = (Fold("Clips of another geometry", (_listed(moved),), count(len(moved), "clip")),)
-    measured = [r for r in there if r.first_frame]
-    return (
-        _kinds(there, generators),
-        *([_metrics(measured, generators), _legend(measured)] if measured else []),
-        *listed,
-    )
+        shown.append(Fold("Clips of another geometry", (_listed(moved),), count(len(moved), "clip")))
+    return tuple(shown)
 
 
 def _kinds(rows: Sequence[ScoreRow], generators: Sequence[str]) -> Table:
