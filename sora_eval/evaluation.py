@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from sora_eval.alignment.align import VERSION as ALIGNMENT
 from sora_eval.alignment.align import Aligned, align
-from sora_eval.alignment.fidelity import first_frame_fidelity
+from sora_eval.alignment.first_frame import first_frame_fidelity
 from sora_eval.errors import is_fatal
 from sora_eval.files import FileCache
 from sora_eval.generator.answers import answers, one_line

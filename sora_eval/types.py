@@ -350,7 +350,7 @@ class Score:
     alignment: Alignment | None = None
     """How the given frames lie in the clip, None where they were not found or none were given."""
     first_frame: Mapping[str, float] = field(default_factory=dict)
-    """How well the first frame was kept (`metrics.first_frame`), by metric; empty without given frames."""
+    """How well the first frame was kept (`alignment.measures`), by metric; empty without given frames."""
 
     def __post_init__(self) -> None:
         """A score has a value or a reason, never both or neither."""
@@ -405,7 +405,7 @@ class ScoreRow:
     alignment: Alignment | None = None
     """How the given frames lie in the clip, None where they were not found or none were given."""
     first_frame: Mapping[str, float] = field(default_factory=dict)
-    """How well the first frame was kept (`metrics.first_frame`), by metric; empty without given frames."""
+    """How well the first frame was kept (`alignment.measures`), by metric; empty without given frames."""
 
     def __post_init__(self) -> None:
         """Refuse a sample whose case is not one."""

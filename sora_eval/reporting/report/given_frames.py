@@ -8,7 +8,7 @@ from typing import get_args
 
 import numpy as np
 
-from sora_eval.metrics.first_frame import BY_NAME
+from sora_eval.alignment.measures import BY_NAME
 from sora_eval.reporting.components.numbers import count, figure
 from sora_eval.reporting.components.page import Block, Facts, Fold
 from sora_eval.reporting.components.table import Cell, Column, Table, table

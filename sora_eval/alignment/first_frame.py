@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 
+from sora_eval.alignment import measures
 from sora_eval.alignment.align import Aligned, given_frames
 from sora_eval.alignment.placement import Pair
-from sora_eval.metrics import first_frame
 from sora_eval.types import Alignment, Box, Case, Frames, Video
 from sora_eval.video import resize
 from sora_eval.video.caching import clip_cache
@@ -19,21 +19,21 @@ _STILL = 5e-4
 
 
 def first_frame_fidelity(case: Case, video: Video, aligned: Aligned) -> dict[str, float]:
-    """Return the metrics of the first frame (`metrics.first_frame`) by name, {} without given frames or where they were not found.
+    """Return the metrics of the first frame (`alignment.measures`) by name, {} without given frames or where they were not found.
 
     case, video: as they came, aligned: as they are judged.
     """
     if not case.given or aligned.alignment is None or aligned.alignment.given is None:
         return {}
-    values = first_frame.place(_box(case, video, aligned.alignment), video.size, case.size)
+    values = measures.place(_box(case, video, aligned.alignment), video.size, case.size)
     given, made = given_frames(aligned.case)[0], aligned.video.frames
-    first = first_frame.pixels(given, _at(made[0], given))
+    first = measures.pixels(given, _at(made[0], given))
     # The clip may be longer or shorter than requested, or have another rate.
     last = min(len(made) - 1, int((case.frames - 1) / case.fps * video.fps + 0.5))
     true = _true_still(
         json.dumps(aligned.case.scene), aligned.case.size, case.fps, case.frames, round(last / video.fps * case.fps)
     )
-    return values | first | first_frame.drift(first, first_frame.pixels(true, _at(made[last], true)))
+    return values | first | measures.drift(first, measures.pixels(true, _at(made[last], true)))
 
 
 def _at(frame: Frames, other: Frames) -> Frames:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sora_eval.metrics.first_frame import PSNR_MOST, drift, pixels, place
+from sora_eval.alignment.measures import PSNR_MOST, drift, pixels, place
 
 
 def picture():
