@@ -47,7 +47,7 @@ LAYERS = (
     ("video",),
     ("metrics", "stats", "world"),
     ("data", "training"),
-    ("encoders", "tracking"),
+    ("alignment", "encoders", "tracking"),
     ("generator", "probes", "registry"),
     ("fidelity", "runs"),
     ("evaluation",),

@@ -13,6 +13,7 @@ from typing import Any
 
 import av
 
+from sora_eval.alignment.align import VERSION as ALIGNMENT_VERSION
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import read_json
 from sora_eval.generator.base import Generator
@@ -70,6 +71,7 @@ def manifest(plan: Plan, problems: Sequence[str], seconds: float, clips: Mapping
             **{p: _version(p) for p in PACKAGES},
             "tracker": described(plan.tracker),
             "world": str(WORLD_VERSION),
+            "alignment": str(ALIGNMENT_VERSION),
             "video": plan.video.protocol(cases[0].size),
             **{name: ".".join(map(str, number)) for name, number in sorted(av.library_versions.items())},
         },

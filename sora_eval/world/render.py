@@ -209,8 +209,18 @@ class Renderer:
 
 
 def camera_of(scene: Scene, t_s: Floats, size: tuple[int, int]) -> Camera:
-    """Return the scene's cameras at times [T] for frames of (height, width) pixels."""
-    return cameras.at(scene.camera, t_s, size)
+    """Return the scene's cameras at times [T] for frames of (height, width) pixels, which show the scene's window."""
+    window = scene.window
+    if window is None:
+        return cameras.at(scene.camera, t_s, size)
+    whole = cameras.at(scene.camera, t_s, window.frame)
+    x0, y0, x1, y1 = window.box
+    # Pixel centres are at whole numbers, the edges of a window half a pixel before and after.
+    scale, low = np.array([size[1] / (x1 - x0), size[0] / (y1 - y0)]), np.array([x0, y0])
+    K = whole.K.copy()
+    K[:, [0, 1], [0, 1]] *= scale
+    K[:, :2, 2] = (K[:, :2, 2] + 0.5 - low) * scale - 0.5
+    return Camera(K, whole.R, whole.t)
 
 
 def _view(scene: Scene) -> NDArray[np.void]:
