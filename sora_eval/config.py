@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from sora_eval import registry
+from sora_eval.audit import BUNDLED_SCORERS
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.generator.base import Generator
@@ -274,6 +275,35 @@ class ValidateConfig(Settings):
 
 
 @dataclass(frozen=True)
+class AuditConfig(Settings):
+    """sora-eval audit: which wrong clips somebody's metric, reward model or judge prefers to the truth."""
+
+    DEFAULTS: ClassVar[tuple[str, ...]] = ("suite: smoke", "profile: small")
+    SUITE_COUNT: ClassVar[int] = 8
+    """Scenes per probe, one of each pair of mirrored twins."""
+
+    suite: SuiteConfig = option()
+    """Which scenes are tried."""
+    profile: Profile = option()
+    """Size and length of the clips."""
+    scorers: tuple[str, ...] = option(BUNDLED_SCORERS, example="[clipsim,'my_metric.py:score']")
+    """Bundled ones by name; module:function or FILE.py:function, with any of the keywords frames, video, prompt, fps, reference; or
+    'command:PROGRAM {video} {prompt}', which prints the number as its last line."""
+    lower: tuple[str, ...] = ()
+    """Those of the scorers whose lower values are better."""
+    timeout_s: float = option(600.0, least=1)
+    """Longest time of a call, where a scorer is a command."""
+    out: str = "runs/audit"
+    """Folder of audit.md, audit.json and audit.html."""
+    cache: str = "runs/audit/cache"
+    """Folder of finished scenes: the same command resumes with what is missing."""
+    seed: int = option(0, least=0)
+    """Seed of the scenes."""
+    workers: int | None = option(None, least=1)
+    """Processes; null for one per core."""
+
+
+@dataclass(frozen=True)
 class EncodersConfig(Settings):
     """sora-eval encoders: sensitivity of the bundled encoders to corruptions, and what they discriminate."""
 
@@ -326,6 +356,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "generate": GenerateConfig,
     "render": RenderConfig,
     "validate": ValidateConfig,
+    "audit": AuditConfig,
     "encoders": EncodersConfig,
     "train": TrainConfig,
     "sample": SampleConfig,
@@ -352,8 +383,8 @@ def register() -> None:
     store = ConfigStore.instance()
     for name, kind in COMMANDS.items():
         own = {key: value for key, value in kind.defaults().items() if key not in GROUPS}
-        if kind is ValidateConfig:
-            own["suite"] = {"count": ValidateConfig.SUITE_COUNT}
+        if count := getattr(kind, "SUITE_COUNT", 0):
+            own["suite"] = {"count": count}
         groups = [dict([default.split(": ")]) for default in kind.DEFAULTS]
         store.store(name=name, node={"defaults": [*groups, "_self_", "quiet"], **own})
     store.store(group="generator", name="reference_options", node=ReferenceOptions.defaults())

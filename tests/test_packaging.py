@@ -51,7 +51,7 @@ LAYERS = (
     ("generator", "probes", "registry"),
     ("fidelity", "runs"),
     ("evaluation",),
-    ("reporting", "validity"),
+    ("audit", "reporting", "validity"),
     ("config",),
     ("cost", "gating"),
     ("run",),

@@ -111,6 +111,13 @@ COMMAND_TABLE: dict[str, Command] = {
         True,
         True,
     ),
+    "audit": Command(
+        "inspect",
+        "audit of a metric, reward model or judge: which wrong clips it prefers to the truth",
+        "'scorers=[clipsim,my_metric.py:score]'",
+        True,
+        True,
+    ),
     "encoders": Command(
         "inspect", "sensitivity of the bundled encoders to corruptions, and what they discriminate", "", True
     ),
