@@ -429,7 +429,8 @@ def _aspect_clause(case: Case, size: tuple[int, int]) -> str:
     ratio = (width * case_height) / (height * case_width)
     if max(ratio, 1 / ratio) <= 1 + MAX_ASPECT_ERROR:
         return ""
-    return f"is {width}x{height}, {case_width}x{case_height} were asked: another aspect ratio; it is scored as it is"
+    how = "the part that shows the given frames is scored" if case.given else "it is scored as it is"
+    return f"is {width}x{height}, {case_width}x{case_height} were asked: another aspect ratio; {how}"
 
 
 def _limits(case: Case) -> Limits:

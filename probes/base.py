@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
+from sora_eval.alignment.align import given_frames
 from sora_eval.metrics import continuation as motion_overlap
 from sora_eval.tracking.surroundings import neutral
 from sora_eval.types import MODES, Case, Floats, Frames, Mode, Profile, Score, Tracks, Video
 from sora_eval.video import resample, resize
 from sora_eval.video.caching import clip_cache
-from sora_eval.world import clip, conditioning, scene_of
+from sora_eval.world import clip, scene_of
 from sora_eval.world.families import Family, Params, family
 from sora_eval.world.families.params import with_look
 from sora_eval.world.looks import PLAIN_WORLD, LookOptions
@@ -213,23 +214,19 @@ def _true_frames(case_json: str) -> Frames:
     return clip(scene, case.size, case.fps, case.frames).video.frames
 
 
-@clip_cache(1 << 26)
-def _given(case_json: str) -> Frames:
-    frames = conditioning(Case.from_json(json.loads(case_json)))
-    assert frames is not None
-    return frames
-
-
 def _given_kept(case: Case, video: Video) -> None:
     """Check that the clip begins with the conditioning frames."""
     if not case.given:
         return
-    given = _given(_scene_key(case))
+    given = given_frames(case)
     for k in {0, len(given) - 1}:
         # The clip may have another frame rate: compare frames of the same moment.
         shown = video.frames[min(round(k / case.fps * video.fps), len(video) - 1)]
         if likeness(given[k], shown) < 0.8:
-            raise UnjudgeableError("the given frames were not kept: a clip must begin with them")
+            raise UnjudgeableError(
+                "the given frames were not kept: a clip must begin with them, and no crop, padding, resize, shift or zoom of them "
+                f"was found either; return them at {case.size[1]}x{case.size[0]}, or set profile.width and .height to the model's own size"
+            )
 
 
 def likeness(a: Frames, b: Frames) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from dataclasses import replace as replaced
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ class Result:
             FileExistsError: the folder is there already.
         """
         shutil.copytree(self.folder, folder)
-        return replace(self, folder=Path(folder), _temporary=None)
+        return replaced(self, folder=Path(folder), _temporary=None)
 
 
 def evaluate(
@@ -83,6 +84,7 @@ def evaluate(
     fidelity: bool = False,
     tracking: bool = False,
     folder: str | Path | None = None,
+    replace: bool = False,
     workers: int = 1,
     progress: bool = True,
 ) -> Result:
@@ -104,6 +106,7 @@ def evaluate(
         fidelity: whether to measure fidelity metrics.
         tracking: whether to measure tracking metrics.
         folder: run folder, in which the same call resumes; None for a temporary one, which lives as long as the result.
+        replace: whether `folder` may be taken where it holds another run.
         workers: processes; generators that can't be copied run in this one.
         progress: whether to show a progress bar.
 
@@ -129,12 +132,13 @@ def evaluate(
         node = {**_class_of(generator), "name": model.name}
     changes: dict[str, Any] = {"count": count, "suites": suites, "probes": probes, "modes": modes}
     temporary = _Temporary() if folder is None else None
-    config = replace(
+    config = replaced(
         config,
         generator=node,
         tracker=config.tracker if isinstance(tracker, str) else _class_of(tracker),
-        suite=replace(config.suite, **{k: v for k, v in changes.items() if v is not None}),
+        suite=replaced(config.suite, **{k: v for k, v in changes.items() if v is not None}),
         out=str(folder if temporary is None else temporary.name),
+        replace=replace,
         references=tuple(references),
         seed=seed,
         samples=samples,

@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from sora_eval import registry
+from sora_eval.audit import BUNDLED_SCORERS
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.generator.base import Generator
@@ -37,7 +38,7 @@ from sora_eval.probes.base import Probe
 from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.processes import cores
 from sora_eval.runs import naming, sharding
-from sora_eval.settings import Settings, option
+from sora_eval.settings import REQUIRED, Settings, option
 from sora_eval.stats.gate import GatePlan
 from sora_eval.stats.samples import MOST
 from sora_eval.tracking.base import WORLD, Tracker
@@ -243,6 +244,61 @@ class PlanConfig(RunConfig):
 
 
 @dataclass(frozen=True)
+class WatchConfig(RunConfig):
+    """sora-eval watch: score each checkpoint of a training as it appears; further options are those of run, out is not.
+
+    A pattern of files may stand alone: sora-eval watch 'ckpts/*.safetensors'.
+    """
+
+    DEFAULTS: ClassVar[tuple[str, ...]] = (
+        "generator: reference",
+        "tracker: world",
+        "suite: smoke",
+        "profile: small",
+    )
+
+    checkpoints: Any = REQUIRED
+    """Pattern of checkpoints, files or folders, or a list of them: ckpts/*.safetensors. Each one is generator.checkpoint of a run."""
+    once: bool = False
+    """Whether to end when all checkpoints that are there are scored."""
+    idle_s: float | None = option(None, above=0)
+    """End after so many seconds without a new checkpoint; null: wait for ever."""
+    poll_s: float = option(10.0, above=0)
+    """Seconds between looks at the files. A checkpoint is scored when it is whole and unchanged from one look to the next."""
+    baseline: str | None = None
+    """Folder of a baseline, or of a run, that each checkpoint is compared with as sora-eval gate does."""
+    stop_on: str | None = option(None, choices=("gate",))
+    """gate: end with exit code 1 at the first checkpoint that is worse than the baseline."""
+    gate: GatePlan = GatePlan()
+    """Options of the gate."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: a value can't be used.
+        """
+        super().__post_init__()
+        if not self.patterns or not all(isinstance(p, str) and p for p in self.patterns):
+            raise ConfigError(f"checkpoints must be a pattern of files or a list of them, got {self.checkpoints}")
+        if self.out is not None:
+            raise ConfigError(f"out={self.out} is the folder of one run, and each checkpoint has its own: leave it out")
+        if self.shard is not None:
+            raise ConfigError("shard is for one large run: leave it out")
+        if self.stop_on is not None and self.baseline is None:
+            raise ConfigError("stop_on=gate needs a baseline to compare with: set baseline=FOLDER")
+        if "checkpoint" not in self.generator:
+            raise ConfigError(
+                f"the generator {self.generator.get('_target_')} has no option checkpoint: choose one whose weights it names"
+            )
+
+    @property
+    def patterns(self) -> tuple[Any, ...]:
+        """The patterns of checkpoints."""
+        return tuple(self.checkpoints) if isinstance(self.checkpoints, list | tuple) else (self.checkpoints,)
+
+
+@dataclass(frozen=True)
 class ValidationFidelity(Settings):
     """Validation of fidelity metrics."""
 
@@ -272,6 +328,35 @@ class ValidateConfig(Settings):
     """Whether a card with more subjects may be replaced."""
     cache: str = "runs/validity"
     """Folder of finished parts: the same command resumes with what is missing."""
+    seed: int = option(0, least=0)
+    """Seed of the scenes."""
+    workers: int | None = option(None, least=1)
+    """Processes; null for one per core."""
+
+
+@dataclass(frozen=True)
+class AuditConfig(Settings):
+    """sora-eval audit: which wrong clips somebody's metric, reward model or judge prefers to the truth."""
+
+    DEFAULTS: ClassVar[tuple[str, ...]] = ("suite: smoke", "profile: small")
+    SUITE_COUNT: ClassVar[int] = 8
+    """Scenes per probe, one of each pair of mirrored twins."""
+
+    suite: SuiteConfig = option()
+    """Which scenes are tried."""
+    profile: Profile = option()
+    """Size and length of the clips."""
+    scorers: tuple[str, ...] = option(BUNDLED_SCORERS, example="[clipsim,'my_metric.py:score']")
+    """Bundled ones by name; module:function or FILE.py:function, with any of the keywords frames, video, prompt, fps, reference; or
+    'command:PROGRAM {video} {prompt}', which prints the number as its last line."""
+    lower: tuple[str, ...] = ()
+    """Those of the scorers whose lower values are better."""
+    timeout_s: float = option(600.0, least=1)
+    """Longest time of a call, where a scorer is a command."""
+    out: str = "runs/audit"
+    """Folder of audit.md, audit.json and audit.html."""
+    cache: str = "runs/audit/cache"
+    """Folder of finished scenes: the same command resumes with what is missing."""
     seed: int = option(0, least=0)
     """Seed of the scenes."""
     workers: int | None = option(None, least=1)
@@ -327,10 +412,12 @@ class TrainConfig(Plan):
 COMMANDS: dict[str, type[Settings]] = {
     "run": RunConfig,
     "plan": PlanConfig,
+    "watch": WatchConfig,
     "cases": CasesConfig,
     "generate": GenerateConfig,
     "render": RenderConfig,
     "validate": ValidateConfig,
+    "audit": AuditConfig,
     "encoders": EncodersConfig,
     "train": TrainConfig,
     "sample": SampleConfig,
@@ -357,8 +444,8 @@ def register() -> None:
     store = ConfigStore.instance()
     for name, kind in COMMANDS.items():
         own = {key: value for key, value in kind.defaults().items() if key not in GROUPS}
-        if kind is ValidateConfig:
-            own["suite"] = {"count": ValidateConfig.SUITE_COUNT}
+        if count := getattr(kind, "SUITE_COUNT", 0):
+            own["suite"] = {"count": count}
         groups = [dict([default.split(": ")]) for default in kind.DEFAULTS]
         store.store(name=name, node={"defaults": [*groups, "_self_", "quiet"], **own})
     store.store(group="generator", name="reference_options", node=ReferenceOptions.defaults())

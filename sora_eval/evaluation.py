@@ -13,11 +13,15 @@ from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
+from sora_eval.alignment.align import VERSION as ALIGNMENT
+from sora_eval.alignment.align import Aligned, align
+from sora_eval.alignment.first_frame import first_frame_fidelity
 from sora_eval.errors import is_fatal
 from sora_eval.files import FileCache
 from sora_eval.generator.answers import answers, one_line
 from sora_eval.generator.base import Generator, batch_of, clip_inputs, named, source_of
 from sora_eval.generator.devices import Devices, gpu_memory
+from sora_eval.generator.simulator import true_video
 from sora_eval.probes.base import Probe
 from sora_eval.processes import CHUNK, NoQueue, Work, WorkerKilledError, WorkQueue, chunks
 from sora_eval.runs.plan import ClipCounts
@@ -33,6 +37,8 @@ from sora_eval.video.sources import add_copy, is_record
 WAITING_BYTES = 1 << 30
 """Clips of so many bytes may wait for a worker process; but always one, and no more of them than there are processes."""
 _NOT_STORED = "can't be stored: "
+_DOUBTFUL = 0.5
+"""Score below which a clip that shows a part of the frame is judged only where that of the truth in the same part is not below it."""
 _TRACKERS: dict[tuple[str | int, ...], Tracker] = {}
 """Trackers of a worker process, by identity."""
 
@@ -329,7 +335,7 @@ class Loop:
         return isinstance(video, Video)
 
     def _judge(self, generator: Generator, case: Case, video: Video | Failure) -> None:
-        score = self._judged(generator, case, video)
+        score = self.judged(generator, case, video)
         self.keep_score(generator, case, score)
         if isinstance(video, Video) and not score.failure and (cache := self._cache(generator, case)) is not None:
             for name, path in self._cached_files(generator, case):
@@ -360,19 +366,45 @@ class Loop:
         bundled = all(type(part).__module__.startswith("sora_eval.") for part in parts)
         return reference_cache() if generator.kind != "model" and bundled else None
 
-    def _judged(self, generator: Generator, case: Case, video: Video | Failure) -> Score:
+    def judged(self, generator: Generator, case: Case, video: Video | Failure) -> Score:
+        """Align, track and score a clip; its tracks are stored."""
         if isinstance(video, Failure):
             return Score(None, video.reason, failure="technical" if video.technical else "")
         try:
-            tracks = self.tracker.track(video, case)
-            _check_tracks(self.tracker.name, tracks, video)
+            aligned = align(case, video)
+            tracks = self._tracked(aligned.case, aligned.video)
             self._store.write_tracks(self._tracks_path(generator, case), tracks)
-            return self.probes[case.probe].score(case, video, tracks)
+            score = self.probes[case.probe].score(aligned.case, aligned.video, tracks)
+            if aligned.cut and (score.value is None or score.value < _DOUBTFUL) and (why := self._unfit(aligned)):
+                score = Score(None, why)
+            return replace(score, alignment=aligned.alignment, first_frame=first_frame_fidelity(case, video, aligned))
         except Exception as error:
             if is_fatal(error):
                 raise
             reason = f"{_NOT_STORED}{error}" if isinstance(error, OSError) else f"{INTERNAL}{one_line(error)}"
             return Score(None, " ".join(reason.split()), failure="technical")
+
+    def _tracked(self, case: Case, video: Video) -> Tracks:
+        tracks = self.tracker.track(video, case)
+        _check_tracks(self.tracker.name, tracks, video)
+        return tracks
+
+    def _unfit(self, aligned: Aligned) -> str:
+        """Return why a case can't be judged in the part of the frame that a clip shows, "" when the true clip can: what the probe needs
+        may have been cut off.
+        """
+        case = aligned.case
+        true = true_video(case)
+        score = self.probes[case.probe].score(case, true, self._tracked(case, true))
+        if score.value is not None and score.value >= _DOUBTFUL:
+            return ""
+        assert aligned.alignment is not None
+        assert aligned.alignment.given is not None
+        shown = aligned.alignment.given
+        part = (
+            f"{shown.box[2] - shown.box[0]:.0f}x{shown.box[3] - shown.box[1]:.0f} of {shown.frame[1]}x{shown.frame[0]}"
+        )
+        return f"the clip shows {part} pixels of the given frames, in which the true clip can't be judged either: return all of them"
 
     def keep_video(self, generator: Generator, case: Case, video: Video | Failure) -> Video | Failure:
         """Store a clip and return it as it is stored, or why it can't be: its size or rate may be one that no file can have."""
@@ -430,6 +462,8 @@ class Loop:
             tracks=self._store.relative(tracks),
             sample=case.sample,
             failure=score.failure,
+            alignment=score.alignment,
+            first_frame=dict(score.first_frame),
         )
 
     @property
@@ -454,13 +488,19 @@ class Loop:
         return self._store.path("videos", generator.name, case, self._video_key(generator, case), ".mkv")
 
     def _tracks_path(self, generator: Generator, case: Case) -> Path:
-        key = digest([self._video_key(generator, case), *identity(self.tracker)])
+        key = digest([self._video_key(generator, case), *identity(self.tracker), *_aligned(generator)])
         return self._store.path("tracks", generator.name, case, key, ".npz")
 
     def _score_path(self, generator: Generator, case: Case) -> Path:
         probe = self.probes[case.probe]
-        key = digest([self._video_key(generator, case), *identity(self.tracker), probe.name, probe.version])
+        inputs = [self._video_key(generator, case), *identity(self.tracker), probe.name, probe.version]
+        key = digest([*inputs, *_aligned(generator)])
         return self._store.path("scores", generator.name, case, key, ".json")
+
+
+def _aligned(generator: Generator) -> list[str]:
+    """Return the version of the alignment where it decides tracks and scores: clips of references lie in their frames as they are."""
+    return [f"alignment {ALIGNMENT}"] if generator.kind == "model" else []
 
 
 def _check_tracks(tracker: str, tracks: object, video: Video) -> None:

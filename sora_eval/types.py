@@ -11,9 +11,9 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 Mode: TypeAlias = Literal["t2v", "i2v", "v2v"]
 FailureKind: TypeAlias = Literal["", "technical"]
+AlignmentKind: TypeAlias = Literal["identity", "crop", "pad", "letterbox", "resize", "shift", "zoom"]
+Box: TypeAlias = tuple[float, float, float, float]
 MODES: tuple[Mode, ...] = ("t2v", "i2v", "v2v")
 _NAME = re.compile(r"\w[\w.@+-]*")
 _LONGEST_NAME = 160
@@ -85,6 +87,67 @@ class Video:
     def __len__(self) -> int:
         """Return the number of frames."""
         return len(self.frames)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a frame."""
+
+    frame: tuple[int, int]
+    """(height, width) of the whole frame in pixels."""
+    box: Box
+    """x0, y0, x1, y1 of its edges in pixels of the whole frame: 0, 0, width, height is all of it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the window as JSON values."""
+        return {"frame": list(self.frame), "box": list(self.box)}
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Window:
+        """Return the window that `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none.
+        """
+        (height, width), (x0, y0, x1, y1) = values["frame"], values["box"]
+        numbers = [height, width, x0, y0, x1, y1]
+        if any(isinstance(v, bool) or not isinstance(v, int | float) or not math.isfinite(v) for v in numbers):
+            raise ValueError(f"a window has finite numbers, got {numbers}")
+        if not (height >= 1 and width >= 1 and x1 > x0 and y1 > y0):
+            raise ValueError(f"the window {values['box']} of {values['frame']} is empty")
+        return Window((int(height), int(width)), (float(x0), float(y0), float(x1), float(y1)))
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Which part of a clip shows which part of the frames that were given: probes judge that part, against the truth in the same window."""
+
+    kind: AlignmentKind
+    """How the given frames lie in the clip."""
+    part: Window
+    """The part of the clip that is judged, its edges at whole pixels."""
+    given: Window | None
+    """The same part of the given frames, None where none were given (t2v: only bars are removed)."""
+    size: tuple[int, int]
+    """(height, width) at which the part is judged: that of the part, or the nearest with the aspect ratio of the given frames."""
+    residual: float
+    """1 less the correlation of the given frame with the clip's first one in this place; 0 for a copy, and where none were given."""
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any] | None) -> Alignment | None:
+        """Return the alignment of JSON values as `dataclasses.asdict` gives them, None for None.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none.
+        """
+        if values is None:
+            return None
+        if values["kind"] not in get_args(AlignmentKind):
+            raise ValueError(f"alignment has no kind {values['kind']!r}")
+        given, (height, width) = values["given"], values["size"]
+        window = None if given is None else Window.from_json(given)
+        size, residual = (int(height), int(width)), float(values["residual"])
+        return Alignment(values["kind"], Window.from_json(values["part"]), window, size, residual)
 
 
 @dataclass(frozen=True)
@@ -285,6 +348,10 @@ class Score:
     """Named parts of the score."""
     failure: FailureKind = ""
     """"technical" where the reason is no evidence about the model (see `Failure`), else ""."""
+    alignment: Alignment | None = None
+    """How the given frames lie in the clip, None where they were not found or none were given."""
+    first_frame: Mapping[str, float] = field(default_factory=dict)
+    """How well the first frame was kept (`alignment.measures`), by metric; empty without given frames."""
 
     def __post_init__(self) -> None:
         """A score has a value or a reason, never both or neither."""
@@ -336,6 +403,10 @@ class ScoreRow:
     """Sample of the case, 0 for the first or only one of its prompt."""
     failure: FailureKind = ""
     """"technical" where there is no value for a reason that is no evidence about the model (see `Failure`), else ""."""
+    alignment: Alignment | None = None
+    """How the given frames lie in the clip, None where they were not found or none were given."""
+    first_frame: Mapping[str, float] = field(default_factory=dict)
+    """How well the first frame was kept (`alignment.measures`), by metric; empty without given frames."""
 
     def __post_init__(self) -> None:
         """Refuse a sample whose case is not one."""
@@ -348,7 +419,10 @@ class ScoreRow:
 
     def values(self) -> dict[str, Any]:
         """Return the row as JSON values."""
-        return {f.name: getattr(self, f.name) for f in fields(self)} | {"components": dict(self.components)}
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        alignment = None if self.alignment is None else asdict(self.alignment)
+        mappings = {"components": dict(self.components), "first_frame": dict(self.first_frame)}
+        return own | mappings | {"alignment": alignment}
 
     @property
     def counted(self) -> float:

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import generate
 
 BUILD = generate.ROOT / "build" / "documented"
-RESULTS = {"leaderboard.md", "validity.md", "encoders.md", "encoders.png", "bench.md"}
+RESULTS = {"audit.md", "leaderboard.md", "validity.md", "encoders.md", "encoders.png", "bench.md"}
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(((?!https?:|#)[^)\s]+)\)")
 
 

@@ -35,6 +35,13 @@ COMMAND_TABLE: dict[str, Command] = {
         True,
         True,
     ),
+    "watch": Command(
+        "evaluate",
+        "score each checkpoint of a training as it appears, keep its curves up to date, stop when it gets worse",
+        "'ckpts/*.safetensors' suite=gate generator=reference",
+        True,
+        True,
+    ),
     "plan": Command(
         "evaluate",
         "cases, clips, disk, memory and time of a run before it starts, measured on this machine",
@@ -108,6 +115,13 @@ COMMAND_TABLE: dict[str, Command] = {
         "inspect",
         "metric validation: detection threshold, dose-response and false-alarm rate of every probe and metric",
         "",
+        True,
+        True,
+    ),
+    "audit": Command(
+        "inspect",
+        "audit of a metric, reward model or judge: which wrong clips it prefers to the truth",
+        "'scorers=[clipsim,my_metric.py:score]'",
         True,
         True,
     ),

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from sora_eval.errors import ConfigError
+from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.paths import encodable
 
 if TYPE_CHECKING:
@@ -20,9 +21,27 @@ if TYPE_CHECKING:
 
     from sora_eval.runs.reader import Run
     from sora_eval.stats.summary import Cell, Summary
-    from sora_eval.types import Measure
+    from sora_eval.types import Frames, Measure, ScoreRow, Video
 
 PROJECT = "sora-eval"
+CLIPS = 6
+"""Clips that are sent by default."""
+_COLUMNS = 8
+"""Frames of a strip."""
+
+
+@dataclass(frozen=True)
+class WorstClip:
+    """A clip that scored low, to be looked at beside the scores."""
+
+    case: str
+    """The case's id."""
+    caption: str
+    """Score, or why there is none, and prompt."""
+    strip: Frames
+    """Frames from first to last in one picture, the truth's below them where the run has it, uint8 [H, W, 3]."""
+    mp4: bytes
+    """The clip as H.264 for browsers."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +62,10 @@ class Export:
     """The generator's cells, as in summary.json."""
     text: str
     """Tables of the run, Markdown."""
+    protocol: str = ""
+    """Hash of the protocol: scores of two exports may be compared where it is the same; "" for a run that records no versions."""
+    clips: tuple[WorstClip, ...] = ()
+    """The worst clips: of each probe before the second worst of any."""
 
 
 def main(args: Sequence[str]) -> int:
@@ -55,28 +78,33 @@ def main(args: Sequence[str]) -> int:
     parser.add_argument("--project", default=PROJECT, help=f"W&B project or MLflow experiment ({PROJECT})")
     parser.add_argument("--out", type=Path, help="folder for local files; by default where the service puts them")
     parser.add_argument("--references", action="store_true", help="the oracle and the controls too, not only the model")
+    parser.add_argument("--clips", type=int, default=CLIPS, metavar="N", help=f"worst clips to send ({CLIPS})")
     options = parser.parse_args(args)
+    if options.clips < 0:
+        raise ConfigError(f"--clips must be 0 or more, got {options.clips}")
     if find_spec(options.to) is None:
         raise ConfigError(
             f"--to {options.to} needs a package that is not installed: pip install 'sora-eval[{options.to}]'"
         )
     if options.out is not None and encodable(str(options.out)) != str(options.out):
         raise ConfigError(f"--out {options.out} is no name in UTF-8, which {options.to} needs: name another folder")
-    for export in exports(options.run, options.references):
+    for export in exports(options.run, options.references, options.clips):
         where = SENDERS[options.to](export, options.project, options.out)
-        print(f"{export.name}: {len(export.scalars)} scalars are in {where}")
+        print(f"{export.name}: {len(export.scalars)} scalars and {len(export.clips)} clips are in {where}")
     return 0
 
 
-def exports(folder: Path, references: bool = False) -> Iterator[Export]:
+def exports(folder: Path, references: bool = False, clips: int = CLIPS) -> Iterator[Export]:
     """Yield what there is to send of a run: its models, or all of its generators where it has no model or the options name them.
+
+    clips: number of the worst clips of each.
 
     Raises:
         ConfigError: the run is broken.
     """
     from sora_eval.reporting.components.text import markdown
     from sora_eval.reporting.report.page import make_page
-    from sora_eval.reporting.report.tracking import scalars
+    from sora_eval.reporting.report.tracking import scalars as tracking_scalars
     from sora_eval.reporting.report.tracking import summarise as summarise_tracking
     from sora_eval.runs.measures import read_measures
     from sora_eval.runs.reader import read_run
@@ -94,18 +122,59 @@ def exports(folder: Path, references: bool = False) -> Iterator[Export]:
     chosen = summary.generators if references else summary.of_kind("model") or summary.generators
     if why := next((why for name in chosen if (why := why_failed(run.rows, name))), ""):
         raise ConfigError(f"{folder}: {why}")
+    protocol = _protocol(run)
     for name in chosen:
         own = {suite: by[name] for suite, by in measures.items() if name in by}
         frame = summary.frame()
         yield Export(
+            protocol=protocol,
+            clips=tuple(_worst(run, name, clips)),
             id=digest([run.manifest.get("hashes"), run.manifest.get("generators"), group, name]),
             name=f"{group}/{name}",
             group=group,
-            settings=_settings(run, name),
-            scalars={**dict(_scalars(summary, name, own)), **dict(scalars(tracking, name))},
+            settings={**_settings(run, name), **({"protocol": protocol} if protocol else {})},
+            scalars={**dict(scalars(summary, name, own)), **dict(tracking_scalars(tracking, name))},
             table=frame[frame["generator"] == name],
             text=text,
         )
+
+
+def _protocol(run: Run) -> str:
+    from sora_eval.runs.protocol import protocol_hash, protocol_of
+
+    try:
+        return protocol_hash(protocol_of(run))
+    except ConfigError:
+        return ""
+
+
+def _worst(run: Run, name: str, count: int) -> Iterator[WorstClip]:
+    from sora_eval.reporting.components.players import choose, worst_first
+    from sora_eval.video import encode_h264
+    from sora_eval.video.sheets import contact_sheet
+
+    own = [r for r in run.rows if r.generator == name and r.video]
+    truths = {r.prompt_id: r for r in run.rows if r.kind == "oracle" and r.video and name != r.generator}
+    for row in choose(own, count, count) or worst_first(own)[:count]:
+        clip = _clip(run, row)
+        if clip is None:
+            continue
+        truth = _clip(run, truths[row.prompt_id]) if row.prompt_id in truths else None
+        strip = contact_sheet([clip.frames, *([truth.frames] if truth else [])], min(_COLUMNS, len(clip)))
+        outcome = row.reason if row.value is None else f"{row.value:.2f}"
+        yield WorstClip(row.case, encodable(f"{row.case}: {outcome}. {row.prompt}"), strip, encode_h264(clip))
+
+
+def _clip(run: Run, row: ScoreRow) -> Video | None:
+    """Return the clip of a row, None where its file is gone, damaged, or no file of the run."""
+    from sora_eval.files import inside
+    from sora_eval.video import read_clip
+
+    path = inside(run.folder, row.video)
+    try:
+        return None if path is None else read_clip(path)
+    except (SoraEvalError, OSError):
+        return None
 
 
 def _settings(run: Run, name: str) -> dict[str, Any]:
@@ -128,7 +197,8 @@ def _encodable(value: Any) -> Any:
     return encodable(value) if isinstance(value, str) else value
 
 
-def _scalars(summary: Summary, name: str, measures: Mapping[str, Sequence[Measure]]) -> Iterator[tuple[str, float]]:
+def scalars(summary: Summary, name: str, measures: Mapping[str, Sequence[Measure]]) -> Iterator[tuple[str, float]]:
+    """Yield name and value of a generator's scores, with its intervals and shares of failures. measures: of fidelity, by suite."""
     for cell in summary.cells:
         if cell.generator == name and not cell.mode:
             where = _where(cell)
@@ -173,8 +243,12 @@ def _wandb(export: Export, project: str, out: Path | None) -> str:
         resume="allow",
         reinit="finish_previous",
     )
-    run.log({**export.scalars, "scores": wandb.Table(dataframe=export.table)})
-    run.finish()
+    with TemporaryDirectory() as folder:
+        pictures = [wandb.Image(clip.strip, caption=clip.caption) for clip in export.clips]
+        videos = [wandb.Video(_file(Path(folder), clip), format="mp4", caption=clip.caption) for clip in export.clips]
+        media = {"worst_clips": pictures, "worst_videos": videos} if export.clips else {}
+        run.log({**export.scalars, "scores": wandb.Table(dataframe=export.table), **media})
+        run.finish()
     return f"W&B, project {project}"
 
 
@@ -187,11 +261,15 @@ def _mlflow(export: Export, project: str, out: Path | None) -> str:
         mlflow.set_tracking_uri(_made(out).resolve().as_uri())
     mlflow.set_experiment(project)
     with mlflow.start_run(run_name=export.name):
-        mlflow.set_tags({"run": export.group, "sora_eval_id": export.id})
+        mlflow.set_tags({"run": export.group, "sora_eval_id": export.id, "protocol": export.protocol})
         mlflow.log_dict(dict(export.settings), "settings.json")
         mlflow.log_metrics(dict(export.scalars))
         mlflow.log_text(export.table.to_csv(index=False), "scores.csv")
         mlflow.log_text(export.text, "report.md")
+        with TemporaryDirectory() as folder:
+            for clip in export.clips:
+                mlflow.log_image(clip.strip, f"worst_clips/{clip.case}.png")
+                mlflow.log_artifact(_file(Path(folder), clip), "worst_clips")
     return f"MLflow, experiment {project}"
 
 
@@ -206,7 +284,18 @@ def _tensorboard(export: Export, project: str, out: Path | None) -> str:
         for name, value in export.scalars.items():
             writer.add_scalar(name, value, 0)
         writer.add_text("report", export.text, 0)
+        writer.add_text("protocol", export.protocol, 0)
+        for clip in export.clips:
+            writer.add_image(f"worst_clips/{clip.case}", clip.strip, 0, dataformats="HWC")
+            writer.add_text(f"worst_clips/{clip.case}", clip.caption, 0)
     return str(folder)
+
+
+def _file(folder: Path, clip: WorstClip) -> str:
+    """Write a clip as MP4 and return its path."""
+    path = folder / f"{clip.case}.mp4"
+    path.write_bytes(clip.mp4)
+    return str(path)
 
 
 def _made(folder: Path) -> Path:

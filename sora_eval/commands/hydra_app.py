@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from itertools import takewhile
 from typing import Any, get_args
 
 import yaml
@@ -19,21 +21,22 @@ from sora_eval.commands import overrides
 from sora_eval.commands import sweep as sweeps
 from sora_eval.config import COMMANDS, Call, check_words, first_line, offer_plugins, parse, read, search_path
 from sora_eval.errors import ConfigError, SoraEvalError, print_error
+from sora_eval.runs.naming import quoted
 from sora_eval.settings import Settings, hints_of
 
+_OVERRIDE = re.compile(r"[+~]|hydra|[\w.]+=")
+"""How an override begins; a pattern such as ckpts/epoch=*.ckpt has an equals sign too."""
 _OWN_CONFIG = ("--config", "-cd", "-cp", "-cn")
 
 
 def launch(name: str, args: list[str]) -> int:
     """Compose the configuration of a command with overrides and run it; return its exit code."""
-    # The family may stand alone: `sora-eval render pass_behind`.
-    if name == "render" and args and "=" not in args[0] and not args[0].startswith("-"):
-        args = [f"family={args[0]}", *args[1:]]
+    args = _with_key(name, args)
     if any(a in ("-h", "--help") for a in args):
         print(options(name))
         return 0
     sweep = name == "run" and sweeps.is_sweep(args)
-    args = [overrides.as_typed(a, sweep) for a in args]
+    args = overrides.flags_last([overrides.as_typed(a, sweep) for a in args])
     if sweep or any(a.startswith("-") for a in args):
         if not any(a.startswith(_OWN_CONFIG) for a in args):
             check_words(name, [a for a in args if "=" in a and not a.startswith("-")])
@@ -41,6 +44,19 @@ def launch(name: str, args: list[str]) -> int:
         args = search_path(args)
         return sweeps.sweep(args) if sweep else _hydra_main(name, args)
     return _command(name)(*parse(name, args))
+
+
+def _with_key(name: str, args: list[str]) -> list[str]:
+    """Return arguments with the key of those that may stand alone: `sora-eval render pass_behind`, `sora-eval watch 'ckpts/*'`."""
+    if name == "render" and args and "=" not in args[0] and not args[0].startswith("-"):
+        return [f"family={args[0]}", *args[1:]]
+    if name != "watch":
+        return args
+    alone = list(takewhile(lambda a: not a.startswith("-") and not _OVERRIDE.match(a), args))
+    if not alone:
+        return args
+    value = alone[0] if len(alone) == 1 else f"[{quoted(alone)}]"
+    return [f"checkpoints={value}", *args[len(alone) :]]
 
 
 def options(name: str) -> str:

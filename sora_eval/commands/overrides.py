@@ -6,6 +6,7 @@ Hydra reads `out=20261128_020405` and `out=3.10` as numbers and refuses `out=my 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -15,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sora_eval.files import literal
 
 _TEXT = re.compile(
-    r"prompt|out|name|family|input|second|checkpoint|checkpoints|data\.folder|transformer\.(name|start)"
+    r"prompt|out|name|family|input|second|checkpoint|checkpoints|baseline|data\.folder|transformer\.(name|start)"
     r"|generator\.(path|name|manifest|checkpoint|target|version)|fidelity\.weights\..+|hydra\.(run|sweep)\.dir"
 )
 """Keys whose value is a path, a name or a prompt."""
@@ -44,6 +45,25 @@ def as_typed(argument: str, sweep: bool = False) -> str:
         return argument
     pieces = [match.group() for match in _PIECE.finditer(value)] if sweep else [value]
     return f"{key}={','.join(_piece(piece) for piece in pieces)}"
+
+
+_VALUED = ("--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--package", "-p", "--cfg", "-c")
+"""Hydra's flags that take the next word."""
+
+
+def flags_last(arguments: Sequence[str]) -> list[str]:
+    """Return arguments with flags and their values behind the overrides: argparse takes these only in one piece."""
+    flags: list[str] = []
+    others: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if not word.startswith("-"):
+            others.append(word)
+            continue
+        flags.append(word)
+        if word in _VALUED and (value := next(words, None)) is not None:
+            flags.append(value)
+    return [*others, *flags]
 
 
 def quote(text: str) -> str:

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -29,8 +29,12 @@ from sora_eval import registry
 from sora_eval.commands.overrides import quote
 from sora_eval.errors import ConfigError, SoraEvalError, line_of
 from sora_eval.files import read_json, write_json
+from sora_eval.plugins import include
 from sora_eval.runs import naming
 from sora_eval.stats.failures import FAILED
+
+if TYPE_CHECKING:
+    from sora_eval.config import Call, RunConfig
 
 _EXTRAS = {"joblib": "joblib", "submitit_local": "submitit", "submitit_slurm": "submitit", "ray": "ray"}
 """Launchers and the extra of this package that installs each."""
@@ -91,6 +95,8 @@ def sweep(args: Sequence[str]) -> int:
         if known is not None:
             raise known from error
         name, text = type(error).__name__, next((x for x in str(error).splitlines() if x.strip()), "")
+        if "'generator.checkpoint'" in text:
+            raise ConfigError(no_checkpoint(args)) from error
         if isinstance(error, HydraException | OmegaConfBaseException):
             raise ConfigError(text) from error
         raise ConfigError(f"the launcher ended ({name}: {text}); the same command goes on where it stopped") from error
@@ -107,6 +113,15 @@ def sweep(args: Sequence[str]) -> int:
     return max(o.code for o in outcomes)
 
 
+def no_checkpoint(words: Sequence[str]) -> str:
+    """Return the message that the chosen generator has no option `checkpoint`. words: overrides."""
+    chosen = next((w.partition("=")[2] for w in words if w.startswith("generator=")), "the generator")
+    return (
+        f"generator={chosen} has no option checkpoint: choose one whose weights it names, such as reference, callable or diffusers, "
+        "or give the plug-in a parameter checkpoint"
+    )
+
+
 def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
     """Return the table of all jobs."""
     states = [o.state for o in outcomes]
@@ -121,6 +136,7 @@ def job(config: DictConfig) -> None:
     """Carry out one job wherever a launcher put it, and leave its outcome in the sweep's folder; whatever goes wrong is its outcome."""
     from hydra.core.hydra_config import HydraConfig
 
+    from sora_eval.config import read
     from sora_eval.processes import end_with_parent
 
     end_with_parent()
@@ -131,9 +147,9 @@ def job(config: DictConfig) -> None:
     start = time.perf_counter()
     words = [w for w in map(str, hydra.overrides.task) if not w.startswith("+launcher=")]
     try:
-        carried_out = _carried_out(config, shlex.join(words))
+        carried_out = carry_out(*read("run", config, hydra), shlex.join(words))
     except Exception as error:
-        carried_out = _failure(config, error, shlex.join(words))
+        carried_out = failure(_folder_of(config), error, shlex.join(words))
     outcome = replace(carried_out, seconds=time.perf_counter() - start)
     write_json(Path(hydra.sweep.dir) / OUTCOMES / f"{hydra.job.num}.json", asdict(outcome))
     print("\n".join([outcome.line, *([outcome.clips] if outcome.clips else [])]), flush=True)
@@ -274,8 +290,9 @@ def _check_required(overrides: Sequence[str]) -> None:
         ConfigError: it is missing.
     """
     given = {w.partition("=")[0].lstrip("+"): w.partition("=")[2] for w in overrides}
-    file = files("sora_eval.conf") / "sweep" / f"{given.get('sweep')}.yaml"
-    node = OmegaConf.create(file.read_text(encoding="utf-8") if file.is_file() else "")
+    places = (f / "sweep" / f"{given.get('sweep')}.yaml" for f in (files("sora_eval.conf"), *include.configurations()))
+    file = next((place for place in places if place.is_file()), None)
+    node = OmegaConf.create("" if file is None else file.read_text(encoding="utf-8"))
     for key in map(str, node):
         if OmegaConf.is_missing(node, key) and key not in given:
             raise ConfigError(f"{key} is missing: set {key}=...")
@@ -290,15 +307,13 @@ def _installed(package: str) -> bool:
         return False
 
 
-def _carried_out(config: DictConfig, words: str) -> Outcome:
-    from hydra.core.hydra_config import HydraConfig
-
-    from sora_eval.config import read
+def carry_out(settings: RunConfig, call: Call, words: str) -> Outcome:
+    """Carry out a run and return its outcome, the time left out; whatever goes wrong is raised. words: overrides of the job."""
     from sora_eval.run import plan_run, run
     from sora_eval.runs.plan import count_line
     from sora_eval.stats.summary import summarise
 
-    plan = plan_run(*read("run", config, HydraConfig.get()))
+    plan = plan_run(settings, call)
     result = run(plan, say=lambda line: None, progress=sys.stderr.isatty())
     # What another shard of the folder failed with stays until all of them are done.
     if not result.missing or _failed_words(plan.folder) == words:
@@ -318,15 +333,17 @@ def _failed_words(folder: Path) -> str:
         return ""
 
 
-def _failure(config: DictConfig, error: Exception, words: str) -> Outcome:
-    """Return the outcome of a job that raised, and keep the traceback in its folder, unless that is another run's."""
+def failure(folder: str, error: Exception, words: str) -> Outcome:
+    """Return the outcome of a job that raised, and keep the traceback in its folder, unless that is another run's.
+
+    folder: the run folder, "" where it is unknown. words: overrides of the job.
+    """
     from sora_eval.runs.identity import ForeignRunError
 
     known = _ours(error)
     text = next((line for line in str(known or error).splitlines() if line.strip()), type(error).__name__)
     if known is None and not isinstance(error, OSError):
         text = f"{type(error).__name__}: {text}"
-    folder = _folder_of(config)
     outcome = Outcome(words, folder, "failed", None, 0.0, 2, text)
     if folder and not isinstance(known, ForeignRunError):
         kept: dict[str, Any] = {

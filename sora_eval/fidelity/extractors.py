@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sora_eval.alignment.align import shown, true_part
 from sora_eval.encoders import clip as text_encoders
 from sora_eval.encoders import perceptual, weights
 from sora_eval.encoders import video as encoders
@@ -203,12 +204,14 @@ class _DecodedClip:
 
     @cached_property
     def video(self) -> Video:
-        """The clip at its own size; read again where it is wanted after `aligned`, which lets go of it.
+        """The clip, the part of it that is judged, at its own size; read again where it is wanted after `aligned`, which lets go of it.
 
         Raises:
             VideoError: it can't be read.
         """
-        return read_clip(self.entry.path)
+        video = read_clip(self.entry.path)
+        alignment = self.entry.alignment
+        return video if alignment is None else Video(shown(video.frames, alignment), video.fps)
 
     @cached_property
     def aligned(self) -> tuple[Frames, Frames] | None:
@@ -237,7 +240,7 @@ class _DecodedClip:
                 f"not comparable with {path.name} frame by frame: {fps:.4g} and {reference.fps:.4g} frames per second "
                 "have too few moments in common; give both one rate"
             )
-        return resized(frames, own, size), resized(reference.frames, other, size)
+        return resized(frames, own, size), resized(true_part(reference.frames, self.entry.alignment), other, size)
 
     @cached_property
     def sampled(self) -> tuple[Frames, Frames] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sora_eval.encoders.clip import Unread
 from sora_eval.metrics.streaming import FeatureStatistics
-from sora_eval.types import Floats
+from sora_eval.types import Alignment, Floats
 
 CLIP_FEATURES, MOTION_FEATURES, TEXT_IMAGE = "clip features", "motion features", "text-image"
 PERCEPTUAL, PIXELS, CONTINUATION, PLUGIN = "perceptual", "pixels", "continuation", "plug-in "
@@ -31,6 +31,8 @@ class ClipEntry:
     """Number of the cluster of clips that depend on each other, such as mirrored twins; None where it is independent."""
     given: int | None = None
     """Conditioning frames at its beginning, which are no continuation; None where it does not continue the reference's beginning."""
+    alignment: Alignment | None = None
+    """Which part of the clip is measured, against the same part of the reference; None for all of it."""
     cache_key: str = ""
     """Hash of all that its measures depend on but the configuration, where they are kept in the cache of references; "" elsewhere."""
 

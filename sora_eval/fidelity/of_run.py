@@ -112,6 +112,7 @@ def _entries_by_group(
             states,
             clusters[case.cluster],
             case.given or None,
+            row.alignment,
             digest(decides) if shared else "",
         )
         groups.setdefault((row.suite, row.generator), []).append(entry)

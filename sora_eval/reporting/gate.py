@@ -1,29 +1,33 @@
-"""The gate's verdict for people and for CI: a table for the terminal, Markdown for a job's page, JUnit XML."""
+"""The gate's verdict for people and for CI: a table for the terminal, Markdown and a page for a job, JUnit XML."""
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 from sora_eval.files import replacing
 from sora_eval.paths import encodable
+from sora_eval.reporting import gate_noninferiority, gate_regression
+from sora_eval.reporting.components.html import render
+from sora_eval.reporting.components.page import Items, Note, Page, Section
+from sora_eval.reporting.components.table import Cell, Column
+from sora_eval.reporting.components.table import table as page_table
 from sora_eval.reporting.components.text import columns, escape, fence, pipe
-from sora_eval.stats.gate import OVERALL, PASSED, REGRESSION, TOO_LITTLE, Line, Outcome
+from sora_eval.reporting.components.verdict import Verdict
+from sora_eval.stats.gate import Outcome
+from sora_eval.stats.noninferiority import Noninferiority
 
-JUNIT, MARKDOWN = "gate.xml", "gate.md"
-_HEAD = ("probe", "baseline", "candidate", "difference [95%]", "detectable", "verdict")
-_TITLES = {PASSED: "passed", REGRESSION: "regression", TOO_LITTLE: "too little evidence"}
+JUNIT, MARKDOWN, HTML = "gate.xml", "gate.md", "gate.html"
+INFORMATION = "For information, no part of the verdict"
 
 
 @dataclass(frozen=True)
 class GateReport:
     """A verdict with its context."""
 
-    outcome: Outcome
+    outcome: Outcome | Noninferiority
     """The verdict."""
     baseline: str
     """Name of the baseline."""
@@ -33,98 +37,112 @@ class GateReport:
     """Command that made it."""
     notes: tuple[str, ...] = ()
     """Limitations, a line each."""
+    information: tuple[str, ...] = ()
+    """What the verdict does not depend on, such as pixel metrics, a line each."""
 
 
-def sentence(outcome: Outcome) -> str:
+def sentence(outcome: Outcome | Noninferiority) -> str:
     """Return the verdict in one line."""
-    overall, bad = outcome.lines[0], outcome.regressions
-    detectable = "none at this size" if math.isinf(overall.detectable) else f"{overall.detectable:.3f}"
-    after = f"{outcome.cases} cases; smallest detectable drop of the overall score: {detectable}"
-    if bad:
-        names = ", ".join(f"{line.probe} ({_signed(-line.drop)})" for line in bad)
-        return f"regression: {names}; {after}"
-    sought = ", ".join(f"{line.probe} {line.sought:g}" for line in outcome.lines if line.sought is not None)
-    if outcome.code == PASSED:
-        return f"passed: no drop as large as the one to be detected ({sought}); {after}"
-    open_ = ", ".join(
-        f"{line.probe} {line.sought:g}" for line in outcome.lines if line.sought is not None and not line.ruled_out
-    )
-    return f"too little evidence to exclude a drop of {open_}; {after}; run more cases, or a larger drop with --set drop=..."
+    return _verdict(outcome).sentence
 
 
-def table(outcome: Outcome) -> str:
+def table(outcome: Outcome | Noninferiority) -> str:
     """Return a line per probe, overall first, for a terminal."""
-    return columns([_head(outcome), *(_cells(line, outcome) for line in outcome.lines)], (0, -1))
+    verdict = _verdict(outcome)
+    return columns([verdict.head, *(row.cells for row in verdict.rows)], (0, -1))
+
+
+def method(outcome: Outcome | Noninferiority) -> str:
+    """Return how the verdict was reached, in some sentences."""
+    return _verdict(outcome).method
 
 
 def markdown(report: GateReport) -> str:
     """Return the verdict as Markdown for a job's page or a pull request."""
-    outcome = report.outcome
-    cells = [_cells(line, outcome) for line in outcome.lines]
+    verdict = _verdict(report.outcome)
+    failed = {row.cells[0] for row in verdict.rows if row.problem and row.problem.kind == "failure"}
+    cells = [
+        [*row.cells[:-1], row.cells[-1].upper() if row.cells[0] in failed else row.cells[-1]] for row in verdict.rows
+    ]
+    information = "\n".join(f"- {escape(line)}" for line in report.information)
     parts = [
-        f"## sora-eval gate: {_TITLES[outcome.code]}",
-        f"{escape(report.candidate)} against {escape(report.baseline)}: {escape(sentence(outcome))}.",
-        pipe(
-            _head(outcome), [[*row[:-1], f"{row[-1].upper()}" if row[-1] == "regression" else row[-1]] for row in cells]
-        ),
-        escape(method(outcome)),
+        f"## sora-eval gate: {verdict.title}",
+        f"{escape(report.candidate)} against {escape(report.baseline)}: {escape(verdict.sentence)}.",
+        pipe(verdict.head, cells),
+        escape(verdict.method),
         *(["\n".join(f"- {escape(note)}" for note in report.notes)] if report.notes else []),
+        *([f"{INFORMATION}:\n\n{information}"] if report.information else []),
         fence(report.command),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def method(outcome: Outcome) -> str:
-    """Return how the verdict was reached, in two sentences."""
-    plan = outcome.plan
-    how = (
-        f"e: evidence of a fall beyond the tolerance, by betting scene by scene, adjusted for all rows; it alarms at {1 / plan.alpha:g}."
-        if outcome.sequential
-        else f"p: of a fall beyond the tolerance, by sign flips of whole scenes, adjusted for all rows; it alarms at {plan.alpha:g}."
+def page(report: GateReport) -> Page:
+    """Return the verdict as a page."""
+    verdict = _verdict(report.outcome)
+    heads = [Column(verdict.head[0]), *(Column(name, "count") for name in verdict.head[1:-1]), Column(verdict.head[-1])]
+    styles = {"failure": "bad", "error": "bad", "": ""}
+    rows: list[list[Cell | str]] = [
+        [*row.cells[:-1], Cell(row.cells[-1], style=styles[row.problem.kind if row.problem else ""])]
+        for row in verdict.rows
+    ]
+    section = Section(
+        "verdict",
+        "Verdict by probe",
+        (
+            page_table("Verdict by probe", "", heads, rows),
+            Note(verdict.method),
+            *([Items(tuple(("", note) for note in report.notes))] if report.notes else []),
+        ),
     )
-    return (
-        f"Difference: candidate - baseline, paired by case, clustered by scene. {how} Detectable: the smallest drop that a row finds "
-        f"with power {plan.power:g}; a dash where its scenes are too few for any."
+    information = Items(tuple(("", line) for line in report.information))
+    more = (Section("information", INFORMATION, (information,), "Information"),) if report.information else ()
+    facts = tuple((key, str(value)) for key, value in report.outcome.plan.values().items())
+    return Page(
+        title=f"sora-eval gate: {verdict.title}",
+        lead=f"{report.candidate} against {report.baseline}: {verdict.sentence}.",
+        command=report.command,
+        problems=(),
+        facts=facts,
+        made="How it was made: command, options of the plan",
+        whose="this gate",
+        sections=(section, *more),
+        footer="The same table is in gate.md, for test reports in gate.xml.",
     )
 
 
 def junit(report: GateReport) -> bytes:
-    """Return JUnit XML, a test case per probe and one for the overall score: a regression fails, too little evidence is an error."""
-    outcome = report.outcome
-    lines = outcome.lines
-    failures = len(outcome.regressions)
-    errors = sum(_lacks(line, outcome) for line in lines)
-    counts = {"tests": str(len(lines)), "failures": str(failures), "errors": str(errors)}
+    """Return JUnit XML, a test case per probe and one for the overall score: what stops fails, a lack of evidence is an error."""
+    verdict = _verdict(report.outcome)
+    problems = [row.problem.kind for row in verdict.rows if row.problem]
+    counts = {
+        "tests": str(len(verdict.rows)),
+        "failures": str(problems.count("failure")),
+        "errors": str(problems.count("error")),
+    }
     root = ElementTree.Element("testsuites", {"name": "sora-eval gate", **counts})
     suite = ElementTree.SubElement(root, "testsuite", {"name": "sora-eval gate", **counts, "skipped": "0"})
-    for line in lines:
-        about = " ".join(f"{k}={v};" for k, v in zip(_head(outcome), _cells(line, outcome), strict=True))
-        case = ElementTree.SubElement(
-            suite, "testcase", {"classname": f"gate.{line.suite or OVERALL}", "name": line.probe}
-        )
-        if line.verdict == "regression":
-            message = (
-                f"{line.probe} fell by {line.drop:.3f} [{line.low:.3f}, {line.high:.3f}], tolerance {line.tolerance:g}"
-            )
-            ElementTree.SubElement(case, "failure", {"type": "regression", "message": message}).text = about
-        elif _lacks(line, outcome):
-            message = f"a drop of {line.sought:g} can't be excluded with {line.clusters} scenes"
-            ElementTree.SubElement(case, "error", {"type": "too little evidence", "message": message}).text = about
-        else:
+    for row in verdict.rows:
+        about = " ".join(f"{k}={v};" for k, v in zip(verdict.head, row.cells, strict=True))
+        case = ElementTree.SubElement(suite, "testcase", {"classname": f"gate.{row.suite}", "name": row.cells[0]})
+        if row.problem is None:
             ElementTree.SubElement(case, "system-out").text = about
+        else:
+            attributes = {"type": row.problem.type, "message": row.problem.message}
+            ElementTree.SubElement(case, row.problem.kind, attributes).text = about
     ElementTree.indent(root)
     return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)) + b"\n"
 
 
 def write_gate(report: GateReport, folder: Path) -> list[Path]:
-    """Write gate.xml and gate.md into a folder, and the Markdown to the job's page where CI names one; return their paths."""
-    paths = [folder / JUNIT, folder / MARKDOWN]
+    """Write gate.xml, gate.md and gate.html into a folder, and the Markdown to the job's page where CI names one; return their paths."""
     text = markdown(report)
-    for path, content in zip(paths, (junit(report), encodable(text).encode()), strict=True):
-        with replacing(path) as part:
+    written = {JUNIT: junit(report), MARKDOWN: encodable(text).encode(), HTML: encodable(render(page(report))).encode()}
+    for name, content in written.items():
+        with replacing(folder / name) as part:
             part.write_bytes(content)
     add_to_job(text)
-    return paths
+    return [folder / name for name in written]
 
 
 def add_to_job(text: str) -> None:
@@ -134,34 +152,7 @@ def add_to_job(text: str) -> None:
             file.write(encodable(text))
 
 
-def _lacks(line: Line, outcome: Outcome) -> bool:
-    """Whether this line is why the gate found too little evidence."""
-    return outcome.code == TOO_LITTLE and line.sought is not None and not line.ruled_out
-
-
-def _head(outcome: Outcome) -> Sequence[str]:
-    return (*_HEAD[:4], "e" if outcome.sequential else "p", *_HEAD[4:])
-
-
-def _cells(line: Line, outcome: Outcome) -> list[str]:
-    evidence = f"{line.evidence:.3g}" if outcome.sequential else f"{line.evidence:.4f}"
-    if line.verdict == "no such drop":
-        verdict = f"no drop of {line.sought:g}"
-    elif line.verdict == "open":
-        verdict = "no regression seen" if line.sought is None else f"a drop of {line.sought:g} is not excluded"
-    else:
-        verdict = line.verdict
-    return [
-        line.probe,
-        f"{line.baseline:.3f}",
-        f"{line.candidate:.3f}",
-        f"{_signed(-line.drop)} [{_signed(-line.high)}, {_signed(-line.low)}]",
-        evidence,
-        "-" if math.isinf(line.detectable) else f"{line.detectable:.3f}",
-        verdict,
-    ]
-
-
-def _signed(value: float) -> str:
-    # What rounding leaves of nothing has no sign.
-    return f"{round(value, 3) + 0.0:+.3f}"
+def _verdict(outcome: Outcome | Noninferiority) -> Verdict:
+    if isinstance(outcome, Outcome):
+        return gate_regression.verdict(outcome)
+    return gate_noninferiority.verdict(outcome)

@@ -13,6 +13,7 @@ from typing import Any
 
 import av
 
+from sora_eval.alignment.align import VERSION as ALIGNMENT_VERSION
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import read_json
 from sora_eval.generator.base import Generator
@@ -21,6 +22,7 @@ from sora_eval.runs.schema import VERSION as SCHEMA_VERSION
 from sora_eval.runs.store import scores_file
 from sora_eval.stats.samples import per_prompt
 from sora_eval.tracking.base import described
+from sora_eval.training.checkpoint_files import training_point
 from sora_eval.types import Case, digest
 from sora_eval.version import __version__
 from sora_eval.world import VERSION as WORLD_VERSION
@@ -59,13 +61,17 @@ def manifest(plan: Plan, problems: Sequence[str], seconds: float, clips: Mapping
         "profile": config["profile"]["name"],
         "seed": config["seed"],
         "samples": per_prompt(cases),
-        "generators": [_describe(g, cases) for g in plan.generators],
+        "generators": [
+            {**_training_point(config["generator"]), **_describe(plan.model, cases)},
+            *(_describe(g, cases) for g in plan.generators[1:]),
+        ],
         "hashes": {"cases": digest([c.hash for c in cases]), "probes": {n: p.version for n, p in plan.probes.items()}},
         "versions": {
             "python": platform.python_version(),
             **{p: _version(p) for p in PACKAGES},
             "tracker": described(plan.tracker),
             "world": str(WORLD_VERSION),
+            "alignment": str(ALIGNMENT_VERSION),
             "video": plan.video.protocol(cases[0].size),
             **{name: ".".join(map(str, number)) for name, number in sorted(av.library_versions.items())},
         },
@@ -89,6 +95,12 @@ def _describe(generator: Generator, cases: Sequence[Case]) -> dict[str, Any]:
     training = {name: value for name in ("compute", "step") if (value := getattr(generator, name, None)) is not None}
     about = {"name": generator.name, "kind": generator.kind, "fingerprint": fingerprint(generator, cases)}
     return {**about, **training}
+
+
+def _training_point(generator: Mapping[str, Any]) -> dict[str, float]:
+    """Return step and time of the checkpoint that a generator's options name, where it is a file or folder."""
+    checkpoint = generator.get("checkpoint")
+    return training_point(checkpoint) if isinstance(checkpoint, str) and checkpoint else {}
 
 
 def _processor() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from sora_eval.errors import SoraEvalError
 from sora_eval.generator.base import Delivery, Generator, input_problems
 from sora_eval.runs.tracking import read_tracks
 from sora_eval.stats.failures import INTERNAL, technical
-from sora_eval.types import Case, ScoreRow
+from sora_eval.types import Alignment, Case, ScoreRow
 
 
 def problem_lines(folder: Path, model: Generator, cases: Sequence[Case], rows: Sequence[ScoreRow]) -> list[str]:
@@ -20,11 +21,14 @@ def problem_lines(folder: Path, model: Generator, cases: Sequence[Case], rows: S
     by_id = {c.id: c for c in cases}
     own = [r for r in rows if r.generator == model.name]
     deliveries = [
-        Delivery(by_id[r.case], "" if r.video else r.reason, _clip(folder / r.tracks) if r.tracks else None)
+        Delivery(
+            by_id[r.case], "" if r.video else r.reason, _clip(folder / r.tracks, r.alignment) if r.tracks else None
+        )
         for r in own
         if model.kind == "model" and not r.reason.startswith(INTERNAL) and not model.capabilities.refuses(by_id[r.case])
     ]
     lines = input_problems(model, deliveries)
+    lines += _moved(model, own)
     if broken := technical(own):
         lines.append(f"{model.name}: {broken} of {len(own)} clips failed technically; the same command retries them")
     lines += [
@@ -35,10 +39,23 @@ def problem_lines(folder: Path, model: Generator, cases: Sequence[Case], rows: S
     return [line for line in dict.fromkeys(lines) if line]
 
 
-def _clip(tracks: Path) -> tuple[tuple[int, int], int, float] | None:
-    """Return size (height, width), frames and rate of the clip that was tracked, None where the tracks can't be read."""
+def _moved(model: Generator, rows: Sequence[ScoreRow]) -> list[str]:
+    """Return a line where clips of the model do not show the given frames as they were."""
+    kinds = Counter(r.alignment.kind for r in rows if r.alignment is not None and r.alignment.kind != "identity")
+    if model.kind != "model" or not kinds:
+        return []
+    found = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
+    return [
+        f"{model.name}: {kinds.total()} of {len(rows)} clips have another geometry than requested ({found}): the part that shows the "
+        "given frames is judged, or what lies between the bars; return clips of the case's size to have all of it judged"
+    ]
+
+
+def _clip(tracks: Path, alignment: Alignment | None) -> tuple[tuple[int, int], int, float] | None:
+    """Return size (height, width), frames and rate of a clip, a part of which was tracked; None where the tracks can't be read."""
     try:
         stored = read_tracks(tracks)
     except SoraEvalError:
         return None
-    return stored.size, stored.visible.shape[1], stored.fps
+    size = stored.size if alignment is None else alignment.part.frame
+    return size, stored.visible.shape[1], stored.fps

@@ -11,7 +11,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.runs.measures import read_measures
 from sora_eval.runs.reader import Run
 from sora_eval.stats.samples import per_prompt
-from sora_eval.types import Case
+from sora_eval.types import Case, digest
 from sora_eval.video.options import LOSSLESS
 
 SAMPLES = "samples per prompt"
@@ -69,6 +69,12 @@ def protocol_of(run: Run) -> Protocol:
         {name: version for name, version in versions.items() if name in used},
         {**facts, **_encoders(run.folder)},
     )
+
+
+def protocol_hash(protocol: Protocol) -> str:
+    """Return a hash that runs share whose scores may be compared: of cases, versions of probes, and facts but those of encoders."""
+    facts = {name: value for name, value in protocol.facts.items() if not name.startswith(ENCODER)}
+    return digest([sorted(protocol.cases.items()), sorted(protocol.probes.items()), sorted(facts.items())])
 
 
 def differing(protocols: Mapping[str, Protocol]) -> list[str]:

@@ -16,7 +16,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.files import parse_json, read_text, text_lines
 from sora_eval.runs.store import read_parquet, scores_file
 from sora_eval.stats.samples import asked_of
-from sora_eval.types import MODES, Case, ScoreRow, check_name, check_part
+from sora_eval.types import MODES, Alignment, Case, ScoreRow, check_name, check_part
 
 T = TypeVar("T")
 _TEXT = ("case", "suite", "probe", "generator", "kind", "reason", "prompt", "cluster", "twin", "video", "tracks")
@@ -33,7 +33,7 @@ _PARTS = {
 _KINDS = {dict: "JSON object", list: "list", str: "text"}
 _AGAIN = "run the same command again"
 _NAMES = frozenset(f.name for f in fields(ScoreRow))
-_NEWER = frozenset(f.name for f in fields(ScoreRow) if f.default is not MISSING)
+_NEWER = frozenset(f.name for f in fields(ScoreRow) if f.default is not MISSING or f.default_factory is not MISSING)
 """Fields that rows of earlier versions lack; they have a default."""
 
 
@@ -224,9 +224,16 @@ def score_row(raw: Mapping[str, Any]) -> ScoreRow:
         raise ValueError(f"failure must be empty or, without a value, 'technical', got {raw['failure']!r}")
     if not isinstance(raw["components"], dict) or not all(_number(v) for v in raw["components"].values()):
         raise ValueError("components must map names to numbers")
+    metrics = raw.get("first_frame", {})
+    if not isinstance(metrics, dict) or not all(_finite(v) for v in metrics.values()):
+        raise ValueError("first_frame must map names to finite numbers")
+    try:
+        alignment = Alignment.from_json(raw.get("alignment"))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"alignment is none: {error}") from error
     # Of many rows these are the same few texts.
     values: dict[str, Any] = {k: sys.intern(v) if k in _FEW else v for k, v in raw.items()}
-    return ScoreRow(**values)
+    return ScoreRow(**{**values, "alignment": alignment})
 
 
 def _lies_in(folder: str, path: str) -> bool:

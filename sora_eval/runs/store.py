@@ -36,7 +36,7 @@ import numpy as np
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.files import FileCache, read_json, replacing, write_json, write_lines
 from sora_eval.paths import encodable
-from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, check_name
+from sora_eval.types import Alignment, Case, Failure, Score, ScoreRow, Tracks, Video, check_name
 from sora_eval.video import Source, read_clip, write_stored
 from sora_eval.video.sources import SUFFIX, is_record, source_bytes, write_record
 
@@ -48,7 +48,9 @@ SCORES, MANY_SCORES = "scores.jsonl", "rows.parquet"
 MANY = 20_000
 """Scores from which on they are kept as Parquet: a sixth of the bytes, read without having all of them as text."""
 _BATCH = 10_000
-_CODE = ("world", "tracking", "probes", "metrics", "video", "generator")
+_MAPPINGS = ("components", "alignment", "first_frame")
+"""Columns of Parquet that are JSON."""
+_CODE = ("world", "alignment", "tracking", "probes", "metrics", "video", "generator")
 """The rooms on whose code clips, tracks and scores of references depend."""
 
 
@@ -206,15 +208,15 @@ def scores_file(folder: Path) -> Path:
 
 
 def write_parquet(path: Path, rows: Sequence[ScoreRow]) -> None:
-    """Write score rows as Parquet, components as JSON; whole or not at all."""
+    """Write score rows as Parquet, mappings as JSON; whole or not at all."""
     pa, pq = import_module("pyarrow"), import_module("pyarrow.parquet")
     kinds = {"value": pa.float64(), "chance": pa.float64(), "seed": pa.uint64(), "sample": pa.uint32()}
     schema = pa.schema([(f.name, kinds.get(f.name, pa.string())) for f in fields(ScoreRow)])
     # Not to a path: pyarrow takes only names in UTF-8.
     with replacing(path) as part, part.open("wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as out:
         for i in range(0, len(rows), _BATCH):
-            batch = rows[i : i + _BATCH]
-            columns = {name: [_plain(getattr(r, name)) for r in batch] for name in schema.names}
+            batch = [r.values() for r in rows[i : i + _BATCH]]
+            columns = {name: [_plain(values.get(name)) for values in batch] for name in schema.names}
             out.write_table(pa.table(columns, schema))
 
 
@@ -237,7 +239,7 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
         with path.open("rb") as file:
             for batch in pq.ParquetFile(file).iter_batches(_BATCH):
                 for row in batch.to_pylist():
-                    yield {**row, "components": json.loads(row["components"])}
+                    yield {**row, **{k: json.loads(row[k]) for k in _MAPPINGS if row.get(k) is not None}}
     except Exception as error:  # whatever pyarrow makes of bytes that are no Parquet
         why = " ".join(str(error).split())[:200]
         raise ConfigError(f"{path}: no scores ({type(error).__name__}: {why}); run the same command again") from error
@@ -261,4 +263,11 @@ def _score_of(row: Mapping[str, Any]) -> Score:
         raise ValueError("no score")
     if not all(isinstance(v, int | float) for v in components.values()):
         raise ValueError("components must map names to numbers")
-    return Score(value, reason, components, row.get("failure", ""))
+    alignment = Alignment.from_json(row.get("alignment"))
+    return Score(value, reason, components, row.get("failure", ""), alignment, _numbers(row.get("first_frame", {})))
+
+
+def _numbers(values: Any) -> dict[str, float]:
+    if not isinstance(values, dict) or not all(isinstance(v, int | float) for v in values.values()):
+        raise ValueError("metrics must map names to numbers")
+    return values

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sora_eval.alignment.align import applied, windowed
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.files import FileCache, read_json, write_json, write_lines
 from sora_eval.processes import pool
@@ -86,11 +87,14 @@ def unmeasured(rows: Sequence[TrackingRow], scores: Sequence[ScoreRow]) -> list[
 def _measure(folder: Path, part: Sequence[tuple[Case, ScoreRow]]) -> None:
     cache = reference_cache()
     truths: dict[str, TrueTracks] = {}
-    for case, row in part:
+    for whole, row in part:
         try:
+            case = windowed(whole, row.alignment)
             name = _truth_name(case)
             truth = truths[name] = truths[name] if name in truths else _truth(cache, name, case)
-            video = read_clip(folder / row.video) if needs_frames(case, truth) else None
+            video = None
+            if needs_frames(case, truth):
+                video = applied(whole, read_clip(folder / row.video), row.alignment).video
             values = tracking_metrics(case, video, read_tracks(folder / row.tracks), truth)
         except OSError:
             raise
@@ -98,7 +102,7 @@ def _measure(folder: Path, part: Sequence[tuple[Case, ScoreRow]]) -> None:
             Exception
         ):  # a fault of ours in one clip costs that clip; the run names it as unmeasured and tries again the next time
             continue
-        path = _path(folder, case, row)
+        path = _path(folder, whole, row)
         write_json(path, {"values": values})
         if cache is not None and is_shared(cache, row):
             cache.add(_relative(folder, path), path)

@@ -6,7 +6,7 @@ Betting e-processes: the wealth of one who bets against a hypothesis, which seld
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -59,6 +59,24 @@ def schedule(rows: Iterable[ScoreRow]) -> list[Step]:
             steps += [Step(suite, probe, tuple(of_scene), False) for of_scene in share]
         steps[-1] = replace(steps[-1], last=True)
     return steps
+
+
+def scene_drop(
+    step: Step, baseline: Mapping[str, ScoreRow], candidate: Iterable[ScoreRow]
+) -> tuple[list[ScoreRow], float]:
+    """Return the candidate's rows of a step that can be compared, a prompt each, and the mean drop baseline - candidate over them.
+
+    baseline: rows by case; candidate: those of the step, all samples of its prompts. Cases that failed technically, on either side, are
+    left out; without any other case the drop is 0.
+
+    Raises:
+        ValueError: a case of the step has no row.
+    """
+    by_case = {row.case: row for row in case_means(candidate)}
+    if missing := [case for case in step.cases if case not in by_case]:
+        raise ValueError(f"{missing[0]} has no score of the candidate")
+    rows = [by_case[case] for case in step.cases if not (by_case[case].failure or baseline[case].failure)]
+    return rows, float(np.mean([baseline[row.case].counted - row.counted for row in rows])) if rows else 0.0
 
 
 class EProcess:
@@ -129,14 +147,10 @@ class SequentialTest:
         Raises:
             ValueError: a case of the step has no row.
         """
-        by_case = {row.case: row for row in case_means(candidate)}
-        if missing := [case for case in step.cases if case not in by_case]:
-            raise ValueError(f"{missing[0]} has no score of the candidate")
         row = (step.suite, step.probe)
-        cases = [case for case in step.cases if not (by_case[case].failure or self._baseline[case].failure)]
-        if cases:
-            d = float(np.mean([self._baseline[case].counted - by_case[case].counted for case in cases]))
-            self._seen += [by_case[case] for case in cases]
+        seen, d = scene_drop(step, self._baseline, candidate)
+        if seen:
+            self._seen += seen
             self._round.append((row, d))
             self._bet(row, [(row, d)])
         if step.last and self._round:

@@ -90,12 +90,20 @@ class GatePlan(Settings):
             ConfigError: with what may have been meant.
         """
         here = {OVERALL, *compared}
-        for name in self.tolerances:
-            if name not in here | set(known):
-                raise unknown("probe in gate: tolerances", name, here | set(known))
-        for name in self.drops:
-            if name not in here:
-                raise unknown("probe in gate: drops", name, here)
+        check_names("tolerances", self.tolerances, here | set(known))
+        check_names("drops", self.drops, here)
+
+
+def check_names(option: str, names: Iterable[str], here: Iterable[str]) -> None:
+    """Refuse names of an option of the gate that are none of those that are compared.
+
+    Raises:
+        ConfigError: with what may have been meant.
+    """
+    here = set(here)
+    for name in names:
+        if name not in here:
+            raise unknown(f"probe in gate: {option}", name, here)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from sora_eval.tracking.twoview import enlarge
 from sora_eval.types import Bools, Floats, Frames
@@ -20,6 +23,8 @@ _MODELS = 6
 _SEARCHED = 16
 _FLAT = 4.0
 _SHIFTS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
+_OFFSET = np.stack(np.meshgrid(*[np.arange(-_RADIUS, _RADIUS + 1, dtype=np.float64)] * 2), axis=-1).reshape(-1, 2)
+"""Places (x, y) of a patch from its centre, row by row."""
 _Model = tuple[Floats, Bools]
 
 
@@ -68,11 +73,12 @@ def _follow(frames: list[Frames], start: Floats, regain: bool) -> tuple[Floats, 
     n = len(start)
     height, width = frames[0].shape[:2]
     still = np.eye(3)[:2]
-    looks = _patches(frames[0], start, np.repeat(still[None], n, axis=0))
+    looks = _Looks.of(_patches(frames[0], start, np.repeat(still[None], n, axis=0)))
     grey = [np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8) for frame in frames]
     xy, visible = [start], [np.ones(n, dtype=bool)]
     place, alive = start.copy(), np.ones(n, dtype=bool)
     pose = np.repeat(np.eye(2)[None], n, axis=0)
+    textured = np.array([_posed(grey[0], point, np.eye(2)).std() > _FLAT for point in start], dtype=bool)
     for t in range(1, len(frames)):
         moved, followed = _lucas_kanade(grey[t - 1], grey[t], place, alive)
         models = _similarities(start, moved, followed)
@@ -80,7 +86,7 @@ def _follow(frames: list[Frames], start: Floats, regain: bool) -> tuple[Floats, 
         for matrix, members in models:
             warp[members], grouped = matrix, grouped | members
         warp[:, :, 2] = moved - np.einsum("nij,nj->ni", warp[:, :, :2], start)
-        likeness = _likeness(looks, _patches(frames[t], start, warp))
+        likeness = looks.likeness(_patches(frames[t], start, warp))
         alive = followed & (likeness > np.where(grouped, _HOLD, _REGAIN))
         place = np.where(alive[:, None], moved, place)
         pose = np.where((alive & grouped)[:, None, None], warp[:, :, :2], pose)
@@ -88,7 +94,7 @@ def _follow(frames: list[Frames], start: Floats, regain: bool) -> tuple[Floats, 
         if regain and not alive.all():
             place, alive = _regain(frames[t], start, looks, models, place, alive)
         if regain and (~alive).any():
-            models = _search(grey[0], grey[t], start, place, pose, ~alive, t)
+            models = _search(grey[0], grey[t], start, place, pose, np.flatnonzero(~alive & textured), t)
             place, alive = _regain(frames[t], start, looks, models, place, alive)
         alive &= ((place >= 0) & (place <= (width - 1, height - 1))).all(axis=1)
         xy.append(place.copy())
@@ -129,7 +135,7 @@ def _similarities(start: Floats, end: Floats, use: Bools, fewest: int = 4) -> li
 
 
 def _regain(
-    frame: Frames, start: Floats, looks: Floats, models: list[_Model], place: Floats, alive: Bools
+    frame: Frames, start: Floats, looks: _Looks, models: list[_Model], place: Floats, alive: Bools
 ) -> tuple[Floats, Bools]:
     """Bring lost points back where a similarity puts them and the picture looks as it did at the query."""
     place, alive = place.copy(), alive.copy()
@@ -138,33 +144,35 @@ def _regain(
     for matrix, _ in models:
         fair = np.arange(len(lost))
         # A similarity found by whole-pixel correlation is off by up to a pixel: near misses may move that far.
-        for shift in _SHIFTS:
-            moved = np.repeat(matrix[None], len(fair), axis=0)
-            moved[:, :, 2] += shift
+        for shifts in (_SHIFTS[:1], _SHIFTS[1:]):
             points = lost[fair]
-            likeness = _likeness(looks[points], _patches(frame, start[points], moved))
-            better = likeness > best[fair]
-            best[fair[better]] = likeness[better]
+            moved = np.repeat(matrix[None], len(shifts), axis=0)
+            moved[:, :, 2] += shifts
+            patches = _patches(frame, np.tile(start[points], (len(shifts), 1)), np.repeat(moved, len(fair), axis=0))
+            likeness = looks.of_points(np.tile(points, len(shifts))).likeness(patches).reshape(len(shifts), len(fair))
+            nearest = likeness.argmax(axis=0) if len(fair) else np.zeros(0, dtype=np.intp)
+            top = likeness[nearest, np.arange(len(fair))]
+            better = top > best[fair]
+            best[fair[better]] = top[better]
+            shift = np.array(shifts, dtype=np.float64)[nearest[better]]
             place[points[better]] = start[points[better]] @ matrix[:, :2].T + matrix[:, 2] + shift
             alive[points[better]] = True
-            if shift == (0, 0):
-                fair = fair[likeness > _MAYBE]
+            fair = fair[top > _MAYBE]
     return place, alive
 
 
 def _search(
-    first: Frames, now: Frames, start: Floats, place: Floats, pose: Floats, lost: Bools, t: int
+    first: Frames, now: Frames, start: Floats, place: Floats, pose: Floats, lost: NDArray[np.intp], t: int
 ) -> list[_Model]:
-    """Return similarities on which lost points agree, each looked for in the whole frame by correlation.
+    """Return similarities on which lost points (their numbers) agree, each looked for in the whole frame by correlation.
 
     A patch is looked for as it was turned and scaled (pose [n, 2, 2]) when last seen. Only a few neighbours are looked
     for per frame, around another lost point each time, to bound the cost.
     """
-    textured = [i for i in np.flatnonzero(lost) if _posed(first, start[i], np.eye(2)).std() > _FLAT]
-    if not textured:
+    if not len(lost):
         return []
-    seed = textured[(t * 7919) % len(textured)]
-    near = sorted(textured, key=lambda i: float(np.linalg.norm(start[i] - start[seed])))[:_SEARCHED]
+    seed = lost[(t * 7919) % len(lost)]
+    near = lost[np.argsort(np.linalg.norm(start[lost] - start[seed], axis=1), kind="stable")][:_SEARCHED]
     found, scores = {}, {}
     for i in near:
         response = cv2.matchTemplate(now, _posed(first, start[i], pose[i]), cv2.TM_CCOEFF_NORMED)
@@ -197,27 +205,57 @@ def _posed(frame: Frames, centre: Floats, pose: Floats) -> Frames:
     return np.asarray(patch, dtype=np.uint8)
 
 
-def _patches(frame: Frames, centre: Floats, warp: Floats) -> Floats:
+def _patches(frame: Frames, centre: Floats, warp: Floats) -> Frames:
     """Return patches [n, S * S, 3] around centre [n, 2] as each warp [n, 2, 3] moves them into the frame."""
-    step = np.arange(-_RADIUS, _RADIUS + 1, dtype=np.float64)
-    offset = np.stack(np.meshgrid(step, step), axis=-1).reshape(-1, 2)
-    x, y = np.moveaxis(centre[:, None] + offset, -1, 0)  # [n, S * S] each
-    places = np.stack([w[:, :1] * x + w[:, 1:2] * y + w[:, 2:] for w in (warp[:, 0], warp[:, 1])], axis=-1)
     if len(centre) == 0:
-        return np.zeros((0, len(offset), 3))
-    flat = places.reshape(-1, len(offset), 2).astype(np.float32)
-    out = []
+        return np.zeros((0, len(_OFFSET), 3), dtype=np.uint8)
+    x, y = centre[:, :1] + _OFFSET[:, 0], centre[:, 1:] + _OFFSET[:, 1]  # [n, S * S] each
+    u, v = ((w[:, :1] * x + w[:, 1:2] * y + w[:, 2:]).astype(np.float32) for w in (warp[:, 0], warp[:, 1]))
     # remap takes at most 32767 rows.
-    for part in np.array_split(flat, len(flat) // 30000 + 1):
-        out.append(cv2.remap(frame, part[..., 0], part[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
-    return np.concatenate(out).astype(np.float64)
+    parts = [
+        cv2.remap(frame, u[i : i + 30000], v[i : i + 30000], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for i in range(0, len(u), 30000)
+    ]
+    return np.asarray(np.concatenate(parts) if len(parts) > 1 else parts[0], dtype=np.uint8)
 
 
-def _likeness(a: Floats, b: Floats) -> Floats:
-    """Return the normalised correlation of patches [n, S * S, 3]; for flat ones, how close their colours are."""
-    x, y = (p - p.mean(axis=1, keepdims=True) for p in (a, b))
-    flat = np.sqrt((x**2).mean(axis=(1, 2))) < _FLAT
-    scale = np.sqrt((x**2).sum(axis=(1, 2)) * (y**2).sum(axis=(1, 2)))
-    correlation = (x * y).sum(axis=(1, 2)) / np.maximum(scale, 1e-9)
-    closeness = 1 - np.abs(a - b).mean(axis=(1, 2)) / 25.0
-    return np.asarray(np.where(flat, closeness, correlation))
+@dataclass(frozen=True)
+class _Looks:
+    """The patches of points at their query, and what every comparison needs of them."""
+
+    patches: Frames
+    """[n, S * S, 3]."""
+    centred: Floats
+    """[n, S * S, 3], less the mean of each channel."""
+    power: Floats
+    """[n], sum of squares of what is centred."""
+
+    @classmethod
+    def of(cls, patches: Frames) -> _Looks:
+        centred = patches - patches.mean(axis=1, keepdims=True)
+        return cls(patches, centred, _dot(centred, centred))
+
+    def of_points(self, index: NDArray[np.intp]) -> _Looks:
+        """Return those of some points."""
+        return _Looks(self.patches[index], self.centred[index], self.power[index])
+
+    def likeness(self, other: Frames) -> Floats:
+        """Return the normalised correlation [n] with patches [n, S * S, 3]; for flat ones, how close their colours are."""
+        # The centred patch sums to 0, so the other's mean drops out of the product.
+        values = other.astype(np.float64)
+        size = other.shape[1]
+        power = np.maximum(_dot(values, values) - (values.sum(axis=1) ** 2).sum(axis=1) / size, 0.0)
+        # A patch of one colour has no power, which is exact for whole numbers, and is like nothing.
+        product = np.where(power > 0, _dot(self.centred, values), 0.0)
+        correlation = product / np.maximum(np.sqrt(self.power * power), 1e-9)
+        flat = self.power < _FLAT**2 * 3 * size
+        if flat.any():
+            correlation[flat] = (
+                1 - np.abs(self.patches[flat].astype(np.float64) - values[flat]).mean(axis=(1, 2)) / 25.0
+            )
+        return np.asarray(correlation, dtype=np.float64)
+
+
+def _dot(a: Floats, b: Floats) -> Floats:
+    """Return the sum of products [n] of patches [n, S * S, 3]."""
+    return np.asarray(np.einsum("nsc,nsc->n", a, b))

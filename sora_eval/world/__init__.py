@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from sora_eval.types import Case, Frames, Video
+from sora_eval.types import Case, Frames, Video, Window
 from sora_eval.world import physics, render
 from sora_eval.world.physics import States, Tweaks
 from sora_eval.world.render import Renderer, Truth
@@ -38,7 +38,8 @@ def frame_times(frames: int, fps: float) -> np.ndarray[Any, np.dtype[np.float64]
 
 
 def scene_of(spec: Mapping[str, Any], duration_s: float) -> Scene:
-    """Return the scene that {"family": name, "params": {...}} describes, for clips of `duration_s`.
+    """Return the scene that {"family": name, "params": {...}} describes, for clips of `duration_s`; with "window" (`Window.to_json`) its
+    camera shows that part of the frame.
 
     Raises:
         ConfigError: the family is unknown, or the parameters are not its own.
@@ -46,7 +47,8 @@ def scene_of(spec: Mapping[str, Any], duration_s: float) -> Scene:
     from sora_eval.world.families import family  # the families import this package's parts
 
     kind = family(spec["family"])
-    return kind.build(kind.read(spec["params"]), duration_s)
+    scene = kind.build(kind.read(spec["params"]), duration_s)
+    return replace(scene, window=Window.from_json(spec["window"])) if "window" in spec else scene
 
 
 def clip(

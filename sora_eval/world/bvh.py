@@ -22,7 +22,7 @@ Row = Any
 Table = NDArray[np.void]
 
 _LEAF = 4
-_KERNELS = ("bvh", "raycast", "materials", "occlusion", "shading", "lens")
+_KERNELS = ("bvh", "intersection", "culling", "raycast", "materials", "occlusion", "shading", "lens")
 """The files that kernels stand in."""
 _SOURCES = hashlib.sha256(b"".join(Path(__file__).with_name(f"{n}.py").read_bytes() for n in _KERNELS)).hexdigest()[:12]
 

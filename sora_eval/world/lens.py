@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from sora_eval.types import Floats
 from sora_eval.world.bvh import Row, Table, called, compiled
-from sora_eval.world.raycast import _rays, _turned
+from sora_eval.world.intersection import turned
+from sora_eval.world.raycast import rays_of
 
 _TILE = 16
 _MOST_TAPS = 33
@@ -58,13 +59,13 @@ def ways(
         return False
     dx, dy, dz, floor = np.empty(width), np.empty(width), np.empty(width), np.empty(width)
     for y in range(height):
-        _rays(v, y, dx, dy, dz, floor)
+        rays_of(v, y, dx, dy, dz, floor)
         for x in range(width):
             i = ids[y, x]
             if rests[i]:
                 continue
             b, d = bodies[i], min(float(dist[y, x]), 1000.0)
-            px, py, pz = _turned(b, v.x + d * dx[x] - b.px, v.y + d * dy[x] - b.py, v.z + d * dz[x] - b.pz)
+            px, py, pz = turned(b, v.x + d * dx[x] - b.px, v.y + d * dy[x] - b.py, v.z + d * dz[x] - b.pz)
             u0, v0 = _projected(before[i], K[0], R[0], t[0], px, py, pz)
             u1, v1 = _projected(after[i], K[1], R[1], t[1], px, py, pz)
             u1, v1 = share * (u1 - u0), share * (v1 - v0)

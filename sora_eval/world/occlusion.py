@@ -13,22 +13,10 @@ from numpy.typing import NDArray
 
 from sora_eval.types import Floats
 from sora_eval.world.bvh import Row, Table, called, compiled, inlined
+from sora_eval.world.culling import CELLS, binned, bounds
+from sora_eval.world.intersection import BALL, BOX, CAPSULE, CONE, CYLINDER, MESH, meet_box, meet_mesh, turned
 from sora_eval.world.materials import smooth
-from sora_eval.world.raycast import (
-    _CELLS,
-    _SHADOW_BIAS_M,
-    BALL,
-    BOX,
-    CAPSULE,
-    CONE,
-    CYLINDER,
-    MESH,
-    _binned,
-    _bounds,
-    _box,
-    _mesh,
-    _turned,
-)
+from sora_eval.world.raycast import SHADOW_BIAS_M
 
 _Ints = NDArray[np.int64]
 _REACH_M = 0.75
@@ -99,7 +87,7 @@ def open_look(bodies: Table, nodes: Table, view: Table, looks: Table) -> tuple[_
     R = np.empty((3, 3))
     R[0, 0], R[0, 1], R[0, 2], R[1, 0], R[1, 1], R[1, 2] = v.ax, v.ay, v.az, v.bx, v.by, v.bz
     R[2, 0], R[2, 1], R[2, 2] = -v.lx, -v.ly, -v.lz
-    lamp, grid = _bounds(bodies, nodes, v.ox, v.oy, v.oz, R), np.empty((len(bodies), 4))
+    lamp, grid = bounds(bodies, nodes, v.ox, v.oy, v.oz, R), np.empty((len(bodies), 4))
     for i in range(len(bodies)):
         b = bodies[i]
         around = _radius(b, nodes)
@@ -115,8 +103,8 @@ def open_look(bodies: Table, nodes: Table, view: Table, looks: Table) -> tuple[_
     v.v0, v.vd = _fitted(lamp, 1)
     look.grid_x, look.grid_xd = _fitted(grid, 0)
     look.grid_y, look.grid_yd = _fitted(grid, 1)
-    start, items = _binned(lamp, _CELLS, _CELLS)
-    near_start, near_items = _binned(grid, _CELLS, _CELLS)
+    start, items = binned(lamp, CELLS, CELLS)
+    near_start, near_items = binned(grid, CELLS, CELLS)
     return start, items, near_start, near_items
 
 
@@ -129,7 +117,7 @@ def _fitted(spans: Floats, j: int) -> tuple[float, float]:
             low, high = min(low, spans[i, 2 * j]), max(high, spans[i, 2 * j + 1])
     if low > high:
         low, high = 0.0, 0.0
-    cell = max(high - low, 1e-6) / (_CELLS - 2)
+    cell = max(high - low, 1e-6) / (CELLS - 2)
     start, per = low - cell, 1 / cell
     for i in range(len(spans)):
         spans[i, 2 * j] = (spans[i, 2 * j] - start) * per - 0.01
@@ -156,16 +144,16 @@ def _past(b: Row, nodes: Table, radius: float, soft: float, pixel: float, x: flo
         if along <= 0:
             return 1.0
         return float((sqrt(max(square, 0.0)) - radius) / (soft * along + pixel))
-    ox, oy, oz = _turned(b, -px, -py, -pz)
-    dx, dy, dz = _turned(b, lx, ly, lz)
+    ox, oy, oz = turned(b, -px, -py, -pz)
+    dx, dy, dz = turned(b, lx, ly, lz)
     wide -= radius
     if (
-        _box(b.hx + wide, b.hy + wide, (b.hz + b.hx if b.kind == CAPSULE else b.hz) + wide, ox, oy, oz, dx, dy, dz)
+        meet_box(b.hx + wide, b.hy + wide, (b.hz + b.hx if b.kind == CAPSULE else b.hz) + wide, ox, oy, oz, dx, dy, dz)
         == inf
     ):
         return 1.0
     thick = b.kind == BOX and min(b.hx, min(b.hy, b.hz)) > wide
-    if thick and _box(b.hx - wide, b.hy - wide, b.hz - wide, ox, oy, oz, dx, dy, dz) < inf:
+    if thick and meet_box(b.hx - wide, b.hy - wide, b.hz - wide, ox, oy, oz, dx, dy, dz) < inf:
         return -1.0
     near, far = max(along - radius, 0.0), along + radius
     a, c = far - _GOLD * (far - near), near + _GOLD * (far - near)
@@ -188,7 +176,7 @@ def _past(b: Row, nodes: Table, radius: float, soft: float, pixel: float, x: flo
 @called
 def _past_mesh(b: Row, nodes: Table, triangles: Table, v: Row, soft: float, x: float, y: float, z: float) -> float:
     """Return the share of rays from a point to the lamp's disc that pass a mesh."""
-    ox, oy, oz = _turned(b, x - b.px, y - b.py, z - b.pz)
+    ox, oy, oz = turned(b, x - b.px, y - b.py, z - b.pz)
     dx, dy, dz = v.ox - x, v.oy - y, v.oz - z
     wide = soft * sqrt(dx * dx + dy * dy + dz * dz)
     free = 0
@@ -197,8 +185,8 @@ def _past_mesh(b: Row, nodes: Table, triangles: Table, v: Row, soft: float, x: f
         if k == 4 and (free == 0 or free == 4):
             return free / 4
         p, q = wide * _DISC[k, 0], wide * _DISC[k, 1]
-        px, py, pz = _turned(b, dx + p * v.ax + q * v.bx, dy + p * v.ay + q * v.by, dz + p * v.az + q * v.bz)
-        t, _ = _mesh(b, nodes, triangles, 1.0, True, ox, oy, oz, px, py, pz)
+        px, py, pz = turned(b, dx + p * v.ax + q * v.bx, dy + p * v.ay + q * v.by, dz + p * v.az + q * v.bz)
+        t, _ = meet_mesh(b, nodes, triangles, 1.0, True, ox, oy, oz, px, py, pz)
         free += t > 1.0
     return free / len(_DISC)
 
@@ -216,9 +204,9 @@ def light(
     near = 1 / ahead
     across = (-(lx * v.ax + ly * v.ay + lz * v.az) * near - v.u0) * v.ud
     down = (-(lx * v.bx + ly * v.by + lz * v.bz) * near - v.v0) * v.vd
-    if not (0 <= across < _CELLS and 0 <= down < _CELLS):
+    if not (0 <= across < CELLS and 0 <= down < CELLS):
         return 1.0
-    cell = int(down) * _CELLS + int(across)
+    cell = int(down) * CELLS + int(across)
     if start[cell] == start[cell + 1]:
         return 1.0
     scale = 1 / sqrt(lx * lx + ly * ly + lz * lz)
@@ -245,8 +233,8 @@ def openness(
     """Return how little of the sky is hidden by what is near a point with normal n, 0 to 1, for each of three heights above it."""
     across, down = (x - look.grid_x) * look.grid_xd, (y - look.grid_y) * look.grid_yd
     first, last = 0, 0
-    if 0 <= across < _CELLS and 0 <= down < _CELLS:
-        cell = int(down) * _CELLS + int(across)
+    if 0 <= across < CELLS and 0 <= down < CELLS:
+        cell = int(down) * CELLS + int(across)
         first, last = start[cell], start[cell + 1]
     d0, d1, d2 = inf, inf, inf
     h0, h1, h2 = 0.10, 0.28, 0.70
@@ -260,8 +248,8 @@ def openness(
         reach = _radius(b, nodes) + _REACH_M
         if px * px + py * py + pz * pz > reach * reach:
             continue
-        ox, oy, oz = _turned(b, px, py, pz)
-        mx, my, mz = _turned(b, nx, ny, nz)
+        ox, oy, oz = turned(b, px, py, pz)
+        mx, my, mz = turned(b, nx, ny, nz)
         far = _distance(b, nodes, ox + h2 * mx, oy + h2 * my, oz + h2 * mz)
         # A distance grows no faster than the way: what does not reach the highest point reaches none.
         if far >= h2:
@@ -278,15 +266,15 @@ def openness(
 def darkened(v: Row, look: Row, lit_start: _Ints, near_start: _Ints, x: float, y: float) -> bool:
     """Return whether a body may darken the floor at (x, y)."""
     across, down = (x - look.grid_x) * look.grid_xd, (y - look.grid_y) * look.grid_yd
-    if 0 <= across < _CELLS and 0 <= down < _CELLS:
-        cell = int(down) * _CELLS + int(across)
+    if 0 <= across < CELLS and 0 <= down < CELLS:
+        cell = int(down) * CELLS + int(across)
         if near_start[cell] < near_start[cell + 1]:
             return True
-    lx, ly, lz = v.ox - x, v.oy - y, v.oz - _SHADOW_BIAS_M
+    lx, ly, lz = v.ox - x, v.oy - y, v.oz - SHADOW_BIAS_M
     near = 1 / max(lx * v.lx + ly * v.ly + lz * v.lz, 1e-9)
     across = (-(lx * v.ax + ly * v.ay + lz * v.az) * near - v.u0) * v.ud
     down = (-(lx * v.bx + ly * v.by + lz * v.bz) * near - v.v0) * v.vd
-    if 0 <= across < _CELLS and 0 <= down < _CELLS:
-        cell = int(down) * _CELLS + int(across)
+    if 0 <= across < CELLS and 0 <= down < CELLS:
+        cell = int(down) * CELLS + int(across)
         return bool(lit_start[cell] < lit_start[cell + 1])
     return False

@@ -73,9 +73,9 @@ class Renderer:
     def __init__(self, scene: Scene, size: tuple[int, int], supersample: int = 2) -> None:
         """Prepare the scene's geometry. The first renderer of a process loads the compiled kernels, or compiles them."""
         # Numba takes half a second to import, and the kernels ten to compile: only who renders waits for it.
-        from sora_eval.world import raycast
+        from sora_eval.world import culling, intersection, raycast
 
-        self._kernels = raycast
+        self._kernels, self._culling, self._place = raycast, culling, intersection.place
         self.scene, self.size, self.ss = scene, size, supersample
         self._half, self._bodies, self._nodes, self._triangles = _solids(scene.bodies)
         self._view = _view(scene)
@@ -90,7 +90,7 @@ class Renderer:
     def place(self, states: States, k: int) -> None:
         """Put every body where it is at frame k."""
         pos, quat = states.pos[k].round(_EXACT), states.quat[k].round(_EXACT)
-        self._kernels.place(self._bodies, self._half, pos, quat, states.scale[k], states.shown[k], states.rgb[k])
+        self._place(self._bodies, self._half, pos, quat, states.scale[k], states.shown[k], states.rgb[k])
 
     def cast(self, origin: Floats, directions: Floats) -> tuple[NDArray[np.int64], Floats]:
         """Return the bodies [R] (-1 for none, N for the floor) and distances [R] (metres, -1 for none) of unit rays [R, 3]."""
@@ -107,7 +107,7 @@ class Renderer:
         view, image = self._view, np.empty((*self.size, 3), np.float32)
         view["power"] = states.lamp[k]
         view["slide_x"], view["slide_y"] = (0.0, 0.0) if states.slide is None else states.slide[k]
-        cells = self._kernels.open_lamp(self._bodies, self._nodes, view)
+        cells = self._culling.open_lamp(self._bodies, self._nodes, view)
         if self.scene.look is None:
             self._kernels.paint(*self._tables, view, *tiles, *cells, self.ss, image)
         else:
@@ -153,7 +153,7 @@ class Renderer:
         """Return the bodies at frame k, and after them one that rests in the world: floor, walls and sky."""
         table = np.concatenate([self._bodies, np.zeros(1, self._bodies.dtype)])
         pos, quat = states.pos[k].round(_EXACT), states.quat[k].round(_EXACT)
-        self._kernels.place(table[:-1], self._half, pos, quat, states.scale[k], states.shown[k], states.rgb[k])
+        self._place(table[:-1], self._half, pos, quat, states.scale[k], states.shown[k], states.rgb[k])
         rest = table[-1:]
         rest["t00"], rest["t11"], rest["t22"], rest["shown"] = 1, 1, 1, 1
         return table
@@ -161,7 +161,7 @@ class Renderer:
     def _tiles(self, camera: Camera, k: int) -> _Bins:
         """Set up the camera of frame k; return the bodies by tile of its picture."""
         K, R, t = (v[k].round(_EXACT) for v in (camera.K, camera.R, camera.t))
-        return self._kernels.open_eye(self._bodies, self._nodes, self._view, K, R, t, *self.size)
+        return self._culling.open_eye(self._bodies, self._nodes, self._view, K, R, t, *self.size)
 
     def video(self, states: States, camera: Camera) -> Iterator[Frames]:
         """Yield the frames [H, W, 3] one by one."""
@@ -209,8 +209,18 @@ class Renderer:
 
 
 def camera_of(scene: Scene, t_s: Floats, size: tuple[int, int]) -> Camera:
-    """Return the scene's cameras at times [T] for frames of (height, width) pixels."""
-    return cameras.at(scene.camera, t_s, size)
+    """Return the scene's cameras at times [T] for frames of (height, width) pixels, which show the scene's window."""
+    window = scene.window
+    if window is None:
+        return cameras.at(scene.camera, t_s, size)
+    whole = cameras.at(scene.camera, t_s, window.frame)
+    x0, y0, x1, y1 = window.box
+    # Pixel centres are at whole numbers, the edges of a window half a pixel before and after.
+    scale, low = np.array([size[1] / (x1 - x0), size[0] / (y1 - y0)]), np.array([x0, y0])
+    K = whole.K.copy()
+    K[:, [0, 1], [0, 1]] *= scale
+    K[:, :2, 2] = (K[:, :2, 2] + 0.5 - low) * scale - 0.5
+    return Camera(K, whole.R, whole.t)
 
 
 def _view(scene: Scene) -> NDArray[np.void]:
@@ -263,17 +273,17 @@ def _look_table(look: Look | None) -> NDArray[np.void]:
 
 def _solids(bodies: tuple[Body, ...]) -> tuple[Floats, NDArray[np.void], NDArray[np.void], NDArray[np.void]]:
     """Return half extents [N, 3] and the tables of bodies, of nodes and of triangles."""
-    from sora_eval.world import bvh, raycast
+    from sora_eval.world import bvh, intersection
 
     kinds = {
-        "ball": raycast.BALL, "cube": raycast.BOX, "box": raycast.BOX, "cylinder": raycast.CYLINDER,
-        "capsule": raycast.CAPSULE, "cone": raycast.CONE, "mesh": raycast.MESH,
+        "ball": intersection.BALL, "cube": intersection.BOX, "box": intersection.BOX, "cylinder": intersection.CYLINDER,
+        "capsule": intersection.CAPSULE, "cone": intersection.CONE, "mesh": intersection.MESH,
     }  # fmt: skip
     textures = {
-        "plain": raycast.PLAIN, "striped": raycast.STRIPED, "dotted": raycast.DOTTED,
-        "glossy": raycast.GLOSSY, "tiled": raycast.TILED,
+        "plain": intersection.PLAIN, "striped": intersection.STRIPED, "dotted": intersection.DOTTED,
+        "glossy": intersection.GLOSSY, "tiled": intersection.TILED,
     }  # fmt: skip
-    table = np.zeros(len(bodies), raycast.BODY)
+    table = np.zeros(len(bodies), intersection.BODY)
     half = np.array([b.size for b in bodies], dtype=float).reshape(-1, 3) / 2
     nodes, triangles = [np.zeros(0, bvh.NODE)], [np.zeros(0, bvh.TRIANGLE)]
     for i, (b, row) in enumerate(zip(bodies, table, strict=True)):
@@ -285,7 +295,7 @@ def _solids(bodies: tuple[Body, ...]) -> tuple[Floats, NDArray[np.void], NDArray
             # Its pattern is centred on its centre of mass.
             row["rise"] = b.size[2] / 4
         elif isinstance(b.mesh, shapes.Ellipsoid):
-            row["kind"], half[i] = raycast.ELLIPSOID, np.array(b.mesh.size) / 2
+            row["kind"], half[i] = intersection.ELLIPSOID, np.array(b.mesh.size) / 2
         elif b.mesh is not None:
             new_nodes, new_triangles = (part.copy() for part in _tree(_Held(b.mesh)))
             row["node"] = sum(map(len, nodes))

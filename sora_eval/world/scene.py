@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sora_eval.types import Window
 from sora_eval.world.looks import Look
 
 Vec3 = tuple[float, float, float]
@@ -170,6 +171,8 @@ class Scene:
     """Scripted events; physics adds its own."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Names, places and times that faults act on."""
+    window: Window | None = None
+    """The part of the camera's frame that is shown; None for all of it."""
 
     def body(self, name: str) -> Body:
         """Return the body of that name."""

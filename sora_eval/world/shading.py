@@ -9,24 +9,11 @@ from numpy.typing import NDArray
 
 from sora_eval.types import Floats
 from sora_eval.world.bvh import Row, Table, called, compiled, inlined
+from sora_eval.world.culling import TILE
+from sora_eval.world.intersection import GLOSSY, MESH, nearest
 from sora_eval.world.materials import COVE, SKY, sky, smooth, surface
 from sora_eval.world.occlusion import darkened, light, open_look, openness
-from sora_eval.world.raycast import (
-    _FAR_M,
-    _SHADOW_BIAS_M,
-    _TILE,
-    GLOSSY,
-    MESH,
-    PLAIN,
-    TILED,
-    _floor_tone,
-    _nearest,
-    _normal,
-    _pattern,
-    _ray,
-    _rays,
-    _turned,
-)
+from sora_eval.world.raycast import FAR_M, SHADOW_BIAS_M, floor_tone, point_on, ray_at, rays_of
 
 __all__ = ["backdrop", "open_look", "paint_look", "wall_depth"]
 
@@ -70,19 +57,10 @@ def _body_tone(
 ) -> tuple[float, float, float]:  # fmt: skip
     """Return the colour of a body where a ray from the eye meets it."""
     b = bodies[seen]
-    px, py, pz = v.x + dist * dx, v.y + dist * dy, v.z + dist * dz
-    x, y, z = _turned(b, px - b.px, py - b.py, pz - b.pz)
-    nx, ny, nz = _normal(b, triangles, triangle, x, y, z)
-    if nx * dx + ny * dy + nz * dz > 0:
-        nx, ny, nz = -nx, -ny, -nz
-    shade = 1.0
-    if b.texture == TILED:
-        shade = _pattern(TILED, px - 0.01, py - 0.01, pz - 0.01)
-    elif b.texture != PLAIN:
-        shade = _pattern(b.texture, x / (b.wx * b.sx), y / (b.wy * b.sy), (z + b.rise) / (b.wz * b.sz))
+    px, py, pz, nx, ny, nz, shade = point_on(b, triangles, v, dist, triangle, dx, dy, dz)
     # The rim of a lamp with a radius is seen a little beyond the terminator.
     facing = max((nx * v.lx + ny * v.ly + nz * v.lz + 0.5 * look.soft) / (1 + 0.5 * look.soft), 0.0)
-    m, lit = _SHADOW_BIAS_M, 0.0
+    m, lit = SHADOW_BIAS_M, 0.0
     own = seen if b.kind != MESH else -1
     if facing > 0:
         lit = light(
@@ -127,12 +105,12 @@ def _body_tone(
 
 
 @called
-def _first(
+def first_of(
     bodies: Table, nodes: Table, triangles: Table, items: _Ints, start: int, stop: int, behind: float,
     dx: float, dy: float, dz: float,
 ) -> tuple[int, float, int]:  # fmt: skip
-    """Return what `_nearest` does. Called, not inlined as in the plain world: it takes seconds to compile."""
-    return _nearest(bodies, nodes, triangles, items, start, stop, behind, dx, dy, dz)
+    """Return what `nearest` does. Called, not inlined as in the plain world: it takes seconds to compile."""
+    return nearest(bodies, nodes, triangles, items, start, stop, behind, dx, dy, dz)
 
 
 @compiled
@@ -153,7 +131,7 @@ def backdrop(view: Table, looks: Table, factor: NDArray[np.float32], added: NDAr
     x, y, ax, ay = np.empty(width), np.empty(width), np.empty(width), np.empty(width)
     tone, mixed, far = np.empty(width), np.empty(width), np.empty((width, 3))
     for row in range(height):
-        _rays(v, row, dx, dy, dz, floor)
+        rays_of(v, row, dx, dy, dz, floor)
         walls, floors, skies = 0, 0, 0
         for k in range(width):
             wall[k] = _wall_distance(v, look, dx[k], dy[k])
@@ -271,7 +249,7 @@ def _floor_parts(
 ) -> None:  # fmt: skip
     """Fill the parts [3] of the floor's colour: a material, what it mirrors [3] of the sky, and haze."""
     px, py = v.x + dist * dx, v.y + dist * dy
-    plain, m = _floor_tone(v, dist, px, py), look.mix
+    plain, m = floor_tone(v, dist, px, py), look.mix
     dim = 1.0
     if look.wall != 0:
         near = max(min(look.wall_x - abs(px), look.wall_y1 - py), 0.0)
@@ -316,7 +294,7 @@ def paint_look(
     start, items: bodies by tile; lit_*, near_*: of `open_look`; factor, added: of `backdrop`; side: rays along a pixel at borders.
     """
     height, width, _ = image.shape
-    columns, v, look, n = (width + _TILE - 1) // _TILE, view[0], looks[0], len(bodies)
+    columns, v, look, n = (width + TILE - 1) // TILE, view[0], looks[0], len(bodies)
     look.pixel = 1 / v.fx
     ids = np.empty((height, width), np.int32)
     dx, dy, dz, floor = np.empty(width), np.empty(width), np.empty(width), np.empty(width)
@@ -327,13 +305,13 @@ def paint_look(
     # Where the lamp is all the light there is, what is far away is dark without it.
     glow = np.float32(1.0 if look.sky == SKY else 1 - 0.65 * look.mix * (1 - v.power))
     for y in range(height):
-        _rays(v, y, dx, dy, dz, floor)
+        rays_of(v, y, dx, dy, dz, floor)
         for x in range(width):
             floor[x] = -1.0 if _wall_distance(v, look, dx[x], dy[x]) < floor[x] else floor[x]
             lights[x, 0], lights[x, 1], lights[x, 2] = (fr, fg, fb) if floor[x] >= 0 else (wr, wg, wb)
             ids[y, x] = _WALL if floor[x] < 0 else n if floor[x] < inf else -1
             seen_ids[y, x], seen_dist[y, x] = n, floor[x] if floor[x] >= 0 else _wall_distance(v, look, dx[x], dy[x])
-            if 0 <= floor[x] < _FAR_M and darkened(
+            if 0 <= floor[x] < FAR_M and darkened(
                 v, look, lit_start, near_start, v.x + floor[x] * dx[x], v.y + floor[x] * dy[x]
             ):
                 lights[x, 0], lights[x, 1], lights[x, 2] = _floor_light(
@@ -354,10 +332,10 @@ def paint_look(
             for j in range(3):
                 image[y, x, j] = min(factor[y, x, j] * lights[x, j] + glow * added[y, x, j], np.float32(255))
         for x in range(width):
-            tile = y // _TILE * columns + x // _TILE
+            tile = y // TILE * columns + x // TILE
             if start[tile] == start[tile + 1]:
                 continue
-            seen, dist, triangle = _first(
+            seen, dist, triangle = first_of(
                 bodies, nodes, triangles, items, start[tile], start[tile + 1],
                 floor[x] if floor[x] >= 0 else _wall_distance(v, look, dx[x], dy[x]), dx[x], dy[x], dz[x],
             )  # fmt: skip
@@ -376,11 +354,11 @@ def paint_look(
         for x in range(width):
             if not border[y, x]:
                 continue
-            tile, red, green, blue = y // _TILE * columns + x // _TILE, 0.0, 0.0, 0.0
+            tile, red, green, blue = y // TILE * columns + x // TILE, 0.0, 0.0, 0.0
             for k in range(many):
-                ex, ey, ez, far = _ray(v, x + (k % side + 0.5) / side - 0.5, y + (k // side + 0.5) / side - 0.5)
+                ex, ey, ez, far = ray_at(v, x + (k % side + 0.5) / side - 0.5, y + (k // side + 0.5) / side - 0.5)
                 wall = _wall_distance(v, look, ex, ey)
-                seen, dist, triangle = _first(
+                seen, dist, triangle = first_of(
                     bodies, nodes, triangles, items, start[tile], start[tile + 1], min(far, wall), ex, ey, ez
                 )
                 if 0 <= seen < n:
@@ -392,7 +370,7 @@ def paint_look(
                     r, g, b = (wr, wg, wb) if wall < far else (fr, fg, fb)
                     if (
                         far <= wall
-                        and far < _FAR_M
+                        and far < FAR_M
                         and darkened(v, look, lit_start, near_start, v.x + far * ex, v.y + far * ey)
                     ):
                         r, g, b = _floor_light(
@@ -416,7 +394,7 @@ def _floor_light(
     """Return the light on the floor where a ray meets it."""
     x, y = v.x + dist * dx, v.y + dist * dy
     pixel = 0.7 * look.pixel * dist
-    lit = light(bodies, nodes, triangles, v, look.soft, start, items, -1, pixel, x, y, _SHADOW_BIAS_M)
+    lit = light(bodies, nodes, triangles, v, look.soft, start, items, -1, pixel, x, y, SHADOW_BIAS_M)
     opened = openness(bodies, nodes, look, near_start, near_items, -1, x, y, 0.0, 0.0, 0.0, 1.0, True)
     return _lit(v, look, v.lz, lit, 1.0, opened)
 
@@ -451,7 +429,7 @@ def wall_depth(view: Table, looks: Table, ids: NDArray[np.int16], depth: NDArray
     v, look = view[0], looks[0]
     dx, dy, dz, floor = np.empty(width), np.empty(width), np.empty(width), np.empty(width)
     for y in range(height):
-        _rays(v, y, dx, dy, dz, floor)
+        rays_of(v, y, dx, dy, dz, floor)
         for x in range(width):
             if ids[y, x] < 0:
                 far = _wall_distance(v, look, dx[x], dy[x])

@@ -27,6 +27,8 @@ from sora_eval.types import Floats, ScoreRow
 TWINS = 2
 FLIPS = 1999
 REPETITIONS = 600
+ENGINES = "## Another engine of the same model"
+"""The part of the page that `benchmarks.noninferiority` makes."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,16 @@ class Setting:
     """A simulated comparison.
 
     scenes: per probe. kinds: of the probes, in turn. lost: share of the candidate's clips that fail beside those that would anyway;
-    where: in which probes, None for all.
+    where: in which probes, None for all. twins: cases of a scene. same: share of clips that come out with the same score, as of another
+    engine of one model.
     """
 
     scenes: tuple[int, ...]
     kinds: tuple[Kind, ...] = KINDS
     lost: float = 0.0
     where: int | None = None
+    twins: int = TWINS
+    same: float = 0.0
 
     @property
     def mean(self) -> float:
@@ -98,15 +103,17 @@ def simulate(setting: Setting, rng: np.random.Generator) -> Pairs:
     first, second, reach, probe, cluster = [], [], [], [], []
     for p, scenes in enumerate(setting.scenes):
         kind = setting.kinds[p % len(setting.kinds)]
-        hard = np.repeat(rng.beta(0.5, 0.5, scenes), TWINS)
+        hard = np.repeat(rng.beta(0.5, 0.5, scenes), setting.twins)
         a, b = (_counted(kind, rng, hard) for _ in range(2))
+        if setting.same:
+            b = np.where(rng.random(len(b)) < setting.same, a, b)
         if setting.where is None or setting.where == p:
             b = np.where(rng.random(len(b)) < setting.lost, 0.0, b)
         first.append(a)
         second.append(b)
         reach.append(np.full(len(a), 1 / (1 - kind.chance)))
         probe += [f"p{p:02}"] * len(a)
-        cluster += [f"p{p:02}.{i // TWINS}" for i in range(len(a))]
+        cluster += [f"p{p:02}.{i // setting.twins}" for i in range(len(a))]
     case = tuple(f"{c}.{i}" for i, c in enumerate(cluster))
     parts = (np.concatenate(x) for x in (first, second, reach))
     return Pairs(case, ("suite",) * len(case), tuple(probe), tuple(cluster), *parts)
@@ -330,6 +337,9 @@ def main(args: Sequence[str] | None = None) -> int:
     if found.out is None:
         print(page)
     else:
+        if found.out.exists() and ENGINES in (old := found.out.read_text(encoding="utf-8")):
+            # What `benchmarks.noninferiority` made.
+            page += "\n" + old[old.index(ENGINES) :]
         with replacing(found.out) as part:
             part.write_text(page, encoding="utf-8")
     return 0

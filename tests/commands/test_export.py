@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from benchmarks.leaderboard import made_up_cases, made_up_run
 
@@ -19,13 +20,14 @@ from sora_eval.runs.measures import write_measures
 from sora_eval.runs.reader import read_run
 from sora_eval.stats.summary import summarise
 from sora_eval.types import Measure
+from sora_eval.video import read_video
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A small run with one measure of fidelity, and one that is unavailable."""
     cases = [c for c in made_up_cases(2) if c.probe in ("physics_0", "physics_1", "left_right_0") and c.mode == "t2v"]
-    folder = made_up_run(tmp_path / "run", "mine", 0.5, cases)
+    folder = made_up_run(tmp_path / "run", "mine", 0.5, cases, clips=True)
     some = [
         Measure("Frechet distance, no bias", 2.5, None, None, (6, 6), "world-video@0123456789ab", False),
         Measure("CLIPSIM", None, None, None, (6, 6), "", True, "absent weights"),
@@ -72,6 +74,39 @@ def test_references_are_sent_when_asked_for_or_alone(run: Path) -> None:
     assert len(list(export.exports(run))) == 3
 
 
+def test_the_worst_clips_are_strips_beside_the_truth_of_each_probe(run: Path, tmp_path: Path) -> None:
+    (found,) = export.exports(run, clips=3)
+    rows = {r.case: r for r in read_run(run).rows if r.generator == "mine"}
+    chosen = [rows[clip.case] for clip in found.clips]
+    assert len({r.probe for r in chosen}) == 3
+    for row, clip in zip(chosen, found.clips, strict=True):
+        assert row.counted == min(r.counted for r in rows.values() if r.probe == row.probe)
+        assert row.prompt in clip.caption and clip.caption.startswith(row.case)
+        # Eight frames of 64 pixels in a row, the truth's below.
+        assert clip.strip.shape == (2 * 66 - 2, 8 * 66 - 2, 3) and clip.strip.dtype == np.uint8
+        (tmp_path / "clip.mp4").write_bytes(clip.mp4)
+        assert len(read_video(tmp_path / "clip.mp4")) == len(read_video(run / row.video))
+    assert not next(iter(export.exports(run, clips=0))).clips
+    (run / chosen[0].video).write_bytes(b"damaged")
+    assert [c.case for c in next(iter(export.exports(run, clips=3))).clips] == [c.case for c in found.clips[1:]]
+
+
+def test_the_protocol_has_the_same_hash_for_runs_that_may_be_compared(run: Path, tmp_path: Path) -> None:
+    cases = [c for c in made_up_cases(2) if c.probe in ("physics_0", "physics_1", "left_right_0") and c.mode == "t2v"]
+    other = made_up_run(tmp_path / "other", "yours", 0.2, cases)
+    fewer = made_up_run(tmp_path / "fewer", "mine", 0.5, cases[:-1])
+    hashes = [next(iter(export.exports(folder))).protocol for folder in (run, other, fewer)]
+    assert hashes[0] and hashes[0] == hashes[1] != hashes[2]
+    about = json.loads((other / "manifest.json").read_text())
+    about["hashes"]["probes"]["physics_0"] = 2
+    (other / "manifest.json").write_text(json.dumps(about))
+    assert next(iter(export.exports(other))).protocol != hashes[0]
+    del about["hashes"]["probes"]
+    (other / "manifest.json").write_text(json.dumps(about))
+    (found,) = export.exports(other)
+    assert found.protocol == "" and "protocol" not in found.settings
+
+
 @pytest.mark.parametrize("service", ["wandb", "mlflow", "tensorboard"])
 def test_an_absent_package_is_one_line_that_names_the_extra(
     run: Path, service: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -102,15 +137,30 @@ def test_wandb_gets_scalars_and_table(run: Path, tmp_path: Path, monkeypatch: py
         started.append(options)
         return SimpleNamespace(log=logged.append, finish=lambda: ended.append(True))
 
-    stand_in(monkeypatch, "wandb", init=init, Table=lambda dataframe: dataframe)
+    def video(path: str, **about: str) -> tuple[Any, ...]:
+        return "video", about["format"], about["caption"], Path(path).read_bytes()
+
+    stand_in(
+        monkeypatch,
+        "wandb",
+        init=init,
+        Table=lambda dataframe: dataframe,
+        Image=lambda picture, caption: ("image", caption, picture),
+        Video=video,
+    )
     for _ in range(2):
         assert cli.main(["export", str(run), "--to", "wandb", "--project", "p", "--out", str(tmp_path / "w")]) == 0
     (found,) = export.exports(run)
     assert (started[0]["project"], started[0]["name"], started[0]["group"]) == ("p", "run/mine", "run")
     # The second export goes on the first one's run instead of making another.
     assert started[0]["id"] == started[1]["id"] and started[0]["resume"] == "allow"
+    assert started[0]["config"]["protocol"] == found.protocol
+    media = [logged[0].pop(name) for name in ("worst_clips", "worst_videos")]
     assert {k: v for k, v in logged[0].items() if k != "scores"} == dict(found.scalars)
     assert logged[0]["scores"].equals(found.table)
+    for clip, picture, film in zip(found.clips, *media, strict=True):
+        assert picture[:2] == ("image", clip.caption) and (picture[2] == clip.strip).all()
+        assert film == ("video", "mp4", clip.caption, clip.mp4)
     assert ended == [True, True]
 
 
@@ -138,6 +188,8 @@ def test_mlflow_gets_metrics_and_files(run: Path, tmp_path: Path, monkeypatch: p
         log_dict=lambda value, name: calls.update({name: value}),
         log_metrics=lambda values: calls.update(metrics=values),
         log_text=lambda text, name: calls.update({name: text}),
+        log_image=lambda picture, name: calls.update({name: picture}),
+        log_artifact=lambda path, folder: calls.update({f"{folder}/{Path(path).name}": Path(path).read_bytes()}),
     )
     assert cli.main(["export", str(run), "--to", "mlflow", "--out", str(tmp_path / "store")]) == 0
     (found,) = export.exports(run)
@@ -147,6 +199,10 @@ def test_mlflow_gets_metrics_and_files(run: Path, tmp_path: Path, monkeypatch: p
     assert calls["settings.json"] == dict(found.settings)
     assert calls["scores.csv"].splitlines()[0].startswith("level,generator,kind,suite,probe")
     assert calls["report.md"].startswith("# run\n")
+    assert calls["tags"]["protocol"] == found.protocol
+    for clip in found.clips:
+        assert (calls[f"worst_clips/{clip.case}.png"] == clip.strip).all()
+        assert calls[f"worst_clips/{clip.case}.mp4"] == clip.mp4
 
 
 def test_tensorboard_gets_scalars_and_text(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,13 +222,20 @@ def test_tensorboard_gets_scalars_and_text(run: Path, tmp_path: Path, monkeypatc
             written[name] = value
 
         def add_text(self, name: str, text: str, step: int) -> None:
-            written[name] = text
+            written[f"text of {name}"] = text
+
+        def add_image(self, name: str, picture: Any, step: int, dataformats: str) -> None:
+            assert dataformats == "HWC"
+            written[name] = picture
 
     stand_in(monkeypatch, "torch.utils.tensorboard", SummaryWriter=Writer)
     assert cli.main(["export", str(run), "--to", "tensorboard", "--out", str(tmp_path / "logs")]) == 0
     (found,) = export.exports(run)
     assert written.pop("folder") == str(tmp_path / "logs" / "run" / "mine") and written.pop("closed")
-    assert written.pop("report").startswith("# run\n")
+    assert written.pop("text of report").startswith("# run\n") and written.pop("text of protocol") == found.protocol
+    for clip in found.clips:
+        assert (written.pop(f"worst_clips/{clip.case}") == clip.strip).all()
+        assert written.pop(f"text of worst_clips/{clip.case}") == clip.caption
     assert written == dict(found.scalars)
 
 

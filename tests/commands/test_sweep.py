@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +16,6 @@ import pytest
 
 from sora_eval.commands.cli import main
 from sora_eval.errors import ConfigError
-from sora_eval.reporting.sweep.curves import step_of
 from sora_eval.runs import naming
 from sora_eval.runs.lock import held
 from sora_eval.runs.reader import Run
@@ -112,6 +113,74 @@ def test_a_named_sweep_takes_files_in_natural_order(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == "sora-eval: checkpoints is missing: set checkpoints=...\n"
 
 
+MODEL = """
+import numpy as np
+
+
+def generate(prompt, *, height, width, frames, fps, seed, conditioning, checkpoint):
+    level = len(open(checkpoint, "rb").read())
+    with open("calls.txt", "a") as file:
+        file.write(f"{checkpoint} {seed}\\n")
+    return np.full((frames, height, width, 3), level, np.uint8)
+"""
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A function that takes a checkpoint, as generator.target."""
+    (tmp_path / "swept_model.py").write_text(MODEL)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "swept_model", raising=False)
+    return "swept_model:generate"
+
+
+def curves(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the Markdown of the curves that a sweep writes."""
+    assert main(["run", *words, *TINY, "suite.count=1", "fidelity=null"]) in (0, 1)
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("curves: "))
+    return Path(line.removeprefix("curves: ")).with_suffix(".md").read_text()
+
+
+def test_checkpoints_of_a_function_are_swept_over_step_and_time(
+    model: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for i, name in enumerate(("step-10", "step-9", "final", "best")):
+        (tmp_path / f"{name}.bin").write_bytes(b"x" * (i + 1))
+        os.utime(tmp_path / f"{name}.bin", (3600 * i + 7200, 3600 * i + 7200))
+    words = ["+sweep=checkpoints", "generator=callable", f"generator.target={model}"]
+    by_step = curves([*words, "checkpoints=step-*.bin"], capsys)
+    assert "Scores over training step" in by_step
+    assert [float(n) for n in re.findall(r"^\| generate \(step-\S+ \| (\S+) \|", by_step, re.MULTILINE)] == [9, 10]
+    # One of them has no step: all are placed by time.
+    by_time = curves([*words, "checkpoints=[step-9.bin,final.bin,best.bin]"], capsys)
+    assert "hours after the first checkpoint" in by_time
+    assert re.findall(r"^\| generate \((\w+)\S+ \| (\S+) \|", by_time, re.MULTILINE) == [
+        ("step", "0"), ("final", "1"), ("best", "2")
+    ]  # fmt: skip
+
+
+def test_a_generator_without_checkpoints_is_refused_by_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "a.bin").touch()
+    assert main(["run", "+sweep=checkpoints", "checkpoints=a.bin", "generator=oracle", *TINY]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("sora-eval: generator=oracle has no option checkpoint: choose one") and err.count("\n") == 1
+
+
+def test_a_configuration_folder_may_stand_anywhere_in_a_sweep(
+    model: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "configs" / "generator").mkdir(parents=True)
+    node = f"_target_: sora_eval.generator.callable.PythonCallable\ntarget: {model}\ncheckpoint: null\n"
+    (tmp_path / "configs" / "generator" / "mine.yaml").write_text(node)
+    for name in ("a", "bb"):
+        (tmp_path / f"{name}.bin").write_text(name)
+    words = ["-m", "generator=mine", "generator.checkpoint=a.bin,bb.bin"]
+    for flags in (["--config-dir", "configs"], ["--config-dir=configs"]):
+        assert main(["run", *words, *flags, *TINY, "suite.count=1", "fidelity=null"]) == 0
+    assert len((tmp_path / "calls.txt").read_text().splitlines()) == 2
+    assert {p.parts[2] for p in Path("runs").glob("*/*/*/0")} == {"mine"}
+
+
 def test_a_launcher_without_its_package_names_the_extra(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,21 +227,6 @@ def test_folders_show_changed_options(choice: str, node: dict[str, object], name
 def test_a_long_name_is_cut_and_stays_unique() -> None:
     names = [naming.slug("careless", {"name": "x" * 300 + tail}) for tail in ("a", "b")]
     assert names[0] != names[1] and max(map(len, names)) <= 100
-
-
-@pytest.mark.parametrize(
-    ("name", "step"),
-    [
-        ("step_2000.safetensors", 2000),
-        ("a/iter-10k.pt", 10_000),
-        ("epoch=3-step=500.ckpt", 500),
-        ("model-000100.safetensors", 100),
-        ("checkpoint-1m", 1_000_000),
-        ("best.safetensors", None),
-    ],
-)
-def test_steps_are_read_from_names(name: str, step: float | None) -> None:
-    assert step_of(name) == step
 
 
 def run(out: Path, *more: str) -> int:

@@ -82,7 +82,12 @@ def test_a_run_of_plug_ins(site, tmp_path):
     }
     assert all(row["value"] == 1 for row in scores(tmp_path / "run"))
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert manifest["config"]["generator"] == {"_target_": "tiny_plugin.TinyGenerator", "light": 0.8, "name": "tiny"}
+    assert manifest["config"]["generator"] == {
+        "_target_": "tiny_plugin.TinyGenerator",
+        "light": 0.8,
+        "name": "tiny",
+        "checkpoint": None,
+    }
     assert manifest["config"]["tracker"] == {"_target_": "tiny_plugin.TinyTracker", "least": 2}
     assert manifest["versions"]["tracker"] == "tiny 3 least2 hue 3"
     measures = json.loads((tmp_path / "run" / "fidelity.json").read_text())
@@ -130,6 +135,29 @@ def test_a_folder_is_included(site, tmp_path):
     assert "own    Own." in listed.stdout
     assert "oracle.yaml: the name is sora-eval's own" in sora_eval("list", "generators", "--include", folder).stderr
     assert "no such folder" in sora_eval("list", "--include", folder / "nothing").stderr
+
+
+@pytest.mark.parametrize("command", [("run", "+sweep=checkpoints"), ("run", "+sweep=lights"), ("watch", "once=true")])
+def test_checkpoints_of_a_plug_in(site, tmp_path, command):
+    folder = tmp_path / "mine"
+    (folder / "conf" / "sweep").mkdir(parents=True)
+    lights = "# @package _global_\n# Lights.\ncheckpoints: ???\n"
+    lights += "hydra: {sweeper: {params: {generator.checkpoint: '${files:${checkpoints}}'}}}\n"
+    (folder / "conf" / "sweep" / "lights.yaml").write_text(lights)
+    (tmp_path / "ckpts").mkdir()
+    for step, light in ((9, 0.7), (10, 0.8)):
+        (tmp_path / "ckpts" / f"step-{step}.txt").write_text(str(light))
+    small = ("suite.probes=[relation]", *SMALL, "fidelity=null", "tracking=false")
+    words = ("--include", folder, "generator=tiny", "checkpoints=ckpts/*.txt", *small)
+    more = ("poll_s=0.01",) if command[0] == "watch" else ()
+    done = sora_eval(*command, *words, *more, path=site, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    runs = sorted(tmp_path.glob("runs/*/tiny/*/0/manifest.json"))
+    assert [json.loads(run.read_text())["generators"][0]["step"] for run in runs] == [10, 9]
+    (curves,) = tmp_path.glob("runs/*/*/curves.md")
+    assert "Scores over training step" in curves.read_text()
+    missing = sora_eval(*command, *words[:3], *small, path=site, cwd=tmp_path)
+    assert missing.returncode == 2 and "checkpoints is missing: set checkpoints=..." in missing.stderr
 
 
 def test_help_reads_no_entry_points():

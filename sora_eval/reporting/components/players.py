@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
+from sora_eval.alignment.align import in_clip, true_in_clip
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import inside
 from sora_eval.reporting.components.clips import Clip, Overlay, Strip, make_clip, make_overlay
@@ -164,13 +165,16 @@ class ClipStore:
         self.decoded += clip.frames * clip.size[0] * clip.size[1]
         return clip
 
-    def overlay(self, relative: str) -> Overlay | None:
-        """Return the tracks; None when there are none to draw, which costs the reader no number."""
-        path = self.folder / relative
+    def overlay(self, row: ScoreRow, over: ScoreRow | None = None) -> Overlay | None:
+        """Return a row's tracks, drawn on its clip or on that of another row; None when there are none: that costs no number."""
+        path = self.folder / row.tracks
         try:
-            return make_overlay(read_tracks(path)) if relative and self._lies_in_a_run(path) else None
+            if not row.tracks or not self._lies_in_a_run(path):
+                return None
+            tracks = read_tracks(path)
         except SoraEvalError:
             return None
+        return make_overlay(in_clip(tracks, row.alignment) if over is None else true_in_clip(tracks, over.alignment))
 
     def _lies_in_a_run(self, path: Path) -> bool:
         """Return whether a file lies, links followed, in the run folder that its path begins with."""
@@ -228,8 +232,7 @@ def _fill(store: ClipStore, shown: Sequence[ScoreRow], truths: Mapping[str, Scor
 
 def make_sides(store: ClipStore, rows: Mapping[str, ScoreRow], truth: ScoreRow | None) -> tuple[Side, ...]:
     """Return the clips of rows of one case, by label, and the truth, whose tracks are drawn over each."""
-    expected = store.overlay(truth.tracks) if truth else None
-    sides = [_side(store, row, label, expected) for label, row in rows.items()]
+    sides = [_side(store, row, label, truth) for label, row in rows.items()]
     return (*sides, *([_side(store, truth, "truth", None)] if truth else []))
 
 
@@ -256,8 +259,8 @@ def clips_of(shown: Iterable[Sequence[Side]]) -> dict[str, str]:
     return {side.clip.id: side.clip.base64 for sides in shown for side in sides if side.clip}
 
 
-def _side(store: ClipStore, row: ScoreRow, label: str, expected: Overlay | None) -> Side:
+def _side(store: ClipStore, row: ScoreRow, label: str, truth: ScoreRow | None) -> Side:
     clip = store.clip(row.video) if row.video else "no clip: the generator returned none"
     if isinstance(clip, str):
         return Side(label, None, clip)
-    return Side(label, clip, "", store.overlay(row.tracks), expected)
+    return Side(label, clip, "", store.overlay(row), store.overlay(truth, row) if truth else None)

@@ -30,7 +30,7 @@ from sora_eval.reporting.components.table import (
     table,
 )
 from sora_eval.reporting.components.text import TECHNICAL
-from sora_eval.reporting.report import tracking, verdicts
+from sora_eval.reporting.report import given_frames, tracking, verdicts
 from sora_eval.reporting.report.fidelity import Sheet
 from sora_eval.reporting.report.reasons import why
 from sora_eval.runs.reader import Run
@@ -74,6 +74,8 @@ def make_page(
         )
     if tracked and (inner := tracking.blocks(tracked, summary.generators)):
         sections.append(Section("tracking", "Tracking", (Fold("Tracking metrics", inner),)))
+    if inner := given_frames.blocks(run.rows, summary.generators):
+        sections.append(Section("given", "Given frames", inner))
     if shown[0] or shown[1]:
         clips = {} if tracked is None else tracked.clips
         sections.append(Section("cases", "Cases", tuple(_cases(run, summary, *shown, clips))))

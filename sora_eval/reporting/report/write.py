@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from sora_eval.errors import ConfigError
@@ -73,6 +73,8 @@ def scores_csv(rows: Sequence[ScoreRow]) -> str:
     lines = csv.writer(out, lineterminator="\n")
     lines.writerow([*names, "counted"])
     for row in rows:
+        alignment = "" if row.alignment is None else json.dumps(asdict(row.alignment))
         values = {**vars(row), "components": json.dumps(dict(row.components), ensure_ascii=False)}
+        values |= {"alignment": alignment, "first_frame": json.dumps(dict(row.first_frame))}
         lines.writerow([*(values[n] for n in names), row.counted])
     return out.getvalue()

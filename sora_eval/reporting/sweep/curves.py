@@ -1,9 +1,8 @@
-"""The checkpoints of a sweep in their order, and a curve per probe over what came before each: compute, steps, or files."""
+"""The checkpoints of a sweep in their order, and a curve per probe over what came before each: compute, steps, time, or files."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,7 @@ from sora_eval.reporting.leaderboard.entrants import Entrant
 from sora_eval.runs.naming import natural
 from sora_eval.stats.regressions import Change
 from sora_eval.stats.summary import Summary
-
-_STEP = re.compile(
-    r"(?:^|[^a-z])(?:steps?|iters?|iterations?|it|updates?|ckpt|checkpoint|global_step)[-_=.]?(\d+)([km]?)(?![a-z0-9])"
-)
-_TRAILING = re.compile(r"(\d+)([km]?)$")
+from sora_eval.training.checkpoint_files import step_in_name
 
 
 @dataclass(frozen=True)
@@ -61,7 +56,8 @@ class Line:
 def in_line(models: Sequence[Entrant]) -> Line | None:
     """Return the models of a sweep in the order of their training; None where it is unknown.
 
-    By compute where all manifests have it, by step where manifests or names of checkpoints do, else by the names of files in one folder.
+    By compute where all manifests have it, by step where manifests or names of checkpoints do, by the time when their files were written
+    where manifests have that, else by the names of files in one folder.
     """
     if len(models) < 2:
         return None
@@ -73,6 +69,11 @@ def in_line(models: Sequence[Entrant]) -> Line | None:
         if len(values) == len(models) == len(set(values)) and (not log or min(values) > 0):
             places = [Checkpoint(m, v) for m, v in zip(models, values, strict=True)]
             return Line(tuple(sorted(places, key=lambda c: c.at)), axis, unit, log)
+    times = [v for m in models if (v := _written(m)) is not None]
+    if len(times) == len(models) == len(set(times)):
+        hours = [(v - min(times)) / 3600 for v in times]
+        places = [Checkpoint(m, v) for m, v in zip(models, hours, strict=True)]
+        return Line(tuple(sorted(places, key=lambda c: c.at)), "hours after the first checkpoint", "hours", False)
     paths = [_path(m) for m in models]
     if all(paths) and len(set(paths)) == len(paths) and len({str(Path(p).parent) for p in paths}) == 1:
         ordered = sorted(zip(paths, models, strict=True), key=lambda item: natural(item[0]))
@@ -83,15 +84,6 @@ def in_line(models: Sequence[Entrant]) -> Line | None:
             False,
         )
     return None
-
-
-def step_of(name: str) -> float | None:
-    """Return the training step in a checkpoint's name: step_2000, iter-10k, epoch=3-step=500, model-000100."""
-    text = Path(name).stem.lower()
-    match = _STEP.search(text) or _TRAILING.search(text)
-    if match is None:
-        return None
-    return float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2]]
 
 
 def curve(
@@ -130,7 +122,12 @@ def _compute(model: Entrant) -> float | None:
 
 def _step(model: Entrant) -> float | None:
     value = _settings(model)[0].get("step")
-    return float(value) if isinstance(value, int | float) else step_of(_path(model)) if _path(model) else None
+    return float(value) if isinstance(value, int | float) else step_in_name(_path(model)) if _path(model) else None
+
+
+def _written(model: Entrant) -> float | None:
+    value = _settings(model)[0].get("written")
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _path(model: Entrant) -> str:

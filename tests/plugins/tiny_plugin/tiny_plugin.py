@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -30,16 +31,21 @@ class TinyGenerator:
 
     light: float = 0.9
     name: str = "tiny"
+    checkpoint: str | None = None
     kind = "model"
     capabilities = Capabilities(processes=True)
 
+    @property
+    def _light(self) -> float:
+        return self.light if self.checkpoint is None else float(Path(self.checkpoint).read_text())
+
     def fingerprint(self, case: Case) -> str:
-        return f"tiny {self.light}"
+        return f"tiny {self._light}"
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         for case in cases:
             video = true_video(case)
-            yield Video((video.frames * self.light).astype(np.uint8), video.fps)
+            yield Video((video.frames * self._light).astype(np.uint8), video.fps)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,142 @@
+"""A generator in place of a candidate's run: its clips are made and scored scene by scene, until the verdict is certain."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Protocol as Structural
+
+from tqdm import tqdm
+
+from sora_eval import registry
+from sora_eval.config import generator_of, parse, tracker_of
+from sora_eval.errors import ConfigError
+from sora_eval.evaluation import Evaluated, evaluate
+from sora_eval.generator.base import Generator, bind
+from sora_eval.probes.base import Probe
+from sora_eval.processes import pool
+from sora_eval.runs.baseline import Scored
+from sora_eval.runs.lock import held
+from sora_eval.runs.protocol import Protocol, protocol_of
+from sora_eval.runs.reader import Run
+from sora_eval.stats.eprocess import Step
+from sora_eval.stats.failures import first_reason
+from sora_eval.tracking.base import Tracker, described
+from sora_eval.types import Case, ScoreRow
+from sora_eval.world import VERSION as WORLD
+
+
+class SceneTest(Structural):
+    """A sequential test."""
+
+    steps: list[Step]
+    """The order in which it looks at scenes."""
+
+    def add(self, step: Step, candidate: Sequence[ScoreRow]) -> bool:
+        """Take the candidate's rows of the next step; return whether the verdict is certain."""
+
+
+def generated(
+    baseline: Scored, test: SceneTest, technical: float, overrides: Sequence[str], folder: Path, workers: int
+) -> Scored:
+    """Generate and score the baseline's cases scene by scene until a test is certain; return the candidate as far as it came.
+
+    technical: the share of clips that may fail technically. overrides: generator=..., tracker=... and their options. folder: a run's.
+
+    Raises:
+        ConfigError: an option can't be used, this version judges otherwise, or too many clips failed technically.
+    """
+    if wrong := [
+        o for o in overrides if o.lstrip("+").partition("=")[0].partition(".")[0] not in ("generator", "tracker")
+    ]:
+        raise ConfigError(
+            f"{wrong[0]}: only generator=..., tracker=... and their options here, the baseline decides all else"
+        )
+    if workers < 1:
+        raise ConfigError(f"--workers must be at least 1, got {workers}")
+    cases = list(baseline.run.cases)
+    config, _ = parse("run", overrides)
+    tracker = tracker_of(config.tracker)
+    probes = _same_probes(protocol_of(baseline.run), described(tracker))
+    model = bind(generator_of(config.generator), cases)
+    by_id: dict[str, list[Case]] = {}
+    for case in cases:
+        by_id.setdefault(case.prompt_id, []).append(case)
+    made: list[ScoreRow] = []
+    broken: list[ScoreRow] = []
+    with held(folder / ".lock"), tqdm(total=len(cases), unit="clip", desc=model.name) as bar:
+        for step, rows in _answers(test.steps, by_id, probes, model, tracker, folder, workers):
+            bar.update(len(rows))
+            made += rows
+            broken += [row for row in rows if row.failure]
+            if len(broken) > technical * len(baseline.rows):
+                # At once: what is down answers no other case either.
+                raise ConfigError(
+                    f"cannot be compared: {len(broken)} of {len(baseline.rows)} clips of the candidate {model.name} failed technically "
+                    f"so far, at most a share of {technical:g} may ({first_reason(broken)}); the same command tries them again"
+                )
+            if test.add(step, rows):
+                break
+    return Scored(str(model.name), Run(folder, {}, tuple(cases), tuple(made), ()))
+
+
+def _same_probes(protocol: Protocol, tracker: str) -> dict[str, Probe]:
+    """Return the probes of a baseline, which must be here in the same version, as tracker (its identity) and world.
+
+    Raises:
+        ConfigError: something differs.
+    """
+    probes = {name: registry.probe(name) for name in protocol.probes}
+    here = {**{f"probe {n}": p.version for n, p in probes.items()}, "tracker": tracker, "world": WORLD}
+    there = {
+        **{f"probe {n}": v for n, v in protocol.probes.items()},
+        **{k: protocol.facts[k] for k in ("tracker", "world")},
+    }
+    wrong = [f"{k}: {there[k]} in the baseline, {here[k]} here" for k in here if str(here[k]) != str(there[k])]
+    if wrong:
+        raise ConfigError(f"cannot be compared: {'; '.join(wrong)}; save the baseline again")
+    return probes
+
+
+def _answers(
+    steps: Sequence[Step],
+    cases: Mapping[str, Sequence[Case]],
+    probes: Mapping[str, Probe],
+    model: Generator,
+    tracker: Tracker,
+    folder: Path,
+    workers: int,
+) -> Iterator[tuple[Step, Sequence[ScoreRow]]]:
+    """Yield the steps with their rows, in order; with several processes, as many scenes are in work at once.
+
+    cases: the samples of each prompt, by its id.
+    """
+    score = partial(evaluate, progress=False, tracker=tracker)
+    several = workers > 1 and model.capabilities.processes
+    with pool(workers) if several else nullcontext() as executor:
+        waiting: deque[tuple[Step, Future[Evaluated]]] = deque()
+        rest = iter(steps)
+        while True:
+            while executor is not None and len(waiting) < 2 * workers and (step := next(rest, None)) is not None:
+                samples = [case for prompt in step.cases for case in cases[prompt]]
+                needed = {step.probe: probes[step.probe]}
+                waiting.append((step, executor.submit(score, samples, needed, [model], folder)))
+            if executor is None:
+                if (step := next(rest, None)) is None:
+                    return
+                samples = [case for prompt in step.cases for case in cases[prompt]]
+                yield step, score(samples, probes, [model], folder).rows
+            elif waiting:
+                step, job = waiting.popleft()
+                try:
+                    yield step, job.result().rows
+                except GeneratorExit:
+                    for _, other in waiting:
+                        other.cancel()
+                    raise
+            else:
+                return

@@ -1,0 +1,1 @@
+"""The page of an audit: which wrong clips a scorer prefers to the truth."""
