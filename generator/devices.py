@@ -31,28 +31,39 @@ _PATIENCE_S = 10.0
 _OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemoryError|MemoryError", re.IGNORECASE)
 
 
-def device_names(value: Any) -> tuple[str, ...]:
-    """Return the devices of the option `devices`: "all", a device, or a list; GPUs by number, as CUDA_VISIBLE_DEVICES has them.
-
-    () for None. A device that is there twice has two processes.
+def check_devices(value: Any) -> tuple[str, ...]:
+    """Return the devices that the option `devices` names, whether or not they are there: a device or a list, GPUs by number; () for None
+    and for "all".
 
     Raises:
-        ConfigError: it names no devices, or a GPU that is not there.
+        ConfigError: it names none.
     """
-    if value is None:
+    if value is None or value == "all":
         return ()
-    if value == "all":
-        if not (gpus := _gpus()):
-            raise ConfigError("devices=all: no GPU is there; name devices, such as devices=[cpu], or leave it out")
-        return tuple(f"cuda:{i}" for i in range(gpus))
     items = list(value) if isinstance(value, list | tuple) else [value]
     names = [f"cuda:{i}" if isinstance(i, int) and not isinstance(i, bool) else i for i in items]
     if not names or not all(isinstance(n, str) and re.fullmatch(r"cpu|mps|cuda|cuda:\d+", n) for n in names):
         raise ConfigError(f"devices={value}: write devices=all or a list such as devices=[0,1] or devices=[cuda:0,cpu]")
+    return tuple(names)
+
+
+def device_names(value: Any) -> tuple[str, ...]:
+    """Return the devices of the option `devices`, with all GPUs for "all"; CUDA_VISIBLE_DEVICES decides which are there, and their numbers.
+
+    A device that is there twice has two processes.
+
+    Raises:
+        ConfigError: it names none, or a GPU that is not there.
+    """
+    if value == "all":
+        if not (gpus := _gpus()):
+            raise ConfigError("devices=all: no GPU is there; name devices, such as devices=[cpu], or leave it out")
+        return tuple(f"cuda:{i}" for i in range(gpus))
+    names = check_devices(value)
     for name in names:
         if name.startswith("cuda") and int(name.partition(":")[2] or 0) >= _gpus():
             raise ConfigError(f"devices={value}: there is no {name}; {_gpus()} GPUs are there")
-    return tuple(names)
+    return names
 
 
 def devices_of(generator: Generator, value: Any) -> tuple[str, ...]:

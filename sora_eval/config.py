@@ -28,7 +28,7 @@ from sora_eval.audit import BUNDLED_SCORERS
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.generator.base import Generator
-from sora_eval.generator.devices import device_names
+from sora_eval.generator.devices import check_devices
 from sora_eval.generator.pipelines.options import PipelineOptions
 from sora_eval.generator.reference.options import CheckpointOptions, Plan, ReferenceOptions, SampleOptions
 from sora_eval.generator.service.api import Api
@@ -225,7 +225,7 @@ class RunConfig(Settings):
         super().__post_init__()
         if self.shard is not None:
             sharding.parse(str(self.shard))
-        device_names(self.devices)
+        check_devices(self.devices)
 
     @property
     def part(self) -> tuple[int, int] | None:
