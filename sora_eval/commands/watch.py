@@ -271,7 +271,7 @@ def _folder(config: WatchConfig, call: Call) -> Path:
     from sora_eval.types import digest
 
     settings = _settings(config, Path("CHECKPOINT"))
-    runs = {key: value for key, value in settings.values().items() if key not in ("workers", "players")}
+    runs = {key: value for key, value in settings.values().items() if key not in ("workers", "devices", "players")}
     name = f"{call.generator}-{config.suite.name}-{config.profile.name}"
     return Path("runs", "watch", f"{name}-{digest([list(config.patterns), runs])[:6]}")
 
