@@ -16,6 +16,8 @@ from sora_eval.types import Bools, Box, Floats, Frames
 
 _WORK_SIDE = 96
 """Shorter side in pixels to which images are reduced for the fit: a hundredth of it is seen, and a fit takes 0.1 s."""
+_BLUR_PX = 1.0
+"""Standard deviation of the blur of both images in pixels of the working size."""
 _ZOOMS = (1.0, 1.06, 1.12, 1.2, 1.3, 0.94, 0.88, 0.8)
 """Scales that are tried around those that fill or fit the clip."""
 _TEMPLATE = 0.7
@@ -198,7 +200,8 @@ def _small(image: Frames) -> Image:
         image = cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA).astype(
             np.uint8
         )
-    return image.astype(np.float32)
+    # What a resampling by a fraction of a pixel blurs is no difference.
+    return np.asarray(cv2.GaussianBlur(image.astype(np.float32), (0, 0), _BLUR_PX), np.float32)
 
 
 def _detail(image: Image, inside: Bools | None = None) -> Image:
