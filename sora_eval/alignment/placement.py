@@ -66,7 +66,8 @@ class Pair:
         shown, inside = self._shown(self._scaled(np.array(box)))
         if inside.mean() < _LEAST_OVERLAP:
             return 1.0
-        return 1.0 - _correlation(_detail(self._given, inside), _detail(shown, inside), inside)
+        given, shown = (_blurred(image) for image in (self._given, shown))
+        return 1.0 - _correlation(_detail(given, inside), _detail(shown, inside), inside)
 
     def best(self, boxes: Iterable[Box]) -> Placement | None:
         """Return the best place near those that are suggested, None where none is better than chance.
@@ -200,8 +201,12 @@ def _small(image: Frames) -> Image:
         image = cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA).astype(
             np.uint8
         )
-    # What a resampling by a fraction of a pixel blurs is no difference.
-    return np.asarray(cv2.GaussianBlur(image.astype(np.float32), (0, 0), _BLUR_PX), np.float32)
+    return np.asarray(image, np.float32)
+
+
+def _blurred(image: Image) -> Image:
+    """Return an image without what a resampling by a fraction of a pixel takes away: that is no difference of place."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), _BLUR_PX), np.float32)
 
 
 def _detail(image: Image, inside: Bools | None = None) -> Image:
