@@ -16,10 +16,13 @@ from sora_eval.world import conditioning
 
 VERSION = 1
 """Raised whenever a clip is aligned otherwise."""
-_SAME = 0.02
+_SAME = 0.01
 """Residual up to which a frame is the given one where it is: that of a good autoencoder."""
-_KEPT = 0.08
-"""Residual up to which a place is one: resampled frames of the world stay below .04, the best places of other scenes have .13 and more."""
+_KEPT = 0.03
+"""Residual up to which a place is one in a clip of another aspect ratio or with bars; the best places of other scenes have .1 and more."""
+_MOVED = 0.012
+"""The same for a shift or a zoom in a clip that fits: resampled true frames stay below .008, later frames of a camera's way have .014 and
+more, and are no shift."""
 _BETTER = 0.6
 """Share of the residual in place that another place must stay below."""
 _STRETCHED = 0.015
@@ -146,16 +149,17 @@ def find(given: Frames, video: Video, fps: float) -> Alignment | None:
     x0, y0, x1, y1 = (float(v) for v in bars.content(video.frames))
     boxes = dict.fromkeys(b for c in (whole, (x0, y0, x1, y1)) for b in suggested(given.shape[1:3], c))
     best = pair.best(boxes)
-    if best is None or not _found(best, plain, whole, square):
+    fits = square and (x0, y0, x1, y1) == whole
+    if best is None or not _found(best, plain, whole, square, _MOVED if fits else _KEPT):
         return _alignment(given, video, Placement(whole, plain)) if square and plain <= _KEPT else None
     if not _holds(given, video, fps, best.box):
         return None
     return _alignment(given, video, best)
 
 
-def _found(best: Placement, plain: float, whole: Box, square: bool) -> bool:
+def _found(best: Placement, plain: float, whole: Box, square: bool, most: float) -> bool:
     """Return whether a place is right: it explains the picture, and in a clip of the right aspect much better than no change does."""
-    if best.residual > _KEPT:
+    if best.residual > most:
         return False
     sides = np.tile([whole[2], whole[3]], 2)
     off = float(np.abs(np.subtract(best.box, whole) / sides).max())
@@ -164,7 +168,7 @@ def _found(best: Placement, plain: float, whole: Box, square: bool) -> bool:
 
 def _holds(given: Frames, video: Video, fps: float, box: Box) -> bool:
     last = min(round((len(given) - 1) / fps * video.fps), len(video) - 1)
-    return len(given) == 1 or Pair(given[-1], video.frames[last]).residual(box) <= 2 * _KEPT
+    return len(given) == 1 or Pair(given[-1], video.frames[last]).residual(box) <= 3 * _KEPT
 
 
 def _alignment(given: Frames, video: Video, place: Placement) -> Alignment | None:

@@ -16,6 +16,8 @@ from sora_eval.types import Bools, Box, Floats, Frames
 
 _WORK_SIDE = 96
 """Shorter side in pixels to which images are reduced for the fit: a hundredth of it is seen, and a fit takes 0.1 s."""
+_BLUR_PX = 1.0
+"""Standard deviation of the blur of both images in pixels of the working size."""
 _ZOOMS = (1.0, 1.06, 1.12, 1.2, 1.3, 0.94, 0.88, 0.8)
 """Scales that are tried around those that fill or fit the clip."""
 _TEMPLATE = 0.7
@@ -64,7 +66,8 @@ class Pair:
         shown, inside = self._shown(self._scaled(np.array(box)))
         if inside.mean() < _LEAST_OVERLAP:
             return 1.0
-        return 1.0 - _correlation(_detail(self._given, inside), _detail(shown, inside), inside)
+        given, shown = (_blurred(image) for image in (self._given, shown))
+        return 1.0 - _correlation(_detail(given, inside), _detail(shown, inside), inside)
 
     def best(self, boxes: Iterable[Box]) -> Placement | None:
         """Return the best place near those that are suggested, None where none is better than chance.
@@ -198,7 +201,12 @@ def _small(image: Frames) -> Image:
         image = cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA).astype(
             np.uint8
         )
-    return image.astype(np.float32)
+    return np.asarray(image, np.float32)
+
+
+def _blurred(image: Image) -> Image:
+    """Return an image without what a resampling by a fraction of a pixel takes away: that is no difference of place."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), _BLUR_PX), np.float32)
 
 
 def _detail(image: Image, inside: Bools | None = None) -> Image:
