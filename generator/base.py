@@ -70,6 +70,9 @@ class Generator(Protocol):
     - `samples`, how many clips it has of each case, where that is given (a folder of videos);
     - `source(case)`, which returns the file that the clip of a case is read from, None where there is none: a run folder then keeps a
       record of the file in place of the clip;
+    - `recipe`, plain values by name that say how clips are made (sampler, steps, guidance, scheduler, hashes of weights), for the
+      reproduction card;
+    - `sent(case)`, which returns the prompt that it works from, where that is not the case's;
     - `bind(cases)`, which returns the generator for the cases of a run, where it has to know all of them before the first;
     - `input_problems(deliveries)`, which returns a line for each fault of its input, given what came back for each case.
     """
@@ -111,9 +114,19 @@ def source_of(generator: Generator, case: Case) -> Source | None:
     return source
 
 
+def sent_prompt(generator: Generator, case: Case) -> str:
+    """Return the prompt that a generator works from: the case's, unless it is rewritten before."""
+    method = getattr(generator, "sent", None)
+    return case.prompt if method is None else str(method(case))
+
+
 def clip_inputs(generator: Generator, case: Case) -> list[str]:
-    """Return all that a clip depends on: case, generator and, where frames are given, the version of the world that drew them."""
-    return [case.hash, generator.fingerprint(case), *([f"world {WORLD_VERSION}"] if case.given else [])]
+    """Return all that a clip depends on: case, generator, the version of the world that drew given frames, and a prompt sent in place
+    of the case's.
+    """
+    sent = sent_prompt(generator, case)
+    world = [f"world {WORLD_VERSION}"] if case.given else []
+    return [case.hash, generator.fingerprint(case), *world, *([f"prompt {sent}"] if sent != case.prompt else [])]
 
 
 def batch_of(generator: Generator) -> int:

@@ -9,6 +9,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -52,7 +53,7 @@ class PythonCallable:
         """Note what to call; the module is imported at first use.
 
         Args:
-            target: `package.module:function`, or a function.
+            target: `package.module:function`, `FILE.py:function`, or a function.
             name: of the generator; None takes the function's.
             modes: the modes that the function knows.
             max_frames: the longest clip it makes, None for no limit.
@@ -72,11 +73,11 @@ class PythonCallable:
         if not isinstance(target, str):
             name = name or file_safe(getattr(target, "__name__", type(target).__name__))
             target = f"{getattr(target, '__module__', None) or 'function'}:{name.replace('-', '_').replace('.', '_')}"
-        self._module, colon, self._function = target.partition(":")
-        if not (self._module and colon and self._function.isidentifier()):
-            raise ConfigError(f"target '{target}': write package.module:function")
+        module, colon, function = target.rpartition(":")
+        if not (module and colon and function.isidentifier()):
+            raise ConfigError(f"target '{target}': write package.module:function or FILE.py:function")
         self.target = target
-        self.name = name or self._function
+        self.name = name or function
         # OmegaConf's lists become tuples; whatever is no list is refused by name.
         several = isinstance(modes, Sequence) and not isinstance(modes, str)
         self.capabilities = Capabilities(tuple(modes) if several else cast("tuple[Mode, ...]", modes), max_frames)
@@ -86,6 +87,11 @@ class PythonCallable:
         # Now, and once: weights that are written again during a run are other weights.
         self._weights = "" if self._checkpoint is None else _weights_hash(self._checkpoint)
         self._kwargs = _checked_kwargs(kwargs)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The target, and the hash of the checkpoint's bytes."""
+        return {"sampler": self.target, **({"weights": self._weights} if self._weights else {})}
 
     def fingerprint(self, case: Case) -> str:
         """Return a hash of the target, version, checkpoint and keywords, and of the source file that defines the function.
@@ -184,18 +190,43 @@ class PythonCallable:
 
     def _load(self) -> Callable[..., Any]:
         if self._loaded is None:
-            # As `python -m` does, and a console script doesn't: modules in the working folder can be imported.
-            if os.getcwd() not in sys.path:
-                sys.path.insert(0, os.getcwd())
-            try:
-                function = getattr(import_module(self._module), self._function)
-            except (Exception, SystemExit) as err:  # importing runs the user's code
-                raise ConfigError(f"target '{self.target}': {one_line(err)}") from err
-            if not callable(function):
-                raise ConfigError(f"target '{self.target}': a {type(function).__name__} can't be called")
-            self._loaded = function
-        assert self._loaded is not None
+            self._loaded = load_function(self.target, "target")
         return self._loaded
+
+
+def load_function(target: str, option: str) -> Callable[..., Any]:
+    """Return the function that `package.module:function` or `FILE.py:function` names.
+
+    Raises:
+        ConfigError: the target is not of that form, can't be imported, or is no function; the message names the option.
+    """
+    module, colon, name = target.rpartition(":")
+    if not (module and colon and name.isidentifier()):
+        raise ConfigError(f"{option} '{target}': write package.module:function or FILE.py:function")
+    # As `python -m` does, and a console script doesn't: modules in the working folder can be imported.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        function = getattr(_file(Path(module)) if module.endswith(".py") else import_module(module), name)
+    except (Exception, SystemExit) as err:  # importing runs the user's code
+        raise ConfigError(f"{option} '{target}': {one_line(err)}") from err
+    if not callable(function):
+        raise ConfigError(f"{option} '{target}': a {type(function).__name__} can't be called")
+    loaded: Callable[..., Any] = function
+    return loaded
+
+
+def _file(path: Path) -> types.ModuleType:
+    """Return the module of a file, imported once under a name of its own."""
+    name = f"sora_eval_file_{digest(str(path.resolve()))}"
+    if name not in sys.modules:
+        spec = spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None, "the name ends in .py"
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[name] = module
+    return sys.modules[name]
 
 
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

@@ -53,6 +53,12 @@ COMMAND_TABLE: dict[str, Command] = {
     "report": Command(
         "evaluate", "write the report of a run folder again, and print its table", "runs/smoke-small/oracle/default/0"
     ),
+    "reproduce": Command(
+        "evaluate",
+        "make a run again from its reproduction card, and compare the scores case by case",
+        "runs/smoke-small/oracle/default/0/card.json out=again",
+        resumes=True,
+    ),
     "fidelity": Command(
         "evaluate",
         "FVD, KVD, CLIPSIM, SSIM, ... of a folder of videos against a folder of real ones",

@@ -20,7 +20,7 @@ def problem_lines(folder: Path, model: Generator, cases: Sequence[Case], rows: S
     by_id = {c.id: c for c in cases}
     own = [r for r in rows if r.generator == model.name]
     deliveries = [
-        Delivery(by_id[r.case], "" if r.video else r.reason, _clip(folder / r.tracks) if r.tracks else None)
+        Delivery(by_id[r.case], "" if r.video else r.reason, made_clip(folder / r.tracks) if r.tracks else None)
         for r in own
         if model.kind == "model" and not r.reason.startswith(INTERNAL) and not model.capabilities.refuses(by_id[r.case])
     ]
@@ -35,7 +35,7 @@ def problem_lines(folder: Path, model: Generator, cases: Sequence[Case], rows: S
     return [line for line in dict.fromkeys(lines) if line]
 
 
-def _clip(tracks: Path) -> tuple[tuple[int, int], int, float] | None:
+def made_clip(tracks: Path) -> tuple[tuple[int, int], int, float] | None:
     """Return size (height, width), frames and rate of the clip that was tracked, None where the tracks can't be read."""
     try:
         stored = read_tracks(tracks)
