@@ -83,6 +83,21 @@ COMMAND_TABLE: dict[str, Command] = {
         "--baseline reports/baselines/NAME --candidate RUN",
         resumes=True,
     ),
+    "explain": Command(
+        "compare",
+        "which settings differ between two runs, and how much of the score difference goes with which",
+        "runs/smoke-small/reference/base/0 runs/smoke-small/reference/4x/0 out=why.json",
+    ),
+    "bundle": Command(
+        "compare",
+        "a run in one archive for others: clips, reproduction card, scores and hashes",
+        "runs/smoke-small/oracle/default/0 out=oracle.zip",
+    ),
+    "verify": Command(
+        "compare",
+        "check a bundle: hashes, cases, and a random share of its clips scored again; exit code 0 or 1",
+        "oracle.zip share=0.1",
+    ),
     "export": Command("compare", "send the scores of a run to W&B, MLflow or TensorBoard", "RUN --to tensorboard"),
     "generate": Command(
         "generate",

@@ -57,7 +57,7 @@ def judge_of(run: Run, trust: bool = False) -> Judge:
     node = config.get("tracker") if isinstance(config, Mapping) else None
     # Runs from before there was a choice have none.
     node = node if isinstance(node, Mapping) else registry.defaults("tracker", "world")
-    refuse_foreign({"tracker": node}, trust, f"{run.folder / 'manifest.json'}", "--trust")
+    refuse_foreign({"tracker": node}, trust, f"{run.folder / 'manifest.json'}", "trust=true")
     tracker = registry.tracker(dict(node))
     if not isinstance(tracker, Tracker):
         raise ConfigError(f"tracker {node.get('_target_')} is no tracker")
