@@ -59,6 +59,8 @@ def lines(found: Explanation) -> Iterator[str]:
             for s in found.shares
         ]
     )
+    if found.everywhere:
+        yield f"  in all of these cases, {', '.join(found.everywhere)} differ too: their effect is in every part"
     if (j := found.judging) is None:
         yield "  no clips of both runs were scored again: generating and judging are not told apart"
         return

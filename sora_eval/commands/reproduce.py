@@ -19,6 +19,7 @@ _SHOWN = 10
 
 def main(args: Sequence[str]) -> int:
     """Make the run again and return the exit code: 0 for equal scores, 1 for others."""
+    from sora_eval.commands.overrides import as_typed
     from sora_eval.config import Call
     from sora_eval.processes import cores
     from sora_eval.recipe.card import agreement, read_card
@@ -26,7 +27,8 @@ def main(args: Sequence[str]) -> int:
 
     options = _parser().parse_args(args)
     card = read_card(options.card)
-    config = _config(card, options.changes, options.trust)
+    changes = [as_typed(change) for change in options.changes if not change.startswith("trust=")]
+    config = _config(card, changes, "trust=true" in options.changes)
     plan = plan_run(config, Call(str(card.about.get("command", "")), cores=cores()))
     for line in _differences(card, plan):
         print(f"note: {line}")
@@ -49,12 +51,8 @@ def _parser() -> argparse.ArgumentParser:
         "changes",
         nargs="*",
         metavar="KEY=VALUE",
-        help="out=FOLDER (by default CARD's folder with -again), or what is elsewhere here, such as generator.checkpoint=FILE",
-    )
-    parser.add_argument(
-        "--trust",
-        action="store_true",
-        help="run code that is not sora-eval's own, as the card names it (functions, plug-ins)",
+        help="out=FOLDER (by default CARD's folder with -again); what is elsewhere here, such as generator.checkpoint=FILE; trust=true to "
+        "run code that is not sora-eval's own, as the card names it (functions, plug-ins)",
     )
     return parser
 
@@ -86,7 +84,7 @@ def _config(card: Card, changes: Sequence[str], trust: bool) -> RunConfig:
     # What is for this machine to say.
     if not any(c.startswith("workers=") for c in changes):
         values["workers"] = None
-    refuse_foreign(values, trust, str(card.path), "reproduce --trust")
+    refuse_foreign(values, trust, str(card.path), "trust=true")
     if hidden := _masked(values):
         raise ConfigError(f"{card.path}: {hidden} was a secret and is not in the card: set {hidden}=...")
     return RunConfig.of(values)

@@ -149,6 +149,9 @@ def unpack(path: Path, folder: Path) -> Bundle:
             other bytes than the index has.
     """
     with _opened(path) as archive:
+        # First: of a truncated archive, the end of an archive within it (tracks are such) is taken for its own.
+        if INDEX not in archive.namelist():
+            raise BundleError(f"{path}: truncated, or no bundle of sora-eval: {INDEX} is missing")
         entries = _checked(path, archive)
         index = _index(path, archive, entries)
         if extra := [name for name in entries if name not in index and name != INDEX]:
@@ -200,8 +203,6 @@ def _why_unsafe(info: zipfile.ZipInfo) -> str:
 
 
 def _index(path: Path, archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]) -> dict[str, dict[str, Any]]:
-    if INDEX not in entries:
-        raise BundleError(f"{path}: not a bundle of sora-eval, {INDEX} is missing")
     if entries[INDEX].file_size > _MOST_INDEX:
         raise BundleError(f"{path}: {INDEX} is too large")
     try:

@@ -27,6 +27,8 @@ from sora_eval.types import Bools, Case, ScoreRow
 SAME = "nothing of the case"
 """Name of the group of cases that are the same in both: what is left is the model, its sampling, chance, or the judging."""
 
+_EVERYWHERE = ("model", "sampling", "tracker", "versions", "hardware")
+
 
 @dataclass(frozen=True)
 class Share:
@@ -80,6 +82,8 @@ class Explanation:
     """Settings that differ."""
     scores: tuple[Difference, ...]
     """Differences of the scores over the shared cases, first - second: overall, suites, probes."""
+    everywhere: tuple[str, ...]
+    """Groups of settings that differ for all cases alike: model, sampling, tracker, versions or hardware."""
     shares: tuple[Share, ...]
     """What goes with which difference of the cases; the parts add up to the overall difference."""
     judging: Judging | None
@@ -106,11 +110,13 @@ def explain(first: Scored, second: Scored, judge: Judge, most: int = 200, seed: 
     except ValueError as error:
         raise ConfigError(f"nothing to explain: {error}") from error
     pairs = pair(first.rows, second.rows)
+    settings = differences(first.run.manifest, second.run.manifest)
     return Explanation(
         first.name,
         second.name,
-        tuple(differences(first.run.manifest, second.run.manifest)),
+        tuple(settings),
         tuple(scores),
+        tuple(dict.fromkeys(d.group for d in settings if d.group in _EVERYWHERE)),
         tuple(_shares(pairs, _differing(first, second))),
         _judging(first, second, judge, most, seed, workers),
         tuple(_notes(first, second)),

@@ -26,6 +26,7 @@ _SAMPLING = (
 )  # fmt: skip
 _SIZE = ("width", "height", "frames", "fps", "given", "short_side", "max_frames")
 _IGNORED = ("out", "workers", "players", "references", "fidelity", "tracking")
+_ALSO_IGNORED = ("prompts.parallel", "prompts.retries", "prompts.reply_s", "prompts.key_env")
 """Options of a run on which no score of a model depends."""
 
 
@@ -64,7 +65,8 @@ def _settings(about: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Any]]
         if key in _IGNORED:
             continue
         for name, inner in _flat(value, key):
-            yield (_group_of(name), name), inner
+            if name not in _ALSO_IGNORED:
+                yield (_group_of(name), name), inner
     for generator in about.get("generators") or ():
         if isinstance(generator, Mapping) and generator.get("kind") == "model":
             yield ("model", "model.name"), generator.get("name")

@@ -75,19 +75,26 @@ def test_a_broken_card_is_one_line(tmp_path, capsys, text):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_no_secret_of_the_environment_is_written(tmp_path, monkeypatch):
+def test_no_secret_of_the_environment_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MY_API_KEY", "sk-very-secret-value")
-    words = [*SMALL, "suite.count=1", "suite.modes=[t2v]", "'+prompts.instruction=${oc.env:MY_API_KEY}'"]
-    words = [w for w in words if not w.startswith("'+prompts")]
-    words += ["generator.name=x-${oc.env:MY_API_KEY}"]
-    main(["run", "generator=careless", *words, f"out={tmp_path / 'run'}"])
-    written = [p for p in (tmp_path / "run").glob("*.json")]
-    assert written
+    (tmp_path / "model.py").write_text(
+        "import numpy as np\n"
+        "def model(prompt, *, height, width, frames, fps, seed, conditioning, token):\n"
+        "    assert token == 'sk-very-secret-value'\n"
+        "    return np.full((frames, height, width, 3), 120, np.uint8)\n"
+    )
+    words = ["generator=callable", "generator.target=model.py:model", "generator.kwargs={token: '${oc.env:MY_API_KEY}'}"]
+    assert main(["run", *words, *SMALL, "out=run"]) == 0
+    for path in (tmp_path / "run").rglob("*"):
+        assert not path.is_file() or b"sk-very-secret-value" not in path.read_bytes(), path
     for name in ("manifest.json", "card.json", "identity.json"):
-        config = json.loads((tmp_path / "run" / name).read_text())
-        stored = json.dumps(config.get("config", config.get("source")))
-        assert "sk-very-secret-value" not in stored
-        assert "x-***" in stored
+        stored = json.loads((tmp_path / "run" / name).read_text())
+        assert stored.get("config", {"generator": stored.get("source")})["generator"]["kwargs"] == {"token": "***"}
+    again = ["reproduce", "run/card.json", "trust=true", "workers=1"]
+    assert main(again) == 2
+    assert "generator.kwargs.token was a secret and is not in the card" in capsys.readouterr().err
+    assert main([*again, "generator.kwargs.token=${oc.env:MY_API_KEY}"]) == 0
 
 
 def test_secrets_are_masked_wherever_they_stand(monkeypatch):
