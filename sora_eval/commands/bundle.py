@@ -12,7 +12,9 @@ def main(args: Sequence[str]) -> int:
     from sora_eval.recipe.bundle import write_bundle
     from sora_eval.recipe.options import BundleOptions
 
-    about = "Put a finished run into one archive: clips, reproduction card, scores, results and the hashes of all files."
+    about = (
+        "Put a finished run into one archive: clips, reproduction card, scores, results and the hashes of all files."
+    )
     (run,), options = parsed("bundle", about, [("run", "folder of a finished run")], BundleOptions, args)
     out = Path(options.out) if options.out is not None else run.resolve().with_name(f"{run.resolve().name}.zip")
     files = write_bundle(run, out)

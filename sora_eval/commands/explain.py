@@ -55,7 +55,12 @@ def lines(found: Explanation) -> Iterator[str]:
     yield from ("", "What the difference goes with: parts of the overall A - B, by what differs in the cases")
     yield from _aligned(
         [
-            (f"  {s.what}", f"{s.part:+.3f}", f"{s.cases} cases", f"their own A - B {s.mean:+.3f} [{s.low:+.3f}, {s.high:+.3f}]")
+            (
+                f"  {s.what}",
+                f"{s.part:+.3f}",
+                f"{s.cases} cases",
+                f"their own A - B {s.mean:+.3f} [{s.low:+.3f}, {s.high:+.3f}]",
+            )
             for s in found.shares
         ]
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from tempfile import TemporaryDirectory
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 _SHOWN = 10
 
@@ -19,7 +19,9 @@ def main(args: Sequence[str]) -> int:
 
     about = "Check the hashes of a bundle, make its cases again, and score a random share of its clips again."
     codes = "Exit codes: 0 verified, 1 not verified, 2 not done."
-    (bundle,), options = parsed("verify", about, [("bundle", "an archive of sora-eval bundle")], VerifyOptions, args, codes)
+    (bundle,), options = parsed(
+        "verify", about, [("bundle", "an archive of sora-eval bundle")], VerifyOptions, args, codes
+    )
     with TemporaryDirectory(prefix="sora-eval-") as folder:
         done = verify(
             bundle,

@@ -14,8 +14,8 @@ VERSION = 1
 def lost(original: str, rewritten: str) -> tuple[str, ...]:
     """Return a line for each statement of a prompt that its rewriting lacks or contradicts, () when all survive.
 
-    Objects are matched by colour and noun, with common synonyms. A side may be stated as the rewriting likes, but never, for the same object,
-    as the opposite of what is stated, or in the opposite order. What is added is no matter, except another colour of a stated object or an
+    Objects are matched by colour and noun, with common synonyms. A side may be stated as the rewriting likes, but never, for one object, as
+    the opposite of what is stated, or in the opposite order. What is added is no matter, except another colour of a stated object or an
     opposite side.
 
     Example:

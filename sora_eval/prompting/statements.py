@@ -44,7 +44,9 @@ _CANONICAL = {other: name for name, others in _SYNONYMS.items() for other in oth
 _UNITS = ("metre", "degree", "second", "time")
 _NUMBERS = {
     word: float(i)
-    for i, word in enumerate(["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], start=2)
+    for i, word in enumerate(
+        ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], start=2
+    )
 }
 OPPOSITE = {"left": "right", "right": "left", "above": "below", "below": "above", "up": "down", "down": "up"}
 _SIDES = {

@@ -1,7 +1,7 @@
 """A run in one archive: clips, card, scores, results and the hashes of all files.
 
-The archive is a zip whose files are stored as they are: videos don't get smaller, and no entry can be larger than what was sent. bundle.json,
-its last entry, has size and SHA-256 of every other. Clips that are a user's own files are in it as copies.
+The archive is a zip whose files are stored as they are: videos don't get smaller, and no entry can be larger than what was sent.
+bundle.json, its last entry, has size and SHA-256 of every other. Clips that are a user's own files are in it as copies.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from sora_eval.paths import shown
 from sora_eval.recipe.card import FILE as CARD
 from sora_eval.recipe.card import make_card
 from sora_eval.runs.reader import Run, read_run
-from sora_eval.video.sources import SUFFIX, file_of, is_record
 from sora_eval.version import __version__
+from sora_eval.video.sources import SUFFIX, file_of, is_record
 
 INDEX = "bundle.json"
 VERSION = 1
@@ -137,16 +137,23 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, OverflowError, ValueError) as error:
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        EOFError,
+        NotImplementedError,
+        OverflowError,
+        ValueError,
+    ) as error:
         raise BundleError(f"{path}: truncated, damaged or no zip archive ({error})") from error
 
 
 def unpack(path: Path, folder: Path) -> Bundle:
-    """Check a bundle and write its files to a folder. No file is written that is not as the index has it, or outside of the folder.
+    """Check a bundle and write its files to a folder. No file is written outside of the folder.
 
     Raises:
-        BundleError: it is truncated or damaged; an entry leads outside, is a link, compressed, there twice or not in the index; or a file has
-            other bytes than the index has.
+        BundleError: it is truncated or damaged; an entry leads outside, is a link, compressed, there twice or not in the index; or a file
+            has other bytes than the index has.
     """
     with _opened(path) as archive:
         # First: of a truncated archive, the end of an archive within it (tracks are such) is taken for its own.
@@ -208,8 +215,12 @@ def _index(path: Path, archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipI
     try:
         about = parse_json(archive.read(INDEX).decode())
         if about["bundle_version"] != VERSION:
-            raise BundleError(f"{path}: a bundle of version {about['bundle_version']}, this sora-eval reads version {VERSION}")
-        files = {str(name): {"sha256": str(f["sha256"]), "bytes": int(f["bytes"])} for name, f in about["files"].items()}
+            raise BundleError(
+                f"{path}: a bundle of version {about['bundle_version']}, this sora-eval reads version {VERSION}"
+            )
+        files = {
+            str(name): {"sha256": str(f["sha256"]), "bytes": int(f["bytes"])} for name, f in about["files"].items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(f"{path}: {INDEX} can't be read ({error})") from error
     return files

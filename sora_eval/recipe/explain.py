@@ -1,7 +1,7 @@
 """What explains the difference of the scores of two runs: the settings in which they differ, and how much of it goes with each.
 
-Cases that both runs have are grouped by what differs for them: prompt as written, prompt as sent, scene, seed, size asked, size made. A
-score is a weighted mean over cases, so that the difference is the sum of what each group adds. Where clips of both are there, both are scored
+Cases that both runs have are grouped by what differs for them: prompt as written, prompt as sent, scene, seed, size asked, size made.
+A score is a weighted mean over cases, so that the difference is the sum of what each group adds. Where clips of both are there, both are scored
 again with the present code: what is left of the difference goes with generating, the rest with judging (another tracker, probe or machine).
 """
 
@@ -97,7 +97,9 @@ class Explanation:
         return {**values, "judging": None if self.judging is None else asdict(self.judging)}
 
 
-def explain(first: Scored, second: Scored, judge: Judge, most: int = 200, seed: int = 0, workers: int = 1) -> Explanation:
+def explain(
+    first: Scored, second: Scored, judge: Judge, most: int = 200, seed: int = 0, workers: int = 1
+) -> Explanation:
     """Return what explains the difference of two runs' scores.
 
     judge: present tracker and probes. most: cases that are scored again at most, a random choice by `seed`. workers: processes.
@@ -188,7 +190,9 @@ def _shares(pairs: Pairs, differing: Mapping[str, str]) -> list[Share]:
 def _judging(first: Scored, second: Scored, judge: Judge, most: int, seed: int, workers: int) -> Judging | None:
     """Score the clips of both runs again, of as many shared cases as wanted."""
     rows = {row.case: row for row in second.rows}
-    both = [(r, rows[r.case]) for r in first.rows if r.case in rows and _there(first, r) and _there(second, rows[r.case])]
+    both = [
+        (r, rows[r.case]) for r in first.rows if r.case in rows and _there(first, r) and _there(second, rows[r.case])
+    ]
     if not both or not most:
         return None
     if len(both) > most:

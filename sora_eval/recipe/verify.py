@@ -151,7 +151,12 @@ def _results(run: Run) -> Iterator[Finding]:
     for row in run.rows:
         case = cases.get(row.case)
         where = f"{row.generator} on {row.case}"
-        if case is None or (row.suite, row.probe, row.mode, row.cluster) != (case.suite, case.probe, case.mode, case.cluster):
+        if case is None or (row.suite, row.probe, row.mode, row.cluster) != (
+            case.suite,
+            case.probe,
+            case.mode,
+            case.cluster,
+        ):
             yield Finding(f"{where}: scores.jsonl and cases.jsonl are of other cases")
         elif row.value is not None and not row.video:
             yield Finding(f"{where} has a score of {row.value:g} and no clip")
@@ -176,7 +181,9 @@ def _cases(run: Run) -> tuple[list[Finding], list[str]]:
         suite, look = config["suite"], LookOptions.of(config.get("world") or {})
         probes = select_probes(suite["suites"], suite["probes"])
         samples = per_prompt(run.cases)
-        made = select_cases(probes, Profile.of(config["profile"]), suite["modes"], suite["count"], config["seed"], samples, look)
+        made = select_cases(
+            probes, Profile.of(config["profile"]), suite["modes"], suite["count"], config["seed"], samples, look
+        )
     except (SoraEvalError, KeyError, TypeError, ValueError) as error:
         return [Finding(f"the cases can't be made again from the configuration ({' '.join(str(error).split())})")], []
     here = {case.id: case.hash_without_twin for case in made}
@@ -202,12 +209,16 @@ def _versions(run: Run, judge: Judge) -> list[str]:
     lines = []
     there, here = _of(run, "tracker"), described(judge.tracker)
     if there != here:
-        lines.append(f"judged with tracker {_tracker(there)}, and here is another one, {_tracker(here)}: scores may differ for that")
+        lines.append(
+            f"judged with tracker {_tracker(there)}, and here is another one, {_tracker(here)}: scores may differ for that"
+        )
     hashes: Any = run.manifest.get("hashes")
     versions = hashes.get("probes") if isinstance(hashes, Mapping) else None
     for name, probe in judge.probes.items():
         if isinstance(versions, Mapping) and versions.get(name) != probe.version:
-            lines.append(f"probe {name}: version {versions.get(name)} there, {probe.version} here: scores may differ for that")
+            lines.append(
+                f"probe {name}: version {versions.get(name)} there, {probe.version} here: scores may differ for that"
+            )
     return lines
 
 

@@ -92,7 +92,8 @@ def test_what_is_lost_may_end_the_run(rewriter, capsys):
 
 
 @pytest.mark.parametrize(
-    "expander", ["words.py:broken", "words.py:nothing", "words.py:absent", "absent.py:f", "absent:f", "wrods", "chat", "words.py:"]
+    "expander",
+    ["words.py:broken", "words.py:nothing", "words.py:absent", "absent.py:f", "absent:f", "wrods", "chat", "words.py:"],
 )
 def test_an_expander_that_fails_is_one_line(rewriter, capsys, expander):
     assert main(["run", "generator=oracle", f"prompts.expander={expander}", *SMALL, "out=run"]) == 2
@@ -110,7 +111,7 @@ class _Chat(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.requests.append((self.path, self.headers.get("Authorization"), body))
         fault = self.faults.pop() if self.faults else 0
-        text = "<think>hm</think>\n\"" + body["messages"][1]["content"] + "\n Soft light.\""
+        text = '<think>hm</think>\n"' + body["messages"][1]["content"] + '\n Soft light."'
         answer = {"choices": [{"message": {"role": "assistant", "content": text}}]} if not fault else {"error": KEY}
         content = json.dumps(answer).encode()
         self.send_response(fault or 200)

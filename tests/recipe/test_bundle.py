@@ -103,7 +103,7 @@ def test_a_score_in_the_place_of_a_reason_is_found(bundle, tmp_path, capsys):
 
 def test_a_swapped_clip_is_found(bundle, tmp_path, capsys):
     def swap(files):
-        rows = [r for r in _rows(files)]
+        rows = _rows(files)
         judged = next(r for r in rows if r["value"] is not None)
         other = next(r for r in rows if r["value"] != judged["value"])
         files[judged["video"]], files[other["video"]] = files[other["video"]], files[judged["video"]]
@@ -182,18 +182,20 @@ def test_a_damaged_byte_is_found(bundle, tmp_path, capsys):
     assert _verdict(tmp_path / "b.zip", capsys)[0] == 1
 
 
-@pytest.mark.parametrize("name", ["../evil", "/etc/evil", "videos/../../evil", "a\\..\\evil", "C:/evil", "a//b", "./a", "a/"])
+@pytest.mark.parametrize(
+    "name", ["../evil", "/etc/evil", "videos/../../evil", "a\\..\\evil", "C:/evil", "a//b", "./a", "a/"]
+)
 def test_a_path_that_leads_outside_is_found(bundle, tmp_path, capsys, name):
     path = tmp_path / "inner" / "b.zip"
     path.parent.mkdir()
     shutil.copy(bundle, path)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr(name, b"")
-    before = {p for p in tmp_path.rglob("*")}
+    before = set(tmp_path.rglob("*"))
     code, verdict = _verdict(path, capsys)
     assert code == 1
     assert "leads outside" in verdict or "is no plain path" in verdict
-    assert {p for p in tmp_path.rglob("*")} == before
+    assert set(tmp_path.rglob("*")) == before
 
 
 def test_a_link_is_found(bundle, tmp_path, capsys):

@@ -53,7 +53,10 @@ def test_other_scores_are_named_case_by_case(run, tmp_path, capsys):
     ("node", "named"),
     [
         ({"_target_": "os.system"}, "generator._target_=os.system"),
-        ({"_target_": "sora_eval.generator.callable.PythonCallable", "target": "os:system"}, "generator.target=os:system"),
+        (
+            {"_target_": "sora_eval.generator.callable.PythonCallable", "target": "os:system"},
+            "generator.target=os:system",
+        ),
         ({"_target_": "sora_eval.generator.faulty.RandomFaults", "more": [{"_target_": "os.system"}]}, "os.system"),
     ],
 )
@@ -68,7 +71,9 @@ def test_code_of_others_is_not_run_untrusted(run, tmp_path, capsys, node, named)
     assert not (tmp_path / "again").exists()
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"card_version": 9}', '{"card_version": 1, "config": 3, "cases": []}'])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"card_version": 9}', '{"card_version": 1, "config": 3, "cases": []}']
+)
 def test_a_broken_card_is_one_line(tmp_path, capsys, text):
     (tmp_path / "card.json").write_text(text)
     assert main(["reproduce", str(tmp_path / "card.json")]) == 2
@@ -84,7 +89,11 @@ def test_no_secret_of_the_environment_is_written(tmp_path, monkeypatch, capsys):
         "    assert token == 'sk-very-secret-value'\n"
         "    return np.full((frames, height, width, 3), 120, np.uint8)\n"
     )
-    words = ["generator=callable", "generator.target=model.py:model", "generator.kwargs={token: '${oc.env:MY_API_KEY}'}"]
+    words = [
+        "generator=callable",
+        "generator.target=model.py:model",
+        "generator.kwargs={token: '${oc.env:MY_API_KEY}'}",
+    ]
     assert main(["run", *words, *SMALL, "out=run"]) == 0
     for path in (tmp_path / "run").rglob("*"):
         assert not path.is_file() or b"sk-very-secret-value" not in path.read_bytes(), path

@@ -67,7 +67,12 @@ def test_a_changed_judgement_is_no_difference_of_the_clips(made, run):
 def test_the_command_prints_a_table_and_writes_json(made, other, tmp_path, capsys):
     assert main(["explain", str(made), str(other), f"out={tmp_path / 'why.json'}", "rescore=2", "workers=1"]) == 0
     out = capsys.readouterr().out
-    for text in ("Settings that differ", "generator.rate: 0.5 in A, 1.0 in B", "prompt as sent", "goes with the judging"):
+    for text in (
+        "Settings that differ",
+        "generator.rate: 0.5 in A, 1.0 in B",
+        "prompt as sent",
+        "goes with the judging",
+    ):
         assert text in out
     stored = json.loads((tmp_path / "why.json").read_text())
     assert stored["judging"]["cases"] == 2
