@@ -1,8 +1,9 @@
 """What explains the difference of the scores of two runs: the settings in which they differ, and how much of it goes with each.
 
 Cases that both runs have are grouped by what differs for them: prompt as written, prompt as sent, scene, seed, size asked, size made.
-A score is a weighted mean over cases, so that the difference is the sum of what each group adds. Where clips of both are there, both are scored
-again with the present code: what is left of the difference goes with generating, the rest with judging (another tracker, probe or machine).
+A score is a weighted mean over cases, so that the difference is the sum of what each group adds. Where clips of both are there, both are
+scored again with the present code: what is left of the difference goes with generating, the rest with judging (another tracker, probe or
+machine).
 """
 
 from __future__ import annotations
