@@ -72,6 +72,9 @@ class Generator(Protocol):
       record of the file in place of the clip;
     - `on_device(device)`, which returns the generator on a device such as "cuda:1", or a dataclass field `device`: a run can then have it
       on several devices, in a process each, to which it is sent before its weights are loaded;
+    - `recipe`, plain values by name that say how clips are made (sampler, steps, guidance, scheduler, hashes of weights), for the
+      reproduction card;
+    - `sent(case)`, which returns the prompt that it works from, where that is not the case's;
     - `bind(cases)`, which returns the generator for the cases of a run, where it has to know all of them before the first;
     - `input_problems(deliveries)`, which returns a line for each fault of its input, given what came back for each case.
     """
@@ -145,9 +148,19 @@ def named(generator: Generator, case: Case) -> Any:
     return _NamedFile(*parts, source_of(generator, case)) if hasattr(generator, "source") else Named(*parts)
 
 
+def sent_prompt(generator: Generator, case: Case) -> str:
+    """Return the prompt that a generator works from: the case's, unless it is rewritten before."""
+    method = getattr(generator, "sent", None)
+    return case.prompt if method is None else str(method(case))
+
+
 def clip_inputs(generator: Generator, case: Case) -> list[str]:
-    """Return all that a clip depends on: case, generator and, where frames are given, the version of the world that drew them."""
-    return [case.hash, generator.fingerprint(case), *([f"world {WORLD_VERSION}"] if case.given else [])]
+    """Return all that a clip depends on: case, generator, the version of the world that drew given frames, and a prompt sent in place
+    of the case's.
+    """
+    sent = sent_prompt(generator, case)
+    world = [f"world {WORLD_VERSION}"] if case.given else []
+    return [case.hash, generator.fingerprint(case), *world, *([f"prompt {sent}"] if sent != case.prompt else [])]
 
 
 def batch_of(generator: Generator) -> int:

@@ -236,7 +236,8 @@ def _file(path: Path) -> types.ModuleType:
     name = f"sora_eval_file_{digest(str(path.resolve()))}"
     if name not in sys.modules:
         spec = spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None, "the name ends in .py"
+        assert spec is not None
+        assert spec.loader is not None, "the name ends in .py"
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
         sys.modules[name] = module

@@ -27,6 +27,7 @@ from sora_eval import registry
 from sora_eval.audit import BUNDLED_SCORERS
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.fidelity.options import FidelityOptions
+from sora_eval.files import without_secrets
 from sora_eval.generator.base import Generator
 from sora_eval.generator.devices import check_devices
 from sora_eval.generator.pipelines.options import PipelineOptions
@@ -37,6 +38,7 @@ from sora_eval.plugins import include
 from sora_eval.probes.base import Probe
 from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.processes import cores
+from sora_eval.prompting.options import PromptOptions
 from sora_eval.runs import naming, sharding
 from sora_eval.settings import REQUIRED, Settings, option
 from sora_eval.stats.gate import GatePlan
@@ -210,6 +212,8 @@ class RunConfig(Settings):
     """Fidelity metrics; fidelity=null for none. An encoder without weights is a problem of the run (sora-eval weights list)."""
     video: VideoOptions = VideoOptions()
     """How clips are stored."""
+    prompts: PromptOptions = PromptOptions()
+    """How prompts are rewritten before they are sent to the model."""
     tracking: bool = True
     """Whether to measure tracking metrics: HOTA, MOTA, IDF1, identity switches, TAP-Vid's point metrics, re-identification and exit errors
     against the true clip where frames are given (i2v, v2v); fragments, switches and counts in t2v."""
@@ -528,7 +532,7 @@ def read(name: str, config: DictConfig, hydra: Any) -> tuple[Any, Call]:
     command = shlex.join(["sora-eval", name, *words, *(w for f in include.folders() for w in ("--include", f))])
     # A plain run has no job number.
     in_sweep = OmegaConf.select(hydra, "job.num") is not None
-    return settings, Call(command, choice, _share(hydra.launcher, cores()) if in_sweep else cores())
+    return settings, Call(without_secrets(command), choice, _share(hydra.launcher, cores()) if in_sweep else cores())
 
 
 def _share(launcher: Any, cores: int) -> int:

@@ -193,6 +193,32 @@ def literal(value: Any) -> Any:
     return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
 
 
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+_LEAST_SECRET = 8
+
+
+def without_secrets(value: Any) -> Any:
+    """Return JSON values with *** in place of every secret of the environment that stands in a text of them.
+
+    A secret is the value, of at least 8 characters, of a variable whose name holds KEY, TOKEN, SECRET, PASSW or CREDENTIAL.
+    """
+    held = (v for name, v in os.environ.items() if _SECRET.search(name) and len(v) >= _LEAST_SECRET)
+    # The longest first: one may be part of another.
+    secrets = sorted(held, key=len, reverse=True)
+    return _masked(value, secrets) if secrets else value
+
+
+def _masked(value: Any, secrets: list[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {_masked(key, secrets): _masked(v, secrets) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(v, secrets) for v in value]
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, "***")
+    return value
+
+
 def inside(folder: Path, relative: str) -> Path | None:
     """Return the path of a file of a folder, None when it lies outside: an absolute path, one with "..", or a link that leads out.
 

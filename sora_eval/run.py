@@ -15,6 +15,7 @@ from sora_eval.evaluation import Loop, evaluate
 from sora_eval.generator.base import Generator, bind, samples_of
 from sora_eval.generator.devices import devices_of
 from sora_eval.generator.simulator import reference
+from sora_eval.prompting.rewriting import prepare, prompted
 from sora_eval.runs import naming, sharding
 from sora_eval.runs.folder import content_key, finished, open_run, write_run
 from sora_eval.runs.identity import invalidate
@@ -42,7 +43,7 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
     tracker = tracker_of(config.tracker) if tracker is None else checked_tracker(tracker)
     fidelity = fidelity_config(config.fidelity)
     probes, cases = config.suite.select(config.profile, config.seed, config.samples or samples_of(model), config.world)
-    model = bind(model, cases)
+    model = prompted(bind(model, cases), config.prompts)
     out = config.out if config.out is not None else naming.run_folder(config, call.generator)
     names, notes = choose_references(config, model, cases, Loop(Path(out), probes, tracker, config.video))
     references = [r for r in map(reference, names) if r.name != model.name]
@@ -77,6 +78,7 @@ def run(plan: Plan, say: Callable[[str], None] = print, progress: bool = True) -
     for note in plan.notes:
         say(note)
     with open_run(plan):
+        prepare(plan.model, plan.folder, plan.part, say)
         start = time.perf_counter()
         how = (plan.workers, progress, plan.tracker, plan.video, plan.devices)
         evaluated = evaluate(plan.part, plan.probes, plan.generators, plan.folder, *how)
@@ -104,8 +106,7 @@ def _finish_shard(
     if missing := sharding.missing(plan.folder, shard[1], scored.manifest):
         return RunResult(scored.rows, scored.problems, written=True, missing=missing)
     with held(plan.folder / ".lock"):
-        whole = sharding.merged(plan.folder, plan.cases, shard[1])
-        return finish(whole, plan.fidelity, plan.workers, say, changed)
+        return finish(sharding.merged(plan.folder, plan.cases, shard[1]), plan.fidelity, plan.workers, say, changed)
 
 
 def finish(

@@ -16,7 +16,7 @@ from PIL import Image
 
 from sora_eval.generator.answers import is_blocked, one_line
 from sora_eval.generator.base import Capabilities, file_safe
-from sora_eval.generator.pipelines.loading import Loaded, load, weights_hash
+from sora_eval.generator.pipelines.loading import Loaded, described, load, weights_hash
 from sora_eval.generator.pipelines.options import PipelineOptions
 from sora_eval.types import Case, Failure, Frames, Video, digest
 from sora_eval.video import resample, resize
@@ -82,6 +82,20 @@ class Pipeline(PipelineOptions):
             self.width, self.height, self.fps, self.dtype,
         ]  # fmt: skip
         return digest([VERSION, _weights(self.model, self.checkpoint), settings])
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Pipeline, scheduler, steps and guidance as the model's files and the options have them, and hashes of the weights."""
+        own = described(self.model)
+        return {
+            "sampler": self.pipeline or own.get("pipeline", "the model's own"),
+            "scheduler": self.scheduler or own.get("scheduler", "the model's own"),
+            "steps": self.steps or "the pipeline's own",
+            "guidance": "the pipeline's own" if self.guidance is None else self.guidance,
+            "negative_prompt": self.negative_prompt,
+            "dtype": self.dtype,
+            "weights": _weights(self.model, self.checkpoint),
+        }
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield a clip per case, `batch` at a time."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from sora_eval.errors import ConfigError
-from sora_eval.files import content_hash
+from sora_eval.errors import ConfigError, SoraEvalError
+from sora_eval.files import content_hash, read_json
 from sora_eval.generator.answers import one_line
 from sora_eval.generator.pipelines.options import PipelineOptions
 from sora_eval.generator.pipelines.rules import Rules, rules_of
@@ -52,6 +52,17 @@ def weights_hash(model: str, checkpoint: str | None) -> str:
         except OSError as error:
             raise ConfigError(f"generator.checkpoint={checkpoint}: no such file or folder") from error
     return ":".join(parts)
+
+
+def described(model: str) -> dict[str, str]:
+    """Return the classes of a model's pipeline and scheduler as its folder names them; {} for a model on the hub."""
+    found = {}
+    for name, file in (("pipeline", _INDEX), ("scheduler", "scheduler/scheduler_config.json")):
+        try:
+            found[name] = str(read_json(Path(model) / file)["_class_name"])
+        except (SoraEvalError, OSError, KeyError, TypeError):
+            continue
+    return found
 
 
 def load(options: PipelineOptions) -> Loaded:

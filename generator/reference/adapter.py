@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from sora_eval.data.shards import FPS
 from sora_eval.generator.base import Capabilities, file_safe
@@ -70,6 +70,12 @@ class Reference(ReferenceOptions):
         return f"reference:{checkpoints.FORMAT}.{VERSION}:{weights}:{options}" + (
             f":noise={self.noise}" if self.noise else ""
         )
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Sampler, its options, and the hash of the weights."""
+        options = {"steps": self.steps, "guidance": self.guidance, "shift": self.shift, "expanded": self.expanded}
+        return {"sampler": f"rectified flow, version {VERSION}", **options, "weights": _loaded(self.checkpoint).hash}
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield a clip per case, without warnings: prompts are not the user's here."""

@@ -46,9 +46,9 @@ class StoppedError(Exception):
 class Client:
     """An HTTP client of one service, for several threads."""
 
-    def __init__(self, options: ServiceOptions, key: str) -> None:
-        """Open no connection yet. key: "" for none."""
-        self._options, self._key = options, key
+    def __init__(self, options: ServiceOptions, key: str, group: str = "generator") -> None:
+        """Open no connection yet. key: "" for none. group: of the options in messages."""
+        self._options, self._key, self._group = options, key, group
         self.stopped = threading.Event()
         self._turn, self._lock = 0.0, threading.Lock()
         timeout = httpx2.Timeout(options.reply_s, connect=min(10.0, options.reply_s))
@@ -84,7 +84,7 @@ class Client:
                     self._check(response, url)
                     if response.is_redirect:
                         raise ConfigError(
-                            f"{url} redirects to {response.headers.get('location', '')}: set generator.url to that host"
+                            f"{url} redirects to {response.headers.get('location', '')}: set {self._group}.url to that host"
                         )
                     try:
                         return response.json()
@@ -212,7 +212,9 @@ class Client:
     def _check(self, response: httpx2.Response, url: str) -> None:
         if response.status_code in (401, 403) and same_origin(url, self._options.url):
             where = (
-                f"the key in {self._options.key_env}" if self._key else "requests without a key: set generator.key_env"
+                f"the key in {self._options.key_env}"
+                if self._key
+                else f"requests without a key: set {self._group}.key_env"
             )
             raise ConfigError(f"{self._options.url} refuses {where} ({self._reason(response)})")
         if response.status_code >= 400:

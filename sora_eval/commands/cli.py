@@ -60,6 +60,12 @@ COMMAND_TABLE: dict[str, Command] = {
     "report": Command(
         "evaluate", "write the report of a run folder again, and print its table", "runs/smoke-small/oracle/default/0"
     ),
+    "reproduce": Command(
+        "evaluate",
+        "make a run again from its reproduction card, and compare the scores case by case",
+        "runs/smoke-small/oracle/default/0/card.json out=again",
+        resumes=True,
+    ),
     "fidelity": Command(
         "evaluate",
         "FVD, KVD, CLIPSIM, SSIM, ... of a folder of videos against a folder of real ones",
@@ -83,6 +89,21 @@ COMMAND_TABLE: dict[str, Command] = {
         "stop a candidate that is worse than a baseline: exit code 1, JUnit XML and Markdown for CI",
         "--baseline reports/baselines/NAME --candidate RUN",
         resumes=True,
+    ),
+    "explain": Command(
+        "compare",
+        "which settings differ between two runs, and how much of the score difference goes with which",
+        "runs/smoke-small/reference/base/0 runs/smoke-small/reference/4x/0 out=why.json",
+    ),
+    "bundle": Command(
+        "compare",
+        "a run in one archive for others: clips, reproduction card, scores and hashes",
+        "runs/smoke-small/oracle/default/0 out=oracle.zip",
+    ),
+    "verify": Command(
+        "compare",
+        "check a bundle: hashes, cases, and a random share of its clips scored again; exit code 0 or 1",
+        "oracle.zip share=0.1",
     ),
     "export": Command("compare", "send the scores of a run to W&B, MLflow or TensorBoard", "RUN --to tensorboard"),
     "generate": Command(

@@ -122,7 +122,7 @@ def _files(folder: Path, n: int) -> Iterator[Path]:
     from sora_eval.runs import sharding
 
     paths: list[Path] = []
-    for kind in ("videos", "tracks", "scores", "tracking"):
+    for kind in ("videos", "tracks", "scores", "tracking", "prompts"):
         paths += sorted((folder / kind).rglob("[!.]*"))
     paths += [folder / name for name in ("cases.jsonl", "identity.json")]
     # Rows come before the file that says that they are there.

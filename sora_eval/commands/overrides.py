@@ -17,7 +17,7 @@ from sora_eval.files import literal
 
 _TEXT = re.compile(
     r"prompt|out|name|family|input|second|checkpoint|checkpoints|baseline|data\.folder|transformer\.(name|start)"
-    r"|generator\.(path|name|manifest|checkpoint|target|version)|fidelity\.weights\..+|hydra\.(run|sweep)\.dir"
+    r"|generator\.(path|name|manifest|checkpoint|target|version)|prompts\.(expander|url|model|instruction)|fidelity\.weights\..+|hydra\.(run|sweep)\.dir"
 )
 """Keys whose value is a path, a name or a prompt."""
 _FUNCTION = re.compile(r"(choice|range|glob|shuffle|sort|tag|interval)\(.*\)", re.DOTALL)

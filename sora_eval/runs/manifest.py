@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,11 +16,12 @@ import av
 
 from sora_eval.alignment.align import VERSION as ALIGNMENT_VERSION
 from sora_eval.errors import SoraEvalError
-from sora_eval.files import read_json
+from sora_eval.files import read_json, without_secrets
 from sora_eval.generator.base import Generator
 from sora_eval.runs.plan import ClipCounts, Plan
 from sora_eval.runs.schema import VERSION as SCHEMA_VERSION
 from sora_eval.runs.store import scores_file
+from sora_eval.settings import plain
 from sora_eval.stats.samples import per_prompt
 from sora_eval.tracking.base import described
 from sora_eval.training.checkpoint_files import training_point
@@ -28,9 +30,12 @@ from sora_eval.version import __version__
 from sora_eval.world import VERSION as WORLD_VERSION
 
 PACKAGES = ("numpy", "scipy", "opencv-python-headless", "mujoco-core", "av", "torch", "hydra-core")
+OF_MODELS = ("diffusers", "transformers", "accelerate", "peft", "safetensors")
+"""Packages that a model may be made of; those that are not installed are left out."""
+_ABSENT = "absent"
 FILES = (
     *("manifest.json", "fidelity.json", "tracking.jsonl", "tracking.json", "summary.json"),
-    *("scores.csv", "report.md", "report.html"),
+    *("scores.csv", "card.json", "report.md", "report.html"),
 )
 """The files of a finished run, beside that of its scores."""
 
@@ -65,17 +70,22 @@ def manifest(plan: Plan, problems: Sequence[str], seconds: float, clips: Mapping
             {**_training_point(config["generator"]), **_describe(plan.model, cases)},
             *(_describe(g, cases) for g in plan.generators[1:]),
         ],
+        **({"prompts": rewriting} if (rewriting := getattr(plan.model, "rewriting", None)) else {}),
         "hashes": {"cases": digest([c.hash for c in cases]), "probes": {n: p.version for n, p in plan.probes.items()}},
         "versions": {
             "python": platform.python_version(),
             **{p: _version(p) for p in PACKAGES},
+            **{p: number for p in OF_MODELS if (number := _version(p)) != _ABSENT},
             "tracker": described(plan.tracker),
             "world": str(WORLD_VERSION),
             "alignment": str(ALIGNMENT_VERSION),
             "video": plan.video.protocol(cases[0].size),
             **{name: ".".join(map(str, number)) for name, number in sorted(av.library_versions.items())},
         },
-        "machine": {"system": platform.platform(terse=True), "processor": _processor(), "cores": os.cpu_count()},
+        "machine": {
+            **{"system": platform.platform(terse=True), "processor": _processor(), "cores": os.cpu_count()},
+            **({"gpus": gpus} if (gpus := _gpus()) else {}),
+        },
         "timings": {"seconds": round(seconds, 1)},
         "problems": list(problems),
         "clips": {name: asdict(count) for name, count in clips.items()},
@@ -94,7 +104,16 @@ def _describe(generator: Generator, cases: Sequence[Case]) -> dict[str, Any]:
     # Training compute and step, where they are known, are the axes of a sweep's curves.
     training = {name: value for name in ("compute", "step") if (value := getattr(generator, name, None)) is not None}
     about = {"name": generator.name, "kind": generator.kind, "fingerprint": fingerprint(generator, cases)}
-    return {**about, **training}
+    recipe = getattr(generator, "recipe", None)
+    return {**about, **training, **({"recipe": without_secrets(plain(recipe))} if recipe else {})}
+
+
+def _gpus() -> list[str]:
+    """Return the names of the GPUs, where something has loaded torch: nothing else of a run uses one."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return []
+    return [str(torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
 
 
 def _training_point(generator: Mapping[str, Any]) -> dict[str, float]:
@@ -117,4 +136,4 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "absent"
+        return _ABSENT

@@ -20,6 +20,7 @@ from omegaconf import ListConfig, OmegaConf
 from sora_eval import registry
 from sora_eval.errors import ConfigError
 from sora_eval.files import content_hash
+from sora_eval.prompting.options import PromptOptions
 from sora_eval.types import digest
 from sora_eval.video.options import LOSSLESS
 from sora_eval.world.looks import LookOptions
@@ -100,7 +101,11 @@ def run_folder(config: Any, choice: str) -> str:
     cases = question(config.suite.values(), config.profile.values(), config.tracker, config.world.values())
     encoded = config.video.protocol((config.profile.height, config.profile.width))
     cases += "" if encoded == LOSSLESS else f"+video={encoded}"
-    return f"runs/{cases}/{model}/{slug(model, config.generator)}/{config.seed}"
+    name = slug(model, config.generator)
+    if config.prompts.expander != PromptOptions.expander:
+        own = {k: v for k, v in config.prompts.values().items() if v != PromptOptions.defaults()[k]}
+        name = _file_name(f"{name}+prompts={_plain(config.prompts.expander)}-{digest(own)[:_HASH]}")
+    return f"runs/{cases}/{model}/{name}/{config.seed}"
 
 
 def register() -> None:

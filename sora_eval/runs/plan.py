@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sora_eval.files import without_secrets
 from sora_eval.generator.base import Generator
 from sora_eval.probes.base import Probe
+from sora_eval.prompting.options import NONE
 from sora_eval.runs import sharding
 from sora_eval.tracking.base import Tracker
 from sora_eval.types import Case, ScoreRow
@@ -30,14 +32,16 @@ RESULT_OPTIONS = (
     "tracking",
     "players",
     "video",
+    "prompts",
 )
 """The options of a run on which its files depend."""
 
 
 def recorded(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a run that its manifest records."""
-    kept = {k: v for k, v in options.items() if k in (*RESULT_OPTIONS, "tracker", "out", "workers")}
-    # Left out for the plain world, which runs of earlier versions are of.
+    kept = without_secrets({k: v for k, v in options.items() if k in (*RESULT_OPTIONS, "tracker", "out", "workers")})
+    # Left out where runs of earlier versions have none: for prompts as written, and for the plain world.
+    kept = {k: v for k, v in kept.items() if k != "prompts" or v["expander"] != NONE}
     return kept if options["world"]["look"] == PLAIN else {**kept, "world": options["world"]}
 
 

@@ -22,7 +22,7 @@ def problem_lines(folder: Path, model: Generator, cases: Sequence[Case], rows: S
     own = [r for r in rows if r.generator == model.name]
     deliveries = [
         Delivery(
-            by_id[r.case], "" if r.video else r.reason, _clip(folder / r.tracks, r.alignment) if r.tracks else None
+            by_id[r.case], "" if r.video else r.reason, made_clip(folder / r.tracks, r.alignment) if r.tracks else None
         )
         for r in own
         if model.kind == "model" and not r.reason.startswith(INTERNAL) and not model.capabilities.refuses(by_id[r.case])
@@ -51,7 +51,7 @@ def _moved(model: Generator, rows: Sequence[ScoreRow]) -> list[str]:
     ]
 
 
-def _clip(tracks: Path, alignment: Alignment | None) -> tuple[tuple[int, int], int, float] | None:
+def made_clip(tracks: Path, alignment: Alignment | None) -> tuple[tuple[int, int], int, float] | None:
     """Return size (height, width), frames and rate of a clip, a part of which was tracked; None where the tracks can't be read."""
     try:
         stored = read_tracks(tracks)

@@ -102,7 +102,14 @@ def merged(folder: Path, cases: Sequence[Case], n: int) -> Run:
     problems = list(dict.fromkeys(p for a in abouts for p in a["problems"]))
     command = re.sub(r" '?shard=\d+/\d+'?", "", abouts[0]["command"])
     timings = {"seconds": seconds}
-    manifest = {**abouts[0], "command": command, "timings": timings, "problems": problems, **_clips(abouts)}
+    manifest = {
+        **abouts[0],
+        "command": command,
+        "timings": timings,
+        "problems": problems,
+        **_clips(abouts),
+        **_prompts(abouts),
+    }
     return Run(folder, manifest, tuple(cases), tuple(rows[key] for key in order), tuple(problems))
 
 
@@ -116,6 +123,14 @@ def _clips(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
             name: {key: sum(a["clips"][name][key] for a in abouts) for key in counts} for name, counts in first.items()
         }
     }
+
+
+def _prompts(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the rewriting of prompts with the counts of all shards; {} where there is none."""
+    parts = [a["prompts"] for a in abouts if isinstance(a.get("prompts"), dict)]
+    if not parts or len(parts) < len(abouts):
+        return {}
+    return {"prompts": {**parts[0], **{k: sum(int(p.get(k, 0)) for p in parts) for k in ("cases", "changed", "lost")}}}
 
 
 def _what(about: Mapping[str, Any]) -> Any:

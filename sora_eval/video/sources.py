@@ -134,6 +134,19 @@ def read_record(path: Path) -> Video:
     return video
 
 
+def file_of(record: Path) -> Path:
+    """Return the file that a record is of, its bytes checked.
+
+    Raises:
+        VideoError: it is gone or has changed. ConfigError: the record can't be read.
+    """
+    about = read_json(record)
+    try:
+        return _located(record, about)
+    except (KeyError, TypeError) as error:
+        raise VideoError(f"{record}: not the record of a clip ({error}); run the same command again") from error
+
+
 def read_clip(path: Path, max_frames: int | None = None) -> Video:
     """Return a clip of a run folder, whether it is stored there or its record is. max_frames: leave out what follows so many frames.
 

@@ -11,6 +11,7 @@ import pytest
 import sora_eval.runs.schema
 from sora_eval import evaluate
 from sora_eval.commands.cli import main
+from sora_eval.prompting.rewriting import Rewritten
 from sora_eval.reporting.leaderboard.csv import COLUMNS
 from sora_eval.reporting.leaderboard.write import write_leaderboard
 from sora_eval.reporting.report.tracking import TrackingCell
@@ -34,6 +35,7 @@ DATACLASSES = {
     "Cell": Cell,
     "Reason": Reason,
     "Sampling": Sampling,
+    "RewrittenPrompt": Rewritten,
     "TrackingCell": TrackingCell,
 }
 WHOLE = {
@@ -42,6 +44,7 @@ WHOLE = {
     "fidelity.json": "Fidelity",
     "tracking.json": "TrackingSummary",
     "identity.json": "Identity",
+    "card.json": "Card",
 }
 STORED = {"scores": "Score", "tracking": "Tracking"}
 """Folders with a file per clip."""

@@ -30,7 +30,7 @@ from sora_eval.reporting.components.table import (
     table,
 )
 from sora_eval.reporting.components.text import TECHNICAL
-from sora_eval.reporting.report import given_frames, tracking, verdicts
+from sora_eval.reporting.report import given_frames, recipe, tracking, verdicts
 from sora_eval.reporting.report.fidelity import Sheet
 from sora_eval.reporting.report.reasons import why
 from sora_eval.runs.reader import Run
@@ -44,7 +44,7 @@ from sora_eval.types import ScoreRow
 
 LISTED_MODELS = 2
 """Up to this many models the verdicts on suites are unfolded."""
-LINKED = ("scores.csv", "summary.json")
+LINKED = ("card.json", "scores.csv", "summary.json")
 GROUPS = {"model": "Models", "oracle": "Oracle", "control": "Controls", "violation": "Violations"}
 
 
@@ -55,11 +55,13 @@ def make_page(
     fidelity: Mapping[str, Sheet] | None = None,
     tracked: tracking.TrackingSummary | None = None,
     name: str = "",
+    card: Mapping[str, Any] | None = None,
 ) -> Page:
     """Return the page of a run.
 
     shown: clips of models and of references. fidelity: measures by suite, "" for all of them. tracked: tracking metrics. name: the title,
     what was tested on what by default.
+    card: the reproduction card.
     """
     scale = plots.axis(summary.cells)
     sheets = dict(fidelity or {})
@@ -79,6 +81,8 @@ def make_page(
     if shown[0] or shown[1]:
         clips = {} if tracked is None else tracked.clips
         sections.append(Section("cases", "Cases", tuple(_cases(run, summary, *shown, clips))))
+    if card:
+        sections.append(Section("recipe", "Reproduction card", tuple(recipe.blocks(card)), "Recipe"))
     footer = (
         f"{len(run.rows)} clips scored. Intervals: 95%, {N_BOOT} bootstrap samples of clusters of cases. Every number of this page is in "
         "summary.json."

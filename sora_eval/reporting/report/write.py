@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sora_eval.errors import ConfigError
 from sora_eval.files import write_json, write_text
+from sora_eval.recipe.card import FILE, make_card
 from sora_eval.reporting.components.html import render
 from sora_eval.reporting.components.players import beside_truth, choose, choose_references, clips_of
 from sora_eval.reporting.components.text import markdown
@@ -39,7 +40,7 @@ def write_report_of(
     tracking_rows: Sequence[TrackingRow],
     players_per_probe: int = 3,
 ) -> Path:
-    """Write summary.json, scores.csv, tracking.json, report.md and report.html into a run's folder and return the path of the HTML page.
+    """Write summary.json, scores.csv, tracking.json, card.json, report.md and report.html into a run's folder; return the path of the last.
 
     measures: fidelity by suite and generator. tracking_rows: tracking metrics, clip by clip.
     players_per_probe: clips shown of each model and probe, the worst ones; fewer when the page is full (the limits are in
@@ -56,11 +57,13 @@ def write_report_of(
     shown = beside_truth(folder, choose(run.rows, players_per_probe), references, run.rows)
     sheets = {suite: fidelity.sheet(by, summary.generators) for suite, by in measures.items()}
     tracked = tracking.summarise(tracking_rows)
-    page = make_page(run, summary, shown, sheets, tracked)
+    card = make_card(run)
+    page = make_page(run, summary, shown, sheets, tracked, card=card)
     clips = clips_of(sides for part in shown for _, sides in part)
     write_text(folder / "summary.json", json.dumps(summary.to_json(), indent=1, allow_nan=False) + "\n")
     write_text(folder / "scores.csv", scores_csv(run.rows))
     write_json(folder / "tracking.json", tracked.to_json())
+    write_json(folder / FILE, card)
     write_text(folder / "report.md", markdown(page))
     write_text(folder / "report.html", render(page, clips))
     return folder / "report.html"
