@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -370,41 +370,14 @@ class Loop:
         """Align, track and score a clip; its tracks are stored."""
         if isinstance(video, Failure):
             return Score(None, video.reason, failure="technical" if video.technical else "")
+        path = self._tracks_path(generator, case)
         try:
-            aligned = align(case, video)
-            tracks = self._tracked(aligned.case, aligned.video)
-            self._store.write_tracks(self._tracks_path(generator, case), tracks)
-            score = self.probes[case.probe].score(aligned.case, aligned.video, tracks)
-            if aligned.cut and (score.value is None or score.value < _DOUBTFUL) and (why := self._unfit(aligned)):
-                score = Score(None, why)
-            return replace(score, alignment=aligned.alignment, first_frame=first_frame_fidelity(case, video, aligned))
+            return score_of(case, video, self.tracker, self.probes[case.probe], partial(self._store.write_tracks, path))
         except Exception as error:
             if is_fatal(error):
                 raise
             reason = f"{_NOT_STORED}{error}" if isinstance(error, OSError) else f"{INTERNAL}{one_line(error)}"
             return Score(None, " ".join(reason.split()), failure="technical")
-
-    def _tracked(self, case: Case, video: Video) -> Tracks:
-        tracks = self.tracker.track(video, case)
-        _check_tracks(self.tracker.name, tracks, video)
-        return tracks
-
-    def _unfit(self, aligned: Aligned) -> str:
-        """Return why a case can't be judged in the part of the frame that a clip shows, "" when the true clip can: what the probe needs
-        may have been cut off.
-        """
-        case = aligned.case
-        true = true_video(case)
-        score = self.probes[case.probe].score(case, true, self._tracked(case, true))
-        if score.value is not None and score.value >= _DOUBTFUL:
-            return ""
-        assert aligned.alignment is not None
-        assert aligned.alignment.given is not None
-        shown = aligned.alignment.given
-        part = (
-            f"{shown.box[2] - shown.box[0]:.0f}x{shown.box[3] - shown.box[1]:.0f} of {shown.frame[1]}x{shown.frame[0]}"
-        )
-        return f"the clip shows {part} pixels of the given frames, in which the true clip can't be judged either: return all of them"
 
     def keep_video(self, generator: Generator, case: Case, video: Video | Failure) -> Video | Failure:
         """Store a clip and return it as it is stored, or why it can't be: its size or rate may be one that no file can have."""
@@ -496,6 +469,44 @@ class Loop:
         inputs = [self._video_key(generator, case), *identity(self.tracker), probe.name, probe.version]
         key = digest([*inputs, *_aligned(generator)])
         return self._store.path("scores", generator.name, case, key, ".json")
+
+
+def score_of(
+    case: Case, video: Video, tracker: Tracker, probe: Probe, keep: Callable[[Tracks], object] = lambda tracks: None
+) -> Score:
+    """Align, track and score a clip. keep: receives its tracks, before they are scored.
+
+    Raises:
+        Exception: whatever a tracker or a probe of a plug-in raises.
+    """
+    aligned = align(case, video)
+    tracks = _tracked(tracker, aligned.case, aligned.video)
+    keep(tracks)
+    score = probe.score(aligned.case, aligned.video, tracks)
+    if aligned.cut and (score.value is None or score.value < _DOUBTFUL) and (why := _unfit(aligned, tracker, probe)):
+        score = Score(None, why)
+    return replace(score, alignment=aligned.alignment, first_frame=first_frame_fidelity(case, video, aligned))
+
+
+def _tracked(tracker: Tracker, case: Case, video: Video) -> Tracks:
+    tracks = tracker.track(video, case)
+    _check_tracks(tracker.name, tracks, video)
+    return tracks
+
+
+def _unfit(aligned: Aligned, tracker: Tracker, probe: Probe) -> str:
+    """Return why a case can't be judged in the part of the frame that a clip shows, "" when the true clip can: what the probe needs may
+    have been cut off.
+    """
+    true = true_video(aligned.case)
+    score = probe.score(aligned.case, true, _tracked(tracker, aligned.case, true))
+    if score.value is not None and score.value >= _DOUBTFUL:
+        return ""
+    assert aligned.alignment is not None
+    assert aligned.alignment.given is not None
+    shown = aligned.alignment.given
+    part = f"{shown.box[2] - shown.box[0]:.0f}x{shown.box[3] - shown.box[1]:.0f} of {shown.frame[1]}x{shown.frame[0]}"
+    return f"the clip shows {part} pixels of the given frames, in which the true clip can't be judged either: return all of them"
 
 
 def _aligned(generator: Generator) -> list[str]:

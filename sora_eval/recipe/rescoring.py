@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sora_eval import registry
 from sora_eval.errors import ConfigError, SoraEvalError, is_fatal
+from sora_eval.evaluation import score_of
 from sora_eval.files import inside
 from sora_eval.generator.answers import one_line
 from sora_eval.probes.base import Probe
@@ -38,7 +39,7 @@ class Judge:
             return Score(None, "there is no clip")
         try:
             video = _read(path, case)
-            return self.probes[row.probe].score(case, video, self.tracker.track(video, case))
+            return score_of(case, video, self.tracker, self.probes[row.probe])
         except SoraEvalError as error:
             return Score(None, " ".join(str(error).split()) or type(error).__name__, failure="technical")
         except Exception as error:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_eval.types import Bools
-from sora_eval.world.bvh import compiled
+from sora_eval.world.kernels.bvh import compiled
 
 AREA, SUM_X, SUM_Y, LEFT, TOP, RIGHT, BOTTOM = range(7)
 """Columns of the statistics: number of pixels, sums of their columns and rows, and the least and greatest column and row."""

@@ -73,7 +73,7 @@ class Renderer:
     def __init__(self, scene: Scene, size: tuple[int, int], supersample: int = 2) -> None:
         """Prepare the scene's geometry. The first renderer of a process loads the compiled kernels, or compiles them."""
         # Numba takes half a second to import, and the kernels ten to compile: only who renders waits for it.
-        from sora_eval.world import culling, intersection, raycast
+        from sora_eval.world.kernels import culling, intersection, raycast
 
         self._kernels, self._culling, self._place = raycast, culling, intersection.place
         self.scene, self.size, self.ss = scene, size, supersample
@@ -122,7 +122,7 @@ class Renderer:
         self, look: Look, states: States, camera: Camera, k: int, tiles: _Bins, image: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Return the image [H, W, 3] of frame k in a look; `image` is overwritten."""
-        from sora_eval.world import lens, shading
+        from sora_eval.world.kernels import lens, shading
 
         view = self._view
         cells = shading.open_look(self._bodies, self._nodes, view, self._look)
@@ -203,7 +203,7 @@ class Renderer:
         """Fill ids [H, W] and depth [H, W] as `seen` returns them."""
         self._kernels.look(*self._tables, self._view, *tiles, ids, depth)
         if self.scene.look is not None and self.scene.look.wall is not None:
-            from sora_eval.world import shading
+            from sora_eval.world.kernels import shading
 
             shading.wall_depth(self._view, self._look, ids, depth)
 
@@ -225,7 +225,7 @@ def camera_of(scene: Scene, t_s: Floats, size: tuple[int, int]) -> Camera:
 
 def _view(scene: Scene) -> NDArray[np.void]:
     """Return the table of light and surroundings; the camera is set frame by frame."""
-    from sora_eval.world import raycast
+    from sora_eval.world.kernels import raycast
 
     light = scene.light
     az, el = np.radians(light.azimuth), np.radians(light.elevation)
@@ -247,7 +247,7 @@ def _look_table(look: Look | None) -> NDArray[np.void]:
     """Return the table of a look, empty for none; the kernels fill in the pixel, the focus and the grid."""
     if look is None:
         return np.zeros(0, [("", np.float64)])
-    from sora_eval.world import materials
+    from sora_eval.world.kernels import materials
 
     kinds = {
         "wood": materials.WOOD, "concrete": materials.CONCRETE, "gravel": materials.GRAVEL, "grass": materials.GRASS,
@@ -273,7 +273,7 @@ def _look_table(look: Look | None) -> NDArray[np.void]:
 
 def _solids(bodies: tuple[Body, ...]) -> tuple[Floats, NDArray[np.void], NDArray[np.void], NDArray[np.void]]:
     """Return half extents [N, 3] and the tables of bodies, of nodes and of triangles."""
-    from sora_eval.world import bvh, intersection
+    from sora_eval.world.kernels import bvh, intersection
 
     kinds = {
         "ball": intersection.BALL, "cube": intersection.BOX, "box": intersection.BOX, "cylinder": intersection.CYLINDER,
@@ -323,7 +323,7 @@ class _Held:
 @lru_cache(maxsize=64)
 def _tree(held: _Held) -> tuple[NDArray[np.void], NDArray[np.void]]:
     """Return the nodes and triangles of a mesh."""
-    from sora_eval.world import bvh
+    from sora_eval.world.kernels import bvh
 
     a, b, c = np.moveaxis(held.mesh.vertices[held.mesh.faces], 1, 0)
     normal = np.cross(b - a, c - a)

@@ -18,9 +18,10 @@ from sora_eval import registry
 from sora_eval.errors import ConfigError
 from sora_eval.generator.simulator import another, true_video
 from sora_eval.types import Profile
-from sora_eval.world import bvh, clip, frame_times, from_states, looks, physics, scene_of
+from sora_eval.world import clip, frame_times, from_states, looks, physics, scene_of
 from sora_eval.world.families import FAMILIES, draw, family
 from sora_eval.world.families.params import LookChoice
+from sora_eval.world.kernels import bvh
 from sora_eval.world.looks import LOOKS, LookOptions
 from sora_eval.world.render import Renderer, camera_of
 

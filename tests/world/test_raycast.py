@@ -10,8 +10,9 @@ import mujoco
 import numpy as np
 import pytest
 
-from sora_eval.world import bvh, cameras, clip, frame_times, physics, shapes
+from sora_eval.world import cameras, clip, frame_times, physics, shapes
 from sora_eval.world.families import FAMILIES, draw
+from sora_eval.world.kernels import bvh
 from sora_eval.world.physics import geom_xml
 from sora_eval.world.render import Renderer, camera_of
 from sora_eval.world.scene import Body, Light, Scene

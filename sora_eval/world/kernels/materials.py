@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sora_eval.types import Floats
-from sora_eval.world.bvh import Row, called, fields, inlined
+from sora_eval.world.kernels.bvh import Row, called, fields, inlined
 
 WOOD, CONCRETE, GRAVEL, GRASS, BRICK, FABRIC, PLASTER, PAPER, WATER = range(1, 10)
 COVE, SKY = range(2)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_eval.types import Floats
-from sora_eval.world.bvh import Row, Table, called, compiled
-from sora_eval.world.intersection import turned
-from sora_eval.world.raycast import rays_of
+from sora_eval.world.kernels.bvh import Row, Table, called, compiled
+from sora_eval.world.kernels.intersection import turned
+from sora_eval.world.kernels.raycast import rays_of
 
 _TILE = 16
 _MOST_TAPS = 33

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_eval.types import Bools, Floats
-from sora_eval.world.bvh import Row, Table, compiled, fields, inlined
+from sora_eval.world.kernels.bvh import Row, Table, compiled, fields, inlined
 
 _Ints = NDArray[np.int64]
 

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_eval.types import Floats
-from sora_eval.world.bvh import Row, Table, called, compiled, inlined
-from sora_eval.world.culling import TILE
-from sora_eval.world.intersection import GLOSSY, MESH, nearest
-from sora_eval.world.materials import COVE, SKY, sky, smooth, surface
-from sora_eval.world.occlusion import darkened, light, open_look, openness
-from sora_eval.world.raycast import FAR_M, SHADOW_BIAS_M, floor_tone, point_on, ray_at, rays_of
+from sora_eval.world.kernels.bvh import Row, Table, called, compiled, inlined
+from sora_eval.world.kernels.culling import TILE
+from sora_eval.world.kernels.intersection import GLOSSY, MESH, nearest
+from sora_eval.world.kernels.materials import COVE, SKY, sky, smooth, surface
+from sora_eval.world.kernels.occlusion import darkened, light, open_look, openness
+from sora_eval.world.kernels.raycast import FAR_M, SHADOW_BIAS_M, floor_tone, point_on, ray_at, rays_of
 
 __all__ = ["backdrop", "open_look", "paint_look", "wall_depth"]
 

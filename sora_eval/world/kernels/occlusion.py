@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_eval.types import Floats
-from sora_eval.world.bvh import Row, Table, called, compiled, inlined
-from sora_eval.world.culling import CELLS, binned, bounds
-from sora_eval.world.intersection import BALL, BOX, CAPSULE, CONE, CYLINDER, MESH, meet_box, meet_mesh, turned
-from sora_eval.world.materials import smooth
-from sora_eval.world.raycast import SHADOW_BIAS_M
+from sora_eval.world.kernels.bvh import Row, Table, called, compiled, inlined
+from sora_eval.world.kernels.culling import CELLS, binned, bounds
+from sora_eval.world.kernels.intersection import BALL, BOX, CAPSULE, CONE, CYLINDER, MESH, meet_box, meet_mesh, turned
+from sora_eval.world.kernels.materials import smooth
+from sora_eval.world.kernels.raycast import SHADOW_BIAS_M
 
 _Ints = NDArray[np.int64]
 _REACH_M = 0.75

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_eval.types import Floats
-from sora_eval.world.bvh import Row, Table, compiled, inlined
-from sora_eval.world.intersection import BALL, CAPSULE, MESH, turned, turned_back
+from sora_eval.world.kernels.bvh import Row, Table, compiled, inlined
+from sora_eval.world.kernels.intersection import BALL, CAPSULE, MESH, turned, turned_back
 
 _Ints = NDArray[np.int64]
 TILE = 8

@@ -15,9 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_eval.types import Bools, Floats
-from sora_eval.world.bvh import Row, Table, compiled, fields, inlined
-from sora_eval.world.culling import CELLS, TILE
-from sora_eval.world.intersection import DOTTED, GLOSSY, MESH, PLAIN, STRIPED, TILED, meet, nearest, normal_at, turned
+from sora_eval.world.kernels.bvh import Row, Table, compiled, fields, inlined
+from sora_eval.world.kernels.culling import CELLS, TILE
+from sora_eval.world.kernels.intersection import (
+    DOTTED,
+    GLOSSY,
+    MESH,
+    PLAIN,
+    STRIPED,
+    TILED,
+    meet,
+    nearest,
+    normal_at,
+    turned,
+)
 
 _Ints = NDArray[np.int64]
 SHADOW_BIAS_M = 0.01
