@@ -126,6 +126,8 @@ def finish(
     if not changed and not failure and (stored := finished(scored, key)) is not None:
         return RunResult(stored.rows, stored.problems, written=False)
     invalidate(scored.folder)
+    # Before fidelity, whose worker processes leave torch in memory.
+    tracking = measure_tracking(scored, workers, say)
     measures: dict[str, dict[str, list[Measure]]] = {}
     breakdown: list[str] = []
     if fidelity is not None:
@@ -133,7 +135,6 @@ def finish(
         from sora_eval.fidelity.of_run import measure_fidelity
 
         measures, breakdown = measure_fidelity(scored, fidelity, workers, say)
-    tracking = measure_tracking(scored, workers, say)
     failed = [m.reason for by in measures.values() for m in by.get(model, ()) if m.failed]
     problems = [*dict.fromkeys([*problems, *breakdown, *failed, *unmeasured(tracking, scored.rows)])]
     # Without a key the same command measures fidelity again after a breakdown.
