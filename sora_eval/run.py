@@ -126,12 +126,10 @@ def finish(
     if not changed and not failure and (stored := finished(scored, key)) is not None:
         return RunResult(stored.rows, stored.problems, written=False)
     invalidate(scored.folder)
-    # Before fidelity, whose worker processes leave torch in memory.
     tracking = measure_tracking(scored, workers, say)
-    measures: dict[str, dict[str, list[Measure]]] = {}
-    breakdown: list[str] = []
+    measures, breakdown = dict[str, dict[str, list[Measure]]](), list[str]()
     if fidelity is not None:
-        # Imports torch, which a run without fidelity metrics does not need.
+        # Imports torch, which a run without it does not need; its processes keep that in memory, so tracking comes first.
         from sora_eval.fidelity.of_run import measure_fidelity
 
         measures, breakdown = measure_fidelity(scored, fidelity, workers, say)
