@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from sora_eval.errors import ConfigError, ManifestError
+from sora_eval.errors import ConfigError, ManifestError, is_interrupt
 from sora_eval.generator.base import Generator
 from sora_eval.types import Case, Failure, Frames, Video
 
@@ -90,6 +90,8 @@ def _raised(generator: Generator, error: BaseException) -> Failure:
 
 def _fatal(error: BaseException) -> bool:
     """Return whether an exception of a generator ends the run: the user stops it, it can't be used at all, or nothing can be written."""
-    return isinstance(error, KeyboardInterrupt | ConfigError | ManifestError) or (
-        isinstance(error, OSError) and error.errno in _FULL
+    return (
+        is_interrupt(error)
+        or isinstance(error, ConfigError | ManifestError)
+        or (isinstance(error, OSError) and error.errno in _FULL)
     )

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from omegaconf import OmegaConf
 
-from sora_eval.errors import ConfigError
+from sora_eval.errors import ConfigError, is_interrupt
 from sora_eval.files import content_hash
 from sora_eval.generator.answers import one_line
 from sora_eval.generator.base import Capabilities, file_safe
@@ -161,9 +161,9 @@ class PythonCallable:
                 conditioning=given,
                 **copy.deepcopy(keywords),
             )
-        except KeyboardInterrupt:
-            raise
         except BaseException as err:
+            if is_interrupt(err):
+                raise
             return Failure(f"{self.target} raised {one_line(err)}", technical=True)
         if answer is None:
             return Failure(f"{self.target} returned nothing, uint8 [T, H, W, 3] is needed", technical=True)

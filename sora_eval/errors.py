@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterable
@@ -38,6 +39,18 @@ def is_fatal(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Return whether an exception stops the program rather than being a fault of the code that it came through: the user's interrupt, or
+    what a signal handler raised there, as that of a batch system does when a job's time is over.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return True
+    handlers = {
+        getattr(getattr(h, "__func__", h), "__code__", None) for h in map(signal.getsignal, signal.valid_signals())
+    }
+    return any(frame.f_code in handlers for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:

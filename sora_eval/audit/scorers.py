@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from sora_eval.errors import ConfigError, unknown
+from sora_eval.errors import ConfigError, is_interrupt, unknown
 from sora_eval.files import content_hash
 from sora_eval.generator.answers import one_line
 from sora_eval.generator.callable import load_function
@@ -76,9 +76,9 @@ class Scorer:
         """Return the value, or None and why there is none."""
         try:
             value = float(self.function(clip))
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # the user's code
+            if is_interrupt(error):
+                raise
             return None, one_line(error)
         return (value, "") if np.isfinite(value) else (None, f"{value} is no score")
 

@@ -117,7 +117,8 @@ def test_a_worker_that_is_killed_costs_the_case_that_kills_it_and_is_asked_again
 ) -> None:
     (tmp_path / "killer.py").write_text(KILLER)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("sora_eval.evaluation._CHUNK", 1)
+    monkeypatch.setattr("sora_eval.evaluation.CHUNK", 1)
+    monkeypatch.setattr("sora_eval.processes.CHUNK", 1)
     import killer  # type: ignore[import-not-found]
 
     probe = registry.probe("relation")

@@ -89,7 +89,7 @@ def test_page_asks_for_nothing_outside_itself(finished_run: Path, page: Reader) 
     beside = {
         str(attrs.get("href")) for tag, attrs in page.tags if tag == "a" and not str(attrs["href"]).startswith("#")
     }
-    assert beside == {"scores.csv", "scores.jsonl", "summary.json"}
+    assert beside == {"card.json", "scores.csv", "scores.jsonl", "summary.json"}
     assert all((finished_run / name).is_file() for name in beside)
     assert all(link.startswith(("#", "data:")) or link in beside for link in links)
     assert "url(" not in (finished_run / "report.html").read_text()
