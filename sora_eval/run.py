@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sora_eval.config import Call, RunConfig, checked_generator, checked_tracker, generator_of, out_folder, tracker_of
+from sora_eval.config import Call, RunConfig, checked_generator, checked_tracker, generator_of, out_folder, tracker_of, with_cases
 from sora_eval.cost.estimates import warnings
 from sora_eval.cost.references import choose_references
 from sora_eval.evaluation import Loop, evaluate
@@ -42,7 +42,8 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
     model = generator_of(config.generator) if model is None else checked_generator(model)
     tracker = tracker_of(config.tracker) if tracker is None else checked_tracker(tracker)
     fidelity = fidelity_config(config.fidelity)
-    probes, cases = config.suite.select(config.profile, config.seed, config.samples or samples_of(model), config.world)
+    config, asked = with_cases(config, samples_of(model))
+    probes, cases = asked.probes, asked.cases
     model = prompted(bind(model, cases), config.prompts)
     out = config.out if config.out is not None else naming.run_folder(config, call.generator)
     names, notes = choose_references(config, model, cases, Loop(Path(out), probes, tracker, config.video))
@@ -62,6 +63,8 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
         tracker=tracker,
         video=config.video,
         devices=devices_of(model, config.devices),
+        case_set=asked.digest,
+        left_out=asked.left_out,
         notes=(*notes, *warnings(config, cases, model, references, folder, workers)),
     )
 
@@ -83,7 +86,7 @@ def run(plan: Plan, say: Callable[[str], None] = print, progress: bool = True) -
         how = (plan.workers, progress, plan.tracker, plan.video, plan.devices)
         evaluated = evaluate(plan.part, plan.probes, plan.generators, plan.folder, *how)
         say(count_line(plan.model.name, evaluated.clips))
-        problems = [*problem_lines(plan.folder, plan.model, plan.cases, evaluated.rows), *evaluated.problems]
+        problems = [*plan.left_out, *problem_lines(plan.folder, plan.model, plan.cases, evaluated.rows), *evaluated.problems]
         about = manifest(plan, problems, time.perf_counter() - start, evaluated.clips)
         scored = Run(plan.folder, about, tuple(plan.cases), tuple(evaluated.rows), tuple(problems))
         if plan.shard is None:

@@ -33,6 +33,7 @@ RESULT_OPTIONS = (
     "players",
     "video",
     "prompts",
+    "cases",
 )
 """The options of a run on which its files depend."""
 
@@ -40,8 +41,9 @@ RESULT_OPTIONS = (
 def recorded(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a run that its manifest records."""
     kept = without_secrets({k: v for k, v in options.items() if k in (*RESULT_OPTIONS, "tracker", "out", "workers")})
-    # Left out where runs of earlier versions have none: for prompts as written, and for the plain world.
-    kept = {k: v for k, v in kept.items() if k != "prompts" or v["expander"] != NONE}
+    # Left out where runs of earlier versions have none: for prompts as written, cases of a suite, and the plain world.
+    kept = {k: v for k, v in kept.items() if k != "prompts" or v["expander"] != NONE or v["file"] is not None}
+    kept = {k: v for k, v in kept.items() if k != "cases" or v is not None}
     return kept if options["world"]["look"] == PLAIN else {**kept, "world": options["world"]}
 
 
@@ -84,6 +86,10 @@ class Plan:
     """How clips are stored."""
     devices: tuple[str, ...] = ()
     """Devices that the model runs on, in a process each; () for this process."""
+    case_set: str = ""
+    """Hash of the file that the cases come from, "" for a suite."""
+    left_out: tuple[str, ...] = ()
+    """A line for each case of that file that can't be asked for."""
     notes: tuple[str, ...] = ()
     """What is printed before the first clip: references that are left out, memory or disk that may not suffice."""
 
