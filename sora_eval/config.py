@@ -103,6 +103,7 @@ Q = TypeVar("Q", "CasesConfig", "GenerateConfig", "RunConfig")
 
 def with_cases(config: Q, samples: int = 1) -> tuple[Q, CaseSet]:
     """Return a configuration whose suite and profile are those of its cases, and the cases: of a file where it names one, else of its suite.
+    Prompts without a scene have no true clip, which fidelity and tracking metrics compare with.
 
     samples: of each case where the configuration doesn't say.
 
@@ -116,7 +117,11 @@ def with_cases(config: Q, samples: int = 1) -> tuple[Q, CaseSet]:
     else:
         return config, CaseSet(*config.suite.select(config.profile, config.seed, config.samples or samples, config.world))
     suite = SuiteConfig(found.name, found.count, found.modes, probes=tuple(found.probes))
-    return replace(config, suite=suite, profile=config.profile if config.cases is None else found.profile), found
+    config = replace(config, suite=suite, profile=config.profile if config.cases is None else found.profile)
+    if isinstance(config, RunConfig) and not any(case.scene for case in found.cases):
+        # Both compare with true clips, and there are none.
+        return replace(config, fidelity=None, tracking=False), found
+    return config, found
 
 
 def _check_file(words: Sequence[str], settings: Any) -> None:

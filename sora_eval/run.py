@@ -41,8 +41,8 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
     """
     model = generator_of(config.generator) if model is None else checked_generator(model)
     tracker = tracker_of(config.tracker) if tracker is None else checked_tracker(tracker)
-    fidelity = fidelity_config(config.fidelity)
     config, asked = with_cases(config, samples_of(model))
+    fidelity = fidelity_config(config.fidelity)
     probes, cases = asked.probes, asked.cases
     model = prompted(bind(model, cases), config.prompts)
     out = config.out if config.out is not None else naming.run_folder(config, call.generator)

@@ -132,7 +132,7 @@ class PassBehind:
     """A thing passes behind another and comes out on its other side."""
 
     FORM: ClassVar[str] = "THING behind THING, with to the left or to the right after it where the prompt says so"
-    PATTERN: ClassVar[str] = rf"({_THING}) (?:passes )?behind ({_THING}?)(?: to the (left|right))?"
+    PATTERN: ClassVar[str] = rf"({_THING}) (?:passes )?behind ({_THING})(?: to the (left|right))?"
     thing: str
     """What passes."""
     behind: str

@@ -23,6 +23,7 @@ from sora_eval.types import Case, Profile, check_name
 BUNDLED = "natural"
 """The name of all bundled sets; natural/SUITE is that of one."""
 FIELDS = ("id", "prompt", "expect", "twin")
+_TWIN, _SWAPPED = ".twin", ".swapped"
 _LONGEST = 2000
 _SHOWN = 8
 
@@ -62,7 +63,8 @@ def read_prompts(file: str) -> list[PromptRow]:
         if suite and suite not in sets:
             raise unknown("set of prompts", file, [BUNDLED, *(f"{BUNDLED}/{s}" for s in sets)])
         texts = {f"{BUNDLED}/{s}": text for s, text in sets.items() if suite in ("", s)}
-        return [row for place, text in texts.items() for row in _checked(place, _yaml_rows(place, text))]
+        rows = [row for place, text in texts.items() for row in _checked(place, _yaml_rows(place, text))]
+        return with_swapped(with_twins(rows))
     path = Path(file)
     if path.suffix.lower() not in (".yaml", ".yml", ".csv"):
         raise ConfigError(f"prompts.file={file}: name a .yaml or .csv file, or a bundled set: {BUNDLED}, {BUNDLED}/left_right, ...")
@@ -161,20 +163,22 @@ def with_twins(rows: Sequence[PromptRow]) -> list[PromptRow]:
         if words is None:
             out.append(row)
             continue
-        name = f"{row.id}.twin"
+        name = f"{row.id}{_TWIN}"
         out += [replace(row, twin=name), replace(row, id=name, prompt=words, expect=row.expect.mirrored(), twin=row.id)]
     return out
 
 
 def with_swapped(rows: Sequence[PromptRow]) -> list[PromptRow]:
     """Return rows, each followed by the same with its two things in the other order, where its words allow that."""
-    swapped = {row.id: words for row in rows if (words := twins.reordered(row.prompt, row.expect))}
+    ids = {row.id for row in rows}
+    there = {row.id for row in rows if row.id.endswith(_SWAPPED) or f"{row.id}{_SWAPPED}" in ids}
+    swapped = {r.id: words for r in rows if r.id not in there and (words := twins.reordered(r.prompt, r.expect))}
     out: list[PromptRow] = []
     for row in rows:
         out.append(row)
         if row.id in swapped:
-            twin = f"{row.twin}.swapped" if row.twin in swapped else ""
-            out.append(replace(row, id=f"{row.id}.swapped", prompt=swapped[row.id], twin=twin))
+            twin = f"{row.twin}{_SWAPPED}" if row.twin in swapped else ""
+            out.append(replace(row, id=f"{row.id}{_SWAPPED}", prompt=swapped[row.id], twin=twin))
     return out
 
 
@@ -189,7 +193,7 @@ def prompt_cases(
     rows = with_twins(rows) if twins else rows
     rows = with_swapped(rows) if swapped else rows
     if len({row.id for row in rows}) < len(rows):
-        raise ConfigError("two prompts have one id: ids that end in .twin or .swapped are those of prompts that are made")
+        raise ConfigError(f"two prompts have one id: ids that end in {_TWIN} or {_SWAPPED} are those of prompts that are made")
     by_kind = {probe.expects: name for name, probe in natural_probes().items()}
     cluster = {row.id: min(row.scene, next((r.scene for r in rows if r.id == row.twin), row.scene)) for row in rows}
     return [

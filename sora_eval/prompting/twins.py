@@ -17,7 +17,9 @@ _EXCHANGED = {
     **{"beneath": "above", "underneath": "above"},
 }
 _WORD = re.compile(r"[A-Za-z]+|\d+")
-_DETERMINER = r"(?:an?|the|one|some)"
+_DETERMINER = r"(?:an?|the|one)"
+_BETWEEN = r"(?:(?!(?:an?|the|one|of|to|and|on|in|at|with|by|from|while)\b)[a-z-]+\s+){0,3}?"
+"""Up to three words between an article and its noun."""
 
 
 def mirrored(prompt: str, expectation: Expectation) -> str | None:
@@ -96,7 +98,7 @@ def reordered(prompt: str, expectation: Expectation) -> str | None:
 
 def _phrases(prompt: str, thing: str) -> list[tuple[int, int]]:
     """Return where a thing stands in a prompt, with its article and up to three words between."""
-    pattern = rf"\b{_DETERMINER}\s+(?:[a-z-]+\s+){{0,3}}?{re.escape(thing)}\b"
+    pattern = rf"\b{_DETERMINER}\s+{_BETWEEN}{re.escape(thing)}\b"
     return [m.span() for m in re.finditer(pattern, prompt, re.IGNORECASE)]
 
 
@@ -130,7 +132,7 @@ def _compared(stated: Sequence[str], expected: str, what: str) -> str:
 def _counted(numbers: Sequence[Number], prompt: str, expectation: Count) -> str:
     stated = [int(n.value) for n in numbers if n.unit == "ball"]
     if not stated and expectation.number == 1:
-        one = re.search(rf"\b(?:an?|one|single)\s+(?:[a-z-]+\s+){{0,3}}?{re.escape(expectation.thing)}\b", prompt, re.IGNORECASE)
+        one = re.search(rf"\b(?:an?|one|single)\s+{_BETWEEN}{re.escape(expectation.thing)}\b", prompt, re.IGNORECASE)
         stated = [1] if one else []
     if not stated:
         return f"it does not say how many {expectation.thing}s there are"
