@@ -98,7 +98,7 @@ class SuiteConfig(Settings):
 
 _FROM_FILE = {"cases": ("suite", "profile", "seed", "world", "prompts.file"), "prompts.file": ("suite", "world")}
 """Options that a file of cases stands in place of."""
-Q = TypeVar("Q", "CasesConfig", "GenerateConfig", "RunConfig")
+Q = TypeVar("Q", bound="CasesConfig | GenerateConfig | RunConfig")
 
 
 def with_cases(config: Q, samples: int = 1) -> tuple[Q, CaseSet]:
@@ -115,7 +115,9 @@ def with_cases(config: Q, samples: int = 1) -> tuple[Q, CaseSet]:
     elif config.prompts.file is not None:
         found = case_sets.prompt_set(config.prompts, config.profile, config.seed, config.samples or samples)
     else:
-        return config, CaseSet(*config.suite.select(config.profile, config.seed, config.samples or samples, config.world))
+        return config, CaseSet(
+            *config.suite.select(config.profile, config.seed, config.samples or samples, config.world)
+        )
     suite = SuiteConfig(found.name, found.count, found.modes, probes=tuple(found.probes))
     config = replace(config, suite=suite, profile=config.profile if config.cases is None else found.profile)
     if isinstance(config, RunConfig) and not any(case.scene for case in found.cases):
@@ -154,8 +156,7 @@ class CasesConfig(Settings):
     world: LookOptions = PLAIN_WORLD
     """Look of the scenes."""
     cases: str | None = None
-    """A stored set of cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their folder.
-    What this version no longer knows of it is listed on the terminal."""
+    """Stored cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their folder. What this version no longer knows of it is listed on the terminal."""
     prompts: PromptFile = PromptFile()
     """Prompts of a file in place of a suite."""
     out: str | None = None
@@ -183,8 +184,7 @@ class GenerateConfig(Settings):
     world: LookOptions = PLAIN_WORLD
     """Look of the scenes."""
     cases: str | None = None
-    """A stored set of cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their folder.
-    What this version no longer knows of it is listed on the terminal."""
+    """Stored cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their folder. What this version no longer knows of it is listed on the terminal."""
     prompts: PromptFile = PromptFile()
     """Prompts of a file in place of a suite."""
     out: str | None = None
@@ -240,8 +240,7 @@ class RunConfig(Settings):
     world: LookOptions = PLAIN_WORLD
     """Look of the scenes; another one than plain is part of the run folder's name (smoke-small+look=indoor)."""
     cases: str | None = None
-    """A stored set of cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their folder.
-    What this version no longer knows of it is listed among the run's problems."""
+    """Stored cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their folder. What this version no longer knows of it is listed among the run's problems."""
     out: str | None = None
     """Run folder; null: runs/SUITE-PROFILE/MODEL/SLUG/SEED, for example runs/smoke-small/reference/4x-1c2f0a/0. SLUG is a checkpoint's stem
     and a hash of its bytes, a folder's name and a hash of its path, "default" without either; changed options are added to it

@@ -8,7 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sora_eval.config import Call, RunConfig, checked_generator, checked_tracker, generator_of, out_folder, tracker_of, with_cases
+from sora_eval.config import (
+    Call,
+    RunConfig,
+    checked_generator,
+    checked_tracker,
+    generator_of,
+    out_folder,
+    tracker_of,
+    with_cases,
+)
 from sora_eval.cost.estimates import warnings
 from sora_eval.cost.references import choose_references
 from sora_eval.evaluation import Loop, evaluate
@@ -86,7 +95,11 @@ def run(plan: Plan, say: Callable[[str], None] = print, progress: bool = True) -
         how = (plan.workers, progress, plan.tracker, plan.video, plan.devices)
         evaluated = evaluate(plan.part, plan.probes, plan.generators, plan.folder, *how)
         say(count_line(plan.model.name, evaluated.clips))
-        problems = [*plan.left_out, *problem_lines(plan.folder, plan.model, plan.cases, evaluated.rows), *evaluated.problems]
+        problems = [
+            *plan.left_out,
+            *problem_lines(plan.folder, plan.model, plan.cases, evaluated.rows),
+            *evaluated.problems,
+        ]
         about = manifest(plan, problems, time.perf_counter() - start, evaluated.clips)
         scored = Run(plan.folder, about, tuple(plan.cases), tuple(evaluated.rows), tuple(problems))
         if plan.shard is None:

@@ -15,7 +15,14 @@ NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight
 MOST = 10
 """The largest number of things that is counted."""
 _PLURALS = {"people": "person", "children": "child", "men": "man", "women": "woman", "geese": "goose", "mice": "mouse"}
-_PLURALS |= {"knives": "knife", "sheep": "sheep", "scissors": "scissors", "skis": "skis", "buses": "bus", "tomatoes": "tomato"}
+_PLURALS |= {
+    "knives": "knife",
+    "sheep": "sheep",
+    "scissors": "scissors",
+    "skis": "skis",
+    "buses": "bus",
+    "tomatoes": "tomato",
+}
 _ARTICLE = re.compile(r"^(?:an?|the)\s+")
 _THING = r"[a-z][a-z -]*?"
 
@@ -225,5 +232,11 @@ def singular(text: str) -> str:
     if last in _PLURALS:
         last = _PLURALS[last]
     elif last.endswith("s") and not last.endswith("ss"):
-        last = last[:-2] if re.search(r"(?:ch|sh|x|ss)es$", last) else f"{last[:-3]}y" if last.endswith("ies") else last[:-1]
+        last = (
+            last[:-2]
+            if re.search(r"(?:ch|sh|x|ss)es$", last)
+            else f"{last[:-3]}y"
+            if last.endswith("ies")
+            else last[:-1]
+        )
     return " ".join([*before, last])

@@ -5,7 +5,7 @@ What the tracker can't see is not judged, with that reason; it is never a wrong 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from sora_eval.probes.left_right import agreed, box_sides, way, windows
 from sora_eval.probes.natural import named
 from sora_eval.probes.natural.expectations import Camera, Count, Expectation, Motion, PassBehind, Relation, from_json
 from sora_eval.tracking.background import background_motion
-from sora_eval.types import Case, Floats, Mode, Tracks, Video
+from sora_eval.types import Bools, Case, Floats, Mode, Tracks, Video
 from sora_eval.world.families import Family
 
 _SIGN = {"left": -1, "above": -1, "up": -1, "right": 1, "below": 1, "down": 1}
@@ -36,7 +36,7 @@ class NaturalProbe(Probe):
     """The kind of expectation that it judges."""
 
     @property
-    def family(self) -> Family[None]:
+    def family(self) -> Family[Any]:
         """There is none.
 
         Raises:
@@ -167,8 +167,11 @@ class NaturalCount(NaturalProbe):
         number = int(np.bincount(counts).argmax())
         share = float((counts == number).mean())
         if share < (_STEADY if number == p.number else _SURE):
-            raise UnjudgeableError(f"from {counts.min()} to {counts.max()} {p.thing}s are seen, never one number for long")
-        return Verdict(float(number == p.number), {"number": float(number), "agreement": share})
+            raise UnjudgeableError(
+                f"from {counts.min()} to {counts.max()} {p.thing}s are seen, never one number for long"
+            )
+        right = float(number == p.number)
+        return Verdict(right, {"right_number": right, "counted": float(number), "agreement": share})
 
 
 class NaturalPassBehind(NaturalProbe):
@@ -215,6 +218,6 @@ class NaturalPassBehind(NaturalProbe):
         return Verdict(0.0, {"returns": 0.0})
 
 
-def _change(area: Floats, before: np.ndarray, after: np.ndarray) -> float:  # type: ignore[type-arg]
+def _change(area: Floats, before: Bools, after: Bools) -> float:
     """Return the change of size, as the absolute log of the square root of the area."""
     return 0.5 * abs(float(np.log(np.median(area[after]) / np.median(area[before]))))

@@ -11,7 +11,21 @@ from sora_eval.types import Bools, Floats, Tracks
 from sora_eval.world.palette import COLOURS
 
 _SAME = {
-    "person": ("man", "woman", "child", "boy", "girl", "runner", "cyclist", "skier", "surfer", "waiter", "chef", "player", "walker"),
+    "person": (
+        "man",
+        "woman",
+        "child",
+        "boy",
+        "girl",
+        "runner",
+        "cyclist",
+        "skier",
+        "surfer",
+        "waiter",
+        "chef",
+        "player",
+        "walker",
+    ),
     "bicycle": ("bike",),
     "motorcycle": ("motorbike", "scooter"),
     "airplane": ("plane", "aeroplane", "jet"),

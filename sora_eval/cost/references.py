@@ -33,7 +33,9 @@ def choose_references(
     """
     if not any(case.scene for case in cases):
         if model.kind != "model":
-            raise ConfigError(f"{model.name} renders scenes, and these prompts have none: choose a model, such as generator=folder")
+            raise ConfigError(
+                f"{model.name} renders scenes, and these prompts have none: choose a model, such as generator=folder"
+            )
         return (), ["references: none, for prompts without a scene have no true clip"]
     if config.references is not None:
         return config.references, []

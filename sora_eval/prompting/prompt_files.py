@@ -67,7 +67,9 @@ def read_prompts(file: str) -> list[PromptRow]:
         return with_swapped(with_twins(rows))
     path = Path(file)
     if path.suffix.lower() not in (".yaml", ".yml", ".csv"):
-        raise ConfigError(f"prompts.file={file}: name a .yaml or .csv file, or a bundled set: {BUNDLED}, {BUNDLED}/left_right, ...")
+        raise ConfigError(
+            f"prompts.file={file}: name a .yaml or .csv file, or a bundled set: {BUNDLED}, {BUNDLED}/left_right, ..."
+        )
     try:
         text = read_text(path)
     except (OSError, ValueError) as error:
@@ -103,7 +105,11 @@ def _csv_rows(place: str, text: str) -> Iterator[tuple[int, Any]]:
             yield number, f"{len(cells)} cells under {len(header)} columns"
             continue
         row: dict[str, Any] = {h: c.strip() for h, c in zip(header, cells, strict=True) if c.strip()}
-        yield number, {k: v for k, v in row.items() if k in FIELDS} | {"expect": {k: v for k, v in row.items() if k not in FIELDS}}
+        yield (
+            number,
+            {k: v for k, v in row.items() if k in FIELDS}
+            | {"expect": {k: v for k, v in row.items() if k not in FIELDS}},
+        )
 
 
 def _checked(place: str, numbered: Iterator[tuple[int, Any]]) -> list[PromptRow]:
@@ -193,7 +199,9 @@ def prompt_cases(
     rows = with_twins(rows) if twins else rows
     rows = with_swapped(rows) if swapped else rows
     if len({row.id for row in rows}) < len(rows):
-        raise ConfigError(f"two prompts have one id: ids that end in {_TWIN} or {_SWAPPED} are those of prompts that are made")
+        raise ConfigError(
+            f"two prompts have one id: ids that end in {_TWIN} or {_SWAPPED} are those of prompts that are made"
+        )
     by_kind = {probe.expects: name for name, probe in natural_probes().items()}
     cluster = {row.id: min(row.scene, next((r.scene for r in rows if r.id == row.twin), row.scene)) for row in rows}
     return [

@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sora_eval.probes.natural.expectations import NUMBERS, OPPOSITE, Camera, Count, Expectation, Motion, PassBehind, Relation
+from sora_eval.probes.natural.expectations import (
+    NUMBERS,
+    OPPOSITE,
+    Camera,
+    Count,
+    Expectation,
+    Motion,
+    PassBehind,
+    Relation,
+)
 from sora_eval.prompting.statements import Number, Statements
 
 _STAND_INS = ("red ball", "blue cube")
@@ -48,7 +57,11 @@ def _exchanged(prompt: str, vertical: bool) -> str | None:
     for m in found:
         # A word that says no side can be left out without a statement less.
         without = f"{prompt[: m.start()]}somewhere{prompt[m.end() :]}"
-        if len(_values(without, vertical)) >= before and "left to right" not in prompt and "right to left" not in prompt:
+        if (
+            len(_values(without, vertical)) >= before
+            and "left to right" not in prompt
+            and "right to left" not in prompt
+        ):
             return None
     text = list(prompt)
     for m in reversed(found):
@@ -126,7 +139,11 @@ def contradiction(prompt: str, expectation: Expectation) -> str:
 def _compared(stated: Sequence[str], expected: str, what: str) -> str:
     if not stated:
         return f"it does not say to which side {what}"
-    return "" if set(stated) == {expected} else f"{what} {' and '.join(dict.fromkeys(stated))} in its words, not {expected}"
+    return (
+        ""
+        if set(stated) == {expected}
+        else f"{what} {' and '.join(dict.fromkeys(stated))} in its words, not {expected}"
+    )
 
 
 def _counted(numbers: Sequence[Number], prompt: str, expectation: Count) -> str:
@@ -152,7 +169,14 @@ def _passing(prompt: str, expectation: PassBehind, directions: Sequence[str]) ->
 def _pattern(thing: str) -> str:
     *before, last = thing.split()
     stem = re.escape(last[:-1]) + "(?:y|ies)" if last.endswith("y") else f"{re.escape(last)}(?:s|es)?"
-    irregular = {"person": "people", "child": "children", "man": "men", "woman": "women", "goose": "geese", "knife": "knives"}
+    irregular = {
+        "person": "people",
+        "child": "children",
+        "man": "men",
+        "woman": "women",
+        "goose": "geese",
+        "knife": "knives",
+    }
     stem = f"(?:{stem}|{irregular[last]})" if last in irregular else stem
     return r"\b" + r"\s+".join([*map(re.escape, before), stem]) + r"\b"
 

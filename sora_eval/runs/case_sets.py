@@ -15,8 +15,8 @@ from sora_eval.probes.base import Probe
 from sora_eval.probes.natural.judging import NaturalProbe
 from sora_eval.prompting.options import PromptFile
 from sora_eval.prompting.prompt_files import prompt_cases, read_prompts
-from sora_eval.stats.samples import per_prompt, sampled
 from sora_eval.runs.identity import CASES
+from sora_eval.stats.samples import per_prompt, sampled
 from sora_eval.types import MODES, Case, Mode, Profile, digest
 from sora_eval.world.families import family
 
@@ -47,7 +47,6 @@ class CaseSet:
         frames = max(c.frames for c in self.cases)
         given = max(1, *(c.given for c in self.cases))
         return Profile(f"{width}x{height}x{frames}", height, width, frames, float(self.cases[0].fps), given)
-
 
     @property
     def modes(self) -> tuple[Mode, ...]:
@@ -88,7 +87,9 @@ def stored_set(file: str, samples: int | None = None, otherwise: int = 1) -> Cas
             seen.add(case.id)
             cases.append(case)
     if not cases:
-        raise ConfigError(f"{path}: no case of it is known to this version; {left_out[0] if left_out else 'it is empty'}")
+        raise ConfigError(
+            f"{path}: no case of it is known to this version; {left_out[0] if left_out else 'it is empty'}"
+        )
     own = per_prompt(cases)
     if own > 1 and samples not in (None, 1, own):
         raise ConfigError(f"{path} has {own} samples per prompt of its own: leave samples={samples} out")

@@ -47,7 +47,10 @@ def question(
     parts = [f"{suite.get('name')}-{profile.get('name')}"]
     for group, node in (("suite", suite), ("profile", profile)):
         # The name of a set of cases from a file, and of the size of stored ones, says all.
-        if not (is_of_file(str(suite.get("name"))) and (group == "suite" or not registry.defaults(group, str(node.get("name"))))):
+        if not (
+            is_of_file(str(suite.get("name")))
+            and (group == "suite" or not registry.defaults(group, str(node.get("name"))))
+        ):
             parts += _changed(group, str(node.get("name")), node, ("name", "count"))
     look = LookOptions.of(world or {})
     if look.name:

@@ -44,7 +44,7 @@ def _sample(case: Case, k: int) -> Case:
 
 
 def asked_of(kind: str, cases: Sequence[Case]) -> list[Case]:
-    """Return the cases for a generator of a kind: all for a model; for references, whose answers know no noise, samples 0 that have a scene."""
+    """Return the cases for a generator of a kind: all for a model; samples 0 with a scene for references, whose answers know no noise."""
     return [c for c in cases if kind == "model" or (c.scene and not c.sample)]
 
 
