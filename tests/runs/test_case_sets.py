@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from sora_eval import registry
@@ -13,6 +14,9 @@ from sora_eval.runs.naming import run_folder
 from sora_eval.runs.protocol import differing, protocol_hash, protocol_of
 from sora_eval.runs.reader import read_run
 from sora_eval.stats.samples import sampled
+from sora_eval.types import Video
+from sora_eval.video import write_h264
+from sora_eval.world.palette import COLOURS
 
 SMALL = registry.profile("small")
 CASES = registry.probe("relation").cases(2, SMALL, "t2v") + registry.probe("count").cases(2, SMALL, "t2v")
@@ -116,6 +120,11 @@ def test_prompts_are_exported_and_a_folder_of_clips_is_judged(tmp_path, capsys):
     ]  # fmt: skip
     assert main(["run", f"prompts={tmp_path / 'p.yaml'}", f"out={tmp_path / 'run'}"]) == 2
     assert "choose a model" in capsys.readouterr().err
-    words = [f"prompts={tmp_path / 'p.yaml'}", "generator=careless", f"out={tmp_path / 'run'}"]
-    assert main(["run", *words]) in (0, 1)
-    assert [row.probe for row in read_run(tmp_path / "run").rows] == ["natural_relation"]
+    # What a model drew for both: the ball on the left.
+    frame = np.full((96, 128, 3), 200, np.uint8)
+    frame[40:60, 20:40], frame[40:60, 80:100] = COLOURS["red"], COLOURS["blue"]
+    for name in ("rel", "rel.twin"):
+        write_h264(tmp_path / "mine" / "videos" / f"{name}.mp4", Video(np.repeat(frame[None], 17, axis=0), 8.0), 10)
+    words = [f"prompts={tmp_path / 'p.yaml'}", "prompts.twins=true", f"out={tmp_path / 'run'}"]
+    assert main(["run", *words, "generator=folder", f"generator.path={tmp_path / 'mine'}"]) == 1
+    assert {row.case: row.value for row in read_run(tmp_path / "run").rows} == {"rel": 1.0, "rel.twin": 0.0}
