@@ -126,10 +126,16 @@ class Named:
     """Its kind."""
     prints: str
     """Its fingerprint for a case."""
+    prompt: str
+    """The prompt that it works from."""
 
     def fingerprint(self, case: Case) -> str:
         """Return the fingerprint."""
         return self.prints
+
+    def sent(self, case: Case) -> str:
+        """Return the prompt that the generator works from."""
+        return self.prompt
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ class _NamedFile(Named):
 
 def named(generator: Generator, case: Case) -> Any:
     """Return what stands for a generator where its clip of a case is judged in another process; it can't generate."""
-    parts = (generator.name, generator.kind, generator.fingerprint(case))
+    parts = (generator.name, generator.kind, generator.fingerprint(case), sent_prompt(generator, case))
     return _NamedFile(*parts, source_of(generator, case)) if hasattr(generator, "source") else Named(*parts)
 
 

@@ -67,6 +67,7 @@ class PythonCallable:
             ConfigError: the target isn't of that form, there is no such checkpoint, or `kwargs` has a keyword that is taken.
 
         """
+        self._named = isinstance(target, str)
         self._loaded: Callable[..., Any] | None = None if isinstance(target, str) else target
         # Taken now, so that it stays while the run goes on. A version given by the user says all.
         self._state = "" if isinstance(target, str) or version or _importable(target) else function_hash(target)
@@ -88,6 +89,10 @@ class PythonCallable:
         self._weights = "" if self._checkpoint is None else _weights_hash(self._checkpoint)
         self._kwargs = _checked_kwargs(kwargs)
         self._device = ""
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What has a target is loaded again in another process, which does not know the module of a file.
+        return {**self.__dict__, "_loaded": None if self._named else self._loaded}
 
     def on_device(self, device: str) -> PythonCallable:
         """Return the generator whose function gets a device, such as "cuda:1", as the keyword `device`. Clips do not depend on it.

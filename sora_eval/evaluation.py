@@ -23,7 +23,7 @@ from sora_eval.generator.base import Generator, batch_of, clip_inputs, named, so
 from sora_eval.generator.devices import Devices, gpu_memory
 from sora_eval.generator.simulator import true_video
 from sora_eval.probes.base import Probe
-from sora_eval.processes import CHUNK, NoQueue, Work, WorkerKilledError, WorkQueue, chunks
+from sora_eval.processes import CHUNK, NoQueue, Work, WorkerKilledError, WorkQueue, chunks, release_memory
 from sora_eval.runs.plan import ClipCounts
 from sora_eval.runs.store import Store, reference_cache
 from sora_eval.stats.failures import INTERNAL
@@ -336,6 +336,7 @@ class Loop:
 
     def _judge(self, generator: Generator, case: Case, video: Video | Failure) -> None:
         score = self.judged(generator, case, video)
+        release_memory(video.frames.nbytes if isinstance(video, Video) else 0)
         self.keep_score(generator, case, score)
         if isinstance(video, Video) and not score.failure and (cache := self._cache(generator, case)) is not None:
             for name, path in self._cached_files(generator, case):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import sys
@@ -13,16 +14,17 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar, cast
 
 from sora_eval.errors import KILLED, SoraEvalError
 
 T = TypeVar("T")
+_LARGE = 16 << 20
 CHUNK = 8
 """Items that a process gets at once, at most."""
 _NO_START = "worker processes end as soon as they start: set workers=1"
@@ -49,6 +51,25 @@ def peak_memory() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def release_memory(held: int) -> None:
+    """Give what was freed back to the system after work on a clip of so many bytes: glibc keeps it where a small piece behind it is in use.
+
+    A process that worked on large clips one by one grew from 200 MB to 1,500 without.
+    """
+    trim = _malloc_trim() if held >= _LARGE else None
+    if trim is not None:
+        trim(0)
+
+
+@lru_cache(maxsize=1)
+def _malloc_trim() -> Callable[[int], int] | None:
+    """Return glibc's function; None where there is another library."""
+    try:
+        return cast("Callable[[int], int]", ctypes.CDLL(None).malloc_trim)
+    except (OSError, AttributeError, TypeError):
+        return None
 
 
 def available_memory() -> int | None:

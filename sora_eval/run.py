@@ -142,14 +142,13 @@ def finish(
     if not changed and not failure and (stored := finished(scored, key)) is not None:
         return RunResult(stored.rows, stored.problems, written=False)
     invalidate(scored.folder)
-    measures: dict[str, dict[str, list[Measure]]] = {}
-    breakdown: list[str] = []
+    tracking = measure_tracking(scored, workers, say)
+    measures, breakdown = dict[str, dict[str, list[Measure]]](), list[str]()
     if fidelity is not None:
-        # Imports torch, which a run without fidelity metrics does not need.
+        # Imports torch, which a run without it does not need; its processes keep that in memory, so tracking comes first.
         from sora_eval.fidelity.of_run import measure_fidelity
 
         measures, breakdown = measure_fidelity(scored, fidelity, workers, say)
-    tracking = measure_tracking(scored, workers, say)
     failed = [m.reason for by in measures.values() for m in by.get(model, ()) if m.failed]
     problems = [*dict.fromkeys([*problems, *breakdown, *failed, *unmeasured(tracking, scored.rows)])]
     # Without a key the same command measures fidelity again after a breakdown.

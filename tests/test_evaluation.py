@@ -81,7 +81,9 @@ def test_two_processes_give_the_rows_of_one(tmp_path):
 
 def _files(folder: Path) -> dict[str, bytes]:
     return {
-        p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.json*") if "manifest" not in p.name
+        p.relative_to(folder).as_posix(): p.read_bytes()
+        for p in folder.rglob("*.json*")
+        if p.name not in ("manifest.json", "card.json")
     }
 
 

@@ -48,6 +48,7 @@ from sora_eval.metrics.similarity import (
     temporal_consistency,
 )
 from sora_eval.metrics.streaming import FeatureStatistics
+from sora_eval.processes import release_memory
 from sora_eval.tracking.points import track_points
 from sora_eval.types import Floats, Frames, Video, digest
 from sora_eval.video import read_clip, resized
@@ -317,6 +318,7 @@ def _measure(
     try:
         clip = _DecodedClip(entry, config)
         assert len(clip.video)
+        held = clip.video.frames.nbytes
     except SoraEvalError as error:
         # A distance of the clips that can be read would be one of another set.
         out.missing |= dict.fromkeys(extractors, str(error))
@@ -328,6 +330,8 @@ def _measure(
         except (SoraEvalError, ValueError) as error:
             out.missing[name] = f"{entry.path.name}: {error}"
             del extractors[name]
+    del clip
+    release_memory(held)
 
 
 def _load_extractors(config: FidelityConfig, out: FeatureSet) -> dict[str, _Extractor]:

@@ -5,15 +5,17 @@ The case stays the original: trackers and probes see its prompt and its expectat
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.files import read_json, write_json
 from sora_eval.generator.base import Capabilities, Delivery, Generator, input_problems
+from sora_eval.generator.devices import on_device
 from sora_eval.paths import shown
 from sora_eval.prompting import checker
 from sora_eval.prompting.expanders import Expander, expander_of
@@ -87,6 +89,16 @@ class Prompted:
             "changed": sum(r.sent(self._on_lost) != r.prompt for r in every),
             "lost": sum(bool(r.lost) for r in every),
         }
+
+    def on_device(self, device: str) -> Generator:
+        """Return the generator on a device, with the same prompts.
+
+        Raises:
+            ConfigError: see `devices.on_device`.
+        """
+        copied = copy.copy(self)
+        copied._inner = on_device(self._inner, device)
+        return cast("Generator", copied)
 
     def fingerprint(self, case: Case) -> str:
         """Return a hash of the generator's fingerprint and the expander; the prompt as sent is an input of the clip alone."""

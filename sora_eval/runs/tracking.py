@@ -14,7 +14,7 @@ import numpy as np
 from sora_eval.alignment.align import applied, windowed
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.files import FileCache, read_json, write_json, write_lines
-from sora_eval.processes import pool
+from sora_eval.processes import pool, release_memory
 from sora_eval.runs.reader import Run
 from sora_eval.runs.store import Store, reference_cache
 from sora_eval.tracking.metrics import BY_NAME, VERSION, needs_frames, tracking_metrics
@@ -96,11 +96,11 @@ def _measure(folder: Path, part: Sequence[tuple[Case, ScoreRow]]) -> None:
     cache = reference_cache()
     truths: dict[str, TrueTracks] = {}
     for whole, row in part:
+        video = None
         try:
             case = windowed(whole, row.alignment)
             name = _truth_name(case)
             truth = truths[name] = truths[name] if name in truths else _truth(cache, name, case)
-            video = None
             if needs_frames(case, truth):
                 video = applied(whole, read_clip(folder / row.video), row.alignment).video
             values = tracking_metrics(case, video, read_tracks(folder / row.tracks), truth)
@@ -110,6 +110,9 @@ def _measure(folder: Path, part: Sequence[tuple[Case, ScoreRow]]) -> None:
             Exception
         ):  # a fault of ours in one clip costs that clip; the run names it as unmeasured and tries again the next time
             continue
+        finally:
+            video = None
+            release_memory(3 * whole.frames * whole.size[0] * whole.size[1])
         path = _path(folder, whole, row)
         write_json(path, {"values": values})
         if cache is not None and is_shared(cache, row):

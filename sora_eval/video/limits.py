@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -43,6 +43,12 @@ class Limits:
             min(most.seconds, max(60.0, 32 * frames / fps)),
             min(most.frames, max(1000, 32 * frames)),
         )
+
+    def capped(self) -> Limits:
+        """Return these limits, none of them above those of any clip: they may come from a file of somebody else."""
+        most = Limits()
+        own = {f.name: (getattr(self, f.name), getattr(most, f.name)) for f in fields(self)}
+        return Limits(**{name: value if 0 < value <= top else top for name, (value, top) in own.items()})
 
     def check(self, size: tuple[int, int], frames: int) -> None:
         """Raise VideoError when so many frames of that size (height, width) are too many."""

@@ -121,7 +121,7 @@ def read_record(path: Path) -> Video:
     about = read_json(path)
     try:
         given, decoding, clip = about["given"], about["decoding"], about["clip"]
-        limits = Limits(**decoding["limits"])
+        limits = Limits(**decoding["limits"]).capped()
         source = Source(_located(path, about), limits, decoding["max_fps"], decoding["fps"])
         expected = (clip["frames"], (clip["height"], clip["width"]), clip["fps"])
         if about["reading"] != READING:

@@ -114,11 +114,13 @@ def test_a_named_sweep_takes_files_in_natural_order(capsys: pytest.CaptureFixtur
 
 
 MODEL = """
+from pathlib import Path
+
 import numpy as np
 
 
 def generate(prompt, *, height, width, frames, fps, seed, conditioning, checkpoint):
-    level = len(open(checkpoint, "rb").read())
+    level = Path(checkpoint).stat().st_size
     with open("calls.txt", "a") as file:
         file.write(f"{checkpoint} {seed}\\n")
     return np.full((frames, height, width, 3), level, np.uint8)

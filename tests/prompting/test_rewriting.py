@@ -73,6 +73,17 @@ def test_the_model_gets_what_was_sent_and_the_probe_the_original(rewriter):
     assert all(r["video"] and not r["prompt"].endswith("Soft light.") for r in rows)
 
 
+def test_the_model_on_a_device_gets_what_was_sent(rewriter):
+    (rewriter / "model.py").write_text(
+        "import numpy as np\n"
+        "def model(prompt, *, height, width, frames, fps, seed, conditioning, device):\n"
+        "    assert device == 'cpu' and prompt.endswith(' Soft light.'), prompt\n"
+        "    return np.full((frames, height, width, 3), 120, np.uint8)\n"
+    )
+    words = ["generator=callable", "generator.target=model.py:model", "prompts.expander=words.py:longer"]
+    assert main(["run", *words, *SMALL, "devices=[cpu]", "out=run"]) == 0
+
+
 @pytest.mark.parametrize(("on_lost", "code", "changed"), [("keep", 1, 4), ("original", 0, 0)])
 def test_what_is_lost_is_counted(rewriter, capsys, on_lost, code, changed):
     words = ["generator=oracle", "prompts.expander=words.py:swapped", f"prompts.on_lost={on_lost}"]

@@ -323,6 +323,12 @@ def test_limits_follow_what_was_asked() -> None:
     assert large == Limits(2 << 30, 320.0, 7680)
 
 
+def test_limits_of_a_record_are_never_above_those_of_any_clip() -> None:
+    nan = float("nan")
+    assert Limits(1 << 60, nan, -1).capped() == Limits()
+    assert Limits(1 << 20, 5.0, 40).capped() == Limits(1 << 20, 5.0, 40)
+
+
 def test_limits_beyond_what_ffmpeg_knows_are_none(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", greys(VALUES))
     assert len(read_video(path, limits=Limits(1 << 60, 1e300, 1 << 60))) == 8
