@@ -38,9 +38,10 @@ from sora_eval.plugins import include
 from sora_eval.probes.base import Probe
 from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.processes import cores
+from sora_eval.prompting import case_sets
+from sora_eval.prompting.case_sets import CaseSet
 from sora_eval.prompting.options import PromptFile, PromptOptions
-from sora_eval.runs import case_sets, naming, sharding
-from sora_eval.runs.case_sets import CaseSet
+from sora_eval.runs import naming, sharding
 from sora_eval.settings import REQUIRED, Settings, option
 from sora_eval.stats.gate import GatePlan
 from sora_eval.stats.samples import MOST
@@ -702,13 +703,13 @@ def out_folder(out: str | None, default: str | None = None) -> Path:
     return folder
 
 
-def generator_of(node: Mapping[str, Any]) -> Generator:
-    """Return the generator that a configuration node with a `_target_` describes.
+def generator_of(node: Mapping[str, Any], made: Any = None) -> Generator:
+    """Return the generator that a configuration node with a `_target_` describes, or a made one if it can be used.
 
     Raises:
         ConfigError: it can't be made, or its name is no file name or that of a reference.
     """
-    return checked_generator(registry.generator(dict(node)))
+    return checked_generator(registry.generator(dict(node)) if made is None else made)
 
 
 def checked_generator(generator: Any) -> Generator:
@@ -725,13 +726,13 @@ def checked_generator(generator: Any) -> Generator:
     return checked
 
 
-def tracker_of(node: Mapping[str, Any]) -> Tracker:
-    """Return the tracker that a configuration node with a `_target_` describes.
+def tracker_of(node: Mapping[str, Any], made: Any = None) -> Tracker:
+    """Return the tracker that a configuration node with a `_target_` describes, or a made one if it can be used.
 
     Raises:
         ConfigError: it can't be made, or its name is no file name or that of the world tracker.
     """
-    return checked_tracker(registry.tracker(dict(node)))
+    return checked_tracker(registry.tracker(dict(node)) if made is None else made)
 
 
 def checked_tracker(tracker: Any) -> Tracker:

@@ -8,16 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sora_eval.config import (
-    Call,
-    RunConfig,
-    checked_generator,
-    checked_tracker,
-    generator_of,
-    out_folder,
-    tracker_of,
-    with_cases,
-)
+from sora_eval.config import Call, RunConfig, generator_of, out_folder, tracker_of, with_cases
 from sora_eval.cost.estimates import warnings
 from sora_eval.cost.references import choose_references
 from sora_eval.evaluation import Loop, evaluate
@@ -48,8 +39,8 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
     Raises:
         ConfigError: a value can't be used, or the generator or tracker can't be made.
     """
-    model = generator_of(config.generator) if model is None else checked_generator(model)
-    tracker = tracker_of(config.tracker) if tracker is None else checked_tracker(tracker)
+    model = generator_of(config.generator, model)
+    tracker = tracker_of(config.tracker, tracker)
     config, asked = with_cases(config, samples_of(model))
     fidelity = fidelity_config(config.fidelity)
     probes, cases = asked.probes, asked.cases
@@ -72,15 +63,13 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
         tracker=tracker,
         video=config.video,
         devices=devices_of(model, config.devices),
-        case_set=asked.digest,
-        left_out=asked.left_out,
+        case_set=asked,
         notes=(*notes, *warnings(config, cases, model, references, folder, workers)),
     )
 
 
 def run(plan: Plan, say: Callable[[str], None] = print, progress: bool = True) -> RunResult:
     """Carry out what is missing of a run in its folder.
-
     say: receives a line per step. progress: whether to show a progress bar.
 
     Raises:
@@ -95,11 +84,8 @@ def run(plan: Plan, say: Callable[[str], None] = print, progress: bool = True) -
         how = (plan.workers, progress, plan.tracker, plan.video, plan.devices)
         evaluated = evaluate(plan.part, plan.probes, plan.generators, plan.folder, *how)
         say(count_line(plan.model.name, evaluated.clips))
-        problems = [
-            *plan.left_out,
-            *problem_lines(plan.folder, plan.model, plan.cases, evaluated.rows),
-            *evaluated.problems,
-        ]
+        problems = problem_lines(plan.folder, plan.model, plan.cases, evaluated.rows)
+        problems = [*plan.case_set.left_out, *problems, *evaluated.problems]
         about = manifest(plan, problems, time.perf_counter() - start, evaluated.clips)
         scored = Run(plan.folder, about, tuple(plan.cases), tuple(evaluated.rows), tuple(problems))
         if plan.shard is None:
@@ -129,7 +115,6 @@ def finish(
     scored: Run, fidelity: FidelityConfig | None, workers: int, say: Callable[[str], None] = print, changed: bool = True
 ) -> RunResult:
     """Measure fidelity and tracking of a scored run, write its files and its report; nothing where all of that is there.
-
     changed: whether a clip was scored now.
 
     Raises:

@@ -74,7 +74,7 @@ def manifest(plan: Plan, problems: Sequence[str], seconds: float, clips: Mapping
         "hashes": {
             "cases": digest([c.hash for c in cases]),
             "probes": {n: p.version for n, p in plan.probes.items()},
-            **({"case_set": plan.case_set} if plan.case_set else {}),
+            **({"case_set": plan.case_set.digest} if plan.case_set.digest else {}),
         },
         "versions": {
             "python": platform.python_version(),

@@ -20,8 +20,8 @@ from omegaconf import ListConfig, OmegaConf
 from sora_eval import registry
 from sora_eval.errors import ConfigError
 from sora_eval.files import content_hash
+from sora_eval.prompting.case_sets import is_of_file
 from sora_eval.prompting.options import PromptFile, PromptOptions
-from sora_eval.runs.case_sets import is_of_file
 from sora_eval.types import digest
 from sora_eval.video.options import LOSSLESS
 from sora_eval.world.looks import LookOptions

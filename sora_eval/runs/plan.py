@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sora_eval.files import without_secrets
 from sora_eval.generator.base import Generator
 from sora_eval.probes.base import Probe
+from sora_eval.prompting.case_sets import CaseSet
 from sora_eval.prompting.options import NONE
 from sora_eval.runs import sharding
 from sora_eval.tracking.base import Tracker
@@ -86,10 +87,8 @@ class Plan:
     """How clips are stored."""
     devices: tuple[str, ...] = ()
     """Devices that the model runs on, in a process each; () for this process."""
-    case_set: str = ""
-    """Hash of the file that the cases come from, "" for a suite."""
-    left_out: tuple[str, ...] = ()
-    """A line for each case of that file that can't be asked for."""
+    case_set: CaseSet = CaseSet({}, ())
+    """Where the cases come from: a suite, or a file with its hash and what of it is left out."""
     notes: tuple[str, ...] = ()
     """What is printed before the first clip: references that are left out, memory or disk that may not suffice."""
 

@@ -47,7 +47,11 @@ def test_a_bundled_set_has_sixty_different_prompts_with_both_orders_of_mention(s
         if isinstance(row.expect, Relation):
             names = (row.expect.a, row.expect.b)
             order = sorted(names, key=row.prompt.lower().index)
-            (other,) = (r for r in rows if r.scene == row.scene and r.id in (f"{row.id}.swapped", row.id.removesuffix(".swapped")) and r != row)
+            (other,) = (
+                r
+                for r in rows
+                if r.scene == row.scene and r.id in (f"{row.id}.swapped", row.id.removesuffix(".swapped")) and r != row
+            )
             assert sorted(names, key=other.prompt.lower().index) == order[::-1]
             assert other.expect == row.expect
 
@@ -114,7 +118,9 @@ def test_files_that_are_none(tmp_path, name, text):
 
 
 def test_cases_of_twins_share_a_cluster(tmp_path):
-    rows = read_prompts(written(tmp_path, "- {prompt: A dog sits to the left of a cat., expect: {relation: dog left of cat}}"))
+    rows = read_prompts(
+        written(tmp_path, "- {prompt: A dog sits to the left of a cat., expect: {relation: dog left of cat}}")
+    )
     cases = prompt_cases(rows, SMALL, twins=True, swapped=True)
     assert [c.id for c in cases] == ["prompt001", "prompt001.swapped", "prompt001.twin", "prompt001.twin.swapped"]
     assert len({c.cluster for c in cases}) == 1

@@ -15,11 +15,11 @@ from sora_eval.probes.base import Probe
 from sora_eval.probes.natural.judging import NaturalProbe
 from sora_eval.prompting.options import PromptFile
 from sora_eval.prompting.prompt_files import prompt_cases, read_prompts
-from sora_eval.runs.identity import CASES
 from sora_eval.stats.samples import per_prompt, sampled
 from sora_eval.types import MODES, Case, Mode, Profile, digest
 from sora_eval.world.families import family
 
+_CASES = "cases.jsonl"
 _HASH = 6
 _AT = "@"
 """Stands in the name of a set between the file's stem and its hash, and in no name of conf/suite."""
@@ -70,7 +70,7 @@ def stored_set(file: str, samples: int | None = None, otherwise: int = 1) -> Cas
     Raises:
         ConfigError: the file can't be read, holds no case of this version, or has another number of samples of its own.
     """
-    path = Path(file) / CASES if Path(file).is_dir() else Path(file)
+    path = Path(file) / _CASES if Path(file).is_dir() else Path(file)
     rows = _rows(path)
     probes: dict[str, Probe] = {}
     cases: list[Case] = []

@@ -9,7 +9,7 @@ from sora_eval import registry
 from sora_eval.commands.cli import main
 from sora_eval.config import parse, with_cases
 from sora_eval.errors import ConfigError
-from sora_eval.runs.case_sets import stored_set
+from sora_eval.prompting.case_sets import stored_set
 from sora_eval.runs.naming import run_folder
 from sora_eval.runs.protocol import differing, protocol_hash, protocol_of
 from sora_eval.runs.reader import read_run
@@ -61,7 +61,9 @@ def test_what_is_not_known_any_more_is_left_out_and_said(tmp_path):
 
 def test_the_layout_of_the_file_is_not_part_of_its_hash(tmp_path):
     one = stored_set(str(stored(tmp_path, [c.to_json() for c in CASES])))
-    (tmp_path / "other.jsonl").write_text("\n\n".join(json.dumps(c.to_json(), indent=None, sort_keys=True) for c in CASES[::-1]))
+    (tmp_path / "other.jsonl").write_text(
+        "\n\n".join(json.dumps(c.to_json(), indent=None, sort_keys=True) for c in CASES[::-1])
+    )
     other = stored_set(str(tmp_path / "other.jsonl"))
     assert one.digest == other.digest
     assert one.digest != stored_set(str(stored(tmp_path, [c.to_json() for c in CASES[:2]]))).digest
@@ -79,7 +81,9 @@ def test_a_case_is_there_once(tmp_path):
         stored_set(str(stored(tmp_path, [CASES[0].to_json()] * 2)))
 
 
-@pytest.mark.parametrize("word", ["suite=smoke", "suite.count=3", "seed=1", "profile=medium", "world.look=indoor", "prompts.file=natural"])
+@pytest.mark.parametrize(
+    "word", ["suite=smoke", "suite.count=3", "seed=1", "profile=medium", "world.look=indoor", "prompts.file=natural"]
+)
 @pytest.mark.parametrize("command", ["run", "plan", "cases"])
 def test_both_a_file_and_a_suite_are_refused_in_one_line(tmp_path, word, command, capsys):
     path = stored(tmp_path, [c.to_json() for c in CASES])
