@@ -42,17 +42,16 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
     model = generator_of(config.generator, model)
     tracker = tracker_of(config.tracker, tracker)
     config, asked = with_cases(config, samples_of(model))
-    fidelity = fidelity_config(config.fidelity)
-    probes, cases = asked.probes, asked.cases
+    cases, fidelity = asked.cases, fidelity_config(config.fidelity)
     model = prompted(bind(model, cases), config.prompts)
     out = config.out if config.out is not None else naming.run_folder(config, call.generator)
-    names, notes = choose_references(config, model, cases, Loop(Path(out), probes, tracker, config.video))
+    names, notes = choose_references(config, model, cases, Loop(Path(out), asked.probes, tracker, config.video))
     references = [r for r in map(reference, names) if r.name != model.name]
     folder, workers = out_folder(out), config.workers or call.cores
     return Plan(
         config=recorded(replace(config, out=out, references=names).values()),
         command=call.command,
-        probes=probes,
+        probes=asked.probes,
         cases=cases,
         generators=[model, *references],
         fidelity=fidelity,
@@ -84,8 +83,8 @@ def run(plan: Plan, say: Callable[[str], None] = print, progress: bool = True) -
         how = (plan.workers, progress, plan.tracker, plan.video, plan.devices)
         evaluated = evaluate(plan.part, plan.probes, plan.generators, plan.folder, *how)
         say(count_line(plan.model.name, evaluated.clips))
-        problems = problem_lines(plan.folder, plan.model, plan.cases, evaluated.rows)
-        problems = [*plan.case_set.left_out, *problems, *evaluated.problems]
+        found = problem_lines(plan.folder, plan.model, plan.cases, evaluated.rows)
+        problems = [*plan.case_set.left_out, *found, *evaluated.problems]
         about = manifest(plan, problems, time.perf_counter() - start, evaluated.clips)
         scored = Run(plan.folder, about, tuple(plan.cases), tuple(evaluated.rows), tuple(problems))
         if plan.shard is None:

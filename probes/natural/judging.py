@@ -212,7 +212,7 @@ class NaturalPassBehind(NaturalProbe):
         due = last + (abs(way_on[last]) + half) / speed if speed > 1e-6 else np.inf
         late = frame > due
         followed = float(hero.visible[first : last + 1].mean())
-        if speed * tracks.frames < 0.3 * tracks.size[1] or late.sum() < 3:
+        if speed * tracks.frames < 0.3 * tracks.size[1] or late.sum() < max(5, 0.15 * tracks.frames):
             raise UnjudgeableError(f"the {p.thing} did not pass behind the {p.behind} in time")
         if followed < _FOLLOWED or wall.visible[late].mean() < _FOLLOWED or hero.visible[late].any():
             raise UnjudgeableError(f"the tracker did not follow the {p.thing} well enough to say where it is")
