@@ -77,7 +77,7 @@ def test_files_that_are_none(tmp_path, text):
 
 
 def test_a_case_is_there_once(tmp_path):
-    with pytest.raises(ConfigError, match=":2: .* already"):
+    with pytest.raises(ConfigError, match=r":2: .* already"):
         stored_set(str(stored(tmp_path, [CASES[0].to_json()] * 2)))
 
 
