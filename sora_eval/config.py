@@ -103,7 +103,7 @@ Q = TypeVar("Q", bound="CasesConfig | GenerateConfig | RunConfig")
 
 
 def with_cases(config: Q, samples: int = 1) -> tuple[Q, CaseSet]:
-    """Return a configuration whose suite and profile are those of its cases, and the cases: of a file where it names one, else of its suite.
+    """Return a configuration with suite and profile of its cases, and the cases: of a file where it names one, else of its suite.
     Prompts without a scene have no true clip, which fidelity and tracking metrics compare with.
 
     samples: of each case where the configuration doesn't say.
@@ -157,7 +157,8 @@ class CasesConfig(Settings):
     world: LookOptions = PLAIN_WORLD
     """Look of the scenes."""
     cases: str | None = None
-    """Stored cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their folder. What this version no longer knows of it is listed on the terminal."""
+    """Stored cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their
+    folder. What this version no longer knows of it is listed on the terminal."""
     prompts: PromptFile = PromptFile()
     """Prompts of a file in place of a suite."""
     out: str | None = None
@@ -185,7 +186,8 @@ class GenerateConfig(Settings):
     world: LookOptions = PLAIN_WORLD
     """Look of the scenes."""
     cases: str | None = None
-    """Stored cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their folder. What this version no longer knows of it is listed on the terminal."""
+    """Stored cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their
+    folder. What this version no longer knows of it is listed on the terminal."""
     prompts: PromptFile = PromptFile()
     """Prompts of a file in place of a suite."""
     out: str | None = None
@@ -241,7 +243,8 @@ class RunConfig(Settings):
     world: LookOptions = PLAIN_WORLD
     """Look of the scenes; another one than plain is part of the run folder's name (smoke-small+look=indoor)."""
     cases: str | None = None
-    """Stored cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their folder. What this version no longer knows of it is listed among the run's problems."""
+    """Stored cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their
+    folder. What this version no longer knows of it is listed among the run's problems."""
     out: str | None = None
     """Run folder; null: runs/SUITE-PROFILE/MODEL/SLUG/SEED, for example runs/smoke-small/reference/4x-1c2f0a/0. SLUG is a checkpoint's stem
     and a hash of its bytes, a folder's name and a hash of its path, "default" without either; changed options are added to it

@@ -1,4 +1,4 @@
-"""Judging of prompts in plain words, a user's or the bundled sets': no scene of the world stands behind them, and things are found by label."""
+"""Judging of prompts in plain words, a user's or the bundled sets': no scene stands behind them, and things are found by label."""
 
 from __future__ import annotations
 
