@@ -194,7 +194,8 @@ class Folder:
             for mode in MODES
             for i in range(max(indices, default=-1) + 1)
         ]
-        known = [sample_id(prompt, k) for prompt in prompts for k in range(per_prompt(cases))]
+        prompts += [c.prompt_id for c in cases]
+        known = [sample_id(prompt, k) for prompt in dict.fromkeys(prompts) for k in range(per_prompt(cases))]
         return Folder(**self._options, cases=known, requested=cases)
 
     def input_problems(self, deliveries: Sequence[Delivery]) -> list[str]:

@@ -118,10 +118,10 @@ def direction(tracks: Tracks, i: int, marks: Sequence[int], others: Sequence[int
         moved = moved if len(moved) else shift_of(tracks, marks, whole, k, j)
         if len(moved):
             rates.append((tracks.xy[i, j, 0] - tracks.xy[i, k, 0] - float(np.median(moved))) / (j - k))
-    return _way(np.array(rates), tracks, what)
+    return way(np.array(rates), tracks, what)
 
 
-def _way(rates: Floats, tracks: Tracks, what: str) -> tuple[int, float]:
+def way(rates: Floats, tracks: Tracks, what: str) -> tuple[int, float]:
     """Return `agreed` of displacements [K] in pixels per frame; `what` names the moving object in errors."""
     width, frames = tracks.size[1], tracks.frames
     if len(rates) < 3:
@@ -276,7 +276,7 @@ class CameraPan(_Sided):
             # Landmarks that are never whole in the frame still move with everything behind them.
             seen = background_motion(video.frames)
             rates, alike = list(seen.displacement[seen.inliers >= 0.4, 0]), []
-        side, share = _way(-np.array(rates), tracks, "the camera")
+        side, share = way(-np.array(rates), tracks, "the camera")
         if alike and np.mean(alike) < _AGREE:
             raise UnjudgeableError("the things moved against each other, not the camera")
         return _verdict(side, p.to, agreement=share)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
@@ -38,7 +38,9 @@ from sora_eval.plugins import include
 from sora_eval.probes.base import Probe
 from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.processes import cores
-from sora_eval.prompting.options import PromptOptions
+from sora_eval.prompting import case_sets
+from sora_eval.prompting.case_sets import CaseSet
+from sora_eval.prompting.options import PromptFile, PromptOptions
 from sora_eval.runs import naming, sharding
 from sora_eval.settings import REQUIRED, Settings, option
 from sora_eval.stats.gate import GatePlan
@@ -95,6 +97,53 @@ class SuiteConfig(Settings):
         return probes, select_cases(probes, profile, self.modes, self.count, seed, samples, look)
 
 
+_FROM_FILE = {"cases": ("suite", "profile", "seed", "world", "prompts.file"), "prompts.file": ("suite", "world")}
+"""Options that a file of cases stands in place of."""
+Q = TypeVar("Q", bound="CasesConfig | GenerateConfig | RunConfig")
+
+
+def with_cases(config: Q, samples: int = 1) -> tuple[Q, CaseSet]:
+    """Return a configuration with suite and profile of its cases, and the cases: of a file where it names one, else of its suite.
+    Prompts without a scene have no true clip, which fidelity and tracking metrics compare with.
+
+    samples: of each case where the configuration doesn't say.
+
+    Raises:
+        ConfigError: a name is unknown, nothing is left, or the file can't be used.
+    """
+    if config.cases is not None:
+        found = case_sets.stored_set(config.cases, config.samples, samples)
+    elif config.prompts.file is not None:
+        found = case_sets.prompt_set(config.prompts, config.profile, config.seed, config.samples or samples)
+    else:
+        return config, CaseSet(
+            *config.suite.select(config.profile, config.seed, config.samples or samples, config.world)
+        )
+    suite = SuiteConfig(found.name, found.count, found.modes, probes=tuple(found.probes))
+    config = replace(config, suite=suite, profile=config.profile if config.cases is None else found.profile)
+    if isinstance(config, RunConfig) and not any(case.scene for case in found.cases):
+        # Both compare with true clips, and there are none.
+        return replace(config, fidelity=None, tracking=False), found
+    return config, found
+
+
+def _check_file(words: Sequence[str], settings: Any) -> None:
+    """Refuse options beside a file of cases that it stands in place of.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    keys = [word.lstrip("+~").partition("=")[0] for word in words]
+    for name, others in _FROM_FILE.items():
+        if name == "cases" and getattr(settings, "cases", None) is None:
+            continue
+        if name == "prompts.file" and getattr(getattr(settings, "prompts", None), "file", None) is None:
+            continue
+        for key in keys:
+            if key in others or key.partition(".")[0] in others:
+                raise ConfigError(f"{key}= and {name}= both name the cases: leave one of them out")
+
+
 @dataclass(frozen=True)
 class CasesConfig(Settings):
     """sora-eval cases: export prompts, given frames and a manifest template."""
@@ -107,6 +156,11 @@ class CasesConfig(Settings):
     """Size and length of the clips."""
     world: LookOptions = PLAIN_WORLD
     """Look of the scenes."""
+    cases: str | None = None
+    """Stored cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their
+    folder. What this version no longer knows of it is listed on the terminal."""
+    prompts: PromptFile = PromptFile()
+    """Prompts of a file in place of a suite."""
     out: str | None = None
     """Folder to write to; null: cases-SUITE-PROFILE-SEED, with the look after the profile unless it is plain."""
     seed: int = option(0, least=0)
@@ -131,6 +185,11 @@ class GenerateConfig(Settings):
     """Size and length of the clips."""
     world: LookOptions = PLAIN_WORLD
     """Look of the scenes."""
+    cases: str | None = None
+    """Stored cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their
+    folder. What this version no longer knows of it is listed on the terminal."""
+    prompts: PromptFile = PromptFile()
+    """Prompts of a file in place of a suite."""
     out: str | None = None
     """Folder to write to; null: videos-GENERATOR-SUITE-PROFILE-SEED, with the look after the profile unless it is plain."""
     crf: int = option(20, least=0, most=51)
@@ -183,6 +242,9 @@ class RunConfig(Settings):
     """Size and length of the clips."""
     world: LookOptions = PLAIN_WORLD
     """Look of the scenes; another one than plain is part of the run folder's name (smoke-small+look=indoor)."""
+    cases: str | None = None
+    """Stored cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their
+    folder. What this version no longer knows of it is listed among the run's problems."""
     out: str | None = None
     """Run folder; null: runs/SUITE-PROFILE/MODEL/SLUG/SEED, for example runs/smoke-small/reference/4x-1c2f0a/0. SLUG is a checkpoint's stem
     and a hash of its bytes, a folder's name and a hash of its path, "default" without either; changed options are added to it
@@ -213,7 +275,7 @@ class RunConfig(Settings):
     video: VideoOptions = VideoOptions()
     """How clips are stored."""
     prompts: PromptOptions = PromptOptions()
-    """How prompts are rewritten before they are sent to the model."""
+    """Prompts of a file in place of a suite, and how prompts are rewritten before they are sent to the model."""
     tracking: bool = True
     """Whether to measure tracking metrics: HOTA, MOTA, IDF1, identity switches, TAP-Vid's point metrics, re-identification and exit errors
     against the true clip where frames are given (i2v, v2v); fragments, switches and counts in t2v."""
@@ -522,6 +584,7 @@ def read(name: str, config: DictConfig, hydra: Any) -> tuple[Any, Call]:
     # A named sweep may have options of its own, which its parameters use.
     swept = "sweep" in hydra.runtime.choices
     settings = kind.of({k: v for k, v in values.items() if not (swept and k in extra)})
+    _check_file(hydra.overrides.task, settings)
     words = [w for w in map(str, hydra.overrides.task) if not w.startswith("+launcher=")]
     choice = str(hydra.runtime.choices.get("generator", ""))
     if swept:
@@ -643,13 +706,13 @@ def out_folder(out: str | None, default: str | None = None) -> Path:
     return folder
 
 
-def generator_of(node: Mapping[str, Any]) -> Generator:
-    """Return the generator that a configuration node with a `_target_` describes.
+def generator_of(node: Mapping[str, Any], made: Any = None) -> Generator:
+    """Return the generator that a configuration node with a `_target_` describes, or a made one if it can be used.
 
     Raises:
         ConfigError: it can't be made, or its name is no file name or that of a reference.
     """
-    return checked_generator(registry.generator(dict(node)))
+    return checked_generator(registry.generator(dict(node)) if made is None else made)
 
 
 def checked_generator(generator: Any) -> Generator:
@@ -666,13 +729,13 @@ def checked_generator(generator: Any) -> Generator:
     return checked
 
 
-def tracker_of(node: Mapping[str, Any]) -> Tracker:
-    """Return the tracker that a configuration node with a `_target_` describes.
+def tracker_of(node: Mapping[str, Any], made: Any = None) -> Tracker:
+    """Return the tracker that a configuration node with a `_target_` describes, or a made one if it can be used.
 
     Raises:
         ConfigError: it can't be made, or its name is no file name or that of the world tracker.
     """
-    return checked_tracker(registry.tracker(dict(node)))
+    return checked_tracker(registry.tracker(dict(node)) if made is None else made)
 
 
 def checked_tracker(tracker: Any) -> Tracker:

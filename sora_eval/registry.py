@@ -132,8 +132,9 @@ def probe(name: str) -> Probe:
         ConfigError: there is no such probe, or it is a plug-in that can't be imported.
     """
     from sora_eval.probes import probe_classes
+    from sora_eval.probes.natural import natural_probes
 
-    classes = probe_classes()
+    classes = probe_classes() | natural_probes()
     return classes[name]() if name in classes else _plugin_probe(name, classes)
 
 

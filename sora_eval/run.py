@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sora_eval.config import Call, RunConfig, checked_generator, checked_tracker, generator_of, out_folder, tracker_of
+from sora_eval.config import Call, RunConfig, generator_of, out_folder, tracker_of, with_cases
 from sora_eval.cost.estimates import warnings
 from sora_eval.cost.references import choose_references
 from sora_eval.evaluation import Loop, evaluate
@@ -39,19 +39,19 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
     Raises:
         ConfigError: a value can't be used, or the generator or tracker can't be made.
     """
-    model = generator_of(config.generator) if model is None else checked_generator(model)
-    tracker = tracker_of(config.tracker) if tracker is None else checked_tracker(tracker)
-    fidelity = fidelity_config(config.fidelity)
-    probes, cases = config.suite.select(config.profile, config.seed, config.samples or samples_of(model), config.world)
+    model = generator_of(config.generator, model)
+    tracker = tracker_of(config.tracker, tracker)
+    config, asked = with_cases(config, samples_of(model))
+    cases, fidelity = asked.cases, fidelity_config(config.fidelity)
     model = prompted(bind(model, cases), config.prompts)
     out = config.out if config.out is not None else naming.run_folder(config, call.generator)
-    names, notes = choose_references(config, model, cases, Loop(Path(out), probes, tracker, config.video))
+    names, notes = choose_references(config, model, cases, Loop(Path(out), asked.probes, tracker, config.video))
     references = [r for r in map(reference, names) if r.name != model.name]
     folder, workers = out_folder(out), config.workers or call.cores
     return Plan(
         config=recorded(replace(config, out=out, references=names).values()),
         command=call.command,
-        probes=probes,
+        probes=asked.probes,
         cases=cases,
         generators=[model, *references],
         fidelity=fidelity,
@@ -62,13 +62,13 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
         tracker=tracker,
         video=config.video,
         devices=devices_of(model, config.devices),
+        case_set=asked,
         notes=(*notes, *warnings(config, cases, model, references, folder, workers)),
     )
 
 
 def run(plan: Plan, say: Callable[[str], None] = print, progress: bool = True) -> RunResult:
     """Carry out what is missing of a run in its folder.
-
     say: receives a line per step. progress: whether to show a progress bar.
 
     Raises:
@@ -83,7 +83,8 @@ def run(plan: Plan, say: Callable[[str], None] = print, progress: bool = True) -
         how = (plan.workers, progress, plan.tracker, plan.video, plan.devices)
         evaluated = evaluate(plan.part, plan.probes, plan.generators, plan.folder, *how)
         say(count_line(plan.model.name, evaluated.clips))
-        problems = [*problem_lines(plan.folder, plan.model, plan.cases, evaluated.rows), *evaluated.problems]
+        found = problem_lines(plan.folder, plan.model, plan.cases, evaluated.rows)
+        problems = [*plan.case_set.left_out, *found, *evaluated.problems]
         about = manifest(plan, problems, time.perf_counter() - start, evaluated.clips)
         scored = Run(plan.folder, about, tuple(plan.cases), tuple(evaluated.rows), tuple(problems))
         if plan.shard is None:
@@ -113,7 +114,6 @@ def finish(
     scored: Run, fidelity: FidelityConfig | None, workers: int, say: Callable[[str], None] = print, changed: bool = True
 ) -> RunResult:
     """Measure fidelity and tracking of a scored run, write its files and its report; nothing where all of that is there.
-
     changed: whether a clip was scored now.
 
     Raises:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sora_eval.config import Call, CasesConfig, out_folder
+import sys
+
+from sora_eval.config import Call, CasesConfig, out_folder, with_cases
 from sora_eval.stats.samples import per_prompt
 
 
@@ -11,7 +13,10 @@ def main(config: CasesConfig, call: Call) -> int:
     from sora_eval.runs.case_export import export_cases
     from sora_eval.world import VERSION, conditioning
 
-    _, cases = config.suite.select(config.profile, config.seed, config.samples, config.world)
+    config, asked = with_cases(config)
+    cases = asked.cases
+    for line in asked.left_out:
+        print(line, file=sys.stderr)
     default = "-".join(
         ["cases", config.suite.name, config.profile.name, *filter(None, [config.world.name]), str(config.seed)]
     )

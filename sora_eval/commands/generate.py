@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sora_eval.config import Call, GenerateConfig, generator_of, out_folder
+from sora_eval.config import Call, GenerateConfig, generator_of, out_folder, with_cases
 from sora_eval.errors import ConfigError
 from sora_eval.files import read_json, replacing, write_json
 from sora_eval.generator.answers import answers
@@ -26,7 +26,10 @@ from sora_eval.video import write_h264
 def main(config: GenerateConfig, call: Call) -> int:
     """Generate the clips that are missing and return the exit code."""
     model = generator_of(config.generator)
-    _, cases = config.suite.select(config.profile, config.seed, config.samples or samples_of(model), config.world)
+    config, asked = with_cases(config, samples_of(model))
+    cases = asked.cases
+    for line in asked.left_out:
+        print(line, file=sys.stderr)
     model = bind(model, cases)
     names = [call.generator, config.suite.name, config.profile.name, *filter(None, [config.world.name])]
     default = "-".join(["videos", *names, str(config.seed)])

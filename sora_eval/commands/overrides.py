@@ -16,8 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 from sora_eval.files import literal
 
 _TEXT = re.compile(
-    r"prompt|out|name|family|input|second|checkpoint|checkpoints|baseline|data\.folder|transformer\.(name|start)"
-    r"|generator\.(path|name|manifest|checkpoint|target|version)|prompts\.(expander|url|model|instruction)|fidelity\.weights\..+|hydra\.(run|sweep)\.dir"
+    r"prompt|out|cases|name|family|input|second|checkpoint|checkpoints|baseline|data\.folder|transformer\.(name|start)"
+    r"|generator\.(path|name|manifest|checkpoint|target|version)|prompts\.(file|expander|url|model|instruction)|fidelity\.weights\..+|hydra\.(run|sweep)\.dir"
 )
 """Keys whose value is a path, a name or a prompt."""
 _FUNCTION = re.compile(r"(choice|range|glob|shuffle|sort|tag|interval)\(.*\)", re.DOTALL)
@@ -35,6 +35,9 @@ def as_typed(argument: str, sweep: bool = False) -> str:
 
     """
     key, equals, value = argument.partition("=")
+    if key == "prompts" and not value.startswith("{"):
+        # A file in place of the group: in a configuration file it is prompts.file.
+        key, argument = "prompts.file", f"prompts.file={value}"
     if not (equals and value) or argument.startswith("-") or not _TEXT.fullmatch(key.lstrip("+")):
         return argument
     if key.lstrip("+") == "prompt":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sora_eval.config import Call, PlanConfig, tracker_of
+from sora_eval.config import Call, PlanConfig, tracker_of, with_cases
 from sora_eval.cost.estimates import Estimate, estimate, gib, shortages
 from sora_eval.cost.rates import Rates, clips_by_stage, cpu_minutes, measure
 from sora_eval.cost.references import DEFAULT, is_large
@@ -21,7 +21,10 @@ _REFERENCES = ("oracle", "control", "violation")
 
 def main(config: PlanConfig, call: Call) -> int:
     """Print the plan of a run and return the exit code."""
-    probes, cases = config.suite.select(config.profile, config.seed, config.samples or 1, config.world)
+    config, asked = with_cases(config)
+    probes, cases = asked.probes, asked.cases
+    for line in asked.left_out:
+        print(line)
     left_out = config.references is None and call.generator not in _REFERENCES and is_large(config.profile)
     names = config.references if config.references is not None else () if left_out else DEFAULT
     of_references = _count(names, cases)

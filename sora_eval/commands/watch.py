@@ -22,7 +22,7 @@ from typing import Any
 
 from sora_eval.commands.overrides import as_typed
 from sora_eval.commands.sweep import Outcome, carry_out, compare, failure
-from sora_eval.config import Call, RunConfig, WatchConfig
+from sora_eval.config import Call, RunConfig, WatchConfig, with_cases
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.files import content_hash, read_json, write_json, write_text
 from sora_eval.processes import WorkerKilledError, completed
@@ -308,7 +308,7 @@ def _checked_baseline(config: WatchConfig, folder: Path) -> Path:
     from sora_eval.runs.baseline import read_scored
 
     wanted = read_scored(folder).run.cases
-    _, cases = config.suite.select(config.profile, config.seed, config.samples or 1, config.world)
+    cases = with_cases(config)[1].cases
     own = {case.id: case.hash_without_twin for case in cases}
     other = [case.id for case in wanted if own.get(case.id) != case.hash_without_twin]
     if other:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sora_eval.config import RunConfig
+from sora_eval.errors import ConfigError
 from sora_eval.evaluation import Loop
 from sora_eval.generator.base import Generator
 from sora_eval.generator.simulator import reference
@@ -25,8 +26,17 @@ def choose_references(
 ) -> tuple[tuple[str, ...], list[str]]:
     """Return the names of a run's references, and a line where some of the usual ones are left out.
 
-    A shard has none at a large size: what is cached on one machine may not be on another.
+    A shard has none at a large size: what is cached on one machine may not be on another. Nor have prompts without a scene.
+
+    Raises:
+        ConfigError: the generator itself is a reference, and no case has a scene.
     """
+    if not any(case.scene for case in cases):
+        if model.kind != "model":
+            raise ConfigError(
+                f"{model.name} renders scenes, and these prompts have none: choose a model, such as generator=folder"
+            )
+        return (), ["references: none, for prompts without a scene have no true clip"]
     if config.references is not None:
         return config.references, []
     if model.kind != "model" or not is_large(config.profile):

@@ -13,10 +13,23 @@ NONE, BUNDLED, CHAT = "none", "bundled", "chat"
 
 
 @dataclass(frozen=True)
-class PromptOptions(Settings):
-    """Rewriting of prompts before they are sent to the model; what is judged is the original's expectation, always."""
+class PromptFile(Settings):
+    """A file of prompts with expectations, in place of a suite."""
 
     GROUP: ClassVar[str] = "prompts"
+
+    file: str | None = None
+    """YAML or CSV file of prompts with expectations, in place of a suite; or a bundled set: natural for all of them, natural/SUITE for one.
+    prompts=FILE is short for it on the command line."""
+    twins: bool = False
+    """Whether each prompt gets its mirrored or matched twin, where its words allow: left and right exchanged, another number."""
+    swapped: bool = False
+    """Whether each prompt that names two things is there again with the other one named first."""
+
+
+@dataclass(frozen=True)
+class PromptOptions(PromptFile):
+    """Prompts of a file, and the rewriting of prompts before they are sent to the model; what is judged is the original's expectation."""
 
     expander: str = NONE
     """none; bundled (a deterministic elaboration); chat (an OpenAI-style chat endpoint, prompts.url); or a function of a prompt,

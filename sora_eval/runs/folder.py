@@ -41,7 +41,7 @@ def content_key(scored: Run, problems: Sequence[str], fidelity: str) -> str:
     """Return a hash of all that the files of a finished run depend on. fidelity: fingerprint of its fidelity metrics, "" for none."""
     # Shards of earlier versions lack options that came later.
     config = scored.manifest["config"]
-    options = {k: config.get(k) for k in RESULT_OPTIONS if k != "prompts" or k in config}
+    options = {k: config.get(k) for k in RESULT_OPTIONS if k not in ("prompts", "cases") or k in config}
     return digest([[r.values() for r in scored.rows], options, problems, fidelity, __version__])
 
 

@@ -71,7 +71,11 @@ def manifest(plan: Plan, problems: Sequence[str], seconds: float, clips: Mapping
             *(_describe(g, cases) for g in plan.generators[1:]),
         ],
         **({"prompts": rewriting} if (rewriting := getattr(plan.model, "rewriting", None)) else {}),
-        "hashes": {"cases": digest([c.hash for c in cases]), "probes": {n: p.version for n, p in plan.probes.items()}},
+        "hashes": {
+            "cases": digest([c.hash for c in cases]),
+            "probes": {n: p.version for n, p in plan.probes.items()},
+            **({"case_set": plan.case_set.digest} if plan.case_set.digest else {}),
+        },
         "versions": {
             "python": platform.python_version(),
             **{p: _version(p) for p in PACKAGES},

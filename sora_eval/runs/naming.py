@@ -20,7 +20,8 @@ from omegaconf import ListConfig, OmegaConf
 from sora_eval import registry
 from sora_eval.errors import ConfigError
 from sora_eval.files import content_hash
-from sora_eval.prompting.options import PromptOptions
+from sora_eval.prompting.case_sets import is_of_file
+from sora_eval.prompting.options import PromptFile, PromptOptions
 from sora_eval.types import digest
 from sora_eval.video.options import LOSSLESS
 from sora_eval.world.looks import LookOptions
@@ -45,7 +46,12 @@ def question(
     """
     parts = [f"{suite.get('name')}-{profile.get('name')}"]
     for group, node in (("suite", suite), ("profile", profile)):
-        parts += _changed(group, str(node.get("name")), node, ("name", "count"))
+        # The name of a set of cases from a file, and of the size of stored ones, says all.
+        if not (
+            is_of_file(str(suite.get("name")))
+            and (group == "suite" or not registry.defaults(group, str(node.get("name"))))
+        ):
+            parts += _changed(group, str(node.get("name")), node, ("name", "count"))
     look = LookOptions.of(world or {})
     if look.name:
         parts.append(f"look={look.name}")
@@ -103,7 +109,8 @@ def run_folder(config: Any, choice: str) -> str:
     cases += "" if encoded == LOSSLESS else f"+video={encoded}"
     name = slug(model, config.generator)
     if config.prompts.expander != PromptOptions.expander:
-        own = {k: v for k, v in config.prompts.values().items() if v != PromptOptions.defaults()[k]}
+        values = config.prompts.values().items()
+        own = {k: v for k, v in values if k not in PromptFile.defaults() and v != PromptOptions.defaults()[k]}
         name = _file_name(f"{name}+prompts={_plain(config.prompts.expander)}-{digest(own)[:_HASH]}")
     return f"runs/{cases}/{model}/{name}/{config.seed}"
 

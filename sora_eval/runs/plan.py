@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sora_eval.files import without_secrets
 from sora_eval.generator.base import Generator
 from sora_eval.probes.base import Probe
+from sora_eval.prompting.case_sets import CaseSet
 from sora_eval.prompting.options import NONE
 from sora_eval.runs import sharding
 from sora_eval.tracking.base import Tracker
@@ -33,6 +34,7 @@ RESULT_OPTIONS = (
     "players",
     "video",
     "prompts",
+    "cases",
 )
 """The options of a run on which its files depend."""
 
@@ -40,8 +42,9 @@ RESULT_OPTIONS = (
 def recorded(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a run that its manifest records."""
     kept = without_secrets({k: v for k, v in options.items() if k in (*RESULT_OPTIONS, "tracker", "out", "workers")})
-    # Left out where runs of earlier versions have none: for prompts as written, and for the plain world.
-    kept = {k: v for k, v in kept.items() if k != "prompts" or v["expander"] != NONE}
+    # Left out where runs of earlier versions have none: for prompts as written, cases of a suite, and the plain world.
+    kept = {k: v for k, v in kept.items() if k != "prompts" or v["expander"] != NONE or v["file"] is not None}
+    kept = {k: v for k, v in kept.items() if k != "cases" or v is not None}
     return kept if options["world"]["look"] == PLAIN else {**kept, "world": options["world"]}
 
 
@@ -84,6 +87,8 @@ class Plan:
     """How clips are stored."""
     devices: tuple[str, ...] = ()
     """Devices that the model runs on, in a process each; () for this process."""
+    case_set: CaseSet = CaseSet({}, ())
+    """Where the cases come from: a suite, or a file with its hash and what of it is left out."""
     notes: tuple[str, ...] = ()
     """What is printed before the first clip: references that are left out, memory or disk that may not suffice."""
 

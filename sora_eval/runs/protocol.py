@@ -16,6 +16,8 @@ from sora_eval.video.options import LOSSLESS
 
 SAMPLES = "samples per prompt"
 """The name of a fact: with other numbers of samples, means over them have other distributions."""
+CASE_SET = "set of cases"
+"""The name of a fact: the hash of the file that the cases come from; runs of a suite lack it."""
 ENCODER = "encoder "
 """How the name of a fact begins on which the measures of fidelity depend, and no score."""
 _OF_CASES = ("size", "fps", "frames")
@@ -35,7 +37,8 @@ class Protocol:
     facts: Mapping[str, str]
     """{"size": "64x64", "fps": "8", "frames": "17", "tracker": identity (of the world tracker its version), "world": version,
     "video": how generated clips were encoded before they were judged, "lossless" or "h264-crf10",
-    "samples per prompt": "1" (of the model), "encoder world-video": hash of its weights}; several sizes, rates or lengths stand with
+    "samples per prompt": "1" (of the model), "set of cases": hash of the file that they come from, absent for those of a suite,
+    "encoder world-video": hash of its weights}; several sizes, rates or lengths stand with
     commas between."""
 
 
@@ -60,6 +63,8 @@ def protocol_of(run: Run) -> Protocol:
         "world": str(tools.get("world", _UNKNOWN)),
         "video": str(tools.get("video", LOSSLESS)),
     }
+    if case_set := run.manifest["hashes"].get("case_set"):
+        facts[CASE_SET] = str(case_set)[:16]
     # References answer each prompt once, whatever the samples of the model.
     if models := [r for r in run.rows if r.kind == "model"]:
         facts[SAMPLES] = str(per_prompt(models))
@@ -87,7 +92,9 @@ def differing(protocols: Mapping[str, Protocol]) -> list[str]:
     facts = list(dict.fromkeys(name for p in protocols.values() for name in p.facts if not name.startswith(ENCODER)))
     for name in facts:
         having = {
-            who: p.facts.get(name, _UNKNOWN) for who, p in protocols.items() if name != SAMPLES or name in p.facts
+            who: p.facts.get(name, "those of a suite" if name == CASE_SET else _UNKNOWN)
+            for who, p in protocols.items()
+            if name != SAMPLES or name in p.facts
         }
         remedy = "; run with the same samples=K, or let --common compare the samples that all have" * (name == SAMPLES)
         lines += [f"{line}{remedy}" for line in _disagreement(name, having)]

@@ -58,8 +58,8 @@ def measure_tracking(run: Run, workers: int, say: Callable[[str], None]) -> list
 
 
 def of_run(cases: Sequence[Case], rows: Sequence[ScoreRow], folder: Path, workers: int = 1) -> list[TrackingRow]:
-    """Return the tracking metrics of every clip of a run, in the order of its rows; stored ones are reused, and those of references that
-    another run has measured.
+    """Return the tracking metrics of every clip of a run whose case has a scene, in the order of its rows; stored ones are reused, and
+    those of references that another run has measured.
     """
     by_id = {c.id: c for c in cases}
     cache = reference_cache()
@@ -67,13 +67,21 @@ def of_run(cases: Sequence[Case], rows: Sequence[ScoreRow], folder: Path, worker
     jobs: dict[str, list[ScoreRow]] = {}
     for row in rows:
         case = by_id[row.case]
-        if row.video and row.tracks and _kept(folder, case, row) is None and not _fetched(cache, folder, case, row):
+        if (
+            row.video
+            and row.tracks
+            and case.scene
+            and _kept(folder, case, row) is None
+            and not _fetched(cache, folder, case, row)
+        ):
             jobs.setdefault(digest(case.scene), []).append(row)
     work = partial(_measure, folder)
     parts = [[(by_id[r.case], r) for r in group] for group in jobs.values()]
     with pool(workers) as executor:
         for _ in (executor.map if min(workers, len(parts)) > 1 else map)(work, parts):
             pass
+    # A prompt without a scene has no truth to be compared with.
+    rows = [row for row in rows if by_id[row.case].scene]
     return [_row(row, _kept(folder, by_id[row.case], row) or {} if row.video and row.tracks else {}) for row in rows]
 
 

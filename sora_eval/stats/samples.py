@@ -44,8 +44,8 @@ def _sample(case: Case, k: int) -> Case:
 
 
 def asked_of(kind: str, cases: Sequence[Case]) -> list[Case]:
-    """Return the cases for a generator of a kind: all for a model, samples 0 for references, whose answers know no noise."""
-    return [c for c in cases if kind == "model" or not c.sample]
+    """Return the cases for a generator of a kind: all for a model; samples 0 with a scene for references, whose answers know no noise."""
+    return [c for c in cases if kind == "model" or (c.scene and not c.sample)]
 
 
 def per_prompt(cases: Iterable[Case | ScoreRow]) -> int:

@@ -21,6 +21,8 @@ _MEASURED = {
     "flat_percent": "residual of a flat scene {}% of the shorter side",
     "notch": "{} of the cookie is missing",
     "agreement": "{} of the votes agree, judged from 0.8 on",
+    "counted": "{} of them were seen in most frames",
+    "log_size": "its size changed by {} (log)",
     "growth": "the layout grew by {}, judged from 0.04 on",
     **dict.fromkeys(
         ("motion_spatial_iou", "motion_spatiotemporal_iou", "motion_weighted_spatial_iou", "true_clip_mse"), ""

@@ -1,0 +1,224 @@
+"""Probes of prompts in plain words. The measures are those of the world's probes; things are found by label or colour.
+
+What the tracker can't see is not judged, with that reason; it is never a wrong answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sora_eval.errors import ConfigError
+from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
+from sora_eval.probes.left_right import agreed, box_sides, way, windows
+from sora_eval.probes.natural import named
+from sora_eval.probes.natural.expectations import Camera, Count, Expectation, Motion, PassBehind, Relation, from_json
+from sora_eval.tracking.background import background_motion
+from sora_eval.types import Bools, Case, Floats, Mode, Tracks, Video
+from sora_eval.world.families import Family
+
+_SIGN = {"left": -1, "above": -1, "up": -1, "right": 1, "below": 1, "down": 1}
+_VERTICAL = ("above", "below", "up", "down")
+_TRUSTED = 0.4
+"""Share of inliers from which the fitted motion of the background is trusted."""
+_STEADY, _SURE = 0.8, 0.95
+"""Share of the frames that must show one number of things: to be right, and to be wrong, for a detector misses some."""
+_FOLLOWED = 0.8
+"""Share of the frames before it in which a thing must be seen, so that its absence afterwards means something."""
+
+
+class NaturalProbe(Probe):
+    """A probe whose cases are prompts with an expectation, and no scene."""
+
+    modes: ClassVar[tuple[Mode, ...]] = ("t2v",)
+    expects: ClassVar[type[Expectation]]
+    """The kind of expectation that it judges."""
+
+    @property
+    def family(self) -> Family[Any]:
+        """There is none.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(f"probe {self.name} has no scenes of its own: its cases come from prompts.file=...")
+
+    def expected(self, case: Case) -> Expectation:
+        """Return the expectation of a case.
+
+        Raises:
+            ConfigError: it is none of this version, or of another kind.
+        """
+        expectation = from_json(case.expect)
+        if not isinstance(expectation, self.expects):
+            raise ConfigError(f"its expectation {dict(case.expect)} is not for probe {self.name}")
+        return expectation
+
+
+def _verdict(side: int, expected: str, **components: float) -> Verdict:
+    right = side == _SIGN[expected]
+    return Verdict(float(right), {"side": 1.0 if right else -1.0, **components})
+
+
+class NaturalRelation(NaturalProbe):
+    """One named thing is to the left or right of another, above or below it."""
+
+    suite = "left_right"
+    name = "natural_relation"
+    claim = "of two named things each is on the side that the prompt names"
+    source = "GenEval's box geometry, Ghosh et al. 2023"
+    unit = "right side, 0 or 1"
+    chance = 0.5
+    expects = Relation
+
+    def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
+        """Judge the side of the first thing, in the frames that show both."""
+        p = self.expected(case)
+        assert isinstance(p, Relation)
+        tracks = named.on_its_side(tracks) if p.side in _VERTICAL else tracks
+        a, b = named.find(tracks, p.a), named.find(tracks, p.b)
+        if set(a.ids) & set(b.ids):
+            raise UnjudgeableError(f"the {p.a} can't be told from the {p.b}")
+        both = a.visible & b.visible
+        if both.mean() < 0.5:
+            raise UnjudgeableError("the two things were not seen together")
+        side, share = agreed(box_sides(a.box[both], b.box[both]), f"the {p.a}")
+        return _verdict(side, p.side, agreement=share)
+
+
+class NaturalMotion(NaturalProbe):
+    """A named thing moves to one side, judged against the background: the camera may follow it."""
+
+    suite = "left_right"
+    name = "natural_motion"
+    claim = "a named thing moves to the side that the prompt names"
+    source = "object minus background displacement, as T2V-CompBench's motion binding (Sun et al. 2024)"
+    unit = "right side, 0 or 1"
+    chance = 0.5
+    expects = Motion
+
+    def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
+        """Judge the thing's motion minus that of the background."""
+        p = self.expected(case)
+        assert isinstance(p, Motion)
+        axis = int(p.to in _VERTICAL)
+        turned = named.on_its_side(tracks) if axis else tracks
+        thing = named.find(turned, p.thing)
+        behind = background_motion(video.frames)
+        if np.mean(behind.inliers >= _TRUSTED) < _STEADY:
+            raise UnjudgeableError("the motion of the background can't be measured")
+        ground = behind.path()[:, axis]
+        x = thing.middle[:, 0]
+        inside = thing.visible & (thing.box[:, 0] > 0) & (thing.box[:, 2] < turned.size[1] - 1)
+        pairs = windows([int(k) for k in np.flatnonzero(inside)], turned.frames)
+        rates = [(x[j] - x[k] - ground[j] + ground[k]) / (j - k) for k, j in pairs]
+        side, share = way(np.array(rates), turned, f"the {p.thing}")
+        return _verdict(side, p.to, agreement=share)
+
+
+class NaturalCamera(NaturalProbe):
+    """The camera pans or tilts: what is seen goes the other way."""
+
+    suite = "left_right"
+    name = "natural_camera"
+    claim = "the camera pans or tilts the way that the prompt names"
+    source = "VBench++ camera motion (Huang et al. 2024)"
+    unit = "right side, 0 or 1"
+    chance = 0.5
+    expects = Camera
+
+    def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
+        """Judge the common motion of the background."""
+        p = self.expected(case)
+        assert isinstance(p, Camera)
+        seen = background_motion(video.frames)
+        trusted = seen.inliers >= _TRUSTED
+        if trusted.mean() < _STEADY:
+            raise UnjudgeableError("the motion of the background can't be measured")
+        axis = int(p.to in _VERTICAL)
+        rates, across = -seen.displacement[trusted, axis], seen.displacement[trusted, 1 - axis]
+        if abs(across.mean()) > abs(rates.mean()):
+            raise UnjudgeableError(f"the camera did not {'tilt' if axis else 'pan'}")
+        side, share = way(rates, named.on_its_side(tracks) if axis else tracks, "the camera")
+        return _verdict(side, p.to, agreement=share)
+
+
+class NaturalCount(NaturalProbe):
+    """There are as many things of a kind as the prompt says, throughout."""
+
+    suite = "object_permanence"
+    name = "natural_count"
+    claim = "there are as many things as the prompt says, from the first frame to the last"
+    source = "GenEval's counting, Ghosh et al. 2023, over time"
+    unit = "right number, 0 or 1"
+    expects = Count
+
+    def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
+        """Judge the number that most frames show."""
+        p = self.expected(case)
+        assert isinstance(p, Count)
+        ids = named.tracks_of(tracks, p.thing)
+        there = tracks.visible[ids]
+        if not there.any():
+            raise UnjudgeableError(f"no {p.thing} was found")
+        large = there & (tracks.area[ids] > 0.2 * float(np.median(tracks.area[ids][there])))
+        counts = large.sum(axis=0)
+        number = int(np.bincount(counts).argmax())
+        share = float((counts == number).mean())
+        if share < (_STEADY if number == p.number else _SURE):
+            raise UnjudgeableError(
+                f"from {counts.min()} to {counts.max()} {p.thing}s are seen, never one number for long"
+            )
+        right = float(number == p.number)
+        return Verdict(right, {"right_number": right, "counted": float(number), "agreement": share})
+
+
+class NaturalPassBehind(NaturalProbe):
+    """A named thing passes behind another one and comes out on its other side."""
+
+    suite = "object_permanence"
+    name = "natural_pass_behind"
+    claim = "a named thing that passes behind another comes out on the other side, as the same kind of thing"
+    source = "violation of expectation, Piloto et al. 2022"
+    unit = "comes out again, 0 or 1"
+    expects = PassBehind
+
+    def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
+        """Judge whether the thing is seen on the other side."""
+        p = self.expected(case)
+        assert isinstance(p, PassBehind)
+        wall, hero = named.find(tracks, p.behind, 0.6), named.find(tracks, p.thing, 0.15)
+        if set(wall.ids) & set(hero.ids):
+            raise UnjudgeableError(f"the {p.thing} can't be told from the {p.behind}")
+        x, frame = hero.middle[:, 0] - np.nanmedian(wall.middle[:, 0]), np.arange(tracks.frames)
+        start = -float(np.sign(x[hero.visible][0])) or 1.0
+        if p.to and start != _SIGN[p.to]:
+            raise UnjudgeableError(f"the {p.thing} did not come from the {'left' if p.to == 'right' else 'right'}")
+        way_on = x * start
+        half = float(np.nanmedian(wall.box[:, 2] - wall.box[:, 0])) / 2
+        before, beyond = hero.visible & (way_on < -0.5 * half), hero.visible & (way_on > 0.5 * half)
+        first = int(np.flatnonzero(before)[0]) if before.any() else 0
+        if before.sum() < 3:
+            raise UnjudgeableError(f"the {p.thing} was not seen on its way to the {p.behind}")
+        last = int(np.flatnonzero(before)[-1])
+        after = beyond & (frame > last)
+        t = frame[before]
+        speed = float(np.polyfit(t, way_on[before], 1)[0])
+        if after.sum() >= 2:
+            size = _change(hero.area, before, after)
+            return Verdict(1.0, {"returns": 1.0, "log_size": size})
+        # When its middle should be past the far edge.
+        due = last + (abs(way_on[last]) + half) / speed if speed > 1e-6 else np.inf
+        late = frame > due
+        followed = float(hero.visible[first : last + 1].mean())
+        if speed * tracks.frames < 0.3 * tracks.size[1] or late.sum() < max(5, 0.15 * tracks.frames):
+            raise UnjudgeableError(f"the {p.thing} did not pass behind the {p.behind} in time")
+        if followed < _FOLLOWED or wall.visible[late].mean() < _FOLLOWED or hero.visible[late].any():
+            raise UnjudgeableError(f"the tracker did not follow the {p.thing} well enough to say where it is")
+        return Verdict(0.0, {"returns": 0.0})
+
+
+def _change(area: Floats, before: Bools, after: Bools) -> float:
+    """Return the change of size, as the absolute log of the square root of the area."""
+    return 0.5 * abs(float(np.log(np.median(area[after]) / np.median(area[before]))))
