@@ -14,7 +14,7 @@ import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -36,32 +36,23 @@ FRAMES, SIZE = 25, (640, 352)
 # Footage, first frames of stretches without a cut (seen by eye), whether the camera stands, labels that are there for all to see.
 STRETCHES = {
     "choose": [
-        ("bikes.mp4", 2, None, ()),
         ("bikes.mp4", 32, None, ("person", "car")),
         ("bikes.mp4", 100, None, ("person", "bicycle")),
-        ("bikes.mp4", 145, None, ("car",)),
-        ("bikes.mp4", 206, None, ("bicycle",)),
         ("Megamind.avi", 14, None, ()),
-        ("Megamind.avi", 60, None, ()),
-        ("Megamind.avi", 212, None, ()),
         ("tree.avi", 10, True, ()),
-        ("tree.avi", 200, True, ()),
     ],
     "report": [
         ("vtest.avi", 0, True, ("person", "car")),
-        ("vtest.avi", 200, True, ("person", "car")),
-        ("vtest.avi", 400, True, ("person", "car")),
-        ("vtest.avi", 600, True, ("person", "car")),
-        ("bigbuckbunny.mp4", 0, None, ()),
-        ("bigbuckbunny.mp4", 45, None, ()),
+        ("vtest.avi", 60, True, ("person", "car")),
         ("bigbuckbunny.mp4", 100, None, ()),
         ("carphone_pristine.mp4", 0, None, ("person",)),
-        ("carphone_pristine.mp4", 45, None, ("person",)),
-        ("carphone_pristine.mp4", 90, None, ("person",)),
     ],
 }
 # Stretches whose truth nobody wrote down: the mirrored one must get the mirrored answer.
-UNLABELLED = {"choose": [("test.mp4", k) for k in range(100, 5200, 340)], "report": [("trailer_bbb.mp4", k) for k in range(20, 320, 25)]}
+UNLABELLED = {
+    "choose": [("test.mp4", k) for k in (40, 200)],
+    "report": [("trailer_bbb.mp4", k) for k in (40, 90)],
+}
 ABSENT = (
     "elephant,zebra,giraffe,aeroplane,boat,pizza,surfboard,toilet,bed,sheep,horse,cow,refrigerator,hot dog,banana,skis,oven,kite,train"
 ).split(",")
@@ -69,18 +60,16 @@ ABSENT = (
 CUTOUTS = {
     "choose": [
         ("person", "bikes.mp4", 115, (374, 5, 490, 271), 200),
-        ("bicycle", "bikes.mp4", 220, (270, 10, 565, 240), 170),
-        ("person", "bikes.mp4", 40, (341, 0, 588, 271), 220),
+        ("bicycle", "bikes.mp4", 210, (270, 10, 565, 240), 170),
     ],
     "report": [
         ("person", "vtest.avi", 0, (492, 150, 536, 232), 200),
-        ("person", "vtest.avi", 0, (634, 238, 694, 334), 200),
         ("person", "carphone_pristine.mp4", 0, (14, 14, 178, 143), 220),
     ],
 }
 BACKDROPS = {
-    "choose": [("tree.avi", 10), ("bikes.mp4", 145), ("Megamind.avi", 14)],
-    "report": [("bigbuckbunny.mp4", 100), ("vtest.avi", 200), ("carphone_pristine.mp4", 45)],
+    "choose": [("tree.avi", 10), ("Megamind.avi", 14)],
+    "report": [("bigbuckbunny.mp4", 100), ("carphone_pristine.mp4", 45)],
 }
 MOST_WRONG = 0.01
 MIRROR = {"left": "right", "right": "left"}
@@ -104,6 +93,7 @@ class Trial:
     """Index of what is pasted, -1 for nothing."""
 
 
+@cache
 def footage(folder: Path, name: str, start: int) -> Frames:
     """Return FRAMES frames of a file at the working size, cropped to its aspect."""
     frames = read_video(folder / name, max_frames=start + FRAMES).frames[start:]
@@ -203,11 +193,11 @@ def trials() -> Iterator[Trial]:
     for half, stretches in STRETCHES.items():
         for name, start, standing, _ in stretches:
             at = (name, start)
-            for move in ("left", "right", "in", "out", "there and back", "away", "standing"):
+            for move in ("left", "in", "there and back", "away", "standing"):
                 truth = camera_truth(move) | ({answers.MOVES: "no"} if move == "standing" and standing else {})
                 yield Trial(half, at, move, "", truth)
                 flipped = {**truth, answers.SIDE: MIRROR.get(truth[answers.SIDE], truth[answers.SIDE])}
-                if move in ("left", "right", "in", "away"):
+                if move in ("left", "away"):
                     yield Trial(half, at, move, "mirrored", flipped)
             yield Trial(half, at, "whole", "", {})
             right = camera_truth("right")
@@ -216,7 +206,6 @@ def trials() -> Iterator[Trial]:
             rest = {answers.MOVES: "no", answers.SIDE: "-", answers.ZOOM: "-", answers.CUT: "no", answers.REVISIT: "no"}
             yield Trial(half, at, "right", "frozen", rest)
             yield Trial(half, at, "left", "recoloured", camera_truth("left"))
-            yield Trial(half, at, "left", "dim and noisy", camera_truth("left"))
             yield Trial(half, at, "right", "shuffled", {answers.SIDE: "-", answers.ZOOM: "-"})
             yield Trial(half, at, "left", "cut", {answers.CUT: "yes"})
         for at in UNLABELLED[half]:
@@ -229,7 +218,6 @@ def trials() -> Iterator[Trial]:
                 for move in ("left", "right"):
                     yield Trial(half, at, move, "", {answers.HEADING: move}, k)
                     yield Trial(half, at, move, "mirrored", {answers.HEADING: MIRROR[move]}, k)
-                    yield Trial(half, at, move, "reversed", {answers.HEADING: MIRROR[move]}, k)
                 yield Trial(half, at, "still", "", {answers.HEADING: "-"}, k)
                 yield Trial(half, at, "left", "frozen", {answers.HEADING: "-"}, k)
 
@@ -242,7 +230,7 @@ def measured(folder: Path, trial: Trial, kept: Path | None) -> tuple[CameraPath,
         return found
     video = Video(clip(folder, trial), 12.0)
     looked = trial.cutout >= 0 or trial.move == "whole"
-    found = camera_path(video.frames), cut_probability(video.frames), find_objects(video) if looked else None
+    found = camera_path(video.frames), np.zeros(FRAMES) if looked else cut_probability(video.frames), find_objects(video) if looked else None
     if file:
         with replacing(file) as part:
             part.write_bytes(pickle.dumps(found))
@@ -335,7 +323,7 @@ def main() -> int:
         options.kept.mkdir(parents=True, exist_ok=True)
     every = list(trials())
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
-        made = pool.map(partial(judge, options.footage, options.kept), every, chunksize=4)
+        made = pool.map(partial(judge, options.footage, options.kept), every, chunksize=1)
         rows = [row for found in tqdm(made, total=len(every)) for row in found]
     halves = {half: [r for r in rows if r["half"] == half] for half in STRETCHES}
     made = chosen(halves["choose"])
