@@ -316,10 +316,9 @@ def against(rows: Sequence[Mapping[str, object]], thresholds: Mapping[tuple[str,
         if (
             r["question"] in (answers.SIDE, answers.HEADING)
             and float(str(r["confidence"])) >= thresholds[str(r["question"]), ""]
-        ):
-            if r["twin"] in ("", "mirrored", "mirrored native"):
-                key = (r["question"], str(r["stretch"]), r["move"], r["cutout"])
-                sides.setdefault(key, {})[r["twin"] != ""] = r["answer"]
+        ) and r["twin"] in ("", "mirrored", "mirrored native"):
+            key = (r["question"], str(r["stretch"]), r["move"], r["cutout"])
+            sides.setdefault(key, {})[r["twin"] != ""] = r["answer"]
     pairs = [s for s in sides.values() if len(s) == 2]
     return sum(s[True] == s[False] for s in pairs), len(pairs)
 
