@@ -171,6 +171,18 @@ class Camera:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """A tracker's answer to a question about a whole clip, or that it can't know."""
+
+    answer: str
+    """The answer, "" where the tracker abstains."""
+    confidence: float
+    """0 to 1, what is compared with the question's threshold."""
+    reason: str = ""
+    """Why there is no answer, "" when there is one."""
+
+
+@dataclass(frozen=True)
 class Tracks:
     """N objects followed through T frames."""
 
@@ -197,6 +209,8 @@ class Tracks:
     of the ground. None for a tracker that can't say."""
     ground_colours: tuple[str, ...] = ()
     """Colours in which an object can't be told from the ground."""
+    findings: Mapping[str, Finding] = field(default_factory=dict)
+    """{question: answer}, such as "camera side"; {} of a tracker that answers none."""
 
     def __post_init__(self) -> None:
         """Refuse labels of other tracks."""

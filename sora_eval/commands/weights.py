@@ -1,4 +1,4 @@
-"""`sora-eval weights`: weight files of the standard encoders."""
+"""`sora-eval weights`: weight files of the standard encoders and of the natural tracker."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from pathlib import Path
 
 from sora_eval.errors import ConfigError
 
+NATURAL = "natural"
+"""Name of the natural tracker's weights, all files together."""
+
 
 def main(args: Sequence[str]) -> int:
     """List, verify, fetch or locate weights and return 1 where a file is wrong."""
     from sora_eval.encoders import weights
 
-    parser = argparse.ArgumentParser(prog="sora-eval weights", description="The weights of the standard encoders.")
+    about = "The weights of the standard encoders and of the natural tracker."
+    parser = argparse.ArgumentParser(prog="sora-eval weights", description=about)
     parser.add_argument("action", choices=["list", "verify", "fetch", "path"])
     parser.add_argument("names", nargs="*", metavar="name", help="which ones; all of them for list and verify")
     options = parser.parse_args(args)
-    every = [*weights.ENCODERS, *(e.name for e in weights.ENTRIES)]
+    every = [*weights.ENCODERS, *(e.name for e in weights.ENTRIES), NATURAL]
     names = options.names or (every if options.action in ("list", "verify") else [])
     if not names:
         raise ConfigError(f"name them: sora-eval weights {options.action} NAME; sora-eval weights list shows the names")
@@ -26,6 +30,9 @@ def main(args: Sequence[str]) -> int:
     for name in names:
         if name in weights.ENCODERS:
             wrong += _bundled(name, options.action)
+            continue
+        if name == NATURAL:
+            wrong += _natural(options.action)
             continue
         entry = weights.entry(name)
         path: Path | None = None
@@ -73,3 +80,30 @@ def _bundled(name: str, action: str) -> int:
     else:
         print(path)
     return 0
+
+
+def _natural(action: str) -> int:
+    """List, verify, fetch or locate the weights of the natural tracker and return how many are wrong, or absent where one is needed."""
+    from sora_eval.tracking.natural import weights
+
+    wrong = 0
+    for file in weights.FILES:
+        path: Path | None = None
+        try:
+            path = weights.fetch(file) if action == "fetch" else weights.locate(file)
+        except weights.AbsentNaturalWeightsError:
+            if action == "path":
+                raise
+        except ConfigError as error:
+            print(f"sora-eval: {error}", file=sys.stderr)
+            wrong += 1
+            continue
+        if action == "list":
+            state = "here" if path else "absent"
+            print(f"{NATURAL:14} {state:6} {file.megabytes:6} MB  {file.licence:13} tracker=natural: {file.used_for}")
+            print(f"{'':14} {path or f'in {file.release}'}")
+        elif action == "verify":
+            print(f"{NATURAL:14} {f'sha256 {file.sha256} {file.file}' if path else f'absent: {file.file}'}")
+        else:
+            print(path)
+    return wrong
