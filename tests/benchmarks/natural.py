@@ -53,7 +53,27 @@ UNLABELLED = {
     "choose": [("test.mp4", k) for k in (40, 200)],
     "report": [("trailer_bbb.mp4", k) for k in (40, 90)],
 }
-ABSENT = ["elephant", "zebra", "giraffe", "aeroplane", "boat", "pizza", "surfboard", "toilet", "bed", "sheep", "horse", "cow", "refrigerator", "hot dog", "banana", "skis", "oven", "kite", "train"]
+ABSENT = [
+    "elephant",
+    "zebra",
+    "giraffe",
+    "aeroplane",
+    "boat",
+    "pizza",
+    "surfboard",
+    "toilet",
+    "bed",
+    "sheep",
+    "horse",
+    "cow",
+    "refrigerator",
+    "hot dog",
+    "banana",
+    "skis",
+    "oven",
+    "kite",
+    "train",
+]
 # Boxes of things that are pasted over other footage and moved: label, footage, frame, box in it, their height in the picture.
 CUTOUTS = {
     "choose": [

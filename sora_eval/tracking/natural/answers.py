@@ -141,7 +141,7 @@ def _revisit(path: CameraPath) -> Guess:
 
 
 def presence(label: str, tracks: Sequence[Track], best: Mapping[str, Sequence[float]], looked: int) -> Guess:
-    """Return the guess whether an object is there. best: {label: the largest score of each frame that has a box}; looked: frames looked at."""
+    """Return the guess whether an object is there. best: largest scores of frames that have a box, by label; looked: number of frames."""
     scores = np.sort(np.concatenate([np.zeros(looked), np.array(best.get(label, []))]))[-looked:]
     sure = float(np.quantile(scores, 0.75)) if any(t.label == label for t in tracks) else 0.0
     absent = 1 - float(scores.max())

@@ -14,7 +14,88 @@ import numpy as np
 from sora_eval.tracking.natural import weights
 from sora_eval.types import Box, Frames
 
-CLASSES: tuple[str, ...] = ("person", "bicycle", "car", "motorbike", "aeroplane", "bus", "train", "truck", "boat", "traffic light", "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee", "skis", "snowboard", "sports ball", "kite", "baseball bat", "baseball glove", "skateboard", "surfboard", "tennis racket", "bottle", "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple", "sandwich", "orange", "broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "chair", "sofa", "potted plant", "bed", "dining table", "toilet", "tv monitor", "laptop", "mouse", "remote", "keyboard", "cell phone", "microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush")
+CLASSES: tuple[str, ...] = (
+    "person",
+    "bicycle",
+    "car",
+    "motorbike",
+    "aeroplane",
+    "bus",
+    "train",
+    "truck",
+    "boat",
+    "traffic light",
+    "fire hydrant",
+    "stop sign",
+    "parking meter",
+    "bench",
+    "bird",
+    "cat",
+    "dog",
+    "horse",
+    "sheep",
+    "cow",
+    "elephant",
+    "bear",
+    "zebra",
+    "giraffe",
+    "backpack",
+    "umbrella",
+    "handbag",
+    "tie",
+    "suitcase",
+    "frisbee",
+    "skis",
+    "snowboard",
+    "sports ball",
+    "kite",
+    "baseball bat",
+    "baseball glove",
+    "skateboard",
+    "surfboard",
+    "tennis racket",
+    "bottle",
+    "wine glass",
+    "cup",
+    "fork",
+    "knife",
+    "spoon",
+    "bowl",
+    "banana",
+    "apple",
+    "sandwich",
+    "orange",
+    "broccoli",
+    "carrot",
+    "hot dog",
+    "pizza",
+    "donut",
+    "cake",
+    "chair",
+    "sofa",
+    "potted plant",
+    "bed",
+    "dining table",
+    "toilet",
+    "tv monitor",
+    "laptop",
+    "mouse",
+    "remote",
+    "keyboard",
+    "cell phone",
+    "microwave",
+    "oven",
+    "toaster",
+    "sink",
+    "refrigerator",
+    "book",
+    "clock",
+    "vase",
+    "scissors",
+    "teddy bear",
+    "hair drier",
+    "toothbrush",
+)
 """Names of the classes, in the order of the network's outputs."""
 LEAST_SCORE = 0.15
 """Boxes below are not even candidates of a link."""
@@ -90,7 +171,8 @@ def detect(frame: Frames) -> list[Detection]:
         boxes.append([float(x - w / 2 - left), float(y - h / 2 - top), float(w), float(h)])
         sure.append(float(scores[i, kind]))
         kinds.append(int(kind))
-    kept = np.ravel(cv2.dnn.NMSBoxesBatched(boxes, sure, kinds, LEAST_SCORE, _SAME)).astype(int) if boxes else []
+    best = cv2.dnn.NMSBoxesBatched(boxes, sure, kinds, LEAST_SCORE, _SAME) if boxes else []
+    kept = np.ravel(best).astype(int).tolist()
     found = []
     for i in kept:
         x, y, w, h = boxes[i]

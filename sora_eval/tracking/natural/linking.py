@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -27,9 +27,13 @@ class Track:
     """An object followed through some frames."""
 
     label: str
+    """Its class."""
     boxes: dict[int, Box] = field(default_factory=dict)
+    """Its box by frame."""
     scores: dict[int, float] = field(default_factory=dict)
+    """The detector's score by frame."""
     look: Floats = field(default_factory=lambda: np.zeros(0))
+    """Its colours when last seen, a histogram."""
 
     def predicted(self, frame: int) -> Floats:
         """Return the box [4] to be expected in a frame, moved on with the speed of the last two boxes."""
@@ -43,7 +47,7 @@ class Track:
         return np.asarray(box + way * min(frame - last[1], 3 * (last[1] - last[0])))
 
 
-def link(frames: Frames, found: dict[int, Sequence[Detection]], fps: float) -> list[Track]:
+def link(frames: Frames, found: Mapping[int, Sequence[Detection]], fps: float) -> list[Track]:
     """Return the tracks of detections, {frame number: detections}, label by label, the longest first."""
     tracks: list[Track] = []
     for k in sorted(found):
@@ -53,10 +57,10 @@ def link(frames: Frames, found: dict[int, Sequence[Detection]], fps: float) -> l
             [[_cost(t, k, d, look) for d, look in zip(found[k], looks, strict=True)] for t in live]
         ).reshape(len(live), len(looks))
         taken = set()
-        for i, j in zip(*linear_sum_assignment(cost), strict=True):
+        for i, j in zip(*(index.tolist() for index in linear_sum_assignment(cost)), strict=True):
             if cost[i, j] <= _LINKED:
                 _add(live[i], k, found[k][j], looks[j])
-                taken.add(int(j))
+                taken.add(j)
         for j, detection in enumerate(found[k]):
             if j not in taken:
                 track = Track(detection.label)
@@ -67,7 +71,7 @@ def link(frames: Frames, found: dict[int, Sequence[Detection]], fps: float) -> l
 
 
 def filled(track: Track, frames: int, step: int) -> Floats:
-    """Return the boxes [T, 4] of a track, NaN where it isn't seen; between looked-at frames at most two steps apart they are interpolated."""
+    """Return the boxes [T, 4] of a track, NaN where it isn't seen; interpolated between looked-at frames at most two steps apart."""
     box = np.full((frames, 4), np.nan)
     seen = sorted(track.boxes)
     for a, b in zip(seen, [*seen[1:], seen[-1]], strict=True):

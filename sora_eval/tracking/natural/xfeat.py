@@ -34,7 +34,7 @@ def _layer(inside: int, outside: int, kernel: int = 3, stride: int = 1) -> nn.Mo
         nn.BatchNorm2d(outside, affine=False),
         nn.ReLU(inplace=True),
     )
-    block.forward = block.layer.forward  # type: ignore[method-assign]
+    block.forward = block.layer.forward
     return block
 
 
