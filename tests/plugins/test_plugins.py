@@ -46,7 +46,7 @@ def scores(folder):
     ("kind", "line"),
     [
         ("generators", "tiny           The true clip, darker. (tiny-plugin 0.1)"),
-        ("trackers", "tiny   The world's boxes, labelled. (tiny-plugin 0.1)"),
+        ("trackers", "tiny     The world's boxes, labelled. (tiny-plugin 0.1)"),
         ("probes", "the object that the prompt names is there (tiny-plugin 0.1)"),
         ("families", "One object alone. (tiny-plugin 0.1)"),
         ("metrics", "A full-reference metric: a number for each clip"),
@@ -132,7 +132,7 @@ def test_a_folder_is_included(site, tmp_path):
     assert rendered.returncode == 0, rendered.stderr
     assert len(list((tmp_path / "clips" / "tiny").glob("*.mkv"))) == 1
     listed = sora_eval("list", "trackers", f"--include={folder}")
-    assert "own    Own." in listed.stdout
+    assert "own      Own." in listed.stdout
     assert "oracle.yaml: the name is sora-eval's own" in sora_eval("list", "generators", "--include", folder).stderr
     assert "no such folder" in sora_eval("list", "--include", folder / "nothing").stderr
 
