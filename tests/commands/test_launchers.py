@@ -96,7 +96,7 @@ def test_on_slurm(tmp_path: Path, plain: list[bytes]) -> None:
 
 def test_a_job_that_runs_out_of_time_on_slurm_is_queued_again_and_goes_on(tmp_path: Path) -> None:
     env = os.environ | _slurm(tmp_path)
-    words = [*TINY[:2], "suite.count=64", *TINY[3:], "players=0", "workers=1", "hydra/launcher=submitit_slurm"]
+    words = [*TINY[:2], "suite.count=24", *TINY[3:], "players=0", "workers=1", "hydra/launcher=submitit_slurm"]
     command = [sys.executable, "-m", "sora_eval.commands.cli", "run", "-m", *words, f"out={tmp_path / 'run'}"]
     work = tmp_path / "work"
     work.mkdir()
