@@ -19,7 +19,7 @@ _AXIS = Axis(0.0, 1.0)
 _FROZEN = "frozen"
 _DEFINITION = (
     "*Preferred*: the share of scenes in which the wrong clip scores better than the true clip of the same scene and prompt, equal scores "
-    "counted half [95% interval]. 0 is right, .5 is a coin, and above it the scorer pays for being wrong (bold)."
+    "counted half [95% interval]. 0 is right, .5 is a coin, and above it the scorer pays for being wrong (coloured, in Markdown bold)."
 )
 
 
@@ -209,19 +209,18 @@ def _harmless(audit: Audit) -> Iterator[Block]:
     by_cell = {(r.condition, r.severity, r.scorer): r for r in rows}
     lines: list[list[str | Cell]] = []
     for condition, severity in names:
-        cells = []
-        for s in audit.scorers:
-            r = by_cell.get((condition, severity, s.name))
-            cells.append(
-                Cell()
-                if r is None
-                else Cell(
-                    Marked(f"**{r.rate:.2f}**") if r.verdict != "undecided" else f"{r.rate:.2f}", span(r.low, r.high)
-                )
-            )
+        cells = [_noticed(by_cell.get((condition, severity, s.name))) for s in audit.scorers]
         lines.append([f"{condition}, severity {severity:g}" if severity else condition, *cells])
     caption = (
-        "The truth in another light, size, compression, frame rate or surroundings against the plain truth: .5 is indifference, and bold "
-        "is a scorer that is moved by what changes no law and no answer."
+        "The truth in another light, size, compression, frame rate or surroundings against the plain truth: .5 is indifference, and "
+        "coloured (in Markdown bold) is a scorer that is moved by what changes no law and no answer."
     )
     yield table("Changes that mean nothing", caption, ["change", *_columns(audit)], lines)
+
+
+def _noticed(row: Preference | None) -> Cell:
+    if row is None:
+        return Cell()
+    moved = row.verdict != "undecided"
+    text = Marked(f"**{row.rate:.2f}**") if moved else f"{row.rate:.2f}"
+    return Cell(text, span(row.low, row.high), style="h0" if moved else "")
