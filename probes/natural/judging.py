@@ -14,7 +14,7 @@ from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.probes.left_right import agreed, box_sides, way, windows
 from sora_eval.probes.natural import named
 from sora_eval.probes.natural.expectations import Camera, Count, Expectation, Motion, PassBehind, Relation, from_json
-from sora_eval.tracking.background import background_motion
+from sora_eval.tracking.background import BackgroundMotion, background_motion
 from sora_eval.types import Bools, Case, Floats, Mode, Tracks, Video
 from sora_eval.world.families import Family
 
@@ -61,6 +61,28 @@ def _verdict(side: int, expected: str, **components: float) -> Verdict:
     return Verdict(float(right), {"side": 1.0 if right else -1.0, **components})
 
 
+def _background(video: Video) -> BackgroundMotion:
+    """Return the motion of the background.
+
+    Raises:
+        UnjudgeableError: it can't be trusted in most frames.
+    """
+    motion = background_motion(video.frames)
+    if np.mean(motion.inliers >= _TRUSTED) < _STEADY:
+        raise UnjudgeableError("the motion of the background can't be measured")
+    return motion
+
+
+def _check_distinct(a: named.Seen, b: named.Seen, names: tuple[str, str]) -> None:
+    """Refuse two things that were found in the same tracks.
+
+    Raises:
+        UnjudgeableError: they were.
+    """
+    if set(a.ids) & set(b.ids):
+        raise UnjudgeableError(f"the {names[0]} can't be told from the {names[1]}")
+
+
 class NaturalRelation(NaturalProbe):
     """One named thing is to the left or right of another, above or below it."""
 
@@ -78,8 +100,7 @@ class NaturalRelation(NaturalProbe):
         assert isinstance(p, Relation)
         tracks = named.on_its_side(tracks) if p.side in _VERTICAL else tracks
         a, b = named.find(tracks, p.a), named.find(tracks, p.b)
-        if set(a.ids) & set(b.ids):
-            raise UnjudgeableError(f"the {p.a} can't be told from the {p.b}")
+        _check_distinct(a, b, (p.a, p.b))
         both = a.visible & b.visible
         if both.mean() < 0.5:
             raise UnjudgeableError("the two things were not seen together")
@@ -105,9 +126,7 @@ class NaturalMotion(NaturalProbe):
         axis = int(p.to in _VERTICAL)
         turned = named.on_its_side(tracks) if axis else tracks
         thing = named.find(turned, p.thing)
-        behind = background_motion(video.frames)
-        if np.mean(behind.inliers >= _TRUSTED) < _STEADY:
-            raise UnjudgeableError("the motion of the background can't be measured")
+        behind = _background(video)
         ground = behind.path()[:, axis]
         x = thing.middle[:, 0]
         inside = thing.visible & (thing.box[:, 0] > 0) & (thing.box[:, 2] < turned.size[1] - 1)
@@ -132,10 +151,8 @@ class NaturalCamera(NaturalProbe):
         """Judge the common motion of the background."""
         p = self.expected(case)
         assert isinstance(p, Camera)
-        seen = background_motion(video.frames)
+        seen = _background(video)
         trusted = seen.inliers >= _TRUSTED
-        if trusted.mean() < _STEADY:
-            raise UnjudgeableError("the motion of the background can't be measured")
         axis = int(p.to in _VERTICAL)
         rates, across = -seen.displacement[trusted, axis], seen.displacement[trusted, 1 - axis]
         if abs(across.mean()) > abs(rates.mean()):
@@ -189,8 +206,7 @@ class NaturalPassBehind(NaturalProbe):
         p = self.expected(case)
         assert isinstance(p, PassBehind)
         wall, hero = named.find(tracks, p.behind, 0.6), named.find(tracks, p.thing, 0.15)
-        if set(wall.ids) & set(hero.ids):
-            raise UnjudgeableError(f"the {p.thing} can't be told from the {p.behind}")
+        _check_distinct(hero, wall, (p.thing, p.behind))
         x, frame = hero.middle[:, 0] - np.nanmedian(wall.middle[:, 0]), np.arange(tracks.frames)
         start = -float(np.sign(x[hero.visible][0])) or 1.0
         if p.to and start != _SIGN[p.to]:

@@ -140,6 +140,15 @@ def detected(rows: Sequence[Preference]) -> tuple[int, int]:
     return sum(r.verdict == "detects it" for r in faults), len(faults)
 
 
+def paid_for(rows: Sequence[Preference]) -> list[Preference]:
+    """Return the controls and exploits that a scorer prefers to the truth, but those that may be right answers."""
+    return [
+        r
+        for r in rows
+        if r.kind in ("control", "exploit") and r.condition not in RIGHT_FOR_SOME and r.verdict == "prefers it"
+    ]
+
+
 def threshold(rows: Sequence[Preference], violation: str) -> float | None:
     """Return the lowest severity from which on a violation is detected at every stronger one, None where the strongest is not."""
     found = None

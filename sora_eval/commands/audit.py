@@ -14,8 +14,8 @@ from sora_eval.types import MODES
 
 def main(config: AuditConfig, call: Call) -> int:
     """Write the audit; return 1 where a scorer prefers a control or an exploit to the truth."""
-    from sora_eval.audit.clips import RIGHT_FOR_SOME
     from sora_eval.audit.report import make_audit
+    from sora_eval.audit.statistics import paid_for
     from sora_eval.audit.trials import Target, audit_trials
     from sora_eval.reporting.audit.write import write_audit
     from sora_eval.validity.trials import TrialPlan, code_hash
@@ -45,11 +45,7 @@ def main(config: AuditConfig, call: Call) -> int:
             reason = next(t.reason for t in trials if t.scorer == scorer.name)
             raise ConfigError(f"scorer {scorer.name} gave no score for any clip: {reason}")
     page = write_audit(audit, probes, plan, folder)
-    paid = [
-        r
-        for r in audit.preferences
-        if r.kind in ("control", "exploit") and r.condition not in RIGHT_FOR_SOME and r.verdict == "prefers it"
-    ]
+    paid = paid_for(audit.preferences)
     for r in paid:
         print(f"{r.scorer} prefers {r.condition} to the truth in {r.rate:.0%} of scenes [{r.low:.0%}, {r.high:.0%}]")
     print(f"audit: {page}")

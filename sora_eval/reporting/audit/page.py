@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sora_eval.audit.clips import EXPLOITS, RIGHT_FOR_SOME
+from sora_eval.audit.clips import EXPLOITS
 from sora_eval.audit.report import Audit
-from sora_eval.audit.statistics import DRAWS, Preference, changed, detected, threshold
+from sora_eval.audit.statistics import DRAWS, Preference, changed, detected, paid_for, threshold
 from sora_eval.reporting.components.marked import Marked
 from sora_eval.reporting.components.numbers import count, several, span
 from sora_eval.reporting.components.page import Block, Fold, Items, Page, Section
@@ -100,11 +100,7 @@ def _glance(audit: Audit) -> Iterator[Block]:
 
 def _verdict(rows: Sequence[Preference]) -> str:
     """Return what to know of a scorer before it is trusted, in a sentence."""
-    paid = [
-        r.condition
-        for r in rows
-        if r.kind in ("control", "exploit") and r.verdict == "prefers it" and r.condition not in RIGHT_FOR_SOME
-    ]
+    paid = [r.condition for r in paid_for(rows)]
     found, faults = detected(rows)
     first = f"prefers to the truth: {several(paid)}" if paid else "prefers no control and no exploit to the truth"
     return f"{first}; detects {found} of {count(faults, 'violation')} at full severity."

@@ -5,7 +5,6 @@ No code of those packages is run: the networks are written here or in OpenCV, th
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import shutil
@@ -14,12 +13,11 @@ import sys
 import tarfile
 import tempfile
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from zipfile import ZipFile
 
 from sora_eval.errors import ConfigError, SoraEvalError
-from sora_eval.files import replacing
+from sora_eval.files import content_hash, replacing
 
 FOLDER = "SORA_EVAL_NATURAL"
 """The environment variable that names a folder with these files, before all other places."""
@@ -107,24 +105,19 @@ def locate(weights: NaturalWeights) -> Path:
     places = [Path(os.environ[FOLDER]) / weights.file] if os.environ.get(FOLDER) else []
     # The package is found, not imported.
     spec = importlib.util.find_spec(package)
-    places += [Path(folder) / inside for folder in (spec.submodule_search_locations or []) if spec] if spec else []
+    installed = (spec.submodule_search_locations if spec else None) or ()
+    places += [Path(folder) / inside for folder in installed]
     places.append(cache_folder() / weights.file)
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise AbsentNaturalWeightsError(
             f"tracker=natural needs the weights of {weights.used_for}, which are not on this machine: {FETCH} brings them"
         )
-    if (hashed := _sha256(found, found.stat().st_mtime_ns)) != weights.sha256:
+    if (hashed := content_hash(found)) != weights.sha256:
         raise ConfigError(
             f"{found} is not {weights.file}: its SHA-256 is {hashed[:16]}..., not {weights.sha256[:16]}..."
         )
     return found
-
-
-@cache
-def _sha256(path: Path, _changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fetch(weights: NaturalWeights) -> Path:
