@@ -13,6 +13,7 @@ from sora_eval.reporting.components.page import Block, Fold, Items, Page, Sectio
 from sora_eval.reporting.components.players import Gallery, Player
 from sora_eval.reporting.components.plots import Axis, LinePlot, LinePlots, Marks, Point, down
 from sora_eval.reporting.components.table import Cell, Column, Table, table
+from sora_eval.reporting.validity.curves import severity_x
 from sora_eval.validity.trials import SEVERITIES
 
 _AXIS = Axis(0.0, 1.0)
@@ -182,19 +183,20 @@ def _curve(rows: Sequence[Preference], violation: str) -> LinePlot | None:
     own = {r.severity: r for r in rows if r.kind == "violation" and r.condition == violation}
     if not all(s in own for s in SEVERITIES[1:]):
         return None
-    points = [Point("severity 0, the truth itself", _x(0.0), down(50.0), down(50.0), down(50.0))]
+    points = [Point("severity 0, the truth itself", severity_x(0.0), down(50.0), down(50.0), down(50.0))]
     for s in SEVERITIES[1:]:
         at, low, high = (down(_AXIS.at(v)) for v in (own[s].rate, own[s].low, own[s].high))
-        points.append(Point(f"severity {s:g}: {own[s].rate:.2f} {span(own[s].low, own[s].high)}", _x(s), at, low, high))
+        points.append(
+            Point(f"severity {s:g}: {own[s].rate:.2f} {span(own[s].low, own[s].high)}", severity_x(s), at, low, high)
+        )
     ticks = tuple((down(at), label) for at, label in _AXIS.ticks)
     return LinePlot(
-        violation, tuple(points), ticks, Marks(down(50.0)), x_ticks=tuple((_x(s), f"{s:g}") for s in (0.0, 0.5, 1.0))
+        violation,
+        tuple(points),
+        ticks,
+        Marks(down(50.0)),
+        x_ticks=tuple((severity_x(s), f"{s:g}") for s in (0.0, 0.5, 1.0)),
     )
-
-
-def _x(severity: float) -> float:
-    # To the left there is room for the labels of the vertical axis.
-    return round(20 + 76 * severity, 2)
 
 
 def _harmless(audit: Audit) -> Iterator[Block]:

@@ -7,14 +7,12 @@ from pathlib import Path
 
 from sora_eval.audit.clips import EXPLOITS
 from sora_eval.audit.report import Audit
-from sora_eval.errors import SoraEvalError
 from sora_eval.files import write_json, write_text
 from sora_eval.probes.base import Probe
 from sora_eval.reporting.audit.page import make_page
 from sora_eval.reporting.components import text
-from sora_eval.reporting.components.clips import make_clip
 from sora_eval.reporting.components.html import render
-from sora_eval.reporting.components.players import Player, Side, clips_of
+from sora_eval.reporting.components.players import Player, clips_of, side_of
 from sora_eval.validity.trials import TrialPlan
 
 _SHOWN = ("oracle", "frozen", *EXPLOITS)
@@ -40,13 +38,12 @@ def _player(audit: Audit, probe: Probe, plan: TrialPlan) -> Player:
         shown = [(c, values.get((c, scorer.name))) for c in _SHOWN]
         scores = ", ".join(f"{'truth' if c == 'oracle' else c} {v:.3g}" for c, v in shown if v is not None)
         lines.append(f"{scorer.name}: {scores}")
-    sides = tuple(_side(plan.clip(probe, c, float(c != "oracle")), probe.name, c) for c in _SHOWN)
+    sides = tuple(
+        side_of(
+            plan.clip(probe, c, float(c != "oracle")),
+            f"{probe.name}-{c.replace(' ', '-')}",
+            "truth" if c == "oracle" else c,
+        )
+        for c in _SHOWN
+    )
     return Player(probe.name, probe.name, probe.name, probe.suite, "", sides, lines=tuple(lines), wide=True)
-
-
-def _side(path: Path, probe: str, condition: str) -> Side:
-    label = "truth" if condition == "oracle" else condition
-    try:
-        return Side(label, make_clip(path, f"{probe}-{condition.replace(' ', '-')}"))
-    except (SoraEvalError, OSError) as error:
-        return Side(label, None, f"no clip: {type(error).__name__}")

@@ -47,6 +47,14 @@ class Side:
     """What filters choose by, (name, value) each, where the sides of a player differ in it."""
 
 
+def side_of(path: Path, name: str, label: str) -> Side:
+    """Return the clip of a file as a side of a player, or why there is none. name: of the clip on its page."""
+    try:
+        return Side(label, make_clip(path, name))
+    except (SoraEvalError, OSError) as error:
+        return Side(label, None, f"no clip: {type(error).__name__}")
+
+
 Beside: TypeAlias = tuple[ScoreRow, tuple[Side, ...]]
 """A row with its clip and the truth's (absent when the clip is the truth, or when the run has no oracle)."""
 

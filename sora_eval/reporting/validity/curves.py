@@ -30,7 +30,7 @@ def curve(dose: DoseResponse, subject: Subject) -> LinePlot:
     highs = [m if v is None else v for v, m in zip(dose.highs, dose.means, strict=True)]
     axis = _axis(subject, min(lows), max(highs))
     points = tuple(
-        Point(f"{number(mean)} at {s:g}", _x(s), down(axis.at(mean)), down(axis.at(low)), down(axis.at(high)))
+        Point(f"{number(mean)} at {s:g}", severity_x(s), down(axis.at(mean)), down(axis.at(low)), down(axis.at(high)))
         for s, mean, low, high in zip(dose.severities, dose.means, lows, highs, strict=True)
     )
     return LinePlot(
@@ -39,8 +39,8 @@ def curve(dose: DoseResponse, subject: Subject) -> LinePlot:
         tuple((down(at), label) for at, label in axis.ticks),
         Marks(down(axis.at(0.0)) if subject.kind == "probe" else None),
         "missed" if dose.missed else "",
-        tuple((_x(s), f"{s:g}") for s in (0.0, 0.5, 1.0)),
-        None if dose.threshold is None else _x(dose.threshold),
+        tuple((severity_x(s), f"{s:g}") for s in (0.0, 0.5, 1.0)),
+        None if dose.threshold is None else severity_x(dose.threshold),
         f"threshold {dose.verdict} · Spearman {correlation(dose)}",
     )
 
@@ -51,6 +51,7 @@ def _axis(subject: Subject, low: float, high: float) -> Axis:
     return Axis(low, high) if high - low > 1e-9 else Axis(low - 0.5, high + 0.5)
 
 
-def _x(severity: float) -> float:
+def severity_x(severity: float) -> float:
+    """Return where a severity lies on the horizontal axis of a plot, in per cent."""
     # To the left there is room for the labels of the vertical axis.
     return round(20 + 76 * severity, 2)

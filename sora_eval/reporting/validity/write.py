@@ -11,9 +11,9 @@ from sora_eval.errors import SoraEvalError
 from sora_eval.files import write_text
 from sora_eval.probes.base import Probe
 from sora_eval.reporting.components import text
-from sora_eval.reporting.components.clips import Strip, make_clip, make_strip
+from sora_eval.reporting.components.clips import Strip, make_strip
 from sora_eval.reporting.components.html import render
-from sora_eval.reporting.components.players import Player, Side, clips_of
+from sora_eval.reporting.components.players import Player, clips_of, side_of
 from sora_eval.reporting.validity.page import make_page
 from sora_eval.validity.card import ValidityCard
 from sora_eval.validity.trials import SEVERITIES, TrialPlan
@@ -61,10 +61,10 @@ def _player(card: ValidityCard, probe: Probe, plan: TrialPlan) -> Player | None:
     if not responses:
         return None
     shown = max(responses, key=lambda d: (math.inf if d.threshold is None else d.threshold, -min(d.aucs)))
-    sides = [_side(plan.clip(probe, "oracle", 0.0), f"{probe.name}-truth", "truth")]
+    sides = [side_of(plan.clip(probe, "oracle", 0.0), f"{probe.name}-truth", "truth")]
     for severity in _SHOWN:
         path = plan.clip(probe, shown.condition, severity)
-        sides.append(_side(path, f"{probe.name}-{severity:g}", f"{shown.condition}, severity {severity:g}"))
+        sides.append(side_of(path, f"{probe.name}-{severity:g}", f"{shown.condition}, severity {severity:g}"))
     strips = tuple(s for d in responses if (s := _strip(probe, d.condition, plan)) is not None)
     if not strips and not any(s.clip for s in sides):
         return None
@@ -78,13 +78,6 @@ def _player(card: ValidityCard, probe: Probe, plan: TrialPlan) -> Player | None:
         tags=(("suite", probe.suite),),
         strips=strips,
     )
-
-
-def _side(path: Path, name: str, label: str) -> Side:
-    try:
-        return Side(label, make_clip(path, name))
-    except (SoraEvalError, OSError) as error:
-        return Side(label, None, f"no clip: {type(error).__name__}")
 
 
 def _strip(probe: Probe, condition: str, plan: TrialPlan) -> Strip | None:
