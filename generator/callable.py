@@ -20,7 +20,7 @@ from sora_eval.errors import ConfigError, is_interrupt
 from sora_eval.files import content_hash
 from sora_eval.generator.answers import one_line
 from sora_eval.generator.base import Capabilities, file_safe
-from sora_eval.generator.function_hash import function_hash
+from sora_eval.generator.function_hash import function_hash, source_text
 from sora_eval.types import MODES, Case, Failure, Frames, Mode, Video, digest
 
 Conditioning: TypeAlias = Callable[[Case], Frames | None]
@@ -123,11 +123,7 @@ class PythonCallable:
             ConfigError: the target can't be imported.
 
         """
-        try:
-            file = inspect.getsourcefile(inspect.unwrap(self._load()))
-            source = Path(file).read_text(encoding="utf-8") if file else ""
-        except (TypeError, OSError, ValueError):  # a built-in, an instance or a function made at run time
-            source = ""
+        source = source_text(self._load())
         # What isn't there is left out: clips from before there was a choice are still the right ones.
         more: list[dict[str, Any]] = [{"checkpoint": self._weights}] if self._weights else []
         more += [{"kwargs": self._kwargs}] if self._kwargs else []

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import builtins
 import hashlib
+import inspect
 import types
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,3 +85,12 @@ def _names(code: types.CodeType) -> set[str]:
     """Return the names that code and the functions defined in it look up."""
     inner = [_names(constant) for constant in code.co_consts if isinstance(constant, types.CodeType)]
     return set(code.co_names).union(*inner)
+
+
+def source_text(function: Callable[..., Any]) -> str:
+    """Return the text of the file that defines a function, "" for a built-in, an instance or a function made at run time."""
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(function))
+        return Path(file).read_text(encoding="utf-8") if file else ""
+    except (TypeError, OSError, ValueError):
+        return ""

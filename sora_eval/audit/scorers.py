@@ -20,6 +20,7 @@ from sora_eval.errors import ConfigError, is_interrupt, unknown
 from sora_eval.files import content_hash
 from sora_eval.generator.answers import one_line
 from sora_eval.generator.callable import load_function
+from sora_eval.generator.function_hash import source_text
 from sora_eval.types import Floats, Frames, Video, digest
 from sora_eval.video import resized, write_h264
 
@@ -108,7 +109,7 @@ def load_scorer(target: str, lower: bool = False, timeout_s: float = 600.0) -> S
         )
     function = load_function(target, "scorer")
     return Scorer(
-        target.rpartition(":")[2], target, digest([target, _source(function)]), _Python(function, target), not lower
+        target.rpartition(":")[2], target, digest([target, source_text(function)]), _Python(function, target), not lower
     )
 
 
@@ -189,13 +190,6 @@ def _file(clip: ScoredClip, folder: str) -> Path:
     path = Path(folder) / "clip.mp4"
     write_h264(path, clip.video, _CRF)
     return path
-
-
-def _source(function: Callable[..., Any]) -> str:
-    try:
-        return inspect.getsource(inspect.getmodule(function) or function)
-    except (TypeError, OSError):
-        return ""
 
 
 def _last_line(text: str) -> str:

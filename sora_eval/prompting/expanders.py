@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sora_eval.errors import ConfigError
 from sora_eval.generator.answers import one_line
 from sora_eval.generator.callable import load_function
-from sora_eval.generator.function_hash import function_hash
+from sora_eval.generator.function_hash import function_hash, source_text
 from sora_eval.paths import shown
 from sora_eval.prompting import bundled
 from sora_eval.prompting.options import BUNDLED, CHAT, NONE, PromptOptions
@@ -204,8 +202,5 @@ class Chat:
 
 
 def _source_hash(function: Callable[..., Any]) -> str:
-    try:
-        file = inspect.getsourcefile(inspect.unwrap(function))
-        return digest(Path(file).read_text(encoding="utf-8")) if file else function_hash(function)
-    except (TypeError, OSError, ValueError):  # a built-in, an instance or a function made at run time
-        return function_hash(function)
+    text = source_text(function)
+    return digest(text) if text else function_hash(function)
