@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import re
 import sys
@@ -432,6 +433,8 @@ def _begin(environment: Mapping[str, str] | None = None) -> None:
     if environment is not None:
         os.environ.clear()
         os.environ.update(environment)
+        # The collector's first pass over what the fork shares would write into all of it, and so copy it.
+        gc.freeze()
     import cv2
 
     cv2.setNumThreads(1)

@@ -30,7 +30,7 @@ from sora_eval.tracking.base import Tracker
 from sora_eval.types import Measure
 
 if TYPE_CHECKING:
-    from sora_eval.fidelity.extractors import FidelityConfig
+    from sora_eval.fidelity.config import FidelityConfig
 
 
 def plan_run(config: RunConfig, call: Call, model: Generator | None = None, tracker: Tracker | None = None) -> Plan:

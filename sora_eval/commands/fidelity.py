@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sora_eval.encoders import weights
 from sora_eval.errors import ConfigError
-from sora_eval.fidelity.extractors import FidelityConfig
+from sora_eval.fidelity.config import FidelityConfig
 from sora_eval.fidelity.of_folders import list_folders, of_folders
 from sora_eval.fidelity.options import METRICS
 from sora_eval.files import write_json, write_text

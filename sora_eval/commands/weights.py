@@ -61,7 +61,7 @@ def main(args: Sequence[str]) -> int:
 
 def _bundled(name: str, action: str) -> int:
     """List, verify or locate the weights of an encoder that comes with the package."""
-    from sora_eval.encoders import weights
+    from sora_eval.encoders import state_dicts, weights
 
     try:
         path = weights.bundled(name)
@@ -73,7 +73,7 @@ def _bundled(name: str, action: str) -> int:
         print(f"{name:14} {'here':6} {size:6.1f} MB  {'Apache-2.0':12}  {weights.ENCODERS[name]}\n{'':14} {path}")
     elif action == "verify":
         try:
-            print(f"{name:14} {weights.load_bundled(name)[2]}, whole")
+            print(f"{name:14} {state_dicts.load_bundled(name)[2]}, whole")
         except ConfigError as error:
             print(f"sora-eval: {error}", file=sys.stderr)
             return 1

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from sora_eval.config import RunConfig
 from sora_eval.evaluation import Loop
-from sora_eval.fidelity.extractors import FidelityConfig, extract
+from sora_eval.fidelity.config import FidelityConfig
+from sora_eval.fidelity.extractors import extract
 from sora_eval.fidelity.features import ClipEntry
 from sora_eval.processes import peak_memory
 from sora_eval.runs.store import Store

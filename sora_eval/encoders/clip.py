@@ -14,28 +14,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from sora_eval.data.vocabulary import Vocabulary, words_of
-from sora_eval.encoders import weights, world_clip
+from sora_eval.encoders import state_dicts, weights, world_clip
+from sora_eval.encoders.names import TEXT_IMAGE_ENCODERS, Unread
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.training import checkpoints
 from sora_eval.types import Floats, Frames
 
 _BATCH = 32
-
-
-@dataclass(frozen=True)
-class Unread:
-    """The part of a text that an encoder does not read."""
-
-    text: str
-    """The text."""
-    unknown: tuple[str, ...] = ()
-    """Words that are not in the vocabulary."""
-    limit: str = ""
-    """Length at which the text is cut, such as "77 tokens"; "" where nothing is cut."""
-
-    def __bool__(self) -> bool:
-        """Return whether there is anything."""
-        return bool(self.unknown or self.limit)
 
 
 @dataclass(frozen=True)
@@ -86,7 +71,6 @@ class TextImageEncoder:
 
 _PUBLIC: Mapping[str, str] = {"clip-b-32": "ViT-B-32-quickgelu", "clip-l-14": "ViT-L-14-quickgelu"}
 """OpenAI's networks were trained with the quick GELU; without it their vectors are slightly, silently wrong."""
-NAMES: tuple[str, ...] = (world_clip.NAME, *_PUBLIC)
 
 
 def load(name: str, path: str | None = None) -> TextImageEncoder:
@@ -99,14 +83,14 @@ def load(name: str, path: str | None = None) -> TextImageEncoder:
     if name == world_clip.NAME:
         return _world(path)
     if name not in _PUBLIC:
-        raise unknown("text and image encoder", name, NAMES)
+        raise unknown("text and image encoder", name, TEXT_IMAGE_ENCODERS)
     file = weights.locate(name, path)
     return from_file(name, _PUBLIC[name], file, weights.verify(name, file))
 
 
 def _world(path: str | None) -> TextImageEncoder:
     file = weights.bundled(world_clip.NAME, path)
-    _, facts, digest = weights.load_bundled(world_clip.NAME, path)
+    _, facts, digest = state_dicts.load_bundled(world_clip.NAME, path)
     words = Vocabulary(checkpoints.texts(file, facts, "words"))
     world_clip.add_architecture()
     model = _model(world_clip.NAME, file)

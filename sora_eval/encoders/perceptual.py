@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sora_eval.data.shards import Shard
-from sora_eval.encoders import weights
+from sora_eval.encoders import state_dicts, weights
 from sora_eval.encoders.corruptions import CONTENT, DISTORTIONS, HARMLESS, distorted
+from sora_eval.encoders.names import IMAGE_DISTANCES
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.training import checkpoints
 from sora_eval.training.tensors import to_tensor, to_uint8
@@ -37,7 +38,6 @@ LEAST_SIDE = 32
 """The smallest frame that every backbone can read."""
 _MILD, _STRONG = 0.3, 0.6
 _STANDARD: Mapping[str, str] = {"lpips-alex": "alex", "lpips-vgg": "vgg", "lpips-squeeze": "squeeze"}
-NAMES: tuple[str, ...] = (NAME, *_STANDARD)
 _BATCH, _AT_ONCE = 16, 64
 _PIXELS_AT_ONCE = 1 << 18
 """Of the frames of a batch, so that its memory does not grow with their size: some 60 MB. With four times as
@@ -100,13 +100,13 @@ def load(name: str, path: str | None = None) -> Perceptual:
     if name == NAME:
         return _world(path)
     if name not in _STANDARD:
-        raise unknown("perceptual distance", name, NAMES)
+        raise unknown("perceptual distance", name, IMAGE_DISTANCES)
     file = weights.locate(name, path)
     digest = weights.verify(name, file)
     network = module(_STANDARD[name], pretrained=True)
     state = network.state_dict()
     at = {m[1]: k for k in state if (m := re.fullmatch(r"net\.slice\d+\.(\d+\..+)", k))}
-    backbone = {k: v for k, v in weights.tensors(weights.read(file)).items() if k.startswith("features.")}
+    backbone = {k: v for k, v in state_dicts.tensors(state_dicts.read(file)).items() if k.startswith("features.")}
     for key, value in backbone.items():
         slot = at.pop(key.removeprefix("features."), "")
         if slot and state[slot].shape != value.shape:
@@ -133,7 +133,7 @@ class WorldPerceptual(nn.Module):
 
 
 def _world(path: str | None) -> Perceptual:
-    tensors, _, digest = weights.load_bundled(NAME, path)
+    tensors, _, digest = state_dicts.load_bundled(NAME, path)
     network = WorldPerceptual()
     checkpoints.fill(network, tensors, weights.bundled(NAME, path))
     return Perceptual(NAME, digest, network.eval().requires_grad_(False))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sora_eval.encoders import i3d, vit, weights, world_video
+from sora_eval.encoders import i3d, state_dicts, vit, weights, world_video
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.training import checkpoints
 from sora_eval.types import Floats, Video
@@ -89,7 +89,7 @@ class VideoEncoder:
 def _world(paths: Sequence[str | None]) -> VideoEncoder:
     path = paths[0] if paths else None
     file = weights.bundled("world-video", path)
-    tensors, facts, digest = weights.load_bundled("world-video", path)
+    tensors, facts, digest = state_dicts.load_bundled("world-video", path)
     config = checkpoints.sizes(file, facts, world_video.WorldVideoConfig)
     scale = facts.get("weights")
     if (
@@ -104,14 +104,14 @@ def _world(paths: Sequence[str | None]) -> VideoEncoder:
 
 def _i3d(paths: Sequence[str | None], eps: float = i3d.EPS) -> VideoEncoder:
     (file,), (digest,) = _files(("i3d",), paths)
-    network = i3d.load(weights.tensors(file, "state_dict"), eps)
+    network = i3d.load(state_dicts.tensors(file, "state_dict"), eps)
     # 16 frames, squashed by bilinear interpolation to -1..1: the protocol of StyleGAN-V's FVD, which most papers share.
     return VideoEncoder("i3d", digest, network, i3d.SIDE, 16, _HALF, variant=f"batch-norm-eps={eps:g}")
 
 
 def _videomae(paths: Sequence[str | None]) -> VideoEncoder:
     (file,), (digest,) = _files(("videomae",), paths)
-    network = vit.load_videomae(weights.tensors(file, "module", "model"))
+    network = vit.load_videomae(state_dicts.tensors(file, "module", "model"))
     # Content-debiased FVD (Ge et al. 2024, arXiv:2404.12391) gives it 0..1, without ImageNet's mean.
     return VideoEncoder("videomae", digest, network, vit.SIDE, vit.FRAMES, _PLAIN)
 
@@ -119,7 +119,7 @@ def _videomae(paths: Sequence[str | None]) -> VideoEncoder:
 def _vjepa(paths: Sequence[str | None]) -> VideoEncoder:
     (encoder, probe), digests = _files(("vjepa", "vjepa-probe"), paths)
     network = vit.load_vjepa(
-        weights.tensors(encoder, "target_encoder", "encoder"), weights.tensors(probe, "classifier")
+        state_dicts.tensors(encoder, "target_encoder", "encoder"), state_dicts.tensors(probe, "classifier")
     )
     hashed = "".join(d[:4] for d in digests)
     return VideoEncoder("vjepa", hashed, network, vit.SIDE, vit.FRAMES, _IMAGENET, "bicubic", "pooler=jedi(xattn.proj)")
@@ -128,7 +128,7 @@ def _vjepa(paths: Sequence[str | None]) -> VideoEncoder:
 def _files(names: Sequence[str], paths: Sequence[str | None]) -> tuple[list[dict[str, Any]], list[str]]:
     files = [weights.locate(n, p) for n, p in zip(names, [*paths, *[None] * (len(names) - len(paths))], strict=True)]
     digests = [weights.verify(n, p) for n, p in zip(names, files, strict=True)]
-    return [weights.read(p) for p in files], digests
+    return [state_dicts.read(p) for p in files], digests
 
 
 ENCODERS: Mapping[str, Callable[[Sequence[str | None]], VideoEncoder]] = {

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sora_eval.encoders.clip import Unread
+from sora_eval.encoders.names import Unread
 from sora_eval.fidelity.features import ClipEntry, ClipMeasures
 from sora_eval.files import FileCache
 from sora_eval.runs.store import reference_cache

@@ -13,17 +13,20 @@ from torch import Tensor
 
 from sora_eval.alignment.align import shown, true_part
 from sora_eval.encoders import clip as text_encoders
-from sora_eval.encoders import perceptual, weights
+from sora_eval.encoders import perceptual
 from sora_eval.encoders import video as encoders
 from sora_eval.encoders.clip import TextImageEncoder
 from sora_eval.encoders.perceptual import Perceptual
 from sora_eval.encoders.video import VideoEncoder
-from sora_eval.encoders.weights import AbsentWeightsError
-from sora_eval.errors import ConfigError, SoraEvalError, VideoError, unknown
+from sora_eval.errors import ConfigError, SoraEvalError, VideoError
 from sora_eval.fidelity.cache import MeasureCache
+from sora_eval.fidelity.config import FidelityConfig
 from sora_eval.fidelity.features import (
     CLIP_FEATURES,
     CONTINUATION,
+    DRIFT,
+    FIRST_FRAME,
+    FROZEN,
     MOTION_FEATURES,
     PERCEPTUAL,
     PIXELS,
@@ -33,10 +36,10 @@ from sora_eval.fidelity.features import (
     ClipMeasures,
     FeatureSet,
 )
-from sora_eval.fidelity.options import METRICS, FidelityOptions, plugin_metric
+from sora_eval.fidelity.options import plugin_metric
 from sora_eval.metrics import physics_iq
 from sora_eval.metrics.motion import motion_features
-from sora_eval.metrics.plugin import FeatureMetric, FrameMetric
+from sora_eval.metrics.plugin import FrameMetric
 from sora_eval.metrics.similarity import (
     PIXEL_PROTOCOL,
     clip_similarity,
@@ -50,150 +53,16 @@ from sora_eval.metrics.similarity import (
 from sora_eval.metrics.streaming import FeatureStatistics
 from sora_eval.processes import release_memory
 from sora_eval.tracking.points import track_points
-from sora_eval.types import Floats, Frames, Video, digest
+from sora_eval.types import Floats, Frames, Video
 from sora_eval.video import read_clip, resized
 from sora_eval.video.timestamps import common_moments
 
-VERSION = 2
-"""Version of the measures, part of the fingerprint; raised whenever a figure changes."""
-_EXTRACTORS_OF: Mapping[str, tuple[str, ...]] = {
-    "frechet": (CLIP_FEATURES,),
-    "kernel": (CLIP_FEATURES,),
-    "motion": (MOTION_FEATURES,),
-    "text_image": (TEXT_IMAGE,),
-    "full_reference": (PERCEPTUAL, PIXELS, CONTINUATION),
-}
 DECODING = "rgb8 alpha=black"
 """Part of every protocol, how frames are decoded: grey ones have three equal channels, transparent pixels are shown over black."""
-COMMON = "frames=common-moments resize=true-to-other"
-"""Part of the protocol of full-reference metrics: how a clip and its reference are aligned in time and size."""
-FROZEN = ", frozen true frame"
-"""Suffix of a metric's name for the control that repeats the last true frame before the continuation."""
 MOTION = "tracks=klt lost-stay-lost grid=8x8 histograms=2x2x8 all frames"
 _GRID = 8
 _BATCH = 8
 _MIN_MOTION_FRAMES = 3
-
-
-@dataclass(frozen=True)
-class FidelityConfig:
-    """Which fidelity metrics are computed, with which encoders.
-
-    Raises:
-        ConfigError: a metric or an encoder is unknown, or `i3d_eps` is no number above 0 and below 1.
-    """
-
-    metrics: tuple[str, ...] = METRICS
-    """Groups of metrics, of METRICS or plug-ins."""
-    video_encoder: str = FidelityOptions.video_encoder
-    """Encoder of clip features."""
-    text_image_encoder: str = FidelityOptions.text_image_encoder
-    """Encoder of prompts and frames."""
-    image_distance: str = FidelityOptions.image_distance
-    """Perceptual distance of two frames."""
-    pair_frames: int | None = FidelityOptions.pair_frames
-    """Frames of a clip that perceptual distance and pixel metrics compare, evenly spaced; None for all."""
-    pair_size: int | None = FidelityOptions.pair_size
-    """Shorter side in pixels to which larger clips are reduced for full-reference metrics; None for full size."""
-    pair_references: bool = FidelityOptions.pair_references
-    """Whether controls and violations have full-reference metrics too."""
-    i3d_eps: float = FidelityOptions.i3d_eps
-    """Epsilon of I3D's batch norm: 1e-3 as in TensorFlow, or 1e-5 as in code that left PyTorch's default."""
-
-    def __post_init__(self) -> None:
-        """Check names and ranges."""
-        for metric in self.metrics:
-            if metric not in METRICS:
-                plugin_metric(metric)
-        for kind, name, known in (
-            ("video encoder", self.video_encoder, encoders.ENCODERS),
-            ("text and image encoder", self.text_image_encoder, text_encoders.NAMES),
-            ("perceptual distance", self.image_distance, perceptual.NAMES),
-        ):
-            if name not in known:
-                raise unknown(kind, name, known)
-        if isinstance(self.i3d_eps, bool) or not isinstance(self.i3d_eps, int | float) or not 0 < self.i3d_eps < 1:
-            raise ConfigError(f"i3d_eps must be a number above 0 and below 1, such as 1e-3 or 1e-5, got {self.i3d_eps}")
-
-    @property
-    def extractors(self) -> tuple[str, ...]:
-        """The extractors that these metrics need."""
-        return tuple(dict.fromkeys(name for m in self.metrics for name in _extractors_of(m)))
-
-    @property
-    def encoders(self) -> list[str]:
-        """The encoders that these metrics need."""
-        names = {
-            CLIP_FEATURES: self.video_encoder,
-            TEXT_IMAGE: self.text_image_encoder,
-            PERCEPTUAL: self.image_distance,
-        }
-        return [names[extractor] for extractor in self.extractors if extractor in names]
-
-    @classmethod
-    def of(cls, options: FidelityOptions) -> FidelityConfig:
-        """Return the configuration for the options of a command; the weight files that they name are used from now on."""
-        weights.use({str(name): str(path) for name, path in options.weights.items()})
-        return cls(
-            options.metrics,
-            options.video_encoder,
-            options.text_image_encoder,
-            options.image_distance,
-            options.pair_frames,
-            options.pair_size,
-            options.pair_references,
-            options.i3d_eps,
-        )
-
-    @property
-    def alignment(self) -> str:
-        """Part of the protocol of full-reference metrics: how a clip and its reference are aligned in time and size, and reduced."""
-        return COMMON if self.pair_size is None else f"{COMMON} shorter-side<={self.pair_size}"
-
-    def for_real_set(self) -> FidelityConfig:
-        """Return the configuration for the real set: distances between sets need its features, nothing else of it is measured."""
-        metrics = tuple(m for m in self.metrics if {CLIP_FEATURES, MOTION_FEATURES} & set(_extractors_of(m)))
-        return FidelityConfig(metrics, self.video_encoder, i3d_eps=self.i3d_eps)
-
-    def absent(self) -> list[str]:
-        """Return a line for each encoder whose weights are absent, with the command that fetches them; [] when all are here."""
-        lines = []
-        for name in self.encoders:
-            try:
-                weights.files_of(name)
-            except AbsentWeightsError as error:
-                lines.append(str(error))
-        return lines
-
-    def fingerprint(self) -> str:
-        """Return a hash of all that decides the measures of given clips."""
-        files = [] if self.absent() else [p.stat() for name in self.encoders for p in weights.files_of(name)]
-        # The keys of run folders that exist: another spelling would have them all measured again.
-        settings = {
-            "metrics": self.metrics,
-            "video": self.video_encoder,
-            "words": self.text_image_encoder,
-            "distance": self.image_distance,
-            "i3d_eps": self.i3d_eps,
-        }
-        # Left out where there are none, for the same reason.
-        plugins = [
-            [m, found[0].version, found[1]] for m in self.metrics if m not in METRICS for found in [plugin_metric(m)]
-        ]
-        more: list[object] = [plugins] if plugins else []
-        if PERCEPTUAL in self.extractors:
-            more.append([self.pair_frames, self.pair_size, self.pair_references])
-        return digest([VERSION, settings, [(s.st_size, s.st_mtime_ns) for s in files], *more])
-
-    def cache_version(self) -> str:
-        """Return the fingerprint as part of the names in the cache of references; "" with plug-ins, whose code is in no hash."""
-        return self.fingerprint() if all(m in METRICS for m in self.metrics) else ""
-
-
-def _extractors_of(metric: str) -> tuple[str, ...]:
-    if metric in METRICS:
-        return _EXTRACTORS_OF[metric]
-    return (CLIP_FEATURES,) if isinstance(plugin_metric(metric)[0], FeatureMetric) else (f"{PLUGIN}{metric}",)
 
 
 @dataclass
@@ -417,8 +286,12 @@ class _PerceptualDistance(_Unbatched):
         self.network, self.protocol = network, f"{network.protocol} {alignment}"
 
     def add(self, clip: _DecodedClip, out: ClipMeasures) -> None:
-        if clip.sampled is not None:
-            out.values["perceptual"] = float(self.network.distance(*clip.sampled).mean())
+        if clip.sampled is None:
+            return
+        distances = self.network.distance(*clip.sampled)
+        out.values["perceptual"] = float(distances.mean())
+        if clip.entry.given:
+            _add_first_frame(out, "perceptual", float(distances[0]), float(distances[-1]))
 
 
 class _PixelMetrics(_Unbatched):
@@ -426,9 +299,14 @@ class _PixelMetrics(_Unbatched):
         self.protocol = f"{PIXEL_PROTOCOL} {alignment}"
 
     def add(self, clip: _DecodedClip, out: ClipMeasures) -> None:
-        if clip.sampled is not None:
-            out.values["SSIM"] = ssim(*clip.sampled)
-            out.values["PSNR (dB)"] = psnr(*clip.sampled)
+        if clip.sampled is None:
+            return
+        out.values["SSIM"] = ssim(*clip.sampled)
+        out.values["PSNR (dB)"] = psnr(*clip.sampled)
+        if clip.entry.given:
+            made, true = clip.sampled
+            first, last = (ssim(made[at], true[at]) for at in (slice(0, 1), slice(-1, None)))
+            _add_first_frame(out, "SSIM", first, last)
 
 
 class _PluginMetric(_Unbatched):
@@ -465,6 +343,12 @@ class _Continuation(_Unbatched):
             for suffix, frames in (("", predicted), (FROZEN, frozen)):
                 for metric, value in physics_iq.measures(true, frames).items():
                     out.values[f"{metric}{suffix}"] = value
+
+
+def _add_first_frame(out: ClipMeasures, metric: str, first: float, last: float) -> None:
+    """Add the value of the frame that was given, and how far that of the last frame, against the true one of its moment, is from it."""
+    out.values[f"{metric}{FIRST_FRAME}"] = first
+    out.values[f"{metric}{DRIFT}"] = last - first
 
 
 def _sampling(config: FidelityConfig) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sora_eval.encoders.clip import Unread
+from sora_eval.encoders.names import Unread
 from sora_eval.metrics.streaming import FeatureStatistics
 from sora_eval.types import Alignment, Floats
 
 CLIP_FEATURES, MOTION_FEATURES, TEXT_IMAGE = "clip features", "motion features", "text-image"
 PERCEPTUAL, PIXELS, CONTINUATION, PLUGIN = "perceptual", "pixels", "continuation", "plug-in "
+FROZEN = ", frozen true frame"
+"""Suffix of a metric's name for the control that repeats the last true frame before the continuation."""
+FIRST_FRAME, DRIFT = ", first frame", ", drift"
+"""Suffixes of the full-reference metrics of the first given frame, and of their change up to the last frame."""
 
 
 @dataclass(frozen=True)

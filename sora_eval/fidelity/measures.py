@@ -11,10 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from sora_eval.fidelity.extractors import FidelityConfig
+from sora_eval.fidelity.config import FidelityConfig
 from sora_eval.fidelity.features import (
     CLIP_FEATURES,
     CONTINUATION,
+    DRIFT,
+    FIRST_FRAME,
     MOTION_FEATURES,
     PERCEPTUAL,
     PIXELS,
@@ -146,7 +148,20 @@ def _full_reference_measures(clips: FeatureSet, distance: str) -> list[Measure]:
     empty = "no clip has a reference clip"
     perceptual = _mean_of_clips(clips, PERCEPTUAL, "perceptual", distance, empty, (0.0, 1.0), higher=False)
     pixels = [_mean_of_clips(clips, PIXELS, k, k, empty, bounds) for k, bounds in _PIXEL_BOUNDS.items()]
-    return [perceptual, *pixels, *continuation_measures(clips)]
+    return [perceptual, *pixels, *_first_frame_measures(clips, distance), *continuation_measures(clips)]
+
+
+def _first_frame_measures(clips: FeatureSet, distance: str) -> list[Measure]:
+    """Return full-reference metrics of the given frames, of clips that have one: of the first, and the change up to the last frame."""
+    return [
+        _mean_of_clips(clips, extractor, key, f"{name}{suffix}", "", bounds, higher)
+        for extractor, metric, name, least, higher in (
+            (PERCEPTUAL, "perceptual", distance, 0.0, False),
+            (PIXELS, "SSIM", "SSIM", -1.0, True),
+        )
+        for suffix, bounds in ((FIRST_FRAME, (least, 1.0)), (DRIFT, (least - 1.0, 1.0 - least)))
+        if clips.values_of(key := f"{metric}{suffix}")
+    ]
 
 
 def continuation_measures(clips: FeatureSet, suffix: str = "") -> list[Measure]:

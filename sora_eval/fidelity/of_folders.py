@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sora_eval.fidelity.extractors import FROZEN, FidelityConfig, extract
-from sora_eval.fidelity.features import ClipEntry
+from sora_eval.fidelity.config import FidelityConfig
+from sora_eval.fidelity.extractors import extract
+from sora_eval.fidelity.features import FROZEN, ClipEntry
 from sora_eval.fidelity.folders import Prompts, ignored_files, list_videos, read_prompts
 from sora_eval.fidelity.measures import continuation_measures, set_measures
 from sora_eval.types import Measure

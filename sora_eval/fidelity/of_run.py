@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sora_eval.errors import ConfigError, SoraEvalError, is_fatal, line_of, print_error
-from sora_eval.fidelity.extractors import FROZEN, FidelityConfig, extract
-from sora_eval.fidelity.features import ClipEntry, FeatureSet
+from sora_eval.fidelity.config import FidelityConfig
+from sora_eval.fidelity.features import FROZEN, PERCEPTUAL, PIXELS, TEXT_IMAGE, ClipEntry, FeatureSet
 from sora_eval.fidelity.measures import continuation_measures, set_measures
 from sora_eval.files import inside
 from sora_eval.processes import WorkerKilledError, completed
@@ -23,8 +23,12 @@ from sora_eval.world.families import StateChange, family
 ALL = ""
 """The suite that is all suites together."""
 _CLIPS_PER_JOB = 64
-_SHARED = ("sora_eval.fidelity.extractors", "torch", "torchmetrics", "lpips", "open_clip")
-"""Modules that worker processes share: each has some 400 MB of them."""
+_SHARED: Mapping[str, tuple[str, ...]] = {
+    TEXT_IMAGE: ("open_clip",),
+    PERCEPTUAL: ("torchmetrics", "lpips"),
+    PIXELS: ("torchmetrics",),
+}
+"""Modules that worker processes share, hundreds of megabytes, by the extractor that needs them."""
 _Group = tuple[str, str]
 """Suite and generator."""
 MeasuresBySuite: TypeAlias = dict[str, dict[str, list[Measure]]]
@@ -128,10 +132,10 @@ def _feature_sets(
         for group, entries in groups.items()
         for i in range(0, len(entries), _CLIPS_PER_JOB)
     ]
-    calls = [partial(extract, entries, config) for _, entries in jobs]
+    calls = [partial(_extract, entries, config) for _, entries in jobs]
     if min(workers, len(jobs)) > 1:
         results: Iterable[tuple[int, FeatureSet | WorkerKilledError]] = completed(
-            workers, calls, tries=2, preload=_SHARED
+            workers, calls, tries=2, preload=_shared(config)
         )
     else:
         results = ((i, call()) for i, call in enumerate(calls))
@@ -141,6 +145,18 @@ def _feature_sets(
             # What is missing of a set is missing of its measures: those of the rest would be of another set.
             result = FeatureSet(len(entries), missing=dict.fromkeys(config.extractors, str(result)))
         yield group, result
+
+
+def _shared(config: FidelityConfig) -> list[str]:
+    needed = (module for name in config.extractors for module in _SHARED.get(name, ()))
+    return list(dict.fromkeys(["sora_eval.fidelity.extractors", *needed]))
+
+
+def _extract(entries: Sequence[ClipEntry], config: FidelityConfig) -> FeatureSet:
+    # The process that only shares out the work does without torch, which takes a quarter of a gigabyte and seconds to load.
+    from sora_eval.fidelity.extractors import extract
+
+    return extract(entries, config)
 
 
 def _states(case: Case) -> tuple[str, str] | None:

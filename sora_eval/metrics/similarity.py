@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sora_eval.types import Floats, Frames
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PSNR_MOST = 100.0
 """PSNR of an equal frame (dB), whose ratio is infinite."""
@@ -32,6 +33,7 @@ def psnr(a: Frames, b: Frames) -> float:
     """
     if a.shape != b.shape or a.ndim != 4 or not len(a):
         raise ValueError(f"need two clips [T, H, W, 3] of one shape, got {a.shape} and {b.shape}")
+    import torch
     from torchmetrics.functional.image import peak_signal_noise_ratio as measure
 
     per_frame: list[Tensor] = []
@@ -139,6 +141,8 @@ def state_change(frames: Floats, text_before: Floats, text_after: Floats, scale:
 
 
 def _image_batch(frames: Frames) -> Tensor:
+    import torch
+
     return torch.from_numpy(np.array(frames)).movedim(-1, 1).float() / 255
 
 

@@ -19,7 +19,7 @@ from sora_eval.video import VideoOptions
 from sora_eval.world.looks import PLAIN
 
 if TYPE_CHECKING:
-    from sora_eval.fidelity.extractors import FidelityConfig
+    from sora_eval.fidelity.config import FidelityConfig
     from sora_eval.fidelity.options import FidelityOptions
 
 RESULT_OPTIONS = (
@@ -52,7 +52,7 @@ def fidelity_config(options: FidelityOptions | None) -> FidelityConfig | None:
     """Return the fidelity metrics and encoders of a run, None for none; ConfigError for an unknown name."""
     if options is None or not options.metrics:
         return None
-    from sora_eval.fidelity.extractors import FidelityConfig
+    from sora_eval.fidelity.config import FidelityConfig
 
     return FidelityConfig.of(options)
 

@@ -71,6 +71,8 @@ def track_points(frames: Frames, queries: Floats, regain: bool = True) -> tuple[
 def _follow(frames: list[Frames], start: Floats, regain: bool) -> tuple[Floats, Bools]:
     """Follow points [n, 2] from the first frame on; returns [n, T, 2] and [n, T]."""
     n = len(start)
+    if len(frames) == 1:
+        return start[:, None], np.ones((n, 1), dtype=bool)
     height, width = frames[0].shape[:2]
     still = np.eye(3)[:2]
     looks = _Looks.of(_patches(frames[0], start, np.repeat(still[None], n, axis=0)))
@@ -78,7 +80,8 @@ def _follow(frames: list[Frames], start: Floats, regain: bool) -> tuple[Floats, 
     xy, visible = [start], [np.ones(n, dtype=bool)]
     place, alive = start.copy(), np.ones(n, dtype=bool)
     pose = np.repeat(np.eye(2)[None], n, axis=0)
-    textured = np.array([_posed(grey[0], point, np.eye(2)).std() > _FLAT for point in start], dtype=bool)
+    # Which points a search could find again.
+    textured = np.array([regain and _posed(grey[0], point, np.eye(2)).std() > _FLAT for point in start], dtype=bool)
     for t in range(1, len(frames)):
         moved, followed = _lucas_kanade(grey[t - 1], grey[t], place, alive)
         models = _similarities(start, moved, followed)

@@ -18,7 +18,8 @@ from sora_eval.data.heldout import FRAMES, SIZE, Member, member
 from sora_eval.data.shards import FPS
 from sora_eval.encoders.corruptions import distorted, reordered
 from sora_eval.errors import ConfigError
-from sora_eval.fidelity.extractors import FidelityConfig, extract
+from sora_eval.fidelity.config import FidelityConfig
+from sora_eval.fidelity.extractors import extract
 from sora_eval.fidelity.features import CLIP_FEATURES, MOTION_FEATURES, ClipEntry
 from sora_eval.files import read_json, write_json
 from sora_eval.generator.simulator import CONTROLS, OTHER, WORLD

@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from sora_eval.encoders import clip as text_encoders
-from sora_eval.encoders import perceptual
-from sora_eval.encoders import video as video_encoders
-from sora_eval.fidelity.extractors import FidelityConfig
+from sora_eval.encoders.names import IMAGE_DISTANCES, TEXT_IMAGE_ENCODERS, VIDEO_ENCODERS
+from sora_eval.fidelity.config import FidelityConfig
 from sora_eval.fidelity.features import (
     CLIP_FEATURES,
     CONTINUATION,
@@ -128,17 +126,17 @@ def unavailable_subjects() -> list[Subject]:
     configs = [
         *(
             FidelityConfig(("frechet", "kernel"), video_encoder=name)
-            for name in video_encoders.ENCODERS
+            for name in VIDEO_ENCODERS
             if name != default.video_encoder
         ),
         *(
             FidelityConfig(("text_image",), text_image_encoder=name)
-            for name in text_encoders.NAMES
+            for name in TEXT_IMAGE_ENCODERS
             if name != default.text_image_encoder
         ),
         *(
             FidelityConfig(("full_reference",), image_distance=name)
-            for name in perceptual.NAMES
+            for name in IMAGE_DISTANCES
             if name != default.image_distance
         ),
     ]

@@ -15,7 +15,7 @@ from sora_eval.commands import cli
 from sora_eval.commands.cli import main
 from sora_eval.errors import KILLED, TRACEBACK, ConfigError
 from sora_eval.evaluation import evaluate
-from sora_eval.fidelity.extractors import FidelityConfig
+from sora_eval.fidelity.config import FidelityConfig
 from sora_eval.fidelity.of_run import of_run
 from sora_eval.generator.simulator import Control, Oracle
 from sora_eval.processes import WorkerKilledError, completed

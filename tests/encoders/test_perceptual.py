@@ -10,7 +10,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from sora_eval.encoders import corruptions, perceptual, weights
+from sora_eval.encoders import corruptions, perceptual, state_dicts, weights
 from sora_eval.encoders.weights import AbsentWeightsError
 from sora_eval.errors import ConfigError
 from sora_eval.training.tensors import to_tensor
@@ -43,7 +43,7 @@ def test_lpips_is_the_package_s_own_with_the_backbone_of_the_file(squeeze: Path)
     assert distance[1] > 0.01
     # The same by hand: unit features of every slice, squared differences weighed by lpips' linear layers, mean over places.
     backbone = torchvision.models.squeezenet1_1(weights=None)
-    backbone.load_state_dict(weights.read(squeeze))
+    backbone.load_state_dict(state_dicts.read(squeeze))
     lins = [found.network.state_dict()[f"lin{k}.model.1.weight"] for k in range(7)]
     shift, scale = found.network.state_dict()["scaling_layer.shift"], found.network.state_dict()["scaling_layer.scale"]
     ends, total = (1, 4, 7, 9, 10, 11, 12), 0.0

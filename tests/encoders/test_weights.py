@@ -15,9 +15,10 @@ import torch
 from safetensors.torch import save_file
 
 from sora_eval.commands.cli import main
-from sora_eval.encoders import weights
+from sora_eval.encoders import clip, perceptual, state_dicts, video, weights
+from sora_eval.encoders.names import IMAGE_DISTANCES, TEXT_IMAGE_ENCODERS, VIDEO_ENCODERS
 from sora_eval.encoders.weights import AbsentWeightsError
-from sora_eval.errors import ConfigError
+from sora_eval.errors import ConfigError, SoraEvalError
 
 
 @pytest.fixture(autouse=True)
@@ -100,10 +101,10 @@ def test_only_plain_tensors_are_read(tmp_path: Path) -> None:
     state = {"a": torch.arange(3.0)}
     save_file(state, tmp_path / "a.safetensors")
     torch.save({"model": state}, tmp_path / "a.pt")
-    assert torch.equal(weights.tensors(weights.read(tmp_path / "a.safetensors"))["a"], state["a"])
-    assert torch.equal(weights.tensors(weights.read(tmp_path / "a.pt"), "module", "model")["a"], state["a"])
+    assert torch.equal(state_dicts.tensors(state_dicts.read(tmp_path / "a.safetensors"))["a"], state["a"])
+    assert torch.equal(state_dicts.tensors(state_dicts.read(tmp_path / "a.pt"), "module", "model")["a"], state["a"])
     with pytest.raises(ConfigError, match="no state dict was found: looked for module"):
-        weights.tensors(weights.read(tmp_path / "a.pt"), "module")
+        state_dicts.tensors(state_dicts.read(tmp_path / "a.pt"), "module")
 
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:
@@ -113,14 +114,14 @@ def test_only_plain_tensors_are_read(tmp_path: Path) -> None:
     torch.save(Trap(), tmp_path / "trap2.pt")
     for name in ("trap.pt", "trap2.pt"):
         with pytest.raises(ConfigError, match="only state dicts are read"):
-            weights.read(tmp_path / name)
+            state_dicts.read(tmp_path / name)
     with ZipFile(tmp_path / "program.pt", "w") as archive:
         archive.writestr("i3d/code/__torch__.py", "print('this must never be run')")
     with pytest.raises(ConfigError, match="TorchScript, which is a program"):
-        weights.read(tmp_path / "program.pt")
+        state_dicts.read(tmp_path / "program.pt")
     for content in (b"", (tmp_path / "a.safetensors").read_bytes()[:40]):
         with pytest.raises(ConfigError, match=r"is empty|is cut short"):
-            weights.read(put(tmp_path / "cut.safetensors", content))
+            state_dicts.read(put(tmp_path / "cut.safetensors", content))
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
@@ -135,13 +136,13 @@ def test_the_tensors_of_torchscript_are_saved_by_the_command_that_is_shown(
     with pytest.raises(
         ConfigError, match=r"if you trust it, this saves its tensors in i3d_torchscript\.safetensors: "
     ) as told:
-        weights.read(path)
+        state_dicts.read(path)
     assert "\n" not in str(told.value)
     python, option, program, *names = shlex.split(str(told.value).partition("i3d_torchscript.safetensors: ")[2])
     assert (python, option) == ("python", "-c")
     monkeypatch.setattr("sys.argv", ["-c", *names])
     exec(program, {})
-    state = weights.read(path.with_suffix(".safetensors"))
+    state = state_dicts.read(path.with_suffix(".safetensors"))
     assert state.keys() == network.state_dict().keys()
     assert all(torch.equal(v, state[k]) for k, v in network.state_dict().items())
 
@@ -197,3 +198,11 @@ def test_a_damaged_bundled_file_is_found(
     monkeypatch.setattr(weights, "BUNDLED", tmp_path)
     assert main(["weights", "verify", "lpips-world"]) == 1
     assert "was changed after it was written" in capsys.readouterr().err
+
+
+def test_the_names_that_need_no_packages_are_those_of_the_encoders() -> None:
+    assert tuple(video.ENCODERS) == VIDEO_ENCODERS
+    loads = {clip.load: TEXT_IMAGE_ENCODERS, perceptual.load: IMAGE_DISTANCES}
+    for load, name in ((load, name) for load, names in loads.items() for name in names):
+        with pytest.raises(SoraEvalError, match=r"^(?!unknown)"):
+            load(name, "pyproject.toml")

@@ -11,14 +11,15 @@ from fidelity.tiny import ENCODER, by_name, clips
 
 from sora_eval.encoders import weights
 from sora_eval.errors import ConfigError
-from sora_eval.fidelity.extractors import FidelityConfig, clip_motion, extract, feature_statistics
+from sora_eval.fidelity.config import FidelityConfig
+from sora_eval.fidelity.extractors import clip_motion, extract, feature_statistics
 from sora_eval.fidelity.features import CLIP_FEATURES, PERCEPTUAL, ClipEntry, FeatureSet
 from sora_eval.fidelity.measures import frechet_measures, kernel_measure, set_measures
 from sora_eval.metrics.kernel import KVD
-from sora_eval.metrics.similarity import psnr
+from sora_eval.metrics.similarity import psnr, ssim
 from sora_eval.metrics.streaming import FeatureStatistics
 from sora_eval.types import Measure, Video
-from sora_eval.video import resize, write_ffv1
+from sora_eval.video import read_video, resize, write_ffv1
 
 
 def test_real_against_real_is_zero_and_another_set_is_not() -> None:
@@ -129,6 +130,29 @@ def test_pairs_are_compared_at_the_same_moments_or_not_at_all(tmp_path: Path) ->
     assert unlike.value is None
     assert unlike.failed
     assert "odd.mkv: not comparable with real24.mkv frame by frame: 9.1 and 24 frames per second" in unlike.reason
+
+
+def test_the_first_given_frame_is_compared_apart(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    true = rng.integers(60, 160, (9, 48, 48, 3), dtype=np.uint8)
+    drifting = np.clip(true + rng.normal(0, 1, true.shape) * 4 * np.arange(9)[:, None, None, None], 0, 255)
+    write_ffv1(tmp_path / "true.mkv", Video(true, 8.0))
+    write_ffv1(tmp_path / "made.mkv", Video(drifting.astype(np.uint8), 8.0))
+    config = FidelityConfig(("full_reference",))
+
+    def rows(given: int | None) -> dict[str, Measure]:
+        files = [ClipEntry(tmp_path / "made.mkv", 0, reference=tmp_path / "true.mkv", given=given)]
+        return by_name(set_measures(FeatureSet(), extract(files, config), config))
+
+    found = rows(1)
+    assert found["SSIM, first frame"].value == pytest.approx(1)
+    last = ssim(*(read_video(tmp_path / name).frames[-1:] for name in ("made.mkv", "true.mkv")))
+    assert last < 0.7
+    assert found["SSIM, drift"].value == pytest.approx(last - 1)
+    assert found["lpips-world, first frame"].value == pytest.approx(0, abs=1e-6)
+    assert found["lpips-world, drift"].value > 0.01  # type: ignore[operator]
+    assert found["lpips-world, drift"].higher_is_better is False
+    assert not {"SSIM, first frame", "lpips-world, drift"} & rows(None).keys()
 
 
 def test_parts_merge_to_the_whole(tmp_path: Path, means: None) -> None:

@@ -12,11 +12,12 @@ from sora_eval import registry
 from sora_eval.commands.cli import main
 from sora_eval.encoders import clip as text_encoders
 from sora_eval.encoders import weights
-from sora_eval.encoders.clip import Unread
+from sora_eval.encoders.names import Unread
 from sora_eval.errors import ConfigError
 from sora_eval.evaluation import evaluate
 from sora_eval.fidelity import extractors, of_run
-from sora_eval.fidelity.extractors import FidelityConfig, extract
+from sora_eval.fidelity.config import FidelityConfig
+from sora_eval.fidelity.extractors import extract
 from sora_eval.fidelity.features import ClipEntry
 from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.generator.simulator import Control, Oracle

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from sora_eval import errors, registry
 from sora_eval.commands.cli import main
-from sora_eval.encoders import weights
+from sora_eval.encoders import state_dicts
 from sora_eval.errors import ConfigError, VideoError
 from sora_eval.evaluation import evaluate
 from sora_eval.files import inside, literal, parse_json, read_json
@@ -301,7 +301,7 @@ def test_what_is_there_in_place_of_weights_is_named(tmp_path: Path, name: str, d
     path = tmp_path / name
     path.write_bytes(data)
     with pytest.raises(ConfigError, match=said) as caught:
-        weights.read(path)
+        state_dicts.read(path)
     assert str(path) in str(caught.value) and "weights_only" not in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -309,12 +309,12 @@ def test_a_pickle_of_more_than_tensors_is_refused_without_advice_to_run_it(tmp_p
     path = tmp_path / "w.pt"
     torch.save({"a": Profile("small", 64, 64, 17, 8, 5)}, path)
     with pytest.raises(ConfigError, match="only state dicts are read") as caught:
-        weights.read(path)
+        state_dicts.read(path)
     assert "weights_only" not in str(caught.value)
     torch.save({"a": torch.ones(2)}, path)
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(ConfigError, match="damaged or cut short"):
-        weights.read(path)
+        state_dicts.read(path)
 
 
 def test_a_safetensors_file_says_how_much_is_missing(tmp_path: Path) -> None:
@@ -335,6 +335,6 @@ def test_weights_that_are_not_finite_are_refused_with_their_name(tmp_path: Path)
     path = tmp_path / "w.safetensors"
     save_file({"a": torch.ones(2), "b": torch.tensor([1.0, float("nan")])}, path)
     with pytest.raises(ConfigError, match="1 of its tensors, b first, have values that are not finite"):
-        weights.read(path)
+        state_dicts.read(path)
     with pytest.raises(ConfigError, match="1 of the weights' tensors, b first"):
-        weights.tensors({"b": torch.tensor([float("inf")])})
+        state_dicts.tensors({"b": torch.tensor([float("inf")])})

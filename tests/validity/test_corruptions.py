@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sora_eval.data.heldout import Member
-from sora_eval.fidelity.extractors import FidelityConfig
+from sora_eval.fidelity.config import FidelityConfig
 from sora_eval.fidelity.features import CLIP_FEATURES, MOTION_FEATURES, ClipEntry, FeatureSet
 from sora_eval.generator.simulator import CONTROLS, OTHER
 from sora_eval.validity import corruptions

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sora_eval.fidelity.extractors import FidelityConfig
+from sora_eval.fidelity.config import FidelityConfig
 from sora_eval.fidelity.features import CLIP_FEATURES, FeatureSet
 from sora_eval.fidelity.measures import set_measures
 from sora_eval.metrics.frechet import frechet_distance
