@@ -59,7 +59,11 @@ def release_memory(held: int) -> None:
 
     A process that worked on large clips one by one grew from 200 MB to 1,500 without.
     """
-    trim = _malloc_trim() if held >= _LARGE else None
+    if held < _LARGE:
+        return
+    # PyAV's containers and their decoders hold each other.
+    gc.collect()
+    trim = _malloc_trim()
     if trim is not None:
         trim(0)
 
