@@ -107,7 +107,7 @@ def evaluate(
         tracking: whether to measure tracking metrics.
         folder: run folder, in which the same call resumes; None for a temporary one, which lives as long as the result.
         replace: whether `folder` may be taken where it holds another run.
-        workers: processes; generators that can't be copied run in this one.
+        workers: processes; generators that can't be copied run in this one. With more than one, a script needs `if __name__ == "__main__":`.
         progress: whether to show a progress bar.
 
     Raises:
@@ -119,8 +119,10 @@ def evaluate(
     from sora_eval.fidelity.options import FidelityOptions
     from sora_eval.generator.base import Generator
     from sora_eval.generator.callable import PythonCallable
+    from sora_eval.processes import check_main_guard
     from sora_eval.run import plan_run, run
 
+    check_main_guard()
     entry = generator if isinstance(generator, str) else "oracle"
     followed = tracker if isinstance(tracker, str) else "world"
     words = [f"generator={entry}", f"tracker={followed}", f"suite={suite}", f"profile={profile}"]

@@ -16,23 +16,35 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from multiprocessing import get_context, parent_process
+from multiprocessing import current_process, get_context, parent_process
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar, cast
 
-from sora_eval.errors import KILLED, SoraEvalError
+from sora_eval.errors import KILLED, ConfigError, SoraEvalError
 
 T = TypeVar("T")
 _LARGE = 16 << 20
 CHUNK = 8
 """Items that a process gets at once, at most."""
-_NO_START = "worker processes end as soon as they start: set workers=1"
+_GUARD = 'put what the script does under `if __name__ == "__main__":`, or set workers=1'
+_NO_START = f"worker processes end as soon as they start: {_GUARD}"
 
 
 class WorkerKilledError(SoraEvalError):
     """A worker process ended in the midst of its work, as one does that the system kills when memory runs out."""
+
+
+def check_main_guard() -> None:
+    """Raise where a worker process imports the script that started it, and the script is about to start workers there again.
+
+    Raises:
+        ConfigError: it is; the worker ends with it, and the script's own process says the same.
+    """
+    # What multiprocessing itself goes by before it starts a process.
+    if getattr(current_process(), "_inheriting", False):
+        raise ConfigError(f"worker processes import this script: {_GUARD}")
 
 
 def cores() -> int:

@@ -2,6 +2,8 @@
 
 import doctest
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -112,3 +114,17 @@ def test_errors_name_what_is_wrong(tmp_path):
 
 def test_the_example_of_the_package_runs():
     assert doctest.testmod(sora_eval).failed == 0
+
+
+def test_a_script_without_a_main_guard_is_told_so(tmp_path):
+    # Its workers import it, and would wait for the run folder that it holds.
+    script = tmp_path / "script.py"
+    words = {**SMALL, "references": [], "workers": 2, "folder": str(tmp_path / "run")}
+    script.write_text(
+        "import numpy as np\nfrom sora_eval import evaluate\n\n"
+        "def grey(prompt, *, height, width, frames, **more):\n    return np.zeros((frames, height, width, 3), np.uint8)\n\n"
+        f"evaluate(grey, **{words!r})\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert 'put what the script does under `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
