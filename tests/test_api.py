@@ -119,7 +119,7 @@ def test_the_example_of_the_package_runs():
 def test_a_script_without_a_main_guard_is_told_so(tmp_path):
     # Its workers import it, and would wait for the run folder that it holds.
     script = tmp_path / "script.py"
-    words = {**SMALL, "references": [], "workers": 2, "folder": str(tmp_path / "run")}
+    words = {**SMALL, "count": 8, "references": [], "workers": 2, "folder": str(tmp_path / "run")}
     script.write_text(
         "import numpy as np\nfrom sora_eval import evaluate\n\n"
         "def grey(prompt, *, height, width, frames, **more):\n    return np.zeros((frames, height, width, 3), np.uint8)\n\n"
