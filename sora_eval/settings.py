@@ -12,6 +12,7 @@ import textwrap
 import types
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from sora_eval.errors import ConfigError, unknown
@@ -149,6 +150,7 @@ def hints_of(kind: Any) -> dict[str, Any]:
     return dict(get_type_hints(kind))
 
 
+@lru_cache
 def _field_docs(kind: type) -> dict[str, str]:
     """Return the docstrings below the fields of a class, each as one line."""
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body

@@ -65,41 +65,6 @@ def test_plain_cases_say_nothing_of_a_look(name):
 
 # Pictures.
 
-_SHOW = """
-import hashlib, sys
-sys.path.insert(0, sys.argv[1])
-from world.test_looks import in_look
-from sora_eval.world import clip
-h = hashlib.sha256()
-for look in ("studio", "indoor", "outdoor"):
-    for seed, name in enumerate(("room", "shatter", "voxel", "hands")):
-        h.update(clip(in_look(name, look, seed), (48, 80), 4, 3).video.frames.tobytes())
-print(h.hexdigest())
-"""
-
-
-def _shown(**environment):
-    tests = str(Path(__file__).parents[1])
-    env = {**os.environ, **environment}
-    return subprocess.run(
-        [sys.executable, "-c", _SHOW, tests], capture_output=True, text=True, check=True, env=env
-    ).stdout
-
-
-# Kernels are compiled for another processor: half a minute on an idle one.
-@pytest.mark.timeout(900)
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processors are named for x86 on Linux")
-def test_looks_have_the_same_bytes_in_another_process_and_without_vector_instructions(tmp_path):
-    less = {
-        "NUMBA_CPU_NAME": "generic",
-        "NUMBA_CPU_FEATURES": "",
-        "NUMBA_CACHE_DIR": str(tmp_path),
-        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4",
-        "OMP_NUM_THREADS": "3",
-        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F,-AVX512VL",
-    }
-    assert _shown() == _shown() == _shown(**less)
-
 
 @each_look
 @pytest.mark.parametrize("name", ["room", "two_drops", "hands"])

@@ -1,7 +1,6 @@
 """The compiled ray caster: against MuJoCo's, against formulas of light and shadow, against itself on lesser processors."""
 
 import hashlib
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -170,39 +169,6 @@ def test_a_camera_inside_the_bounds_of_a_body_sees_past_it():
     renderer, states, camera = _ready(_scene(arch, replace(behind, name="ball")))
     ids, _ = renderer.seen(states, camera, 0)
     assert (ids == 0).all()
-
-
-_SHOW = """
-import hashlib, numpy as np
-from sora_eval.world import clip
-from sora_eval.world.families import FAMILIES, draw
-h = hashlib.sha256()
-for family in ("room", "camera_pan", "hands", "shatter", "brush", "voxel", "free_fall_bounce"):
-    made = clip(FAMILIES[family].build(draw(family, 0, 0)[0], 1.0), (48, 80), 4, 4, full_truth=True)
-    for array in (made.video.frames, made.truth.ids, made.truth.depth, made.truth.amodal):
-        h.update(np.ascontiguousarray(array).tobytes())
-print(h.hexdigest())
-"""
-
-
-def _shown(**environment):
-    env = {**os.environ, **environment}
-    return subprocess.run([sys.executable, "-c", _SHOW], capture_output=True, text=True, check=True, env=env).stdout
-
-
-@pytest.mark.parametrize("cpu", ["generic", "x86-64-v3"])
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processors are named for x86 on Linux")
-def test_the_same_bytes_without_vector_instructions(cpu, tmp_path):
-    # Neither Numba's code nor NumPy's nor the C library's may use what only some processors have; nor do threads matter.
-    less = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
-    if cpu == "generic":
-        less |= {
-            "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4",
-            "OMP_NUM_THREADS": "3",
-            "NUMBA_NUM_THREADS": "3",
-            "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F,-AVX512VL",
-        }
-    assert _shown(**less) == _shown()
 
 
 def test_only_rendering_imports_numba():
