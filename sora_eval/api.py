@@ -107,7 +107,8 @@ def evaluate(
         tracking: whether to measure tracking metrics.
         folder: run folder, in which the same call resumes; None for a temporary one, which lives as long as the result.
         replace: whether `folder` may be taken where it holds another run.
-        workers: processes; generators that can't be copied run in this one. With more than one, a script needs `if __name__ == "__main__":`.
+        workers: processes; generators that can't be copied run in this one. With more than one, a script needs
+            `if __name__ == "__main__":`.
         progress: whether to show a progress bar.
 
     Raises:
@@ -115,7 +116,8 @@ def evaluate(
         FailedRunError: no clip could be judged, for technical reasons.
 
     """
-    from sora_eval.config import Call, RunConfig, generator_of, parse
+    from sora_eval import registry
+    from sora_eval.config import Call, RunConfig, parse
     from sora_eval.fidelity.options import FidelityOptions
     from sora_eval.generator.base import Generator
     from sora_eval.generator.callable import PythonCallable
@@ -128,7 +130,7 @@ def evaluate(
     words = [f"generator={entry}", f"tracker={followed}", f"suite={suite}", f"profile={profile}"]
     config: RunConfig = parse("run", words)[0]
     if isinstance(generator, str):
-        model, node = generator_of(config.generator), config.generator
+        model, node = registry.generator(config.generator), config.generator
     else:
         model = generator if isinstance(generator, Generator) else PythonCallable(generator)
         node = {**_class_of(generator), "name": model.name}

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sora_eval.config import Call, GenerateConfig, generator_of, out_folder, with_cases
+from sora_eval import registry
+from sora_eval.config import Call, GenerateConfig, out_folder, with_cases
 from sora_eval.errors import ConfigError
 from sora_eval.files import read_json, replacing, write_json
 from sora_eval.generator.answers import answers
@@ -25,7 +26,7 @@ from sora_eval.video import write_h264
 
 def main(config: GenerateConfig, call: Call) -> int:
     """Generate the clips that are missing and return the exit code."""
-    model = generator_of(config.generator)
+    model = registry.generator(config.generator)
     config, asked = with_cases(config, samples_of(model))
     cases = asked.cases
     for line in asked.left_out:

@@ -13,7 +13,7 @@ from typing import Protocol as Structural
 from tqdm import tqdm
 
 from sora_eval import registry
-from sora_eval.config import generator_of, parse, tracker_of
+from sora_eval.config import parse
 from sora_eval.errors import ConfigError
 from sora_eval.evaluation import Evaluated, evaluate
 from sora_eval.generator.base import Generator, bind
@@ -60,9 +60,9 @@ def generated(
         raise ConfigError(f"--workers must be at least 1, got {workers}")
     cases = list(baseline.run.cases)
     config, _ = parse("run", overrides)
-    tracker = tracker_of(config.tracker)
+    tracker = registry.tracker(config.tracker)
     probes = _same_probes(protocol_of(baseline.run), described(tracker))
-    model = bind(generator_of(config.generator), cases)
+    model = bind(registry.generator(config.generator), cases)
     by_id: dict[str, list[Case]] = {}
     for case in cases:
         by_id.setdefault(case.prompt_id, []).append(case)
