@@ -81,6 +81,7 @@ def evaluate(
     seed: int = 0,
     references: Sequence[str] = ("oracle", "frozen"),
     tracker: Tracker | str = "world",
+    expander: str = "none",
     fidelity: bool = False,
     tracking: bool = False,
     folder: str | Path | None = None,
@@ -103,6 +104,7 @@ def evaluate(
         seed: of the scenes.
         references: oracle and controls to compare with.
         tracker: a `Tracker`, or the name of an entry of conf/tracker or of a plug-in.
+        expander: of prompts before they are sent: none, bundled, or package.module:function.
         fidelity: whether to measure fidelity metrics.
         tracking: whether to measure tracking metrics.
         folder: run folder, in which the same call resumes; None for a temporary one, which lives as long as the result.
@@ -122,6 +124,7 @@ def evaluate(
     from sora_eval.generator.base import Generator
     from sora_eval.generator.callable import PythonCallable
     from sora_eval.processes import check_main_guard
+    from sora_eval.prompting.options import PromptOptions
     from sora_eval.run import plan_run, run
 
     check_main_guard()
@@ -146,6 +149,7 @@ def evaluate(
         references=tuple(references),
         seed=seed,
         samples=samples,
+        prompts=PromptOptions(expander=expander),
         fidelity=FidelityOptions() if fidelity else None,
         tracking=tracking,
     )

@@ -186,8 +186,8 @@ class GenerateConfig(Settings):
     cases: str | None = None
     """Stored cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their
     folder. What this version no longer knows of it is listed on the terminal."""
-    prompts: PromptFile = PromptFile()
-    """Prompts of a file in place of a suite."""
+    prompts: PromptOptions = PromptOptions()
+    """Prompts of a file in place of a suite, and how prompts are rewritten for the model."""
     out: str | None = None
     """Folder to write to; null: videos-GENERATOR-SUITE-PROFILE-SEED, with the look after the profile unless it is plain."""
     crf: int = option(20, least=0, most=51)

@@ -18,6 +18,7 @@ from sora_eval.files import read_json, replacing, write_json
 from sora_eval.generator.answers import answers
 from sora_eval.generator.base import Generator, bind, clip_inputs, samples_of
 from sora_eval.processes import WorkerKilledError, completed
+from sora_eval.prompting.rewriting import prepare, prompted
 from sora_eval.runs.case_export import manifest_row, write_cases
 from sora_eval.stats.samples import per_prompt
 from sora_eval.types import Case, Failure, Video, digest
@@ -31,10 +32,11 @@ def main(config: GenerateConfig, call: Call) -> int:
     cases = asked.cases
     for line in asked.left_out:
         print(line, file=sys.stderr)
-    model = bind(model, cases)
+    model = prompted(bind(model, cases), config.prompts)
     names = [call.generator, config.suite.name, config.profile.name, *filter(None, [config.world.name])]
     default = "-".join(["videos", *names, str(config.seed)])
     folder = out_folder(config.out, default)
+    prepare(model, folder, cases, print)
     _begin(folder, cases, model, config.crf)
     missing = [c for c in cases if not _clip(folder, c).exists()]
     failures: dict[str, Failure] = {}
