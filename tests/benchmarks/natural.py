@@ -1,6 +1,6 @@
 """Operating curves of the natural tracker's answers, on real footage: right, wrong, abstained per question, and the thresholds.
 
-    python tests/benchmarks/natural.py FOOTAGE [--kept FOLDER] [--show]
+    PYTHONPATH=tests python -m benchmarks.natural FOOTAGE [--kept FOLDER] [--show] [--write]
 
 docs/natural.md says where the footage comes from. A virtual camera, a window that moves over the frames while they play, gives motion
 whose truth is known over real pictures in which other things move; twins are mirrored, reversed, frozen, shuffled, cut and recoloured.
@@ -21,6 +21,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from benchmarks.cost import ROOT, write
 from tqdm import tqdm
 
 from sora_eval.files import replacing
@@ -343,6 +344,18 @@ def against(rows: Sequence[Mapping[str, object]], thresholds: Mapping[tuple[str,
     return sum(s[True] == s[False] for s in pairs), len(pairs)
 
 
+def table(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return the table of a half of the footage at the published thresholds."""
+    lines = [
+        "| question | trials | right | wrong | abstained | wrong ones | threshold |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [f"| {' | '.join(line)} |" for line in counted(rows, answers.THRESHOLDS)]
+    wrong, pairs = against(rows, answers.THRESHOLDS)
+    sides = f"Mirrored clips with the side of the one that is not mirrored: {wrong} of {pairs} pairs with two answers."
+    return "\n".join([*lines, "", sides])
+
+
 def main() -> int:
     """Judge all trials and print the table of both halves."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -351,6 +364,7 @@ def main() -> int:
         "--kept", type=Path, help="a folder for what was measured, so that another rule is tried in seconds"
     )
     parser.add_argument("--show", action="store_true", help="print the wrong answers")
+    parser.add_argument("--write", action="store_true", help="write the table of the second half into docs/natural.md")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     if options.kept:
@@ -367,15 +381,9 @@ def main() -> int:
             print({k: v for k, v in r.items() if k != "seen"}, r["seen"])
     print("\nchosen on one half:", {f"{q} {a}".strip(): round(t, 3) for (q, a), t in made.items()})
     for half, own in halves.items():
-        print(f"\n{half}, at the published thresholds\n")
-        print(
-            "| question | trials | right | wrong | abstained | wrong ones | threshold |\n|---|---|---|---|---|---|---|"
-        )
-        for line in counted(own, answers.THRESHOLDS):
-            print(f"| {' | '.join(line)} |")
-        print(
-            "\nwrong side of mirrored clips: {} of {} pairs with two answers".format(*against(own, answers.THRESHOLDS))
-        )
+        print(f"\n{half}, at the published thresholds\n\n{table(own)}")
+    if options.write:
+        write(ROOT / "docs" / "natural.md", "operating curves", table(halves["report"]))
     assert set(ABSENT) <= set(CLASSES)
     return 0
 

@@ -21,17 +21,17 @@ QUESTIONS = (SIDE, ZOOM, MOVES, CUT, REVISIT)
 PRESENT, HEADING = "object present", "object side"
 """Questions about an object."""
 THRESHOLDS: Mapping[tuple[str, str], float] = {
-    (SIDE, ""): 0.35,
-    (ZOOM, ""): 0.35,
+    (SIDE, ""): 0.5,
+    (ZOOM, ""): 0.75,
     (MOVES, "yes"): 0.35,
     (MOVES, "no"): 0.35,
-    (CUT, "yes"): 0.5,
+    (CUT, "yes"): 0.75,
     (CUT, "no"): 0.5,
     (REVISIT, "yes"): 0.3,
-    (REVISIT, "no"): 0.3,
+    (REVISIT, "no"): 0.5,
     (PRESENT, "yes"): 0.5,
     (PRESENT, "no"): 0.8,
-    (HEADING, ""): 0.3,
+    (HEADING, ""): 0.45,
 }
 """Published thresholds, by question and answer, "" for both answers of a question that has a mirror."""
 _FAR, _GROWN, _WAY = 0.15, 0.2, 0.1
@@ -127,11 +127,14 @@ def _cut(probability: Floats) -> Guess:
 
 def _revisit(path: CameraPath) -> Guess:
     """Answer whether the first frame's view leaves the picture, by half at least, and is there again at the end."""
-    away = float(np.nanmin(path.overlap))
-    here = min(1.0, float(path.back[-1]) / _SEEN_AGAIN)
+    farthest = int(np.nanargmin(path.overlap))
+    away = float(path.overlap[farthest])
+    found = np.minimum(1.0, path.back / _SEEN_AGAIN)
+    here = float(found[-1])
     known = np.isfinite(path.overlap).all()
     seen = f"{100 * away:.0f}% of the first view stays in the picture, {100 * float(path.back[-1]):.0f}% is found again"
-    yes = here * min(1.0, 2 * (1 - away))
+    # What never went out of the picture is found again as well.
+    yes = max(0.0, here - float(found[farthest])) * min(1.0, 2 * (1 - away))
     stayed = min(1.0, max(0.0, 2 * away - 0.8))
     gone = (1 - here) * (1 - min(1.0, 2 * float(path.overlap[-1]))) if known else 0.0
     no = max(stayed, gone) * evidence(path) if known else 0.0
