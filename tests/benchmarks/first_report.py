@@ -23,7 +23,7 @@ from sora_eval.types import Video
 from sora_eval.video import encode_h264
 
 Commands = Sequence[Sequence[str]]
-_RUN = ("sora-eval", "run", "suite=smoke", "out=report")
+_RUN = ("sora-eval", "run", "suite=smoke", "suite.modes=[t2v]", "out=report")
 _CASES = ("suite=smoke", "profile=large", "suite.suites=[left_right]", "suite.modes=[t2v]")
 """Ten prompts at 832 x 480 x 81."""
 _FUNCTION = '''"""A grey picture."""
@@ -177,7 +177,7 @@ def seconds_of(form: Form) -> tuple[float, float]:
         assert (folder / "report" / "report.html").is_file()
     finally:
         # An environment with PyTorch takes minutes to delete.
-        subprocess.Popen(["rm", "-rf", folder])
+        subprocess.Popen(["rm", "-rf", folder], start_new_session=True)
     return installed, seconds
 
 
