@@ -30,8 +30,11 @@ _DEGREE = 3
 _OUTLIER = 0.01
 """Residual from which a point counts less, as a share of the focal length: 0.9 pixels of 64."""
 _DEPTH_PRIOR = 0.004
-_PARALLAX = 0.8
-"""Share of a turn's residual that a travelling camera must get below: with a depth for each point it always fits a little better."""
+_PARALLAX, _LEAST_PARALLAX = 0.62, 0.0015
+"""Share of a turn's residual that a travelling camera must get below, and the root of the difference of their squares, as a share of the focal
+length: with a depth for each point it always fits a little better, on true zooms at 64 pixels down to a share of .68."""
+_NEAR, _FAR = 0.4, 2.5
+"""Least and greatest median inverse depth of points that a camera circles round: a circle round what is much nearer is a pan."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class MoveFit:
     """[T] the amount since the first frame: radians, the logarithm of the magnification, or the way as a share of the points' mean distance;
     positive to the right, upwards, inwards."""
     residual: float
-    """Robust rms distance of the points from where the path puts them, as a share of the focal length."""
+    """Robust rms distance of the points from where the path puts them, as a share of the focal length; infinite where the fit is no such move."""
     off: Floats
     """[N, T, 2] this distance by point and frame, NaN where not seen."""
 
@@ -123,14 +126,22 @@ def fit_move(move: str, xy: Floats, seen: Bools) -> MoveFit:
         points = _structure(x, seen, view, depth=move in TRAVELS)
         return ((_projected(points, view) - x) * seen[..., None]).ravel()
 
-    q = np.zeros(_DEGREE + free)
-    q = least_squares(error, q, loss="soft_l1", f_scale=_OUTLIER, max_nfev=25, xtol=1e-5, ftol=1e-5).x
+    # A circle the other way round a scene turned inside out looks alike at first (Necker's cube): both are tried.
+    starts = np.zeros((2 if move == "orbit" else 1, _DEGREE + free))
+    starts[:, 0] = (-0.3, 0.3) if move == "orbit" else 0.0
+    found = [
+        least_squares(error, q, loss="soft_l1", f_scale=_OUTLIER, max_nfev=25, xtol=1e-5, ftol=1e-5) for q in starts
+    ]
+    q = min(found, key=lambda f: float(f.cost)).x
     way, view = path(q)
     points = _structure(x, seen, view, depth=move in TRAVELS)
     off = np.where(seen[..., None], _projected(points, view) - x, np.nan)
     unknown = (3 if move in TRAVELS else 2) * n + len(q)
-    scale = float(np.median(points[:, 2])) if move in TRAVELS and move != "orbit" else 1.0
-    return MoveFit(move, way * scale, _robust(off, seen, unknown), off)
+    nearness = float(np.median(points[:, 2])) if move in TRAVELS else 1.0
+    if move == "orbit":
+        residual = _robust(off, seen, unknown) if _NEAR < nearness < _FAR else np.inf
+        return MoveFit(move, way, residual, off)
+    return MoveFit(move, way * nearness, _robust(off, seen, unknown), off)
 
 
 def fit_moves(xy: Floats, seen: Bools) -> dict[str, MoveFit]:
@@ -144,7 +155,8 @@ def best_move(fits: Mapping[str, MoveFit]) -> str:
     fits: of all moves, as `fit_moves` returns them.
     """
     turn, travel = (min(moves, key=lambda m: fits[m].residual) for moves in (TURNS, TRAVELS))
-    return travel if fits[travel].residual < _PARALLAX * fits[turn].residual else turn
+    a, b = fits[turn].residual, fits[travel].residual
+    return travel if b < _PARALLAX * a and a**2 - b**2 > _LEAST_PARALLAX**2 else turn
 
 
 def motion(xy: Floats, seen: Bools) -> float:

@@ -41,7 +41,7 @@ OTHER_MOVE: dict[str, str] = {
     "still": "pan",
 }
 """The move that is most easily taken for another one."""
-SHARE: dict[Speed, float] = {"slowly": 0.45, "quickly": 1.0}
+SHARE: dict[Speed, float] = {"slowly": 0.5, "quickly": 1.0}
 """Shares of `EXTENT` that a clip shows, whatever its length."""
 _EYE, _CENTRE, _FOV = (0.0, -10.2, 3.9), (0.0, 0.0, 0.6), 40.0
 _FAR_M = float(np.linalg.norm(np.subtract(_EYE, _CENTRE)))
@@ -50,10 +50,10 @@ EXTENT: dict[str, float] = {
     "tilt": np.radians(12.0),
     "roll": np.radians(30.0),
     "orbit": np.radians(34.0),
-    "zoom": 0.42,
+    "zoom": 0.5,
     "truck": 2.6 / _FAR_M,
     "crane": 2.0 / _FAR_M,
-    "dolly": 4.0 / _FAR_M,
+    "dolly": 4.8 / _FAR_M,
     "still": 0.0,
 }
 """What the camera does in a whole clip when it moves quickly: radians, the logarithm of the magnification, or the way as a share of the
@@ -112,8 +112,8 @@ class CameraMoveParams(Params):
     """Its speed."""
     things: tuple[Placed, ...]
     """The objects, in no order."""
-    rolling: Colour | None = None
-    """Colour of the ball that rolls past, None where there is none."""
+    rolling: tuple[Colour, ...]
+    """Colour of the ball that rolls past a still camera; () for a camera that moves."""
 
     @property
     def sign(self) -> float:
@@ -147,7 +147,7 @@ class CameraMove(Family[CameraMoveParams]):
         """Return the parameters of a random member, with a given camera move or any."""
         kind = move or common.choose(rng, tuple(DIRECTIONS))
         colours = common.sample_colours(rng, 4)
-        columns, rows = rng.permutation([-2.0, 0.0, 2.0]), rng.permutation([-1.9, 0.4, 2.7])
+        columns, rows = rng.permutation([-2.0, 0.0, 2.0]), rng.permutation([-2.4, 0.5, 3.4])
         things = tuple(
             Placed(
                 shape=common.choose(rng, common.SHAPES),
@@ -165,7 +165,7 @@ class CameraMove(Family[CameraMoveParams]):
             to=common.choose(rng, DIRECTIONS[kind]),
             speed=common.choose(rng, tuple(SHARE)),
             things=things,
-            rolling=colours[3] if kind == "still" else None,
+            rolling=(colours[3],) if kind == "still" else (),
             style=common.sample_style(rng),
         )
 
@@ -193,7 +193,7 @@ class CameraMove(Family[CameraMoveParams]):
             "inward": "towards" if p.to == "in" else "away from",
             "rises": "rises" if p.to == "up" else "sinks",
             "opposite": OPPOSITE[p.to],
-            "rolling": p.rolling,
+            "rolling": "".join(p.rolling),
         }
         phrases = (w.format(to=p.to, speed=p.speed, things=things, **words) for w in _WORDS[p.move])
         return [common.sentence(w).replace(" a orange", " an orange") for w in phrases]
@@ -211,7 +211,7 @@ def _ball(p: CameraMoveParams, duration_s: float) -> Body:
     keys = ((0.0, -half, y, size / 2), (duration_s, half, y, size / 2))
     turns = ((0.0, 0.0, 0.0), (duration_s, 0.0, float(np.degrees(2 * half / (size / 2)))))
     start = (-half, y, size / 2)
-    return Body("roller", "ball", (size,) * 3, str(p.rolling), start, motion="path", path=keys, turns=turns)
+    return Body("roller", "ball", (size,) * 3, p.rolling[0], start, motion="path", path=keys, turns=turns)
 
 
 def path(p: CameraMoveParams, duration_s: float) -> CameraPath:
