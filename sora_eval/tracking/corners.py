@@ -15,6 +15,9 @@ KEYFRAMES = 25
 """Frames of a clip that corners are followed through, at most."""
 _ANCHORS, _PER_ANCHOR, _APART_PX, _QUALITY = 3, 60, 8, 0.004
 _LEAST_SEEN = 5
+_ROUND = 0.3
+"""Least ratio of the two eigenvalues of gradients around a corner: a place on an edge or a stripe slips along it. At .3 true zooms at 64 pixels leave
+a dolly .74 or more of their residual, at .05 down to .47; true dollies stay below .5."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,10 @@ def _corners(frame: Frames, k: int) -> Floats:
     found = cv2.goodFeaturesToTrack(large, _PER_ANCHOR, _QUALITY, _APART_PX, blockSize=7)
     if found is None:
         return np.zeros((0, 3))
+    values = cv2.cornerEigenValsAndVecs(large, 15, 3)[..., :2]
+    column, row = found.reshape(-1, 2).astype(int).T
+    strength = values[row, column]
+    found = found[strength.min(axis=1) > _ROUND * strength.max(axis=1)]
     edge = [frame.shape[1] - 1, frame.shape[0] - 1]
     xy = np.clip((found.reshape(-1, 2) + 0.5) / factor - 0.5, 0, edge)
     return np.concatenate([np.full((len(xy), 1), float(k)), xy], axis=1)
