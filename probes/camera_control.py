@@ -25,6 +25,8 @@ _NOISE = 0.002
 """Residual that tracks of a true clip of 64 pixels have, a fifth of a pixel, which is no motion left over."""
 _EXPLAINED = 0.5
 """Share of the motion that the best move may leave over; beyond, it is no camera's."""
+_CLEAR = 0.3
+"""Share up to which an opposite move is one: a view that wanders may end anywhere."""
 SHOWN: dict[str, tuple[str, str]] = {
     "pan": ("panned left", "panned right"),
     "tilt": ("tilted down", "tilted up"),
@@ -112,10 +114,12 @@ class CameraControl(Probe):
             raise UnjudgeableError(f"the camera did not {self.move}: it did not move")
         if best != self.move:
             way = SHOWN[best][fits[best].amount > 0]
-            flat = self.move in TRAVELS and best not in TRAVELS
-            raise UnjudgeableError(f"the camera {way}{', near and far things moved alike' if flat else ''}")
+            flat = self.move in TRAVELS and best not in TRAVELS and left < _CLEAR
+            raise UnjudgeableError(f"the camera {way}{': near and far things moved alike' if flat else ''}")
         fit = fits[best]
         if np.sign(fit.amount) != p.sign:
+            if left > _CLEAR:
+                raise UnjudgeableError("the camera did not keep to one direction")
             return Verdict(0.0, {"side": -1.0, "relative_amount": abs(fit.amount / p.amount)})
         ratio = abs(fit.amount / p.amount)
         amount = helpers.ramp_score(abs(float(np.log(max(ratio, 1e-3)))), 0.5, 1.4)
@@ -214,7 +218,7 @@ class Still(CameraControl):
         quarter = max(2, len(seen) // 4)
         x = tracks.xy[ball, :, 0] / min(tracks.size)
         way = float(np.median(x[seen[-quarter:]]) - np.median(x[seen[:quarter]]))
-        if abs(way) < 0.08:
+        if abs(way) < 0.08 or abs(float(np.corrcoef(seen, x[seen])[0, 1])) < 0.9:
             raise UnjudgeableError("the ball did not roll past")
         corners = corner_tracks(video.frames)
         if len(corners.xy) < FEWEST:

@@ -48,6 +48,8 @@ class MoveFit:
     positive to the right, upwards, inwards."""
     residual: float
     """Robust rms distance of the points from where the path puts them, as a share of the focal length; infinite where the fit is no such move."""
+    shape_residual: float
+    """The same less the shift that all points of a frame share: what a camera that shakes does not add to."""
     off: Floats
     """[N, T, 2] this distance by point and frame, NaN where not seen."""
 
@@ -137,11 +139,13 @@ def fit_move(move: str, xy: Floats, seen: Bools) -> MoveFit:
     points = _structure(x, seen, view, depth=move in TRAVELS)
     off = np.where(seen[..., None], _projected(points, view) - x, np.nan)
     unknown = (3 if move in TRAVELS else 2) * n + len(q)
+    shared = np.array([np.median(off[there, k], axis=0) if there.any() else (0, 0) for k, there in enumerate(seen.T)])
+    residuals = [_robust(v, seen, unknown) for v in (off, off - shared)]
     nearness = float(np.median(points[:, 2])) if move in TRAVELS else 1.0
     if move == "orbit":
-        residual = _robust(off, seen, unknown) if _NEAR < nearness < _FAR else np.inf
-        return MoveFit(move, way, residual, off)
-    return MoveFit(move, way * nearness, _robust(off, seen, unknown), off)
+        near = _NEAR < nearness < _FAR
+        return MoveFit(move, way, *(residuals if near else (np.inf, np.inf)), off)
+    return MoveFit(move, way * nearness, *residuals, off)
 
 
 def fit_moves(xy: Floats, seen: Bools) -> dict[str, MoveFit]:
@@ -155,7 +159,7 @@ def best_move(fits: Mapping[str, MoveFit]) -> str:
     fits: of all moves, as `fit_moves` returns them.
     """
     turn, travel = (min(moves, key=lambda m: fits[m].residual) for moves in (TURNS, TRAVELS))
-    a, b = fits[turn].residual, fits[travel].residual
+    a, b = fits[turn].shape_residual, fits[travel].shape_residual
     return travel if b < _PARALLAX * a and a**2 - b**2 > _LEAST_PARALLAX**2 else turn
 
 

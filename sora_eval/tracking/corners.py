@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sora_eval.tracking.points import WORKING_SIDE, track_points
 from sora_eval.types import Bools, Floats, Frames
 
-KEYFRAMES = 25
+KEYFRAMES = 17
 """Frames of a clip that corners are followed through, at most."""
-_ANCHORS, _PER_ANCHOR, _APART_PX, _QUALITY = 3, 60, 8, 0.004
+_ANCHORS, _PER_ANCHOR, _APART_PX, _QUALITY = 3, 45, 8, 0.004
 _LEAST_SEEN = 5
 _ROUND = 0.3
 """Least ratio of the two eigenvalues of gradients around a corner: a place on an edge or a stripe slips along it. At .3 true zooms at 64 pixels leave
