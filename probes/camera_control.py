@@ -1,8 +1,8 @@
 """Camera control: the camera makes the move of the prompt, in its direction, at its speed, smoothly, and no other one.
 
-Each probe is one move. A clip that shows another move, or none, is not what the prompt describes and is not judged; the opposite direction
-scores 0, half of which a blind guess reaches. What the clip shows is measured on corners of the picture alone: every move is fitted
-to them as the camera of a rigid scene (`metrics/camera_moves.py`), and the parallax distinguishes a travelling camera from one that turns or zooms.
+Each probe is one move. A clip that shows another move, or none, is not what the prompt describes and is not judged; the opposite
+direction scores 0, and a blind guess .5. What the clip shows is measured on corners of the picture alone: every move is fitted to them as
+the camera of a rigid scene (`tracking/camera_moves.py`), and parallax distinguishes a travelling camera from one that turns or zooms.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from sora_eval.metrics.camera_moves import FEWEST, TRAVELS, MoveFit, best_move, fit_moves, motion
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict
+from sora_eval.tracking.camera_moves import FEWEST, TRAVELS, MoveFit, best_move, fit_moves, motion
 from sora_eval.tracking.corners import CornerTracks, corner_tracks
 from sora_eval.types import Case, Tracks, Video
 from sora_eval.world.families.camera_move import CameraMove, CameraMoveParams
@@ -41,7 +41,7 @@ SHOWN: dict[str, tuple[str, str]] = {
 
 
 def shown_move(corners: CornerTracks) -> tuple[str, Mapping[str, MoveFit], float]:
-    """Return the move that a clip shows ("still" for none), the fits of all moves, and the share of the motion that is left over by the best.
+    """Return the move that a clip shows ("still" for none), the fits of all moves, and the share of the motion that the best leaves over.
 
     Raises:
         UnjudgeableError: too little can be followed, or what moves is no camera's view of a rigid scene.
@@ -55,7 +55,7 @@ def shown_move(corners: CornerTracks) -> tuple[str, Mapping[str, MoveFit], float
         return "still", {}, 0.0
     fits = fit_moves(corners.xy, corners.seen)
     best = best_move(fits)
-    left = max(fits[best].residual**2 - _NOISE**2, 0.0) ** 0.5 / moved
+    left = max(fits[best].residual ** 2 - _NOISE**2, 0.0) ** 0.5 / moved
     if left > _EXPLAINED:
         raise UnjudgeableError("what moves in the picture is not the view of one camera that makes one move")
     return best, fits, left
@@ -91,7 +91,13 @@ class CameraControl(Probe):
     source = "camera motion classes of VBench++ (Huang et al. 2024) and CameraCtrl (He et al. 2024); fits by variable projection"
     unit = "0 opposite direction; else 0.5 and half of the share of the claim that holds"
     chance = 0.5
-    violations = ("camera_reversed", "camera_moves_otherwise", "camera_stays", "camera_jerks", "camera_wanders")
+    violations: ClassVar[tuple[str, ...]] = (
+        "camera_reversed",
+        "camera_moves_otherwise",
+        "camera_stays",
+        "camera_jerks",
+        "camera_wanders",
+    )
     move: ClassVar[str]
 
     def sample(self, rng: np.random.Generator) -> CameraMoveParams:
@@ -222,7 +228,9 @@ class Still(CameraControl):
             raise UnjudgeableError("the ball did not roll past")
         corners = corner_tracks(video.frames)
         if len(corners.xy) < FEWEST:
-            raise UnjudgeableError(f"only {len(corners.xy)} points of the picture could be followed, {FEWEST} are needed")
+            raise UnjudgeableError(
+                f"only {len(corners.xy)} points of the picture could be followed, {FEWEST} are needed"
+            )
         if np.sign(way) != p.sign:
             return Verdict(0.0, {"side": -1.0})
         still = helpers.ramp_score(motion(corners.xy, corners.seen), 0.006, 0.03)
@@ -231,10 +239,8 @@ class Still(CameraControl):
 
 
 def _largest_step(corners: CornerTracks) -> float:
-    """Return how far the picture at most is from its place in the first frames, as the median over its points, in shares of the shorter side."""
+    """Return how far the picture at most is from its first place: the median over its points, as a share of the shorter side."""
     home = np.array([np.median(path[there][:3], axis=0) for path, there in zip(corners.xy, corners.seen, strict=True)])
     off = np.linalg.norm(corners.xy - home[:, None], axis=2)
     medians = [float(np.median(off[there, k])) for k, there in enumerate(corners.seen.T) if there.any()]
     return max(medians, default=0.0)
-
-

@@ -30,8 +30,8 @@ GROUPS = {
 PLUGINS = {"generator": "generators", "tracker": "trackers"}
 """Configuration groups whose entries may be plug-ins, and the kind of these."""
 OPTIONAL_SUITES: tuple[str, ...] = ("camera_control",)
-"""Bundled suites that a selection has only where it names them or a probe of theirs: null means the others, so that baselines, gate, validity
-card and published figures go on being of the same cases."""
+"""Bundled suites that a selection has only where it names them or a probe of theirs: null means the others, so that baselines, gate,
+validity card and published figures go on being of the same cases."""
 
 
 def names(group: str) -> dict[str, str]:

@@ -11,8 +11,8 @@ from sora_eval.stats.samples import per_prompt
 def main(config: CasesConfig, call: Call) -> int:
     """Write the cases and return the exit code."""
     from sora_eval.runs.case_export import export_cases
-    from sora_eval.runs.trajectories import trajectory
     from sora_eval.world import VERSION, conditioning
+    from sora_eval.world.trajectories import trajectory
 
     config, asked = with_cases(config)
     cases = asked.cases

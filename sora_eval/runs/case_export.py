@@ -15,10 +15,10 @@ from tqdm import tqdm
 from sora_eval.errors import ConfigError
 from sora_eval.files import read_json, replacing, write_json
 from sora_eval.processes import WorkerKilledError, completed
-from sora_eval.runs import trajectories
 from sora_eval.stats.samples import per_prompt
 from sora_eval.types import Camera, Case, Frames, Video, digest
 from sora_eval.video import write_ffv1, write_h264, write_png
+from sora_eval.world import trajectories
 
 PROMPT_COLUMNS = ("case_id", "prompt", "mode", "height", "width", "fps", "frames", "seed", "given", "conditioning")
 

@@ -16,8 +16,8 @@ KEYFRAMES = 17
 _ANCHORS, _PER_ANCHOR, _APART_PX, _QUALITY = 3, 45, 8, 0.004
 _LEAST_SEEN = 5
 _ROUND = 0.3
-"""Least ratio of the two eigenvalues of gradients around a corner: a place on an edge or a stripe slips along it. At .3 true zooms at 64 pixels leave
-a dolly .74 or more of their residual, at .05 down to .47; true dollies stay below .5."""
+"""Least ratio of the two eigenvalues of gradients around a corner: a place on an edge or a stripe slips along it. At .3 the fit of a dolly
+leaves .74 or more of the residual of true zooms at 64 pixels, at .05 down to .47; of true dollies it leaves up to .5."""
 
 
 @dataclass(frozen=True)

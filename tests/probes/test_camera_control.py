@@ -47,7 +47,12 @@ def test_the_opposite_move_scores_nothing(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "other", "shown"),
-    [("move_dolly", "zoom", "zoomed"), ("move_truck", "pan", "panned"), ("move_pan", "truck", "moved"), ("move_zoom", "dolly", "moved")],
+    [
+        ("move_dolly", "zoom", "zoomed"),
+        ("move_truck", "pan", "panned"),
+        ("move_pan", "truck", "moved"),
+        ("move_zoom", "dolly", "moved"),
+    ],
 )
 def test_a_similar_move_is_another_one(name: str, other: str, shown: str) -> None:
     for case in _pair(name, 3):

@@ -10,9 +10,9 @@ import pytest
 from sora_eval import registry
 from sora_eval.files import read_json
 from sora_eval.runs.case_export import export_cases
-from sora_eval.runs.trajectories import trajectory
 from sora_eval.types import Case, Profile
 from sora_eval.world import clip, scene_of
+from sora_eval.world.trajectories import trajectory
 
 WIDE = Profile("wide", 48, 80, 9, 8, 5)
 KEYS = {

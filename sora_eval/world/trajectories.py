@@ -84,4 +84,3 @@ def _pressed(steps: Floats, names: tuple[tuple[str, str], ...]) -> list[list[str
     """Return the keys of steps [T - 1, 2]; names: the negative and the positive one of each part."""
     least = max(_LEAST * float(np.abs(steps).max(initial=0.0)), _NOTHING)
     return [[n[int(v > 0)] for v, n in zip(step, names, strict=True) if abs(v) > least] for step in steps]
-
