@@ -135,7 +135,7 @@ class CameraControl(Probe):
         return Verdict(0.5 + 0.5 * amount * smooth * pure, {**parts, "side": 1.0, "relative_amount": ratio})
 
 
-class Pan(CameraControl):
+class MovePan(CameraControl):
     """The camera turns to one side on the spot."""
 
     name = "move_pan"
@@ -143,7 +143,7 @@ class Pan(CameraControl):
     claim = "asked to pan to one side, the camera turns to that side on the spot"
 
 
-class Truck(CameraControl):
+class MoveTruck(CameraControl):
     """The camera travels to one side without turning."""
 
     name = "move_truck"
@@ -151,7 +151,7 @@ class Truck(CameraControl):
     claim = "asked to travel sideways, the camera moves to that side, and near things shift more than far ones"
 
 
-class Orbit(CameraControl):
+class MoveOrbit(CameraControl):
     """The camera circles to one side around the objects."""
 
     name = "move_orbit"
@@ -159,7 +159,7 @@ class Orbit(CameraControl):
     claim = "asked to circle things to one side, the camera moves to that side and keeps facing them"
 
 
-class Roll(CameraControl):
+class MoveRoll(CameraControl):
     """The camera turns about its line of sight."""
 
     name = "move_roll"
@@ -167,7 +167,7 @@ class Roll(CameraControl):
     claim = "asked to roll to one side, the camera turns about its line of sight to that side"
 
 
-class _Unsided(CameraControl):
+class _UnsidedMove(CameraControl):
     """A move without a side: a mirrored clip shows the same one."""
 
     blind_to: ClassVar[dict[str, str]] = {
@@ -175,7 +175,7 @@ class _Unsided(CameraControl):
     }
 
 
-class Tilt(_Unsided):
+class MoveTilt(_UnsidedMove):
     """The camera turns upwards or downwards on the spot."""
 
     name = "move_tilt"
@@ -183,7 +183,7 @@ class Tilt(_Unsided):
     claim = "asked to tilt up or down, the camera turns that way on the spot"
 
 
-class Crane(_Unsided):
+class MoveCrane(_UnsidedMove):
     """The camera rises or sinks without tilting."""
 
     name = "move_crane"
@@ -191,7 +191,7 @@ class Crane(_Unsided):
     claim = "asked to rise or sink, the camera moves that way, and near things shift more than far ones"
 
 
-class Dolly(_Unsided):
+class MoveDolly(_UnsidedMove):
     """The camera travels towards the objects or away from them."""
 
     name = "move_dolly"
@@ -199,7 +199,7 @@ class Dolly(_Unsided):
     claim = "asked to travel forward or back, the camera moves that way, and near things grow faster than far ones"
 
 
-class Zoom(_Unsided):
+class MoveZoom(_UnsidedMove):
     """The lens zooms in or out while the camera stays in its place."""
 
     name = "move_zoom"
@@ -207,7 +207,7 @@ class Zoom(_Unsided):
     claim = "asked to zoom, the picture grows or shrinks as a whole, without parallax"
 
 
-class Still(CameraControl):
+class MoveStill(CameraControl):
     """The camera does not move while a ball rolls past."""
 
     name = "move_still"
