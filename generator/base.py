@@ -13,6 +13,9 @@ from sora_eval.types import MODES, Case, Failure, Mode, Video
 from sora_eval.video import Source
 from sora_eval.world import VERSION as WORLD_VERSION
 
+CONTROL_NAMES = ("frozen", "shuffled", "reversed", "mirrored", "noise", "blank", "other")
+"""Names of the controls; with "oracle" those that no model may have."""
+
 
 def file_safe(text: str) -> str:
     """Return a name that can be a file's: what is neither letter, digit, `_`, `.` nor `-` becomes `-`."""

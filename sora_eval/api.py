@@ -81,6 +81,7 @@ def evaluate(
     seed: int = 0,
     references: Sequence[str] = ("oracle", "frozen"),
     tracker: Tracker | str = "world",
+    expander: str = "none",
     fidelity: bool = False,
     tracking: bool = False,
     folder: str | Path | None = None,
@@ -103,11 +104,13 @@ def evaluate(
         seed: of the scenes.
         references: oracle and controls to compare with.
         tracker: a `Tracker`, or the name of an entry of conf/tracker or of a plug-in.
+        expander: of prompts before they are sent: none, bundled, or package.module:function.
         fidelity: whether to measure fidelity metrics.
         tracking: whether to measure tracking metrics.
         folder: run folder, in which the same call resumes; None for a temporary one, which lives as long as the result.
         replace: whether `folder` may be taken where it holds another run.
-        workers: processes; generators that can't be copied run in this one. With more than one, a script needs `if __name__ == "__main__":`.
+        workers: processes; generators that can't be copied run in this one. With more than one, a script needs
+            `if __name__ == "__main__":`.
         progress: whether to show a progress bar.
 
     Raises:
@@ -115,11 +118,13 @@ def evaluate(
         FailedRunError: no clip could be judged, for technical reasons.
 
     """
-    from sora_eval.config import Call, RunConfig, generator_of, parse
+    from sora_eval import registry
+    from sora_eval.config import Call, RunConfig, parse
     from sora_eval.fidelity.options import FidelityOptions
     from sora_eval.generator.base import Generator
     from sora_eval.generator.callable import PythonCallable
     from sora_eval.processes import check_main_guard
+    from sora_eval.prompting.options import PromptOptions
     from sora_eval.run import plan_run, run
 
     check_main_guard()
@@ -128,7 +133,7 @@ def evaluate(
     words = [f"generator={entry}", f"tracker={followed}", f"suite={suite}", f"profile={profile}"]
     config: RunConfig = parse("run", words)[0]
     if isinstance(generator, str):
-        model, node = generator_of(config.generator), config.generator
+        model, node = registry.generator(config.generator), config.generator
     else:
         model = generator if isinstance(generator, Generator) else PythonCallable(generator)
         node = {**_class_of(generator), "name": model.name}
@@ -144,6 +149,7 @@ def evaluate(
         references=tuple(references),
         seed=seed,
         samples=samples,
+        prompts=PromptOptions(expander=expander),
         fidelity=FidelityOptions() if fidelity else None,
         tracking=tracking,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -28,7 +28,6 @@ from sora_eval.audit import BUNDLED_SCORERS
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.files import without_secrets
-from sora_eval.generator.base import Generator
 from sora_eval.generator.devices import check_devices
 from sora_eval.generator.pipelines.options import PipelineOptions
 from sora_eval.generator.reference.options import CheckpointOptions, Plan, ReferenceOptions, SampleOptions
@@ -45,8 +44,7 @@ from sora_eval.runs import naming, sharding
 from sora_eval.settings import REQUIRED, Settings, option
 from sora_eval.stats.gate import GatePlan
 from sora_eval.stats.samples import MOST
-from sora_eval.tracking.base import WORLD, Tracker
-from sora_eval.types import MODES, Case, Mode, Profile, check_name
+from sora_eval.types import MODES, Case, Mode, Profile
 from sora_eval.video import VideoOptions
 from sora_eval.world.looks import LOOKS, PLAIN, PLAIN_WORLD, LookOptions
 
@@ -188,8 +186,8 @@ class GenerateConfig(Settings):
     cases: str | None = None
     """Stored cases in place of suite, profile, seed and world: a cases.jsonl, as a run folder and an export hold it, or their
     folder. What this version no longer knows of it is listed on the terminal."""
-    prompts: PromptFile = PromptFile()
-    """Prompts of a file in place of a suite."""
+    prompts: PromptOptions = PromptOptions()
+    """Prompts of a file in place of a suite, and how prompts are rewritten for the model."""
     out: str | None = None
     """Folder to write to; null: videos-GENERATOR-SUITE-PROFILE-SEED, with the look after the profile unless it is plain."""
     crf: int = option(20, least=0, most=51)
@@ -704,69 +702,6 @@ def out_folder(out: str | None, default: str | None = None) -> Path:
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"out={folder} can't be written to: name another folder")
     return folder
-
-
-def generator_of(node: Mapping[str, Any], made: Any = None) -> Generator:
-    """Return the generator that a configuration node with a `_target_` describes, or a made one if it can be used.
-
-    Raises:
-        ConfigError: it can't be made, or its name is no file name or that of a reference.
-    """
-    return checked_generator(registry.generator(dict(node)) if made is None else made)
-
-
-def checked_generator(generator: Any) -> Generator:
-    """Return a generator if it follows the protocol and has a name of its own.
-
-    Raises:
-        ConfigError: it lacks a member, or its name is no file name or that of a reference.
-    """
-    from sora_eval.generator.simulator import CONTROLS, OTHER
-
-    checked: Generator = _checked_protocol("generator", generator, Generator)
-    if checked.kind == "model" and checked.name in ("oracle", OTHER, *CONTROLS):
-        raise ConfigError(f"'{checked.name}' is the name of a reference: set generator.name=...")
-    return checked
-
-
-def tracker_of(node: Mapping[str, Any], made: Any = None) -> Tracker:
-    """Return the tracker that a configuration node with a `_target_` describes, or a made one if it can be used.
-
-    Raises:
-        ConfigError: it can't be made, or its name is no file name or that of the world tracker.
-    """
-    return checked_tracker(registry.tracker(dict(node)) if made is None else made)
-
-
-def checked_tracker(tracker: Any) -> Tracker:
-    """Return a tracker if it follows the protocol and has a name of its own.
-
-    Raises:
-        ConfigError: it lacks a member, or its name is no file name or that of the world tracker.
-    """
-    from sora_eval.tracking.world import WorldTracker
-
-    checked: Tracker = _checked_protocol("tracker", tracker, Tracker)
-    if checked.name == WORLD and not isinstance(tracker, WorldTracker):
-        raise ConfigError(
-            f"tracker {_class_name(tracker)}: '{WORLD}' is the name of the bundled tracker; name it otherwise"
-        )
-    return checked
-
-
-def _checked_protocol(group: str, made: Any, protocol: Any) -> Any:
-    if not isinstance(made, protocol):
-        members = [m for m in dir(protocol) if not m.startswith("_") and not hasattr(made, m)]
-        raise ConfigError(f"{group} {_class_name(made)} lacks {', '.join(members)}")
-    try:
-        check_name(f"{group}.name", made.name)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    return made
-
-
-def _class_name(made: Any) -> str:
-    return f"{type(made).__module__}.{type(made).__qualname__}"
 
 
 register()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sora_eval.errors import ConfigError, SoraEvalError, unknown
 from sora_eval.plugins import entries, include
+from sora_eval.types import check_name
 
 if TYPE_CHECKING:
     from sora_eval.generator.base import Generator
@@ -168,16 +169,68 @@ def profile(name: str) -> Profile:
     return Profile(**{str(key): value for key, value in values.items()})
 
 
-def generator(config: Any, **more: Any) -> Generator:
-    """Return the generator that a config node with a `_target_` describes; `more` are arguments it may take."""
-    made: Generator = instantiate(config, **more)
+def generator(config: Mapping[str, Any]) -> Generator:
+    """Return the generator that a config node with a `_target_` describes.
+
+    Raises:
+        ConfigError: it can't be made, or can't be used: see `checked_generator`.
+    """
+    return checked_generator(instantiate(dict(config)))
+
+
+def checked_generator(made: Any) -> Generator:
+    """Return a generator if it follows the protocol and has a name of its own.
+
+    Raises:
+        ConfigError: it lacks a member, or its name is no file name or that of a reference.
+    """
+    from sora_eval.generator.base import CONTROL_NAMES, Generator
+
+    checked: Generator = _checked_protocol("generator", made, Generator)
+    if checked.kind == "model" and checked.name in ("oracle", *CONTROL_NAMES):
+        raise ConfigError(f"'{checked.name}' is the name of a reference: set generator.name=...")
+    return checked
+
+
+def tracker(config: Mapping[str, Any]) -> Tracker:
+    """Return the tracker that a config node with a `_target_` describes.
+
+    Raises:
+        ConfigError: it can't be made, or can't be used: see `checked_tracker`.
+    """
+    return checked_tracker(instantiate(dict(config)))
+
+
+def checked_tracker(made: Any) -> Tracker:
+    """Return a tracker if it follows the protocol and has a name of its own.
+
+    Raises:
+        ConfigError: it lacks a member, or its name is no file name or that of the world tracker.
+    """
+    from sora_eval.tracking.base import WORLD, Tracker
+    from sora_eval.tracking.world import WorldTracker
+
+    checked: Tracker = _checked_protocol("tracker", made, Tracker)
+    if checked.name == WORLD and not isinstance(made, WorldTracker):
+        raise ConfigError(
+            f"tracker {_class_name(made)}: '{WORLD}' is the name of the bundled tracker; name it otherwise"
+        )
+    return checked
+
+
+def _checked_protocol(group: str, made: Any, protocol: Any) -> Any:
+    if not isinstance(made, protocol):
+        members = [m for m in dir(protocol) if not m.startswith("_") and not hasattr(made, m)]
+        raise ConfigError(f"{group} {_class_name(made)} lacks {', '.join(members)}")
+    try:
+        check_name(f"{group}.name", made.name)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     return made
 
 
-def tracker(config: Any) -> Tracker:
-    """Return the tracker that a config node with a `_target_` describes."""
-    made: Tracker = instantiate(config)
-    return made
+def _class_name(made: Any) -> str:
+    return f"{type(made).__module__}.{type(made).__qualname__}"
 
 
 def instantiate(config: Any, **more: Any) -> Any:

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from sora_eval.config import Call, RunConfig, generator_of, out_folder, tracker_of, with_cases
+from sora_eval import registry
+from sora_eval.config import Call, RunConfig, out_folder, with_cases
 from sora_eval.cost.estimates import warnings
 from sora_eval.cost.references import choose_references
 from sora_eval.evaluation import Loop, evaluate
+from sora_eval.fidelity.config import FidelityConfig
 from sora_eval.generator.base import Generator, bind, samples_of
 from sora_eval.generator.devices import devices_of
 from sora_eval.generator.simulator import reference
@@ -29,9 +30,6 @@ from sora_eval.stats.failures import FailedRunError, why_failed
 from sora_eval.tracking.base import Tracker
 from sora_eval.types import Measure
 
-if TYPE_CHECKING:
-    from sora_eval.fidelity.config import FidelityConfig
-
 
 def plan_run(config: RunConfig, call: Call, model: Generator | None = None, tracker: Tracker | None = None) -> Plan:
     """Return the plan of a run. model, tracker: None for the one that is configured.
@@ -39,8 +37,8 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
     Raises:
         ConfigError: a value can't be used, or the generator or tracker can't be made.
     """
-    model = generator_of(config.generator, model)
-    tracker = tracker_of(config.tracker, tracker)
+    model = registry.generator(config.generator) if model is None else registry.checked_generator(model)
+    tracker = registry.tracker(config.tracker) if tracker is None else registry.checked_tracker(tracker)
     config, asked = with_cases(config, samples_of(model))
     cases, fidelity = asked.cases, fidelity_config(config.fidelity)
     model = prompted(bind(model, cases), config.prompts)

@@ -12,7 +12,6 @@ import textwrap
 import types
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from functools import lru_cache
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from sora_eval.errors import ConfigError, unknown
@@ -86,10 +85,11 @@ class Settings:
         Raises:
             ConfigError: a value has the wrong type or is out of range.
         """
+        hints = hints_of(type(self))
         for f in fields(self):
             key = f"{self.GROUP}.{f.name}" if self.GROUP else f.name
             limits = f.metadata.get("limits", Constraint())
-            object.__setattr__(self, f.name, _checked(key, getattr(self, f.name), hints_of(type(self))[f.name], limits))
+            object.__setattr__(self, f.name, _checked(key, getattr(self, f.name), hints[f.name], limits))
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -150,7 +150,6 @@ def hints_of(kind: Any) -> dict[str, Any]:
     return dict(get_type_hints(kind))
 
 
-@lru_cache
 def _field_docs(kind: type) -> dict[str, str]:
     """Return the docstrings below the fields of a class, each as one line."""
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body

@@ -116,6 +116,18 @@ def test_the_example_of_the_package_runs():
     assert doctest.testmod(sora_eval).failed == 0
 
 
+def test_an_expander_rewrites_what_a_function_gets():
+    sent = []
+
+    def record(prompt, **more):
+        sent.append(prompt)
+        return grey(prompt, **more)
+
+    rows = evaluate(record, references=[], expander="bundled", **SMALL).rows
+    assert len(rows) == len(sent) == 2
+    assert all(len(text) > len(row.prompt) for text, row in zip(sent, rows, strict=True))
+
+
 def test_a_script_without_a_main_guard_is_told_so(tmp_path):
     # Its workers import it, and would wait for the run folder that it holds.
     script = tmp_path / "script.py"

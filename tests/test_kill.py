@@ -14,7 +14,7 @@ def test_kill_9_at_random_moments_changes_no_byte(tmp_path: Path) -> None:
     words = [few.get(w, w) for w in soak.SWEEP]
     assert len(set(words) - set(soak.SWEEP)) == len(few)
     seconds = soak.undisturbed(tmp_path / "whole", words)
-    soak.disturbed(tmp_path / "killed", 3, seconds, seed=1, words=words)
+    soak.disturbed(tmp_path / "killed", 2, seconds, seed=1, words=words)
     whole, killed = soak.scores(tmp_path / "whole"), soak.scores(tmp_path / "killed")
     assert len(whole) == 2 and whole == killed
     for data in killed.values():

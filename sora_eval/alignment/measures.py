@@ -19,7 +19,7 @@ PSNR_MOST = 100.0
 _DARK, _BRIGHT = 8, 247
 """Grey levels outside which a value may be clipped."""
 _SPREAD = 0.15
-"""Standard deviation of log brightness from which on a gamma can be told from a gain."""
+"""Standard deviation of log brightness from which on a gamma can be distinguished from a gain."""
 _PIXELS = 20_000
 """Pixels that a fit takes, evenly spread."""
 DRIFT = " drift"

@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=FidelityConfig.pair_frames,
         metavar="N",
-        help="frames of a clip, evenly spaced, that are compared with the real clip of its name (32); 0 for all",
+        help=f"frames of a clip, evenly spaced, that are compared with the real clip of its name ({FidelityConfig.pair_frames}); 0 for all",
     )
     parser.add_argument(
         "--pair-size",

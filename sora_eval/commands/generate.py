@@ -11,12 +11,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sora_eval.config import Call, GenerateConfig, generator_of, out_folder, with_cases
+from sora_eval import registry
+from sora_eval.config import Call, GenerateConfig, out_folder, with_cases
 from sora_eval.errors import ConfigError
 from sora_eval.files import read_json, replacing, write_json
 from sora_eval.generator.answers import answers
 from sora_eval.generator.base import Generator, bind, clip_inputs, samples_of
 from sora_eval.processes import WorkerKilledError, completed
+from sora_eval.prompting.rewriting import prepare, prompted
 from sora_eval.runs.case_export import manifest_row, write_cases
 from sora_eval.stats.samples import per_prompt
 from sora_eval.types import Case, Failure, Video, digest
@@ -25,15 +27,16 @@ from sora_eval.video import write_h264
 
 def main(config: GenerateConfig, call: Call) -> int:
     """Generate the clips that are missing and return the exit code."""
-    model = generator_of(config.generator)
+    model = registry.generator(config.generator)
     config, asked = with_cases(config, samples_of(model))
     cases = asked.cases
     for line in asked.left_out:
         print(line, file=sys.stderr)
-    model = bind(model, cases)
+    model = prompted(bind(model, cases), config.prompts)
     names = [call.generator, config.suite.name, config.profile.name, *filter(None, [config.world.name])]
     default = "-".join(["videos", *names, str(config.seed)])
     folder = out_folder(config.out, default)
+    prepare(model, folder, cases, print)
     _begin(folder, cases, model, config.crf)
     missing = [c for c in cases if not _clip(folder, c).exists()]
     failures: dict[str, Failure] = {}

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sora_eval.config import Call, PlanConfig, tracker_of, with_cases
+from sora_eval import registry
+from sora_eval.config import Call, PlanConfig, with_cases
 from sora_eval.cost.estimates import Estimate, estimate, gib, shortages
 from sora_eval.cost.rates import Rates, clips_by_stage, cpu_minutes, measure
 from sora_eval.cost.references import DEFAULT, is_large
@@ -31,7 +32,7 @@ def main(config: PlanConfig, call: Call) -> int:
     prompts = asked_of("oracle", cases)
     spread = prompts[:: max(1, len(prompts) // config.measured)][: config.measured]
     with TemporaryDirectory() as folder:
-        rates = measure(spread, Loop(Path(folder), probes, tracker_of(config.tracker), config.video), config)
+        rates = measure(spread, Loop(Path(folder), probes, registry.tracker(config.tracker), config.video), config)
     workers = config.workers or call.cores
     print(
         f"{len(prompts)} cases of {len(probes)} probes, {len(cases)} clips of the model, {of_references} of references"

@@ -56,7 +56,7 @@ class FidelityOptions(Settings):
     """Encoder of prompts and frames: world-clip, clip-b-32, clip-l-14."""
     image_distance: str = "lpips-world"
     """Perceptual distance of frames: lpips-world, lpips-alex, lpips-vgg, lpips-squeeze."""
-    pair_frames: int | None = option(32, least=2)
+    pair_frames: int | None = option(16, least=2)
     """Frames of a clip, evenly spaced, that perceptual distance, SSIM and PSNR compare with the true clip; null: all."""
     pair_size: int | None = option(256, least=32)
     """Shorter side in pixels to which larger clips are reduced for full-reference metrics; null: full size."""

@@ -13,12 +13,13 @@ from typing import Protocol as Structural
 from tqdm import tqdm
 
 from sora_eval import registry
-from sora_eval.config import generator_of, parse, tracker_of
+from sora_eval.config import parse
 from sora_eval.errors import ConfigError
 from sora_eval.evaluation import Evaluated, evaluate
 from sora_eval.generator.base import Generator, bind
 from sora_eval.probes.base import Probe
 from sora_eval.processes import pool
+from sora_eval.prompting.rewriting import prepare, prompted
 from sora_eval.runs.baseline import Scored
 from sora_eval.runs.lock import held
 from sora_eval.runs.protocol import Protocol, protocol_of
@@ -28,6 +29,10 @@ from sora_eval.stats.failures import first_reason
 from sora_eval.tracking.base import Tracker, described
 from sora_eval.types import Case, ScoreRow
 from sora_eval.world import VERSION as WORLD
+
+_GROUPS = ("generator", "tracker", "prompts")
+_CASES = ("prompts", "prompts.file", "prompts.twins", "prompts.swapped")
+"""Options of these groups that choose cases."""
 
 
 class SceneTest(Structural):
@@ -45,30 +50,31 @@ def generated(
 ) -> Scored:
     """Generate and score the baseline's cases scene by scene until a test is certain; return the candidate as far as it came.
 
-    technical: the share of clips that may fail technically. overrides: generator=..., tracker=... and their options. folder: a run's.
+    technical: the share of clips that may fail technically. overrides: generator=..., tracker=..., prompts.expander=... and
+    their options. folder: a run's.
 
     Raises:
         ConfigError: an option can't be used, this version judges otherwise, or too many clips failed technically.
     """
-    if wrong := [
-        o for o in overrides if o.lstrip("+").partition("=")[0].partition(".")[0] not in ("generator", "tracker")
-    ]:
+    keys = {o: o.lstrip("+").partition("=")[0] for o in overrides}
+    if wrong := [o for o, key in keys.items() if key.partition(".")[0] not in _GROUPS or key in _CASES]:
         raise ConfigError(
-            f"{wrong[0]}: only generator=..., tracker=... and their options here, the baseline decides all else"
+            f"{wrong[0]}: only generator=..., tracker=..., their options and prompts.expander=... here, the baseline decides all else"
         )
     if workers < 1:
         raise ConfigError(f"--workers must be at least 1, got {workers}")
     cases = list(baseline.run.cases)
     config, _ = parse("run", overrides)
-    tracker = tracker_of(config.tracker)
+    tracker = registry.tracker(config.tracker)
     probes = _same_probes(protocol_of(baseline.run), described(tracker))
-    model = bind(generator_of(config.generator), cases)
+    model = prompted(bind(registry.generator(config.generator), cases), config.prompts)
     by_id: dict[str, list[Case]] = {}
     for case in cases:
         by_id.setdefault(case.prompt_id, []).append(case)
     made: list[ScoreRow] = []
     broken: list[ScoreRow] = []
     with held(folder / ".lock"), tqdm(total=len(cases), unit="clip", desc=model.name) as bar:
+        prepare(model, folder, cases, print)
         for step, rows in _answers(test.steps, by_id, probes, model, tracker, folder, workers):
             bar.update(len(rows))
             made += rows

@@ -1,4 +1,4 @@
-"""Object permanence: how many things there are, and where and when a hidden one comes out again."""
+"""Object permanence: how many objects there are, and where and when a hidden one comes out again."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def similarity(a: Floats, b: Floats) -> tuple[Floats, Callable[[Floats], Floats]
 def floor_guess(
     xy: Floats, size: tuple[int, int], heights: Floats, eye_m: float, pitch: float, fov: float = 40.0
 ) -> Floats:
-    """Return rough places [N, 3] of things that stand on a floor, from where they are seen in one frame.
+    """Return rough places [N, 3] of objects that stand on a floor, from where they are seen in one frame.
 
     xy: [N, 2] pixels; heights: [N] of the seen point over the floor (m); eye_m: height of the eye (m); pitch: of the view downwards
     (degrees). Lower in the picture is nearer; depths are kept between 2 and 40 m.

@@ -59,7 +59,7 @@ def judge_of(run: Run, trust: bool = False) -> Judge:
     # Runs from before there was a choice have none.
     node = node if isinstance(node, Mapping) else registry.defaults("tracker", "world")
     refuse_foreign({"tracker": node}, trust, f"{run.folder / 'manifest.json'}", "trust=true")
-    tracker = registry.tracker(dict(node))
+    tracker = registry.tracker(node)
     if not isinstance(tracker, Tracker):
         raise ConfigError(f"tracker {node.get('_target_')} is no tracker")
     return Judge(tracker, {name: registry.probe(name) for name in dict.fromkeys(row.probe for row in run.rows)})

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sora_eval.fidelity.config import FidelityConfig
+from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.files import without_secrets
 from sora_eval.generator.base import Generator
 from sora_eval.probes.base import Probe
@@ -17,10 +19,6 @@ from sora_eval.tracking.base import Tracker
 from sora_eval.types import Case, ScoreRow
 from sora_eval.video import VideoOptions
 from sora_eval.world.looks import PLAIN
-
-if TYPE_CHECKING:
-    from sora_eval.fidelity.config import FidelityConfig
-    from sora_eval.fidelity.options import FidelityOptions
 
 RESULT_OPTIONS = (
     "generator",
@@ -52,8 +50,6 @@ def fidelity_config(options: FidelityOptions | None) -> FidelityConfig | None:
     """Return the fidelity metrics and encoders of a run, None for none; ConfigError for an unknown name."""
     if options is None or not options.metrics:
         return None
-    from sora_eval.fidelity.config import FidelityConfig
-
     return FidelityConfig.of(options)
 
 

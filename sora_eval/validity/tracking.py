@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from sora_eval.generator.base import CONTROL_NAMES
 from sora_eval.probes.base import Probe
 from sora_eval.tracking.metrics import METRICS, tracking_metrics
 from sora_eval.tracking.truth import true_tracks
@@ -55,7 +56,6 @@ def with_swapped_identities(case: Case, severity: float) -> Video:
     return from_states(scene, replace(states, rgb=rgb), case.size, case.fps).video
 
 
-_CONTROLS = ("frozen", "shuffled", "reversed", "mirrored", "noise", "blank", "other")
 _ELSEWHERE = ("stopped", "teleports", "changes_shape")
 _NEW = ("duplicates", "appears_from_nowhere")
 _LOST = "a missing or displaced object is lost, not taken for another"
@@ -69,7 +69,7 @@ _BLIND_SPOTS: Mapping[str, Mapping[str, str]] = {
     "DetA": dict.fromkeys(("changes_colour", SWAP), "detection ignores identity"),
     "AssA": dict.fromkeys(("appears_from_nowhere",), "a false box has no true one to be associated with"),
     **{
-        name: dict.fromkeys((*_CONTROLS, "vanishes", *_ELSEWHERE, "appears_from_nowhere"), _LOST)
+        name: dict.fromkeys((*CONTROL_NAMES, "vanishes", *_ELSEWHERE, "appears_from_nowhere"), _LOST)
         for name in ("ID switches", "ID switches across occlusion")
     },
     "re-identification rate": dict.fromkeys(
@@ -77,20 +77,20 @@ _BLIND_SPOTS: Mapping[str, Mapping[str, str]] = {
     ),
     **{
         name: {
-            **dict.fromkeys((*_CONTROLS, "vanishes", "changes_colour"), _NO_EXIT),
+            **dict.fromkeys((*CONTROL_NAMES, "vanishes", "changes_colour"), _NO_EXIT),
             "appears_from_nowhere": "the hidden object reappears as it must",
         }
         for name in ("exit error, place", "exit error, time")
     },
     "count consistency": dict.fromkeys(("reversed", "mirrored", "changes_colour", SWAP), _AS_MANY),
-    "point OA": {**dict.fromkeys(_CONTROLS[:4], _STILL), "other": _STILL, **dict.fromkeys(_NEW, _OF_FIRST)},
+    "point OA": {**dict.fromkeys(CONTROL_NAMES[:4], _STILL), "other": _STILL, **dict.fromkeys(_NEW, _OF_FIRST)},
     **{
         name: dict.fromkeys(_NEW, _OF_FIRST)
         for name in ("point delta_avg", "point AJ", "point AJ after reappearance", "point re-identification rate")
     },
     "fragments": dict.fromkeys(
         (
-            *(c for c in _CONTROLS if c not in ("shuffled", "noise")),
+            *(c for c in CONTROL_NAMES if c not in ("shuffled", "noise")),
             "vanishes",
             *_ELSEWHERE,
             "changes_colour",
@@ -99,7 +99,7 @@ _BLIND_SPOTS: Mapping[str, Mapping[str, str]] = {
         ),
         "a track that ends, or goes on elsewhere, is not fragmented",
     ),
-    "identity switches by motion": dict.fromkeys((*_CONTROLS, "vanishes", *_ELSEWHERE, *_NEW), _LOST),
+    "identity switches by motion": dict.fromkeys((*CONTROL_NAMES, "vanishes", *_ELSEWHERE, *_NEW), _LOST),
     "count consistency with the words": {
         **dict.fromkeys(
             ("frozen", "shuffled", "reversed", "mirrored", "other", *_ELSEWHERE, "changes_colour", SWAP), _AS_MANY

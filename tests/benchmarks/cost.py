@@ -13,7 +13,8 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import codecs
 
-from sora_eval.config import RunConfig, parse, tracker_of
+from sora_eval import registry
+from sora_eval.config import RunConfig, parse
 from sora_eval.cost.estimates import estimate, gib
 from sora_eval.cost.rates import Rates, clips_by_stage, cpu_minutes, measure
 from sora_eval.cost.references import DEFAULT
@@ -34,7 +35,7 @@ def rates_of(profile: str, measured: int = 2) -> Rates:
     probes, cases = config.suite.select(config.profile, 0, 1)
     spread = cases[:: max(1, len(cases) // measured)][:measured]
     with TemporaryDirectory() as folder:
-        return measure(spread, Loop(Path(folder), probes, tracker_of(config.tracker)), config)
+        return measure(spread, Loop(Path(folder), probes, registry.tracker(config.tracker)), config)
 
 
 def rows(rates: Mapping[str, Rates], suites: Sequence[str] = SUITES) -> list[list[str]]:

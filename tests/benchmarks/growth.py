@@ -12,7 +12,7 @@ from benchmarks.cost import rates_of, stages
 from benchmarks.memory import Peak, peak_of
 
 from sora_eval import registry
-from sora_eval.config import RunConfig, parse, tracker_of
+from sora_eval.config import RunConfig, parse
 from sora_eval.cost.estimates import gib, memory_bytes
 from sora_eval.cost.rates import Rates, measure
 from sora_eval.evaluation import Loop
@@ -83,7 +83,7 @@ def _rates(height: int, width: int, frames: int) -> Rates:
     probes = {name: registry.probe(name) for name in PROBES}
     cases = [c for p in probes.values() for c in p.cases(1, profile, "t2v")[:1]]
     with TemporaryDirectory() as folder:
-        return measure(cases, Loop(Path(folder), probes, tracker_of(config.tracker), config.video), config)
+        return measure(cases, Loop(Path(folder), probes, registry.tracker(config.tracker), config.video), config)
 
 
 def _run(profile: str, count: int) -> Peak:

@@ -293,6 +293,24 @@ def test_every_run_of_a_sweep_over_seeds_has_its_own_folder(tmp_path, monkeypatc
     assert {p.name for p in here.iterdir()} == {"1", "2"}
 
 
+def test_generated_clips_are_of_the_rewritten_prompts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.py").write_text(
+        "import numpy as np\n\n"
+        "def generate(prompt, *, height, width, frames, fps, seed, conditioning):\n"
+        "    with open('sent.txt', 'a') as file:\n        file.write(prompt + '\\n')\n"
+        "    return np.zeros((frames, height, width, 3), np.uint8)\n"
+    )
+    words = ["generate", "generator=callable", "generator.target=model.py:generate", "suite.probes=[relation]"]
+    words += ["suite.modes=[t2v]", "suite.count=1", "out=made"]
+    assert main([*words, "prompts.expander=bundled"]) == 0
+    (stored,) = (tmp_path / "made" / "prompts").glob("*.json")
+    rewritten = json.loads(stored.read_text())
+    assert rewritten["rewritten"] != rewritten["prompt"]
+    assert main(words) == 0
+    assert (tmp_path / "sent.txt").read_text().splitlines() == [rewritten["rewritten"], rewritten["prompt"]]
+
+
 def test_generated_clips_are_made_again_for_another_generator_or_seed(tmp_path, capsys):
     words = ["generate", "suite.probes=[relation]", "suite.modes=[t2v]", "suite.count=1", f"out={tmp_path / 'theirs'}"]
     clip = tmp_path / "theirs" / "videos" / "left_right.relation.t2v.0000.mp4"

@@ -174,6 +174,10 @@ def test_sequential_generates_only_what_it_needs_and_a_run_goes_on_there(
     assert {p: p.stat().st_mtime_ns for p in (out / "scores").rglob("*.json")} == done
     made = evaluate(cases, {"bite": registry.probe("bite")}, [PythonCallable(target)], out, progress=False).scored
     assert made == len(cases) - len(done)
+    # What is sent may be rewritten.
+    args[-1] = str(tmp_path / "rewritten")
+    assert main([*args, "generator=callable", f"generator.target={target}", "prompts.expander=bundled"]) == 1
+    assert len(list((tmp_path / "rewritten" / "prompts").glob("*.json"))) == len(cases)
 
 
 # What cannot be compared
@@ -347,8 +351,10 @@ def test_several_models_need_a_name(good: Path, tmp_path: Path, capsys: pytest.C
 
 def test_only_generator_options_may_follow(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     args = ["gate", "--baseline", str(good / "baseline"), "--sequential", "--out", str(tmp_path / "x")]
-    assert main([*args, "generator=oracle", "seed=1"]) == 2
-    assert "seed=1: only generator=..., tracker=... and their options here" in one_line(capsys)
+    for wrong in ("seed=1", "prompts=natural", "prompts.file=natural"):
+        assert main([*args, "generator=oracle", wrong]) == 2
+        said = f"{wrong}: only generator=..., tracker=..., their options and prompts.expander=... here"
+        assert said in one_line(capsys)
 
 
 def test_a_generator_is_not_asked_for_what_this_version_judges_otherwise(

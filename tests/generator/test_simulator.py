@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from sora_eval import registry
-from sora_eval.generator.base import Generator
+from sora_eval.generator.base import CONTROL_NAMES, Generator
 from sora_eval.generator.faulty import RandomFaults
-from sora_eval.generator.simulator import CONTROLS, Control, Oracle, Violation, another, true_video
+from sora_eval.generator.simulator import CONTROLS, OTHER, Control, Oracle, Violation, another, true_video
 from sora_eval.types import Failure, Profile, Video
 from sora_eval.world import VERSION, conditioning
 from sora_eval.world.faults import FAULTS
@@ -86,3 +86,7 @@ def test_careless_repeats_itself():
 )
 def test_fingerprints_follow_the_world_and_mujoco(made):
     assert f"world {VERSION}, MuJoCo {mujoco.__version__}" in made.fingerprint(_case())
+
+
+def test_the_names_that_models_may_not_have_are_those_of_the_controls():
+    assert (*CONTROLS, OTHER) == CONTROL_NAMES
