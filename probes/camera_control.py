@@ -27,6 +27,8 @@ _EXPLAINED = 0.5
 """Share of the motion that the best move may leave over; beyond, it is no camera's."""
 _CLEAR = 0.3
 """Share up to which an opposite move is one: a view that wanders may end anywhere."""
+_UNSURE = 0.74
+"""Share of a turn's residual that the fit of a travelling camera leaves of true turns; what leaves less may be either."""
 SHOWN: dict[str, tuple[str, str]] = {
     "pan": ("panned left", "panned right"),
     "tilt": ("tilted down", "tilted up"),
@@ -119,9 +121,14 @@ class CameraControl(Probe):
         if best == "still":
             raise UnjudgeableError(f"the camera did not {self.move}: it did not move")
         if best != self.move:
+            if left > _CLEAR:
+                raise UnjudgeableError("the camera did not keep to one move")
             way = SHOWN[best][fits[best].amount > 0]
-            flat = self.move in TRAVELS and best not in TRAVELS and left < _CLEAR
-            raise UnjudgeableError(f"the camera {way}{': near and far things moved alike' if flat else ''}")
+            if self.move in TRAVELS and best not in TRAVELS:
+                if fits[self.move].shape_residual < _UNSURE * fits[best].shape_residual:
+                    raise UnjudgeableError(f"near and far move too little apart to see whether the camera {way}")
+                way += ": near and far things moved alike"
+            raise UnjudgeableError(f"the camera {way}")
         fit = fits[best]
         if np.sign(fit.amount) != p.sign:
             if left > _CLEAR:

@@ -50,8 +50,8 @@ def camera_jerks(scene: Scene, severity: float) -> Broken:
     """The view jolts four times for an eighth of the clip each, by up to 5 degrees upwards or to the side."""
     view: CameraPath = scene.facts["view"]
     u = _share(view)
-    # Half sines: a jolt has the same frames in clips of every length.
-    bump = np.maximum(np.sin(8 * np.pi * u), 0.0)
+    # Half sines: a jolt has as large a share of clips of every length. None begins at u = k / 8: every other frame of 17 shows them too.
+    bump = np.maximum(np.sin(8 * np.pi * u - np.pi / 4), 0.0)
     number = np.minimum((4 * u).astype(int), 3)
     up, right = np.array([1.0, -0.6, 0.3, -1.0])[number], np.array([0.3, 0.8, -1.0, -0.3])[number]
     jolt = severity * _JOLT_DEG * bump
