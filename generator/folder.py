@@ -190,7 +190,7 @@ class Folder:
         indices = [int(found[1]) for c in cases if (found := re.search(r"\.(\d+)$", c.prompt_id))]
         prompts = [
             f"{suite}.{probe}.{mode}.{i:04d}"
-            for probe, (suite, _) in registry.probe_names().items()
+            for probe, (suite, _) in registry.probe_names(optional=True).items()
             for mode in MODES
             for i in range(max(indices, default=-1) + 1)
         ]

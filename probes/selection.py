@@ -13,12 +13,13 @@ from sora_eval.world.looks import PLAIN_WORLD, LookOptions
 
 
 def select_probes(suites: Collection[str] | None = None, probes: Sequence[str] | None = None) -> dict[str, Probe]:
-    """Return probes by name: those of `suites`, those named in `probes`, or those in both; None does not restrict the bundled ones.
+    """Return probes by name: those of `suites`, those named in `probes`, or those in both. None does not restrict the bundled ones, but
+    `registry.OPTIONAL_SUITES` are in a selection only where it names them or a probe of theirs.
 
     Raises:
         ConfigError: a name is unknown, or no probe is left.
     """
-    known = registry.probe_names()
+    known = registry.probe_names(optional=bool(suites or probes))
     if set(suites or ()) - {suite for suite, _ in known.values()} or set(probes or ()) - set(known):
         known |= {name: (probe.suite, probe.claim) for name, probe in registry.plugin_probes().items()}
     for suite in suites or ():

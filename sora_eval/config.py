@@ -66,9 +66,9 @@ class SuiteConfig(Settings):
     modes: tuple[Mode, ...] = option(choices=MODES, example="t2v")
     """Conditioning: t2v (prompt only), i2v (first frame given), v2v (first frames given)."""
     suites: tuple[str, ...] | None = option(None, example="left_right")
-    """Suites, such as [left_right]; null for all."""
+    """Suites, such as [left_right]; null for all but those that are chosen by name alone: [camera_control]."""
     probes: tuple[str, ...] | None = option(None, example="relation")
-    """Probes, such as [relation, bite]; null for all."""
+    """Probes, such as [relation, bite]; null for all of the suites."""
 
     def __post_init__(self) -> None:
         """Check the values.

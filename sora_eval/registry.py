@@ -30,6 +30,9 @@ GROUPS = {
 """Kinds of entries and their configuration groups."""
 PLUGINS = {"generator": "generators", "tracker": "trackers"}
 """Configuration groups whose entries may be plug-ins, and the kind of these."""
+OPTIONAL_SUITES: tuple[str, ...] = ("camera_control",)
+"""Bundled suites that a selection has only where it names them or a probe of theirs: null means the others, so that baselines, gate,
+validity card and published figures go on being of the same cases."""
 
 
 def names(group: str) -> dict[str, str]:
@@ -114,16 +117,17 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
-def probe_names() -> dict[str, tuple[str, str]]:
-    """Return {probe: (suite, claim)} of the bundled probes, in the order of the suites."""
+def probe_names(optional: bool = False) -> dict[str, tuple[str, str]]:
+    """Return {probe: (suite, claim)} of the bundled probes, in the order of the suites; those of `OPTIONAL_SUITES` too if `optional`."""
     from sora_eval.probes import probe_classes
 
-    return {name: (c.suite, c.claim) for name, c in probe_classes().items()}
+    classes = {name: c for name, c in probe_classes().items() if optional or c.suite not in OPTIONAL_SUITES}
+    return {name: (c.suite, c.claim) for name, c in classes.items()}
 
 
 def plugin_probes() -> dict[str, type[Probe]]:
     """Return the classes of the probes that are plug-ins, by name. No suite but their own holds them: a package changes no other."""
-    return entries.loaded("probes", probe_names())
+    return entries.loaded("probes", probe_names(optional=True))
 
 
 def probe(name: str) -> Probe:

@@ -25,7 +25,7 @@ def probes() -> str:
 
     parts: list[str] = []
     by_suite: dict[str, list[str]] = {}
-    for name, (suite, _) in registry.probe_names().items():
+    for name, (suite, _) in registry.probe_names(optional=True).items():
         by_suite.setdefault(suite, []).append(name)
     described = score_components()
     for suite, names in by_suite.items():

@@ -12,6 +12,7 @@ def main(config: CasesConfig, call: Call) -> int:
     """Write the cases and return the exit code."""
     from sora_eval.runs.case_export import export_cases
     from sora_eval.world import VERSION, conditioning
+    from sora_eval.world.trajectories import trajectory
 
     config, asked = with_cases(config)
     cases = asked.cases
@@ -21,7 +22,8 @@ def main(config: CasesConfig, call: Call) -> int:
         ["cases", config.suite.name, config.profile.name, *filter(None, [config.world.name]), str(config.seed)]
     )
     out, version = out_folder(config.out, default), f"world {VERSION}"
-    folder = export_cases(cases, out, conditioning, version, config.workers or call.cores, progress=True)
+    workers = config.workers or call.cores
+    folder = export_cases(cases, out, conditioning, version, workers, progress=True, trajectory=trajectory)
     k = per_prompt(cases)
     counted = f"{len(cases) // k} cases" + (f", {k} samples of each," if k > 1 else "")
     print(f"{counted} are in {folder}; README.txt there explains the next step")

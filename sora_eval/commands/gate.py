@@ -161,7 +161,7 @@ def _remarks(options: argparse.Namespace, outcome: Outcome | Noninferiority, bas
 def _check_probes(plan: GatePlan | NoninferiorityPlan, rows: Sequence[ScoreRow]) -> None:
     from sora_eval import registry
 
-    plan.check({row.probe for row in rows}, registry.probe_names())
+    plan.check({row.probe for row in rows}, registry.probe_names(optional=True))
 
 
 def _pixels(baseline: Scored, candidate: Scored, most: int) -> list[str]:

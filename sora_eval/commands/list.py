@@ -35,14 +35,14 @@ def _bundled(kind: str) -> Mapping[str, str]:
         plugins = registry.plugins(registry.GROUPS[kind])
         return {name: text for name, text in registry.names(registry.GROUPS[kind]).items() if name not in plugins}
     if kind == "probes":
-        return {f"{suite}.{name}": text for name, (suite, text) in registry.probe_names().items()}
+        return {f"{suite}.{name}": text for name, (suite, text) in registry.probe_names(optional=True).items()}
     if kind == "metrics":
         from sora_eval.fidelity.options import DESCRIPTIONS
 
         return DESCRIPTIONS
-    from sora_eval.world.families import FAMILIES
+    from sora_eval.world.families import BUNDLED
 
-    return {name: _first_line(family) for name, family in sorted(FAMILIES.items())}
+    return {name: _first_line(family) for name, family in sorted(BUNDLED.items())}
 
 
 def _outside(kind: str, bundled: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -16,8 +16,9 @@ from sora_eval.errors import ConfigError
 from sora_eval.files import read_json, replacing, write_json
 from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.stats.samples import per_prompt
-from sora_eval.types import Case, Frames, Video, digest
+from sora_eval.types import Camera, Case, Frames, Video, digest
 from sora_eval.video import write_ffv1, write_h264, write_png
+from sora_eval.world import trajectories
 
 PROMPT_COLUMNS = ("case_id", "prompt", "mode", "height", "width", "fps", "frames", "seed", "given", "conditioning")
 
@@ -30,6 +31,7 @@ _README = """\
 5. Give this folder to sora-eval as the generator `folder`; nothing in it will be changed.
 """
 _SAMPLES = "6. Rows that differ in `sample` and `seed` alone ask for several videos of one prompt; further case_ids end in .s1, .s2, ...\n"
+_CAMERAS = "For a model that takes camera poses or keys: cameras/<case_id>.txt (RealEstate10K) and .json have those of each video.\n"
 
 
 def export_cases(
@@ -39,6 +41,7 @@ def export_cases(
     version: str = "",
     workers: int = 1,
     progress: bool = False,
+    trajectory: Callable[[Case], Camera | None] = lambda case: None,
 ) -> Path:
     """Write all that is needed to generate the videos of cases with a model that runs elsewhere.
 
@@ -47,6 +50,7 @@ def export_cases(
     - `conditioning/<case_id>.png` (one frame) or `.mkv` without loss and `.mp4` (several frames).
     - `manifest.csv`: case_id and `videos/<case_id>.mp4`, and `sample` where there are several.
       One that is already there is kept: it may be filled in.
+    - `cameras/<case_id>.txt` (RealEstate10K) and `.json` (with keys), of cases whose camera's path is part of the case.
     - `cases.jsonl`: the cases themselves; `generator.folder` refuses to score the videos against other ones.
     - `README.txt`: the next steps.
     - `conditioning/made.json`: hashes of what each file depends on; a stopped export resumes with the files that are missing.
@@ -62,6 +66,7 @@ def export_cases(
         version: of what `conditioning` depends on besides the case; frames of another version are written again.
         workers: processes.
         progress: whether to show a progress bar.
+        trajectory: returns a case's exact camera path, None where it has none to follow.
 
     Returns:
         The folder.
@@ -78,7 +83,8 @@ def export_cases(
     # All samples of a prompt begin with the same frames.
     prompts = {case.prompt_id: case for case in reversed(cases)}
     write_cases(folder, cases)
-    _write(folder / "README.txt", _README + _SAMPLES * several)
+    with_path = [case for case in cases if _write_camera(folder / "cameras", case, trajectory(case))]
+    _write(folder / "README.txt", _README + _SAMPLES * several + _CAMERAS * bool(with_path))
     if not (folder / "manifest.csv").exists():
         _write(folder / "manifest.csv", _table(manifest_row(None, several), [manifest_row(c, several) for c in cases]))
     rows = [_prompt_row(case, _conditioning_path(prompts[case.prompt_id]), several) for case in cases]
@@ -87,6 +93,16 @@ def export_cases(
         [c for c in cases if c.given and prompts[c.prompt_id] is c], folder, conditioning, version, workers, progress
     )
     return folder
+
+
+def _write_camera(folder: Path, case: Case, camera: Camera | None) -> bool:
+    """Write the camera's path of a case and return whether it has one."""
+    if camera is None:
+        return False
+    folder.mkdir(exist_ok=True)
+    _write(folder / f"{case.id}.txt", trajectories.realestate10k(camera, case))
+    write_json(folder / f"{case.id}.json", trajectories.as_json(camera, case))
+    return True
 
 
 def _prompt_row(case: Case, conditioning: str, several: bool) -> tuple[object, ...]:

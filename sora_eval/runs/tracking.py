@@ -21,7 +21,7 @@ from sora_eval.tracking.metrics import BY_NAME, VERSION, needs_frames, tracking_
 from sora_eval.tracking.truth import TrueTracks, true_tracks
 from sora_eval.types import Case, ScoreRow, Tracks, digest
 from sora_eval.video import read_clip
-from sora_eval.world.families import FAMILIES
+from sora_eval.world.families import BUNDLED
 
 FILE = "tracking.jsonl"
 
@@ -138,7 +138,7 @@ def _truth_name(case: Case) -> str:
 
 def _truth(cache: FileCache | None, name: str, case: Case) -> TrueTracks:
     """Return the true tracks of a case: all references of a case and every model have the same."""
-    if cache is None or case.scene["family"] not in FAMILIES:  # the code of plug-ins is in no hash
+    if cache is None or case.scene["family"] not in BUNDLED:  # the code of plug-ins is in no hash
         return true_tracks(case)
     stored = cache.read(name)
     if stored is not None:

@@ -1,8 +1,9 @@
-"""Camera paths: still, orbit, dolly, truck, crane, pan, tilt, zoom, look away and back, cut. Angles in degrees."""
+"""Camera paths: still, orbit, dolly, truck, crane, pan, tilt, zoom, roll, look away and back, cut. Angles in degrees."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,18 @@ def orbit(
     return _path(duration_s, pose)
 
 
+def circle(duration_s: float, eye: Vec3, centre: Vec3, degrees: float, fov: float = 40.0) -> CameraPath:
+    """Return a camera that starts at `eye` and circles `centre` at its height; positive degrees move it to its own right."""
+    arm = np.subtract(eye, centre)
+
+    def pose(u: float) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        a = np.radians(u * degrees)
+        x, y = np.cos(a) * arm[0] - np.sin(a) * arm[1], np.sin(a) * arm[0] + np.cos(a) * arm[1]
+        return np.array(centre) + np.array([x, y, arm[2]]), np.array(centre), fov
+
+    return _path(duration_s, pose)
+
+
 def move(
     duration_s: float, eye: Vec3, target: Vec3, shift: Vec3, fov: float = 40.0, *, about_middle: bool = True
 ) -> CameraPath:
@@ -81,6 +94,36 @@ def turn(
 def zoom(duration_s: float, eye: Vec3, target: Vec3, fov_from: float, fov_to: float) -> CameraPath:
     """Return a camera that only changes its field of view."""
     return _path(duration_s, lambda u: (np.array(eye), np.array(target), fov_from + (fov_to - fov_from) * u))
+
+
+def roll(duration_s: float, eye: Vec3, target: Vec3, degrees: float, fov: float = 40.0) -> CameraPath:
+    """Return a camera that turns about its line of sight from upright to `degrees`, positive clockwise as seen from behind it."""
+    upright = still(duration_s, eye, target, fov)
+    return replace(upright, roll=np.linspace(0.0, degrees, len(upright.t_s)))
+
+
+def blend(one: CameraPath, other: CameraPath, share: float) -> CameraPath:
+    """Return the path that lies at `share` of the way from one path to another one with the same key times."""
+
+    def mixed(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (1 - share) * a + share * b
+
+    upright = np.zeros(len(one.t_s))
+    rolls = [upright if path.roll is None else path.roll for path in (one, other)]
+    return CameraPath(
+        one.t_s, mixed(one.eye, other.eye), mixed(one.target, other.target), mixed(one.fov, other.fov), mixed(*rolls)
+    )
+
+
+def turned(path: CameraPath, right: NDArray[np.float64], up: NDArray[np.float64]) -> CameraPath:
+    """Return the path with its view turned at each key by [K] degrees to the right and upwards."""
+    ray = path.target - path.eye
+    far = np.linalg.norm(ray, axis=1)
+    yaw = np.arctan2(ray[:, 0], ray[:, 1]) + np.radians(right)
+    pitch = np.arcsin(ray[:, 2] / far) + np.radians(up)
+    level = np.cos(pitch)
+    ray = np.stack([np.sin(yaw) * level, np.cos(yaw) * level, np.sin(pitch)], axis=1)
+    return replace(path, target=path.eye + far[:, None] * ray)
 
 
 def cut(first: CameraPath, second: CameraPath, at_s: float) -> CameraPath:
@@ -132,8 +175,9 @@ def shaken(path: CameraPath, look: Look, duration_s: float) -> CameraPath:
         * look.sway_deg
         * (side * sway[0][:, None] * np.array([1.0, 0.0, 0.0]) + np.stack([0 * keys, sway[1], sway[2]], axis=1))
     )
-    turned = np.tan(np.radians(look.sway_deg)) * far * (side * sway[3][:, None] * right + sway[4][:, None] * up)
-    return CameraPath(keys, eye + moved, target + moved + turned, np.interp(keys, path.t_s, path.fov))
+    sideways = np.tan(np.radians(look.sway_deg)) * far * (side * sway[3][:, None] * right + sway[4][:, None] * up)
+    rolled = None if path.roll is None else np.interp(keys, path.t_s, path.roll)
+    return CameraPath(keys, eye + moved, target + moved + sideways, np.interp(keys, path.t_s, path.fov), rolled)
 
 
 def _sway(t_s: Floats, rng: np.random.Generator) -> Floats:
@@ -160,6 +204,9 @@ def at(path: CameraPath, t_s: Floats, size: tuple[int, int]) -> Camera:
     right = np.cross(forward, np.array([0.0, 0.0, 1.0]))
     right /= np.linalg.norm(right, axis=1, keepdims=True)
     down = np.cross(forward, right)
+    if path.roll is not None:
+        cosine, sine = (f(np.radians(along(path.roll)))[:, None] for f in (np.cos, np.sin))
+        right, down = cosine * right + sine * down, cosine * down - sine * right
     R = np.stack([right, down, forward], axis=1)
     t = -np.einsum("tij,tj->ti", R, eye)
     focal = 0.5 * min(height, width) / np.tan(np.radians(fov) / 2)

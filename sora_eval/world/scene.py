@@ -91,6 +91,8 @@ class CameraPath:
     """Points looked at [K, 3] in metres."""
     fov: NDArray[np.float64]
     """Fields of view [K] in degrees, across the shorter side of the frame."""
+    roll: NDArray[np.float64] | None = None
+    """Turns [K] about the line of sight in degrees, positive clockwise as seen from behind the camera; None for an upright camera."""
 
 
 @dataclass(frozen=True)

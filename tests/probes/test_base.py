@@ -8,7 +8,7 @@ from sora_eval.tracking.world import track
 from sora_eval.types import Case, Profile, Video
 
 SMALL = Profile("small", 64, 64, 17, 8, 5)
-PROBES = [registry.probe(name) for name in registry.probe_names()]
+PROBES = [registry.probe(name) for name in registry.probe_names(optional=True)]
 
 
 @pytest.fixture(params=PROBES, ids=lambda p: p.name)

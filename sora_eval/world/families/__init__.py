@@ -13,7 +13,7 @@ from sora_eval.plugins.entries import entries
 from sora_eval.world.families.base import Family, StateChange
 from sora_eval.world.families.params import Params
 
-__all__ = ["FAMILIES", "Family", "Params", "StateChange", "draw", "family"]
+__all__ = ["BUNDLED", "FAMILIES", "Family", "Params", "StateChange", "draw", "family"]
 
 
 def _families() -> dict[str, Family[Any]]:
@@ -22,8 +22,10 @@ def _families() -> dict[str, Family[Any]]:
     return {c.name: c() for c in classes if issubclass(c, Family) and "name" in vars(c)}
 
 
-FAMILIES: dict[str, Family[Any]] = _families()
+BUNDLED: dict[str, Family[Any]] = _families()
 """The families of this package, by name in alphabetical order."""
+FAMILIES: dict[str, Family[Any]] = {name: kind for name, kind in BUNDLED.items() if kind.in_training}
+"""Those of them that training sets, the vocabulary and corrupted sets of clips are made of."""
 
 
 def family(name: str) -> Family[Any]:
@@ -32,11 +34,11 @@ def family(name: str) -> Family[Any]:
     Raises:
         ConfigError: there is none of that name, or it can't be imported.
     """
-    if name in FAMILIES:
-        return FAMILIES[name]
-    declared = entries("families", FAMILIES)
+    if name in BUNDLED:
+        return BUNDLED[name]
+    declared = entries("families", BUNDLED)
     if name not in declared:
-        raise unknown("scene family", name, [*FAMILIES, *declared])
+        raise unknown("scene family", name, [*BUNDLED, *declared])
     loaded = declared[name].load()
     plugin = loaded() if isinstance(loaded, type) else loaded
     if not isinstance(plugin, Family):

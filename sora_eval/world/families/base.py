@@ -28,6 +28,11 @@ class Family(ABC, Generic[P]):
     """The dataclass of the parameters, taken from `Family[...]`."""
     camera: ClassVar[str] = common.STILL
     """The sentence on the camera that ends a prompt; "" where the captions describe the camera."""
+    in_training: ClassVar[bool] = True
+    """Whether training sets, the vocabulary and the corrupted sets of clips contain it: a family that joins them makes each of them another
+    one."""
+    camera_is_given: ClassVar[bool] = False
+    """Whether the camera's exact path is exported with the prompts of its cases."""
 
     def __init_subclass__(cls) -> None:
         """Take `Params` from the type argument."""
