@@ -15,10 +15,10 @@ from sora_eval.stats.samples import asked_of
 from sora_eval.types import Case, Profile
 from sora_eval.video import VideoOptions
 
-PROCESS_BYTES = 400 << 20
-"""What a worker process has for itself beside the packages that all share, measured at 64 x 64 (tests/benchmarks/memory.py)."""
-PARENT_BYTES = 650 << 20
-"""The process that starts the workers and the one that they are forked from, whose packages they share; measured likewise."""
+PROCESS_BYTES = 100 << 20
+"""What a worker process has for itself beside the packages that all share (tests/benchmarks/memory.py)."""
+PARENT_BYTES = 1050 << 20
+"""The process that starts the workers and the one that they are forked from, with the packages that they share; measured likewise."""
 PAIRS_BYTES, PAIRS_SIDE = 80 << 20, 256
 """What full-reference metrics add at this shorter side, to which larger clips are reduced; measured at 256 x 256."""
 CLIPS_HELD = 2.4

@@ -1,7 +1,7 @@
-"""Minutes from a clone to the first report, by the form that a model comes in: `python -m benchmarks.first_report [FORM ...]`.
+"""Minutes from a clone to the first report, by the form that a model comes in: `python -m benchmarks.first_report [FORM ...] [--write]`.
 
 Each form has an empty folder and an empty environment: clone, `python3 -m venv`, `pip install`, and the commands of docs/your_model.md.
-Times depend on the network and on what pip has in its cache. All forms together write the table of that page.
+Times depend on the network and on what pip has in its cache. `--write` writes the table of that page.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 from benchmarks.cost import ROOT, write
 from services.server import KEY, Service, serving
@@ -156,42 +156,41 @@ def _call(command: Sequence[str], folder: Path, environment: dict[str, str]) -> 
     return time.perf_counter() - start
 
 
-def seconds_of(form: Form) -> tuple[float, float]:
-    """Return the seconds of the installation, and from there to the report."""
-    folder = Path(mkdtemp())
-    try:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL", "OMP", "SORA"))}
-        # References that another run has made would be time saved.
-        environment["SORA_EVAL_CACHE"] = str(folder / "cache")
-        environment["PATH"] = f"{folder / '.venv' / 'bin'}{os.pathsep}{environment['PATH']}"
-        install = [
-            ["git", "clone", "--quiet", str(ROOT), "clone"],
-            ["python3", "-m", "venv", ".venv"],
-            ["python", "-m", "pip", "install", "--quiet", "--editable", f"./clone{form.extra}"],
-        ]
-        installed = sum(_call(command, folder, environment) for command in install)
-        seconds = 0.0
-        for commands in form.steps(folder):
-            environment |= {k: v for k, v in os.environ.items() if k == "OPENAI_API_KEY"}
-            seconds += sum(_call(command, folder, environment) for command in commands)
-        assert (folder / "report" / "report.html").is_file()
-    finally:
-        # An environment with PyTorch takes minutes to delete.
-        subprocess.Popen(["rm", "-rf", folder], start_new_session=True)
+def seconds_of(form: Form, folder: Path) -> tuple[float, float]:
+    """Return the seconds of the installation, and from there to the report, in an empty folder."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL", "OMP", "SORA"))}
+    # References that another run has made would be time saved.
+    environment["SORA_EVAL_CACHE"] = str(folder / "cache")
+    environment["PATH"] = f"{folder / '.venv' / 'bin'}{os.pathsep}{environment['PATH']}"
+    install = [
+        ["git", "clone", "--quiet", str(ROOT), "clone"],
+        ["python3", "-m", "venv", ".venv"],
+        ["python", "-m", "pip", "install", "--quiet", "--editable", f"./clone{form.extra}"],
+    ]
+    installed = sum(_call(command, folder, environment) for command in install)
+    seconds = 0.0
+    for commands in form.steps(folder):
+        environment |= {k: v for k, v in os.environ.items() if k == "OPENAI_API_KEY"}
+        seconds += sum(_call(command, folder, environment) for command in commands)
+    assert (folder / "report" / "report.html").is_file()
     return installed, seconds
 
 
 def main() -> None:
-    """Try the forms, print their times, and write the table where all were tried."""
-    names = sys.argv[1:] or list(FORMS)
+    """Try the forms, all of them by default, and print their times."""
+    names = [word for word in sys.argv[1:] if word != "--write"] or list(FORMS)
     lines = ["| your model is | installation | first report | together |", "|---|--:|--:|--:|"]
-    for name in names:
-        installed, seconds = seconds_of(FORMS[name])
-        times = (f"{t // 60:.0f} min {t % 60:02.0f} s" for t in (installed, seconds, installed + seconds))
-        lines.append(f"| {FORMS[name].title} | {' | '.join(times)} |")
-        print(lines[-1], flush=True)
-    if not sys.argv[1:]:
-        write(ROOT / "docs" / "your_model.md", "first report", "\n".join(lines))
+    # Removed at the end: an environment with PyTorch takes minutes, which are the next one's.
+    with TemporaryDirectory(prefix="first-report-") as temporary:
+        for name in names:
+            folder = Path(temporary) / name
+            folder.mkdir()
+            installed, seconds = seconds_of(FORMS[name], folder)
+            times = (f"{t // 60:.0f} min {t % 60:02.0f} s" for t in (installed, seconds, installed + seconds))
+            lines.append(f"| {FORMS[name].title} | {' | '.join(times)} |")
+            print(lines[-1], flush=True)
+        if "--write" in sys.argv:
+            write(ROOT / "docs" / "your_model.md", "first report", "\n".join(lines))
 
 
 if __name__ == "__main__":
