@@ -76,7 +76,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("exit error, place", False, None, True, "how far from the true place a hidden thing comes out", "px of 256"),
     Metric("exit error, time", False, None, True, "how far from the true moment a hidden thing comes out", "s"),
-    Metric("count consistency", True, _SHARE, True, "1 less the mean error of the number of things in a frame, as a share"),
+    Metric("count consistency", True, _SHARE, True, "1 less the mean error of the number of objects in a frame, as a share"),
     Metric("point OA", True, _SHARE, True, "occlusion accuracy: share of frames in which a point is rightly seen or not seen"),
     Metric("point delta_avg", True, _SHARE, True, "share of the visible true points that are near, mean over five distances"),
     Metric("point AJ", True, _SHARE, True, "average Jaccard: place and visibility of points together"),
@@ -90,7 +90,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("identity switches by motion", False, None, False, "times that a path linked by motion goes on in another colour", "per track"),
     Metric(
         "count consistency with the words", True, _SHARE, False,
-        "whether as many things as the prompt names are shown at once, and never more; fewer at times may be hidden",
+        "whether as many objects as the prompt names are shown at once, and never more; fewer at times may be hidden",
     ),
     Metric(
         "epipolar error", False, None, False,
@@ -296,7 +296,7 @@ def _reprojection(frames: Frames, shown: Bools, truth: TrueTracks) -> float | No
 
 
 def _alone(tracks: Tracks, truth: TrueTracks) -> dict[str, float | None]:
-    """Return the metrics of tracks without a true clip; the prompt names as many things as its scene shows at once."""
+    """Return the metrics of tracks without a true clip; the prompt names as many objects as its scene shows at once."""
     count = int(truth.counts.max(initial=0))
     values: dict[str, float | None] = {}
     if count:
