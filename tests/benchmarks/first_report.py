@@ -120,8 +120,10 @@ def _service() -> Iterator[Service]:
 
 
 def _local_service(_: Path) -> Iterator[Commands]:
+    # The stand-in wants a key of everybody.
     with _service() as service:
-        yield [[*_RUN, "generator=vllm_omni", f"generator.url={service.url}"]]
+        os.environ["OPENAI_API_KEY"] = KEY
+        yield [[*_RUN, "generator=vllm_omni", f"generator.url={service.url}", "generator.key_env=OPENAI_API_KEY"]]
 
 
 def _hosted_service(_: Path) -> Iterator[Commands]:
