@@ -48,8 +48,7 @@ def shown_move(corners: CornerTracks) -> tuple[str, Mapping[str, MoveFit], float
     Raises:
         UnjudgeableError: too little can be followed, or what moves is no camera's view of a rigid scene.
     """
-    if len(corners.xy) < FEWEST:
-        raise UnjudgeableError(f"only {len(corners.xy)} points of the picture could be followed, {FEWEST} are needed")
+    _check_enough(corners)
     if not (corners.seen[:, :-1] & corners.seen[:, 1:]).sum(axis=0).min() >= FEWEST // 2:
         raise UnjudgeableError("the picture can't be followed from its first frame to its last")
     moved = motion(corners.xy, corners.seen)
@@ -61,6 +60,11 @@ def shown_move(corners: CornerTracks) -> tuple[str, Mapping[str, MoveFit], float
     if left > _EXPLAINED:
         raise UnjudgeableError("what moves in the picture is not the view of one camera that makes one move")
     return best, fits, left
+
+
+def _check_enough(corners: CornerTracks) -> None:
+    if len(corners.xy) < FEWEST:
+        raise UnjudgeableError(f"only {len(corners.xy)} points of the picture could be followed, {FEWEST} are needed")
 
 
 def _named_things(p: CameraMoveParams, tracks: Tracks) -> None:
@@ -234,10 +238,7 @@ class MoveStill(CameraControl):
         if abs(way) < 0.08 or abs(float(np.corrcoef(seen, x[seen])[0, 1])) < 0.9:
             raise UnjudgeableError("the ball did not roll past")
         corners = corner_tracks(video.frames)
-        if len(corners.xy) < FEWEST:
-            raise UnjudgeableError(
-                f"only {len(corners.xy)} points of the picture could be followed, {FEWEST} are needed"
-            )
+        _check_enough(corners)
         if np.sign(way) != p.sign:
             return Verdict(0.0, {"side": -1.0})
         still = helpers.ramp_score(motion(corners.xy, corners.seen), 0.006, 0.03)

@@ -208,7 +208,7 @@ class Tracks:
     """[N], whether a track may belong to the surroundings: it is there from the first frame to the last and stays where it is, or has a hue
     of the ground. None for a tracker that can't say."""
     ground_colours: tuple[str, ...] = ()
-    """Colours in which an object can't be told from the ground."""
+    """Colours in which an object can't be separated from the ground."""
     findings: Mapping[str, Finding] = field(default_factory=dict)
     """{question: answer}, such as "camera side"; {} of a tracker that answers none."""
 

@@ -80,7 +80,7 @@ def _check_distinct(a: named.Seen, b: named.Seen, names: tuple[str, str]) -> Non
         UnjudgeableError: they were.
     """
     if set(a.ids) & set(b.ids):
-        raise UnjudgeableError(f"the {names[0]} can't be told from the {names[1]}")
+        raise UnjudgeableError(f"the {names[0]} can't be distinguished from the {names[1]}")
 
 
 class NaturalRelation(NaturalProbe):

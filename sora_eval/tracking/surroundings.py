@@ -41,7 +41,7 @@ _FULL = 0.75
 _COVERS = 0.35
 """Share of the band from which on a hue is the ground's, however saturated."""
 _LIKE = 0.6
-"""Share of a colour's own saturation from which on a ground of its hue can't be told from it."""
+"""Share of a colour's own saturation from which on a ground of its hue can't be separated from it."""
 _MARGIN = 0.05
 _HUE_MARGIN, _VALUE_MARGIN = 5.0, 0.08
 """Degrees and brightness by which an object must differ from a ground of its own colour."""
@@ -66,11 +66,11 @@ class Ground:
     least: Floats
     """[8], saturation from which on a pixel has a colour of the palette, by colour."""
     like: NDArray[np.bool_]
-    """[8], whether the ground can't be told from an object of the colour."""
+    """[8], whether the ground can't be separated from an object of the colour."""
     present: NDArray[np.bool_]
     """[8], whether the ground has the colour, or one whose hue is next to that of the ground."""
     hue: Floats
-    """[8], hue of the ground within the colour in degrees, NaN where it can be told from an object by saturation."""
+    """[8], hue of the ground within the colour in degrees, NaN where it can be separated from an object by saturation."""
     value: Floats
     """[8], brightness of the ground's bright parts there, 0..1, NaN likewise."""
 

@@ -100,8 +100,9 @@ def named_colours(prompt: str) -> tuple[str, ...]:
 def track(video: Video, named: Collection[str] = ()) -> Tracks:
     """Return the tracks of all coloured objects of a clip; none when nothing coloured is in it.
 
-    Colours are seen in white light (`neutral`), and told from the clip's own ground (`ground`). named: the colours of the prompt, () where
-    there is none: a piece of another colour that touches one of these, next to it in hue, is a part of it in shadow or in another light.
+    Colours are seen in white light (`neutral`), and separated from the clip's own ground (`ground`). named: the colours of the prompt, ()
+    where there is none: a piece of another colour that touches one of these, next to it in hue, is a part of it in shadow or in another
+    light.
     """
     frames, scale = _working(neutral(video).frames)
     around = ground(frames)

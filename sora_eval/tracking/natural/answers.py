@@ -72,7 +72,7 @@ def decided(question: str, guess: Guess) -> Finding:
     least = THRESHOLDS[question, ""] if (question, "") in THRESHOLDS else THRESHOLDS[question, guess.answer]
     if guess.confidence >= least:
         return Finding(guess.answer, guess.confidence)
-    return Finding("", guess.confidence, f"{question} can't be told: {guess.seen}")
+    return Finding("", guess.confidence, f"{question} is not decided: {guess.seen}")
 
 
 def decided_camera(guesses: Mapping[str, Guess]) -> dict[str, Finding]:
@@ -82,7 +82,7 @@ def decided_camera(guesses: Mapping[str, Guess]) -> dict[str, Finding]:
     if shot.answer == "no":
         return findings
     why = "the clip has a cut" if shot.answer else "the clip may have a cut"
-    return {q: f if q == CUT else Finding("", f.confidence, f"{q} can't be told: {why}") for q, f in findings.items()}
+    return {q: f if q == CUT else Finding("", f.confidence, f"{q} is not decided: {why}") for q, f in findings.items()}
 
 
 def evidence(path: CameraPath) -> float:

@@ -123,11 +123,8 @@ class TransNetV2(nn.Module):
 
 @cache
 def _network() -> TransNetV2:
-    network = TransNetV2()
-    state = torch.load(weights.locate(weights.TRANSNET), map_location="cpu", weights_only=True)
     # The second head, of long transitions, is not used.
-    network.load_state_dict({k: v for k, v in state.items() if not k.startswith("cls_layer2")})
-    return network.eval()
+    return weights.fill(TransNetV2(), weights.TRANSNET, unused="cls_layer2")
 
 
 @torch.inference_mode()

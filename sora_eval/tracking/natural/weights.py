@@ -14,10 +14,16 @@ import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 from zipfile import ZipFile
 
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.files import content_hash, replacing
+
+if TYPE_CHECKING:
+    from torch import nn
+
+M = TypeVar("M", bound="nn.Module")
 
 FOLDER = "SORA_EVAL_NATURAL"
 """The environment variable that names a folder with these files, before all other places."""
@@ -118,6 +124,19 @@ def locate(weights: NaturalWeights) -> Path:
             f"{found} is not {weights.file}: its SHA-256 is {hashed[:16]}..., not {weights.sha256[:16]}..."
         )
     return found
+
+
+def fill(network: M, weights: NaturalWeights, unused: str) -> M:
+    """Return a network with its weights, ready to be used. unused: prefix of the names of tensors that it has no place for.
+
+    Raises:
+        AbsentNaturalWeightsError, ConfigError: see `locate`.
+    """
+    import torch
+
+    state = torch.load(locate(weights), map_location="cpu", weights_only=True)
+    network.load_state_dict({name: tensor for name, tensor in state.items() if not name.startswith(unused)})
+    return network.eval()
 
 
 def fetch(weights: NaturalWeights) -> Path:

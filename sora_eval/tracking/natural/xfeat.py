@@ -80,11 +80,8 @@ class Described:
 
 @cache
 def _network() -> XFeat:
-    network = XFeat()
-    state = torch.load(weights.locate(weights.XFEAT), map_location="cpu", weights_only=True)
     # The matcher of the semi-dense variant is not used.
-    network.load_state_dict({k: v for k, v in state.items() if not k.startswith("fine_matcher")})
-    return network.eval()
+    return weights.fill(XFeat(), weights.XFEAT, unused="fine_matcher")
 
 
 @torch.inference_mode()
