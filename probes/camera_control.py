@@ -62,6 +62,37 @@ def shown_move(corners: CornerTracks) -> tuple[str, Mapping[str, MoveFit], float
     return best, fits, left
 
 
+def fit_of(move: str, corners: CornerTracks) -> tuple[MoveFit, float]:
+    """Return the fit of a move to a clip that shows it, and the share of the motion that it leaves over; either direction will do.
+
+    Raises:
+        UnjudgeableError: the clip shows another move, none, or one that can't be distinguished from another.
+    """
+    best, fits, left = shown_move(corners)
+    if best == "still":
+        raise UnjudgeableError(f"the camera did not {move}: it did not move")
+    if best == move:
+        return fits[best], left
+    if left > _CLEAR:
+        raise UnjudgeableError("the camera did not keep to one move")
+    way = SHOWN[best][fits[best].amount > 0]
+    if move in TRAVELS and best not in TRAVELS:
+        if fits[move].shape_residual < _UNSURE * fits[best].shape_residual:
+            raise UnjudgeableError(f"near and far move too little apart to see whether the camera {way}")
+        way += ": near and far things moved alike"
+    raise UnjudgeableError(f"the camera {way}")
+
+
+def check_one_direction(left: float) -> None:
+    """Refuse a move whose direction is not clear. left: the share of the motion that its fit leaves over.
+
+    Raises:
+        UnjudgeableError: it leaves too much.
+    """
+    if left > _CLEAR:
+        raise UnjudgeableError("the camera did not keep to one direction")
+
+
 def _check_enough(corners: CornerTracks) -> None:
     if len(corners.xy) < FEWEST:
         raise UnjudgeableError(f"only {len(corners.xy)} points of the picture could be followed, {FEWEST} are needed")
@@ -121,22 +152,9 @@ class CameraControl(Probe):
         """Judge move, direction, amount, smoothness, and what else the camera does."""
         p = CameraMoveParams.of(case)
         _named_things(p, tracks)
-        best, fits, left = shown_move(corner_tracks(video.frames))
-        if best == "still":
-            raise UnjudgeableError(f"the camera did not {self.move}: it did not move")
-        if best != self.move:
-            if left > _CLEAR:
-                raise UnjudgeableError("the camera did not keep to one move")
-            way = SHOWN[best][fits[best].amount > 0]
-            if self.move in TRAVELS and best not in TRAVELS:
-                if fits[self.move].shape_residual < _UNSURE * fits[best].shape_residual:
-                    raise UnjudgeableError(f"near and far move too little apart to see whether the camera {way}")
-                way += ": near and far things moved alike"
-            raise UnjudgeableError(f"the camera {way}")
-        fit = fits[best]
+        fit, left = fit_of(self.move, corner_tracks(video.frames))
         if np.sign(fit.amount) != p.sign:
-            if left > _CLEAR:
-                raise UnjudgeableError("the camera did not keep to one direction")
+            check_one_direction(left)
             return Verdict(0.0, {"side": -1.0, "relative_amount": abs(fit.amount / p.amount)})
         ratio = abs(fit.amount / p.amount)
         amount = helpers.ramp_score(abs(float(np.log(max(ratio, 1e-3)))), 0.5, 1.4)

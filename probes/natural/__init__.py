@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sora_eval.probes.natural.judging import NaturalProbe
+    from sora_eval.probes.natural.words import Expected
 
 
 @cache
 def natural_probes() -> dict[str, type[NaturalProbe]]:
     """Return the probes of prompts in plain words by name; no suite holds them, for they have no cases of their own."""
-    from sora_eval.probes.natural import judging
+    from sora_eval.probes.natural import judging, judging_events, judging_hidden, judging_views
 
-    classes = [c for c in vars(judging).values() if isinstance(c, type) and issubclass(c, judging.NaturalProbe)]
+    modules = (judging, judging_views, judging_hidden, judging_events)
+    members = [c for module in modules for c in vars(module).values()]
+    classes = [c for c in members if isinstance(c, type) and issubclass(c, judging.NaturalProbe)]
     return {c.name: c for c in classes if "name" in vars(c)}
+
+
+def probe_for(expectation: Expected) -> str:
+    """Return the name of the probe that judges an expectation: the most special one."""
+    return [name for name, probe in natural_probes().items() if probe.judges(expectation)][-1]

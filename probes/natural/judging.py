@@ -13,18 +13,18 @@ from sora_eval.errors import ConfigError
 from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.probes.left_right import agreed, box_sides, way, windows
 from sora_eval.probes.natural import named
-from sora_eval.probes.natural.expectations import Camera, Count, Expectation, Motion, PassBehind, Relation, from_json
+from sora_eval.probes.natural.expectations import Count, Expectation, Hands, Motion, PassBehind, Relation, from_json
 from sora_eval.tracking.background import BackgroundMotion, background_motion
-from sora_eval.types import Bools, Case, Floats, Mode, Tracks, Video
+from sora_eval.types import Bools, Case, Finding, Floats, Mode, Tracks, Video
 from sora_eval.world.families import Family
 
-_SIGN = {"left": -1, "above": -1, "up": -1, "right": 1, "below": 1, "down": 1}
-_VERTICAL = ("above", "below", "up", "down")
-_TRUSTED = 0.4
+SIGN = {"left": -1, "above": -1, "up": -1, "right": 1, "below": 1, "down": 1}
+VERTICAL = ("above", "below", "up", "down")
+TRUSTED = 0.4
 """Share of inliers from which the fitted motion of the background is trusted."""
-_STEADY, _SURE = 0.8, 0.95
+STEADY, _SURE = 0.8, 0.95
 """Share of the frames that must show one number of things: to be right, and to be wrong, for a detector misses some."""
-_FOLLOWED = 0.8
+FOLLOWED = 0.8
 """Share of the frames before it in which a thing must be seen, so that its absence afterwards means something."""
 
 
@@ -44,6 +44,11 @@ class NaturalProbe(Probe):
         """
         raise ConfigError(f"probe {self.name} has no scenes of its own: its cases come from prompts.file=...")
 
+    @classmethod
+    def judges(cls, expectation: Expectation) -> bool:
+        """Return whether an expectation is for this probe."""
+        return isinstance(expectation, cls.expects)
+
     def expected(self, case: Case) -> Expectation:
         """Return the expectation of a case.
 
@@ -56,24 +61,57 @@ class NaturalProbe(Probe):
         return expectation
 
 
-def _verdict(side: int, expected: str, **components: float) -> Verdict:
-    right = side == _SIGN[expected]
+def sided_verdict(side: int, expected: str, **components: float) -> Verdict:
+    """Return the verdict on a side or direction, -1 or 1."""
+    right = side == SIGN[expected]
     return Verdict(float(right), {"side": 1.0 if right else -1.0, **components})
 
 
-def _background(video: Video) -> BackgroundMotion:
+def found(tracks: Tracks, question: str) -> Finding | None:
+    """Return the tracker's answer to a question about the clip, None of a tracker that answers none.
+
+    Raises:
+        UnjudgeableError: it abstains.
+    """
+    finding = tracks.findings.get(question)
+    if finding and not finding.answer:
+        raise UnjudgeableError(finding.reason)
+    return finding
+
+
+def check_one_shot(tracks: Tracks) -> None:
+    """Refuse a clip that has or may have a cut, where the tracker can say so: what moves across a cut is no motion.
+
+    Raises:
+        UnjudgeableError: it has.
+    """
+    if (finding := found(tracks, "cut")) and finding.answer == "yes":
+        raise UnjudgeableError("the clip has a cut")
+
+
+def measured_background(video: Video) -> BackgroundMotion:
     """Return the motion of the background.
 
     Raises:
         UnjudgeableError: it can't be trusted in most frames.
     """
     motion = background_motion(video.frames)
-    if np.mean(motion.inliers >= _TRUSTED) < _STEADY:
+    if np.mean(motion.inliers >= TRUSTED) < STEADY:
         raise UnjudgeableError("the motion of the background can't be measured")
     return motion
 
 
-def _check_distinct(a: named.Seen, b: named.Seen, names: tuple[str, str]) -> None:
+def ground_path(video: Video, tracks: Tracks) -> Floats:
+    """Return how far the background has moved since the first frame [T, 2], pixels: not at all where the tracker finds that the camera stands.
+
+    Raises:
+        UnjudgeableError: it can't be measured.
+    """
+    stands = tracks.findings.get("camera moves")
+    return np.zeros((len(video), 2)) if stands and stands.answer == "no" else measured_background(video).path()
+
+
+def check_distinct(a: named.Seen, b: named.Seen, names: tuple[str, str]) -> None:
     """Refuse two things that were found in the same tracks.
 
     Raises:
@@ -98,14 +136,14 @@ class NaturalRelation(NaturalProbe):
         """Judge the side of the first thing, in the frames that show both."""
         p = self.expected(case)
         assert isinstance(p, Relation)
-        tracks = named.on_its_side(tracks) if p.side in _VERTICAL else tracks
+        tracks = named.on_its_side(tracks) if p.side in VERTICAL else tracks
         a, b = named.find(tracks, p.a), named.find(tracks, p.b)
-        _check_distinct(a, b, (p.a, p.b))
+        check_distinct(a, b, (p.a, p.b))
         both = a.visible & b.visible
         if both.mean() < 0.5:
             raise UnjudgeableError("the two things were not seen together")
         side, share = agreed(box_sides(a.box[both], b.box[both]), f"the {p.a}")
-        return _verdict(side, p.side, agreement=share)
+        return sided_verdict(side, p.side, agreement=share)
 
 
 class NaturalMotion(NaturalProbe):
@@ -113,6 +151,7 @@ class NaturalMotion(NaturalProbe):
 
     suite = "left_right"
     name = "natural_motion"
+    version = 2
     claim = "a named thing moves to the side that the prompt names"
     source = "object minus background displacement, as T2V-CompBench's motion binding (Sun et al. 2024)"
     unit = "right side, 0 or 1"
@@ -123,42 +162,43 @@ class NaturalMotion(NaturalProbe):
         """Judge the thing's motion minus that of the background."""
         p = self.expected(case)
         assert isinstance(p, Motion)
-        axis = int(p.to in _VERTICAL)
+        axis = int(p.to in VERTICAL)
         turned = named.on_its_side(tracks) if axis else tracks
         thing = named.find(turned, p.thing)
-        behind = _background(video)
+        check_one_shot(tracks)
+        question = f"{tracks.labels[thing.ids[0]]} side" if tracks.labels and not axis else ""
+        if finding := found(tracks, question):
+            return sided_verdict(SIGN[finding.answer], p.to, confidence=finding.confidence)
+        behind = measured_background(video)
         ground = behind.path()[:, axis]
         x = thing.middle[:, 0]
         inside = thing.visible & (thing.box[:, 0] > 0) & (thing.box[:, 2] < turned.size[1] - 1)
         pairs = windows([int(k) for k in np.flatnonzero(inside)], turned.frames)
         rates = [(x[j] - x[k] - ground[j] + ground[k]) / (j - k) for k, j in pairs]
         side, share = way(np.array(rates), turned, f"the {p.thing}")
-        return _verdict(side, p.to, agreement=share)
+        return sided_verdict(side, p.to, agreement=share)
 
 
-class NaturalCamera(NaturalProbe):
-    """The camera pans or tilts: what is seen goes the other way."""
+class NaturalHands(NaturalProbe):
+    """Somebody uses the hand that the prompt names. No tracker distinguishes the hands of a person yet."""
 
     suite = "left_right"
-    name = "natural_camera"
-    claim = "the camera pans or tilts the way that the prompt names"
-    source = "VBench++ camera motion (Huang et al. 2024)"
-    unit = "right side, 0 or 1"
+    name = "natural_hands"
+    claim = "somebody uses the hand that the prompt names"
+    source = "left and right hand of a pose, as in MediaPipe Hands (Zhang et al. 2020)"
+    unit = "right hand, 0 or 1"
     chance = 0.5
-    expects = Camera
+    expects = Hands
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
-        """Judge the common motion of the background."""
+        """Judge nothing.
+
+        Raises:
+            UnjudgeableError: always, with the reason.
+        """
         p = self.expected(case)
-        assert isinstance(p, Camera)
-        seen = _background(video)
-        trusted = seen.inliers >= _TRUSTED
-        axis = int(p.to in _VERTICAL)
-        rates, across = -seen.displacement[trusted, axis], seen.displacement[trusted, 1 - axis]
-        if abs(across.mean()) > abs(rates.mean()):
-            raise UnjudgeableError(f"the camera did not {'tilt' if axis else 'pan'}")
-        side, share = way(rates, named.on_its_side(tracks) if axis else tracks, "the camera")
-        return _verdict(side, p.to, agreement=share)
+        assert isinstance(p, Hands)
+        raise UnjudgeableError(f"no tracker here distinguishes the left hand of a {p.thing} from the right one")
 
 
 class NaturalCount(NaturalProbe):
@@ -183,7 +223,7 @@ class NaturalCount(NaturalProbe):
         counts = large.sum(axis=0)
         number = int(np.bincount(counts).argmax())
         share = float((counts == number).mean())
-        if share < (_STEADY if number == p.number else _SURE):
+        if share < (STEADY if number == p.number else _SURE):
             raise UnjudgeableError(
                 f"from {counts.min()} to {counts.max()} {p.thing}s are seen, never one number for long"
             )
@@ -205,11 +245,12 @@ class NaturalPassBehind(NaturalProbe):
         """Judge whether the thing is seen on the other side."""
         p = self.expected(case)
         assert isinstance(p, PassBehind)
+        check_one_shot(tracks)
         wall, hero = named.find(tracks, p.behind, 0.6), named.find(tracks, p.thing, 0.15)
-        _check_distinct(hero, wall, (p.thing, p.behind))
+        check_distinct(hero, wall, (p.thing, p.behind))
         x, frame = hero.middle[:, 0] - np.nanmedian(wall.middle[:, 0]), np.arange(tracks.frames)
         start = -float(np.sign(x[hero.visible][0])) or 1.0
-        if p.to and start != _SIGN[p.to]:
+        if p.to and start != SIGN[p.to]:
             raise UnjudgeableError(f"the {p.thing} did not come from the {'left' if p.to == 'right' else 'right'}")
         way_on = x * start
         half = float(np.nanmedian(wall.box[:, 2] - wall.box[:, 0])) / 2
@@ -222,7 +263,7 @@ class NaturalPassBehind(NaturalProbe):
         t = frame[before]
         speed = float(np.polyfit(t, way_on[before], 1)[0])
         if after.sum() >= 2:
-            size = _change(hero.area, before, after)
+            size = area_change(hero.area, before, after)
             return Verdict(1.0, {"returns": 1.0, "log_size": size})
         # When its middle should be past the far edge.
         due = last + (abs(way_on[last]) + half) / speed if speed > 1e-6 else np.inf
@@ -230,11 +271,11 @@ class NaturalPassBehind(NaturalProbe):
         followed = float(hero.visible[first : last + 1].mean())
         if speed * tracks.frames < 0.3 * tracks.size[1] or late.sum() < max(5, 0.15 * tracks.frames):
             raise UnjudgeableError(f"the {p.thing} did not pass behind the {p.behind} in time")
-        if followed < _FOLLOWED or wall.visible[late].mean() < _FOLLOWED or hero.visible[late].any():
+        if followed < FOLLOWED or wall.visible[late].mean() < FOLLOWED or hero.visible[late].any():
             raise UnjudgeableError(f"the tracker did not follow the {p.thing} well enough to say where it is")
         return Verdict(0.0, {"returns": 0.0})
 
 
-def _change(area: Floats, before: Bools, after: Bools) -> float:
+def area_change(area: Floats, before: Bools, after: Bools) -> float:
     """Return the change of size, as the absolute log of the square root of the area."""
     return 0.5 * abs(float(np.log(np.median(area[after]) / np.median(area[before]))))

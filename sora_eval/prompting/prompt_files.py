@@ -15,9 +15,10 @@ import yaml
 from sora_eval import registry
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.files import read_text
-from sora_eval.probes.natural import natural_probes
-from sora_eval.probes.natural.expectations import KINDS, LATER, Expectation, read, to_json
+from sora_eval.probes.natural import probe_for
+from sora_eval.probes.natural.expectations import KINDS, Expectation, read, to_json
 from sora_eval.prompting import twins
+from sora_eval.prompting.contradictions import contradiction
 from sora_eval.types import Case, Profile, check_name
 
 BUNDLED = "natural"
@@ -94,7 +95,7 @@ def _csv_rows(place: str, text: str) -> Iterator[tuple[int, Any]]:
     except csv.Error as error:
         raise ConfigError(f"{place}: no CSV ({error})") from error
     header = [h.strip() for h in lines[0]] if lines else []
-    if strange := [h for h in header if h not in ("id", "prompt", "twin", *KINDS, *LATER)]:
+    if strange := [h for h in header if h not in ("id", "prompt", "twin", *KINDS)]:
         raise unknown(f"column in {place}", strange[0], ["id", "prompt", "twin", *KINDS])
     if "prompt" not in header or len(lines) < 2:
         raise ConfigError(f"{place}: expected a header with prompt and {', '.join(KINDS)}, and a row per prompt")
@@ -121,7 +122,7 @@ def _checked(place: str, numbered: Iterator[tuple[int, Any]]) -> list[PromptRow]
             row = _row(number, values)
             if row.id in seen:
                 raise ConfigError(f"its id {row.id} is that of row {seen[row.id]}")
-            if fault := twins.contradiction(row.prompt, row.expect):
+            if fault := contradiction(row.prompt, row.expect):
                 raise ConfigError(f"its prompt and its expectation don't fit: {fault}")
         except ConfigError as error:
             faults.append(f"row {number}: {error}")
@@ -169,8 +170,9 @@ def with_twins(rows: Sequence[PromptRow]) -> list[PromptRow]:
         if words is None:
             out.append(row)
             continue
-        name = f"{row.id}{_TWIN}"
-        out += [replace(row, twin=name), replace(row, id=name, prompt=words, expect=row.expect.mirrored(), twin=row.id)]
+        name, mirror = f"{row.id}{_TWIN}", row.expect.mirrored()
+        assert mirror is not None
+        out += [replace(row, twin=name), replace(row, id=name, prompt=words, expect=mirror, twin=row.id)]
     return out
 
 
@@ -202,13 +204,13 @@ def prompt_cases(
         raise ConfigError(
             f"two prompts have one id: ids that end in {_TWIN} or {_SWAPPED} are those of prompts that are made"
         )
-    by_kind = {probe.expects: name for name, probe in natural_probes().items()}
+    probes = [probe_for(row.expect) for row in rows]
     cluster = {row.id: min(row.scene, next((r.scene for r in rows if r.id == row.twin), row.scene)) for row in rows}
     return [
         Case(
             id=row.id,
-            suite=registry.probe(by_kind[type(row.expect)]).suite,
-            probe=by_kind[type(row.expect)],
+            suite=registry.probe(probe).suite,
+            probe=probe,
             mode="t2v",
             prompt=row.prompt,
             size=(profile.height, profile.width),
@@ -221,5 +223,5 @@ def prompt_cases(
             cluster=f"prompts.{cluster[row.id]}",
             twin=row.twin,
         )
-        for i, row in enumerate(rows)
+        for i, (row, probe) in enumerate(zip(rows, probes, strict=True))
     ]

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from sora_eval.probes.natural.expectations import Camera, Count, Expectation, Relation
+from sora_eval.probes.natural.words import NUMBERS
+from sora_eval.prompting import camera_words
+from sora_eval.prompting.contradictions import BETWEEN, contradiction
+from sora_eval.prompting.statements import OPPOSITE, Statements
 
-from sora_eval.probes.natural.expectations import (
-    NUMBERS,
-    OPPOSITE,
-    Camera,
-    Count,
-    Expectation,
-    Motion,
-    PassBehind,
-    Relation,
-)
-from sora_eval.prompting.statements import Number, Statements
-
-_STAND_INS = ("red ball", "blue cube")
-"""What things are called where their statements are read: words that every rule there knows."""
 _EXCHANGED = {
     **OPPOSITE,
     **{"leftward": "rightward", "rightward": "leftward", "leftwards": "rightwards", "rightwards": "leftwards"},
@@ -27,8 +17,6 @@ _EXCHANGED = {
 }
 _WORD = re.compile(r"[A-Za-z]+|\d+")
 _DETERMINER = r"(?:an?|the|one)"
-_BETWEEN = r"(?:(?!(?:an?|the|one|of|to|and|on|in|at|with|by|from|while)\b)[a-z-]+\s+){0,3}?"
-"""Up to three words between an article and its noun."""
 
 
 def mirrored(prompt: str, expectation: Expectation) -> str | None:
@@ -39,12 +27,16 @@ def mirrored(prompt: str, expectation: Expectation) -> str | None:
     >>> mirrored("A dog sits to the left of a cat.", Relation("dog", "left", "cat"))
     'A dog sits to the right of a cat.'
     """
+    mirror = expectation.mirrored()
+    if mirror is None:
+        return None
     if isinstance(expectation, Count):
         twin = _renumbered(prompt, expectation)
+    elif isinstance(expectation, Camera) and expectation.to not in ("left", "right"):
+        twin = camera_words.exchanged(prompt)
     else:
-        vertical = bool({"above", "below", "up", "down"} & set(vars(expectation).values()))
-        twin = _exchanged(prompt, vertical)
-    if twin is None or twin == prompt or contradiction(twin, expectation.mirrored()):
+        twin = _exchanged(prompt, bool({"above", "below", "up", "down"} & set(vars(expectation).values())))
+    if twin is None or twin == prompt or contradiction(twin, mirror):
         return None
     return twin
 
@@ -111,82 +103,5 @@ def reordered(prompt: str, expectation: Expectation) -> str | None:
 
 def _phrases(prompt: str, thing: str) -> list[tuple[int, int]]:
     """Return where a thing stands in a prompt, with its article and up to three words between."""
-    pattern = rf"\b{_DETERMINER}\s+{_BETWEEN}{re.escape(thing)}\b"
+    pattern = rf"\b{_DETERMINER}\s+{BETWEEN}{re.escape(thing)}\b"
     return [m.span() for m in re.finditer(pattern, prompt, re.IGNORECASE)]
-
-
-def contradiction(prompt: str, expectation: Expectation) -> str:
-    """Return how the words of a prompt fall short of an expectation, "" where they state it."""
-    for thing in expectation.things:
-        if not _named(prompt, thing):
-            return f"it names no {thing}"
-    sides = Statements(_plain(prompt, expectation.things)).sides
-    a, b = _STAND_INS
-    if isinstance(expectation, Relation):
-        stated = [s.value if s.of == a else OPPOSITE[s.value] for s in sides if s.kind == "place" and s.of in (a, b)]
-        return _compared(stated, expectation.side, f"the {expectation.a} stands")
-    if isinstance(expectation, Motion):
-        stated = [s.value for s in sides if s.kind == "direction" and s.of == a]
-        return _compared(stated, expectation.to, f"the {expectation.thing} moves")
-    if isinstance(expectation, Camera):
-        stated = [s.value for s in sides if s.kind == "direction" and s.of == "camera"]
-        return _compared(stated, expectation.to, "the camera turns")
-    if isinstance(expectation, Count):
-        return _counted(Statements(_plain(prompt, expectation.things)).numbers, prompt, expectation)
-    return _passing(prompt, expectation, [s.value for s in sides if s.kind == "direction"])
-
-
-def _compared(stated: Sequence[str], expected: str, what: str) -> str:
-    if not stated:
-        return f"it does not say to which side {what}"
-    return (
-        ""
-        if set(stated) == {expected}
-        else f"{what} {' and '.join(dict.fromkeys(stated))} in its words, not {expected}"
-    )
-
-
-def _counted(numbers: Sequence[Number], prompt: str, expectation: Count) -> str:
-    stated = [int(n.value) for n in numbers if n.unit == "ball"]
-    if not stated and expectation.number == 1:
-        one = re.search(rf"\b(?:an?|one|single)\s+{_BETWEEN}{re.escape(expectation.thing)}\b", prompt, re.IGNORECASE)
-        stated = [1] if one else []
-    if not stated:
-        return f"it does not say how many {expectation.thing}s there are"
-    return "" if set(stated) == {expectation.number} else f"its words say {stated[0]}, not {expectation.number}"
-
-
-def _passing(prompt: str, expectation: PassBehind, directions: Sequence[str]) -> str:
-    if not re.search(r"\bbehind\b", prompt, re.IGNORECASE):
-        return "it does not say behind what"
-    stated = set(directions)
-    if (expectation.to and stated != {expectation.to}) or (not expectation.to and stated):
-        found = " and ".join(sorted(stated)) or "no side"
-        return f"the {expectation.thing} moves to {found} in its words, not to {expectation.to or 'no side'}"
-    return ""
-
-
-def _pattern(thing: str) -> str:
-    *before, last = thing.split()
-    stem = re.escape(last[:-1]) + "(?:y|ies)" if last.endswith("y") else f"{re.escape(last)}(?:s|es)?"
-    irregular = {
-        "person": "people",
-        "child": "children",
-        "man": "men",
-        "woman": "women",
-        "goose": "geese",
-        "knife": "knives",
-    }
-    stem = f"(?:{stem}|{irregular[last]})" if last in irregular else stem
-    return r"\b" + r"\s+".join([*map(re.escape, before), stem]) + r"\b"
-
-
-def _named(prompt: str, thing: str) -> bool:
-    return re.search(_pattern(thing), prompt, re.IGNORECASE) is not None
-
-
-def _plain(prompt: str, things: Sequence[str]) -> str:
-    """Return a prompt with its things under names that `Statements` knows."""
-    for thing, name in sorted(zip(things, _STAND_INS, strict=False), key=lambda pair: -len(pair[0])):
-        prompt = re.sub(_pattern(thing), name.upper(), prompt, flags=re.IGNORECASE)
-    return prompt.lower()

@@ -11,7 +11,8 @@ from sora_eval.errors import ConfigError
 from sora_eval.probes.natural.expectations import KINDS, Count, Motion, PassBehind, Relation, from_json, read, to_json
 from sora_eval.prompting.prompt_files import bundled_sets, prompt_cases, read_prompts, with_swapped, with_twins
 from sora_eval.prompting.statements import OPPOSITE, Statements
-from sora_eval.prompting.twins import contradiction, mirrored, reordered
+from sora_eval.prompting.contradictions import contradiction
+from sora_eval.prompting.twins import mirrored, reordered
 
 SMALL = registry.profile("small")
 BUNDLED = {suite: read_prompts(f"natural/{suite}") for suite in bundled_sets()}
