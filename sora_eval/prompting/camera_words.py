@@ -19,14 +19,15 @@ _VERBS = {
     "dolly": r"doll(?:y|ies|ying)|push(?:es|ing)?|pull(?:s|ing)?|approach(?:es|ing)?|retreat(?:s|ing)?",
     "go": r"mov(?:es|ing)|travel(?:s|ling)?|glid(?:es|ing)|drift(?:s|ing)?|fl(?:ies|ying)|driv(?:es|ing)|go(?:es|ing)?|float(?:s|ing)?"
     r"|walk(?:s|ing)?",
+    "stand": r"stays?|stands?|remains?|is",
 }
-"""Verbs of each move; "go" is a move whose direction says which."""
+"""Verbs of each move; "go" is a move whose direction says which, "stand" is none."""
 _WAYS = {
     "left": r"left(?:wards?)?",
     "right": r"right(?:wards?)?",
     "up": r"up(?:wards?)?",
     "down": r"down(?:wards?)?",
-    "in": r"in|into|forwards?|towards?|closer|inwards?",
+    "in": r"in(?=\s*(?:[,.;]|$|on\b|to\b|towards?\b|closer\b))|into|forwards?|towards?|closer|inwards?",
     "out": r"out|backwards?|back|away|outwards?",
 }
 _OTHER = {
@@ -112,14 +113,18 @@ def _moves(text: str, start: int, end: int) -> Iterator[Stated]:
     while verb:
         following = further.search(text, verb.end(), end)
         until = following.start() if following else end
-        found = _direction(text, verb.end(), until, next(k for k, v in verb.groupdict().items() if v))
-        if found:
+        kind = next(k for k, v in verb.groupdict().items() if v)
+        if kind in _FITTING and (found := _direction(text, verb.end(), until, kind)):
             yield found
         verb = following
 
 
 def _direction(text: str, start: int, end: int, verb: str) -> Stated | None:
-    ways = "|".join(f"(?P<{way}>{_WAYS[way]})" for way in _FITTING[verb])
+    around = verb == "go" and _AROUND.search(text, start, end)
+    fitting = _FITTING["orbit" if around else verb]
+    # Who zooms, zooms in or out; who moves in a park does not move in.
+    words = {**_WAYS, "in": f"in|{_WAYS['in']}"} if verb == "zoom" else _WAYS
+    ways = "|".join(f"(?P<{way}>{words[way]})" for way in fitting)
     across = re.compile(r"\bfrom (?:the )?(?:left|right) to (?:the )?(left|right)\b").search(text, start, end)
     found = None if across else re.compile(rf"\b(?:{ways})\b").search(text, start, end)
     if across:
@@ -131,9 +136,7 @@ def _direction(text: str, start: int, end: int, verb: str) -> Stated | None:
             span = (span[0], found.end() + len(" from"))
     else:
         return None
-    if verb == "go" and _AROUND.search(text, start, end) and way in ("left", "right"):
-        return Stated(("orbit",), way, span)
-    return Stated(_meant(verb, way), way, span)
+    return Stated(("orbit",) if around else _meant(verb, way), way, span)
 
 
 def _meant(verb: str, way: str) -> tuple[str, ...]:

@@ -134,6 +134,10 @@ def _count(prompt: str, e: Count) -> str:
     return "" if set(stated) == {e.number} else f"its words say {stated[0]}, not {e.number}"
 
 
+def _rest(prompt: str, e: Rest) -> str:
+    return f"the {e.thing} falls in its words" if re.search(_EVENTS[Fall][0], prompt, re.IGNORECASE) else ""
+
+
 def _directions(prompt: str, e: Any) -> str:
     """Compare all directions that are stated, whatever they are said of."""
     stated = [s.value for s in _sides(prompt, e.things) if s.kind == "direction" and s.value in ("left", "right")]
@@ -164,6 +168,7 @@ _CHECKS: Mapping[type[Expectation], Callable[[str, Any], str]] = {
     PassBehind: _directions,
     Cover: _cover,
     LeaveAndReturn: _leaving,
+    Rest: _rest,
     Bounce: _directions,
     Throw: _directions,
     Push: _directions,

@@ -2,22 +2,36 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
 from sora_eval import registry
 from sora_eval.generator.simulator import CONTROLS, Violation, true_video
-from sora_eval.probes.natural.expectations import Camera, Count, Motion, PassBehind, Relation, to_json
+from sora_eval.probes.natural import probe_for
+from sora_eval.probes.natural.events import Bounce, Change, Fall, Push, Rest, Throw, Topple
+from sora_eval.probes.natural.expectations import (
+    Count,
+    Cover,
+    Hands,
+    LeaveAndReturn,
+    Motion,
+    PassBehind,
+    Relation,
+    to_json,
+)
+from sora_eval.probes.natural.judging_events import legs
+from sora_eval.probes.natural.views import Camera, Revisit, Shot
 from sora_eval.tracking.labelled import labelled_tracks
 from sora_eval.tracking.world import WorldTracker
-from sora_eval.types import Video
+from sora_eval.types import Finding, Video
 
 SMALL = registry.profile("small")
 RNG = np.random.default_rng(0)
 
 
 def judged(expectation, video, tracks=None):
-    probe = registry.probe(f"natural_{to_json(expectation)['kind']}")
+    probe = registry.probe(probe_for(expectation))
     world = registry.probe("relation").cases(1, SMALL, "t2v")[0]
     case = replace(world, probe=probe.name, scene={}, expect=to_json(expectation), prompt="a scene")
     return probe.score(case, video, WorldTracker().track(video, case) if tracks is None else tracks)
@@ -127,3 +141,200 @@ def test_a_thing_that_the_tracker_loses_before_the_wall_is_not_judged():
     assert judged(expectation, NOISE, tracks(dog=(np.where(x < 85, x, np.nan), 60), car=wall)).value == 0.0
     patchy = np.where((x < 85) & (np.arange(T) % 3 != 1), x, np.nan)
     assert judged(expectation, NOISE, tracks(dog=(patchy, 60), car=wall)).value is None
+
+
+def found(**answers):
+    """Tracks of nothing with findings, "" for an abstention."""
+    names = {name.replace("_", " "): answer for name, answer in answers.items()}
+    made = {name: Finding(a, 0.9, "" if a else f"{name} is not decided") for name, a in names.items()}
+    return replace(tracks(dog=(50, 60)), findings={"cut": Finding("no", 0.9), **made})
+
+
+@pytest.mark.parametrize(
+    ("expectation", "findings", "value"),
+    [
+        (Camera("left"), {"camera_side": "left"}, 1.0),
+        (Camera("left"), {"camera_side": "right"}, 0.0),
+        (Camera("left"), {"camera_side": ""}, None),
+        (Camera("left"), {"camera_side": "left", "cut": "yes"}, None),
+        (Camera("left"), {"camera_side": "left", "cut": ""}, None),
+        (Camera("", "still"), {"camera_moves": "no"}, 1.0),
+        (Camera("", "still"), {"camera_moves": "yes"}, 0.0),
+        (Camera("", "still"), {"camera_moves": ""}, None),
+        (Camera("in", "zoom"), {"camera_zoom": "in"}, None),  # the picture itself stands still
+        (Revisit(), {"revisit": "yes"}, 1.0),
+        (Revisit(), {"revisit": "no"}, 0.0),
+        (Revisit(), {"revisit": ""}, None),
+        (Revisit("left"), {"revisit": "yes"}, None),  # to which side can't be measured on a still picture
+        (Shot("one"), {"cut": "no"}, 1.0),
+        (Shot("one"), {"cut": "yes"}, 0.0),
+        (Shot("two"), {"cut": "yes"}, 1.0),
+        (Shot("two"), {"cut": ""}, None),
+        (Motion("dog", "left"), {"dog_side": "left"}, 1.0),
+        (Motion("dog", "left"), {"dog_side": "right"}, 0.0),
+        (Motion("dog", "left"), {"dog_side": ""}, None),
+    ],
+)
+def test_findings_of_the_natural_tracker_decide_and_its_abstentions_are_kept(expectation, findings, value):
+    score = judged(expectation, NOISE, found(**findings))
+    assert score.value == value
+    if "" in findings.values():
+        assert "is not decided" in score.reason
+
+
+def test_without_findings_cuts_and_revisits_are_not_judged():
+    for expectation in (Revisit(), Shot("one")):
+        assert "tracker=natural" in judged(expectation, NOISE, tracks(dog=(50, 60))).reason
+
+
+def test_a_reversed_turn_away_and_back_is_a_turn_to_the_other_side():
+    wide = cv2.resize(RNG.integers(0, 255, (30, 90, 3), dtype=np.uint8), (720, 240), interpolation=cv2.INTER_CUBIC)
+    x = (150 * np.sin(np.linspace(0, np.pi, T))).astype(int)
+    right = Video(np.stack([wide[:, a : a + 400] for a in x]), 8.0)
+    seen = found(revisit="yes")
+    assert judged(Revisit("right"), right, seen).value == 1.0
+    assert judged(Revisit("left"), right, seen).value == 0.0
+    assert judged(Revisit("left"), mirror(right), seen).value == 1.0
+
+
+MOVES = ["pan", "truck", "tilt", "orbit", "dolly", "zoom", "roll"]
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_camera_moves_of_the_world_have_no_wrong_direction(move):
+    case = registry.probe(f"move_{move}").cases(1, SMALL, "t2v")[0]
+    expected, video = Camera(case.scene["params"]["to"], move), true_video(case)
+    assert judged(expected, video).value in (1.0, None)
+    assert judged(expected.mirrored(), video).value in (0.0, None)
+    other = {"dolly": Camera("in", "zoom"), "zoom": Camera("in", "dolly"), "orbit": Camera("left", "roll")}.get(move)
+    if move not in ("tilt", "pan"):  # of these the background is measured, which is too small here
+        assert judged(expected, video).value == 1.0
+    if other:
+        assert judged(other, video).value is None
+        assert judged(Camera("", "still"), video).value == 0.0
+
+
+def test_a_still_camera_of_the_world_stands_still():
+    case = registry.probe("move_still").cases(1, SMALL, "t2v")[0]
+    assert judged(Camera("", "still"), true_video(case)).value == 1.0
+
+
+def test_hands_and_changes_are_not_judged_and_say_so():
+    assert "left hand" in judged(Hands("left", "woman"), NOISE).reason
+    assert "words against pictures" in judged(Change("candle", "lit", "burnt out"), NOISE).reason
+
+
+STEP = np.arange(T)
+FALLING = np.minimum(20 + 0.25 * np.maximum(STEP - 4, 0) ** 2, 100)
+
+
+def sized(places, wide, tall, **more):
+    """Tracks of one thing whose box has sides [T]."""
+    there = tracks(**{name: place for name, place in places.items()}, **more)
+    x, y = there.xy[0].T
+    box = np.stack([x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2], axis=1)
+    return replace(there, box=np.concatenate([box[None], there.box[1:]]), area=np.array([wide * tall]))
+
+
+def test_a_fall_is_faster_and_faster():
+    assert judged(Fall("apple"), NOISE, tracks(apple=(100, FALLING))).value == 1.0
+    slowing = 20 + 80 * (1 - (1 - STEP / (T - 1)) ** 2)
+    assert judged(Fall("apple"), NOISE, tracks(apple=(100, slowing))).value == 0.0
+    assert judged(Fall("apple"), NOISE, tracks(apple=(100, np.linspace(20, 100, T)))).value is None
+    assert judged(Fall("apple"), NOISE, tracks(apple=(100, FALLING[::-1]))).value is None
+    assert judged(Fall("apple"), NOISE, tracks(apple=(100, 60))).value is None
+
+
+def test_a_thing_stays_or_leaves():
+    assert judged(Rest("apple"), NOISE, tracks(apple=(100 + RNG.normal(0, 1, T), 60))).value == 1.0
+    assert judged(Rest("apple"), NOISE, tracks(apple=(100, FALLING))).value == 0.0
+    assert judged(Rest("apple"), NOISE, tracks(apple=(np.linspace(100, 112, T), 60))).value is None
+
+
+def test_a_bounce_turns_round_and_what_stays_down_is_none():
+    down = 20 + 0.6 * np.arange(12) ** 2
+    up = np.concatenate([down, down[-1] - 50 * np.sin(np.linspace(0, np.pi, T - 12))])
+    right = tracks(ball=(np.linspace(30, 150, T), up))
+    assert judged(Bounce("ball"), NOISE, right).value == 1.0
+    assert judged(Bounce("ball", "right"), NOISE, right).value == 1.0
+    assert judged(Bounce("ball", "left"), NOISE, right).value == 0.0
+    dead = np.concatenate([down, np.full(T - 12, down[-1])])
+    assert judged(Bounce("ball"), NOISE, tracks(ball=(100, dead))).value == 0.0
+    assert judged(Bounce("ball"), NOISE, tracks(ball=(100, np.where(STEP < 13, dead, np.nan)))).value is None
+
+
+def test_a_throw_is_an_arc_and_a_roll_is_none():
+    x, arc = np.linspace(20, 180, T), 90 - 60 * np.sin(np.linspace(0, np.pi, T))
+    assert judged(Throw("ball", "right"), NOISE, tracks(ball=(x, arc))).value == 1.0
+    assert judged(Throw("ball", "left"), NOISE, tracks(ball=(x, arc))).value == 0.0
+    assert "no clear arc" in judged(Throw("ball", "right"), NOISE, tracks(ball=(x, 60))).reason
+    assert "no clear arc" in judged(Throw("ball", "right"), NOISE, tracks(ball=(x, 120 - arc))).reason
+
+
+def test_a_push_has_somebody_behind_it():
+    x = np.linspace(60, 170, T)
+    pushed = tracks(chair=(x, 60), person=(x - 22, 60))
+    assert judged(Push("chair", "person", "right"), NOISE, pushed).value == 1.0
+    assert judged(Push("chair", "person", "left"), NOISE, pushed).value == 0.0
+    pulled = tracks(chair=(x - 22, 60), person=(x, 60))
+    assert "behind it" in judged(Push("chair", "person", "right"), NOISE, pulled).reason
+    alone = tracks(chair=(x, 60), person=(20, 60))
+    assert judged(Push("chair", "person", "right"), NOISE, alone).value is None
+
+
+def test_what_tips_over_lies_on_the_side_of_its_place():
+    lies = STEP >= T // 2
+    wide, tall = np.where(lies, 40.0, 15), np.where(lies, 15.0, 40)
+    x, y = np.where(lies, 120.0, 100), np.where(lies, 80.0, 68)
+    fallen = sized({"vase": (x, y)}, wide, tall)
+    assert judged(Topple("vase", "right"), NOISE, fallen).value == 1.0
+    assert judged(Topple("vase", "left"), NOISE, fallen).value == 0.0
+    stands = sized({"vase": (100, 68)}, np.full(T, 15.0), np.full(T, 40.0))
+    assert judged(Topple("vase", "right"), NOISE, stands).value is None
+
+
+def test_what_is_hidden_by_something_that_passes_is_seen_again():
+    bus = np.linspace(20, 180, T)
+    hidden = np.where(abs(bus - 100) < 25, np.nan, 100)
+    there = tracks(bench=(hidden, 60), bus=(bus, 60))
+    assert judged(Cover("bench", "bus", "right"), NOISE, there).value == 1.0
+    assert judged(Cover("bench", "bus"), NOISE, there).value == 1.0
+    assert judged(Cover("bench", "bus", "left"), NOISE, there).value is None
+    gone = tracks(bench=(np.where(bus < 80, 100, np.nan), 60), bus=(bus, 60))
+    assert judged(Cover("bench", "bus"), NOISE, gone).value == 0.0
+    elsewhere = tracks(bench=(np.where(bus < 80, 100, np.where(bus > 120, 30, np.nan)), 60), bus=(bus, 60))
+    assert "another place" in judged(Cover("bench", "bus"), NOISE, elsewhere).reason
+    seen = tracks(bench=(100, 60), bus=(bus, 60))
+    assert "out of sight" in judged(Cover("bench", "bus"), NOISE, seen).reason
+
+
+def test_what_leaves_over_an_edge_comes_back_over_it():
+    x = 100 * np.abs(np.linspace(-1, 1, T)) - 20
+    left = tracks(dog=(np.where(x < 8, np.nan, x), 60))
+    assert judged(LeaveAndReturn("dog", "left"), NOISE, left).value == 1.0
+    assert judged(LeaveAndReturn("dog"), NOISE, left).value == 1.0
+    assert "did not leave to the right" in judged(LeaveAndReturn("dog", "right"), NOISE, left).reason
+    never = tracks(dog=(np.where((STEP > T // 2) | (x < 8), np.nan, x), 60))
+    assert judged(LeaveAndReturn("dog", "left"), NOISE, never).value == 0.0
+    inside = tracks(dog=(np.where(abs(STEP - 12) < 4, np.nan, 100), 60))
+    assert "inside the picture" in judged(LeaveAndReturn("dog"), NOISE, inside).reason
+
+
+def test_turning_points():
+    assert legs(np.array([0.0, 3, 9, 5, 2, 4]), 3.0) == [0, 2, 4, 5]
+    assert legs(np.array([5.0, 5, 6, 5]), 3.0) == [0, 3]
+
+
+@pytest.mark.parametrize("name", ["free_fall_bounce", "projectile", "topple"])
+def test_physics_of_the_world_is_never_judged_wrong(name):
+    case = registry.probe(name).cases(1, SMALL, "t2v")[0]
+    p, video = case.scene["params"], true_video(case)
+    expectations = {
+        "free_fall_bounce": lambda: (Fall(f"{p['ball']} ball"), Bounce(f"{p['ball']} ball")),
+        "projectile": lambda: (Throw(f"{p['ball']} ball", p["to"]),),
+        "topple": lambda: (),
+    }[name]()
+    for expectation in expectations:
+        assert judged(expectation, video).value in (1.0, None)
+        if isinstance(expectation, Throw):
+            assert judged(expectation, mirror(video)).value in (0.0, None)

@@ -8,9 +8,28 @@ from docs.pages import DOCS, fenced
 
 from sora_eval import registry
 from sora_eval.errors import ConfigError
-from sora_eval.probes.natural.expectations import KINDS, Count, Motion, PassBehind, Relation, from_json, read, to_json
+from sora_eval.probes.natural.expectations import (
+    KINDS,
+    Camera,
+    Count,
+    Cover,
+    Fall,
+    Hands,
+    LeaveAndReturn,
+    Motion,
+    PassBehind,
+    Push,
+    Relation,
+    Revisit,
+    Shot,
+    Throw,
+    from_json,
+    read,
+    to_json,
+)
 from sora_eval.prompting.prompt_files import bundled_sets, prompt_cases, read_prompts, with_swapped, with_twins
 from sora_eval.prompting.statements import OPPOSITE, Statements
+from sora_eval.prompting.camera_words import stated_moves
 from sora_eval.prompting.contradictions import contradiction
 from sora_eval.prompting.twins import mirrored, reordered
 
@@ -36,8 +55,10 @@ def test_each_bundled_prompt_states_what_it_expects_and_its_twin_the_opposite(ro
     assert contradiction(row.prompt, twin.expect) != ""
     if isinstance(row.expect, Count):
         assert sorted([row.expect.number, twin.expect.number])[1] == min(row.expect.number, twin.expect.number) + 1
-    else:
+    elif getattr(row.expect, "to", getattr(row.expect, "side", "")) in ("left", "right", "above", "below"):
         assert sides(twin.prompt) == [OPPOSITE[s] for s in sides(row.prompt)] != []
+    elif isinstance(row.expect, Camera) and isinstance(twin.expect, Camera) and row.id.startswith(("dolly", "zoom")):
+        assert row.expect.mirrored() == twin.expect
 
 
 @pytest.mark.parametrize("suite", BUNDLED)
@@ -78,10 +99,102 @@ def test_the_other_order_means_the_same():
         ("count", "3 people", Count(3, "person")),
         ("pass_behind", "dog behind car", PassBehind("dog", "car")),
         ("pass_behind", "dog behind fire hydrant to the left", PassBehind("dog", "fire hydrant", "left")),
+        ("camera", "pan left", Camera("left", "pan")),
+        ("camera", "dolly in", Camera("in", "dolly")),
+        ("camera", "still", Camera("", "still")),
+        ("revisit", "away to the left and back", Revisit("left")),
+        ("revisit", "away and back", Revisit()),
+        ("shot", "two", Shot("two")),
+        ("hands", "left hand of the woman", Hands("left", "woman")),
+        ("cover", "bench by bus to the right", Cover("bench", "bus", "right")),
+        ("leave_and_return", "dog to the left", LeaveAndReturn("dog", "left")),
+        ("leave_and_return", "dog", LeaveAndReturn("dog")),
+        ("fall", "apple", Fall("apple")),
+        ("throw", "teddy bear to the right", Throw("teddy bear", "right")),
+        ("push", "car by a man to the left", Push("car", "man", "left")),
     ],
 )
 def test_phrases(kind, phrase, expected):
     assert read(kind, phrase) == expected == from_json(to_json(expected))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_an_expectation_is_read_from_its_own_phrase(row):
+    assert read(to_json(row.expect)["kind"], row.expect.phrase) == row.expect
+    assert row.expect.seen({"side": 1.0, "returns": 1.0, "bounces": 1.0})
+
+
+def test_a_camera_of_an_earlier_version_is_a_pan_or_a_tilt():
+    assert from_json({"kind": "camera", "to": "left"}) == Camera("left", "pan")
+    assert from_json({"kind": "camera", "to": "up"}).phrase == "tilt up"
+
+
+@pytest.mark.parametrize(
+    ("kind", "phrase"),
+    [
+        ("camera", "pan up"),
+        ("camera", "still left"),
+        ("camera", "fly left"),
+        ("camera", 3),
+        ("revisit", "back"),
+        ("shot", "three"),
+        ("hands", "hand"),
+        ("throw", "ball"),
+        ("push", "car to the left"),
+        ("topple", "vase up"),
+        ("change", "candle"),
+        ("count", "eleven dogs"),
+        ("fall", {"a": 1}),
+        ("jump", "dog"),
+    ],
+)
+def test_a_phrase_of_another_form_is_one_line(kind, phrase):
+    with pytest.raises(ConfigError) as caught:
+        read(kind, phrase)
+    assert "\n" not in str(caught.value)
+    assert kind in str(caught.value) or "number" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "moves"),
+    [
+        ("The camera pans slowly to the left over a street.", ["pan left"]),
+        ("The camera tilts up along a tower.", ["tilt up"]),
+        ("The camera moves in a park around a bench to the right.", ["orbit right"]),
+        ("A drone flies forward over a lake.", ["dolly in"]),
+        ("The lens zooms out; the camera stays where it is.", ["zoom out"]),
+        ("The camera does not move while a ball rolls to the left.", ["still"]),
+        ("The camera follows a ball that rolls to the left.", []),
+        ("The camera pans to the left and then tilts down.", ["pan left", "tilt down"]),
+        ("The camera pans from left to right.", ["pan right"]),
+    ],
+)
+def test_moves_of_the_camera_in_words(prompt, moves):
+    assert [f"{s.moves[0]} {s.to}".strip() for s in stated_moves(prompt)] == moves
+
+
+@pytest.mark.parametrize(
+    ("prompt", "kind", "phrase", "why"),
+    [
+        ("The camera pans to the left.", "camera", "pan right", "not to pan right"),
+        ("The camera moves towards a car.", "camera", "zoom in", "not to zoom in"),
+        ("A street at night.", "camera", "still", "what the camera does"),
+        ("The camera pans to the left and back.", "revisit", "away to the right and back", "left in its words"),
+        ("The camera pans to the left.", "revisit", "away to the left and back", "comes back"),
+        ("A dog on a beach.", "shot", "one", "whether it is one shot"),
+        ("A woman waves with her left hand.", "hands", "right hand of woman", "not right"),
+        ("A bench and a bus.", "cover", "bench by bus", "is hidden"),
+        ("A dog runs out of the picture to the left.", "leave_and_return", "dog to the left", "comes back"),
+        ("An apple lies on a table.", "fall", "apple", "falls"),
+        ("An apple lies on a table and falls.", "rest", "apple", "falls"),
+        ("A ball bounces to the left.", "bounce", "ball to the right", "not to right"),
+        ("A ball is thrown to the left.", "throw", "ball to the right", "not to right"),
+        ("A man pushes a car.", "push", "car by man to the left", "no side"),
+        ("A vase stands on the left.", "topple", "vase to the left", "tips over"),
+    ],
+)
+def test_a_prompt_that_does_not_say_what_is_expected(prompt, kind, phrase, why):
+    assert why in contradiction(prompt, read(kind, phrase))
 
 
 def test_every_wrong_row_is_named(tmp_path):
