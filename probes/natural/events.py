@@ -93,6 +93,8 @@ class Bounce(_Of):
         """Return what was seen in words."""
         if not components.get("bounces"):
             return f"{self.thing} lands and stays down"
+        if components.get("rise", 0.0) > 1 and "side" not in components:
+            return f"{self.thing} bounces higher than it fell"
         return f"{self.thing} bounces{to_side(self.to if right_side(components) else opposite(self.to))}"
 
 

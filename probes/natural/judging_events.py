@@ -31,6 +31,10 @@ _FASTER, _SLOWER = 1.25, 0.7
 What lies between may be a fall that began before the clip."""
 _AGAIN = 0.15
 """Share of a fall's height that a bounce must rise."""
+_HIGHER, _AT_REST = 1.2, 3
+"""What a bounce must not rise to, in heights of the fall, from a thing that was at rest for so many frames."""
+_NEARER = 1.1
+"""By how much a thing may grow after it lands: what comes nearer rises further in the picture."""
 _LEAST_SIDE = 0.1
 """Share of the frame's width below which a way to the side is none."""
 _ARC = 0.03
@@ -159,7 +163,7 @@ class NaturalBounce(_Event):
     """A named thing falls and bounces."""
 
     name = "natural_bounce"
-    claim = "a named thing that bounces turns round where it lands, to the side that the prompt names"
+    claim = "a named thing that bounces turns round where it lands, no higher than it fell, to the side that the prompt names"
     source = "restitution above 0"
     expects = Bounce
 
@@ -175,6 +179,12 @@ class NaturalBounce(_Event):
             if not stays or whole[int(frame[low]) :].mean() < FOLLOWED:
                 raise UnjudgeableError(f"the {p.thing} was not seen for long enough after it landed")
             return Verdict(0.0, {"bounces": 0.0, "rise": rise})
+        if rise > _HIGHER:
+            size = np.sqrt(seen.area[whole])
+            nearer = float(np.median(size[low:]) / np.median(size[: low + 1])) > _NEARER
+            if nearer or (y[: top + 1] - y[top] <= 0.05 * (y[low] - y[top])).sum() < _AT_REST:
+                raise UnjudgeableError(f"the {p.thing} rises above where its fall is first seen")
+            return Verdict(0.0, {"bounces": 1.0, "rise": rise})
         if not p.to:
             return Verdict(1.0, {"bounces": 1.0, "rise": rise})
         x = path[whole, 0]

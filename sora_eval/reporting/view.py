@@ -29,7 +29,7 @@ from sora_eval.reporting.leaderboard.clips import MAX_SIDES, comparison, contest
 from sora_eval.reporting.leaderboard.entrants import read_runs
 from sora_eval.reporting.report.page import command as run_command
 from sora_eval.reporting.report.page import grouped
-from sora_eval.reporting.report.reasons import why
+from sora_eval.reporting.report.reasons import expected, why
 from sora_eval.runs.naming import natural
 from sora_eval.runs.reader import Run
 from sora_eval.types import ScoreRow
@@ -135,11 +135,16 @@ def make_players(entries: Sequence[Entry], limit: int) -> dict[str, Player]:
             player,
             label=f"{group[0].case}, {count(len(shown), 'clip')}",
             sides=(*sides, *player.sides[len(sides) :]),
-            lines=tuple(f"{e.row.generator}: {sentence}" for e in shown if (sentence := why(e.row))),
+            lines=tuple(f"{e.row.generator}: {sentence}" for e in shown if (sentence := _sentences(e))),
             tags=(),
             id=f"{player.id}-{key[:6]}",
         )
     return players
+
+
+def _sentences(entry: Entry) -> str:
+    case = next(c for c in entry.run.cases if c.id == entry.row.case)
+    return " ".join(filter(None, (expected(case, entry.row), why(entry.row))))
 
 
 def make_page(

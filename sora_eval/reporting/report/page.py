@@ -32,7 +32,7 @@ from sora_eval.reporting.components.table import (
 from sora_eval.reporting.components.text import TECHNICAL
 from sora_eval.reporting.report import given_frames, recipe, tracking, verdicts
 from sora_eval.reporting.report.fidelity import Sheet
-from sora_eval.reporting.report.reasons import why
+from sora_eval.reporting.report.reasons import expected, why
 from sora_eval.runs.reader import Run
 from sora_eval.runs.store import scores_file
 from sora_eval.stats.failures import technical
@@ -40,7 +40,7 @@ from sora_eval.stats.intervals import N_BOOT
 from sora_eval.stats.samples import prompts
 from sora_eval.stats.summary import KINDS, Reason, Summary
 from sora_eval.stats.summary import Cell as Score
-from sora_eval.types import ScoreRow
+from sora_eval.types import Case, ScoreRow
 
 LISTED_MODELS = 2
 """Up to this many models the verdicts on suites are unfolded."""
@@ -306,6 +306,7 @@ def _cases(
     order = {(s, p): i for i, (s, p) in enumerate((s, p) for s in summary.suites for p in summary.probes(s))}
     shown = sorted(models, key=lambda b: (order[b[0].suite, b[0].probe], b[0].counted))
     rows = [r for r, _ in shown]
+    cases = {c.id: c for c in run.cases}
     yield Note(
         f"{len(rows)} of the {sum(r.kind == 'model' for r in run.rows)} clips by models: the worst of each model and probe, beside the "
         "truth; within a probe the worst come first. Solid lines are the measured tracks, the ring is where an object is "
@@ -319,14 +320,14 @@ def _cases(
     )
     yield Filters(choices, len(rows))
     for i, suite in enumerate(dict.fromkeys(r.suite for r in rows)):
-        own = tuple(_player(r, sides, clips) for r, sides in shown if r.suite == suite)
+        own = tuple(_player(r, sides, clips, cases[r.case]) for r, sides in shown if r.suite == suite)
         yield Gallery(suite, count(len(own), "clip"), own, open=i == 0)
     if references:
-        own = tuple(_player(r, sides, clips) for r, sides in references)
+        own = tuple(_player(r, sides, clips, cases[r.case]) for r, sides in references)
         yield Gallery("Oracle, controls and violations", count(len(own), "clip"), own, filtered=False)
 
 
-def _player(r: ScoreRow, sides: Any, clips: Mapping[tuple[str, str], Mapping[str, float]]) -> Player:
+def _player(r: ScoreRow, sides: Any, clips: Mapping[tuple[str, str], Mapping[str, float]], case: Case) -> Player:
     facts = {
         "Components of the score": {k: part(v) for k, v in r.components.items()},
         "Tracking metrics of this clip": {k: figure(v) for k, v in clips.get((r.generator, r.case), {}).items()},
@@ -340,7 +341,7 @@ def _player(r: ScoreRow, sides: Any, clips: Mapping[tuple[str, str], Mapping[str
         sides=sides,
         verdict=verdict(r),
         judged=r.value is not None,
-        lines=(sentence,) if (sentence := why(r)) else (),
+        lines=tuple(sentence for sentence in (expected(case, r), why(r)) if sentence),
         facts=tuple((name, tuple(items.items())) for name, items in facts.items() if items),
         where=tuple(p for p in (r.case, r.video) if p),
         tags=(("generator", r.generator), ("probe", f"{r.suite}/{r.probe}"), ("outcome", outcome(r))),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+from sora_eval.errors import ConfigError
+from sora_eval.probes.natural.expectations import from_json
 from sora_eval.reporting.components.numbers import count, part
 from sora_eval.reporting.report.score_components import Component, score_components
-from sora_eval.types import ScoreRow
+from sora_eval.types import Case, ScoreRow
 
 _MEASURED = {
     "g_m_per_s2": "acceleration {} m/s², 9.81 on Earth",
@@ -23,6 +25,13 @@ _MEASURED = {
     "agreement": "{} of the votes agree, judged from 0.8 on",
     "counted": "{} of them were seen in most frames",
     "log_size": "its size changed by {} (log)",
+    "confidence": "confidence {} of the tracker's answer",
+    "left_over": "{} of the motion is not explained by one camera",
+    "halves": "the first half of the way down took {} times as long as the second, 1.6 from rest",
+    "rise": "it rises {} of the height that it fell",
+    "arc": "its path arches by {} of the frame's height",
+    "moved": "it moved by {} of its size",
+    **dict.fromkeys(("faster", "still", "bounces", "cut"), ""),
     "growth": "the layout grew by {}, judged from 0.04 on",
     **dict.fromkeys(
         ("motion_spatial_iou", "motion_spatiotemporal_iou", "motion_weighted_spatial_iou", "true_clip_mse"), ""
@@ -63,6 +72,16 @@ def why(row: ScoreRow, thresholds: bool = True) -> str:
     if measurements := list(_measurements(measured)):
         sentences.append(f"Measured: {'; '.join(measurements)}.")
     return " ".join(sentences)
+
+
+def expected(case: Case, row: ScoreRow) -> str:
+    """Return what a prompt in plain words expects, and what was seen, "" for a case of the world."""
+    try:
+        expectation = from_json(case.expect)
+    except ConfigError:
+        return ""
+    wanted = f"Expected: {expectation.phrase}."
+    return wanted if row.value is None else f"{wanted} Seen: {expectation.seen(row.components)}."
 
 
 def _is_product(factors: Mapping[str, float], value: float) -> bool:
