@@ -26,6 +26,9 @@ from sora_eval.probes.natural.views import STILL
 from sora_eval.tracking.corners import corner_tracks
 from sora_eval.types import Case, Tracks, Video
 
+_FINDINGS = {"pan": "camera side", "truck": "camera side", "zoom": "camera zoom", "dolly": "camera zoom"}
+"""Findings on the direction of a move. They know the picture's way alone: in natural clips things that move by themselves look like
+parallax, so that a pan is not distinguished from a truck there, nor a zoom from a dolly."""
 _AWAY = 0.15
 """Share of the width that the picture must have moved by where the first view is left, so that its side is known."""
 
@@ -49,9 +52,10 @@ class NaturalCamera(NaturalProbe):
         check_one_shot(tracks)
         if p.kind == STILL:
             return _still(video, tracks)
-        if p.kind == "pan":
-            return _pan(p, video, tracks)
-        if p.kind == "tilt":
+        if finding := found(tracks, _FINDINGS.get(p.kind, "")):
+            right = finding.answer == p.to
+            return Verdict(float(right), {"side": 1.0 if right else -1.0, "confidence": finding.confidence})
+        if p.kind in ("pan", "tilt"):
             return _turned(p, video, tracks)
         return _fitted(p, video, tracks)
 
@@ -66,12 +70,6 @@ class NaturalCameraInSpace(NaturalCamera):
     def judges(cls, expectation: object) -> bool:
         """Return whether an expectation is for this probe: every move that is not to a side or upwards."""
         return isinstance(expectation, Camera) and expectation.kind not in ("pan", "tilt", "truck")
-
-
-def _pan(p: Camera, video: Video, tracks: Tracks) -> Verdict:
-    if finding := found(tracks, "camera side"):
-        return sided_verdict(SIGN[finding.answer], p.to, confidence=finding.confidence)
-    return _turned(p, video, tracks)
 
 
 def _turned(p: Camera, video: Video, tracks: Tracks) -> Verdict:
@@ -90,15 +88,14 @@ def _fitted(p: Camera, video: Video, tracks: Tracks) -> Verdict:
     """Judge the move that explains how the picture's corners go.
 
     Raises:
-        UnjudgeableError: it is another move, or can't be distinguished from one; or the tracker finds another direction.
+        UnjudgeableError: it is another move, or can't be distinguished from one; or the tracker does not find that the camera moves.
     """
+    # Things that move by themselves may look like parallax before a camera that stands.
+    if (finding := found(tracks, "camera moves")) and finding.answer == "no":
+        raise UnjudgeableError(f"the camera did not {p.kind}: it did not move")
     fit, left = fit_of(p.kind, corner_tracks(video.frames))
     check_one_direction(left)
     right = np.sign(fit.amount) == p.sign
-    question = {"dolly": "camera zoom", "zoom": "camera zoom", "truck": "camera side"}.get(p.kind, "")
-    finding = tracks.findings.get(question)
-    if finding and finding.answer and (finding.answer == p.to) != right:
-        raise UnjudgeableError(f"two measurements of the camera's way disagree: one has {finding.answer}")
     return Verdict(float(right), {"side": 1.0 if right else -1.0, "left_over": left})
 
 

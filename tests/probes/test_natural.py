@@ -161,7 +161,11 @@ def found(**answers):
         (Camera("", "still"), {"camera_moves": "no"}, 1.0),
         (Camera("", "still"), {"camera_moves": "yes"}, 0.0),
         (Camera("", "still"), {"camera_moves": ""}, None),
-        (Camera("in", "zoom"), {"camera_zoom": "in"}, None),  # the picture itself stands still
+        (Camera("in", "zoom"), {"camera_zoom": "in"}, 1.0),
+        (Camera("out", "dolly"), {"camera_zoom": "in"}, 0.0),
+        (Camera("right", "truck"), {"camera_side": ""}, None),
+        (Camera("right", "orbit"), {"camera_moves": ""}, None),
+        (Camera("right", "orbit"), {"camera_moves": "no"}, None),
         (Revisit(), {"revisit": "yes"}, 1.0),
         (Revisit(), {"revisit": "no"}, 0.0),
         (Revisit(), {"revisit": ""}, None),
