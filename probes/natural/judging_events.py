@@ -6,6 +6,8 @@ than before), not of acceleration in metres.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from sora_eval.probes.base import UnjudgeableError, Verdict
@@ -14,7 +16,6 @@ from sora_eval.probes.natural import named
 from sora_eval.probes.natural.events import Bounce, Change, Fall, Push, Rest, Throw, Topple
 from sora_eval.probes.natural.judging import (
     FOLLOWED,
-    SIGN,
     STEADY,
     NaturalProbe,
     check_distinct,
@@ -88,7 +89,9 @@ def legs(y: Floats, least: float) -> list[int]:
     return turns if turns[-1] == len(y) - 1 else [*turns, len(y) - 1]
 
 
-def _heights(path: Floats, whole: Bools, seen: named.Seen, tracks: Tracks, what: str) -> tuple[Floats, Floats, int, int]:
+def _heights(
+    path: Floats, whole: Bools, seen: named.Seen, tracks: Tracks, what: str
+) -> tuple[Floats, Floats, int, int]:
     """Return frames and y [n] (downwards, pixels) where a thing is whole, and the indices of the top and the end of its first fall.
 
     Raises:
@@ -100,7 +103,7 @@ def _heights(path: Floats, whole: Bools, seen: named.Seen, tracks: Tracks, what:
     least = max(_LEAST_FALL * tracks.size[0], 0.7 * size)
     # A fall from above what a box jitters by.
     turns = legs(y, max(0.1 * size, 0.02 * tracks.size[0]))
-    falls = [(a, b) for a, b in zip(turns, turns[1:], strict=False) if y[b] - y[a] >= least]
+    falls = [(a, b) for a, b in pairwise(turns) if y[b] - y[a] >= least]
     if not falls:
         raise UnjudgeableError(f"the {what} did not fall: it did not go down far enough")
     top, low = falls[0]
@@ -154,7 +157,9 @@ class NaturalRest(_Event):
         off = np.linalg.norm(place - np.median(place[: max(3, len(place) // 4)], axis=0), axis=1)
         most, last = float(np.quantile(off, 0.9)) / size, float(np.median(off[-max(3, len(off) // 4) :])) / size
         if most > _STAYS and last < _LEAVES:
-            raise UnjudgeableError(f"the {p.thing} moves too little to say that it moves, and too much to say that it stays")
+            raise UnjudgeableError(
+                f"the {p.thing} moves too little to say that it moves, and too much to say that it stays"
+            )
         still = float(most <= _STAYS)
         return Verdict(still, {"still": still, "moved": last})
 

@@ -160,4 +160,3 @@ class NaturalShot(NaturalProbe):
             raise UnjudgeableError("only tracker=natural detects cuts")
         cut = finding.answer == "yes"
         return Verdict(float(cut == (p.shots == "two")), {"cut": float(cut), "confidence": finding.confidence})
-

@@ -32,8 +32,21 @@ _WAYS = {
 }
 _OTHER = {
     **{"left": "right", "right": "left", "up": "down", "down": "up", "upwards": "downwards", "downwards": "upwards"},
-    **{"in": "out", "out": "in", "forward": "back", "forwards": "backwards", "back": "forward", "backwards": "forwards"},
-    **{"towards": "away from", "away from": "towards", "toward": "away from", "inwards": "outwards", "outwards": "inwards"},
+    **{
+        "in": "out",
+        "out": "in",
+        "forward": "back",
+        "forwards": "backwards",
+        "back": "forward",
+        "backwards": "forwards",
+    },
+    **{
+        "towards": "away from",
+        "away from": "towards",
+        "toward": "away from",
+        "inwards": "outwards",
+        "outwards": "inwards",
+    },
 }
 _FITTING = {
     "zoom": ("in", "out"),

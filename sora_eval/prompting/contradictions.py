@@ -34,19 +34,23 @@ _IRREGULAR = {
     "knife": "knives",
 }
 _OVER = r"(?:tip(?:s|ped)?|fall(?:s|en)?|topple(?:s|d)?|keel(?:s|ed)?|knock(?:s|ed)?)"
+_HIDES = r"\b(?:hid(?:es|den|ing)?|cover(?:s|ed|ing)?|in front of|conceal(?:s|ed)?|block(?:s|ed)?)\b"
+_FLIES = r"\b(?:throw|thrown|toss|tossed|hurl|hurled|kick|kicked|fling|flung|lob|lobbed|flies|fly)(?:s|es|ing)?\b"
+_LEAVES = r"\b(?:leav(?:es|ing)|out of|exits?|off)\b.*\b(?:back|returns?|again|re-?enters)\b"
 _EVENTS: Mapping[type[Expectation], tuple[str, str]] = {
     Fall: (r"\b(?:fall|drop|tumble|plummet|plunge)(?:s|es|ped|ping|ing|d)?\b", "that the {} falls"),
     Rest: (r"\b(?:lies|lie|stands|stand|rests|sits|stays|hangs|remains|lying|standing|still)\b", "that the {} stays"),
     Bounce: (r"\bbounc(?:e|es|ing)\b", "that the {} bounces"),
-    Throw: (r"\b(?:throw|thrown|toss|tossed|hurl|hurled|kick|kicked|fling|flung|lob|lobbed|flies|fly)(?:s|es|ing)?\b", "that the {} flies"),
+    Throw: (_FLIES, "that the {} flies"),
     Push: (r"\b(?:push|pushed|shove|shoved)(?:es|s|ing)?\b", "that the {} is pushed"),
     Topple: (rf"\b(?:{_OVER}\s+(?:\w+\s+){{0,3}}?over|toppl(?:es|ed|ing))\b", "that the {} tips over"),
     PassBehind: (r"\bbehind\b", "behind what"),
-    Cover: (r"\b(?:hid(?:es|den|ing)?|cover(?:s|ed|ing)?|in front of|conceal(?:s|ed)?|block(?:s|ed)?)\b", "that the {} is hidden"),
-    LeaveAndReturn: (r"\b(?:leav(?:es|ing)|out of|exits?|off)\b.*\b(?:back|returns?|again|re-?enters)\b", "that the {} leaves and comes back"),
-    Change: (r"\b\w", ""),
-}  # fmt: skip
+    Cover: (_HIDES, "that the {} is hidden"),
+    LeaveAndReturn: (_LEAVES, "that the {} leaves and comes back"),
+}
 """Words of events, and what is not said without them."""
+_TWO_SHOTS = r"\b(?:cuts? to|two shots|second shot|then a cut)\b"
+_ONE_SHOT = r"\b(?:(?:one|single|continuous|unbroken)\b.*\b(?:shot|take)|without (?:a|any) cuts?|no cuts?)\b"
 
 
 def contradiction(prompt: str, expectation: Expectation) -> str:
@@ -116,11 +120,10 @@ def _first(stated: Sequence[str], to: str, what: str) -> str:
 
 
 def _shot(prompt: str, e: Shot) -> str:
-    two = re.search(r"\b(?:cuts? to|two shots|second shot|then a cut)\b", prompt, re.IGNORECASE)
-    one = re.search(r"\b(?:(?:one|single|continuous|unbroken)\b.*\b(?:shot|take)|without (?:a|any) cuts?|no cuts?)\b", prompt, re.IGNORECASE)
+    two, one = (re.search(pattern, prompt, re.IGNORECASE) for pattern in (_TWO_SHOTS, _ONE_SHOT))
     if bool(two) == bool(one):
         return "it does not say whether it is one shot or has a cut"
-    return "" if (e.shots == "two") == bool(two) else f"it says {'that there is a cut' if two else 'one shot'}"  # fmt: skip
+    return "" if (e.shots == "two") == bool(two) else f"it says {'that there is a cut' if two else 'one shot'}"
 
 
 def _count(prompt: str, e: Count) -> str:
@@ -136,6 +139,11 @@ def _count(prompt: str, e: Count) -> str:
 
 def _rest(prompt: str, e: Rest) -> str:
     return f"the {e.thing} falls in its words" if re.search(_EVENTS[Fall][0], prompt, re.IGNORECASE) else ""
+
+
+def _change(prompt: str, e: Change) -> str:
+    words = set(re.findall(r"[a-z]+", prompt.lower()))
+    return "" if set(e.after.split()) <= words else f"it does not say that the {e.thing} becomes {e.after}"
 
 
 def _directions(prompt: str, e: Any) -> str:
@@ -173,6 +181,7 @@ _CHECKS: Mapping[type[Expectation], Callable[[str, Any], str]] = {
     Throw: _directions,
     Push: _directions,
     Topple: _directions,
+    Change: _change,
 }
 
 

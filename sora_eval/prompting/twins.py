@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 from sora_eval.probes.natural.expectations import Camera, Count, Expectation, Relation
 from sora_eval.probes.natural.words import NUMBERS
 from sora_eval.prompting import camera_words

@@ -234,7 +234,7 @@ FALLING = np.minimum(20 + 0.25 * np.maximum(STEP - 4, 0) ** 2, 100)
 
 def sized(places, wide, tall, **more):
     """Tracks of one thing whose box has sides [T]."""
-    there = tracks(**{name: place for name, place in places.items()}, **more)
+    there = tracks(**places, **more)
     x, y = there.xy[0].T
     box = np.stack([x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2], axis=1)
     return replace(there, box=np.concatenate([box[None], there.box[1:]]), area=np.array([wide * tall]))

@@ -27,10 +27,10 @@ from sora_eval.probes.natural.expectations import (
     read,
     to_json,
 )
-from sora_eval.prompting.prompt_files import bundled_sets, prompt_cases, read_prompts, with_swapped, with_twins
-from sora_eval.prompting.statements import OPPOSITE, Statements
 from sora_eval.prompting.camera_words import stated_moves
 from sora_eval.prompting.contradictions import contradiction
+from sora_eval.prompting.prompt_files import bundled_sets, prompt_cases, read_prompts, with_swapped, with_twins
+from sora_eval.prompting.statements import OPPOSITE, Statements
 from sora_eval.prompting.twins import mirrored, reordered
 
 SMALL = registry.profile("small")
@@ -190,6 +190,7 @@ def test_moves_of_the_camera_in_words(prompt, moves):
         ("A ball bounces to the left.", "bounce", "ball to the right", "not to right"),
         ("A ball is thrown to the left.", "throw", "ball to the right", "not to right"),
         ("A man pushes a car.", "push", "car by man to the left", "no side"),
+        ("A candle burns down.", "change", "candle from lit to burnt out", "becomes burnt out"),
         ("A vase stands on the left.", "topple", "vase to the left", "tips over"),
     ],
 )
