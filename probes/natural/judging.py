@@ -102,7 +102,9 @@ def measured_background(video: Video) -> BackgroundMotion:
 
 
 def ground_path(video: Video, tracks: Tracks) -> Floats:
-    """Return how far the background has moved since the first frame [T, 2], pixels: not at all where the tracker finds that the camera stands.
+    """Return how far the background has moved since the first frame [T, 2], pixels.
+
+    It has not where the tracker finds that the camera stands.
 
     Raises:
         UnjudgeableError: it can't be measured.
