@@ -12,7 +12,6 @@ from sora_eval.probes.base import UnjudgeableError, Verdict
 from sora_eval.probes.camera_control import check_one_direction, fit_of, shown_move
 from sora_eval.probes.left_right import way
 from sora_eval.probes.natural import named
-from sora_eval.probes.natural.expectations import Camera, Revisit, Shot
 from sora_eval.probes.natural.judging import (
     SIGN,
     TRUSTED,
@@ -22,7 +21,7 @@ from sora_eval.probes.natural.judging import (
     measured_background,
     sided_verdict,
 )
-from sora_eval.probes.natural.views import STILL
+from sora_eval.probes.natural.views import STILL, Camera, Revisit, Shot
 from sora_eval.tracking.corners import corner_tracks
 from sora_eval.types import Case, Tracks, Video
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from sora_eval.errors import ConfigError
 
@@ -40,8 +40,8 @@ class Expected(ABC):
 
     @classmethod
     @abstractmethod
-    def read(cls, *parts: str) -> Self:
-        """Return the expectation of the parts of a phrase."""
+    def read(cls, *args: Any, **kwargs: Any) -> Self:
+        """Return the expectation of the groups of `PATTERN` in a phrase; subclasses name them."""
 
     @property
     @abstractmethod

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from sora_eval.probes.natural.expectations import Camera, Count, Expectation, Relation
+from sora_eval.probes.natural.expectations import Count, Expectation, Relation
+from sora_eval.probes.natural.views import Camera
 from sora_eval.probes.natural.words import NUMBERS
 from sora_eval.prompting import camera_words
 from sora_eval.prompting.contradictions import BETWEEN, contradiction
