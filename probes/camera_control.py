@@ -62,8 +62,10 @@ def shown_move(corners: CornerTracks) -> tuple[str, Mapping[str, MoveFit], float
     return best, fits, left
 
 
-def fit_of(move: str, corners: CornerTracks) -> tuple[MoveFit, float]:
-    """Return the fit of a move to a clip that shows it, and the share of the motion that it leaves over; either direction will do.
+def fits_of(move: str, corners: CornerTracks) -> tuple[Mapping[str, MoveFit], float]:
+    """Return the fits of all moves to a clip that shows this one, and the share of the motion that it leaves over.
+
+    Either direction will do.
 
     Raises:
         UnjudgeableError: the clip shows another move, none, or one that can't be distinguished from another.
@@ -72,7 +74,7 @@ def fit_of(move: str, corners: CornerTracks) -> tuple[MoveFit, float]:
     if best == "still":
         raise UnjudgeableError(f"the camera did not {move}: it did not move")
     if best == move:
-        return fits[best], left
+        return fits, left
     if left > _CLEAR:
         raise UnjudgeableError("the camera did not keep to one move")
     way = SHOWN[best][fits[best].amount > 0]
@@ -152,7 +154,8 @@ class CameraControl(Probe):
         """Judge move, direction, amount, smoothness, and what else the camera does."""
         p = CameraMoveParams.of(case)
         _named_things(p, tracks)
-        fit, left = fit_of(self.move, corner_tracks(video.frames))
+        fits, left = fits_of(self.move, corner_tracks(video.frames))
+        fit = fits[self.move]
         if np.sign(fit.amount) != p.sign:
             check_one_direction(left)
             return Verdict(0.0, {"side": -1.0, "relative_amount": abs(fit.amount / p.amount)})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from sora_eval.probes.base import UnjudgeableError, Verdict
-from sora_eval.probes.camera_control import check_one_direction, fit_of, shown_move
+from sora_eval.probes.camera_control import check_one_direction, fits_of, shown_move
 from sora_eval.probes.left_right import way
 from sora_eval.probes.natural import named
 from sora_eval.probes.natural.judging import (
@@ -22,12 +22,16 @@ from sora_eval.probes.natural.judging import (
     sided_verdict,
 )
 from sora_eval.probes.natural.views import STILL, Camera, Revisit, Shot
+from sora_eval.tracking.camera_moves import TRAVELS
 from sora_eval.tracking.corners import corner_tracks
 from sora_eval.types import Case, Tracks, Video
 
 _FINDINGS = {"pan": "camera side", "truck": "camera side", "zoom": "camera zoom", "dolly": "camera zoom"}
 """Findings on the direction of a move. They know the picture's way alone: in natural clips things that move by themselves look like
 parallax, so that a pan is not distinguished from a truck there, nor a zoom from a dolly."""
+_ALIKE = 0.6
+"""Share of another move's residual that the fit of a travelling camera must be below: at most .36 in true circles of the world; .82 in
+street footage where the camera pans behind passing cars, which fits a circle best."""
 _AWAY = 0.15
 """Share of the width that the picture must have moved by where the first view is left, so that its side is known."""
 
@@ -92,9 +96,11 @@ def _fitted(p: Camera, video: Video, tracks: Tracks) -> Verdict:
     # Things that move by themselves may look like parallax before a camera that stands.
     if (finding := found(tracks, "camera moves")) and finding.answer == "no":
         raise UnjudgeableError(f"the camera did not {p.kind}: it did not move")
-    fit, left = fit_of(p.kind, corner_tracks(video.frames))
+    fits, left = fits_of(p.kind, corner_tracks(video.frames))
     check_one_direction(left)
-    right = np.sign(fit.amount) == p.sign
+    if p.kind in TRAVELS and any(f.residual * _ALIKE < fits[p.kind].residual for m, f in fits.items() if m != p.kind):
+        raise UnjudgeableError(f"the camera's motion is no clearer {p.kind} than another move")
+    right = np.sign(fits[p.kind].amount) == p.sign
     return Verdict(float(right), {"side": 1.0 if right else -1.0, "left_over": left})
 
 
