@@ -164,13 +164,18 @@ class Count(Expected):
         """The things that it names."""
         return (self.thing,)
 
+    @property
+    def sentence(self) -> str:
+        """What is expected, in words of a report."""
+        return f"{self.number} × {self.thing}"
+
     def mirrored(self) -> Count:
         """Return the expectation of the twin: one more, or one fewer where that is more than can be counted."""
         return Count(self.number + 1 if self.number < MOST else self.number - 1, self.thing)
 
     def seen(self, components: Mapping[str, float]) -> str:
         """Return what was seen in words."""
-        return f"{components.get('counted', self.number):.0f} {self.thing}"
+        return f"{components.get('counted', self.number):.0f} × {self.thing}"
 
 
 @dataclass(frozen=True)
@@ -200,6 +205,11 @@ class PassBehind(Expected):
     def things(self) -> tuple[str, ...]:
         """The things that it names."""
         return (self.thing, self.behind)
+
+    @property
+    def sentence(self) -> str:
+        """What is expected, in words of a report."""
+        return self.seen({"returns": 1.0})
 
     def mirrored(self) -> PassBehind:
         """Return the expectation of the twin: the opposite direction."""
@@ -239,6 +249,11 @@ class Cover(Expected):
         """The things that it names."""
         return (self.thing, self.by)
 
+    @property
+    def sentence(self) -> str:
+        """What is expected, in words of a report."""
+        return self.seen({"returns": 1.0})
+
     def mirrored(self) -> Cover:
         """Return the expectation of the twin: the opposite direction."""
         return Cover(self.thing, self.by, opposite(self.to))
@@ -273,6 +288,11 @@ class LeaveAndReturn(Expected):
     def things(self) -> tuple[str, ...]:
         """The things that it names."""
         return (self.thing,)
+
+    @property
+    def sentence(self) -> str:
+        """What is expected, in words of a report."""
+        return self.seen({"returns": 1.0})
 
     def mirrored(self) -> LeaveAndReturn:
         """Return the expectation of the twin: the opposite direction."""

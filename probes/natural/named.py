@@ -88,8 +88,9 @@ def tracks_of(tracks: Tracks, thing: str) -> list[int]:
     if colour and (coloured := tracks.of(colour)):
         return coloured
     if not tracks.labels:
-        if not colour:
-            raise UnjudgeableError(f"the tracker knows colours alone and can't find a {thing}: set tracker=natural")
+        # A tracker that answers questions on the clip knows labels, also where it detects nothing.
+        if not colour and not tracks.findings:
+            raise UnjudgeableError(f"the tracker knows colours alone, and no {thing}: set tracker=natural")
         return []
     # The longest run of words from the end that a label has: "small brown dog" is a dog.
     for k in range(len(before) + 1):

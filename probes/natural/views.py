@@ -64,6 +64,11 @@ class Camera(Expected):
         """-1 for the negative direction, 1 for the positive one."""
         return -1 if self.to == WAYS[self.kind][0] else 1
 
+    @property
+    def sentence(self) -> str:
+        """What is expected, in words of a report."""
+        return f"camera: {self.phrase if self.to else 'stands still'}"
+
     def mirrored(self) -> Camera | None:
         """Return the expectation of the twin: the opposite direction."""
         return Camera(opposite(self.to), self.move) if self.to else None
@@ -71,8 +76,8 @@ class Camera(Expected):
     def seen(self, components: Mapping[str, float]) -> str:
         """Return what was seen in words."""
         if not self.to:
-            return "a camera that stands still" if components.get("still") else "a camera that moves"
-        return f"{self.kind} {self.to if right_side(components) else opposite(self.to)}"
+            return f"camera: {'stands still' if components.get('still') else 'moves'}"
+        return f"camera: {self.kind} {self.to if right_side(components) else opposite(self.to)}"
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,11 @@ class Revisit(Expected):
         """The phrase that is read into it."""
         return f"away{to_side(self.to)} and back"
 
+    @property
+    def sentence(self) -> str:
+        """What is expected, in words of a report."""
+        return f"camera: {self.phrase}"
+
     def mirrored(self) -> Revisit:
         """Return the expectation of the twin: the opposite direction."""
         return Revisit(opposite(self.to))
@@ -101,8 +111,8 @@ class Revisit(Expected):
     def seen(self, components: Mapping[str, float]) -> str:
         """Return what was seen in words."""
         if not components.get("returns"):
-            return "a camera that does not leave its first view and come back to it"
-        return f"away{to_side(self.to if right_side(components) else opposite(self.to))} and back"
+            return "camera: does not leave its first view and come back to it"
+        return f"camera: away{to_side(self.to if right_side(components) else opposite(self.to))} and back"
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,11 @@ class Shot(Expected):
     def phrase(self) -> str:
         """The phrase that is read into it."""
         return self.shots
+
+    @property
+    def sentence(self) -> str:
+        """What is expected, in words of a report."""
+        return self.seen({"cut": float(self.shots == "two")})
 
     def mirrored(self) -> Shot:
         """Return the expectation of the matched twin."""

@@ -49,6 +49,11 @@ class Expected(ABC):
         """The phrase that is read into it."""
 
     @property
+    def sentence(self) -> str:
+        """What is expected, in words of a report."""
+        return self.phrase
+
+    @property
     def things(self) -> tuple[str, ...]:
         """The things that it names."""
         return ()

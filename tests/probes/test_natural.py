@@ -116,6 +116,11 @@ def test_a_tracker_of_colours_alone_says_so():
     assert "colours alone" in judged(Relation("dog", "left", "cat"), NOISE).reason
 
 
+def test_a_tracker_with_labels_that_detects_nothing_is_not_called_one_of_colours():
+    nothing = replace(labelled_tracks([], np.zeros((0, T, 4)), SIZE, 8.0), findings={"cut": Finding("no", 0.9)})
+    assert judged(Fall("apple"), NOISE, nothing).reason == "no apple was found"
+
+
 def test_motion_up_and_down_is_that_of_left_and_right_on_its_side():
     there = tracks(bird=(100, np.linspace(100, 20, T)))
     assert judged(Motion("bird", "up"), NOISE, there).value == 1.0

@@ -30,9 +30,9 @@ def row(value: float | None, **components: float) -> ScoreRow:
     [
         (Relation("dog", "left", "cat"), 0.0, {"side": -1.0}, "dog right of cat"),
         (Relation("dog", "above", "cat"), 1.0, {"side": 1.0}, "dog above cat"),
-        (Camera("in", "zoom"), 0.0, {"side": -1.0}, "zoom out"),
-        (Camera("", "still"), 0.0, {"still": 0.0}, "a camera that moves"),
-        (Count(3, "apple"), 0.0, {"counted": 4.0}, "4 apple"),
+        (Camera("in", "zoom"), 0.0, {"side": -1.0}, "camera: zoom out"),
+        (Camera("", "still"), 0.0, {"still": 0.0}, "camera: moves"),
+        (Count(3, "apple"), 0.0, {"counted": 4.0}, "4 × apple"),
         (PassBehind("dog", "car", "left"), 0.0, {"returns": 0.0}, "never comes out"),
         (Revisit("left"), 0.0, {"returns": 1.0, "side": -1.0}, "away to the right and back"),
         (Shot("one"), 0.0, {"cut": 1.0}, "a cut"),
@@ -44,7 +44,7 @@ def test_what_was_expected_and_what_was_seen(
     expectation: Expectation, value: float, components: dict[str, float], seen: str
 ) -> None:
     line = expected(of(expectation), row(value, **components))
-    assert line.startswith(f"Expected: {expectation.phrase}. Seen: ")
+    assert line.startswith(f"Expected: {expectation.sentence}. Seen: ")
     assert seen in line.partition("Seen: ")[2]
     assert "Components" not in why(row(value, **{k: v for k, v in components.items() if k not in ("side", "returns")}))
 

@@ -25,7 +25,7 @@ _MEASURED = {
     "agreement": "{} of the votes agree, judged from 0.8 on",
     "counted": "{} of them were seen in most frames",
     "log_size": "its size changed by {} (log)",
-    "confidence": "confidence {} of the tracker's answer",
+    "confidence": "the tracker's confidence is {}",
     "left_over": "{} of the motion is not explained by one camera",
     "halves": "the first half of the way down took {} times as long as the second, 1.6 from rest",
     "rise": "it rises {} of the height that it fell",
@@ -80,7 +80,7 @@ def expected(case: Case, row: ScoreRow) -> str:
         expectation = from_json(case.expect)
     except ConfigError:
         return ""
-    wanted = f"Expected: {expectation.phrase}."
+    wanted = f"Expected: {expectation.sentence}."
     return wanted if row.value is None else f"{wanted} Seen: {expectation.seen(row.components)}."
 
 
