@@ -131,6 +131,9 @@ def windows(move: str) -> list[tuple[float, float, float]]:
     if move in ("left", "right"):
         x = 0.02 + 0.35 * (ease if move == "right" else 1 - ease)
         return [(float(a), 0.2, 0.6) for a in x]
+    if move in ("up", "down"):
+        y = 0.02 + 0.35 * (ease if move == "down" else 1 - ease)
+        return [(0.2, float(a), 0.6) for a in y]
     if move in ("in", "out"):
         width = 0.95 - 0.4 * (ease if move == "in" else 1 - ease)
         return [(float(0.5 - w / 2), float(0.5 - w / 2), float(w)) for w in width]
