@@ -108,7 +108,7 @@ class ScenesLook(LongRange):
         there = np.all([mended(_of_colour(tracks, o.colour), reach) for o in p.things], axis=0)
         lone = ~helpers.crowded(tracks, dict.fromkeys((o.colour for o in p.things), 1), 0.3 * width**2)
         holds = there & lone & one_take(take)
-        changes = look_changes(drift_curves(video.frames))
+        changes = look_changes(drift_curves(video.frames), there & lone)
         # A layout is that of one view: what comes after a cut is not compared.
         moved = layout_change(tracks, ids, len(video) if not take.cuts else take.cuts[0])
         colour = float(np.hypot(*(max(abs(c.size) for c in changes[k : k + 2]) for k in (0, 2))))
@@ -155,10 +155,10 @@ def _turned_first(p: SlowLookParams, tracks: Tracks, ids: Sequence[int]) -> None
         raise UnjudgeableError(f"the camera does not turn to the {p.to} first")
 
 
-def look_changes(curves: DriftCurves) -> list[ChangePoint]:
-    """Return the changes of red and blue of the ground, of red and blue of the objects, and of sharpness."""
+def look_changes(curves: DriftCurves, judged: Bools) -> list[ChangePoint]:
+    """Return the changes of red and blue of the ground, of red and blue of the objects, and of sharpness in the frames `judged` [T]."""
     columns = [*curves.ground.T, *curves.things.T, curves.sharpness]
-    known = [np.isfinite(c) for c in columns]
+    known = [np.isfinite(c) & judged for c in columns]
     still = ChangePoint(0, 0.0, "step", 0.0)
     return [change_point(filled(c, k)) if k.sum() > 6 else still for c, k in zip(columns, known, strict=True)]
 
@@ -234,12 +234,20 @@ def _kept(tracks: Tracks, colour: str, width: float) -> Bools:
 
 
 def _same_shape(tracks: Tracks, i: int, others: list[int]) -> float:
-    """Return how alike an object's outline is in the first and the last third in which it is whole; 1 where that isn't seen."""
-    whole = np.flatnonzero(helpers.clear(tracks, i, others))
-    if len(whole) < 6:
+    """Return how little an object's outline and size change at any time, of the frames in which it is whole; 1 where it never is."""
+    whole = helpers.clear(tracks, i, others)
+    if whole.sum() < 6:
         return 1.0
-    first, last = (np.isin(np.arange(tracks.frames), part) for part in (whole[: len(whole) // 3], whole[-(len(whole) // 3) :]))
-    return float(np.prod(helpers.same_look(tracks, i, first, last)))
+    values = (tracks.shape["aspect"][i][whole], tracks.shape["extent"][i][whole], tracks.area[i][whole])
+    aspect, extent, size = (_lasting_change(v) for v in (np.log(values[0]), values[1], 0.5 * np.log(values[2])))
+    outline = helpers.ramp_score(max(aspect, 2.5 * extent), 0.35, 0.65)
+    return outline * helpers.ramp_score(size, 0.2, 0.45)
+
+
+def _lasting_change(values: Floats) -> float:
+    """Return the size of the change that explains most of what varies in values [n], 0 where none explains two fifths of it."""
+    change = change_point(values)
+    return abs(change.size) if change.explained >= 0.4 else 0.0
 
 
 class Entries(LongRange):
@@ -316,7 +324,8 @@ def _explained(tracks: Tracks, i: int, k: int, inwards: int) -> bool:
     if box[0] <= dx or box[1] <= dy or box[2] >= width - 1 - dx or box[3] >= height - 1 - dy:
         return True
     reach = box + np.array([-dx, -dy, dx, dy])
-    around = [j for j in range(len(tracks)) if j != i and tracks.colour[j] != tracks.colour[i]]
+    # What stands behind it, higher in the picture, hides nothing of it.
+    around = [j for j in range(len(tracks)) if tracks.colour[j] != tracks.colour[i] and not tracks.box[j, k, 3] < box[3] - 1]
     return any(bool(helpers.touching(tracks.box[j, [k]], reach)[0]) for j in around if tracks.visible[j, k])
 
 
@@ -380,6 +389,9 @@ class LongAbsence(LongRange):
                 raise UnjudgeableError(f"the {p.shape} did not leave on the {p.side}")
             last_hidden = tracks.frames if run[1] == tracks.frames else run[1]
         name = CURVE[p.away_s]
+        ends = tracks.xy[hero, np.flatnonzero(tracks.visible[hero])[-1], 0]
+        if p.by == "motion" and run[1] < tracks.frames and (ends - tracks.xy[hero, first, 0]) * way > -0.02 * wide:
+            raise UnjudgeableError(f"the {p.shape} did not come up to the {p.landmark_shape}")
         if run[1] >= tracks.frames:
             # Behind a screen that never goes, nothing can be said.
             if p.by == "screen" and last_hidden >= tracks.frames:
@@ -481,10 +493,10 @@ class SeveralShots(LongRange):
             if not (shot & h).any() or not (shot & m).any():
                 scores.append(0.0)
                 continue
-            shape, _ = helpers.same_look(tracks, head, first & h, shot & h)
+            outline = _outline_change(tracks, head, first & h, shot & h)
             away = helpers.shift(top, first & h, shot & h)
             parts = (
-                shape,
+                helpers.ramp_score(outline, 0.45, 0.8),
                 helpers.ramp_score(away, 0.12, 0.4),
                 helpers.ramp_score(helpers.grown(tracks, head, body, first & h, shot & h), 0.1, 0.35),
                 helpers.ramp_score(helpers.grown(tracks, mate, body, first & m, shot & m), 0.25, 0.55),
@@ -495,6 +507,12 @@ class SeveralShots(LongRange):
             scores.append(float(np.prod(parts)))
         names = {"second_shot": scores[0], "third_shot": scores[1], "last_shot": scores[2]}
         return Verdict(float(np.mean(scores)), names)
+
+
+def _outline_change(tracks: Tracks, i: int, first: Bools, second: Bools) -> float:
+    """Return by how much the log of a track's aspect differs between two sets of frames; up to .4 for a ball on a body of a like hue."""
+    aspect = tracks.shape["aspect"][i]
+    return abs(float(np.log(np.nanmedian(aspect[second]) / np.nanmedian(aspect[first]))))
 
 
 def _several(tracks: Tracks, body: int, p: SeveralShotsParams) -> list[Bools]:

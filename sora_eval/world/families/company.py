@@ -82,7 +82,7 @@ class Company(Family[CompanyParams]):
         facts = {
             "hero": f"thing{p.odd}",
             "hidden_s": (0.1 * duration_s, 0.2 * duration_s),
-            "spare": (0.0, 0.5 * (lanes[1] - lanes[0]), 0.0),
+            "spare": (1.4, 0.0, 0.0),
             "stranger": (0.0, 0.5 * (lanes[0] + lanes[1]), 0.0),
             "long": True,
         }
