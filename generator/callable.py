@@ -154,7 +154,12 @@ class PythonCallable:
 
     def _is_extended(self, case: Case) -> bool:
         most = self.capabilities.max_frames
-        return self._extend is not None and most is not None and case.mode in self.capabilities.modes and case.frames > most
+        return (
+            self._extend is not None
+            and most is not None
+            and case.mode in self.capabilities.modes
+            and case.frames > most
+        )
 
     def _call(self, function: Callable[..., Any], case: Case, keywords: Mapping[str, Any]) -> Video | Failure:
         # Outside the try: when the world can't give the frames, the fault is ours and not the model's.
@@ -164,7 +169,7 @@ class PythonCallable:
         assert self._extend is not None
         assert self.capabilities.max_frames is not None
         pieces: list[Frames] = []
-        done = 0
+        done, fps = 0, float(case.fps)
         while done < case.frames:
             left = case.frames - done + (self._extend if pieces else 0)
             window = replace(case, frames=min(self.capabilities.max_frames, left), seed=case.seed + len(pieces))
@@ -176,8 +181,8 @@ class PythonCallable:
                 return Failure(f"{self.target} did not extend the clip: it returned {list(answer.frames.shape)}")
             pieces.append(new)
             done += len(new)
-            given = answer.frames[-self._extend :].copy()
-        return Video(np.concatenate(pieces)[: case.frames], answer.fps)
+            given, fps = answer.frames[-self._extend :].copy(), answer.fps
+        return Video(np.concatenate(pieces)[: case.frames], fps)
 
     def _answer(
         self, function: Callable[..., Any], case: Case, keywords: Mapping[str, Any], given: Frames | None

@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from sora_eval.probes import helpers
+from sora_eval.probes.appearances import TO_MEND_S, unexplained
 from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict
 from sora_eval.stats.change_point import ChangePoint, change_point
 from sora_eval.tracking.continuity import Continuity, continuity
@@ -22,7 +23,6 @@ from sora_eval.world.families.company import CompanyParams
 from sora_eval.world.families.entries import EntriesParams
 from sora_eval.world.families.long_absence import AWAY_S, SHARE, LongAbsenceParams
 from sora_eval.world.families.params import SIGN
-from sora_eval.world.families.several_shots import SHOTS, SeveralShotsParams
 from sora_eval.world.families.slow_look import SlowLookParams
 
 _DISORDER = 0.25
@@ -31,8 +31,6 @@ _HALF_FOV = np.radians(20.0)
 """Half of the field of view of the scenes' cameras: a turn keeps angles, not distances in the picture."""
 _FROM_ABOVE = 1.22
 """How much taller than seen from the side a cylinder or a cube looks where the camera looks down by 27 degrees."""
-_TO_MEND_S = 0.4
-"""Gaps in a track up to which nothing has gone."""
 
 
 class LongRange(Probe):
@@ -68,7 +66,7 @@ def one_take(found: Continuity) -> Bools:
 
 def breaks_s(holds: Bools, fps: float) -> float:
     """Return when a claim stops to hold for 0.4 s at least, the clip's end where it never does."""
-    least = max(1, round(_TO_MEND_S * fps))
+    least = max(1, round(TO_MEND_S * fps))
     first = next((a for a, b in helpers.spans(~holds) if b - a >= least), len(holds))
     return first / fps
 
@@ -90,11 +88,15 @@ class ScenesLook(LongRange):
 
     name = "slow_look"
     claim = "while the camera looks about for long, a scene keeps its colours, its sharpness and its layout"
-    source = "drift of long rollouts, as measured by early against late quality (FramePack, Zhang and Agrawala 2025); change point by Hinkley 1971"
+    source = (
+        "early against late quality of long rollouts (FramePack, Zhang and Agrawala 2025); change point, Hinkley 1971"
+    )
     violations = (
         "colour_drifts", "blurs", "drift", "vanishes", "appears_from_nowhere", "freezes", "loops", "cuts_away",
     )  # fmt: skip
-    blind_to: ClassVar[dict[str, str]] = {"reversed": "a scene that stays is as good backwards, and the camera turns to and fro"}
+    blind_to: ClassVar[dict[str, str]] = {
+        "reversed": "a scene that stays is as good backwards, and the camera turns to and fro"
+    }
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge drifts of colour, sharpness and layout, presence of the objects, and continuity."""
@@ -104,14 +106,15 @@ class ScenesLook(LongRange):
         _turned_first(p, tracks, ids)
         sizes = [helpers.width(tracks, i, tracks.visible[i]) for i in ids]
         width = float(np.median(sizes))
-        reach = max(1, round(_TO_MEND_S * tracks.fps))
+        reach = max(1, round(TO_MEND_S * tracks.fps))
         there = np.all([mended(_of_colour(tracks, o.colour), reach) for o in p.things], axis=0)
         lone = ~helpers.crowded(tracks, dict.fromkeys((o.colour for o in p.things), 1), 0.3 * width**2)
         holds = there & lone & one_take(take)
         changes = look_changes(drift_curves(video.frames), there & lone)
         # A layout is that of one view: what comes after a cut is not compared.
         moved = layout_change(tracks, ids, len(video) if not take.cuts else take.cuts[0])
-        colour = float(np.hypot(*(max(abs(c.size) for c in changes[k : k + 2]) for k in (0, 2))))
+        ground, things = (max(abs(c.size) for c in changes[k : k + 2]) for k in (0, 2))
+        colour = float(np.hypot(ground, things))
         parts = {
             "colour": helpers.ramp_score(colour, 0.08, 0.25),
             "sharp": helpers.ramp_score(abs(changes[4].size), 0.25, 0.7),
@@ -280,10 +283,14 @@ class Entries(LongRange):
         if take.disorder > _DISORDER:
             raise UnjudgeableError("the frames follow each other in no order")
         came, bad = unexplained(tracks)
-        lone = ~helpers.crowded(tracks, dict.fromkeys((p.first.colour, p.second.colour, p.wall, p.post), 1), 0.2 * _size(tracks, wall))
+        lone = ~helpers.crowded(
+            tracks, dict.fromkeys((p.first.colour, p.second.colour, p.wall, p.post), 1), 0.2 * _size(tracks, wall)
+        )
         holds = ~bad & lone & one_take_but_rests(take)
         parts = {"explained": helpers.ramp_score(came, 0.0, 2.0), "holds": float(holds.mean()), "crossed": seen / 2}
-        return Verdict(helpers.product(parts), {**parts, "from_nowhere": float(came), "breaks_at_s": breaks_s(holds, tracks.fps)})
+        return Verdict(
+            helpers.product(parts), {**parts, "from_nowhere": float(came), "breaks_at_s": breaks_s(holds, tracks.fps)}
+        )
 
 
 def _size(tracks: Tracks, i: int) -> float:
@@ -298,49 +305,6 @@ def one_take_but_rests(found: Continuity) -> Bools:
     return holds
 
 
-def unexplained(tracks: Tracks) -> tuple[int, Bools]:
-    """Return how many objects come or go in plain sight, and the frames [T] in which one is there that came so, or is missing."""
-    total = tracks.frames
-    gap = max(1, round(_TO_MEND_S * tracks.fps))
-    bad, count = np.zeros(total, dtype=bool), 0
-    for colour in dict.fromkeys(tracks.colour):
-        ids = tracks.of(colour)
-        pieces = [(i, a, b) for i in ids for a, b in helpers.spans(tracks.visible[i]) if b - a >= 3]
-        for i, a, b in pieces:
-            others = [p for p in pieces if p != (i, a, b)]
-            if a > 1 and not _explained(tracks, i, a, 1) and not _goes_on(tracks, others, i, a, -1, gap):
-                count, bad[a:b] = count + 1, True
-            if b < total - 1 and not _explained(tracks, i, b - 1, -1) and not _goes_on(tracks, others, i, b - 1, 1, gap):
-                count, bad[b:] = count + 1, True
-    return count, bad
-
-
-def _explained(tracks: Tracks, i: int, k: int, inwards: int) -> bool:
-    """Return whether track i is at a border or at another object in frame k, its first or its last; a step further it would be."""
-    box, height, width = tracks.box[i, k], *tracks.size
-    near = k + inwards
-    step = np.abs(tracks.xy[i, near] - tracks.xy[i, k]) if tracks.visible[i, near] else np.zeros(2)
-    dx, dy = np.maximum(1.5 * step, 0.02 * min(tracks.size)) + 0.5
-    if box[0] <= dx or box[1] <= dy or box[2] >= width - 1 - dx or box[3] >= height - 1 - dy:
-        return True
-    reach = box + np.array([-dx, -dy, dx, dy])
-    # What stands behind it, higher in the picture, hides nothing of it.
-    around = [j for j in range(len(tracks)) if tracks.colour[j] != tracks.colour[i] and not tracks.box[j, k, 3] < box[3] - 1]
-    return any(bool(helpers.touching(tracks.box[j, [k]], reach)[0]) for j in around if tracks.visible[j, k])
-
-
-def _goes_on(
-    tracks: Tracks, others: Sequence[tuple[int, int, int]], i: int, k: int, way: int, gap: int
-) -> bool:
-    """Return whether another piece of the same colour ends just before frame k (way -1), or begins just after it (1), near by."""
-    size = 2.0 * np.sqrt(max(tracks.area[i, k], 1.0))
-    for j, a, b in others:
-        end = b - 1 if way < 0 else a
-        if 0 < (end - k) * way <= gap + 1 and np.linalg.norm(tracks.xy[j, end] - tracks.xy[i, k]) < size * abs(end - k):
-            return True
-    return False
-
-
 CURVE = {2: "after_2_s", 5: "after_5_s", 10: "after_10_s", 30: "after_30_s"}
 """Components that have the score of one length of the absence each: their means are its curve."""
 
@@ -351,13 +315,16 @@ class LongAbsence(LongRange):
     name = "long_absence"
     unit = "share of the claim that holds, 0 to 1"
     claim = "what is out of sight for 2, 5, 10 or 30 seconds is still there afterwards, unchanged"
-    source = "object permanence over time out of sight: delayed reappearance, Baillargeon and Graber 1988; leave and return"
+    source = (
+        "object permanence over time out of sight: delayed reappearance, Baillargeon and Graber 1988; leave and return"
+    )
     violations = ("vanishes", "teleports", "changes_colour", "changes_shape", "duplicates", "appears_from_nowhere")
     blind_to: ClassVar[dict[str, str]] = {}
 
     def of_length(self, draft: Draft, length_s: float, rng: np.random.Generator) -> Draft:
         """Return the draft with one of the absences that a clip of this length has room for."""
         away = [s for s in AWAY_S if s <= SHARE * length_s] or [AWAY_S[0]]
+        assert isinstance(draft.params, LongAbsenceParams)
         params = replace(draft.params, away_s=away[int(rng.integers(len(away)))])
         return replace(draft, params=params, prompt=self.family.caption(params, rng))
 
@@ -447,8 +414,17 @@ def _alike(tracks: Tracks, one: int, two: int, before: Bools, after: Bools, what
         return shape if what == "shape" else size
     joined = {k: np.where(after, v[two], v[one])[None] for k, v in tracks.shape.items()}
     area = np.where(after, tracks.area[two], tracks.area[one])[None]
-    both = replace(tracks, colour=(tracks.colour[one],), xy=tracks.xy[[one]], visible=tracks.visible[[one]], area=area,
-                   box=tracks.box[[one]], shape=joined, labels=(), ground=None)
+    both = replace(
+        tracks,
+        colour=(tracks.colour[one],),
+        xy=tracks.xy[[one]],
+        visible=tracks.visible[[one]],
+        area=area,
+        box=tracks.box[[one]],
+        shape=joined,
+        labels=(),
+        ground=None,
+    )
     shape, size = helpers.same_look(both, 0, before, after)
     return shape if what == "shape" else size
 
@@ -458,82 +434,3 @@ def _lone_since(tracks: Tracks, p: LongAbsenceParams, width: float, since: int) 
     expected = dict.fromkeys([p.colour, p.landmark, *([p.screen] if p.by == "screen" else [])], 1)
     late = helpers.crowded(tracks, expected, 0.3 * width**2)[since:]
     return 1 - min(1.0, 2 * float(late.mean())) if len(late) else 1.0
-
-
-class SeveralShots(LongRange):
-    """A character over several shots with hard cuts: it and its company are the same in all of them."""
-
-    name = "several_shots"
-    unit = "share of the later shots that show the character of the first, 0 to 1"
-    claim = "a character is the same in all of four shots: colours, arrangement, proportions"
-    source = "character consistency across shots, as claimed for Sora (OpenAI 2024)"
-    violations = ("vanishes", "teleports", "changes_colour", "changes_shape", "duplicates", "appears_from_nowhere")
-
-    def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
-        """Judge head, body and companion of each later shot against the first."""
-        p = SeveralShotsParams.of(case)
-        body = helpers.find_object(tracks, p.body, "figure", 0.6)
-        head = helpers.find_object(tracks, p.head, "head", 0.1)
-        mate = helpers.find_object(tracks, p.companion, p.companion_shape, 0.1)
-        shots = _several(tracks, body, p)
-        h, m = tracks.visible[head], tracks.visible[mate]
-        scale = np.sqrt(tracks.area[body])[:, None]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            top, beside = ((tracks.xy[i] - tracks.xy[body]) / scale for i in (head, mate))
-        first = shots[0]
-        if not (first & h).any() or not (first & m).any():
-            raise UnjudgeableError("head or companion is missing in the first shot")
-        side = SIGN[p.side]
-        if np.median(top[first & h, 1]) > -0.3 or np.median(beside[first & m, 0]) * side < 0.3:
-            raise UnjudgeableError("the first shot does not show the arrangement of the prompt")
-        least = 0.3 * min(float(np.median(tracks.area[head][s & h])) for s in shots if (s & h).any())
-        crowd = helpers.crowded(tracks, dict.fromkeys((p.body, p.head, p.companion), 1), least)
-        scores = []
-        for shot in shots[1:]:
-            if not (shot & h).any() or not (shot & m).any():
-                scores.append(0.0)
-                continue
-            outline = _outline_change(tracks, head, first & h, shot & h)
-            away = helpers.shift(top, first & h, shot & h)
-            parts = (
-                helpers.ramp_score(outline, 0.45, 0.8),
-                helpers.ramp_score(away, 0.12, 0.4),
-                helpers.ramp_score(helpers.grown(tracks, head, body, first & h, shot & h), 0.1, 0.35),
-                helpers.ramp_score(helpers.grown(tracks, mate, body, first & m, shot & m), 0.25, 0.55),
-                float(np.median(beside[shot & m, 0]) * side > 0.1),
-                1 - min(1.0, 2 * float(crowd[shot].mean())),
-                float((h & m)[shot].mean()),
-            )
-            scores.append(float(np.prod(parts)))
-        names = {"second_shot": scores[0], "third_shot": scores[1], "last_shot": scores[2]}
-        return Verdict(float(np.mean(scores)), names)
-
-
-def _outline_change(tracks: Tracks, i: int, first: Bools, second: Bools) -> float:
-    """Return by how much the log of a track's aspect differs between two sets of frames; up to .4 for a ball on a body of a like hue."""
-    aspect = tracks.shape["aspect"][i]
-    return abs(float(np.log(np.nanmedian(aspect[second]) / np.nanmedian(aspect[first]))))
-
-
-def _several(tracks: Tracks, body: int, p: SeveralShotsParams) -> list[Bools]:
-    """Return the frames [T] of each shot, which jumps of the figure's size separate.
-
-    Raises:
-        UnjudgeableError: there are not four shots, or not from far and close by turns as the prompt says.
-    """
-    seen = np.flatnonzero(tracks.visible[body])
-    size = 0.5 * np.log(tracks.area[body][seen])
-    cuts = np.flatnonzero(np.abs(np.diff(size)) > 0.2) + 1
-    parts = np.split(np.arange(len(seen)), cuts)
-    if len(parts) != SHOTS or min(map(len, parts)) < 2:
-        raise UnjudgeableError(f"there are {len(parts)} shots by the figure's size, {SHOTS} were asked for")
-    middles = [float(np.median(size[part])) for part in parts]
-    if max(float(np.ptp(size[part])) for part in parts) > 0.2:
-        raise UnjudgeableError("the distance changes within a shot")
-    closer = 1.0 if p.first == "far" else -1.0
-    if any((b - a) * closer * (-1) ** k < 0 for k, (a, b) in enumerate(zip(middles, middles[1:], strict=False))):
-        raise UnjudgeableError(f"the shots do not begin from {p.first}, by turns with the other distance")
-    frame, edges = np.arange(tracks.frames), [0, *(int(seen[c]) for c in cuts), tracks.frames]
-    return [
-        tracks.visible[body] & (frame >= a) & (frame < b) for a, b in zip(edges, edges[1:], strict=False)
-    ]

@@ -90,7 +90,9 @@ class SuiteConfig(Settings):
             raise ConfigError("suite.lengths_s is empty: write suite.lengths_s=[5,10], or set suite.lengths_s=null")
         for length in self.lengths_s or ():
             if not LENGTHS_S[0] <= length <= LENGTHS_S[1]:
-                raise ConfigError(f"suite.lengths_s must be from {LENGTHS_S[0]} to {LENGTHS_S[1]} seconds, got {length}")
+                raise ConfigError(
+                    f"suite.lengths_s must be from {LENGTHS_S[0]} to {LENGTHS_S[1]} seconds, got {length}"
+                )
 
     def select(
         self, profile: Profile, seed: int, samples: int, look: LookOptions = PLAIN_WORLD

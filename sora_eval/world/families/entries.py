@@ -104,6 +104,4 @@ def _passing(name: str, o: Thing, start: float, end: float, y: float, when: tupl
     z = body.pos[2]
     rolled = float(np.degrees((end - start) * 2 / body.size[0]))
     turns = ((when[0], 0.0, 0.0), (when[1], 0.0, rolled)) if o.shape == "ball" else ()
-    return replace(
-        body, motion="path", path=((when[0], start, y, z), (when[1], end, y, z)), turns=turns, solid=False
-    )
+    return replace(body, motion="path", path=((when[0], start, y, z), (when[1], end, y, z)), turns=turns, solid=False)

@@ -93,5 +93,5 @@ def _swaying(way: float, duration_s: float) -> CameraPath:
     t_s = np.linspace(0.0, duration_s, int(np.ceil(duration_s * _KEYS_PER_S)) + 1)
     eye, look = (np.tile(np.array(v), (len(t_s), 1)) for v in (_EYE, _LOOK))
     still = CameraPath(t_s, eye, look, np.full(len(t_s), _FOV))
-    pan = sum(degrees * np.sin(2 * np.pi * t_s / period) for degrees, period in _PAN)
+    pan = np.sum([degrees * np.sin(2 * np.pi * t_s / period) for degrees, period in _PAN], axis=0)
     return cameras.turned(still, way * pan, _TILT[0] * np.sin(2 * np.pi * t_s / _TILT[1]))
