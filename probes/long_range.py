@@ -338,27 +338,28 @@ class LongAbsence(LongRange):
         way, wide, fps = SIGN[p.side], tracks.size[1], tracks.fps
         seen = _of_colour(tracks, p.colour)
         first = np.flatnonzero(seen)[0]
-        run = helpers.longest_unseen(seen)
+        due_s = min(float(p.away_s), SHARE * (tracks.frames - 1) / fps)
+        run = _absence(seen, 0.5 * due_s * fps)
         home = float(np.median(tracks.xy[mark, tracks.visible[mark], 0]))
         if first > 0.2 * tracks.frames or (tracks.xy[hero, first, 0] - home) * way < 0:
             raise UnjudgeableError(f"the {p.shape} does not stand on the {p.side} at first")
         if run is None:
             raise UnjudgeableError(f"the {p.shape} was never out of sight")
-        away_s, due_s = (run[1] - run[0]) / fps, min(float(p.away_s), SHARE * (tracks.frames - 1) / fps)
+        away_s = (run[1] - run[0]) / fps
         if away_s < 0.5 * due_s:
             raise UnjudgeableError(f"the {p.shape} was out of sight for {away_s:.1f} s, not for {due_s:g}")
         frame = np.arange(tracks.frames)
         if p.by == "screen":
-            last_hidden = _screened(p, tracks, run, way)
+            last_hidden = _screened(p, tracks, hero, run, way)
         else:
-            x = tracks.xy[hero, run[0] - 1, 0]
+            x = tracks.xy[hero, : run[0], 0][tracks.visible[hero, : run[0]]][-1]
             if (x - (wide - 1) / 2) * way < 0.25 * wide:
                 raise UnjudgeableError(f"the {p.shape} did not leave on the {p.side}")
             last_hidden = tracks.frames if run[1] == tracks.frames else run[1]
         name = CURVE[p.away_s]
-        ends = tracks.xy[hero, np.flatnonzero(tracks.visible[hero])[-1], 0]
-        if p.by == "motion" and run[1] < tracks.frames and (ends - tracks.xy[hero, first, 0]) * way > -0.02 * wide:
-            raise UnjudgeableError(f"the {p.shape} did not come up to the {p.landmark_shape}")
+        ends = np.flatnonzero(seen[-max(2, tracks.frames // 10) :])
+        if p.by == "motion" and len(ends):
+            _came_up(p, tracks, hero, way)
         if run[1] >= tracks.frames:
             # Behind a screen that never goes, nothing can be said.
             if p.by == "screen" and last_hidden >= tracks.frames:
@@ -387,7 +388,25 @@ class LongAbsence(LongRange):
         return Verdict(value, {**parts, name: value, "away_s": away_s})
 
 
-def _screened(p: LongAbsenceParams, tracks: Tracks, run: tuple[int, int], way: float) -> int:
+def _absence(seen: Bools, least: float) -> tuple[int, int] | None:
+    """Return the first run (first, last + 1) of at least `least` frames in which an object that was seen is not, else the longest."""
+    first = int(np.argmax(seen))
+    runs = [(a, b) for a, b in helpers.spans(~seen) if a > first and b - a >= least]
+    return runs[0] if runs else helpers.longest_unseen(seen)
+
+
+def _came_up(p: LongAbsenceParams, tracks: Tracks, hero: int, way: float) -> None:
+    """Check that an object that left of itself ends nearer to the landmark than it began.
+
+    Raises:
+        UnjudgeableError: it does not.
+    """
+    places = tracks.xy[hero, tracks.visible[hero], 0]
+    if (places[-1] - places[0]) * way > -0.02 * tracks.size[1]:
+        raise UnjudgeableError(f"the {p.shape} did not come up to the {p.landmark_shape}")
+
+
+def _screened(p: LongAbsenceParams, tracks: Tracks, hero: int, run: tuple[int, int], way: float) -> int:
     """Return the frame from which on the screen has left the object's place.
 
     Raises:
@@ -400,8 +419,7 @@ def _screened(p: LongAbsenceParams, tracks: Tracks, run: tuple[int, int], way: f
         raise UnjudgeableError(f"the screen did not come from the {p.side} and go on")
     if not tracks.visible[screen, run[0]] or there[0] == 0:
         raise UnjudgeableError("no screen came to hide it")
-    place = tracks.xy[tracks.of(p.colour)[0]]
-    last = np.nanmedian(place[: run[0]], axis=0)
+    last = np.median(tracks.xy[hero, : run[0]][tracks.visible[hero, : run[0]]], axis=0)
     boxes = tracks.box[screen]
     covering = np.flatnonzero(tracks.visible[screen] & (boxes[:, 0] <= last[0]) & (boxes[:, 2] >= last[0]))
     return int(covering[-1]) + 1 if len(covering) else run[1]

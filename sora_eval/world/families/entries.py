@@ -73,10 +73,10 @@ class Entries(Family[EntriesParams]):
         # Of the way of the first, the part that a square frame shows.
         there = [first[0] + (first[1] - first[0]) * (1 + side * 2.6 / _FAR) / 2 for side in (-1, 1)]
         facts = {
-            "hero": "first",
+            "hero": "second",
             "visitor": "first",
             "crosses_s": tuple(there),
-            "hidden_s": (there[0], sum(there) / 2 + 0.5 * (there[1] - there[0]) * 0.2),
+            "hidden_s": (0.55 * duration_s, 0.65 * duration_s),
             "stranger": (way * 0.45, 3.2, 0.0),
         }
         view = common.front_view(duration_s, 10.2, 3.0, (0.0, 0.0, 1.05))
