@@ -18,8 +18,9 @@ def unexplained(tracks: Tracks) -> tuple[int, Bools]:
     total = tracks.frames
     gap = max(1, round(TO_MEND_S * tracks.fps))
     bad, count = np.zeros(total, dtype=bool), 0
-    for colour in dict.fromkeys(tracks.colour):
-        ids = tracks.of(colour)
+    names = _names(tracks)
+    for name in dict.fromkeys(names):
+        ids = [i for i, other in enumerate(names) if other == name]
         pieces = [(i, a, b) for i in ids for a, b in helpers.spans(tracks.visible[i]) if b - a >= 3]
         for i, a, b in pieces:
             others = [p for p in pieces if p != (i, a, b)]
@@ -34,6 +35,12 @@ def unexplained(tracks: Tracks) -> tuple[int, Bools]:
     return count, bad
 
 
+def _names(tracks: Tracks) -> list[str]:
+    """Return what each track is called: its colour, or its label where that is not known."""
+    labels = tracks.labels or ("",) * len(tracks)
+    return [colour or label for colour, label in zip(tracks.colour, labels, strict=True)]
+
+
 def _explained(tracks: Tracks, i: int, k: int, inwards: int) -> bool:
     """Return whether track i is at a border or at another object in frame k, its first or its last; a step further it would be."""
     box, height, width = tracks.box[i, k], *tracks.size
@@ -43,10 +50,9 @@ def _explained(tracks: Tracks, i: int, k: int, inwards: int) -> bool:
     if box[0] <= dx or box[1] <= dy or box[2] >= width - 1 - dx or box[3] >= height - 1 - dy:
         return True
     reach = box + np.array([-dx, -dy, dx, dy])
+    names = _names(tracks)
     # What stands behind it, higher in the picture, hides nothing of it.
-    around = [
-        j for j in range(len(tracks)) if tracks.colour[j] != tracks.colour[i] and not tracks.box[j, k, 3] < box[3] - 1
-    ]
+    around = [j for j in range(len(tracks)) if names[j] != names[i] and not tracks.box[j, k, 3] < box[3] - 1]
     return any(bool(helpers.touching(tracks.box[j, [k]], reach)[0]) for j in around if tracks.visible[j, k])
 
 

@@ -107,7 +107,7 @@ class ScenesLook(LongRange):
         sizes = [helpers.width(tracks, i, tracks.visible[i]) for i in ids]
         width = float(np.median(sizes))
         reach = max(1, round(TO_MEND_S * tracks.fps))
-        there = np.all([mended(_of_colour(tracks, o.colour), reach) for o in p.things], axis=0)
+        there = np.all([mended(_seen(tracks, o.colour, o.shape), reach) for o in p.things], axis=0)
         lone = ~helpers.crowded(tracks, dict.fromkeys((o.colour for o in p.things), 1), 0.3 * width**2)
         holds = there & lone & one_take(take)
         changes = look_changes(drift_curves(video.frames), there & lone)
@@ -128,9 +128,9 @@ class ScenesLook(LongRange):
         return Verdict(helpers.product(parts), {**parts, **measured, "breaks_at_s": broken})
 
 
-def _of_colour(tracks: Tracks, colour: str) -> Bools:
-    """Return the frames [T] in which any track of a colour is seen."""
-    return np.asarray(tracks.visible[tracks.of(colour)].any(axis=0), dtype=bool)
+def _seen(tracks: Tracks, colour: str, noun: str) -> Bools:
+    """Return the frames [T] in which any track of an object is seen."""
+    return np.asarray(tracks.visible[tracks.called(colour, noun)].any(axis=0), dtype=bool)
 
 
 def _turned_first(p: SlowLookParams, tracks: Tracks, ids: Sequence[int]) -> None:
@@ -206,7 +206,7 @@ class Company(LongRange):
         ids = [helpers.find_object(level, o.colour, o.shape, 0.05) for o in p.things]
         early = helpers.times(tracks) < 1.5
         for o, i in zip(p.things, ids, strict=True):
-            if not _of_colour(tracks, o.colour)[early].any():
+            if not _seen(tracks, o.colour, o.shape)[early].any():
                 raise UnjudgeableError(f"no {o.noun} was found at first")
             x = tracks.xy[i, tracks.visible[i], 0]
             if np.ptp(x) < 0.08 * min(tracks.size):
@@ -214,7 +214,7 @@ class Company(LongRange):
         take = in_order(video)
         width = float(np.median([helpers.width(tracks, i, tracks.visible[i]) for i in ids]))
         lone = ~helpers.crowded(tracks, {o.colour: 1 for o in p.things}, 0.3 * width**2)
-        kept = np.array([_kept(tracks, o.colour, width) for o in p.things])
+        kept = np.array([_kept(tracks, tracks.called(o.colour, o.shape), width) for o in p.things])
         holds = kept.all(axis=0) & lone & one_take(take)
         alike = min(_same_shape(tracks, i, [j for j in ids if j != i]) for i in ids)
         parts = {"holds": float(holds.mean()), "same_shape": alike}
@@ -225,10 +225,9 @@ class Company(LongRange):
         )
 
 
-def _kept(tracks: Tracks, colour: str, width: float) -> Bools:
-    """Return the frames [T] around which an object of a colour is seen in its lane; others may hide it for a second."""
+def _kept(tracks: Tracks, ids: Sequence[int], width: float) -> Bools:
+    """Return the frames [T] around which an object with the tracks `ids` is seen in its lane; others may hide it for a second."""
     seen = np.zeros(tracks.frames, dtype=bool)
-    ids = tracks.of(colour)
     lane = float(np.median(tracks.xy[ids[0], tracks.visible[ids[0]], 1][: max(4, tracks.frames // 4)]))
     for i in ids:
         with np.errstate(invalid="ignore"):
@@ -249,7 +248,10 @@ def _same_shape(tracks: Tracks, i: int, others: list[int]) -> float:
 
 def _lasting_change(values: Floats) -> float:
     """Return the size of the change that explains most of what varies in values [n], 0 where none explains two fifths of it."""
-    change = change_point(values)
+    known = values[np.isfinite(values)]
+    if len(known) < 6:
+        return 0.0
+    change = change_point(known)
     return abs(change.size) if change.explained >= 0.4 else 0.0
 
 
@@ -331,42 +333,22 @@ class LongAbsence(LongRange):
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the object before and after its absence."""
         p = LongAbsenceParams.of(case)
-        mark = helpers.find_object(tracks, p.landmark, p.landmark_shape)
-        hero = helpers.find_object(tracks, p.colour, p.shape, 0.02)
-        if len(tracks.of(p.colour)) > 1:
-            hero = min(tracks.of(p.colour), key=lambda i: int(np.flatnonzero(tracks.visible[i])[0]))
-        way, wide, fps = SIGN[p.side], tracks.size[1], tracks.fps
-        seen = _of_colour(tracks, p.colour)
-        first = np.flatnonzero(seen)[0]
-        due_s = min(float(p.away_s), SHARE * (tracks.frames - 1) / fps)
-        run = _absence(seen, 0.5 * due_s * fps)
-        home = float(np.median(tracks.xy[mark, tracks.visible[mark], 0]))
-        if first > 0.2 * tracks.frames or (tracks.xy[hero, first, 0] - home) * way < 0:
-            raise UnjudgeableError(f"the {p.shape} does not stand on the {p.side} at first")
-        if run is None:
-            raise UnjudgeableError(f"the {p.shape} was never out of sight")
-        away_s = (run[1] - run[0]) / fps
-        if away_s < 0.5 * due_s:
-            raise UnjudgeableError(f"the {p.shape} was out of sight for {away_s:.1f} s, not for {due_s:g}")
-        frame = np.arange(tracks.frames)
-        if p.by == "screen":
-            last_hidden = _screened(p, tracks, hero, run, way)
-        else:
-            x = tracks.xy[hero, : run[0], 0][tracks.visible[hero, : run[0]]][-1]
-            if (x - (wide - 1) / 2) * way < 0.25 * wide:
-                raise UnjudgeableError(f"the {p.shape} did not leave on the {p.side}")
-            last_hidden = tracks.frames if run[1] == tracks.frames else run[1]
-        name = CURVE[p.away_s]
-        ends = np.flatnonzero(seen[-max(2, tracks.frames // 10) :])
-        if p.by == "motion" and len(ends):
-            _came_up(p, tracks, hero, way)
+        hero, run = _gone(p, tracks)
+        away_s, name = (run[1] - run[0]) / tracks.fps, CURVE[p.away_s]
+        uncovered = _screened(p, tracks, hero, run) if p.by == "screen" else run[1]
+        if p.by == "motion":
+            _left_and_came_up(p, tracks, hero, run)
         if run[1] >= tracks.frames:
             # Behind a screen that never goes, nothing can be said.
-            if p.by == "screen" and last_hidden >= tracks.frames:
+            if p.by == "screen" and uncovered >= tracks.frames:
                 raise UnjudgeableError("the screen stays to the end")
             return Verdict(0.0, {"returns": 0.0, name: 0.0, "away_s": away_s})
-        others = [mark, *tracks.of(p.screen)] if p.by == "screen" else [mark]
-        back = max(tracks.of(p.colour), key=lambda i: int(tracks.visible[i, run[1] :].sum()))
+        mark = helpers.find_object(tracks, p.landmark, p.landmark_shape)
+        others, frame = (
+            [mark, *(tracks.called(p.screen, "screen") if p.by == "screen" else [])],
+            np.arange(tracks.frames),
+        )
+        back = max(tracks.called(p.colour, p.shape), key=lambda i: int(tracks.visible[i, run[1] :].sum()))
         before = helpers.clear(tracks, hero, others) & (frame < run[0])
         after = helpers.clear(tracks, back, others) & (frame >= run[1])
         after = after if after.any() else tracks.visible[back] & (frame >= max(run[1], tracks.frames - 3))
@@ -376,16 +358,41 @@ class LongAbsence(LongRange):
         shift = np.median(tracks.xy[back, after], axis=0) - np.median(tracks.xy[hero, before], axis=0)
         # One that came back of itself may stop elsewhere, on the same ground.
         off = float(np.linalg.norm(shift)) if p.by == "screen" else abs(float(shift[1]))
+        shape, size = _alike(tracks, hero, back, before, after)
+        seen = _seen(tracks, p.colour, p.shape)
         parts = {
             "returns": 1.0,
             "place": helpers.ramp_score(off / width, 0.2, 0.6),
-            "same_shape": _alike(tracks, hero, back, before, after, "shape"),
-            "same_size": _alike(tracks, hero, back, before, after, "size"),
+            "same_shape": shape,
+            "same_size": size,
             "alone": _lone_since(tracks, p, width, run[1]),
-            "kept": float(seen[max(run[1], min(last_hidden, tracks.frames - 1)) :].mean()),
+            "kept": float(seen[max(run[1], min(uncovered, tracks.frames - 1)) :].mean()),
         }
         value = helpers.product(parts)
         return Verdict(value, {**parts, name: value, "away_s": away_s})
+
+
+def _gone(p: LongAbsenceParams, tracks: Tracks) -> tuple[int, tuple[int, int]]:
+    """Return the track of the object before its absence, and the run (first, last + 1) of frames in which it is out of sight.
+
+    Raises:
+        UnjudgeableError: it is not on its side at first, or is not away for half of the time of the prompt.
+    """
+    helpers.find_object(tracks, p.colour, p.shape, 0.02)
+    mark = helpers.find_object(tracks, p.landmark, p.landmark_shape)
+    hero = min(tracks.called(p.colour, p.shape), key=lambda i: int(np.argmax(tracks.visible[i])))
+    seen = _seen(tracks, p.colour, p.shape)
+    first = int(np.argmax(seen))
+    home = float(np.median(tracks.xy[mark, tracks.visible[mark], 0]))
+    if first > 0.2 * tracks.frames or (tracks.xy[hero, first, 0] - home) * SIGN[p.side] < 0:
+        raise UnjudgeableError(f"the {p.shape} does not stand on the {p.side} at first")
+    due_s = min(float(p.away_s), SHARE * (tracks.frames - 1) / tracks.fps)
+    run = _absence(seen, 0.5 * due_s * tracks.fps)
+    if run is None:
+        raise UnjudgeableError(f"the {p.shape} was never out of sight")
+    if (away_s := (run[1] - run[0]) / tracks.fps) < 0.5 * due_s:
+        raise UnjudgeableError(f"the {p.shape} was out of sight for {away_s:.1f} s, not for {due_s:g}")
+    return hero, run
 
 
 def _absence(seen: Bools, least: float) -> tuple[int, int] | None:
@@ -395,18 +402,23 @@ def _absence(seen: Bools, least: float) -> tuple[int, int] | None:
     return runs[0] if runs else helpers.longest_unseen(seen)
 
 
-def _came_up(p: LongAbsenceParams, tracks: Tracks, hero: int, way: float) -> None:
-    """Check that an object that left of itself ends nearer to the landmark than it began.
+def _left_and_came_up(p: LongAbsenceParams, tracks: Tracks, hero: int, run: tuple[int, int]) -> None:
+    """Check that an object left on its side, and that one that is there at the end has come nearer to the landmark than it was.
 
     Raises:
-        UnjudgeableError: it does not.
+        UnjudgeableError: not so.
     """
-    places = tracks.xy[hero, tracks.visible[hero], 0]
-    if (places[-1] - places[0]) * way > -0.02 * tracks.size[1]:
+    way, wide = SIGN[p.side], tracks.size[1]
+    places = tracks.xy[hero, :, 0]
+    left = places[: run[0]][tracks.visible[hero, : run[0]]][-1]
+    if (left - (wide - 1) / 2) * way < 0.25 * wide:
+        raise UnjudgeableError(f"the {p.shape} did not leave on the {p.side}")
+    seen = tracks.visible[hero]
+    if seen[-max(2, tracks.frames // 10) :].any() and (places[seen][-1] - places[seen][0]) * way > -0.02 * wide:
         raise UnjudgeableError(f"the {p.shape} did not come up to the {p.landmark_shape}")
 
 
-def _screened(p: LongAbsenceParams, tracks: Tracks, hero: int, run: tuple[int, int], way: float) -> int:
+def _screened(p: LongAbsenceParams, tracks: Tracks, hero: int, run: tuple[int, int]) -> int:
     """Return the frame from which on the screen has left the object's place.
 
     Raises:
@@ -415,7 +427,7 @@ def _screened(p: LongAbsenceParams, tracks: Tracks, hero: int, run: tuple[int, i
     screen = helpers.find_object(tracks, p.screen, "screen", 0.1)
     there = np.flatnonzero(tracks.visible[screen])
     x = tracks.xy[screen, :, 0]
-    if (there < run[0]).any() and (x[there[0]] - x[there[-1]]) * way < 0.2 * tracks.size[1]:
+    if (there < run[0]).any() and (x[there[0]] - x[there[-1]]) * SIGN[p.side] < 0.2 * tracks.size[1]:
         raise UnjudgeableError(f"the screen did not come from the {p.side} and go on")
     if not tracks.visible[screen, run[0]] or there[0] == 0:
         raise UnjudgeableError("no screen came to hide it")
@@ -425,26 +437,15 @@ def _screened(p: LongAbsenceParams, tracks: Tracks, hero: int, run: tuple[int, i
     return int(covering[-1]) + 1 if len(covering) else run[1]
 
 
-def _alike(tracks: Tracks, one: int, two: int, before: Bools, after: Bools, what: str) -> float:
-    """Return how alike two tracks' outline or size are, one before and the other after."""
-    if one == two:
-        shape, size = helpers.same_look(tracks, one, before, after)
-        return shape if what == "shape" else size
-    joined = {k: np.where(after, v[two], v[one])[None] for k, v in tracks.shape.items()}
+def _alike(tracks: Tracks, one: int, two: int, before: Bools, after: Bools) -> tuple[float, float]:
+    """Return how alike outline and size are of one track before and of another after, which may be the same one."""
+    joined = {name: np.where(after, v[two], v[one])[None] for name, v in tracks.shape.items()}
     area = np.where(after, tracks.area[two], tracks.area[one])[None]
-    both = replace(
-        tracks,
-        colour=(tracks.colour[one],),
-        xy=tracks.xy[[one]],
-        visible=tracks.visible[[one]],
-        area=area,
-        box=tracks.box[[one]],
-        shape=joined,
-        labels=(),
-        ground=None,
-    )
-    shape, size = helpers.same_look(both, 0, before, after)
-    return shape if what == "shape" else size
+    either = Tracks(
+        tracks.colour[one : one + 1], tracks.xy[[one]], tracks.visible[[one]], area, tracks.box[[one]], tracks.size,
+        tracks.fps, joined,
+    )  # fmt: skip
+    return helpers.same_look(either, 0, before, after)
 
 
 def _lone_since(tracks: Tracks, p: LongAbsenceParams, width: float, since: int) -> float:
