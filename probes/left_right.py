@@ -327,7 +327,7 @@ def _facing(frames: Frames, tracks: Tracks, hair: int, shirt: int, colours: tupl
             votes.append(1.0 if share > 0.75 else -1.0 if share < 0.65 else 0.0)
     away, us = (float(np.mean(np.array(votes) == v)) if len(votes) >= 3 else 0.0 for v in (1, -1))
     if max(away, us) < _AGREE:
-        raise UnjudgeableError("it can't be told which way the figure faces")
+        raise UnjudgeableError("the direction in which the figure faces is unclear")
     return "away" if away > us else "us"
 
 

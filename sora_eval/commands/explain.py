@@ -67,7 +67,7 @@ def lines(found: Explanation) -> Iterator[str]:
     if found.everywhere:
         yield f"  in all of these cases, {', '.join(found.everywhere)} differ too: their effect is in every part"
     if (j := found.judging) is None:
-        yield "  no clips of both runs were scored again: generating and judging are not told apart"
+        yield "  no clips of both runs were scored again: the shares of generation and judging are unknown"
         return
     yield f"Clips of {j.cases} cases scored again with the present code: A - B was {j.stored:+.3f}, of which"
     span = f"[{j.generating_low:+.3f}, {j.generating_high:+.3f}]"

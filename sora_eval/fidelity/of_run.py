@@ -23,6 +23,8 @@ from sora_eval.world.families import StateChange, family
 ALL = ""
 """The suite that is all suites together."""
 _CLIPS_PER_JOB = 64
+_PIXELS_PER_JOB = 1 << 29
+"""Of large clips, which take seconds each, fewer make a job: a worker that is left with the last one must not be long behind the others."""
 _SHARED: Mapping[str, tuple[str, ...]] = {
     TEXT_IMAGE: ("open_clip",),
     PERCEPTUAL: ("torchmetrics", "lpips"),
@@ -69,7 +71,7 @@ def of_run(
         return {}
     groups = _entries_by_group(cases, rows, folder, config.pair_references)
     sets: dict[_Group, FeatureSet] = {}
-    for (suite, generator), part in _feature_sets(groups, config, workers):
+    for (suite, generator), part in _feature_sets(groups, config, workers, _clips_per_job(cases)):
         for key in ((ALL, generator), (suite, generator)):
             sets.setdefault(key, FeatureSet()).merge(part)
     suites = list(dict.fromkeys([ALL, *(s for s, _ in groups)]))
@@ -123,14 +125,17 @@ def _entries_by_group(
     return groups
 
 
+def _clips_per_job(cases: Sequence[Case]) -> int:
+    largest = max((c.frames * c.size[0] * c.size[1] for c in cases), default=1)
+    return min(_CLIPS_PER_JOB, max(1, _PIXELS_PER_JOB // largest))
+
+
 def _feature_sets(
-    groups: Mapping[_Group, Sequence[ClipEntry]], config: FidelityConfig, workers: int
+    groups: Mapping[_Group, Sequence[ClipEntry]], config: FidelityConfig, workers: int, per_job: int
 ) -> Iterator[tuple[_Group, FeatureSet]]:
-    """Yield feature sets of parts of each group, in order, extracted in parallel."""
+    """Yield feature sets of parts of each group, in order, extracted in parallel, `per_job` clips at a time."""
     jobs = [
-        (group, entries[i : i + _CLIPS_PER_JOB])
-        for group, entries in groups.items()
-        for i in range(0, len(entries), _CLIPS_PER_JOB)
+        (group, entries[i : i + per_job]) for group, entries in groups.items() for i in range(0, len(entries), per_job)
     ]
     calls = [partial(_extract, entries, config) for _, entries in jobs]
     if min(workers, len(jobs)) > 1:
