@@ -18,7 +18,7 @@ from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict
 from sora_eval.stats.change_point import ChangePoint, change_point
 from sora_eval.tracking.continuity import Continuity, continuity
 from sora_eval.tracking.drift import DriftCurves, drift_curves
-from sora_eval.types import Bools, Case, Floats, Tracks, Video
+from sora_eval.types import Bools, Case, Floats, Score, Tracks, Video
 from sora_eval.world.families.company import CompanyParams
 from sora_eval.world.families.entries import EntriesParams
 from sora_eval.world.families.long_absence import AWAY_S, SHARE, LongAbsenceParams
@@ -29,6 +29,8 @@ _DISORDER = 0.25
 """Disorder of frames (`Continuity`) from which on they follow each other in no order: .02 to .1 in true clips, .5 in shuffled ones."""
 _HALF_FOV = np.radians(20.0)
 """Half of the field of view of the scenes' cameras: a turn keeps angles, not distances in the picture."""
+_LONG_ENOUGH = 0.8
+"""Share of the length of a case that a clip must have."""
 _FROM_ABOVE = 1.22
 """How much taller than seen from the side a cylinder or a cube looks where the camera looks down by 27 degrees."""
 
@@ -40,6 +42,13 @@ class LongRange(Probe):
     unit = "share of the clip for which the claim holds, 0 to 1"
     lengths_s: ClassVar[tuple[int, ...]] = (5, 10)
     blind_modes = ("t2v", "i2v", "v2v")
+
+    def score(self, case: Case, video: Video, tracks: Tracks) -> Score:
+        """Return the score of a clip; one that is much shorter than the case is not judged: what lasts long is the claim."""
+        lasts_s, due_s = len(video) / video.fps, case.frames / case.fps
+        if len(video) >= 5 and lasts_s < _LONG_ENOUGH * due_s:
+            return Score(None, f"the clip lasts {lasts_s:.1f} s of {due_s:.1f}")
+        return super().score(case, video, tracks)
 
 
 def in_order(video: Video) -> Continuity:
@@ -73,7 +82,7 @@ def breaks_s(holds: Bools, fps: float) -> float:
 
 def mended(seen: Bools, reach: int) -> Bools:
     """Return the frames [T] within `reach` frames of a true one."""
-    wide = np.convolve(seen, np.ones(2 * reach + 1), mode="same")
+    wide = np.convolve(seen, np.ones(2 * reach + 1))[reach : reach + len(seen)]
     return np.asarray(wide > 0.5, dtype=bool)
 
 
