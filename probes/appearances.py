@@ -24,11 +24,11 @@ def unexplained(tracks: Tracks) -> tuple[int, Bools]:
         pieces = [(i, a, b) for i in ids for a, b in helpers.spans(tracks.visible[i]) if b - a >= 3]
         for i, a, b in pieces:
             others = [p for p in pieces if p != (i, a, b)]
-            if a > 1 and not _explained(tracks, i, a, 1) and not _goes_on(tracks, others, i, a, -1, gap):
+            if a > 1 and not _explained(tracks, i, a, 1, bool(others)) and not _goes_on(tracks, others, i, a, -1, gap):
                 count, bad[a:b] = count + 1, True
             if (
                 b < total - 1
-                and not _explained(tracks, i, b - 1, -1)
+                and not _explained(tracks, i, b - 1, -1, bool(others))
                 and not _goes_on(tracks, others, i, b - 1, 1, gap)
             ):
                 count, bad[b:] = count + 1, True
@@ -41,19 +41,29 @@ def _names(tracks: Tracks) -> list[str]:
     return [colour or label for colour, label in zip(tracks.colour, labels, strict=True)]
 
 
-def _explained(tracks: Tracks, i: int, k: int, inwards: int) -> bool:
-    """Return whether track i is at a border or at another object in frame k, its first or its last; a step further it would be."""
+def _explained(tracks: Tracks, i: int, k: int, inwards: int, again: bool) -> bool:
+    """Return whether track i is at a border or at another object in frame k, its first or its last; a step further it would be.
+
+    again: whether it is seen at another time as well; only then what moves may have hidden it.
+    """
     box, height, width = tracks.box[i, k], *tracks.size
     near = k + inwards
     step = np.abs(tracks.xy[i, near] - tracks.xy[i, k]) if tracks.visible[i, near] else np.zeros(2)
-    dx, dy = np.maximum(1.5 * step, 0.02 * min(tracks.size)) + 0.5
+    dx, dy = np.maximum(1.2 * step, 0.02 * min(tracks.size)) + 0.5
     if box[0] <= dx or box[1] <= dy or box[2] >= width - 1 - dx or box[3] >= height - 1 - dy:
         return True
     reach = box + np.array([-dx, -dy, dx, dy])
     names = _names(tracks)
     # What stands behind it, higher in the picture, hides nothing of it.
     around = [j for j in range(len(tracks)) if names[j] != names[i] and not tracks.box[j, k, 3] < box[3] - 1]
-    return any(bool(helpers.touching(tracks.box[j, [k]], reach)[0]) for j in around if tracks.visible[j, k])
+    near_by = (j for j in around if tracks.visible[j, k] and helpers.touching(tracks.box[j, [k]], reach)[0])
+    return any(again or _rests(tracks, j) for j in near_by)
+
+
+def _rests(tracks: Tracks, j: int) -> bool:
+    """Return whether an object stays where it is."""
+    xy = tracks.xy[j, tracks.visible[j]]
+    return bool(np.percentile(np.linalg.norm(xy - np.median(xy, axis=0), axis=1), 75) < 0.04 * min(tracks.size))
 
 
 def _goes_on(tracks: Tracks, others: Sequence[tuple[int, int, int]], i: int, k: int, way: int, gap: int) -> bool:

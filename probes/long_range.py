@@ -270,7 +270,7 @@ class Entries(LongRange):
     name = "entries"
     claim = "nothing comes into a picture or leaves it but over its border or from behind something"
     source = "spontaneous appearance, a failure named in the Sora report (OpenAI 2024); births and deaths of tracks"
-    violations = ("enters_from_nowhere", "appears_from_nowhere", "vanishes", "duplicates")
+    violations = ("enters_from_nowhere", "appears_from_nowhere", "vanishes")
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge how every object that is seen came and went."""

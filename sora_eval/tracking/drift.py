@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from sora_eval.tracking.world import membership
 from sora_eval.types import Floats, Frames
@@ -25,7 +26,7 @@ class DriftCurves:
     ground: Floats
     """[T, 2], log(R / G) and log(B / G) of the mean colour of what has no saturated colour."""
     things: Floats
-    """[T, 2], the same of the saturated objects; NaN where none is seen."""
+    """[T, 2], the same of the saturated objects, mean over their colours; NaN where none is seen."""
     brightness: Floats
     """[T], log of the mean level of the ground."""
     sharpness: Floats
@@ -44,10 +45,17 @@ def _look(frame: Frames) -> tuple[Floats, Floats, float, float]:
     if scale < 1:
         size = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
         frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    _, weight = membership(frame)
-    ground, things = frame[weight <= _GROUND], frame[weight >= _THING]
+    index, weight = membership(frame)
+    ground = frame[weight <= _GROUND]
     level = float(np.log(1 + ground.mean())) if len(ground) else 0.0
-    return _chroma(ground), _chroma(things), level, _sharpness(frame)
+    return _chroma(ground), _things(frame, index, weight), level, _sharpness(frame)
+
+
+def _things(frame: Frames, index: NDArray[np.int64], weight: Floats) -> Floats:
+    """Return the mean chroma [2] over the palette's colours that are seen: whichever of them is larger has no more weight."""
+    found = [_chroma(frame[(index == c) & (weight >= _THING)]) for c in np.unique(index[weight >= _THING])]
+    known = [chroma for chroma in found if np.isfinite(chroma).all()]
+    return np.mean(known, axis=0) if known else np.full(2, np.nan)
 
 
 def _chroma(pixels: Frames) -> Floats:

@@ -76,8 +76,8 @@ class Entries(Family[EntriesParams]):
             "hero": "second",
             "visitor": "first",
             "crosses_s": tuple(there),
-            "hidden_s": (0.55 * duration_s, 0.65 * duration_s),
-            "stranger": (way * 0.45, 3.2, 0.0),
+            "hidden_s": (0.63 * duration_s, 0.73 * duration_s),
+            "stranger": (-way * 0.35, 3.2, 0.0),
         }
         view = common.front_view(duration_s, 10.2, 3.0, (0.0, 0.0, 1.05))
         return common.set_up(p.style, bodies, view, duration_s, facts=facts)
