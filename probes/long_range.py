@@ -316,8 +316,9 @@ def one_take_but_rests(found: Continuity) -> Bools:
     return holds
 
 
-CURVE = {2: "after_2_s", 5: "after_5_s", 10: "after_10_s", 30: "after_30_s"}
-"""Components that have the score of one length of the absence each: their means are its curve."""
+def curve_component(away_s: int) -> str:
+    """Return the component that has the score of one length of the absence: the means of all four are its curve."""
+    return {2: "after_2_s", 5: "after_5_s", 10: "after_10_s", 30: "after_30_s"}[away_s]
 
 
 class LongAbsence(LongRange):
@@ -343,7 +344,7 @@ class LongAbsence(LongRange):
         """Judge the object before and after its absence."""
         p = LongAbsenceParams.of(case)
         hero, run = _gone(p, tracks)
-        away_s, name = (run[1] - run[0]) / tracks.fps, CURVE[p.away_s]
+        away_s, name = (run[1] - run[0]) / tracks.fps, curve_component(p.away_s)
         uncovered = _screened(p, tracks, hero, run) if p.by == "screen" else run[1]
         if p.by == "motion":
             _left_and_came_up(p, tracks, hero, run)
