@@ -81,7 +81,7 @@ class Company(Family[CompanyParams]):
         bodies = [_moving(f"thing{i}", o, y, duration_s) for i, (o, y) in enumerate(zip(p.things, lanes, strict=True))]
         facts = {
             "hero": f"thing{p.odd}",
-            "hidden_s": (0.1 * duration_s, 0.2 * duration_s),
+            "hidden_s": (0.35 * duration_s, 0.45 * duration_s),
             "spare": (1.4, 0.0, 0.0),
             "stranger": (0.0, 0.5 * (lanes[0] + lanes[1]), 0.0),
             "long": True,
