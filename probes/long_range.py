@@ -199,7 +199,7 @@ class Company(LongRange):
     claim = "objects that move about for long stay the same ones: their number, colours, shapes and ways"
     source = "identity over time, as in multiple object tracking (Luiten et al. 2021, HOTA), against the objects of the prompt"
     violations = (
-        "vanishes", "changes_colour", "changes_shape", "duplicates", "appears_from_nowhere", "freezes", "loops", "cuts_away",
+        "vanishes", "changes_colour", "duplicates", "appears_from_nowhere", "freezes", "loops", "cuts_away",
     )  # fmt: skip
     blind_to: ClassVar[dict[str, str]] = {
         "reversed": "going to and fro is the same thing backwards",
@@ -262,7 +262,9 @@ def _same_shape(tracks: Tracks, i: int, others: list[int]) -> float:
         return 1.0
     values = (tracks.shape["aspect"][i][whole], tracks.shape["extent"][i][whole], tracks.area[i][whole])
     aspect, extent, size = (_lasting_change(v) for v in (np.log(values[0]), values[1], 0.5 * np.log(values[2])))
-    outline = helpers.ramp_score(max(aspect, 2.5 * extent), 0.35, 0.65)
+    # None of the shapes is wider than high: one that is has changed while others stood before it.
+    flat = -float(np.nanmedian(np.log(values[0])[len(values[0]) // 2 :]))
+    outline = helpers.ramp_score(max(aspect, 2.5 * extent, flat), 0.35, 0.65)
     return outline * helpers.ramp_score(size, 0.2, 0.45)
 
 
