@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 CHECKPOINTS ?= base 4x 32x
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test browser docs soak fuzz lint format bench card encoders validate leaderboard baseline gate clean
+.PHONY: help demo test test-slow browser docs soak fuzz lint format bench card encoders validate leaderboard baseline gate clean
 
 help:
 	@echo "make demo      install and run the main job: the four suites on the bundled generator, beside the oracle and a frozen picture"
-	@echo "make test      install and run the tests"
+	@echo "make test      install and run the tests, but for those of some 10 s and more"
+	@echo "make test-slow run those: clusters, killed runs, other processors, mutated files, training"
 	@echo "make docs      the documentation site, into build/site"
 	@echo "make soak      kill a sweep, a run with fidelity, a merge and a training at random moments; they must make what they make undisturbed"
 	@echo "make fuzz      5,000 mutated inputs of every kind that is read: no traceback, no hang, nothing outside the folder, good rows scored"
@@ -36,9 +37,12 @@ demo: $(VENV)/installed
 browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } || echo "no chromium: the browser tests will be skipped"
 
+# By whole files, in their order: what a file's tests share is made once.
 test: $(VENV)/installed browser
-	@# By whole files, in their order: what a file's tests share is made once.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+
+test-slow: $(VENV)/installed browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 soak: $(VENV)/installed
 	rm -rf build/soak

@@ -14,7 +14,7 @@ import numpy as np
 
 from sora_eval.alignment.align import given_frames
 from sora_eval.metrics import continuation as motion_overlap
-from sora_eval.tracking.surroundings import neutral
+from sora_eval.tracking.surroundings import ground, neutral, taken_for_ground
 from sora_eval.types import MODES, Case, Floats, Frames, Mode, Profile, Score, Tracks, Video
 from sora_eval.video import resample, resize
 from sora_eval.video.caching import clip_cache
@@ -22,6 +22,12 @@ from sora_eval.world import clip, scene_of
 from sora_eval.world.families import Family, Params, family
 from sora_eval.world.families.params import with_look
 from sora_eval.world.looks import PLAIN_WORLD, LookOptions
+from sora_eval.world.palette import COLOURS
+
+_LEAST_PART = 0.25
+"""Share of an object's area from which on what may be taken for ground is missing from it."""
+_LEAST_MERGED = 0.2
+"""Share of the frames that show an object from which on that happens to it."""
 
 
 class UnjudgeableError(Exception):
@@ -194,7 +200,7 @@ class Probe(ABC):
             verdict = self.judge(case, neutral(video), tracks)
         except UnjudgeableError as reason:
             return Score(None, _lost_in_ground(case, tracks) or str(reason))
-        if verdict.value < 0.5 and (lost := _lost_in_ground(case, tracks)):
+        if verdict.value < 0.5 and (lost := _lost_in_ground(case, tracks) or _merged_with_ground(case, video, tracks)):
             # What failed may be the tracker: a condition of the picture is never a wrong answer.
             return Score(None, lost)
         parts = {k: float(v) for k, v in verdict.components.items()}
@@ -208,6 +214,28 @@ def _lost_in_ground(case: Case, tracks: Tracks) -> str:
     words = set(re.findall(r"\w+", case.prompt.lower()))
     lost = [colour for colour in tracks.ground_colours if colour in words]
     return f"the ground has the hue of what the prompt calls {' and '.join(lost)}" if lost else ""
+
+
+def _merged_with_ground(case: Case, video: Video, tracks: Tracks) -> str:
+    """Return that a part of something that the prompt names may be taken for ground, "" where none may.
+
+    An object's shaded side, or its reflection, has the hue beside its own: on a ground of that hue it counts as ground.
+    """
+    named = set(re.findall(r"\w+", case.prompt.lower()))
+    frames = neutral(video).frames
+    present = ground(frames).present
+    colours = list(COLOURS)
+    for i, own in enumerate(tracks.colour):
+        if own not in named or own not in COLOURS:
+            continue
+        seen = np.flatnonzero(tracks.visible[i])
+        for step in (-1, 1):
+            k = (colours.index(own) + step) % len(colours)
+            if present[k] and colours[k] not in named:
+                part = taken_for_ground(frames, tracks.box[i], colours[k])
+                if (part[seen] >= _LEAST_PART * tracks.area[i, seen]).mean() >= _LEAST_MERGED:
+                    return f"a part of what the prompt calls {own} may be taken for the {colours[k]} ground"
+    return ""
 
 
 def continuation(case: Case, video: Video) -> dict[str, float]:

@@ -104,6 +104,7 @@ def whole(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scored", [1, 3, 6])
 def test_a_killed_run_is_completed_by_the_same_command(tmp_path, whole, scored):
     command = [sys.executable, "-m", "sora_eval.commands.cli", *RUN, f"out={tmp_path / 'killed'}"]

@@ -12,6 +12,7 @@ def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> fuzz.Fuzz:
     return fuzz.Fuzz(fuzz.make_seeds(root / "seeds"), root / "work", seed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", fuzz.KINDS)
 def test_mutated_inputs_break_nothing(fuzzer: fuzz.Fuzz, kind: str) -> None:
     finds = [find for i in range(fuzz.counts(150, list(fuzz.KINDS))[kind]) if (find := fuzzer.one(kind, i)) is not None]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import soak
 
 
+@pytest.mark.slow
 def test_kill_9_at_random_moments_changes_no_byte(tmp_path: Path) -> None:
     # One process, a few cases: starting more is what takes long. The soak has two, and six cases.
     few = {"workers=2": "workers=1", "suite.count=6": "suite.count=2"}

@@ -94,6 +94,7 @@ class Waiting(Model):
             self.waited.append(time.perf_counter() - since)
 
 
+@pytest.mark.slow
 def test_the_model_does_not_wait_for_what_judges_its_clips_and_these_are_the_same_bytes(tmp_path: Path) -> None:
     waits = []
     for workers in (1, 2):

@@ -43,6 +43,12 @@ _COVERS = 0.35
 _LIKE = 0.6
 """Share of a colour's own saturation from which on a ground of its hue can't be separated from it."""
 _MARGIN = 0.05
+_USUAL = 17
+"""Frames that show what lies at a place most of the time."""
+_BESIDE = 0.25
+"""Share of an object's longer side up to which a piece is beside it."""
+_CHANGED = 24
+"""Levels by which a pixel differs from what lies there most of the time: more than noise and compression."""
 _HUE_MARGIN, _VALUE_MARGIN = 5.0, 0.08
 """Degrees and brightness by which an object must differ from a ground of its own colour."""
 
@@ -150,6 +156,26 @@ def ground(frames: Frames) -> Ground:
             here = hsv[(index == c) & coloured]
             hue[c], value[c] = np.median(here[:, 0]), np.percentile(here[:, 2], 95)
     return Ground(least, like, own | beside, hue, value)
+
+
+def taken_for_ground(frames: Frames, boxes: Floats, colour: str) -> Floats:
+    """Return the area [T] in pixels, at and beside an object, of what has a ground's colour but is not what lies there most of the time.
+
+    Where the camera moves, all that has the colour counts. frames: uint8 [T, H, W, 3]; boxes: [T, 4], of the object, NaN where it is not
+    visible: 0 there.
+    """
+    usual = np.median(frames[:: max(1, len(frames) // _USUAL)], axis=0).astype(np.int16)
+    wanted = list(COLOURS).index(colour)
+    found = np.zeros(len(frames))
+    for k in np.flatnonzero(np.isfinite(boxes).all(axis=1)):
+        x0, y0, x1, y1 = boxes[k]
+        grow = _BESIDE * max(x1 - x0, y1 - y0)
+        here = (slice(max(0, int(y0 - grow)), int(y1 + grow) + 1), slice(max(0, int(x0 - grow)), int(x1 + grow) + 1))
+        new = np.abs(frames[k][here].astype(np.int16) - usual[here]).max(axis=-1) > _CHANGED
+        hsv = cv2.cvtColor(frames[k][here].astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
+        nearest = _apart(np.asarray(hsv[..., 0, None], dtype=np.float64), hues()).argmin(axis=-1)
+        found[k] = (new & (nearest == wanted) & (hsv[..., 1] >= SATURATED)).sum()
+    return found
 
 
 def _is_steady(there: NDArray[np.bool_]) -> bool:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from actions.runner import BOT, Comments, Job, run_action, serving
 
-pytestmark = pytest.mark.enable_socket
+pytestmark = [pytest.mark.enable_socket, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 ACTION = ROOT / ".github" / "actions" / "sora-eval-gate"
 REPOSITORY, PULL, TOKEN = "owner/model", 7, "ghs_0123456789"

@@ -143,6 +143,7 @@ def test_a_scorer_that_cannot_be_loaded_is_named(scorers: Path, target: str, rea
         load_scorer(target.format(file=scorers))
 
 
+@pytest.mark.slow
 def test_an_audit_finds_a_scorer_that_pays_for_standing_still(
     scorers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,7 +1,7 @@
 """Minutes from a clone to the first report, by the form that a model comes in: `python -m benchmarks.first_report [FORM ...] [--write]`.
 
 Each form has an empty folder and an empty environment: clone, `python3 -m venv`, `pip install`, and the commands of docs/your_model.md.
-Times depend on the network and on what pip has in its cache. `--write` writes the table of that page.
+Times depend on the network and on what pip has in its cache. `--write` writes their rows into the table of that page.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from services.server import KEY, Service, serving
 from sora_eval.types import Video
 from sora_eval.video import encode_h264
 
+_PAGE = ROOT / "docs" / "your_model.md"
+_HEAD = ("| your model is | installation | first report | together |", "|---|--:|--:|--:|")
 _KEY_ENV = "FIRST_REPORT_KEY"
 Commands = Sequence[Sequence[str]]
 _RUN = ("sora-eval", "run", "suite=smoke", "suite.modes=[t2v]", "out=report")
@@ -169,10 +171,18 @@ def seconds_of(form: Form, folder: Path) -> tuple[float, float]:
     return installed, seconds
 
 
+def _written() -> Iterator[tuple[str, str]]:
+    """Yield the title and the row of each form that the page has."""
+    for line in _PAGE.read_text(encoding="utf-8").splitlines():
+        for form in FORMS.values():
+            if line.startswith(f"| {form.title} |") and line.count("|") == _HEAD[0].count("|"):
+                yield form.title, line
+
+
 def main() -> None:
     """Try the forms, all of them by default, and print their times."""
     names = [word for word in sys.argv[1:] if word != "--write"] or list(FORMS)
-    lines = ["| your model is | installation | first report | together |", "|---|--:|--:|--:|"]
+    rows = dict(_written())
     # Removed at the end: an environment with PyTorch takes minutes, which are the next one's.
     with TemporaryDirectory(prefix="first-report-") as temporary:
         for name in names:
@@ -180,10 +190,11 @@ def main() -> None:
             folder.mkdir()
             installed, seconds = seconds_of(FORMS[name], folder)
             times = (f"{t // 60:.0f} min {t % 60:02.0f} s" for t in (installed, seconds, installed + seconds))
-            lines.append(f"| {FORMS[name].title} | {' | '.join(times)} |")
-            print(lines[-1], flush=True)
-        if "--write" in sys.argv:
-            write(ROOT / "docs" / "your_model.md", "first report", "\n".join(lines))
+            rows[FORMS[name].title] = f"| {FORMS[name].title} | {' | '.join(times)} |"
+            print(rows[FORMS[name].title], flush=True)
+            if "--write" in sys.argv:
+                found = [rows[form.title] for form in FORMS.values() if form.title in rows]
+                write(_PAGE, "first report", "\n".join([*_HEAD, *found]))
 
 
 if __name__ == "__main__":

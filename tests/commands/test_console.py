@@ -112,6 +112,7 @@ def end(i, deadly):
 '''
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_the_case_that_kills_it_and_is_asked_again_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

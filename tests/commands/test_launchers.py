@@ -16,6 +16,7 @@ import pytest
 from sora_eval import registry
 from sora_eval.commands.cli import main
 
+pytestmark = pytest.mark.slow
 TINY = ["suite.probes=[relation]", "suite.modes=[t2v]", "suite.count=2", "references=[]", "fidelity.metrics=[]"]
 JOBS = ["generator=oracle,careless", "players=0"]
 SLURM = Path(__file__).parent / "slurm"

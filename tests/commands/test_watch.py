@@ -266,6 +266,7 @@ def test_folders_are_checkpoints_too(clock: Callable[..., Clock]) -> None:
         assert [w for w in words if w.startswith("out=")] == ([f'out="{run}"'] if run == runs[1] else [])
 
 
+@pytest.mark.slow
 def test_the_gate_stops_at_the_first_checkpoint_that_is_worse(
     clock: Callable[..., Clock], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -332,6 +333,7 @@ def test_a_baseline_of_other_cases_is_refused_before_anything_is_scored(
     assert len(calls()) == 2
 
 
+@pytest.mark.slow
 def test_a_watch_that_is_killed_scores_nothing_twice() -> None:
     for step in (1, 2, 3):
         write(f"step-{step}.safetensors", weights(step), at=step)

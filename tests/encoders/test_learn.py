@@ -26,6 +26,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_encoder_is_trained_and_goes_on(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["train", "encoder=world-video", f"out={tmp_path}", f"data.folder={data.parent}", "workers=1"]
     assert main([*words, "steps=3"]) == 0

@@ -46,6 +46,7 @@ def test_pixels_are_squashed_not_cropped() -> None:
     assert found[0, 0, 32, 10:].max() < -0.9
 
 
+@pytest.mark.slow
 def test_it_learns_to_match_a_few_clips(job: world_clip.WorldClipJob) -> None:
     network: nn.Module = job.network
     first = float(job.loss(0)[0].detach())

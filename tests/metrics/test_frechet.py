@@ -99,6 +99,7 @@ def gaussians(d: int) -> tuple[Floats, Floats, Floats, float]:
     return np.linalg.cholesky(s), np.linalg.cholesky(r), shift, truth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [2, 4])
 def test_the_corrected_interval_covers_the_truth_and_the_percentile_one_does_not(times: int) -> None:
     d, trials = 16, 200

@@ -73,6 +73,7 @@ def test_a_faulty_plug_in_is_a_line_and_an_error_only_if_chosen(site, tmp_path):
     assert "'tiny'" in sora_eval("run", "generator=tiny", cwd=tmp_path).stderr
 
 
+@pytest.mark.slow
 def test_a_run_of_plug_ins(site, tmp_path):
     words = ("generator=tiny", "generator.light=0.8", "tracker=tiny", "suite.probes=[tiny,relation]", *SMALL)
     done = sora_eval("run", *words, "fidelity.metrics=[tiny,tiny_shift]", "out=run", path=site, cwd=tmp_path)
@@ -95,6 +96,7 @@ def test_a_run_of_plug_ins(site, tmp_path):
     assert "tiny_shift" in json.dumps(measures)
 
 
+@pytest.mark.slow
 def test_runs_of_different_trackers_are_not_compared(site, tmp_path):
     for tracker in ("world", "tiny"):
         words = ("generator=tiny", "suite.probes=[relation]", *SMALL, "fidelity=null", "tracking=false")
@@ -110,6 +112,7 @@ def test_runs_of_different_trackers_are_not_compared(site, tmp_path):
     assert sora_eval(*gate, "tracker=tiny", path=site, cwd=tmp_path).returncode in (0, 3)
 
 
+@pytest.mark.slow
 def test_a_folder_is_included(site, tmp_path):
     folder = tmp_path / "mine"
     (folder / "conf" / "tracker").mkdir(parents=True)
@@ -137,6 +140,7 @@ def test_a_folder_is_included(site, tmp_path):
     assert "no such folder" in sora_eval("list", "--include", folder / "nothing").stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("run", "+sweep=checkpoints"), ("run", "+sweep=lights"), ("watch", "once=true")])
 def test_checkpoints_of_a_plug_in(site, tmp_path, command):
     folder = tmp_path / "mine"

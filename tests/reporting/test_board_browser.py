@@ -46,6 +46,7 @@ def curves(tmp_path_factory: pytest.TempPathFactory, checkpoint_run: Callable[..
     return page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["leaderboard", "report", "curves"])
 @pytest.mark.parametrize("look", [LOOKS[0], LOOKS[3]], ids=["1280-light", "390-dark"])
 def test_axe_finds_nothing(

@@ -80,6 +80,7 @@ def test_labels_tell_folders_apart() -> None:
     assert labels([Path("runs/s/a")]) == ["a"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
 def test_page_fits_and_stays_quiet(
     open_page: Open, axe_faults: Callable[..., list[str]], page: Path, width: int, scheme: str

@@ -124,6 +124,7 @@ def test_the_given_frame_is_sent(tmp_path: Path, api: str) -> None:
     assert sent.data_url.startswith("data:image/png;base64,")
 
 
+@pytest.mark.slow
 def test_none_is_paid_twice_and_none_lost_under_faults(tmp_path: Path) -> None:
     wanted = cases(1000)
     with serving(Service(VIDEO, faults=0.2)) as service:

@@ -79,6 +79,7 @@ def test_other_settings_and_damaged_states_are_refused(tmp_path):
         train(tmp_path, 20)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_nothing_is_lost(tmp_path):
     """SIGKILL at several moments, also while a state is written: the end is the undisturbed run's."""
     straight, _ = train(tmp_path / "a", 400)

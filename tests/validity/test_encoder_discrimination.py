@@ -24,6 +24,7 @@ def test_together_they_are_small() -> None:
     assert sum(weights.bundled(name).stat().st_size for name in weights.ENCODERS) < 15e6
 
 
+@pytest.mark.slow
 def test_required_sensitivities_hold_and_the_report_says_so(tmp_path: Path) -> None:
     # Half of the clips turned backwards are few: with 12 the distance does not grow steadily.
     parts = [corruption_responses(d, 24 if d.name == "backwards" else 12) for d in QUICK]

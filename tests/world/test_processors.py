@@ -34,6 +34,7 @@ def _shown(**environment):
 
 
 # Kernels are compiled for another processor: half a minute on an idle one.
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("cpu", ["generic", "x86-64-v3"])
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processors are named for x86 on Linux")

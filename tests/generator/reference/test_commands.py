@@ -171,6 +171,7 @@ def test_a_missing_checkpoint_is_one_line(capsys):
     assert "did you mean 4x" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_all_measures_have_rows(tmp_path, checkpoint, capsys):
     args = ["eval-tasks", f"checkpoint={checkpoint}", "count=2", "steps=1", f"out={tmp_path}"]
     assert run(*args, "tasks=[autoencoder,text,aspect,image,extend,loop,connect,edit,variations,actions]") == 0

@@ -191,6 +191,7 @@ def test_a_stage_says_what_it_builds_on(tmp_path):
         run("decode", bare)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("stage", ["words", "transformer"])
 def test_without_latents_there_is_one_line(plan, built, stage, workers, tmp_path):
