@@ -8,6 +8,7 @@ import os
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -49,6 +50,7 @@ class PythonCallable:
         conditioning: Conditioning | None = None,
         checkpoint: str | Path | None = None,
         kwargs: Mapping[str, Any] | None = None,
+        extend: int | None = None,
     ) -> None:
         """Note what to call; the module is imported at first use.
 
@@ -62,9 +64,12 @@ class PythonCallable:
             conditioning: gives a case's conditioning frames; None takes the simulated world's.
             checkpoint: a file or folder, hashed by its content, whose path the function gets as the keyword `checkpoint`.
             kwargs: further keywords of the function.
+            extend: makes clips longer than `max_frames` by extension, each call given so many frames of the clip's end as its
+                `conditioning`; None refuses such clips.
 
         Raises:
-            ConfigError: the target isn't of that form, there is no such checkpoint, or `kwargs` has a keyword that is taken.
+            ConfigError: the target isn't of that form, there is no such checkpoint, `kwargs` has a keyword that is taken, or `extend` is
+                no number of frames below `max_frames`.
 
         """
         self._named = isinstance(target, str)
@@ -82,6 +87,7 @@ class PythonCallable:
         # OmegaConf's lists become tuples; whatever is no list is refused by name.
         several = isinstance(modes, Sequence) and not isinstance(modes, str)
         self.capabilities = Capabilities(tuple(modes) if several else cast("tuple[Mode, ...]", modes), max_frames)
+        self._extend = _checked_extension(extend, self.capabilities)
         self._version = version
         self._conditioning = conditioning
         self._checkpoint = None if checkpoint is None else Path(checkpoint)
@@ -111,7 +117,9 @@ class PythonCallable:
     @property
     def recipe(self) -> dict[str, Any]:
         """The target, and the hash of the checkpoint's bytes."""
-        return {"sampler": self.target, **({"weights": self._weights} if self._weights else {})}
+        weights = {"weights": self._weights} if self._weights else {}
+        window = f"beyond {self.capabilities.max_frames} frames by extension, {self._extend} frames given"
+        return {"sampler": self.target, **weights, **({"long_clips": window} if self._extend else {})}
 
     def fingerprint(self, case: Case) -> str:
         """Return a hash of the target, version, checkpoint and keywords, and of the source file that defines the function.
@@ -128,6 +136,7 @@ class PythonCallable:
         more: list[dict[str, Any]] = [{"checkpoint": self._weights}] if self._weights else []
         more += [{"kwargs": self._kwargs}] if self._kwargs else []
         more += [{"state": self._state}] if self._state else []
+        more += [{"extend": [self._extend, self.capabilities.max_frames]}] if self._is_extended(case) else []
         return digest([self.target, self._version, source, *more])
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
@@ -140,12 +149,44 @@ class PythonCallable:
         function = self._load()
         keywords = self._keywords(function)
         for case in cases:
-            refusal = self.capabilities.refuses(case)
+            refusal = "" if self._is_extended(case) else self.capabilities.refuses(case)
             yield Failure(refusal) if refusal else self._call(function, case, keywords)
+
+    def _is_extended(self, case: Case) -> bool:
+        most = self.capabilities.max_frames
+        return (
+            self._extend is not None
+            and most is not None
+            and case.mode in self.capabilities.modes
+            and case.frames > most
+        )
 
     def _call(self, function: Callable[..., Any], case: Case, keywords: Mapping[str, Any]) -> Video | Failure:
         # Outside the try: when the world can't give the frames, the fault is ours and not the model's.
         given = self._frames_given(case)
+        if not self._is_extended(case):
+            return self._answer(function, case, keywords, given)
+        assert self._extend is not None
+        assert self.capabilities.max_frames is not None
+        pieces: list[Frames] = []
+        done, fps = 0, float(case.fps)
+        while done < case.frames:
+            left = case.frames - done + (self._extend if pieces else 0)
+            window = replace(case, frames=min(self.capabilities.max_frames, left), seed=case.seed + len(pieces))
+            answer = self._answer(function, window, keywords, given)
+            if isinstance(answer, Failure):
+                return answer
+            new = answer.frames[self._extend if pieces else 0 :]
+            if not len(new) or (pieces and new.shape[1:] != pieces[0].shape[1:]):
+                return Failure(f"{self.target} did not extend the clip: it returned {list(answer.frames.shape)}")
+            pieces.append(new)
+            done += len(new)
+            given, fps = answer.frames[-self._extend :].copy(), answer.fps
+        return Video(np.concatenate(pieces)[: case.frames], fps)
+
+    def _answer(
+        self, function: Callable[..., Any], case: Case, keywords: Mapping[str, Any], given: Frames | None
+    ) -> Video | Failure:
         try:
             answer = function(
                 case.prompt,
@@ -283,6 +324,22 @@ def _checked_kwargs(kwargs: Any) -> dict[str, Any]:
     except TypeError as error:
         raise ConfigError(f"generator.kwargs must hold plain values only ({error})") from error
     return dict(kwargs)
+
+
+def _checked_extension(extend: int | None, capabilities: Capabilities) -> int | None:
+    """Return `extend` where it is None, or a number of frames that a v2v call can be given.
+
+    Raises:
+        ConfigError: it is another one, or there is no limit beyond which to extend.
+    """
+    if extend is None:
+        return None
+    most = capabilities.max_frames
+    if most is None or "v2v" not in capabilities.modes:
+        raise ConfigError("generator.extend needs generator.max_frames, and v2v among generator.modes")
+    if isinstance(extend, bool) or not isinstance(extend, int) or not 1 <= extend < most:
+        raise ConfigError(f"generator.extend must be a whole number from 1 to {most - 1}, got {extend}")
+    return extend
 
 
 def _importable(function: Callable[..., Any]) -> bool:

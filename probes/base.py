@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -98,6 +98,9 @@ class Probe(ABC):
     continued: ClassVar[bool] = False
     """Whether the conditioning frames determine the rest, so that a v2v clip can be compared with the true one (components only)."""
 
+    lengths_s: ClassVar[tuple[int, ...]] = ()
+    """Lengths of its cases in seconds, by turns; () for the profile's own length."""
+
     @property
     def family(self) -> Family[Any]:
         """The scene family of its cases."""
@@ -118,6 +121,10 @@ class Probe(ABC):
         """Return the drafts of `count` cases, in pairs of twins."""
         return [self.draft(self._rng(seed, i // 2), flip=bool(i % 2)) for i in range(count)]
 
+    def of_length(self, draft: Draft, length_s: float, rng: np.random.Generator) -> Draft:
+        """Return a draft for clips of a length in seconds; twins get equal generators. By default the draft itself."""
+        return draft
+
     def _in_look(self, draft: Draft, i: int, seed: int, look: LookOptions) -> Draft:
         """Return draft i in a look; twins have the same materials, the second one's in a mirror."""
         materials = int(np.random.default_rng([*b"look", *self.name.encode(), seed, i // 2]).integers(1 << 31))
@@ -136,11 +143,32 @@ class Probe(ABC):
             UnjudgeableError: the clip does not show what the prompt describes.
         """
 
+    def _lasting(
+        self, drafts: Sequence[Draft], profile: Profile, seed: int, lengths_s: Sequence[int]
+    ) -> tuple[list[Draft], list[int]]:
+        """Return drafts for clips of `lengths_s` seconds, pair by pair in turn, and the frames of each."""
+        if not lengths_s:
+            return list(drafts), [profile.frames] * len(drafts)
+        lengths = [lengths_s[i // 2 % len(lengths_s)] for i in range(len(drafts))]
+        rngs = (np.random.default_rng([*b"length", *self.name.encode(), seed, i // 2]) for i in range(len(drafts)))
+        fitted = [self.of_length(*each) for each in zip(drafts, lengths, rngs, strict=True)]
+        return fitted, [round(length * profile.fps) + 1 for length in lengths]
+
     def cases(
-        self, count: int, profile: Profile, mode: Mode, seed: int = 0, look: LookOptions = PLAIN_WORLD
+        self,
+        count: int,
+        profile: Profile,
+        mode: Mode,
+        seed: int = 0,
+        look: LookOptions = PLAIN_WORLD,
+        lengths_s: Sequence[int] = (),
     ) -> list[Case]:
-        """Return `count` cases, in pairs of twins; the same arguments give the same cases, and another look the same scenes in it."""
-        drafts = [self._in_look(d, i, seed, look) for i, d in enumerate(self.drafts(count, seed))]
+        """Return `count` cases, in pairs of twins; the same arguments give the same cases, and another look the same scenes in it.
+
+        lengths_s: lengths of the clips in seconds, by turns; () for the probe's own, and where it has none for the profile's.
+        """
+        drafts, frames = self._lasting(self.drafts(count, seed), profile, seed, lengths_s or self.lengths_s)
+        drafts = [self._in_look(d, i, seed, look) for i, d in enumerate(drafts)]
         ids = [f"{self.suite}.{self.name}.{mode}.{i:04d}" for i in range(count)]
         given = {"t2v": 0, "i2v": 1, "v2v": profile.given}[mode]
         return [
@@ -152,7 +180,7 @@ class Probe(ABC):
                 prompt=f"{d.prompt} {family(d.family).setting(d.params)}",
                 size=(profile.height, profile.width),
                 fps=profile.fps,
-                frames=profile.frames,
+                frames=frames[i],
                 given=given,
                 seed=seed * 100_000 + i,
                 scene=d.scene,

@@ -101,8 +101,8 @@ def clear(tracks: Tracks, i: int, others: list[int], gap: float = 1.0) -> Bools:
     return np.asarray(ok, dtype=bool)
 
 
-def extras(tracks: Tracks, expected: dict[str, int], least_area: float) -> float:
-    """Return the share of frames that show more objects of a colour than `expected`, which maps colours to counts."""
+def crowded(tracks: Tracks, expected: Mapping[str, int], least_area: float) -> Bools:
+    """Return the frames [T] that show more objects of a colour than `expected`, which maps colours to counts."""
     too_many = np.zeros(tracks.frames, dtype=bool)
     for colour in set(tracks.colour):
         # What stays where it is from first to last, in a colour that nobody named, is part of the surroundings.
@@ -112,7 +112,18 @@ def extras(tracks: Tracks, expected: dict[str, int], least_area: float) -> float
         shown = np.array([tracks.visible[i] & (tracks.area[i] >= least_area) for i in counted])
         # Tracks of unknown colour may be any of the objects.
         too_many |= shown.sum(axis=0) > (expected.get(colour, 0) if colour else sum(expected.values()))
-    return float(too_many.mean())
+    return too_many
+
+
+def extras(tracks: Tracks, expected: Mapping[str, int], least_area: float) -> float:
+    """Return the share of frames that show more objects of a colour than `expected`."""
+    return float(crowded(tracks, expected, least_area).mean())
+
+
+def grown(tracks: Tracks, i: int, beside: int, first: Bools, second: Bools) -> float:
+    """Return how much a track has grown or shrunk next to another one between two sets of frames, as an absolute log of lengths."""
+    a, b = (np.median(np.log(tracks.area[i][w] / np.maximum(tracks.area[beside][w], 1.0))) for w in (first, second))
+    return 0.5 * abs(float(b - a))
 
 
 def same_look(tracks: Tracks, i: int, before: Bools, after: Bools) -> tuple[float, float]:

@@ -426,8 +426,8 @@ class TwoShots(Probe):
             "arrangement": helpers.ramp_score(helpers.shift(top, first & h, second & h), 0.12, 0.4),
             "companion_place": helpers.ramp_score(abs(float(near)), 0.4, 0.9),
             "same_shape": shape,
-            "proportion": helpers.ramp_score(_grown(tracks, head, body, first & h, second & h), 0.08, 0.3),
-            "companion_size": helpers.ramp_score(_grown(tracks, mate, body, first & m, second & m), 0.2, 0.5),
+            "proportion": helpers.ramp_score(helpers.grown(tracks, head, body, first & h, second & h), 0.08, 0.3),
+            "companion_size": helpers.ramp_score(helpers.grown(tracks, mate, body, first & m, second & m), 0.2, 0.5),
             "alone": _alone(tracks, {p.body: 1, p.head: 1, p.companion: 1}, width, cut),
             "kept": float((h & m)[second].mean()),
         })  # fmt: skip
@@ -453,9 +453,3 @@ def _shots(tracks: Tracks, body: int, closer: float) -> tuple[Bools, Bools]:
     frame = np.arange(tracks.frames)
     there = tracks.visible[body]
     return there & (frame < seen[cut]), there & (frame >= seen[cut])
-
-
-def _grown(tracks: Tracks, i: int, body: int, first: Bools, second: Bools) -> float:
-    """Return how much a part has grown or shrunk beside the body, as an absolute log of lengths."""
-    a, b = (np.median(np.log(tracks.area[i][w] / np.maximum(tracks.area[body][w], 1.0))) for w in (first, second))
-    return 0.5 * abs(float(b - a))

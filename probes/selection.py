@@ -39,15 +39,24 @@ def select_cases(
     seed: int,
     samples: int = 1,
     look: LookOptions = PLAIN_WORLD,
+    lengths_s: Sequence[int] = (),
 ) -> list[Case]:
     """Return `count` cases of every probe in every mode that it supports, in the order of `MODES`, and `samples` of each.
 
+    lengths_s: lengths of the clips in seconds, by turns, of the probes that have lengths of their own; () for these.
+
     Raises:
-        ConfigError: no probe has any of the modes.
+        ConfigError: no probe has any of the modes, or none has lengths of its own.
     """
+    if lengths_s and not any(p.lengths_s for p in probes.values()):
+        raise ConfigError("suite.lengths_s is for probes of long_range, and no chosen one is: set suite.lengths_s=null")
     ordered = [m for m in MODES if m in modes]
     cases = [
-        c for p in probes.values() for m in ordered if m in p.modes for c in p.cases(count, profile, m, seed, look)
+        c
+        for p in probes.values()
+        for m in ordered
+        if m in p.modes
+        for c in p.cases(count, profile, m, seed, look, **({"lengths_s": lengths_s} if p.lengths_s else {}))
     ]
     if not cases:
         raise ConfigError(f"no chosen probe has a mode of suite.modes={ordered}")

@@ -51,6 +51,8 @@ from sora_eval.world.looks import LOOKS, PLAIN, PLAIN_WORLD, LookOptions
 GROUPS = ("generator", "tracker", "suite", "profile", "sweep")
 MAX_COUNT = 100_000
 """Most cases per probe and mode; more would be listed for hours before the first is generated."""
+LENGTHS_S = (4, 600)
+"""Shortest and longest clip of long_range in seconds: below, nothing can be away and come back."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,11 @@ class SuiteConfig(Settings):
     modes: tuple[Mode, ...] = option(choices=MODES, example="t2v")
     """Conditioning: t2v (prompt only), i2v (first frame given), v2v (first frames given)."""
     suites: tuple[str, ...] | None = option(None, example="left_right")
-    """Suites, such as [left_right]; null for all but those that are chosen by name alone: [camera_control]."""
+    """Suites, such as [left_right]; null for all but those that are chosen by name alone: [camera_control], [long_range]."""
     probes: tuple[str, ...] | None = option(None, example="relation")
     """Probes, such as [relation, bite]; null for all of the suites."""
+    lengths_s: tuple[int, ...] | None = option(None, example="5,10")
+    """Lengths of the clips of long_range in seconds, by turns, at the rate of the profile, such as [5, 10, 30, 60]; null for [5, 10]."""
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -82,6 +86,13 @@ class SuiteConfig(Settings):
         for name in ("suites", "probes"):
             if getattr(self, name) == ():
                 raise ConfigError(f"suite.{name} is empty: name {name}, or set suite.{name}=null for all of them")
+        if self.lengths_s == ():
+            raise ConfigError("suite.lengths_s is empty: write suite.lengths_s=[5,10], or set suite.lengths_s=null")
+        for length in self.lengths_s or ():
+            if not LENGTHS_S[0] <= length <= LENGTHS_S[1]:
+                raise ConfigError(
+                    f"suite.lengths_s must be from {LENGTHS_S[0]} to {LENGTHS_S[1]} seconds, got {length}"
+                )
 
     def select(
         self, profile: Profile, seed: int, samples: int, look: LookOptions = PLAIN_WORLD
@@ -92,7 +103,8 @@ class SuiteConfig(Settings):
             ConfigError: a name is unknown, or nothing is left.
         """
         probes = select_probes(self.suites, self.probes)
-        return probes, select_cases(probes, profile, self.modes, self.count, seed, samples, look)
+        lengths = self.lengths_s or ()
+        return probes, select_cases(probes, profile, self.modes, self.count, seed, samples, look, lengths)
 
 
 _FROM_FILE = {"cases": ("suite", "profile", "seed", "world", "prompts.file"), "prompts.file": ("suite", "world")}

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 from sora_eval.data.shards import FPS
 from sora_eval.generator.base import Capabilities, file_safe
 from sora_eval.generator.reference import model
+from sora_eval.generator.reference.autoencoder import CHUNK
 from sora_eval.generator.reference.options import GRID, Options, ReferenceOptions
-from sora_eval.generator.reference.sampler import VERSION, PromptWarning, Sampler
+from sora_eval.generator.reference.sampler import CONTEXT, TRAINED_FRAMES, VERSION, PromptWarning, Sampler
 from sora_eval.training import checkpoints
 from sora_eval.types import Case, Failure, Frames, Video, digest
 from sora_eval.video import resample, resize
@@ -67,15 +70,22 @@ class Reference(ReferenceOptions):
         weights = _loaded(self.checkpoint).hash
         options = f"{self.short_side}:{self.steps}:{self.guidance:g}:{self.shift:g}:{self.guided_until:g}:{self.history:g}:{self.expanded}"
         # Left out where it is 0: clips from before this option stay valid.
-        return f"reference:{checkpoints.FORMAT}.{VERSION}:{weights}:{options}" + (
-            f":noise={self.noise}" if self.noise else ""
-        )
+        noise = f":noise={self.noise}" if self.noise else ""
+        # Of shorter clips left out likewise: they are made in one window.
+        extended = ":extended" if _frames(case) > TRAINED_FRAMES else ""
+        return f"reference:{checkpoints.FORMAT}.{VERSION}:{weights}:{options}{noise}{extended}"
 
     @property
     def recipe(self) -> dict[str, Any]:
         """Sampler, its options, and the hash of the weights."""
         options = {"steps": self.steps, "guidance": self.guidance, "shift": self.shift, "expanded": self.expanded}
-        return {"sampler": f"rectified flow, version {VERSION}", **options, "weights": _loaded(self.checkpoint).hash}
+        longer = f"beyond {TRAINED_FRAMES} frames by extension, {CHUNK * (CONTEXT - 1) + 1} frames given"
+        return {
+            "sampler": f"rectified flow, version {VERSION}",
+            **options,
+            "weights": _loaded(self.checkpoint).hash,
+            "long_clips": longer,
+        }
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
         """Yield a clip per case, without warnings: prompts are not the user's here."""
@@ -89,12 +99,16 @@ class Reference(ReferenceOptions):
                 yield self._generate(sampler, case)
 
     def _generate(self, sampler: Sampler, case: Case) -> Video:
-        frames = round((case.frames - 1) / case.fps * FPS) + 1
-        size = self._size(case.size)
+        """Return the clip of a case, in one window where that is long enough, else by extension."""
+        frames, size = _frames(case), self._size(case.size)
         given, seed = conditioning(case), self._seed(case)
         if given is None:
-            return sampler.text_to_video(case.prompt, frames, size, seed)
-        return sampler.continue_video(self._resampled(given, case, size), case.prompt, frames, seed)
+            if frames <= TRAINED_FRAMES:
+                return sampler.text_to_video(case.prompt, frames, size, seed)
+            return Video(np.concatenate(list(sampler.long_video(case.prompt, frames, size, seed))), FPS)
+        start = self._resampled(given, case, size)
+        first = sampler.continue_video(start, case.prompt, min(frames, TRAINED_FRAMES), seed)
+        return first if len(first) >= frames else sampler.extend(first.frames, case.prompt, frames - len(first), seed)
 
     def _seed(self, case: Case) -> int:
         # Hashed with the id: cases of several probes have equal seeds, and no two must share their noise.
@@ -107,6 +121,11 @@ class Reference(ReferenceOptions):
         scale = 1.0 if self.short_side is None else self.short_side / min(case_size)
         height, width = (max(GRID, round(side * scale / GRID) * GRID) for side in case_size)
         return height, width
+
+
+def _frames(case: Case) -> int:
+    """Return the frames of a case at the generator's own rate."""
+    return round((case.frames - 1) / case.fps * FPS) + 1
 
 
 @lru_cache(maxsize=4)

@@ -35,7 +35,7 @@ VERSION = "3"
 """Raised whenever the same weights, options and seed give other clips."""
 WINDOW = 9
 """Chunks of the window of an extension: as many as the longest training clip has."""
-_CONTEXT = 5
+CONTEXT = 5
 """Conditioning chunks of an extension: with 2 in a window of 5, shapes and directions were kept worse."""
 _TRANSITION_CONTEXT = 2
 """Conditioning chunks at each end of a transition."""
@@ -131,7 +131,7 @@ class Sampler:
         made: list[Frames] = []
         head, done = video, 0
         while done < frames:
-            known = self._encode_groups(head[: _CONTEXT * CHUNK])
+            known = self._encode_groups(head[: CONTEXT * CHUNK])
             window = _Window.ending(known, WINDOW)
             clip = self._decode(self._sample(text, window, _window_seed(seed, len(made))))
             new, shown = np.split(clip, [len(clip) - CHUNK * len(known)])
@@ -158,7 +158,7 @@ class Sampler:
 
     def long_video(self, prompt: str, frames: int, size: Size = (64, 64), seed: int = 0) -> Iterator[Frames]:
         """Yield a video of any length piece by piece, by repeated extension in constant memory."""
-        first = self.text_to_video(prompt, min(frames, 1 + (_CONTEXT - 1) * CHUNK), size, seed).frames
+        first = self.text_to_video(prompt, min(frames, 1 + (CONTEXT - 1) * CHUNK), size, seed).frames
         yield first
         left = frames - len(first)
         # The caption of the first window stays: it describes the whole video.
@@ -418,7 +418,7 @@ def _window_seed(seed: int, number: int) -> int:
     return int(digest(["window", seed, number], 8), 16)
 
 
-def _tail(video: Frames, chunks: int = _CONTEXT) -> Frames:
+def _tail(video: Frames, chunks: int = CONTEXT) -> Frames:
     """Return the last 1 + 4n frames, at most so many chunks."""
     most = min(len(video), 1 + (chunks - 1) * CHUNK)
     return video[-(1 + (most - 1) // CHUNK * CHUNK) :]

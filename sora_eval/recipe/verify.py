@@ -192,9 +192,8 @@ def _cases(run: Run) -> tuple[list[Finding], list[str]]:
         suite, look = config["suite"], LookOptions.of(config.get("world") or {})
         probes = select_probes(suite["suites"], suite["probes"])
         samples = per_prompt(run.cases)
-        made = select_cases(
-            probes, Profile.of(config["profile"]), suite["modes"], suite["count"], config["seed"], samples, look
-        )
+        lengths, profile = suite.get("lengths_s") or (), Profile.of(config["profile"])
+        made = select_cases(probes, profile, suite["modes"], suite["count"], config["seed"], samples, look, lengths)
     except (SoraEvalError, KeyError, TypeError, ValueError) as error:
         return [Finding(f"the cases can't be made again from the configuration ({' '.join(str(error).split())})")], []
     here = {case.id: case.hash_without_twin for case in made}

@@ -8,8 +8,8 @@ from sora_eval.types import Case, Tracks, Video
 
 WORLD = "world"
 """Name of the bundled tracker."""
-HUE_VERSION = 3
-"""Version of the world tracker and of its membership of pixels in a hue; raised whenever one of them changes."""
+HUE_VERSION = 4
+"""Version of the world tracker, its membership of pixels in a hue, and what counts as ground; raised whenever one of them changes."""
 
 
 @runtime_checkable

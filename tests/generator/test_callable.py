@@ -274,3 +274,32 @@ def test_what_cannot_be_handed_over_is_a_configuration_error(module: str, tmp_pa
         model = PythonCallable(f"{module}:narrow", **more)  # type: ignore[arg-type]
         with pytest.raises(ConfigError, match=r"takes no keyword '(checkpoint|steps)'"):
             list(model.generate([CASE]))
+
+
+def counting(
+    prompt: str, *, height: int, width: int, frames: int, conditioning: Frames | None, **rest: object
+) -> Frames:
+    """Return frames whose level is their number: those after the given ones go on from these."""
+    first = 0 if conditioning is None else int(conditioning[0, 0, 0, 0])
+    return np.stack([np.full((height, width, 3), first + k, np.uint8) for k in range(frames)])
+
+
+def test_longer_clips_are_made_by_extension_and_recorded() -> None:
+    case = replace(CASE, mode="t2v", given=0, frames=23)
+    model = PythonCallable(counting, max_frames=9, extend=4)
+    (video,) = model.generate([case])
+    assert isinstance(video, Video)
+    assert list(video.frames[:, 0, 0, 0]) == list(range(23))
+    assert model.recipe["long_clips"] == "beyond 9 frames by extension, 4 frames given"
+    short = replace(case, frames=9)
+    plain = PythonCallable(counting, max_frames=9)
+    assert model.fingerprint(short) == plain.fingerprint(short)
+    assert model.fingerprint(case) != plain.fingerprint(case)
+    (refused,) = plain.generate([case])
+    assert isinstance(refused, Failure)
+
+
+@pytest.mark.parametrize("options", [{"extend": 4}, {"extend": 9, "max_frames": 9}, {"extend": 0, "max_frames": 9}])
+def test_an_extension_without_room_is_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match=r"generator\.extend"):
+        PythonCallable(counting, **options)  # type: ignore[arg-type]

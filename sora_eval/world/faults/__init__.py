@@ -6,15 +6,19 @@ A fault is a function of scene and severity, decorated with `@fault(...)`. The b
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from sora_eval.errors import unknown
 from sora_eval.types import Video
 from sora_eval.world import frame_times, from_states
-from sora_eval.world.faults import camera, consistency, left_right, permanence, physics, state_changes
+from sora_eval.world.faults import camera, consistency, left_right, long_range, permanence, physics, state_changes
 from sora_eval.world.faults.base import Broken, Fault
 from sora_eval.world.physics import simulate
 from sora_eval.world.scene import Scene
 
-_MODULES = (consistency, permanence, physics, left_right, state_changes, camera)
+_MODULES = (consistency, permanence, physics, left_right, state_changes, camera, long_range)
 FAULTS: dict[str, Fault] = {f.name: f for m in _MODULES for f in vars(m).values() if isinstance(f, Fault)}
 """The faults by name."""
 
@@ -30,7 +34,8 @@ def render_broken(scene: Scene, fault: str, severity: float, size: tuple[int, in
         raise unknown("violation", fault, FAULTS)
     broken = FAULTS[fault](scene, severity)
     states = simulate(broken.scene, frame_times(frames, fps), broken.tweaks)
-    return from_states(broken.scene, broken.edit(states), size, fps).video
+    video = from_states(broken.scene, broken.edit(states), size, fps).video
+    return replace(video, frames=broken.picture(video.frames, np.linspace(0, 1, frames)))
 
 
 __all__ = ["FAULTS", "Broken", "Fault", "render_broken"]

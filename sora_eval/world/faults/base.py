@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sora_eval.types import Bools
+from sora_eval.types import Bools, Floats, Frames
 from sora_eval.world.physics import States, Tweaks
 from sora_eval.world.scene import Body, Scene
 
@@ -22,6 +22,8 @@ class Broken:
     """Changes of physics."""
     edit: Callable[[States], States] = lambda states: states
     """The change of the simulated states."""
+    picture: Callable[[Frames, Floats], Frames] = lambda frames, u: frames
+    """The change of the rendered frames [T, H, W, 3], given the time of each as a share of the clip [T]."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Fault:
     name: str
     """Its name in `Probe.violations` and on the command line."""
     group: str
-    """The module that it is defined in: camera, consistency, left_right, permanence, physics or state_changes."""
+    """The module that it is defined in: camera, consistency, left_right, long_range, permanence, physics or state_changes."""
     needs: tuple[str, ...]
     """The keys of `scene.facts` that it reads; it applies to the scenes that have them all."""
     function: Callable[[Scene, float], Broken]

@@ -1,0 +1,135 @@
+"""How the frames of a clip follow each other: cuts, freezes, loops and disorder. Frames are compared at 32 x 32 pixels.
+
+Memory grows with the number of frames, not with its square, and not with their size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from sora_eval.types import Bools, Floats, Frames
+
+_SIDE = 32
+_BLOCK = 128
+"""Frames that are compared with all others at once."""
+_LEAST = 0.3
+"""Change between frames, in levels (rms), below which nothing moves: what stored clips lose."""
+_STILL = 0.1
+"""Share of the clip's usual change below which a frame is a repetition of the one before."""
+_ALIKE = 0.3
+"""The same for a frame that repeats an earlier one."""
+_CUT = 2.5
+"""A cut changes the picture by so many times the largest change around it; cuts of true clips by 6 degrees do by 3.3 and more."""
+_AROUND = 6
+_LEAST_CUT = 2.0
+"""Levels that a cut changes at least."""
+_HELD_S = 0.7
+"""Seconds for which a freeze or a loop lasts at least."""
+_SHORTEST_S = 0.4
+"""Shortest period of a loop in seconds."""
+
+
+@dataclass(frozen=True)
+class Continuity:
+    """How the T frames of a clip follow each other."""
+
+    change: Floats
+    """[T - 1], change of each frame to the next, rms in levels."""
+    cuts: tuple[int, ...]
+    """The frames that begin another shot."""
+    frozen: Bools
+    """[T], frames that belong to a freeze: a run of repetitions of one frame."""
+    looped: Bools
+    """[T], frames that repeat earlier ones, run by run."""
+    period: int
+    """Period in frames of the longest such repetition, 0 without one."""
+    disorder: float
+    """Share of all frames that are more like a frame than the next one is, median over frames: near 0 in order, .5 for shuffled ones."""
+
+
+def continuity(frames: Frames, fps: float) -> Continuity:
+    """Return how frames uint8 [T, H, W, 3], T >= 3, follow each other at `fps` frames per second.
+
+    Raises:
+        ValueError: there are fewer than three frames.
+    """
+    if len(frames) < 3:
+        raise ValueError(f"need at least 3 frames, got {len(frames)}")
+    small = np.array([cv2.resize(f, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) for f in frames], dtype=np.float32)
+    flat = small.reshape(len(small), -1)
+    change = np.sqrt(np.mean(np.diff(flat, axis=0) ** 2, axis=1)).astype(np.float64)
+    usual = float(np.percentile(change, 90))
+    still = change < max(_STILL * usual, _LEAST)
+    held = max(2, round(_HELD_S * fps))
+    frozen = _long_runs(np.append(False, still), held)
+    alike = max(_ALIKE * float(np.median(change[~still])) if (~still).any() else 0.0, _LEAST)
+    shortest = max(2, round(_SHORTEST_S * fps))
+    looped, period, disorder = _repetitions(flat, change, ~frozen, alike, shortest, held)
+    return Continuity(change, _cuts(flat), frozen, looped, period, disorder)
+
+
+def _long_runs(true: Bools, least: int) -> Bools:
+    """Return the true values [T] that stand in runs of at least `least`."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], true.astype(np.int8), [0]])))
+    kept = np.zeros(len(true), dtype=bool)
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        kept[start:end] = end - start >= least
+    return kept
+
+
+def _cuts(flat: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> tuple[int, ...]:
+    """Return the frames that begin another shot.
+
+    Changes are means of square roots: an object that moves changes few pixels by much, a cut changes all of them.
+    """
+
+    def changed(a: int, b: int) -> float:
+        return float(np.mean(np.sqrt(np.abs(flat[b] - flat[a])))) ** 2
+
+    steps = np.array([changed(k, k + 1) for k in range(len(flat) - 1)])
+    found = []
+    for k, step in enumerate(steps):
+        around = np.concatenate([steps[max(0, k - _AROUND) : k], steps[k + 1 : k + 1 + _AROUND]])
+        # What is there for a frame or two is a flash: the frames before and after it are alike.
+        passes = changed(max(0, k - 1), min(k + 3, len(flat) - 1)) < 0.5 * step
+        if step > max(_CUT * float(np.max(around)), _LEAST_CUT) and not passes:
+            found.append(k + 1)
+    return tuple(found)
+
+
+def _repetitions(
+    flat: np.ndarray[tuple[int, int], np.dtype[np.float32]],
+    change: Floats,
+    live: Bools,
+    alike: float,
+    shortest: int,
+    held: int,
+) -> tuple[Bools, int, float]:
+    """Return the frames [T] that repeat earlier ones, the period of the longest repetition, and the disorder."""
+    total, pixels = len(flat), flat.shape[1]
+    centred = (flat - flat.mean(axis=0)).astype(np.float64)
+    norms = np.einsum("tp,tp->t", centred, centred)
+    runs = np.zeros(total, dtype=np.int64)  # by lag
+    looped, longest, period, shares = np.zeros(total, dtype=bool), 0, 0, []
+    for start in range(0, total, _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        squares = norms[rows, None] + norms[None] - 2 * centred[rows] @ centred.T
+        apart = np.sqrt(np.maximum(squares, 0) / pixels)
+        for k, row in enumerate(apart, start):
+            if k + 1 < total:
+                shares.append(float(np.mean(row < change[k] - 1e-6)))
+            earlier = row[: max(0, k - shortest + 1)][::-1]  # lags from the shortest on
+            same = np.zeros(total, dtype=bool)
+            same[shortest : shortest + len(earlier)] = (earlier < alike) & live[k]
+            runs = np.where(same, runs + 1, 0)
+            # A repetition lasts for a period at least, or two seconds: a swing passes its middle twice as well.
+            lags = np.flatnonzero(runs >= np.maximum(held, np.minimum(np.arange(total), 3 * held)))
+            if len(lags):
+                most = int(runs[lags].max())
+                looped[k - most + 1 : k + 1] = True
+                if most > longest:
+                    longest, period = most, int(lags[np.argmax(runs[lags])])
+    return looped, period, float(np.median(shares))

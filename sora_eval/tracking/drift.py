@@ -1,0 +1,73 @@
+"""Curves of a clip's look over time: colour of ground and objects, brightness, sharpness. Frame by frame, in constant memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_eval.tracking.world import membership
+from sora_eval.types import Floats, Frames
+
+_SIDE = 128
+"""Frames whose shorter side is longer are reduced to it."""
+_THING, _GROUND = 0.6, 0.02
+"""Weights of a palette colour from which on a pixel is an object's, and up to which it is ground."""
+_FEWEST = 12
+"""Pixels of objects below which their colour is not known."""
+
+
+@dataclass(frozen=True)
+class DriftCurves:
+    """The look of each of T frames."""
+
+    ground: Floats
+    """[T, 2], log(R / G) and log(B / G) of the mean colour of what has no saturated colour."""
+    things: Floats
+    """[T, 2], the same of the saturated objects, mean over their colours; NaN where none is seen."""
+    brightness: Floats
+    """[T], log of the mean level of the ground."""
+    sharpness: Floats
+    """[T], log of the share of fine detail (below about 2 pixels) in the picture's contrast."""
+
+
+def drift_curves(frames: Frames) -> DriftCurves:
+    """Return the look of frames uint8 [T, H, W, 3] over time."""
+    rows = [_look(frame) for frame in frames]
+    ground, things, brightness, sharpness = (np.array(column) for column in zip(*rows, strict=True))
+    return DriftCurves(ground, things, brightness, sharpness)
+
+
+def _look(frame: Frames) -> tuple[Floats, Floats, float, float]:
+    scale = _SIDE / min(frame.shape[:2])
+    if scale < 1:
+        size = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
+        frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    index, weight = membership(frame)
+    ground = frame[weight <= _GROUND]
+    level = float(np.log(1 + ground.mean())) if len(ground) else 0.0
+    return _chroma(ground), _things(frame, index, weight), level, _sharpness(frame)
+
+
+def _things(frame: Frames, index: NDArray[np.int64], weight: Floats) -> Floats:
+    """Return the mean chroma [2] over the palette's colours that are seen: whichever of them is larger has no more weight."""
+    found = [_chroma(frame[(index == c) & (weight >= _THING)]) for c in np.unique(index[weight >= _THING])]
+    known = [chroma for chroma in found if np.isfinite(chroma).all()]
+    return np.mean(known, axis=0) if known else np.full(2, np.nan)
+
+
+def _chroma(pixels: Frames) -> Floats:
+    if len(pixels) < _FEWEST:
+        return np.full(2, np.nan)
+    red, green, blue = np.log(pixels.mean(axis=0) + 1.0)
+    return np.array([red - green, blue - green])
+
+
+def _sharpness(frame: Frames) -> float:
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    fine = cv2.GaussianBlur(grey, (0, 0), 0.9)
+    coarse = cv2.GaussianBlur(grey, (0, 0), 4.0)
+    detail, contrast = float(np.std(grey - fine)), float(np.std(fine - coarse))
+    return float(np.log((detail + 0.05) / (contrast + 0.05)))
