@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sora_eval.errors import ConfigError, unknown
-from sora_eval.plugins.entries import entries
+from sora_eval.plugins.entries import entries as plugin_entries
 from sora_eval.world.families.base import Family, StateChange
 from sora_eval.world.families.params import Params
 
@@ -36,7 +36,7 @@ def family(name: str) -> Family[Any]:
     """
     if name in BUNDLED:
         return BUNDLED[name]
-    declared = entries("families", BUNDLED)
+    declared = plugin_entries("families", BUNDLED)
     if name not in declared:
         raise unknown("scene family", name, [*BUNDLED, *declared])
     loaded = declared[name].load()
