@@ -225,16 +225,17 @@ def _merged_with_ground(case: Case, video: Video, tracks: Tracks) -> str:
     frames = neutral(video).frames
     present = ground(frames).present
     colours = list(COLOURS)
-    for i, own in enumerate(tracks.colour):
-        if own not in named or own not in COLOURS:
+    for k, own in enumerate(colours):
+        if own not in named or not (ids := tracks.of(own)):
             continue
+        # The object itself, not a fragment: most of its colour.
+        i = max(ids, key=lambda j: float(tracks.area[j].sum()))
         seen = np.flatnonzero(tracks.visible[i])
-        for step in (-1, 1):
-            k = (colours.index(own) + step) % len(colours)
-            if present[k] and colours[k] not in named:
-                part = taken_for_ground(frames, tracks.box[i], colours[k])
+        for other in (k - 1, (k + 1) % len(colours)):
+            if present[other] and colours[other] not in named and len(seen):
+                part = taken_for_ground(frames, tracks.box[i], colours[other])
                 if (part[seen] >= _LEAST_PART * tracks.area[i, seen]).mean() >= _LEAST_MERGED:
-                    return f"a part of what the prompt calls {own} may be taken for the {colours[k]} ground"
+                    return f"a part of what the prompt calls {own} may be taken for the {colours[other]} ground"
     return ""
 
 

@@ -162,7 +162,7 @@ def taken_for_ground(frames: Frames, boxes: Floats, colour: str) -> Floats:
     """Return the area [T] in pixels, at and beside an object, of what has a ground's colour but is not what lies there most of the time.
 
     Where the camera moves, all that has the colour counts. frames: uint8 [T, H, W, 3]; boxes: [T, 4], of the object, NaN where it is not
-    visible: 0 there.
+    visible: 0 there; colour: of the palette.
     """
     usual = np.median(frames[:: max(1, len(frames) // _USUAL)], axis=0).astype(np.int16)
     wanted = list(COLOURS).index(colour)
