@@ -254,6 +254,17 @@ def test_a_fall_is_faster_and_faster():
     assert judged(Fall("apple"), NOISE, tracks(apple=(100, 60))).value is None
 
 
+@pytest.mark.parametrize("roll", [0.8, 2.0])
+@pytest.mark.parametrize("jitter", [0.0, 0.4])
+def test_what_rolls_nearer_after_it_has_landed_fell_faster_and_faster(roll, jitter):
+    rolls = 20 + 0.5 * np.minimum(STEP, 11) ** 2 + roll * np.maximum(STEP - 11, 0)
+    assert rolls[-1] - rolls[11] > 0.11 * (rolls[11] - 20)
+    jittered = rolls + np.random.default_rng(1).normal(0, jitter, T)
+    assert judged(Fall("apple"), NOISE, tracks(apple=(100, jittered))).value == 1.0
+    sinks = 20 + 80 * (1 - np.exp(-STEP / 6))
+    assert judged(Fall("apple"), NOISE, tracks(apple=(100, sinks))).value == 0.0
+
+
 def test_a_thing_stays_or_leaves():
     assert judged(Rest("apple"), NOISE, tracks(apple=(100 + RNG.normal(0, 1, T), 60))).value == 1.0
     assert judged(Rest("apple"), NOISE, tracks(apple=(100, FALLING))).value == 0.0
@@ -270,6 +281,15 @@ def test_a_bounce_turns_round_and_what_stays_down_is_none():
     dead = np.concatenate([down, np.full(T - 12, down[-1])])
     assert judged(Bounce("ball"), NOISE, tracks(ball=(100, dead))).value == 0.0
     assert judged(Bounce("ball"), NOISE, tracks(ball=(100, np.where(STEP < 13, dead, np.nan)))).value is None
+
+
+def test_a_bounce_that_is_right_does_not_read_as_one_higher_than_the_fall():
+    down = 20 + 0.6 * np.arange(12) ** 2
+    up = np.concatenate([down, down[-1] - 80 * np.sin(np.linspace(0, np.pi, T - 12))])
+    score = judged(Bounce("ball"), NOISE, tracks(ball=(100, up)))
+    assert (score.value, score.components["rise"] > 1) == (1.0, True)
+    assert Bounce("ball").seen(score.components) == "ball bounces"
+    assert Bounce("ball").seen({"bounces": 1.0, "rise": 1.3}) == "ball bounces higher than it fell"
 
 
 def test_a_throw_is_an_arc_and_a_roll_is_none():
