@@ -22,5 +22,5 @@ def natural_probes() -> dict[str, type[NaturalProbe]]:
 
 
 def probe_for(expectation: Expected) -> str:
-    """Return the name of the probe that judges an expectation: the most special one."""
+    """Return the name of the probe that judges an expectation: the most specific one."""
     return [name for name, probe in natural_probes().items() if probe.judges(expectation)][-1]

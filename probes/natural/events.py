@@ -8,6 +8,9 @@ from typing import ClassVar, Self
 
 from sora_eval.probes.natural.words import THING, TO_SIDE, Expected, opposite, right_side, thing, to_side
 
+HIGHER = 1.2
+"""What a bounce must not rise to, in heights of the fall."""
+
 
 @dataclass(frozen=True)
 class _Of(Expected):
@@ -93,7 +96,7 @@ class Bounce(_Of):
         """Return what was seen in words."""
         if not components.get("bounces"):
             return f"{self.thing} lands and stays down"
-        if components.get("rise", 0.0) > 1 and "side" not in components:
+        if components.get("rise", 0.0) > HIGHER and "side" not in components:
             return f"{self.thing} bounces higher than it fell"
         return f"{self.thing} bounces{to_side(self.to if right_side(components) else opposite(self.to))}"
 

@@ -13,7 +13,7 @@ import numpy as np
 from sora_eval.probes.base import UnjudgeableError, Verdict
 from sora_eval.probes.left_right import way, windows
 from sora_eval.probes.natural import named
-from sora_eval.probes.natural.events import Bounce, Change, Fall, Push, Rest, Throw, Topple
+from sora_eval.probes.natural.events import HIGHER, Bounce, Change, Fall, Push, Rest, Throw, Topple
 from sora_eval.probes.natural.judging import (
     FOLLOWED,
     STEADY,
@@ -30,10 +30,12 @@ _LEAST_FALL = 0.12
 _FASTER, _SLOWER = 1.25, 0.7
 """Time for the first half of a way over that for the second, 10% at each end left out: 1.6 of a fall from rest, 1 at constant speed.
 What lies between may be a fall that began before the clip."""
+_LANDED = 0.2
+"""Share of a fall's highest speed below which a thing has landed."""
 _AGAIN = 0.15
 """Share of a fall's height that a bounce must rise."""
-_HIGHER, _AT_REST = 1.2, 3
-"""What a bounce must not rise to, in heights of the fall, from a thing that was at rest for so many frames."""
+_AT_REST = 3
+"""Frames for which a thing must be at rest before its fall, so that the fall's height is known."""
 _NEARER = 1.1
 """By how much a thing may grow after it lands: what comes nearer rises further in the picture."""
 _LEAST_SIDE = 0.1
@@ -114,6 +116,18 @@ def _heights(
     return frame, y, top, low
 
 
+def _landing(frame: Floats, y: Floats, top: int, low: int) -> int:
+    """Return the index at which a fall ends: the first step after the fastest one that has a fifth of its speed.
+
+    What has landed may roll nearer, which is further down in the picture. Speeds are means of three steps, because boxes jitter.
+    """
+    steps = np.diff(y[top : low + 1]) / np.diff(frame[top : low + 1])
+    speed = np.convolve(np.pad(steps, 1, mode="edge"), np.full(3, 1 / 3), mode="valid")
+    fastest = int(speed.argmax())
+    slow = np.flatnonzero(speed[fastest:] < _LANDED * speed[fastest])
+    return top + fastest + int(slow[0]) if len(slow) else low
+
+
 class NaturalFall(_Event):
     """A named thing falls, faster and faster."""
 
@@ -128,6 +142,7 @@ class NaturalFall(_Event):
         assert isinstance(p, Fall)
         seen, path, whole = self._path(p.thing, video, tracks)
         frame, y, top, low = _heights(path, whole, seen, tracks, p.thing)
+        low = _landing(frame, y, top, low)
         if low - top < 4:
             raise UnjudgeableError(f"the fall of the {p.thing} takes too few frames to be measured")
         share = np.maximum.accumulate((y[top : low + 1] - y[top]) / (y[low] - y[top]))
@@ -184,7 +199,7 @@ class NaturalBounce(_Event):
             if not stays or whole[int(frame[low]) :].mean() < FOLLOWED:
                 raise UnjudgeableError(f"the {p.thing} was not seen for long enough after it landed")
             return Verdict(0.0, {"bounces": 0.0, "rise": rise})
-        if rise > _HIGHER:
+        if rise > HIGHER:
             size = np.sqrt(seen.area[whole])
             nearer = float(np.median(size[low:]) / np.median(size[: low + 1])) > _NEARER
             if nearer or (y[: top + 1] - y[top] <= 0.05 * (y[low] - y[top])).sum() < _AT_REST:

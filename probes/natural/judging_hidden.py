@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from sora_eval.probes import helpers
@@ -27,19 +25,12 @@ _LEAST = 3
 _EDGE = 0.06
 """Share of the frame's width within which a box is at the edge: detectors place the sides of a box that roughly."""
 
-
-@dataclass(frozen=True)
-class _Gap:
-    """The longest time in which a thing is not seen after it was."""
-
-    first: int
-    """Its first frame."""
-    end: int
-    """The frame after it."""
+_OUTWARDS = 0.05
+"""Share of the frame's width by which a thing must move outwards against the background, so that it leaves by itself."""
 
 
-def _gap(seen: named.Seen, what: str) -> _Gap:
-    """Return the gap of a thing.
+def _gap(seen: named.Seen, what: str) -> tuple[int, int]:
+    """Return the longest time in which a thing is not seen after it was: its first frame, and the one after it.
 
     Raises:
         UnjudgeableError: there is none, or the thing was not followed before it.
@@ -51,7 +42,7 @@ def _gap(seen: named.Seen, what: str) -> _Gap:
     before = seen.visible[start : run[0]]
     if before.sum() < _LEAST or before.mean() < FOLLOWED:
         raise UnjudgeableError(f"the tracker did not follow the {what} well enough to say where it is")
-    return _Gap(*run)
+    return run
 
 
 class NaturalCover(NaturalProbe):
@@ -71,15 +62,15 @@ class NaturalCover(NaturalProbe):
         check_one_shot(tracks)
         hidden, cover = named.find(tracks, p.thing, 0.2), named.find(tracks, p.by, 0.2)
         check_distinct(hidden, cover, (p.thing, p.by))
-        gap = _gap(hidden, p.thing)
+        first, end = _gap(hidden, p.thing)
         ground = ground_path(video, tracks)
-        home = np.nanmedian(hidden.box[: gap.first] - np.tile(ground[: gap.first], 2), axis=0)
+        home = np.nanmedian(hidden.box[: first] - np.tile(ground[: first], 2), axis=0)
         over = helpers.touching(cover.box - np.tile(ground, 2), home) & cover.visible
-        if over[gap.first : gap.end].sum() < _LEAST - 1:
+        if over[first : end].sum() < _LEAST - 1:
             raise UnjudgeableError(f"the {p.by} was not seen in front of the {p.thing} while that was hidden")
         if p.to:
             _check_way(cover.middle[:, 0] - ground[:, 0], SIGN[p.to], tracks.size[1], p)
-        after = np.flatnonzero(hidden.visible & (np.arange(tracks.frames) >= gap.end))
+        after = np.flatnonzero(hidden.visible & (np.arange(tracks.frames) >= end))
         if len(after) >= _LEAST - 1:
             size = float(np.sqrt((home[2] - home[0]) * (home[3] - home[1])))
             place = hidden.middle[after] - ground[after]
@@ -87,12 +78,24 @@ class NaturalCover(NaturalProbe):
             if moved > 1:
                 raise UnjudgeableError(f"the {p.thing} seen afterwards is at another place, and may be another one")
             which = np.isin(np.arange(tracks.frames), after)
-            change = area_change(hidden.area, hidden.visible & (np.arange(tracks.frames) < gap.first), which)
+            change = area_change(hidden.area, hidden.visible & (np.arange(tracks.frames) < first), which)
             return Verdict(1.0, {"returns": 1.0, "moved": moved, "log_size": change})
+        if len(after):
+            raise UnjudgeableError(f"the {p.thing} is seen again in too few frames")
         gone = np.arange(tracks.frames) > np.flatnonzero(over)[-1]
         if gone.sum() < max(5, 0.15 * tracks.frames) or cover.visible[gone].mean() < STEADY:
             raise UnjudgeableError(f"the {p.by} was not seen to go on past the {p.thing} in time")
+        if np.mean(_share_inside(home + np.tile(ground[gone], 2), tracks.size) >= STEADY) < STEADY:
+            raise UnjudgeableError(f"the place of the {p.thing} left the picture")
         return Verdict(0.0, {"returns": 0.0})
+
+
+def _share_inside(boxes: Floats, size: tuple[int, int]) -> Floats:
+    """Return the share of each box [n, 4] that lies in the picture [n]. size: of the picture, height and width."""
+    limit = np.array([size[1], size[0]])
+    low, high = boxes[:, :2], boxes[:, 2:]
+    sides = np.clip(high, 0, limit) - np.clip(low, 0, limit)
+    return np.asarray((sides / np.maximum(high - low, 1e-6)).prod(axis=1))
 
 
 def _check_way(x: Floats, sign: int, width: int, p: Cover) -> None:
@@ -117,21 +120,26 @@ class NaturalLeaveAndReturn(NaturalProbe):
         assert isinstance(p, LeaveAndReturn)
         check_one_shot(tracks)
         thing = named.find(tracks, p.thing, 0.2)
-        gap = _gap(thing, p.thing)
-        side = _edge(thing.box[gap.first - 1], tracks.size[1])
+        first, end = _gap(thing, p.thing)
+        side = _edge(thing.box[first - 1], tracks.size[1])
         if not side:
             raise UnjudgeableError(f"the {p.thing} got lost inside the picture, not at its edge")
         if p.to and side != SIGN[p.to]:
             raise UnjudgeableError(f"the {p.thing} did not leave to the {p.to}")
-        if gap.end < tracks.frames and thing.visible[gap.end :].sum() >= _LEAST:
-            back = _edge(thing.box[gap.end], tracks.size[1])
+        own = (thing.middle[:, 0] - ground_path(video, tracks)[:, 0])[: first] * side
+        if own[first - 1] - np.nanmin(own) < _OUTWARDS * tracks.size[1]:
+            raise UnjudgeableError(f"the {p.thing} did not go out of the picture by itself")
+        if end < tracks.frames and thing.visible[end :].sum() >= _LEAST:
+            back = _edge(thing.box[end], tracks.size[1])
             if back != side:
                 where = "at the other edge" if back else "inside the picture"
                 raise UnjudgeableError(f"the {p.thing} is seen again {where}, and may be another one")
-            before = thing.visible & (np.arange(tracks.frames) < gap.first)
-            after = thing.visible & (np.arange(tracks.frames) >= gap.end)
+            before = thing.visible & (np.arange(tracks.frames) < first)
+            after = thing.visible & (np.arange(tracks.frames) >= end)
             return Verdict(1.0, {"returns": 1.0, "log_size": area_change(thing.area, before, after)})
-        if tracks.frames - gap.first < 0.4 * tracks.frames:
+        if thing.visible[end :].any():
+            raise UnjudgeableError(f"the {p.thing} is seen again in too few frames")
+        if tracks.frames - first < 0.4 * tracks.frames:
             raise UnjudgeableError(f"the clip ends soon after the {p.thing} has left")
         return Verdict(0.0, {"returns": 0.0})
 

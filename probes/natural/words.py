@@ -64,7 +64,11 @@ class Expected(ABC):
 
     @abstractmethod
     def seen(self, components: Mapping[str, float]) -> str:
-        """Return what was seen in a clip in words, by the components of its score."""
+        """Return what was seen in a clip in words.
+
+        components: of its score: side (1 the expected one, -1 the other; the expected one where absent, for no side was measured),
+        and of some kinds returns, bounces, faster, still or cut (1 yes, 0 no, no where absent), rise or counted.
+        """
 
 
 def to_side(side: str) -> str:
@@ -78,7 +82,7 @@ def opposite(side: str) -> str:
 
 
 def right_side(components: Mapping[str, float]) -> bool:
-    """Return whether the components of a score have the side that was expected."""
+    """Return whether the components of a score have the side that was expected, or none."""
     return components.get("side", 1.0) > 0
 
 

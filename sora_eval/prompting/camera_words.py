@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sora_eval.probes.natural.views import STILL, Camera
+from sora_eval.probes.natural.words import OPPOSITE
 
 _CAMERA = r"(?:camera|lens|view|shot|picture|frame|drone)"
 _VERBS = {
@@ -31,10 +32,10 @@ _WAYS = {
     "out": r"out|backwards?|back|away|outwards?",
 }
 _OTHER = {
-    **{"left": "right", "right": "left", "up": "down", "down": "up", "upwards": "downwards", "downwards": "upwards"},
+    **OPPOSITE,
     **{
-        "in": "out",
-        "out": "in",
+        "upwards": "downwards",
+        "downwards": "upwards",
         "forward": "back",
         "forwards": "backwards",
         "back": "forward",
@@ -65,6 +66,12 @@ _STANDS = re.compile(
 )
 _CLAUSE = re.compile(r"[.;]|\b(?:while|as|when|whereas)\b")
 _WORDS_BETWEEN = 14
+_SENTENCE_ENDS = ".;!?"
+_SAYING = {
+    ("in", "out"): rf"\b(?:{_WAYS['in']}|{_WAYS['out']}|toward|nearer|farther|further|(?:larg|bigg|small)er)\b",
+    ("up", "down"): rf"\b(?:{_WAYS['up']}|{_WAYS['down']})\b",
+}
+"""Words on the directions of an axis, beside those of the move itself."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ class Stated:
     """A move that is stated."""
 
     moves: tuple[str, ...]
-    """The moves that the words may mean: who "moves to the left" may pan or truck."""
+    """The moves that the words may mean: a camera that "moves to the left" may pan or truck."""
     to: str
     """left, right, up, down, in or out; "" of a still camera."""
     span: tuple[int, int] = (0, 0)
@@ -96,7 +103,7 @@ def stated_moves(prompt: str) -> list[Stated]:
 
 
 def exchanged(prompt: str) -> str | None:
-    """Return a prompt with the camera's directions exchanged, None where a direction has no opposite word.
+    """Return a prompt with the camera's directions exchanged, None where one has no opposite word or is said twice in its sentence.
 
     >>> exchanged("The camera tilts up along a tower.")
     'The camera tilts down along a tower.'
@@ -104,10 +111,19 @@ def exchanged(prompt: str) -> str | None:
     for move in reversed(stated_moves(prompt)):
         start, end = move.span
         words = prompt[start:end].lower()
-        if words not in _OTHER:
+        if words not in _OTHER or _said_again(prompt.lower(), move):
             return None
         prompt = prompt[:start] + _OTHER[words] + prompt[end:]
     return prompt
+
+
+def _said_again(text: str, move: Stated) -> bool:
+    """Return whether further words on the direction stand in its sentence: "moves back, away from them" has two of them."""
+    start, end = move.span
+    first = max(text.rfind(mark, 0, start) for mark in _SENTENCE_ENDS) + 1
+    last = min((at for mark in _SENTENCE_ENDS if (at := text.find(mark, end)) >= 0), default=len(text))
+    axis = next((axis for axis in _SAYING if move.to in axis), None)
+    return axis is not None and any(re.search(_SAYING[axis], part) for part in (text[first:start], text[end:last]))
 
 
 def _clauses(text: str) -> Iterator[tuple[int, int]]:
@@ -120,7 +136,7 @@ def _clauses(text: str) -> Iterator[tuple[int, int]]:
 def _moves(text: str, start: int, end: int) -> Iterator[Stated]:
     any_verb = "|".join(f"(?P<{name}>{verbs})" for name, verbs in _VERBS.items())
     # The verb of the camera follows it, and further ones follow "and" or "then": any other is something else's.
-    first = re.compile(rf"(?:\s+(?:that|which))?(?:\s+\w+ly)*\s+(?:{any_verb})\b")
+    first = re.compile(rf"(?:\s+(?:that|which))?(?:\s+is)?(?:\s+\w+ly)*\s+(?:{any_verb})\b")
     further = re.compile(rf"\b(?:and|then)(?:\s+(?:then|\w+ly))*\s+(?:{any_verb})\b")
     verb = first.match(text, start, end)
     while verb:
@@ -129,16 +145,15 @@ def _moves(text: str, start: int, end: int) -> Iterator[Stated]:
         kind = next(k for k, v in verb.groupdict().items() if v)
         if kind in _FITTING and (found := _direction(text, verb.end(), until, kind)):
             yield found
+            yield from _second(text, found, until, kind)
         verb = following
 
 
 def _direction(text: str, start: int, end: int, verb: str) -> Stated | None:
     around = verb == "go" and _AROUND.search(text, start, end)
     fitting = _FITTING["orbit" if around else verb]
-    # Who zooms, zooms in or out; who moves in a park does not move in.
-    words = {**_WAYS, "in": f"in|{_WAYS['in']}"} if verb == "zoom" else _WAYS
-    ways = "|".join(f"(?P<{way}>{words[way]})" for way in fitting)
-    across = re.compile(r"\bfrom (?:the )?(?:left|right) to (?:the )?(left|right)\b").search(text, start, end)
+    ways = _ways(fitting, verb)
+    across = re.compile(r"\b(?:from (?:the )?)?(?:left|right) to (?:the )?(left|right)\b").search(text, start, end)
     found = None if across else re.compile(rf"\b(?:{ways})\b").search(text, start, end)
     if across:
         way, span = across[1], across.span(1)
@@ -150,6 +165,22 @@ def _direction(text: str, start: int, end: int, verb: str) -> Stated | None:
     else:
         return None
     return Stated(("orbit",) if around else _meant(verb, way), way, span)
+
+
+def _second(text: str, first: Stated, end: int, verb: str) -> Iterator[Stated]:
+    """Yield a further direction of the same verb: "pans left and right", "zooms in on a dog, then out"."""
+    then = r"(?:\s*,?\s*|.*?\b(?=then\b))(?:(?:and|then|before|but)\b\s*)+(?:(?:then|back|again|to|the|\w+ly)\s+)*"
+    fitting = _FITTING["orbit" if first.moves == ("orbit",) else verb]
+    if found := re.compile(rf"{then}(?:{_ways(fitting, verb)})\b").match(text, first.span[1], end):
+        way = next(k for k, v in found.groupdict().items() if v)
+        yield Stated(first.moves if first.moves == ("orbit",) else _meant(verb, way), way, found.span(way))
+
+
+def _ways(fitting: Sequence[str], verb: str) -> str:
+    """Return a pattern of directions, each in a group of its name."""
+    # `zoom` takes a bare `in`; after other verbs, `in` may be a preposition.
+    words = {**_WAYS, "in": f"in|{_WAYS['in']}"} if verb == "zoom" else _WAYS
+    return "|".join(f"(?P<{way}>{words[way]})" for way in fitting)
 
 
 def _meant(verb: str, way: str) -> tuple[str, ...]:

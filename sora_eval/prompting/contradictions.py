@@ -100,7 +100,8 @@ def _camera(prompt: str, e: Camera) -> str:
         return "it does not say what the camera does"
     if all(s.fits(e) for s in stated):
         return ""
-    return f"the camera is to {stated[0].moves[0]} {stated[0].to}".rstrip() + f" in its words, not to {e.phrase}"
+    other = next(s for s in stated if not s.fits(e))
+    return f"the camera is to {other.moves[0]} {other.to}".rstrip() + f" in its words, not to {e.phrase}"
 
 
 def _revisit(prompt: str, e: Revisit) -> str:
@@ -143,7 +144,7 @@ def _rest(prompt: str, e: Rest) -> str:
 
 def _change(prompt: str, e: Change) -> str:
     words = set(re.findall(r"[a-z]+", prompt.lower()))
-    return "" if set(e.after.split()) <= words else f"it does not say that the {e.thing} becomes {e.after}"
+    return "" if set(re.findall(r"[a-z]+", e.after)) <= words else f"it does not say that the {e.thing} becomes {e.after}"
 
 
 def _directions(prompt: str, e: Any) -> str:

@@ -254,6 +254,17 @@ def test_a_fall_is_faster_and_faster():
     assert judged(Fall("apple"), NOISE, tracks(apple=(100, 60))).value is None
 
 
+@pytest.mark.parametrize("roll", [0.8, 2.0])
+@pytest.mark.parametrize("jitter", [0.0, 0.4])
+def test_what_rolls_nearer_after_it_has_landed_fell_faster_and_faster(roll, jitter):
+    rolls = 20 + 0.5 * np.minimum(STEP, 11) ** 2 + roll * np.maximum(STEP - 11, 0)
+    assert rolls[-1] - rolls[11] > 0.11 * (rolls[11] - 20)
+    jittered = rolls + np.random.default_rng(1).normal(0, jitter, T)
+    assert judged(Fall("apple"), NOISE, tracks(apple=(100, jittered))).value == 1.0
+    sinks = 20 + 80 * (1 - np.exp(-STEP / 6))
+    assert judged(Fall("apple"), NOISE, tracks(apple=(100, sinks))).value == 0.0
+
+
 def test_a_thing_stays_or_leaves():
     assert judged(Rest("apple"), NOISE, tracks(apple=(100 + RNG.normal(0, 1, T), 60))).value == 1.0
     assert judged(Rest("apple"), NOISE, tracks(apple=(100, FALLING))).value == 0.0
@@ -270,6 +281,15 @@ def test_a_bounce_turns_round_and_what_stays_down_is_none():
     dead = np.concatenate([down, np.full(T - 12, down[-1])])
     assert judged(Bounce("ball"), NOISE, tracks(ball=(100, dead))).value == 0.0
     assert judged(Bounce("ball"), NOISE, tracks(ball=(100, np.where(STEP < 13, dead, np.nan)))).value is None
+
+
+def test_a_bounce_that_is_right_does_not_read_as_one_higher_than_the_fall():
+    down = 20 + 0.6 * np.arange(12) ** 2
+    up = np.concatenate([down, down[-1] - 80 * np.sin(np.linspace(0, np.pi, T - 12))])
+    score = judged(Bounce("ball"), NOISE, tracks(ball=(100, up)))
+    assert (score.value, score.components["rise"] > 1) == (1.0, True)
+    assert Bounce("ball").seen(score.components) == "ball bounces"
+    assert Bounce("ball").seen({"bounces": 1.0, "rise": 1.3}) == "ball bounces higher than it fell"
 
 
 def test_a_throw_is_an_arc_and_a_roll_is_none():
@@ -315,6 +335,32 @@ def test_what_is_hidden_by_something_that_passes_is_seen_again():
     assert "another place" in judged(Cover("bench", "bus"), NOISE, elsewhere).reason
     seen = tracks(bench=(100, 60), bus=(bus, 60))
     assert "out of sight" in judged(Cover("bench", "bus"), NOISE, seen).reason
+    once = tracks(bench=(np.where((bus < 80) | (STEP == T - 2), 100, np.nan), 60), bus=(bus, 60))
+    assert "too few frames" in judged(Cover("bench", "bus"), NOISE, once).reason
+
+
+WIDE = cv2.resize(RNG.integers(0, 255, (30, 90, 3), dtype=np.uint8), (720, 240), interpolation=cv2.INTER_CUBIC)
+
+
+def panned(x):
+    """A clip of a camera that turns to the right by x [T] pixels."""
+    return Video(np.stack([WIDE[60:180, a : a + 200] for a in x.astype(int)]), 8.0)
+
+
+def test_what_is_hidden_where_the_camera_no_longer_looks_is_not_judged():
+    pan = np.maximum(STEP - 6, 0) * 10.0
+    bench, bus = 100 - pan, np.linspace(20, 180, T)
+    there = tracks(bench=(np.where(STEP < 8, bench, np.nan), 60), bus=(np.where(STEP < 9, bench - 5, bus), 60))
+    assert "left the picture" in judged(Cover("bench", "bus"), panned(pan), there).reason
+
+
+def test_a_thing_that_the_camera_alone_loses_did_not_leave():
+    pan = 150 * np.sin(np.linspace(0, np.pi, T))
+    sits = 100 - pan
+    away = tracks(dog=(np.where(sits < 0, np.nan, sits), 60))
+    assert "by itself" in judged(LeaveAndReturn("dog", "left"), panned(pan), away).reason
+    at_the_edge = tracks(dog=(np.where(STEP < T // 2, 10, np.nan), 60))
+    assert "by itself" in judged(LeaveAndReturn("dog", "left"), NOISE, at_the_edge).reason
 
 
 def test_what_leaves_over_an_edge_comes_back_over_it():
@@ -325,6 +371,8 @@ def test_what_leaves_over_an_edge_comes_back_over_it():
     assert "did not leave to the right" in judged(LeaveAndReturn("dog", "right"), NOISE, left).reason
     never = tracks(dog=(np.where((STEP > T // 2) | (x < 8), np.nan, x), 60))
     assert judged(LeaveAndReturn("dog", "left"), NOISE, never).value == 0.0
+    late = tracks(dog=(np.where(((STEP > T // 2) & (STEP < T - 2)) | (x < 8), np.nan, x), 60))
+    assert "too few frames" in judged(LeaveAndReturn("dog", "left"), NOISE, late).reason
     inside = tracks(dog=(np.where(abs(STEP - 12) < 4, np.nan, 100), 60))
     assert "inside the picture" in judged(LeaveAndReturn("dog"), NOISE, inside).reason
 

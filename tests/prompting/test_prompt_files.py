@@ -84,6 +84,28 @@ def test_words_that_are_no_sides_allow_no_twin():
     assert mirrored("A ball moves from left to right.", Motion("ball", "right")) == "A ball moves from right to left."
 
 
+@pytest.mark.parametrize(
+    ("prompt", "move", "to", "twin"),
+    [
+        ("The camera zooms in on a dog in a park.", "zoom", "in", "The camera zooms out on a dog in a park."),
+        ("The camera moves back, away from them.", "dolly", "out", None),
+        ("The camera zooms in on a dog, closer and closer.", "zoom", "in", None),
+        ("The camera moves forward, towards the house.", "dolly", "in", None),
+        ("The camera tilts up along a tower, up to its top.", "tilt", "up", None),
+        ("A path leads into a wood. The camera moves back.", "dolly", "out", "A path leads into a wood. The camera moves forward."),
+    ],
+)  # fmt: skip
+def test_a_camera_whose_direction_is_said_twice_has_no_twin(prompt, move, to, twin):
+    assert contradiction(prompt, Camera(to, move)) == ""
+    assert mirrored(prompt, Camera(to, move)) == twin
+
+
+def test_a_state_may_have_a_hyphen():
+    apple = read("change", "apple from whole to half-eaten")
+    assert contradiction("A whole apple is half-eaten at the end.", apple) == ""
+    assert "becomes half-eaten" in contradiction("A whole apple is eaten.", apple)
+
+
 def test_the_other_order_means_the_same():
     words = "The small dog sits to the left of a cat."
     assert reordered(words, Relation("dog", "left", "cat")) == "A cat sits to the right of the small dog."
@@ -167,6 +189,12 @@ def test_a_phrase_of_another_form_is_one_line(kind, phrase):
         ("The camera follows a ball that rolls to the left.", []),
         ("The camera pans to the left and then tilts down.", ["pan left", "tilt down"]),
         ("The camera pans from left to right.", ["pan right"]),
+        ("The camera pans left to right.", ["pan right"]),
+        ("The camera pans left, then right.", ["pan left", "pan right"]),
+        ("The camera zooms in on a dog and then out.", ["zoom in", "zoom out"]),
+        ("The camera zooms in and then back out.", ["zoom in", "zoom out"]),
+        ("The camera is slowly panning to the left past a car on the right.", ["pan left"]),
+        ("The camera is standing on a tripod.", []),
     ],
 )
 def test_moves_of_the_camera_in_words(prompt, moves):
@@ -177,6 +205,7 @@ def test_moves_of_the_camera_in_words(prompt, moves):
     ("prompt", "kind", "phrase", "why"),
     [
         ("The camera pans to the left.", "camera", "pan right", "not to pan right"),
+        ("The camera pans left, then right.", "camera", "pan left", "is to pan right in its words"),
         ("The camera moves towards a car.", "camera", "zoom in", "not to zoom in"),
         ("A street at night.", "camera", "still", "what the camera does"),
         ("The camera pans to the left and back.", "revisit", "away to the right and back", "left in its words"),
