@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from sora_eval.probes import helpers
-from sora_eval.probes.appearances import TO_MEND_S, unexplained
+from sora_eval.probes.appearances import TO_MEND_S, borders, unexplained
 from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict
 from sora_eval.stats.change_point import ChangePoint, change_point
 from sora_eval.tracking.continuity import Continuity, continuity
@@ -29,6 +29,8 @@ _DISORDER = 0.25
 """Disorder of frames (`Continuity`) from which on they follow each other in no order: .02 to .1 in true clips, .5 in shuffled ones."""
 _HALF_FOV = np.radians(20.0)
 """Half of the field of view of the scenes' cameras: a turn keeps angles, not distances in the picture."""
+_SPECK = 0.03
+"""Area as a share of the wall's up to which nothing is an object: the smallest of the prompt has a tenth of it."""
 _LONG_ENOUGH = 0.8
 """Share of the length of a case that a clip must have."""
 
@@ -306,10 +308,9 @@ class Entries(LongRange):
         if (np.nanmedian(tracks.xy[wall, :, 0]) - (wide - 1) / 2) * way > 0:
             raise UnjudgeableError(f"the wall does not stand opposite to the {p.to}")
         take = continuity(video.frames, video.fps)
-        came, bad = unexplained(tracks)
-        lone = ~helpers.crowded(
-            tracks, dict.fromkeys((p.first.colour, p.second.colour, p.wall, p.post), 1), 0.2 * _size(tracks, wall)
-        )
+        named = (p.first.colour, p.second.colour, p.wall, p.post)
+        came, bad = unexplained(tracks, named, _SPECK * _size(tracks, wall))
+        lone = ~helpers.crowded(tracks, dict.fromkeys(named, 1), 0.2 * _size(tracks, wall))
         holds = ~bad & lone & one_take_but_rests(take)
         parts = {"explained": helpers.ramp_score(came, 0.0, 2.0), "holds": float(holds.mean()), "crossed": seen / 2}
         return Verdict(
@@ -385,6 +386,7 @@ class LongAbsence(LongRange):
         seen = _seen(tracks, p.colour, p.shape)
         parts = {
             "returns": 1.0,
+            "same_way": float(p.by == "screen" or _came_in(tracks, tracks.called(p.colour, p.shape), run[1], p.side)),
             "place": helpers.ramp_score(off / width, 0.2, 0.6),
             "same_shape": shape,
             "same_size": size,
@@ -458,6 +460,13 @@ def _screened(p: LongAbsenceParams, tracks: Tracks, hero: int, run: tuple[int, i
     boxes = tracks.box[screen]
     covering = np.flatnonzero(tracks.visible[screen] & (boxes[:, 0] <= last[0]) & (boxes[:, 2] >= last[0]))
     return int(covering[-1]) + 1 if len(covering) else run[1]
+
+
+def _came_in(tracks: Tracks, ids: Sequence[int], since: int, side: str) -> bool:
+    """Return whether the first of the tracks `ids` that is seen from frame `since` on is at the border of a side then."""
+    starts = {i: since + int(np.argmax(tracks.visible[i, since:])) for i in ids if tracks.visible[i, since:].any()}
+    first = min(starts.values())
+    return any(side in borders(tracks, i, first, 1) for i in starts if starts[i] == first)
 
 
 def _alike(tracks: Tracks, one: int, two: int, before: Bools, after: Bools) -> tuple[float, float]:
