@@ -130,7 +130,12 @@ def same_look(tracks: Tracks, i: int, before: Bools, after: Bools) -> tuple[floa
     """Return how alike a track's silhouette is in two sets of frames: (shape, size), 1 alike, 0 not.
 
     Shape compares aspect and extent, size the square root of the area; medians, so that single frames don't count.
+
+    Raises:
+        UnjudgeableError: the outline is not known in any frame of one of the sets.
     """
+    if not all(np.isfinite(tracks.shape[name][i][w]).any() for name in ("aspect", "extent") for w in (before, after)):
+        raise UnjudgeableError("the outline of an object is not known")
 
     def median(values: Floats, which: Bools) -> float:
         return float(np.nanmedian(values[i][which]))

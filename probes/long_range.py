@@ -39,6 +39,7 @@ class LongRange(Probe):
     """What all share: lengths of their own, and the share of a clip up to which it holds."""
 
     suite = "long_range"
+    version = 2
     unit = "share of the clip for which the claim holds, 0 to 1"
     lengths_s: ClassVar[tuple[int, ...]] = (5, 10)
     blind_modes = ("t2v", "i2v", "v2v")
@@ -119,7 +120,10 @@ class ScenesLook(LongRange):
         there = np.all([mended(_seen(tracks, o.colour, o.shape), reach) for o in p.things], axis=0)
         lone = ~helpers.crowded(tracks, dict.fromkeys((o.colour for o in p.things), 1), 0.3 * width**2)
         holds = there & lone & one_take(take)
-        changes = look_changes(drift_curves(video.frames), there & lone)
+        curves = drift_curves(video.frames, [o.colour for o in p.things])
+        if np.isfinite(curves.ground[:, 0]).mean() < 0.5:
+            raise UnjudgeableError("the ground is not seen")
+        changes = look_changes(curves, there & lone)
         # A layout is that of one view: what comes after a cut is not compared.
         moved = layout_change(tracks, ids, len(video) if not take.cuts else take.cuts[0])
         ground, things = (max(abs(c.size) for c in changes[k : k + 2]) for k in (0, 2))
@@ -258,10 +262,16 @@ def _kept(tracks: Tracks, ids: Sequence[int], width: float) -> Bools:
 
 
 def _same_shape(tracks: Tracks, i: int, others: list[int]) -> float:
-    """Return how little an object's outline and size change at any time, of the frames in which it is whole; 1 where it never is."""
+    """Return how little an object's outline and size change at any time, of the frames in which it is whole; 1 where it never is.
+
+    Raises:
+        UnjudgeableError: its outline is not known in the later half of them.
+    """
     whole = helpers.clear(tracks, i, others)
     if whole.sum() < 6:
         return 1.0
+    if not np.isfinite(tracks.shape["aspect"][i][whole][whole.sum() // 2 :]).any():
+        raise UnjudgeableError(f"the outline of the {tracks.colour[i]} thing is not known")
     values = (tracks.shape["aspect"][i][whole], tracks.shape["extent"][i][whole], tracks.area[i][whole])
     aspect, extent, size = (_lasting_change(v) for v in (np.log(values[0]), values[1], 0.5 * np.log(values[2])))
     # None of the shapes is wider than high: one that is has changed while others stood before it.

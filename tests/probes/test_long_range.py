@@ -87,16 +87,37 @@ def test_drift_curves_are_the_picture_s_own() -> None:
     grey = np.full((3, 32, 32, 3), 128, np.uint8)
     grey[1] = (150, 128, 128)
     grey[2, :16] = (222, 40, 38)
-    curves = drift_curves(grey)
+    curves = drift_curves(grey, ["red"])
     assert curves.ground[0] == pytest.approx([0, 0], abs=1e-9)
     assert curves.ground[1] == pytest.approx([np.log(151 / 129), 0], abs=1e-9)
     assert np.isnan(curves.things[0]).all()
     assert curves.things[2] == pytest.approx([np.log(223 / 41), np.log(39 / 41)], abs=1e-9)
 
 
+def test_a_brown_floor_is_ground_and_no_object() -> None:
+    floor = np.full((8, 32, 32, 3), (150, 100, 50), np.uint8)
+    curves = drift_curves(floor, ["orange", "red"])
+    assert curves.ground[:, 0] == pytest.approx(np.full(8, np.log(151 / 101)))
+    assert np.isnan(curves.things).all()
+    floor[:, 10:20, 10:20] = (38, 60, 222)
+    assert np.isnan(drift_curves(floor, ["red"]).things).all()
+    assert np.isfinite(drift_curves(floor, ["blue"]).things).all()
+
+
+@pytest.mark.parametrize("name", ["company", "several_shots", "long_absence"])
+def test_objects_without_an_outline_are_not_judged(name: str) -> None:
+    case = _case(name)
+    video = true_video(case)
+    tracks = track(video)
+    unknown = replace(tracks, shape={k: np.full_like(v, np.nan) for k, v in tracks.shape.items()})
+    score = registry.probe(name).score(case, video, unknown)
+    assert score.value is None
+    assert "outline" in score.reason
+
+
 def test_a_blur_lowers_sharpness() -> None:
     case = _case("slow_look")
-    curve = drift_curves(_broken(case, "blurs", 1.0).frames).sharpness
+    curve = drift_curves(_broken(case, "blurs", 1.0).frames, []).sharpness
     assert np.median(curve[-5:]) < np.median(curve[:5]) - 0.7
 
 
