@@ -121,7 +121,10 @@ def extras(tracks: Tracks, expected: Mapping[str, int], least_area: float) -> fl
 
 
 def grown(tracks: Tracks, i: int, beside: int, first: Bools, second: Bools) -> float:
-    """Return how much a track has grown or shrunk next to another one between two sets of frames, as an absolute log of lengths."""
+    """Return how much a track has grown or shrunk next to another one between two sets of frames, as an absolute log of lengths.
+
+    first, second: [T], at least one frame each in which track i is seen.
+    """
     a, b = (np.median(np.log(tracks.area[i][w] / np.maximum(tracks.area[beside][w], 1.0))) for w in (first, second))
     return 0.5 * abs(float(b - a))
 

@@ -1,7 +1,8 @@
 """Long range: clips of seconds to a minute stay what they were: colour, sharpness, layout, objects, their number, the character.
 
-The score is, but for the absences, a share of the clip: a fault that comes late costs less than one that comes early. Times at which claims
-break stand among the components. A clip that stands still, repeats itself or cuts away breaks every claim about one take.
+Company scores a share of the clip: a fault that comes late costs less than one that comes early. Slow look and entries multiply such a share
+by drift, or by the number of unexplained entries. All three have the time at which the claim breaks (`breaks_at_s`) among their components.
+Several shots is the mean over the later shots, long absence a product. A clip that stands still, repeats itself or cuts away breaks every claim about one take.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class LongRange(Probe):
 
 
 def in_order(video: Video) -> Continuity:
-    """Return how the frames of a clip of one take follow each other.
+    """Return how the frames of a clip that should be one take, of at least three frames, follow each other.
 
     Raises:
         UnjudgeableError: they do not, or nothing moves in it at all.
@@ -75,7 +76,10 @@ def one_take(found: Continuity) -> Bools:
 
 
 def breaks_s(holds: Bools, fps: float) -> float:
-    """Return when a claim stops to hold for 0.4 s at least, the clip's end where it never does."""
+    """Return the time in seconds at which a claim first stops to hold for 0.4 s at least, the clip's end where it never does.
+
+    holds: [T], the frames in which it does.
+    """
     least = max(1, round(TO_MEND_S * fps))
     first = next((a for a, b in helpers.spans(~holds) if b - a >= least), len(holds))
     return first / fps
@@ -88,7 +92,7 @@ def mended(seen: Bools, reach: int) -> Bools:
 
 
 def filled(values: Floats, known: Bools) -> Floats:
-    """Return values [T] with those that are not known interpolated."""
+    """Return values [T] with those that are not known interpolated. known: [T], at least one of them true."""
     t = np.arange(len(values))
     return np.interp(t, t[known], values[known])
 
@@ -172,7 +176,10 @@ def _turned_first(p: SlowLookParams, tracks: Tracks, ids: Sequence[int]) -> None
 
 
 def look_changes(curves: DriftCurves, judged: Bools) -> list[ChangePoint]:
-    """Return the changes of red and blue of the ground, of red and blue of the objects, and of sharpness in the frames `judged` [T]."""
+    """Return the changes of red and blue of the ground, of red and blue of the objects, and of sharpness in the frames `judged` [T].
+
+    A curve that is known in fewer than seven of them has no change.
+    """
     columns = [*curves.ground.T, *curves.things.T, curves.sharpness]
     known = [np.isfinite(c) & judged for c in columns]
     still = ChangePoint(0, 0.0, "step", 0.0)
@@ -180,7 +187,10 @@ def look_changes(curves: DriftCurves, judged: Bools) -> list[ChangePoint]:
 
 
 def layout_change(tracks: Tracks, ids: Sequence[int], end: int) -> ChangePoint:
-    """Return the largest change before frame `end` of where objects stand beside each other, in widths, and of their size (log)."""
+    """Return the largest change before frame `end` of where objects stand beside each other, in widths, and of their size (log).
+
+    Objects that are whole in fewer than six of the frames have no change.
+    """
     focal = 0.5 * min(tracks.size) / np.tan(_HALF_FOV)
     middle = (np.array(tracks.size[::-1]) - 1) / 2
     whole = [helpers.clear(tracks, i, []) & (np.arange(tracks.frames) < end) for i in ids]
@@ -202,7 +212,7 @@ class Company(LongRange):
     """Several objects that move about: at the end there are the same ones, of the same colours, and no others."""
 
     name = "company"
-    claim = "objects that move about for long stay the same ones: their number, colours, shapes and ways"
+    claim = "objects that move about for long stay the same ones: their number, colours and shapes"
     source = "identity over time, as in multiple object tracking (Luiten et al. 2021, HOTA), against the objects of the prompt"
     violations = (
         "vanishes", "changes_colour", "duplicates", "appears_from_nowhere", "freezes", "loops", "cuts_away",
