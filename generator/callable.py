@@ -28,6 +28,9 @@ Conditioning: TypeAlias = Callable[[Case], Frames | None]
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _TAKEN = ("prompt", "height", "width", "frames", "fps", "seed", "conditioning", "checkpoint")
 
+_EXTENSION = 2
+"""Version of the extension of clips: raised whenever it makes others."""
+
 
 class PythonCallable:
     """Calls a function once per case.
@@ -65,7 +68,7 @@ class PythonCallable:
             checkpoint: a file or folder, hashed by its content, whose path the function gets as the keyword `checkpoint`.
             kwargs: further keywords of the function.
             extend: makes clips longer than `max_frames` by extension, each call given so many frames of the clip's end as its
-                `conditioning`; None refuses such clips.
+                `conditioning`. What it returns must begin with these, and v2v must be among `modes`. None refuses such clips.
 
         Raises:
             ConfigError: the target isn't of that form, there is no such checkpoint, `kwargs` has a keyword that is taken, or `extend` is
@@ -86,8 +89,10 @@ class PythonCallable:
         self.name = name or function
         # OmegaConf's lists become tuples; whatever is no list is refused by name.
         several = isinstance(modes, Sequence) and not isinstance(modes, str)
-        self.capabilities = Capabilities(tuple(modes) if several else cast("tuple[Mode, ...]", modes), max_frames)
-        self._extend = _checked_extension(extend, self.capabilities)
+        window = Capabilities(tuple(modes) if several else cast("tuple[Mode, ...]", modes), max_frames)
+        self._extend, self._window = _checked_extension(extend, window), window.max_frames
+        # What extension makes has no longest length.
+        self.capabilities = window if self._extend is None else replace(window, max_frames=None)
         self._version = version
         self._conditioning = conditioning
         self._checkpoint = None if checkpoint is None else Path(checkpoint)
@@ -118,7 +123,7 @@ class PythonCallable:
     def recipe(self) -> dict[str, Any]:
         """The target, and the hash of the checkpoint's bytes."""
         weights = {"weights": self._weights} if self._weights else {}
-        window = f"beyond {self.capabilities.max_frames} frames by extension, {self._extend} frames given"
+        window = f"beyond {self._window} frames by extension, {self._extend} frames given"
         return {"sampler": self.target, **weights, **({"long_clips": window} if self._extend else {})}
 
     def fingerprint(self, case: Case) -> str:
@@ -136,7 +141,7 @@ class PythonCallable:
         more: list[dict[str, Any]] = [{"checkpoint": self._weights}] if self._weights else []
         more += [{"kwargs": self._kwargs}] if self._kwargs else []
         more += [{"state": self._state}] if self._state else []
-        more += [{"extend": [self._extend, self.capabilities.max_frames]}] if self._is_extended(case) else []
+        more += [{"extend": [self._extend, self._window, _EXTENSION]}] if self._is_extended(case) else []
         return digest([self.target, self._version, source, *more])
 
     def generate(self, cases: Sequence[Case]) -> Iterator[Video | Failure]:
@@ -149,40 +154,48 @@ class PythonCallable:
         function = self._load()
         keywords = self._keywords(function)
         for case in cases:
-            refusal = "" if self._is_extended(case) else self.capabilities.refuses(case)
+            refusal = self.capabilities.refuses(case)
             yield Failure(refusal) if refusal else self._call(function, case, keywords)
 
     def _is_extended(self, case: Case) -> bool:
-        most = self.capabilities.max_frames
-        return (
-            self._extend is not None
-            and most is not None
-            and case.mode in self.capabilities.modes
-            and case.frames > most
-        )
+        return self._extend is not None and self._window is not None and case.frames > self._window
 
     def _call(self, function: Callable[..., Any], case: Case, keywords: Mapping[str, Any]) -> Video | Failure:
         # Outside the try: when the world can't give the frames, the fault is ours and not the model's.
         given = self._frames_given(case)
         if not self._is_extended(case):
             return self._answer(function, case, keywords, given)
+        return self._extended(function, case, keywords, given)
+
+    def _extended(
+        self, function: Callable[..., Any], case: Case, keywords: Mapping[str, Any], given: Frames | None
+    ) -> Video | Failure:
         assert self._extend is not None
-        assert self.capabilities.max_frames is not None
+        assert self._window is not None
         pieces: list[Frames] = []
-        done, fps = 0, float(case.fps)
-        while done < case.frames:
-            left = case.frames - done + (self._extend if pieces else 0)
-            window = replace(case, frames=min(self.capabilities.max_frames, left), seed=case.seed + len(pieces))
+        done, needed, fps = 0, case.frames, float(case.fps)
+        while done < needed:
+            overlap = len(given) if pieces and given is not None else 0
+            window = replace(
+                case, frames=min(self._window, needed - done + overlap), seed=_piece_seed(case.seed, len(pieces))
+            )
             answer = self._answer(function, window, keywords, given)
             if isinstance(answer, Failure):
                 return answer
-            new = answer.frames[self._extend if pieces else 0 :]
+            if not pieces:
+                # As long as the case lasts, at the rate that the function makes clips of.
+                fps, needed = answer.fps, round((case.frames - 1) / case.fps * answer.fps) + 1
+            elif answer.fps != fps:
+                return Failure(
+                    f"{self.target} did not extend the clip: it returned {answer.fps:g} frames per second after {fps:g}"
+                )
+            new = answer.frames[overlap:]
             if not len(new) or (pieces and new.shape[1:] != pieces[0].shape[1:]):
                 return Failure(f"{self.target} did not extend the clip: it returned {list(answer.frames.shape)}")
             pieces.append(new)
             done += len(new)
-            given, fps = answer.frames[-self._extend :].copy(), answer.fps
-        return Video(np.concatenate(pieces)[: case.frames], fps)
+            given = answer.frames[-self._extend :].copy()
+        return Video(np.concatenate(pieces)[:needed], fps)
 
     def _answer(
         self, function: Callable[..., Any], case: Case, keywords: Mapping[str, Any], given: Frames | None
@@ -340,6 +353,11 @@ def _checked_extension(extend: int | None, capabilities: Capabilities) -> int | 
     if isinstance(extend, bool) or not isinstance(extend, int) or not 1 <= extend < most:
         raise ConfigError(f"generator.extend must be a whole number from 1 to {most - 1}, got {extend}")
     return extend
+
+
+def _piece_seed(seed: int, number: int) -> int:
+    """Return the seed of a piece of an extended clip; the first has the clip's own, and no other one that of another case's clip."""
+    return seed if number == 0 else int(digest(["piece", seed, number], 8), 16) % 2**31
 
 
 def _importable(function: Callable[..., Any]) -> bool:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from sora_eval.probes import helpers
-from sora_eval.types import Bools, Tracks
+from sora_eval.types import Bools, Floats, Tracks
 
 TO_MEND_S = 0.4
 """Gaps in a track, in seconds, up to which nothing has gone."""
 
 
-def unexplained(tracks: Tracks) -> tuple[int, Bools]:
-    """Return how many objects come or go in plain sight, and the frames [T] in which one is there that came so, or is missing."""
+def unexplained(tracks: Tracks, named: Collection[str], least_area: float) -> tuple[int, Bools]:
+    """Return how many objects come or go in plain sight, and the frames [T] in which one is there that came so, or is missing.
+
+    named: the colours of the prompt; what has another one and may belong to the ground is not counted.
+    least_area: pixels; what is smaller, by the median over its frames, is a speck and no object.
+    """
     total = tracks.frames
     gap = max(1, round(TO_MEND_S * tracks.fps))
     bad, count = np.zeros(total, dtype=bool), 0
     names = _names(tracks)
     for name in dict.fromkeys(names):
-        ids = [i for i, other in enumerate(names) if other == name]
+        ids = [i for i, other in enumerate(names) if other == name and _is_object(tracks, i, named)]
         pieces = [(i, a, b) for i in ids for a, b in helpers.spans(tracks.visible[i]) if b - a >= 3]
         for i, a, b in pieces:
+            if np.median(tracks.area[i, a:b]) < least_area:
+                continue
             others = [p for p in pieces if p != (i, a, b)]
             if a > 1 and not _explained(tracks, i, a, 1, bool(others)) and not _goes_on(tracks, others, i, a, -1, gap):
                 count, bad[a:b] = count + 1, True
@@ -33,6 +39,11 @@ def unexplained(tracks: Tracks) -> tuple[int, Bools]:
             ):
                 count, bad[b:] = count + 1, True
     return count, bad
+
+
+def _is_object(tracks: Tracks, i: int, named: Collection[str]) -> bool:
+    """Return whether track i is of a colour of the prompt, or no part of the ground."""
+    return tracks.ground is None or not tracks.ground[i] or tracks.colour[i] in named
 
 
 def _names(tracks: Tracks) -> list[str]:
@@ -46,18 +57,31 @@ def _explained(tracks: Tracks, i: int, k: int, inwards: int, again: bool) -> boo
 
     again: whether it is seen at another time as well; only then what moves may have hidden it.
     """
-    box, height, width = tracks.box[i, k], *tracks.size
-    near = k + inwards
-    step = np.abs(tracks.xy[i, near] - tracks.xy[i, k]) if tracks.visible[i, near] else np.zeros(2)
-    dx, dy = np.maximum(1.2 * step, 0.02 * min(tracks.size)) + 0.5
-    if box[0] <= dx or box[1] <= dy or box[2] >= width - 1 - dx or box[3] >= height - 1 - dy:
+    if borders(tracks, i, k, inwards):
         return True
+    box, (dx, dy) = tracks.box[i, k], _step(tracks, i, k, inwards)
     reach = box + np.array([-dx, -dy, dx, dy])
     names = _names(tracks)
     # What stands behind it, higher in the picture, hides nothing of it.
     around = [j for j in range(len(tracks)) if names[j] != names[i] and not tracks.box[j, k, 3] < box[3] - 1]
     near_by = (j for j in around if tracks.visible[j, k] and helpers.touching(tracks.box[j, [k]], reach)[0])
     return any(again or _rests(tracks, j) for j in near_by)
+
+
+def borders(tracks: Tracks, i: int, k: int, inwards: int) -> set[str]:
+    """Return at which borders ("left", "right", "top", "bottom") track i is in frame k, up to a step like the one to frame k + inwards."""
+    (x0, y0, x1, y1), (height, width) = tracks.box[i, k], tracks.size
+    dx, dy = _step(tracks, i, k, inwards)
+    at = {"left": x0 <= dx, "right": x1 >= width - 1 - dx, "top": y0 <= dy, "bottom": y1 >= height - 1 - dy}
+    return {side for side, there in at.items() if there}
+
+
+def _step(tracks: Tracks, i: int, k: int, inwards: int) -> Floats:
+    """Return how far [2], in pixels, track i may have come between frame k and the one before it, or after it where `inwards` is -1."""
+    near = k + inwards
+    known = 0 <= near < tracks.frames and tracks.visible[i, near]
+    step = np.abs(tracks.xy[i, near] - tracks.xy[i, k]) if known else np.zeros(2)
+    return np.asarray(np.maximum(1.2 * step, 0.02 * min(tracks.size)) + 0.5)
 
 
 def _rests(tracks: Tracks, j: int) -> bool:

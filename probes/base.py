@@ -122,7 +122,10 @@ class Probe(ABC):
         return [self.draft(self._rng(seed, i // 2), flip=bool(i % 2)) for i in range(count)]
 
     def of_length(self, draft: Draft, length_s: float, rng: np.random.Generator) -> Draft:
-        """Return a draft for clips of a length in seconds; twins get equal generators. By default the draft itself."""
+        """Return a draft for clips of a length in seconds, which have round(length_s * fps) + 1 frames. By default the draft itself.
+
+        rng: equal generators for twins.
+        """
         return draft
 
     def _in_look(self, draft: Draft, i: int, seed: int, look: LookOptions) -> Draft:
@@ -143,10 +146,10 @@ class Probe(ABC):
             UnjudgeableError: the clip does not show what the prompt describes.
         """
 
-    def _lasting(
+    def _with_lengths(
         self, drafts: Sequence[Draft], profile: Profile, seed: int, lengths_s: Sequence[int]
     ) -> tuple[list[Draft], list[int]]:
-        """Return drafts for clips of `lengths_s` seconds, pair by pair in turn, and the frames of each."""
+        """Return drafts for clips of `lengths_s` seconds, pair by pair in turn, and the frames of each: round(length * fps) + 1."""
         if not lengths_s:
             return list(drafts), [profile.frames] * len(drafts)
         lengths = [lengths_s[i // 2 % len(lengths_s)] for i in range(len(drafts))]
@@ -167,7 +170,7 @@ class Probe(ABC):
 
         lengths_s: lengths of the clips in seconds, by turns; () for the probe's own, and where it has none for the profile's.
         """
-        drafts, frames = self._lasting(self.drafts(count, seed), profile, seed, lengths_s or self.lengths_s)
+        drafts, frames = self._with_lengths(self.drafts(count, seed), profile, seed, lengths_s or self.lengths_s)
         drafts = [self._in_look(d, i, seed, look) for i, d in enumerate(drafts)]
         ids = [f"{self.suite}.{self.name}.{mode}.{i:04d}" for i in range(count)]
         given = {"t2v": 0, "i2v": 1, "v2v": profile.given}[mode]

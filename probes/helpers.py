@@ -121,7 +121,10 @@ def extras(tracks: Tracks, expected: Mapping[str, int], least_area: float) -> fl
 
 
 def grown(tracks: Tracks, i: int, beside: int, first: Bools, second: Bools) -> float:
-    """Return how much a track has grown or shrunk next to another one between two sets of frames, as an absolute log of lengths."""
+    """Return how much a track has grown or shrunk next to another one between two sets of frames, as an absolute log of lengths.
+
+    first, second: [T], at least one frame each in which track i is seen.
+    """
     a, b = (np.median(np.log(tracks.area[i][w] / np.maximum(tracks.area[beside][w], 1.0))) for w in (first, second))
     return 0.5 * abs(float(b - a))
 
@@ -130,7 +133,12 @@ def same_look(tracks: Tracks, i: int, before: Bools, after: Bools) -> tuple[floa
     """Return how alike a track's silhouette is in two sets of frames: (shape, size), 1 alike, 0 not.
 
     Shape compares aspect and extent, size the square root of the area; medians, so that single frames don't count.
+
+    Raises:
+        UnjudgeableError: the outline is not known in any frame of one of the sets.
     """
+    if not all(np.isfinite(tracks.shape[name][i][w]).any() for name in ("aspect", "extent") for w in (before, after)):
+        raise UnjudgeableError("the outline of an object is not known")
 
     def median(values: Floats, which: Bools) -> float:
         return float(np.nanmedian(values[i][which]))

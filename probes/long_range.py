@@ -1,7 +1,8 @@
 """Long range: clips of seconds to a minute stay what they were: colour, sharpness, layout, objects, their number, the character.
 
-The score is, but for the absences, a share of the clip: a fault that comes late costs less than one that comes early. Times at which claims
-break stand among the components. A clip that stands still, repeats itself or cuts away breaks every claim about one take.
+Company scores a share of the clip: a fault that comes late costs less than one that comes early. Slow look and entries multiply such a share
+by drift, or by the number of unexplained entries. All three have the time at which the claim breaks (`breaks_at_s`) among their components.
+Several shots is the mean over the later shots, long absence a product. A clip that stands still, repeats itself or cuts away breaks every claim about one take.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from sora_eval.probes import helpers
-from sora_eval.probes.appearances import TO_MEND_S, unexplained
+from sora_eval.probes.appearances import TO_MEND_S, borders, unexplained
 from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict
 from sora_eval.stats.change_point import ChangePoint, change_point
 from sora_eval.tracking.continuity import Continuity, continuity
@@ -29,6 +30,8 @@ _DISORDER = 0.25
 """Disorder of frames (`Continuity`) from which on they follow each other in no order: .02 to .1 in true clips, .5 in shuffled ones."""
 _HALF_FOV = np.radians(20.0)
 """Half of the field of view of the scenes' cameras: a turn keeps angles, not distances in the picture."""
+_SPECK = 0.03
+"""Area as a share of the wall's up to which nothing is an object: the smallest of the prompt has a tenth of it."""
 _LONG_ENOUGH = 0.8
 """Share of the length of a case that a clip must have."""
 
@@ -37,6 +40,7 @@ class LongRange(Probe):
     """What all share: lengths of their own, and the share of a clip up to which it holds."""
 
     suite = "long_range"
+    version = 2
     unit = "share of the clip for which the claim holds, 0 to 1"
     lengths_s: ClassVar[tuple[int, ...]] = (5, 10)
     blind_modes = ("t2v", "i2v", "v2v")
@@ -50,7 +54,7 @@ class LongRange(Probe):
 
 
 def in_order(video: Video) -> Continuity:
-    """Return how the frames of a clip of one take follow each other.
+    """Return how the frames of a clip that should be one take, of at least three frames, follow each other.
 
     Raises:
         UnjudgeableError: they do not, or nothing moves in it at all.
@@ -72,7 +76,10 @@ def one_take(found: Continuity) -> Bools:
 
 
 def breaks_s(holds: Bools, fps: float) -> float:
-    """Return when a claim stops to hold for 0.4 s at least, the clip's end where it never does."""
+    """Return the time in seconds at which a claim first stops to hold for 0.4 s at least, the clip's end where it never does.
+
+    holds: [T], the frames in which it does.
+    """
     least = max(1, round(TO_MEND_S * fps))
     first = next((a for a, b in helpers.spans(~holds) if b - a >= least), len(holds))
     return first / fps
@@ -85,7 +92,7 @@ def mended(seen: Bools, reach: int) -> Bools:
 
 
 def filled(values: Floats, known: Bools) -> Floats:
-    """Return values [T] with those that are not known interpolated."""
+    """Return values [T] with those that are not known interpolated. known: [T], at least one of them true."""
     t = np.arange(len(values))
     return np.interp(t, t[known], values[known])
 
@@ -117,7 +124,10 @@ class ScenesLook(LongRange):
         there = np.all([mended(_seen(tracks, o.colour, o.shape), reach) for o in p.things], axis=0)
         lone = ~helpers.crowded(tracks, dict.fromkeys((o.colour for o in p.things), 1), 0.3 * width**2)
         holds = there & lone & one_take(take)
-        changes = look_changes(drift_curves(video.frames), there & lone)
+        curves = drift_curves(video.frames, [o.colour for o in p.things])
+        if np.isfinite(curves.ground[:, 0]).mean() < 0.5:
+            raise UnjudgeableError("the ground is not seen")
+        changes = look_changes(curves, there & lone)
         # A layout is that of one view: what comes after a cut is not compared.
         moved = layout_change(tracks, ids, len(video) if not take.cuts else take.cuts[0])
         ground, things = (max(abs(c.size) for c in changes[k : k + 2]) for k in (0, 2))
@@ -166,7 +176,10 @@ def _turned_first(p: SlowLookParams, tracks: Tracks, ids: Sequence[int]) -> None
 
 
 def look_changes(curves: DriftCurves, judged: Bools) -> list[ChangePoint]:
-    """Return the changes of red and blue of the ground, of red and blue of the objects, and of sharpness in the frames `judged` [T]."""
+    """Return the changes of red and blue of the ground, of red and blue of the objects, and of sharpness in the frames `judged` [T].
+
+    A curve that is known in fewer than seven of them has no change.
+    """
     columns = [*curves.ground.T, *curves.things.T, curves.sharpness]
     known = [np.isfinite(c) & judged for c in columns]
     still = ChangePoint(0, 0.0, "step", 0.0)
@@ -174,7 +187,10 @@ def look_changes(curves: DriftCurves, judged: Bools) -> list[ChangePoint]:
 
 
 def layout_change(tracks: Tracks, ids: Sequence[int], end: int) -> ChangePoint:
-    """Return the largest change before frame `end` of where objects stand beside each other, in widths, and of their size (log)."""
+    """Return the largest change before frame `end` of where objects stand beside each other, in widths, and of their size (log).
+
+    Objects that are whole in fewer than six of the frames have no change.
+    """
     focal = 0.5 * min(tracks.size) / np.tan(_HALF_FOV)
     middle = (np.array(tracks.size[::-1]) - 1) / 2
     whole = [helpers.clear(tracks, i, []) & (np.arange(tracks.frames) < end) for i in ids]
@@ -196,7 +212,7 @@ class Company(LongRange):
     """Several objects that move about: at the end there are the same ones, of the same colours, and no others."""
 
     name = "company"
-    claim = "objects that move about for long stay the same ones: their number, colours, shapes and ways"
+    claim = "objects that move about for long stay the same ones: their number, colours and shapes"
     source = "identity over time, as in multiple object tracking (Luiten et al. 2021, HOTA), against the objects of the prompt"
     violations = (
         "vanishes", "changes_colour", "duplicates", "appears_from_nowhere", "freezes", "loops", "cuts_away",
@@ -256,10 +272,16 @@ def _kept(tracks: Tracks, ids: Sequence[int], width: float) -> Bools:
 
 
 def _same_shape(tracks: Tracks, i: int, others: list[int]) -> float:
-    """Return how little an object's outline and size change at any time, of the frames in which it is whole; 1 where it never is."""
+    """Return how little an object's outline and size change at any time, of the frames in which it is whole; 1 where it never is.
+
+    Raises:
+        UnjudgeableError: its outline is not known in the later half of them.
+    """
     whole = helpers.clear(tracks, i, others)
     if whole.sum() < 6:
         return 1.0
+    if not np.isfinite(tracks.shape["aspect"][i][whole][whole.sum() // 2 :]).any():
+        raise UnjudgeableError(f"the outline of the {tracks.colour[i]} thing is not known")
     values = (tracks.shape["aspect"][i][whole], tracks.shape["extent"][i][whole], tracks.area[i][whole])
     aspect, extent, size = (_lasting_change(v) for v in (np.log(values[0]), values[1], 0.5 * np.log(values[2])))
     # None of the shapes is wider than high: one that is has changed while others stood before it.
@@ -306,10 +328,9 @@ class Entries(LongRange):
         if (np.nanmedian(tracks.xy[wall, :, 0]) - (wide - 1) / 2) * way > 0:
             raise UnjudgeableError(f"the wall does not stand opposite to the {p.to}")
         take = continuity(video.frames, video.fps)
-        came, bad = unexplained(tracks)
-        lone = ~helpers.crowded(
-            tracks, dict.fromkeys((p.first.colour, p.second.colour, p.wall, p.post), 1), 0.2 * _size(tracks, wall)
-        )
+        named = (p.first.colour, p.second.colour, p.wall, p.post)
+        came, bad = unexplained(tracks, named, _SPECK * _size(tracks, wall))
+        lone = ~helpers.crowded(tracks, dict.fromkeys(named, 1), 0.2 * _size(tracks, wall))
         holds = ~bad & lone & one_take_but_rests(take)
         parts = {"explained": helpers.ramp_score(came, 0.0, 2.0), "holds": float(holds.mean()), "crossed": seen / 2}
         return Verdict(
@@ -385,6 +406,7 @@ class LongAbsence(LongRange):
         seen = _seen(tracks, p.colour, p.shape)
         parts = {
             "returns": 1.0,
+            "same_way": float(p.by == "screen" or _came_in(tracks, tracks.called(p.colour, p.shape), run[1], p.side)),
             "place": helpers.ramp_score(off / width, 0.2, 0.6),
             "same_shape": shape,
             "same_size": size,
@@ -458,6 +480,13 @@ def _screened(p: LongAbsenceParams, tracks: Tracks, hero: int, run: tuple[int, i
     boxes = tracks.box[screen]
     covering = np.flatnonzero(tracks.visible[screen] & (boxes[:, 0] <= last[0]) & (boxes[:, 2] >= last[0]))
     return int(covering[-1]) + 1 if len(covering) else run[1]
+
+
+def _came_in(tracks: Tracks, ids: Sequence[int], since: int, side: str) -> bool:
+    """Return whether the first of the tracks `ids` that is seen from frame `since` on is at the border of a side then."""
+    starts = {i: since + int(np.argmax(tracks.visible[i, since:])) for i in ids if tracks.visible[i, since:].any()}
+    first = min(starts.values())
+    return any(side in borders(tracks, i, first, 1) for i in starts if starts[i] == first)
 
 
 def _alike(tracks: Tracks, one: int, two: int, before: Bools, after: Bools) -> tuple[float, float]:

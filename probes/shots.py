@@ -64,8 +64,14 @@ class SeveralShots(LongRange):
 
 
 def _outline_change(tracks: Tracks, i: int, first: Bools, second: Bools) -> float:
-    """Return by how much the log of a track's aspect differs between two sets of frames; up to .4 for a ball on a body of a like hue."""
+    """Return by how much the log of a track's aspect differs between two sets of frames; up to .4 for a ball on a body of a like hue.
+
+    Raises:
+        UnjudgeableError: the aspect is not known in any frame of one of them.
+    """
     aspect = tracks.shape["aspect"][i]
+    if not np.isfinite(aspect[first]).any() or not np.isfinite(aspect[second]).any():
+        raise UnjudgeableError("the outline of the head is not known")
     return abs(float(np.log(np.nanmedian(aspect[second]) / np.nanmedian(aspect[first]))))
 
 

@@ -21,9 +21,11 @@ GROUPS = (
     "command",
 )
 _SAMPLING = (
-    *("steps", "guidance", "scheduler", "sampler", "shift", "noise", "negative_prompt", "guided_until", "history", "arguments"),
+    *("steps", "guidance", "scheduler", "sampler", "shift", "noise", "negative_prompt", "guided_until", "history", "arguments", "long_clips"),
     *("dtype", "batch", "temperature", "guidance_scale", "num_inference_steps"),
 )  # fmt: skip
+_UNLESS_BOTH = ("recipe.long_clips",)
+"""Settings that older runs do not have: one that a single run has is no difference."""
 _SIZE = ("width", "height", "frames", "fps", "given", "short_side", "max_frames")
 _IGNORED = ("out", "workers", "players", "references", "fidelity", "tracking")
 _ALSO_IGNORED = ("prompts.parallel", "prompts.retries", "prompts.reply_s", "prompts.key_env")
@@ -55,6 +57,7 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Set
         SettingDifference(group, name, a.get((group, name)), b.get((group, name)))
         for group, name in dict.fromkeys([*a, *b])
         if a.get((group, name)) != b.get((group, name))
+        and (name not in _UNLESS_BOTH or ((group, name) in a and (group, name) in b))
     ]
     return sorted(found, key=lambda d: GROUPS.index(d.group))
 

@@ -1,6 +1,7 @@
 """How the frames of a clip follow each other: cuts, freezes, loops and disorder. Frames are compared at 32 x 32 pixels.
 
-Memory grows with the number of frames, not with its square, and not with their size.
+Memory grows with the number of frames, not with its square, and not with their size. A freeze under noise that is new in every frame
+is not seen where the noise is stronger than what stored clips lose.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from sora_eval.types import Bools, Floats, Frames
 
@@ -26,6 +28,10 @@ _CUT = 2.5
 _AROUND = 6
 _LEAST_CUT = 2.0
 """Levels that a cut changes at least."""
+_NEARER = 0.9
+"""Share of the change to the next frame below which another frame is more like a frame than that: noise alone makes no difference."""
+_ROWS = 128
+"""Frames over which the disorder is the median."""
 _HELD_S = 0.7
 """Seconds for which a freeze or a loop lasts at least."""
 _SHORTEST_S = 0.4
@@ -47,7 +53,8 @@ class Continuity:
     period: int
     """Period in frames of the longest such repetition, 0 without one."""
     disorder: float
-    """Share of all frames that are more like a frame than the next one is, median over frames: near 0 in order, .5 for shuffled ones."""
+    """Share of the frames that are clearly more like a frame than the next one is, median over the frames that belong to no freeze and no
+    loop: near 0 in order, up to .5 for shuffled ones; 0 where few frames are left."""
 
 
 def continuity(frames: Frames, fps: float) -> Continuity:
@@ -67,8 +74,29 @@ def continuity(frames: Frames, fps: float) -> Continuity:
     frozen = _long_runs(np.append(False, still), held)
     alike = max(_ALIKE * float(np.median(change[~still])) if (~still).any() else 0.0, _LEAST)
     shortest = max(2, round(_SHORTEST_S * fps))
-    looped, period, disorder = _repetitions(flat, change, ~frozen, alike, shortest, held)
+    looped, period = _repetitions(flat, ~frozen, alike, shortest, held)
+    rest = flat[~(frozen | looped)]
+    # Before a loop of a very short period is noticed, it has been shown for up to twice the shortest period.
+    disorder = _disorder(rest) if len(rest) > 2 * max(held, shortest) else 0.0
     return Continuity(change, _cuts(flat), frozen, looped, period, disorder)
+
+
+def _disorder(flat: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> float:
+    """Return the share of frames [n, P] that are more like a frame than the next one is, median over up to `_ROWS` frames."""
+    rows = np.unique(np.linspace(0, len(flat) - 2, _ROWS).round().astype(int))
+    apart = _distances(flat - flat.mean(axis=0), rows)
+    following = apart[np.arange(len(rows)), rows + 1]
+    return float(np.median(np.mean(apart < _NEARER * following[:, None] - 1e-6, axis=1)))
+
+
+def _distances(
+    centred: np.ndarray[tuple[int, int], np.dtype[np.float32]], rows: NDArray[np.int64] | slice
+) -> NDArray[np.float64]:
+    """Return how much [R, n] frames `rows` of n frames [n, P] differ from each of them, rms in levels."""
+    exact = centred.astype(np.float64)
+    norms = np.einsum("tp,tp->t", exact, exact)
+    squares = norms[rows, None] + norms[None] - 2 * exact[rows] @ exact.T
+    return np.asarray(np.sqrt(np.maximum(squares, 0) / centred.shape[1]))
 
 
 def _long_runs(true: Bools, least: int) -> Bools:
@@ -102,25 +130,18 @@ def _cuts(flat: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> tuple[int,
 
 def _repetitions(
     flat: np.ndarray[tuple[int, int], np.dtype[np.float32]],
-    change: Floats,
     live: Bools,
     alike: float,
     shortest: int,
     held: int,
-) -> tuple[Bools, int, float]:
-    """Return the frames [T] that repeat earlier ones, the period of the longest repetition, and the disorder."""
-    total, pixels = len(flat), flat.shape[1]
-    centred = (flat - flat.mean(axis=0)).astype(np.float64)
-    norms = np.einsum("tp,tp->t", centred, centred)
+) -> tuple[Bools, int]:
+    """Return the frames [T] that repeat earlier ones, and the period of the longest repetition."""
+    total = len(flat)
+    centred = flat - flat.mean(axis=0)
     runs = np.zeros(total, dtype=np.int64)  # by lag
-    looped, longest, period, shares = np.zeros(total, dtype=bool), 0, 0, []
+    looped, longest, period = np.zeros(total, dtype=bool), 0, 0
     for start in range(0, total, _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        squares = norms[rows, None] + norms[None] - 2 * centred[rows] @ centred.T
-        apart = np.sqrt(np.maximum(squares, 0) / pixels)
-        for k, row in enumerate(apart, start):
-            if k + 1 < total:
-                shares.append(float(np.mean(row < change[k] - 1e-6)))
+        for k, row in enumerate(_distances(centred, slice(start, start + _BLOCK)), start):
             earlier = row[: max(0, k - shortest + 1)][::-1]  # lags from the shortest on
             same = np.zeros(total, dtype=bool)
             same[shortest : shortest + len(earlier)] = (earlier < alike) & live[k]
@@ -132,4 +153,4 @@ def _repetitions(
                 looped[k - most + 1 : k + 1] = True
                 if most > longest:
                     longest, period = most, int(lags[np.argmax(runs[lags])])
-    return looped, period, float(np.median(shares))
+    return looped, period

@@ -1,15 +1,18 @@
-"""Curves of a clip's look over time: colour of ground and objects, brightness, sharpness. Frame by frame, in constant memory."""
+"""Curves of a clip's look over time: colour of ground and objects, sharpness. Frame by frame, in constant memory."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sora_eval.tracking.surroundings import Ground, ground
 from sora_eval.tracking.world import membership
 from sora_eval.types import Floats, Frames
+from sora_eval.world.palette import COLOURS
 
 _SIDE = 128
 """Frames whose shorter side is longer are reduced to it."""
@@ -24,36 +27,33 @@ class DriftCurves:
     """The look of each of T frames."""
 
     ground: Floats
-    """[T, 2], log(R / G) and log(B / G) of the mean colour of what has no saturated colour."""
+    """[T, 2], log(R / G) and log(B / G) of the mean colour of what is no object; NaN where objects cover all but some pixels."""
     things: Floats
-    """[T, 2], the same of the saturated objects, mean over their colours; NaN where none is seen."""
-    brightness: Floats
-    """[T], log of the mean level of the ground."""
+    """[T, 2], the same of the objects, mean over their colours; NaN where none is seen."""
     sharpness: Floats
     """[T], log of the share of fine detail (below about 2 pixels) in the picture's contrast."""
 
 
-def drift_curves(frames: Frames) -> DriftCurves:
-    """Return the look of frames uint8 [T, H, W, 3] over time."""
-    rows = [_look(frame) for frame in frames]
-    ground, things, brightness, sharpness = (np.array(column) for column in zip(*rows, strict=True))
-    return DriftCurves(ground, things, brightness, sharpness)
+def drift_curves(frames: Frames, colours: Collection[str]) -> DriftCurves:
+    """Return the look of frames uint8 [T, H, W, 3], T >= 1, over time. colours: those of the objects, names of the palette."""
+    around = ground(frames)
+    wanted = [k for k, name in enumerate(COLOURS) if name in colours]
+    rows = [_look(frame, around, wanted) for frame in frames]
+    return DriftCurves(*(np.array(column) for column in zip(*rows, strict=True)))
 
 
-def _look(frame: Frames) -> tuple[Floats, Floats, float, float]:
+def _look(frame: Frames, around: Ground, wanted: Collection[int]) -> tuple[Floats, Floats, float]:
     scale = _SIDE / min(frame.shape[:2])
     if scale < 1:
         size = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
         frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    index, weight = membership(frame)
-    ground = frame[weight <= _GROUND]
-    level = float(np.log(1 + ground.mean())) if len(ground) else 0.0
-    return _chroma(ground), _things(frame, index, weight), level, _sharpness(frame)
+    index, weight = membership(frame, around)
+    return _chroma(frame[weight <= _GROUND]), _things(frame, index, weight, wanted), _sharpness(frame)
 
 
-def _things(frame: Frames, index: NDArray[np.int64], weight: Floats) -> Floats:
-    """Return the mean chroma [2] over the palette's colours that are seen: whichever of them is larger has no more weight."""
-    found = [_chroma(frame[(index == c) & (weight >= _THING)]) for c in np.unique(index[weight >= _THING])]
+def _things(frame: Frames, index: NDArray[np.int64], weight: Floats, wanted: Collection[int]) -> Floats:
+    """Return the mean chroma [2] over the wanted colours that are seen: whichever of them is larger has no more weight."""
+    found = [_chroma(frame[(index == c) & (weight >= _THING)]) for c in wanted]
     known = [chroma for chroma in found if np.isfinite(chroma).all()]
     return np.mean(known, axis=0) if known else np.full(2, np.nan)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -297,6 +298,55 @@ def test_longer_clips_are_made_by_extension_and_recorded() -> None:
     assert model.fingerprint(case) != plain.fingerprint(case)
     (refused,) = plain.generate([case])
     assert isinstance(refused, Failure)
+
+
+LONG = replace(CASE, mode="t2v", given=0, fps=8.0, frames=23)
+
+
+def test_an_extended_clip_of_another_rate_lasts_as_long_as_its_case() -> None:
+    def twice_as_fast(prompt: str, *, frames: int, **rest: Any) -> Video:
+        return Video(counting(prompt, frames=frames, **rest), 16.0)
+
+    (video,) = PythonCallable(twice_as_fast, max_frames=9, extend=4).generate([LONG])
+    assert isinstance(video, Video)
+    assert (len(video), video.fps) == (45, 16.0)
+    assert list(video.frames[:, 0, 0, 0]) == list(range(45))
+
+
+def test_a_rate_that_changes_between_pieces_is_a_failure() -> None:
+    def faster_later(prompt: str, *, conditioning: Frames | None, **rest: Any) -> Video:
+        return Video(counting(prompt, conditioning=conditioning, **rest), 8.0 if conditioning is None else 12.0)
+
+    (failure,) = PythonCallable(faster_later, max_frames=9, extend=4).generate([LONG])
+    assert isinstance(failure, Failure)
+    assert "12 frames per second after 8" in failure.reason
+
+
+def test_a_first_piece_shorter_than_the_overlap_loses_no_frame() -> None:
+    def short_first(prompt: str, *, conditioning: Frames | None, frames: int, **rest: Any) -> Frames:
+        return counting(prompt, conditioning=conditioning, frames=3 if conditioning is None else frames, **rest)
+
+    (video,) = PythonCallable(short_first, max_frames=9, extend=4).generate([LONG])
+    assert isinstance(video, Video)
+    assert list(video.frames[:, 0, 0, 0]) == list(range(23))
+
+
+def test_pieces_of_neighbouring_cases_share_no_seed() -> None:
+    seeds: list[int] = []
+
+    def noting(prompt: str, *, seed: int, **rest: Any) -> Frames:
+        seeds.append(seed)
+        return counting(prompt, **rest)
+
+    list(PythonCallable(noting, max_frames=9, extend=4, version="1").generate([LONG, replace(LONG, seed=8)]))
+    assert len(set(seeds)) == len(seeds)
+    assert {7, 8} < set(seeds)
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_a_generator_that_extends_refuses_no_length() -> None:
+    assert not PythonCallable(counting, max_frames=9, extend=4).capabilities.refuses(LONG)
+    assert PythonCallable(counting, max_frames=9).capabilities.refuses(LONG)
 
 
 @pytest.mark.parametrize("options", [{"extend": 4}, {"extend": 9, "max_frames": 9}, {"extend": 0, "max_frames": 9}])

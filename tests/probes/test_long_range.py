@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,8 +14,11 @@ from sora_eval.probes.appearances import unexplained
 from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.tracking.drift import drift_curves
 from sora_eval.tracking.world import track
-from sora_eval.types import Case, Profile, Score, Video
+from sora_eval.types import Case, Profile, Score, Tracks, Video
+from sora_eval.world import clip, scene_of
 from sora_eval.world.families.long_absence import AWAY_S
+from sora_eval.world.palette import COLOURS
+from sora_eval.world.scene import Scene
 
 SMALL = Profile("small", 64, 64, 17, 8, 5)
 NAMES = [name for name, (suite, _) in registry.probe_names(optional=True).items() if suite == "long_range"]
@@ -82,16 +87,37 @@ def test_drift_curves_are_the_picture_s_own() -> None:
     grey = np.full((3, 32, 32, 3), 128, np.uint8)
     grey[1] = (150, 128, 128)
     grey[2, :16] = (222, 40, 38)
-    curves = drift_curves(grey)
+    curves = drift_curves(grey, ["red"])
     assert curves.ground[0] == pytest.approx([0, 0], abs=1e-9)
     assert curves.ground[1] == pytest.approx([np.log(151 / 129), 0], abs=1e-9)
     assert np.isnan(curves.things[0]).all()
     assert curves.things[2] == pytest.approx([np.log(223 / 41), np.log(39 / 41)], abs=1e-9)
 
 
+def test_a_brown_floor_is_ground_and_no_object() -> None:
+    floor = np.full((8, 32, 32, 3), (150, 100, 50), np.uint8)
+    curves = drift_curves(floor, ["orange", "red"])
+    assert curves.ground[:, 0] == pytest.approx(np.full(8, np.log(151 / 101)))
+    assert np.isnan(curves.things).all()
+    floor[:, 10:20, 10:20] = (38, 60, 222)
+    assert np.isnan(drift_curves(floor, ["red"]).things).all()
+    assert np.isfinite(drift_curves(floor, ["blue"]).things).all()
+
+
+@pytest.mark.parametrize("name", ["company", "several_shots", "long_absence"])
+def test_objects_without_an_outline_are_not_judged(name: str) -> None:
+    case = _case(name)
+    video = true_video(case)
+    tracks = track(video)
+    unknown = replace(tracks, shape={k: np.full_like(v, np.nan) for k, v in tracks.shape.items()})
+    score = registry.probe(name).score(case, video, unknown)
+    assert score.value is None
+    assert "outline" in score.reason
+
+
 def test_a_blur_lowers_sharpness() -> None:
     case = _case("slow_look")
-    curve = drift_curves(_broken(case, "blurs", 1.0).frames).sharpness
+    curve = drift_curves(_broken(case, "blurs", 1.0).frames, []).sharpness
     assert np.median(curve[-5:]) < np.median(curve[:5]) - 0.7
 
 
@@ -122,10 +148,68 @@ def test_an_object_that_never_returns_scores_nothing_and_a_short_absence_is_not_
     assert _score("long_absence", case, never).reason.endswith("was never out of sight")
 
 
+def _returning() -> tuple[Case, Scene]:
+    """Return a case of an object that leaves the picture of itself, and its scene."""
+    cases = registry.probe("long_absence").cases(12, SMALL, "t2v", 1, lengths_s=(5,))
+    case = next(c for c in cases if c.scene["params"]["by"] == "motion")
+    return case, scene_of(case.scene, (case.frames - 1) / case.fps)
+
+
+def test_who_is_back_at_once_has_not_come_the_same_way() -> None:
+    case, scene = _returning()
+    true = true_video(case).frames.copy()
+    gone_s, back_s = scene.facts["hidden_s"]
+    # It stands at its last place where it should come in.
+    empty, back, end = round((gone_s + back_s) / 2 * case.fps), round((back_s + 0.2) * case.fps), len(true)
+    true[empty:back], true[back:] = true[empty], true[end - 1]
+    score = _score("long_absence", case, Video(true, case.fps))
+    assert score.components["same_way"] == score.value == 0
+    assert score.components["place"] == 1
+
+
+def test_who_comes_back_over_the_other_border_has_not_come_the_same_way() -> None:
+    case, scene = _returning()
+    hero = scene.bodies[0]
+    first, out, (t_s, x, y, z), last = hero.path
+    other = (first, out, (t_s - 1e-3, x, y, z), (t_s, -x, y, z), last)
+    moved = replace(scene, bodies=(replace(hero, path=other), *scene.bodies[1:]))
+    score = _score("long_absence", case, clip(moved, case.size, case.fps, case.frames).video)
+    assert score.components["same_way"] == score.value == 0
+
+
+def test_what_flickers_on_the_ground_and_specks_are_no_objects() -> None:
+    tracks = track(true_video(_case("entries")))
+    post = int(np.argmax(tracks.visible.sum(axis=1)))
+    seen = np.zeros((1, tracks.frames), dtype=bool)
+    seen[:, 10:16] = True
+
+    def with_patch(colour: str, area: float, ground: bool) -> Tracks:
+        """Return the tracks and one more, in the middle of the picture for six frames."""
+        box = np.where(seen[..., None], [30.0, 8.0, 32.0, 10.0], np.nan)
+        xy = np.where(seen[..., None], [31.0, 9.0], np.nan)
+        flags = np.zeros(len(tracks), dtype=bool)
+        return replace(
+            tracks,
+            colour=(*tracks.colour, colour),
+            xy=np.concatenate([tracks.xy, xy]),
+            visible=np.concatenate([tracks.visible, seen]),
+            area=np.concatenate([tracks.area, np.where(seen, area, 0.0)]),
+            box=np.concatenate([tracks.box, box]),
+            shape={k: np.concatenate([v, v[[post]]]) for k, v in tracks.shape.items()},
+            ground=np.append(flags, ground),
+        )
+
+    named = set(tracks.colour)
+    stranger = next(c for c in COLOURS if c not in named)
+    assert unexplained(with_patch(stranger, 20.0, ground=False), named, 5.0)[0] == 2
+    assert unexplained(with_patch(stranger, 20.0, ground=True), named, 5.0)[0] == 0
+    assert unexplained(with_patch(stranger, 4.0, ground=False), named, 5.0)[0] == 0
+
+
 def test_who_comes_over_the_border_or_from_behind_something_is_explained() -> None:
     case = _case("entries")
-    assert unexplained(track(true_video(case)))[0] == 0
-    count, bad = unexplained(track(_broken(case, "enters_from_nowhere", 1.0)))
+    assert unexplained(track(true_video(case)), (), 0.0)[0] == 0
+    count, bad = unexplained(track(_broken(case, "enters_from_nowhere", 1.0)), (), 0.0)
     assert count >= 1
     assert 0 < bad.mean() < 0.6
 

@@ -8,6 +8,7 @@ from recipe.conftest import SMALL
 from sora_eval.commands.cli import main
 from sora_eval.recipe.explain import SAME, explain
 from sora_eval.recipe.rescoring import judge_of
+from sora_eval.recipe.settings import differences
 from sora_eval.runs.baseline import read_scored
 
 
@@ -83,3 +84,12 @@ def test_the_command_prints_a_table_and_writes_json(made, other, tmp_path, capsy
 def test_a_wrong_option_is_one_line(made, capsys, word):
     assert main(["explain", str(made), str(made), word]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_note_on_long_clips_that_older_runs_lack_is_no_difference() -> None:
+    def run(**recipe: object) -> dict[str, object]:
+        return {"generators": [{"kind": "model", "name": "m", "fingerprint": "f", "recipe": recipe}]}
+
+    assert differences(run(steps=4), run(steps=4, long_clips="by extension")) == []
+    (found,) = differences(run(long_clips="beyond 9 frames"), run(long_clips="beyond 17 frames"))
+    assert (found.group, found.name) == ("sampling", "recipe.long_clips")

@@ -66,6 +66,21 @@ def test_shuffled_frames_are_in_no_order() -> None:
     assert continuity(frames[np.random.default_rng(0).permutation(48)], FPS).disorder > 0.25
 
 
+@pytest.mark.parametrize("period", [2, 3, 4, 6])
+def test_a_loop_of_a_short_period_is_a_loop_and_no_disorder(period: int) -> None:
+    found = continuity(sliding(seed=3)[2 * np.arange(period)][np.arange(48) % period], FPS)
+    assert found.looped[12:].all()
+    assert found.disorder < 0.1
+
+
+@pytest.mark.parametrize("noise", [1.0, 2.0])
+def test_a_freeze_under_noise_is_no_disorder(noise: float) -> None:
+    frames = sliding()
+    frames[12:] = frames[11]
+    noisy = np.clip(frames + np.random.default_rng(0).normal(0, noise, frames.shape), 0, 255).astype(np.uint8)
+    assert continuity(noisy, FPS).disorder < 0.1
+
+
 def test_size_and_noise_of_storage_change_nothing() -> None:
     frames = sliding(side=128)
     frames[30:] = frames[29]

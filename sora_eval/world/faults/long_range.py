@@ -104,7 +104,7 @@ def blurs(scene: Scene, severity: float) -> Broken:
 
 @fault("visitor")
 def enters_from_nowhere(scene: Scene, severity: float) -> Broken:
-    """A visitor is not there before it has gone a `severity` share of its way across the picture; then it is, at once."""
+    """A visitor is not there before it has gone three fifths of `severity` of its way across the picture; then it is, at once."""
     name = scene.facts["visitor"]
     there_s, gone_s = scene.facts["crosses_s"]
 
