@@ -30,6 +30,8 @@ _LEAST_FALL = 0.12
 _FASTER, _SLOWER = 1.25, 0.7
 """Time for the first half of a way over that for the second, 10% at each end left out: 1.6 of a fall from rest, 1 at constant speed.
 What lies between may be a fall that began before the clip."""
+_LEAST_STEPS = 4
+"""Steps of a fall that can be measured."""
 _LANDED = 0.2
 """Share of a fall's highest speed below which a thing has landed."""
 _AGAIN = 0.15
@@ -116,8 +118,8 @@ def _heights(
     return frame, y, top, low
 
 
-def _landing(frame: Floats, y: Floats, top: int, low: int) -> int:
-    """Return the index at which a fall ends: the first step after the fastest one that has a fifth of its speed.
+def _landing(frame: Floats, y: Floats, top: int, low: int) -> tuple[int, int]:
+    """Return the index of a fall's fastest step, and that at which it ends: the first step after it that has a fifth of its speed.
 
     What has landed may roll nearer, which is further down in the picture. Speeds are means of three steps, because boxes jitter.
     """
@@ -125,7 +127,14 @@ def _landing(frame: Floats, y: Floats, top: int, low: int) -> int:
     speed = np.convolve(np.pad(steps, 1, mode="edge"), np.full(3, 1 / 3), mode="valid")
     fastest = int(speed.argmax())
     slow = np.flatnonzero(speed[fastest:] < _LANDED * speed[fastest])
-    return top + fastest + int(slow[0]) if len(slow) else low
+    return top + fastest, top + fastest + int(slow[0]) if len(slow) else low
+
+
+def _halves(frame: Floats, y: Floats, top: int, low: int) -> float:
+    """Return the time for the first half of a way down over that for the second, 10% at each end left out."""
+    share = np.maximum.accumulate((y[top : low + 1] - y[top]) / (y[low] - y[top]))
+    start, middle, end = (float(np.interp(s, share, frame[top : low + 1])) for s in (0.1, 0.5, 0.9))
+    return (middle - start) / max(end - middle, 1e-6)
 
 
 class NaturalFall(_Event):
@@ -142,13 +151,13 @@ class NaturalFall(_Event):
         assert isinstance(p, Fall)
         seen, path, whole = self._path(p.thing, video, tracks)
         frame, y, top, low = _heights(path, whole, seen, tracks, p.thing)
-        low = _landing(frame, y, top, low)
-        if low - top < 4:
+        fastest, low = _landing(frame, y, top, low)
+        if low - top < _LEAST_STEPS:
             raise UnjudgeableError(f"the fall of the {p.thing} takes too few frames to be measured")
-        share = np.maximum.accumulate((y[top : low + 1] - y[top]) / (y[low] - y[top]))
-        start, middle, end = (float(np.interp(s, share, frame[top : low + 1])) for s in (0.1, 0.5, 0.9))
-        ratio = (middle - start) / max(end - middle, 1e-6)
-        if _SLOWER < ratio < _FASTER:
+        ratio = _halves(frame, y, top, low)
+        # What rolls on fast has no clear landing.
+        lands = fastest - top >= _LEAST_STEPS and _halves(frame, y, top, fastest) >= _FASTER
+        if _SLOWER < ratio < _FASTER or (ratio <= _SLOWER and lands):
             raise UnjudgeableError(f"the {p.thing} goes down, but whether faster and faster can't be measured")
         faster = float(ratio >= _FASTER)
         return Verdict(faster, {"faster": faster, "halves": ratio})

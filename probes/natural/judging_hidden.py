@@ -64,9 +64,9 @@ class NaturalCover(NaturalProbe):
         check_distinct(hidden, cover, (p.thing, p.by))
         first, end = _gap(hidden, p.thing)
         ground = ground_path(video, tracks)
-        home = np.nanmedian(hidden.box[: first] - np.tile(ground[: first], 2), axis=0)
+        home = np.nanmedian(hidden.box[:first] - np.tile(ground[:first], 2), axis=0)
         over = helpers.touching(cover.box - np.tile(ground, 2), home) & cover.visible
-        if over[first : end].sum() < _LEAST - 1:
+        if over[first:end].sum() < _LEAST - 1:
             raise UnjudgeableError(f"the {p.by} was not seen in front of the {p.thing} while that was hidden")
         if p.to:
             _check_way(cover.middle[:, 0] - ground[:, 0], SIGN[p.to], tracks.size[1], p)
@@ -126,10 +126,10 @@ class NaturalLeaveAndReturn(NaturalProbe):
             raise UnjudgeableError(f"the {p.thing} got lost inside the picture, not at its edge")
         if p.to and side != SIGN[p.to]:
             raise UnjudgeableError(f"the {p.thing} did not leave to the {p.to}")
-        own = (thing.middle[:, 0] - ground_path(video, tracks)[:, 0])[: first] * side
+        own = (thing.middle[:, 0] - ground_path(video, tracks)[:, 0])[:first] * side
         if own[first - 1] - np.nanmin(own) < _OUTWARDS * tracks.size[1]:
             raise UnjudgeableError(f"the {p.thing} did not go out of the picture by itself")
-        if end < tracks.frames and thing.visible[end :].sum() >= _LEAST:
+        if end < tracks.frames and thing.visible[end:].sum() >= _LEAST:
             back = _edge(thing.box[end], tracks.size[1])
             if back != side:
                 where = "at the other edge" if back else "inside the picture"
@@ -137,7 +137,7 @@ class NaturalLeaveAndReturn(NaturalProbe):
             before = thing.visible & (np.arange(tracks.frames) < first)
             after = thing.visible & (np.arange(tracks.frames) >= end)
             return Verdict(1.0, {"returns": 1.0, "log_size": area_change(thing.area, before, after)})
-        if thing.visible[end :].any():
+        if thing.visible[end:].any():
             raise UnjudgeableError(f"the {p.thing} is seen again in too few frames")
         if tracks.frames - first < 0.4 * tracks.frames:
             raise UnjudgeableError(f"the clip ends soon after the {p.thing} has left")

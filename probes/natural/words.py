@@ -14,8 +14,8 @@ OPPOSITE |= {"in": "out", "out": "in"}
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 MOST = 10
 """The largest number of things that is counted."""
-_PLURALS = {"people": "person", "children": "child", "men": "man", "women": "woman", "geese": "goose", "mice": "mouse"}
-_PLURALS |= {
+PLURALS = {"people": "person", "children": "child", "men": "man", "women": "woman", "geese": "goose", "mice": "mouse"}
+PLURALS |= {
     "knives": "knife",
     "sheep": "sheep",
     "scissors": "scissors",
@@ -23,6 +23,7 @@ _PLURALS |= {
     "buses": "bus",
     "tomatoes": "tomato",
 }
+"""Irregular plurals with their singulars."""
 _ARTICLE = re.compile(r"^(?:an?|the)\s+")
 THING = r"[a-z][a-z -]*?"
 """A thing in a pattern."""
@@ -106,8 +107,8 @@ def number(text: str) -> int:
 def singular(text: str) -> str:
     """Return the words of a thing with the last one in the singular."""
     *before, last = text.split()
-    if last in _PLURALS:
-        last = _PLURALS[last]
+    if last in PLURALS:
+        last = PLURALS[last]
     elif last.endswith("s") and not last.endswith("ss"):
         last = (
             last[:-2]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from sora_eval.prompting.statements import OPPOSITE, Number, Side, Statements
+from sora_eval.probes.natural.words import OPPOSITE
+from sora_eval.prompting.statements import Number, Side, Statements
 
 VERSION = 1
 """Raised whenever the check of the same two texts may have another result."""

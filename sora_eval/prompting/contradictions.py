@@ -18,21 +18,15 @@ from sora_eval.probes.natural.expectations import (
     Relation,
 )
 from sora_eval.probes.natural.views import Camera, Revisit, Shot
+from sora_eval.probes.natural.words import OPPOSITE, PLURALS
 from sora_eval.prompting.camera_words import stated_moves
-from sora_eval.prompting.statements import OPPOSITE, Side, Statements
+from sora_eval.prompting.statements import Side, Statements
 
 _STAND_INS = ("red ball", "blue cube")
 """What things are called where their statements are read: words that every rule there knows."""
 BETWEEN = r"(?:(?!(?:an?|the|one|of|to|and|on|in|at|with|by|from|while)\b)[a-z-]+\s+){0,3}?"
 """Up to three words between an article and its noun, in a pattern."""
-_IRREGULAR = {
-    "person": "people",
-    "child": "children",
-    "man": "men",
-    "woman": "women",
-    "goose": "geese",
-    "knife": "knives",
-}
+_IRREGULAR = {singular: plural for plural, singular in PLURALS.items()}
 _OVER = r"(?:tip(?:s|ped)?|fall(?:s|en)?|topple(?:s|d)?|keel(?:s|ed)?|knock(?:s|ed)?)"
 _HIDES = r"\b(?:hid(?:es|den|ing)?|cover(?:s|ed|ing)?|in front of|conceal(?:s|ed)?|block(?:s|ed)?)\b"
 _FLIES = r"\b(?:throw|thrown|toss|tossed|hurl|hurled|kick|kicked|fling|flung|lob|lobbed|flies|fly)(?:s|es|ing)?\b"
@@ -144,7 +138,9 @@ def _rest(prompt: str, e: Rest) -> str:
 
 def _change(prompt: str, e: Change) -> str:
     words = set(re.findall(r"[a-z]+", prompt.lower()))
-    return "" if set(re.findall(r"[a-z]+", e.after)) <= words else f"it does not say that the {e.thing} becomes {e.after}"
+    return (
+        "" if set(re.findall(r"[a-z]+", e.after)) <= words else f"it does not say that the {e.thing} becomes {e.after}"
+    )
 
 
 def _directions(prompt: str, e: Any) -> str:

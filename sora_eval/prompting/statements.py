@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
 
+from sora_eval.probes.natural.words import OPPOSITE
+
 Kind: TypeAlias = Literal["place", "direction", "part"]
 COLOURS = (
     *("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink"),
@@ -48,7 +50,6 @@ _NUMBERS = {
         ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], start=2
     )
 }
-OPPOSITE = {"left": "right", "right": "left", "above": "below", "below": "above", "up": "down", "down": "up"}
 _SIDES = {
     **{"left": "left", "right": "right", "leftward": "left", "leftwards": "left", "rightward": "right"},
     **{"rightwards": "right", "above": "above", "below": "below", "beneath": "below", "underneath": "below"},

@@ -6,13 +6,13 @@ import re
 
 from sora_eval.probes.natural.expectations import Count, Expectation, Relation
 from sora_eval.probes.natural.views import Camera
-from sora_eval.probes.natural.words import NUMBERS
+from sora_eval.probes.natural.words import NUMBERS, OPPOSITE
 from sora_eval.prompting import camera_words
 from sora_eval.prompting.contradictions import BETWEEN, contradiction
-from sora_eval.prompting.statements import OPPOSITE, Statements
+from sora_eval.prompting.statements import Statements
 
 _EXCHANGED = {
-    **OPPOSITE,
+    **{side: other for side, other in OPPOSITE.items() if side not in ("in", "out")},
     **{"leftward": "rightward", "rightward": "leftward", "leftwards": "rightwards", "rightwards": "leftwards"},
     **{"upwards": "downwards", "downwards": "upwards", "upward": "downward", "downward": "upward"},
     **{"beneath": "above", "underneath": "above"},

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from sora_eval.errors import ConfigError
 from sora_eval.files import write_text
 from sora_eval.reporting.components.html import render
 from sora_eval.reporting.components.numbers import count, score
@@ -32,7 +33,7 @@ from sora_eval.reporting.report.page import grouped
 from sora_eval.reporting.report.reasons import expected, why
 from sora_eval.runs.naming import natural
 from sora_eval.runs.reader import Run
-from sora_eval.types import ScoreRow
+from sora_eval.types import Case, ScoreRow
 
 CASES = 24
 LINES = 3000
@@ -61,6 +62,8 @@ class Entry:
     """Name of the generator."""
     row: ScoreRow
     """The clip's scores; its generator is unique on the page, its paths start with the run's folder."""
+    case: Case
+    """The case."""
     key: str
     """Hash of the case: equal where two runs had the same one."""
 
@@ -105,12 +108,14 @@ def labels(folders: Sequence[Path]) -> list[str]:
 
 
 def _entries(run: Run, label: str, several: bool) -> Iterator[Entry]:
-    hashes = {c.id: replace(c, twin="").hash for c in run.cases}
+    cases = {c.id: (c, c.hash_without_twin) for c in run.cases}
     for r in run.rows:
         name = f"{r.generator} · {label}" if several else r.generator
         video, tracks = ((run.folder / path).as_posix() if path else "" for path in (r.video, r.tracks))
         located = replace(r, generator=name, video=video, tracks=tracks)
-        yield Entry(run, label, r.generator, located, hashes[r.case])
+        if r.case not in cases:
+            raise ConfigError(f"{run.folder}: {r.case} was scored, but is none of its cases")
+        yield Entry(run, label, r.generator, located, *cases[r.case])
 
 
 def make_players(entries: Sequence[Entry], limit: int) -> dict[str, Player]:
@@ -143,8 +148,7 @@ def make_players(entries: Sequence[Entry], limit: int) -> dict[str, Player]:
 
 
 def _sentences(entry: Entry) -> str:
-    case = next(c for c in entry.run.cases if c.id == entry.row.case)
-    return " ".join(filter(None, (expected(case, entry.row), why(entry.row))))
+    return " ".join(filter(None, (expected(entry.case, entry.row), why(entry.row))))
 
 
 def make_page(

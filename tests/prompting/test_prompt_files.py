@@ -27,10 +27,11 @@ from sora_eval.probes.natural.expectations import (
     read,
     to_json,
 )
+from sora_eval.probes.natural.words import OPPOSITE
 from sora_eval.prompting.camera_words import stated_moves
 from sora_eval.prompting.contradictions import contradiction
 from sora_eval.prompting.prompt_files import bundled_sets, prompt_cases, read_prompts, with_swapped, with_twins
-from sora_eval.prompting.statements import OPPOSITE, Statements
+from sora_eval.prompting.statements import Statements
 from sora_eval.prompting.twins import mirrored, reordered
 
 SMALL = registry.profile("small")
