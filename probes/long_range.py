@@ -1,8 +1,9 @@
 """Long range: clips of seconds to a minute stay what they were: colour, sharpness, layout, objects, their number, the character.
 
-Company scores a share of the clip: a fault that comes late costs less than one that comes early. Slow look and entries multiply such a share
-by drift, or by the number of unexplained entries. All three have the time at which the claim breaks (`breaks_at_s`) among their components.
-Several shots is the mean over the later shots, long absence a product. A clip that stands still, repeats itself or cuts away breaks every claim about one take.
+Company scores a share of the clip: a fault that comes late costs less than one that comes early. Slow look and entries multiply such a
+share by drift, or by the number of unexplained entries. All three have the time at which the claim breaks (`breaks_at_s`) among their
+components. Several shots is the mean over the later shots, long absence a product. A clip that stands still, repeats itself or cuts away
+breaks every claim about one take.
 """
 
 from __future__ import annotations
