@@ -1,8 +1,9 @@
 """Long range: clips of seconds to a minute stay what they were: colour, sharpness, layout, objects, their number, the character.
 
-Company scores a share of the clip: a fault that comes late costs less than one that comes early. Slow look and entries multiply such a share
-by drift, or by the number of unexplained entries. All three have the time at which the claim breaks (`breaks_at_s`) among their components.
-Several shots is the mean over the later shots, long absence a product. A clip that stands still, repeats itself or cuts away breaks every claim about one take.
+Company scores a share of the clip: a fault that comes late costs less than one that comes early. Slow look and entries multiply such a
+share by drift, or by the number of unexplained entries. All three have the time at which the claim breaks (`breaks_at_s`) among their
+components. Several shots is the mean over the later shots, long absence a product. A clip that stands still, repeats itself or cuts away
+breaks every claim about one take.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from sora_eval.world.families.entries import EntriesParams
 from sora_eval.world.families.long_absence import AWAY_S, SHARE, LongAbsenceParams
 from sora_eval.world.families.params import SIGN
 from sora_eval.world.families.slow_look import SlowLookParams
+from sora_eval.world.palette import COLOURS
 
 _DISORDER = 0.25
 """Disorder of frames (`Continuity`) from which on they follow each other in no order: .02 to .1 in true clips, .5 in shuffled ones."""
@@ -124,7 +126,8 @@ class ScenesLook(LongRange):
         there = np.all([mended(_seen(tracks, o.colour, o.shape), reach) for o in p.things], axis=0)
         lone = ~helpers.crowded(tracks, dict.fromkeys((o.colour for o in p.things), 1), 0.3 * width**2)
         holds = there & lone & one_take(take)
-        curves = drift_curves(video.frames, [o.colour for o in p.things])
+        # All colours: a ground that drifts into one counts as well.
+        curves = drift_curves(video.frames, COLOURS)
         if np.isfinite(curves.ground[:, 0]).mean() < 0.5:
             raise UnjudgeableError("the ground is not seen")
         changes = look_changes(curves, there & lone)

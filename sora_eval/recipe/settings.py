@@ -21,8 +21,8 @@ GROUPS = (
     "command",
 )
 _SAMPLING = (
-    *("steps", "guidance", "scheduler", "sampler", "shift", "noise", "negative_prompt", "guided_until", "history", "arguments", "long_clips"),
-    *("dtype", "batch", "temperature", "guidance_scale", "num_inference_steps"),
+    *("steps", "guidance", "scheduler", "sampler", "shift", "noise", "negative_prompt", "guided_until", "history", "arguments"),
+    *("long_clips", "dtype", "batch", "temperature", "guidance_scale", "num_inference_steps"),
 )  # fmt: skip
 _UNLESS_BOTH = ("recipe.long_clips",)
 """Settings that older runs do not have: one that a single run has is no difference."""
