@@ -45,6 +45,7 @@ def test_an_empty_choice_is_not_all(name: str) -> None:
         parse("run", [f"suite.{name}=[]"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "own"), own_keys().items())
 def test_wrong_values_are_one_line(command: str, own: list[str]) -> None:
     refused: list[str] = []

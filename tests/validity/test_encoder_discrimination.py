@@ -53,6 +53,7 @@ def test_required_sensitivities_hold_and_the_report_says_so(tmp_path: Path) -> N
     assert (tmp_path / "encoders.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_discrimination() -> None:
     found = {a.test: a for a in encoder_discrimination.text_image_tests(clip.load("world-clip"), 8)}
     assert found["clip to caption, recall at 5 of 100"].accuracy > 0.4
