@@ -155,7 +155,8 @@ sys.exit(code)
 
 
 def test_on_a_ray_cluster_of_two_nodes_of_which_one_dies(tmp_path: Path) -> None:
-    words = [*TINY[:2], "suite.count=24", *TINY[3:]]
+    # Enough of them that the job of the node that starts first is not done before the other's begins.
+    words = [*TINY[:2], "suite.count=96", *TINY[3:]]
     command = [sys.executable, "-c", _ON_RAY, ",".join(map(str, PLACES)), "run", "-m", *words, *JOBS]
     # A busy machine takes its time to start a node.
     env = os.environ | {"RAY_raylet_start_wait_time_s": "120"}

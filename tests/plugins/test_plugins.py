@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sora_eval.tracking.base import HUE_VERSION
+
 SOURCE = Path(__file__).parent / "tiny_plugin"
 SMALL = ("suite.modes=[t2v]", "suite.count=2", "references=[oracle]", "workers=2", "players=0")
 
@@ -90,7 +92,7 @@ def test_a_run_of_plug_ins(site, tmp_path):
         "checkpoint": None,
     }
     assert manifest["config"]["tracker"] == {"_target_": "tiny_plugin.TinyTracker", "least": 2}
-    assert manifest["versions"]["tracker"] == "tiny 3 least2 hue 3"
+    assert manifest["versions"]["tracker"] == f"tiny 3 least2 hue {HUE_VERSION}"
     measures = json.loads((tmp_path / "run" / "fidelity.json").read_text())
     assert "tiny (levels)" in json.dumps(measures)
     assert "tiny_shift" in json.dumps(measures)
@@ -104,11 +106,12 @@ def test_runs_of_different_trackers_are_not_compared(site, tmp_path):
         assert done.returncode == 0, done.stderr
     board = sora_eval("leaderboard", "world", "tiny", "--out", "board", cwd=tmp_path)
     assert board.returncode == 2
-    assert "tracker: world 3 in world; tiny 3 least2 hue 3 in tiny" in board.stderr
+    assert f"tracker: world {HUE_VERSION} in world; tiny 3 least2 hue {HUE_VERSION} in tiny" in board.stderr
     saved = sora_eval("baseline", "save", "tiny", "--out", "base", cwd=tmp_path)
     assert saved.returncode == 0, saved.stderr
     gate = ("gate", "--baseline", "base", "--sequential", "--out", "again", "generator=tiny")
-    assert "tracker: tiny 3 least2 hue 3 in the baseline, 3 here" in sora_eval(*gate, path=site, cwd=tmp_path).stderr
+    told = f"tracker: tiny 3 least2 hue {HUE_VERSION} in the baseline, {HUE_VERSION} here"
+    assert told in sora_eval(*gate, path=site, cwd=tmp_path).stderr
     assert sora_eval(*gate, "tracker=tiny", path=site, cwd=tmp_path).returncode in (0, 3)
 
 
