@@ -7,9 +7,10 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from sora_eval.probes import helpers
+from sora_eval.tracking.continuity import spans
 from sora_eval.types import Bools, Floats, Tracks
 
-TO_MEND_S = 0.4
+MAX_GAP_S = 0.4
 """Gaps in a track, in seconds, up to which nothing has gone."""
 
 
@@ -20,12 +21,12 @@ def unexplained(tracks: Tracks, named: Collection[str], least_area: float) -> tu
     least_area: pixels; what is smaller, by the median over its frames, is a speck and no object.
     """
     total = tracks.frames
-    gap = max(1, round(TO_MEND_S * tracks.fps))
+    gap = max(1, round(MAX_GAP_S * tracks.fps))
     bad, count = np.zeros(total, dtype=bool), 0
     names = _names(tracks)
     for name in dict.fromkeys(names):
         ids = [i for i, other in enumerate(names) if other == name and _is_object(tracks, i, named)]
-        pieces = [(i, a, b) for i in ids for a, b in helpers.spans(tracks.visible[i]) if b - a >= 3]
+        pieces = [(i, a, b) for i in ids for a, b in spans(tracks.visible[i]) if b - a >= 3]
         for i, a, b in pieces:
             if np.median(tracks.area[i, a:b]) < least_area:
                 continue

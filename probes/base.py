@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ import numpy as np
 from sora_eval.alignment.align import given_frames
 from sora_eval.metrics import continuation as motion_overlap
 from sora_eval.tracking.surroundings import ground, neutral, taken_for_ground
+from sora_eval.tracking.world import named_colours
 from sora_eval.types import MODES, Case, Floats, Frames, Mode, Profile, Score, Tracks, Video
 from sora_eval.video import resample, resize
 from sora_eval.video.caching import clip_cache
@@ -200,10 +200,13 @@ class Probe(ABC):
             if len(video) < 5:
                 raise UnjudgeableError(f"the clip has {len(video)} frames, at least 5 are needed")
             _given_kept(case, video)
-            verdict = self.judge(case, neutral(video), tracks)
+            white = neutral(video)
+            verdict = self.judge(case, white, tracks)
         except UnjudgeableError as reason:
             return Score(None, _lost_in_ground(case, tracks) or str(reason))
-        if verdict.value < 0.5 and (lost := _lost_in_ground(case, tracks) or _merged_with_ground(case, video, tracks)):
+        if verdict.value < 0.5 and (
+            lost := _lost_in_ground(case, tracks) or _merged_with_ground(case, white.frames, tracks)
+        ):
             # What failed may be the tracker: a condition of the picture is never a wrong answer.
             return Score(None, lost)
         parts = {k: float(v) for k, v in verdict.components.items()}
@@ -214,18 +217,17 @@ class Probe(ABC):
 
 def _lost_in_ground(case: Case, tracks: Tracks) -> str:
     """Return that the ground has the hue of something that the prompt names, "" where it has not."""
-    words = set(re.findall(r"\w+", case.prompt.lower()))
-    lost = [colour for colour in tracks.ground_colours if colour in words]
+    named = named_colours(case.prompt)
+    lost = [colour for colour in tracks.ground_colours if colour in named]
     return f"the ground has the hue of what the prompt calls {' and '.join(lost)}" if lost else ""
 
 
-def _merged_with_ground(case: Case, video: Video, tracks: Tracks) -> str:
-    """Return that a part of something that the prompt names may be taken for ground, "" where none may.
+def _merged_with_ground(case: Case, frames: Frames, tracks: Tracks) -> str:
+    """Return that a part of something that the prompt names may be taken for ground, "" where none may. frames: in white light.
 
     An object's shaded side, or its reflection, has the hue beside its own: on a ground of that hue it counts as ground.
     """
-    named = set(re.findall(r"\w+", case.prompt.lower()))
-    frames = neutral(video).frames
+    named = named_colours(case.prompt)
     present = ground(frames).present
     colours = list(COLOURS)
     for k, own in enumerate(colours):

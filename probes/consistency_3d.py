@@ -10,6 +10,7 @@ import numpy as np
 from sora_eval.metrics.rigidity import RigidFit, fit_rigid, flat_residual, floor_guess, similarity
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
+from sora_eval.tracking.continuity import spans
 from sora_eval.types import Bools, Case, Floats, Tracks, Video
 from sora_eval.world.families.room import Room, RoomParams
 
@@ -311,7 +312,7 @@ class Revisit(Probe):
 def _breaks(count: Floats) -> int:
     """Return how often objects vanish and return besides the one time of the prompt."""
     low = count <= count.max() / 2
-    return max(0, len(helpers.spans(np.asarray(low, dtype=bool))) - 1)
+    return max(0, len(spans(np.asarray(low, dtype=bool))) - 1)
 
 
 def _slide(tracks: Tracks, ids: list[int], frames: Floats) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from sora_eval.probes.base import UnjudgeableError
+from sora_eval.tracking.continuity import spans
 from sora_eval.types import Bools, Floats, Tracks
 
 _SHAPES = {"cone", "cylinder", "ball", "cube"}
@@ -18,8 +19,12 @@ _TALL = (1.2, 1.25)
 """Aspect: below the first for sure no cylinder, above the second for sure neither ball nor cube."""
 
 
-def find_object(tracks: Tracks, colour: str, what: str, min_share: float = 0.2) -> int:
+def find_object(
+    tracks: Tracks, colour: str, what: str, min_share: float = 0.2, shapes: Collection[str] = _SHAPES
+) -> int:
     """Return the index of the longest-visible track of a colour, or of a label where colours aren't known.
+
+    shapes: those that the view lets distinguish; others are taken as named.
 
     Raises:
         UnjudgeableError: none is seen for at least `min_share` of the frames, or `what` names a shape that it doesn't have.
@@ -27,7 +32,7 @@ def find_object(tracks: Tracks, colour: str, what: str, min_share: float = 0.2) 
     ids = tracks.called(colour, what)
     if not ids or tracks.visible[ids[0]].mean() < min_share:
         raise UnjudgeableError(f"no {colour} {what} was found")
-    if not shape_plausible(tracks, ids[0], what):
+    if what in shapes and not shape_plausible(tracks, ids[0], what):
         raise UnjudgeableError(f"the {colour} thing is no {what}")
     return ids[0]
 
@@ -65,12 +70,6 @@ def shape_plausible(tracks: Tracks, i: int, shape: str) -> bool:
 def times(tracks: Tracks) -> Floats:
     """Return the times of the frames in seconds [T]."""
     return np.arange(tracks.frames) / tracks.fps
-
-
-def spans(visible: Bools) -> list[tuple[int, int]]:
-    """Return the runs of true values as (first, last + 1)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], visible.astype(int), [0]])))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def ramp_score(error: float, good: float, bad: float) -> float:

@@ -15,25 +15,25 @@ from typing import ClassVar
 import numpy as np
 
 from sora_eval.probes import helpers
-from sora_eval.probes.appearances import TO_MEND_S, borders, unexplained
+from sora_eval.probes.appearances import MAX_GAP_S, borders, unexplained
 from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict
-from sora_eval.stats.change_point import ChangePoint, change_point
-from sora_eval.tracking.continuity import Continuity, continuity
+from sora_eval.stats.change_point import NO_CHANGE, ChangePoint, change_point
+from sora_eval.tracking.continuity import Continuity, continuity, spans
 from sora_eval.tracking.drift import DriftCurves, drift_curves
 from sora_eval.types import Bools, Case, Floats, Score, Tracks, Video
 from sora_eval.world.families.company import CompanyParams
 from sora_eval.world.families.entries import EntriesParams
 from sora_eval.world.families.long_absence import AWAY_S, SHARE, LongAbsenceParams
 from sora_eval.world.families.params import SIGN
-from sora_eval.world.families.slow_look import SlowLookParams
+from sora_eval.world.families.slow_look import FOV_DEG, SlowLookParams
 from sora_eval.world.palette import COLOURS
 
 _DISORDER = 0.25
 """Disorder of frames (`Continuity`) from which on they follow each other in no order: .02 to .1 in true clips, .5 in shuffled ones."""
-_HALF_FOV = np.radians(20.0)
-"""Half of the field of view of the scenes' cameras: a turn keeps angles, not distances in the picture."""
 _SPECK = 0.03
 """Area as a share of the wall's up to which nothing is an object: the smallest of the prompt has a tenth of it."""
+_FROM_ABOVE = ("cone",)
+"""The shapes that differ clearly in outline where they are seen from above."""
 _LONG_ENOUGH = 0.8
 """Share of the length of a case that a clip must have."""
 
@@ -69,9 +69,12 @@ def in_order(video: Video) -> Continuity:
     return found
 
 
-def one_take(found: Continuity) -> Bools:
-    """Return the frames [T] of a clip before its first cut that belong to no freeze and no repetition."""
-    holds = ~(found.frozen | found.looped)
+def one_take(found: Continuity, may_rest: bool = False) -> Bools:
+    """Return the frames [T] of a clip before its first cut that belong to no freeze and no repetition.
+
+    may_rest: of a scene that rests at times, in which a still picture is neither.
+    """
+    holds = np.ones(len(found.frozen), dtype=bool) if may_rest else ~(found.frozen | found.looped)
     if found.cuts:
         holds[found.cuts[0] :] = False
     return np.asarray(holds, dtype=bool)
@@ -82,24 +85,24 @@ def breaks_s(holds: Bools, fps: float) -> float:
 
     holds: [T], the frames in which it does.
     """
-    least = max(1, round(TO_MEND_S * fps))
-    first = next((a for a, b in helpers.spans(~holds) if b - a >= least), len(holds))
+    least = max(1, round(MAX_GAP_S * fps))
+    first = next((a for a, b in spans(~holds) if b - a >= least), len(holds))
     return first / fps
 
 
-def mended(seen: Bools, reach: int) -> Bools:
+def dilated(seen: Bools, reach: int) -> Bools:
     """Return the frames [T] within `reach` frames of a true one."""
     wide = np.convolve(seen, np.ones(2 * reach + 1))[reach : reach + len(seen)]
     return np.asarray(wide > 0.5, dtype=bool)
 
 
-def filled(values: Floats, known: Bools) -> Floats:
+def interpolated(values: Floats, known: Bools) -> Floats:
     """Return values [T] with those that are not known interpolated. known: [T], at least one of them true."""
     t = np.arange(len(values))
     return np.interp(t, t[known], values[known])
 
 
-class ScenesLook(LongRange):
+class SlowLook(LongRange):
     """A scene that stays while the camera looks slowly about: colours, sharpness and layout do not drift."""
 
     name = "slow_look"
@@ -122,8 +125,8 @@ class ScenesLook(LongRange):
         _turned_first(p, tracks, ids)
         sizes = [helpers.width(tracks, i, tracks.visible[i]) for i in ids]
         width = float(np.median(sizes))
-        reach = max(1, round(TO_MEND_S * tracks.fps))
-        there = np.all([mended(_seen(tracks, o.colour, o.shape), reach) for o in p.things], axis=0)
+        reach = max(1, round(MAX_GAP_S * tracks.fps))
+        there = np.all([dilated(_seen(tracks, o.colour, o.shape), reach) for o in p.things], axis=0)
         lone = ~helpers.crowded(tracks, dict.fromkeys((o.colour for o in p.things), 1), 0.3 * width**2)
         holds = there & lone & one_take(take)
         # All colours: a ground that drifts into one counts as well.
@@ -185,8 +188,7 @@ def look_changes(curves: DriftCurves, judged: Bools) -> list[ChangePoint]:
     """
     columns = [*curves.ground.T, *curves.things.T, curves.sharpness]
     known = [np.isfinite(c) & judged for c in columns]
-    still = ChangePoint(0, 0.0, "step", 0.0)
-    return [change_point(filled(c, k)) if k.sum() > 6 else still for c, k in zip(columns, known, strict=True)]
+    return [change_point(interpolated(c, k)) if k.sum() > 6 else NO_CHANGE for c, k in zip(columns, known, strict=True)]
 
 
 def layout_change(tracks: Tracks, ids: Sequence[int], end: int) -> ChangePoint:
@@ -194,10 +196,11 @@ def layout_change(tracks: Tracks, ids: Sequence[int], end: int) -> ChangePoint:
 
     Objects that are whole in fewer than six of the frames have no change.
     """
-    focal = 0.5 * min(tracks.size) / np.tan(_HALF_FOV)
+    # A turn keeps angles, not distances in the picture.
+    focal = 0.5 * min(tracks.size) / np.tan(np.radians(FOV_DEG / 2))
     middle = (np.array(tracks.size[::-1]) - 1) / 2
     whole = [helpers.clear(tracks, i, []) & (np.arange(tracks.frames) < end) for i in ids]
-    changes = [ChangePoint(0, 0.0, "step", 0.0)]
+    changes = [NO_CHANGE]
     for a in range(len(ids)):
         for b in range(a):
             both = whole[a] & whole[b]
@@ -205,9 +208,11 @@ def layout_change(tracks: Tracks, ids: Sequence[int], end: int) -> ChangePoint:
                 continue
             one, two = (np.arctan((tracks.xy[ids[k]] - middle) / focal) * focal for k in (a, b))
             width = helpers.width(tracks, ids[a], both)
-            changes += [change_point(filled((one - two)[:, k] / width, both)[:end]) for k in (0, 1)]
+            changes += [change_point(interpolated((one - two)[:, k] / width, both)[:end]) for k in (0, 1)]
         if whole[a][:end].sum() >= 6:
-            changes.append(change_point(filled(0.5 * np.log(np.maximum(tracks.area[ids[a]], 1e-3)), whole[a])[:end]))
+            changes.append(
+                change_point(interpolated(0.5 * np.log(np.maximum(tracks.area[ids[a]], 1e-3)), whole[a])[:end])
+            )
     return max(changes, key=lambda c: abs(c.size))
 
 
@@ -228,7 +233,7 @@ class Company(LongRange):
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge for how long all objects are there, each on its way, alone and in motion."""
         p = CompanyParams.of(case)
-        ids = [_rover(tracks, o.colour, o.shape) for o in p.things]
+        ids = [helpers.find_object(tracks, o.colour, o.shape, 0.05, _FROM_ABOVE) for o in p.things]
         early = helpers.times(tracks) < 1.5
         for o, i in zip(p.things, ids, strict=True):
             if not _seen(tracks, o.colour, o.shape)[early].any():
@@ -250,20 +255,6 @@ class Company(LongRange):
         )
 
 
-def _rover(tracks: Tracks, colour: str, shape: str) -> int:
-    """Return the longest-visible track of an object that is seen from above: there only cones differ clearly in outline.
-
-    Raises:
-        UnjudgeableError: there is none, or a cone is none.
-    """
-    ids = tracks.called(colour, shape)
-    if not ids or tracks.visible[ids[0]].mean() < 0.05:
-        raise UnjudgeableError(f"no {colour} {shape} was found")
-    if shape == "cone" and not helpers.shape_plausible(tracks, ids[0], shape):
-        raise UnjudgeableError(f"the {colour} thing is no {shape}")
-    return ids[0]
-
-
 def _kept(tracks: Tracks, ids: Sequence[int], width: float) -> Bools:
     """Return the frames [T] around which an object with the tracks `ids` is seen in its lane; others may hide it for a second."""
     seen = np.zeros(tracks.frames, dtype=bool)
@@ -271,7 +262,7 @@ def _kept(tracks: Tracks, ids: Sequence[int], width: float) -> Bools:
     for i in ids:
         with np.errstate(invalid="ignore"):
             seen |= tracks.visible[i] & (np.abs(tracks.xy[i, :, 1] - lane) < 0.8 * width)
-    return mended(seen, round(1.0 * tracks.fps))
+    return dilated(seen, round(1.0 * tracks.fps))
 
 
 def _same_shape(tracks: Tracks, i: int, others: list[int]) -> float:
@@ -334,7 +325,7 @@ class Entries(LongRange):
         named = (p.first.colour, p.second.colour, p.wall, p.post)
         came, bad = unexplained(tracks, named, _SPECK * _size(tracks, wall))
         lone = ~helpers.crowded(tracks, dict.fromkeys(named, 1), 0.2 * _size(tracks, wall))
-        holds = ~bad & lone & one_take_but_rests(take)
+        holds = ~bad & lone & one_take(take, may_rest=True)
         parts = {"explained": helpers.ramp_score(came, 0.0, 2.0), "holds": float(holds.mean()), "crossed": seen / 2}
         return Verdict(
             helpers.product(parts), {**parts, "from_nowhere": float(came), "breaks_at_s": breaks_s(holds, tracks.fps)}
@@ -345,16 +336,9 @@ def _size(tracks: Tracks, i: int) -> float:
     return float(np.median(tracks.area[i][tracks.visible[i]]))
 
 
-def one_take_but_rests(found: Continuity) -> Bools:
-    """Return the frames [T] before the first cut: in scenes that rest at times, a still picture is no freeze."""
-    holds = np.ones(len(found.frozen), dtype=bool)
-    if found.cuts:
-        holds[found.cuts[0] :] = False
-    return holds
-
-
-def curve_component(away_s: int) -> str:
+def absence_component(away_s: int) -> str:
     """Return the component that has the score of one length of the absence: the means of all four are its curve."""
+    # Written out: names of components are compared with those of the documentation.
     return {2: "after_2_s", 5: "after_5_s", 10: "after_10_s", 30: "after_30_s"}[away_s]
 
 
@@ -380,8 +364,8 @@ class LongAbsence(LongRange):
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the object before and after its absence."""
         p = LongAbsenceParams.of(case)
-        hero, run = _gone(p, tracks)
-        away_s, name = (run[1] - run[0]) / tracks.fps, curve_component(p.away_s)
+        hero, run = _find_absence(p, tracks)
+        away_s, name = (run[1] - run[0]) / tracks.fps, absence_component(p.away_s)
         uncovered = _screened(p, tracks, hero, run) if p.by == "screen" else run[1]
         if p.by == "motion":
             _left_and_came_up(p, tracks, hero, run)
@@ -413,14 +397,14 @@ class LongAbsence(LongRange):
             "place": helpers.ramp_score(off / width, 0.2, 0.6),
             "same_shape": shape,
             "same_size": size,
-            "alone": _lone_since(tracks, p, width, run[1]),
+            "alone": _alone_score(tracks, p, width, run[1]),
             "kept": float(seen[max(run[1], min(uncovered, tracks.frames - 1)) :].mean()),
         }
         value = helpers.product(parts)
         return Verdict(value, {**parts, name: value, "away_s": away_s})
 
 
-def _gone(p: LongAbsenceParams, tracks: Tracks) -> tuple[int, tuple[int, int]]:
+def _find_absence(p: LongAbsenceParams, tracks: Tracks) -> tuple[int, tuple[int, int]]:
     """Return the track of the object before its absence, and the run (first, last + 1) of frames in which it is out of sight.
 
     Raises:
@@ -446,7 +430,7 @@ def _gone(p: LongAbsenceParams, tracks: Tracks) -> tuple[int, tuple[int, int]]:
 def _absence(seen: Bools, least: float) -> tuple[int, int] | None:
     """Return the first run (first, last + 1) of at least `least` frames in which an object that was seen is not, else the longest."""
     first = int(np.argmax(seen))
-    runs = [(a, b) for a, b in helpers.spans(~seen) if a > first and b - a >= least]
+    runs = [(a, b) for a, b in spans(~seen) if a > first and b - a >= least]
     return runs[0] if runs else helpers.longest_unseen(seen)
 
 
@@ -503,7 +487,7 @@ def _alike(tracks: Tracks, one: int, two: int, before: Bools, after: Bools) -> t
     return helpers.same_look(either, 0, before, after)
 
 
-def _lone_since(tracks: Tracks, p: LongAbsenceParams, width: float, since: int) -> float:
+def _alone_score(tracks: Tracks, p: LongAbsenceParams, width: float, since: int) -> float:
     """Return 1 where no other object is seen from frame `since` on, 0 where one is for half of that time."""
     expected = dict.fromkeys([p.colour, p.landmark, *([p.screen] if p.by == "screen" else [])], 1)
     late = helpers.crowded(tracks, expected, 0.3 * width**2)[since:]

@@ -11,6 +11,7 @@ import numpy as np
 from sora_eval.metrics.permanence import fit_constant_velocity
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
+from sora_eval.tracking.continuity import spans
 from sora_eval.types import Bools, Case, Floats, Tracks, Video
 from sora_eval.world.families.count import CountParams
 from sora_eval.world.families.covered import CoveredParams
@@ -134,7 +135,7 @@ class Covered(Probe):
         frame = np.arange(tracks.frames)
         home = tracks.box[hero, int(np.flatnonzero(whole)[0])]
         over = helpers.touching(tracks.box[screen], home)
-        runs = helpers.spans(over)
+        runs = spans(over)
         if len(runs) != 1:
             raise UnjudgeableError(f"the screen did not pass over the {p.shape} once")
         hidden = over & ~tracks.visible[hero]
@@ -351,7 +352,7 @@ class Count(Probe):
         if len(boxes) != number:
             raise UnjudgeableError(f"{len(boxes)} instead of {number} {p.shape}s are seen at first")
         row = np.array([boxes[:, 0].min(), boxes[:, 1].min(), boxes[:, 2].max(), boxes[:, 3].max()])
-        runs = helpers.spans(helpers.touching(tracks.box[screen], row))
+        runs = spans(helpers.touching(tracks.box[screen], row))
         if len(runs) != 1 or runs[0][0] == 0 or runs[0][1] == tracks.frames or count[slice(*runs[0])].min() >= number:
             raise UnjudgeableError("the screen did not come, hide some of the row, and go")
         frame = np.arange(tracks.frames)

@@ -29,7 +29,7 @@ class SeveralShots(LongRange):
         body = helpers.find_object(tracks, p.body, "figure", 0.6)
         head = helpers.find_object(tracks, p.head, "head", 0.1)
         mate = helpers.find_object(tracks, p.companion, p.companion_shape, 0.1)
-        shots = _several(tracks, body, p)
+        shots = _split_shots(tracks, body, p)
         h, m = tracks.visible[head], tracks.visible[mate]
         scale = np.sqrt(tracks.area[body])[:, None]
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -75,7 +75,7 @@ def _outline_change(tracks: Tracks, i: int, first: Bools, second: Bools) -> floa
     return abs(float(np.log(np.nanmedian(aspect[second]) / np.nanmedian(aspect[first]))))
 
 
-def _several(tracks: Tracks, body: int, p: SeveralShotsParams) -> list[Bools]:
+def _split_shots(tracks: Tracks, body: int, p: SeveralShotsParams) -> list[Bools]:
     """Return the frames [T] of each shot, which jumps of the figure's size separate.
 
     Raises:

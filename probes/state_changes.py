@@ -21,6 +21,7 @@ from sora_eval.probes.changes import (
     stroke_parts,
     uncovered,
 )
+from sora_eval.tracking.continuity import spans
 from sora_eval.types import Bools, Case, Floats, Tracks, Video
 from sora_eval.world.families.bite import BiteParams
 from sora_eval.world.families.brush import BrushParams
@@ -87,7 +88,7 @@ class Bite(Probe):
         around = cv2.dilate(notch.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
         elsewhere = np.abs(maps[free] - whole)[:, ~around].sum(axis=1) / full
         rest = helpers.ramp_score(float(np.median(elsewhere)), 0.12, 0.35)
-        visits = len(helpers.spans(touch))
+        visits = len(spans(touch))
         parts = {"happened": change.happened * size, "place": spot, "order": change.ordered, "prompt": change.prompt}
         parts |= {"kept": change.kept, "rest": rest, "one_visit": 1.0 / visits}
         return Verdict(change.value * size * spot * rest / visits, {**parts, "notch": lost})

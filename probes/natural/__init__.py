@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sora_eval.probes.natural.judging import NaturalProbe
-    from sora_eval.probes.natural.words import Expected
+    from sora_eval.probes.natural.words import Expectation
 
 
 @cache
@@ -21,6 +21,6 @@ def natural_probes() -> dict[str, type[NaturalProbe]]:
     return {c.name: c for c in classes if "name" in vars(c)}
 
 
-def probe_for(expectation: Expected) -> str:
+def probe_for(expectation: Expectation) -> str:
     """Return the name of the probe that judges an expectation: the most specific one."""
     return [name for name, probe in natural_probes().items() if probe.judges(expectation)][-1]

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from sora_eval.probes.natural.words import THING, TO_SIDE, Expected, opposite, right_side, thing, to_side
+from sora_eval.probes.natural.words import THING, TO_SIDE, Expectation, opposite, right_side, thing, to_side
 
 HIGHER = 1.2
 """What a bounce must not rise to, in heights of the fall."""
 
 
 @dataclass(frozen=True)
-class _Of(Expected):
+class _Of(Expectation):
     """An event of one thing."""
 
     thing: str
@@ -124,10 +124,6 @@ class Throw(_Of):
         """Return the expectation of the twin: the opposite direction."""
         return Throw(self.thing, opposite(self.to))
 
-    def seen(self, components: Mapping[str, float]) -> str:
-        """Return what was seen in words."""
-        return (self if right_side(components) else self.mirrored()).phrase
-
 
 @dataclass(frozen=True)
 class Push(_Of):
@@ -187,10 +183,6 @@ class Topple(_Of):
         """Return the expectation of the twin: the opposite direction."""
         return Topple(self.thing, opposite(self.to))
 
-    def seen(self, components: Mapping[str, float]) -> str:
-        """Return what was seen in words."""
-        return (self if right_side(components) else self.mirrored()).phrase
-
 
 @dataclass(frozen=True)
 class Change(_Of):
@@ -212,7 +204,3 @@ class Change(_Of):
     def phrase(self) -> str:
         """The phrase that is read into it."""
         return f"{self.thing} from {self.before} to {self.after}"
-
-    def seen(self, components: Mapping[str, float]) -> str:
-        """Return what was seen in words."""
-        return self.phrase

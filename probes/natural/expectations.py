@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Self
 
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.probes.natural.events import Bounce, Change, Fall, Push, Rest, Throw, Topple
@@ -15,20 +15,17 @@ from sora_eval.probes.natural.words import (
     NUMBERS,
     THING,
     TO_SIDE,
-    Expected,
+    Expectation,
     number,
     opposite,
-    right_side,
     singular,
     thing,
     to_side,
 )
 
-Expectation: TypeAlias = Expected
-
 
 @dataclass(frozen=True)
-class Relation(Expected):
+class Relation(Expectation):
     """One thing stands beside, above or below another."""
 
     FORM: ClassVar[str] = "THING left of THING (right of, above, below)"
@@ -59,13 +56,9 @@ class Relation(Expected):
         """Return the expectation of the twin: the opposite side."""
         return Relation(self.a, opposite(self.side), self.b)
 
-    def seen(self, components: Mapping[str, float]) -> str:
-        """Return what was seen in words."""
-        return (self if right_side(components) else self.mirrored()).phrase
-
 
 @dataclass(frozen=True)
-class Motion(Expected):
+class Motion(Expectation):
     """A thing moves to one side of what stands still."""
 
     FORM: ClassVar[str] = "THING to the left (right, up, down)"
@@ -94,13 +87,9 @@ class Motion(Expected):
         """Return the expectation of the twin: the opposite direction."""
         return Motion(self.thing, opposite(self.to))
 
-    def seen(self, components: Mapping[str, float]) -> str:
-        """Return what was seen in words."""
-        return (self if right_side(components) else self.mirrored()).phrase
-
 
 @dataclass(frozen=True)
-class Hands(Expected):
+class Hands(Expectation):
     """Somebody uses the left or the right hand, their own."""
 
     FORM: ClassVar[str] = "left (right) hand of THING"
@@ -129,13 +118,9 @@ class Hands(Expected):
         """Return the expectation of the twin: the other hand."""
         return Hands(opposite(self.hand), self.thing)
 
-    def seen(self, components: Mapping[str, float]) -> str:
-        """Return what was seen in words."""
-        return (self if right_side(components) else self.mirrored()).phrase
-
 
 @dataclass(frozen=True)
-class Count(Expected):
+class Count(Expectation):
     """A number of things of one kind is seen."""
 
     FORM: ClassVar[str] = f"NUMBER THING, from 1 to {MOST}"
@@ -179,7 +164,7 @@ class Count(Expected):
 
 
 @dataclass(frozen=True)
-class PassBehind(Expected):
+class PassBehind(Expectation):
     """A thing passes behind another and comes out on its other side."""
 
     FORM: ClassVar[str] = "THING behind THING, with to the left or to the right after it where the prompt says so"
@@ -222,7 +207,7 @@ class PassBehind(Expected):
 
 
 @dataclass(frozen=True)
-class Cover(Expected):
+class Cover(Expectation):
     """A thing that stands is hidden by another that moves past it, and is there again."""
 
     FORM: ClassVar[str] = "THING by THING, with to the left or to the right after it where the prompt says so"
@@ -264,7 +249,7 @@ class Cover(Expected):
 
 
 @dataclass(frozen=True)
-class LeaveAndReturn(Expected):
+class LeaveAndReturn(Expectation):
     """A thing leaves the picture and comes back into it."""
 
     FORM: ClassVar[str] = "THING, with to the left or to the right after it where the prompt says so"

@@ -13,7 +13,8 @@ from sora_eval.errors import ConfigError
 from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.probes.left_right import agreed, box_sides, way, windows
 from sora_eval.probes.natural import named
-from sora_eval.probes.natural.expectations import Count, Expectation, Hands, Motion, PassBehind, Relation, from_json
+from sora_eval.probes.natural.expectations import Count, Hands, Motion, PassBehind, Relation, from_json
+from sora_eval.probes.natural.words import Expectation
 from sora_eval.tracking.background import BackgroundMotion, background_motion
 from sora_eval.types import Bools, Case, Finding, Floats, Mode, Tracks, Video
 from sora_eval.world.families import Family

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from sora_eval.errors import ConfigError
-from sora_eval.probes.natural.words import TO_SIDE, Expected, opposite, right_side, to_side
+from sora_eval.probes.natural.words import TO_SIDE, Expectation, opposite, right_side, to_side
 
 WAYS: dict[str, tuple[str, str]] = {
     "pan": ("left", "right"),
@@ -24,7 +24,7 @@ STILL = "still"
 
 
 @dataclass(frozen=True)
-class Camera(Expected):
+class Camera(Expectation):
     """The camera makes one move, or none."""
 
     FORM: ClassVar[str] = (
@@ -81,7 +81,7 @@ class Camera(Expected):
 
 
 @dataclass(frozen=True)
-class Revisit(Expected):
+class Revisit(Expectation):
     """The camera turns away from its first view and comes back to it."""
 
     FORM: ClassVar[str] = "away and back, or away to the left (right) and back where the prompt says so"
@@ -116,7 +116,7 @@ class Revisit(Expected):
 
 
 @dataclass(frozen=True)
-class Shot(Expected):
+class Shot(Expectation):
     """The clip is one shot, or has a cut."""
 
     FORM: ClassVar[str] = "one or two"

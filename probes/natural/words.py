@@ -31,7 +31,7 @@ TO_SIDE = r"(?: to the (left|right))?"
 """A side that may be left out, in a pattern."""
 
 
-class Expected(ABC):
+class Expectation(ABC):
     """What must come true in a clip. Subclasses are frozen dataclasses whose fields are strings and numbers."""
 
     FORM: ClassVar[str]
@@ -59,17 +59,18 @@ class Expected(ABC):
         """The things that it names."""
         return ()
 
-    def mirrored(self) -> Expected | None:
+    def mirrored(self) -> Expectation | None:
         """Return the expectation of the mirrored or matched twin, None where there is none."""
         return None
 
-    @abstractmethod
     def seen(self, components: Mapping[str, float]) -> str:
         """Return what was seen in a clip in words.
 
         components: of its score: side (1 the expected one, -1 the other; the expected one where absent, for no side was measured),
         and of some kinds returns, bounces, faster, still or cut (1 yes, 0 no, no where absent), rise or counted.
         """
+        mirror = self.mirrored()
+        return self.phrase if mirror is None or right_side(components) else mirror.phrase
 
 
 def to_side(side: str) -> str:

@@ -10,7 +10,6 @@ from sora_eval.probes.natural.events import Bounce, Change, Fall, Push, Rest, Th
 from sora_eval.probes.natural.expectations import (
     Count,
     Cover,
-    Expectation,
     Hands,
     LeaveAndReturn,
     Motion,
@@ -18,7 +17,7 @@ from sora_eval.probes.natural.expectations import (
     Relation,
 )
 from sora_eval.probes.natural.views import Camera, Revisit, Shot
-from sora_eval.probes.natural.words import OPPOSITE, PLURALS
+from sora_eval.probes.natural.words import OPPOSITE, PLURALS, Expectation
 from sora_eval.prompting.camera_words import stated_moves
 from sora_eval.prompting.statements import Side, Statements
 

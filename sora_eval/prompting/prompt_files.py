@@ -16,7 +16,8 @@ from sora_eval import registry
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.files import read_text
 from sora_eval.probes.natural import probe_for
-from sora_eval.probes.natural.expectations import KINDS, Expectation, read, to_json
+from sora_eval.probes.natural.expectations import KINDS, read, to_json
+from sora_eval.probes.natural.words import Expectation
 from sora_eval.prompting import twins
 from sora_eval.prompting.contradictions import contradiction
 from sora_eval.types import Case, Profile, check_name

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from sora_eval.probes.natural.expectations import Count, Expectation, Relation
+from sora_eval.probes.natural.expectations import Count, Relation
 from sora_eval.probes.natural.views import Camera
-from sora_eval.probes.natural.words import NUMBERS, OPPOSITE
+from sora_eval.probes.natural.words import NUMBERS, OPPOSITE, Expectation
 from sora_eval.prompting import camera_words
 from sora_eval.prompting.contradictions import BETWEEN, contradiction
 from sora_eval.prompting.statements import Statements

@@ -26,6 +26,10 @@ class ChangePoint:
     """Share of the curve's variance that the change explains, 0..1."""
 
 
+NO_CHANGE = ChangePoint(0, 0.0, "step", 0.0)
+"""That of a curve that is constant, or not known."""
+
+
 def change_point(values: ArrayLike) -> ChangePoint:
     """Return the best fit of `a + b [t >= k]` (a step) or `a + b max(0, t - k)` (a slope from k on), by least squares over b and k.
 
@@ -43,7 +47,7 @@ def change_point(values: ArrayLike) -> ChangePoint:
         raise ValueError(f"need at least 6 finite values, got {y.shape}")
     t = np.arange(len(y))
     total = float(np.sum((y - y.mean()) ** 2))
-    best = ChangePoint(0, 0.0, "step", 0.0)
+    best = NO_CHANGE
     if total <= 1e-18:
         return best
     # Two values on either side at least: one alone is an outlier.

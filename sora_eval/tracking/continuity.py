@@ -81,6 +81,12 @@ def continuity(frames: Frames, fps: float) -> Continuity:
     return Continuity(change, _cuts(flat), frozen, looped, period, disorder)
 
 
+def spans(true: Bools) -> list[tuple[int, int]]:
+    """Return the runs of true values [T] as (first, last + 1)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], true.astype(int), [0]])))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
 def _disorder(flat: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> float:
     """Return the share of frames [n, P] that are more like a frame than the next one is, median over up to `_ROWS` frames."""
     rows = np.unique(np.linspace(0, len(flat) - 2, _ROWS).round().astype(int))
@@ -101,9 +107,8 @@ def _distances(
 
 def _long_runs(true: Bools, least: int) -> Bools:
     """Return the true values [T] that stand in runs of at least `least`."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], true.astype(np.int8), [0]])))
     kept = np.zeros(len(true), dtype=bool)
-    for start, end in zip(edges[::2], edges[1::2], strict=True):
+    for start, end in spans(true):
         kept[start:end] = end - start >= least
     return kept
 

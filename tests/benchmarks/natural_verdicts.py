@@ -26,8 +26,9 @@ from tqdm import tqdm
 
 from sora_eval import registry
 from sora_eval.probes.natural import probe_for
-from sora_eval.probes.natural.expectations import Expectation, to_json
+from sora_eval.probes.natural.expectations import to_json
 from sora_eval.probes.natural.views import Camera, Revisit, Shot
+from sora_eval.probes.natural.words import Expectation
 from sora_eval.tracking.labelled import labelled_tracks
 from sora_eval.tracking.natural import answers
 from sora_eval.types import Video

@@ -6,8 +6,9 @@ import pytest
 
 from sora_eval import registry
 from sora_eval.probes.natural.events import Bounce, Fall
-from sora_eval.probes.natural.expectations import Count, Expectation, PassBehind, Relation, to_json
+from sora_eval.probes.natural.expectations import Count, PassBehind, Relation, to_json
 from sora_eval.probes.natural.views import Camera, Revisit, Shot
+from sora_eval.probes.natural.words import Expectation
 from sora_eval.reporting.report.reasons import expected, why
 from sora_eval.types import Case, ScoreRow
 

@@ -18,7 +18,7 @@ _WALL = (1.7, 0.25, 1.9)
 _WALL_X, _WALL_Y = 2.05, 0.1
 _LANES = (-1.5, 1.15)
 """Of the object that crosses the picture, before the wall, and of the one that comes out from behind it."""
-CROSSES, COMES_OUT = (0.04, 0.62), (0.5, 0.97)
+_CROSSES, _COMES_OUT = (0.04, 0.62), (0.5, 0.97)
 """When they do, as shares of the clip."""
 
 
@@ -62,7 +62,7 @@ class Entries(Family[EntriesParams]):
     def build(self, p: EntriesParams, duration_s: float) -> Scene:
         """Return the scene; both objects take the same shares of clips of every length."""
         way = SIGN[p.to]
-        first, second = (tuple(u * duration_s for u in when) for when in (CROSSES, COMES_OUT))
+        first, second = (tuple(u * duration_s for u in when) for when in (_CROSSES, _COMES_OUT))
         z = _WALL[2] / 2
         bodies = [
             Body("wall", "box", _WALL, p.wall, (-way * _WALL_X, _WALL_Y, z), solid=False),

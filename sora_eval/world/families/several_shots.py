@@ -17,7 +17,7 @@ from sora_eval.world.scene import CameraPath, Scene, Shape
 
 SHOTS = 4
 NUMBER = "four"
-DISTANCE_M = {"close": 6.6, "far": 10.5}
+_DISTANCE_M = {"close": 6.6, "far": 10.5}
 Distance = Literal["close", "far"]
 _ANGLES = (0.0, 30.0, -24.0, 14.0)
 """Of the four shots, in degrees, in some order; neighbours differ by more than 10."""
@@ -86,7 +86,7 @@ class SeveralShots(Family[SeveralShotsParams]):
         )  # fmt: skip
         scene = TwoShots().build(figure, duration_s)
         way = SIGN[p.side]
-        shots = [_shot(way, DISTANCE_M[d], a, duration_s) for d, a in zip(p.distances, p.angles, strict=True)]
+        shots = [_shot(way, _DISTANCE_M[d], a, duration_s) for d, a in zip(p.distances, p.angles, strict=True)]
         ends = [k / SHOTS * duration_s for k in range(1, SHOTS)]
 
         def joined(path: CameraPath, following: tuple[CameraPath, float]) -> CameraPath:

@@ -14,7 +14,9 @@ from sora_eval.world.families.room import Placed
 from sora_eval.world.families.things import listed
 from sora_eval.world.scene import CameraPath, Scene
 
-_EYE, _LOOK, _FOV = (0.0, -8.4, 2.9), (0.0, 0.0, 0.7), 40.0
+_EYE, _LOOK = (0.0, -8.4, 2.9), (0.0, 0.0, 0.7)
+FOV_DEG = 40.0
+"""Field of view of the camera in degrees."""
 _PAN = ((5.0, 6.1), (2.3, 3.7))
 """Turns (degrees, period in seconds) to the side; their sum has no period of its own, so that no view comes twice in the same way."""
 _TILT = (1.4, 4.7)
@@ -92,6 +94,6 @@ class SlowLook(Family[SlowLookParams]):
 def _swaying(way: float, duration_s: float) -> CameraPath:
     t_s = np.linspace(0.0, duration_s, int(np.ceil(duration_s * _KEYS_PER_S)) + 1)
     eye, look = (np.tile(np.array(v), (len(t_s), 1)) for v in (_EYE, _LOOK))
-    still = CameraPath(t_s, eye, look, np.full(len(t_s), _FOV))
+    still = CameraPath(t_s, eye, look, np.full(len(t_s), FOV_DEG))
     pan = np.sum([degrees * np.sin(2 * np.pi * t_s / period) for degrees, period in _PAN], axis=0)
     return cameras.turned(still, way * pan, _TILT[0] * np.sin(2 * np.pi * t_s / _TILT[1]))
