@@ -160,7 +160,7 @@ def shift(values: Floats, before: Bools, after: Bools) -> float:
 
 def longest_unseen(seen: Bools) -> tuple[int, int] | None:
     """Return the longest run (first, last + 1) of unseen frames that starts after a seen one, None if there is none."""
-    runs = [s for s in spans(~seen) if s[0] > 0 and seen[: s[0]].any()]
+    runs = [s for s in spans(~seen) if seen[: s[0]].any()]
     return max(runs, key=lambda s: s[1] - s[0]) if runs else None
 
 

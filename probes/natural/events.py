@@ -13,7 +13,7 @@ HIGHER = 1.2
 
 
 @dataclass(frozen=True)
-class _Of(Expectation):
+class _Event(Expectation):
     """An event of one thing."""
 
     thing: str
@@ -26,7 +26,7 @@ class _Of(Expectation):
 
 
 @dataclass(frozen=True)
-class Fall(_Of):
+class Fall(_Event):
     """A thing falls: down, and faster and faster."""
 
     FORM: ClassVar[str] = "THING"
@@ -48,7 +48,7 @@ class Fall(_Of):
 
 
 @dataclass(frozen=True)
-class Rest(_Of):
+class Rest(_Event):
     """A thing stays where it is."""
 
     FORM: ClassVar[str] = "THING"
@@ -70,7 +70,7 @@ class Rest(_Of):
 
 
 @dataclass(frozen=True)
-class Bounce(_Of):
+class Bounce(_Event):
     """A thing falls and bounces."""
 
     FORM: ClassVar[str] = "THING, with to the left or to the right after it where the prompt says so"
@@ -102,7 +102,7 @@ class Bounce(_Of):
 
 
 @dataclass(frozen=True)
-class Throw(_Of):
+class Throw(_Event):
     """A thing flies to one side, in an arc."""
 
     FORM: ClassVar[str] = "THING to the left (right)"
@@ -126,7 +126,7 @@ class Throw(_Of):
 
 
 @dataclass(frozen=True)
-class Push(_Of):
+class Push(_Event):
     """A thing is pushed to one side by another behind it."""
 
     FORM: ClassVar[str] = "THING by THING to the left (right)"
@@ -161,7 +161,7 @@ class Push(_Of):
 
 
 @dataclass(frozen=True)
-class Topple(_Of):
+class Topple(_Event):
     """A thing that stands tips over to one side."""
 
     FORM: ClassVar[str] = "THING to the left (right)"
@@ -185,7 +185,7 @@ class Topple(_Of):
 
 
 @dataclass(frozen=True)
-class Change(_Of):
+class Change(_Event):
     """A thing changes its state: a candle burns down, a glass breaks, an apple is bitten."""
 
     FORM: ClassVar[str] = "THING from STATE to STATE"
