@@ -8,7 +8,7 @@ from sora_eval.types import Case, Tracks, Video
 
 WORLD = "world"
 """Name of the bundled tracker."""
-HUE_VERSION = 4
+HUE_VERSION = 5
 """Version of the world tracker, its membership of pixels in a hue, and what counts as ground; raised whenever one of them changes."""
 
 

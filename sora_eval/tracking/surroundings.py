@@ -6,11 +6,13 @@ outvoted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
 
 from sora_eval.types import Floats, Frames, Video
 from sora_eval.world.palette import COLOURS
@@ -51,6 +53,20 @@ _CHANGED = 24
 """Levels by which a pixel differs from what lies there most of the time: more than noise and compression."""
 _HUE_MARGIN, _VALUE_MARGIN = 5.0, 0.08
 """Degrees and brightness by which an object must differ from a ground of its own colour."""
+_BINS = 40
+"""Of the hues between two colours of the palette."""
+_BEYOND = 0.4
+"""Share of the angle between two colours, beyond either of them, up to which hues are looked at."""
+_SMOOTH = 2.0
+"""Standard deviation of the filter on these, in bins: a painted object scatters by two or three around its hue."""
+_AT = 0.2
+"""Share of the angle between two colours within which a group of hues is one of them."""
+_HALFWAY = (0.3, 0.7)
+"""Shares of that angle between which a group of hues is neither."""
+_GROUP = 0.05
+"""Least height of a group of hues beside the highest."""
+_VALLEY = 0.5
+"""Height of the valley between two groups beside the lower one, at most."""
 
 
 def hues() -> Floats:
@@ -79,6 +95,18 @@ class Ground:
     """[8], hue of the ground within the colour in degrees, NaN where it can be separated from an object by saturation."""
     value: Floats
     """[8], brightness of the ground's bright parts there, 0..1, NaN likewise."""
+    boundary: Floats = field(default_factory=lambda: np.full(len(COLOURS), 0.5))
+    """[8], where one colour ends and the next in hue begins, as share of the angle between the two."""
+
+    def nearest(self, hue: Floats) -> NDArray[np.int64]:
+        """Return the palette index [...] of hues [...] in degrees, by the clip's boundaries."""
+        own = hues()
+        index = _apart(hue[..., None], own).argmin(axis=-1)
+        for c in map(int, np.flatnonzero(self.boundary != 0.5)):
+            after = (c + 1) % len(own)
+            share = (hue - own[c]) % 360 / _angle(c)
+            index = np.where(share <= 1, np.where(share < self.boundary[c], c, after), index)
+        return np.asarray(index, dtype=np.int64)
 
     def hides(self, index: NDArray[np.int64], hsv: Floats) -> NDArray[np.bool_]:
         """Return which pixels [H, W] may be ground, by hue and brightness, among those of a colour that the ground has as well.
@@ -158,6 +186,42 @@ def ground(frames: Frames) -> Ground:
     return Ground(least, like, own | beside, hue, value)
 
 
+def boundaries(frames: Frames, around: Ground, wanted: NDArray[np.bool_]) -> Floats:
+    """Return where each colour ends and the next in hue begins in a clip, [8] as `Ground.boundary` has it.
+
+    Half way, but for two colours that the prompt names of which one has its hue in the clip, nothing has that of the other, and a group
+    of hues lies half way between: warm light turns pink towards red. That group is the other colour then, and the boundary lies in
+    the valley between the groups. A colour of the ground decides nothing. frames: uint8 [T, H, W, 3]; wanted: [8], whether the prompt
+    names a colour.
+    """
+    found = np.full(len(wanted), 0.5)
+    pairs = [c for c in range(len(wanted)) if wanted[c] and wanted[(c + 1) % len(wanted)]]
+    if not pairs:
+        return found
+    chosen = frames[np.unique(np.linspace(0, len(frames) - 1, _SAMPLES).round().astype(int))]
+    hsv = cv2.cvtColor(np.vstack([*chosen]).astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
+    hue = hsv[..., 0][(hsv[..., 1] >= around.least[around.nearest(hsv[..., 0])]) & (hsv[..., 2] >= _DARK / 255)]
+    for c in pairs:
+        share = ((hue - hues()[c] + 180) % 360 - 180) / _angle(c)
+        counts, _ = np.histogram(share, bins=round((1 + 2 * _BEYOND) * _BINS), range=(-_BEYOND, 1 + _BEYOND))
+        found[c] = _valley(gaussian_filter1d(counts.astype(float), _SMOOTH))
+    return found
+
+
+def _valley(density: Floats) -> float:
+    """Return the share of the angle at which one colour ends; density: [72] of hues, by share."""
+    share = (np.arange(len(density)) + 0.5) / _BINS - _BEYOND
+    peaks, _ = find_peaks(density, height=_GROUP * density.max())
+    first, second = (peaks[np.abs(share[peaks] - end) <= _AT] for end in (0, 1))
+    halfway = peaks[(share[peaks] >= _HALFWAY[0]) & (share[peaks] <= _HALFWAY[1])]
+    if bool(len(first)) == bool(len(second)) or len(halfway) != 1:
+        return 0.5
+    own = max(first if len(first) else second, key=lambda peak: density[peak])
+    low, high = sorted((int(own), int(halfway[0])))
+    lowest = low + int(density[low:high].argmin())
+    return float(share[lowest]) if density[lowest] <= _VALLEY * min(density[low], density[high]) else 0.5
+
+
 def taken_for_ground(frames: Frames, boxes: Floats, colour: str) -> Floats:
     """Return the area [T] in pixels, at and beside an object, of what has a ground's colour but is not what lies there most of the time.
 
@@ -201,6 +265,12 @@ def _apart(a: Floats, b: Floats) -> Floats:
     """Return the angle between hues in degrees."""
     gap = np.abs(a - b)
     return np.asarray(np.minimum(gap, 360 - gap))
+
+
+def _angle(c: int) -> float:
+    """Return the angle in degrees from a colour of the palette to the next in hue."""
+    own = hues()
+    return float((own[(c + 1) % len(own)] - own[c]) % 360)
 
 
 def _sides(size: tuple[int, int]) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from sora_eval.tracking.base import HUE_VERSION, WORLD
-from sora_eval.tracking.surroundings import SATURATED, Ground, ground, hues, neutral, saturations
+from sora_eval.tracking.surroundings import SATURATED, Ground, boundaries, ground, hues, neutral, saturations
 from sora_eval.types import Case, Floats, Frames, Tracks, Video
 from sora_eval.world.palette import COLOURS
 
@@ -39,6 +39,8 @@ _CONTACT = 0.25
 """Share of a piece's rim along which it must touch the object that it is a part of."""
 _ATTACHED, _PART = 0.9, 0.35
 """Share of its frames in which a part touches its object, and of the object's area that it has at most."""
+_SAME_PLACE = 0.3
+"""Share of the smaller of two boxes in the other from which on two pieces are of one object; things side by side share some .1."""
 _STILL = 0.03
 """A track that never leaves a square of this share of the shorter side stays where it is."""
 _DESCRIPTORS = ("extent", "aspect", "taper", "solidity", "spread", "shade", "edge")
@@ -107,6 +109,7 @@ def track(video: Video, named: Collection[str] = ()) -> Tracks:
     frames, scale = _working(neutral(video).frames)
     around = ground(frames)
     wanted = np.array([name in named for name in _NAMES])
+    around = replace(around, boundary=boundaries(frames, around, wanted))
     blobs = [_detect(f, around, wanted) for f in frames]
     blobs = _without_specks(blobs)
     tracks: list[_Track] = []
@@ -122,13 +125,20 @@ def track(video: Video, named: Collection[str] = ()) -> Tracks:
 
 
 def _is_attached(track: _Track, others: Sequence[_Track]) -> bool:
-    """Return whether a track is but a small part of another one's object, on which the ground is reflected: never seen apart from it."""
+    """Return whether a track is but a part of another one's object, on which the ground is reflected: never seen apart from it.
+
+    It is a small part, or its hue is next to that of the object, with which it overlaps, and the thing of its colour is elsewhere.
+    """
+    elsewhere = any(o is not track and o.colour == track.colour and len(o.blobs) >= len(track.blobs) for o in others)
     for other in others:
         shared = [k for k in track.blobs if k in other.blobs]
         if other.colour == track.colour or len(shared) < _ATTACHED * len(track.blobs):
             continue
-        small = np.median([track.blobs[k].area / other.blobs[k].area for k in shared]) < _PART
-        if small and np.mean([_touch(track.blobs[k].box, other.blobs[k].box) for k in shared]) >= _ATTACHED:
+        pairs = [(track.blobs[k], other.blobs[k]) for k in shared]
+        part = np.median([a.area / b.area for a, b in pairs]) < _PART
+        if elsewhere and (track.colour - other.colour) % len(_NAMES) in (1, len(_NAMES) - 1):
+            part = part or np.median([_overlap(a.box, b.box) for a, b in pairs]) >= _SAME_PLACE
+        if part and np.mean([_touch(a.box, b.box) for a, b in pairs]) >= _ATTACHED:
             return True
     return False
 
@@ -142,6 +152,13 @@ def _is_fragment(track: _Track, others: Sequence[_Track]) -> bool:
 
 def _touch(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return a[0] <= b[2] + 1 and b[0] <= a[2] + 1 and a[1] <= b[3] + 1 and b[1] <= a[3] + 1
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    """Return the share of the smaller of two boxes that lies in the other."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return max(0.0, width) * max(0.0, height) / smaller
 
 
 def _is_ground(track: _Track, frames: int, size: tuple[int, ...]) -> bool:
@@ -161,8 +178,11 @@ def membership(frame: Frames, around: Ground | None = None) -> tuple[NDArray[np.
     if noise > 3.0:
         f = np.asarray(cv2.GaussianBlur(f, (0, 0), min(0.35 + noise / 18, 1.6)), np.float32)
     hsv = cv2.cvtColor(np.ascontiguousarray(f / 255), cv2.COLOR_RGB2HSV)
-    gap = np.abs(hsv[..., 0, None] - _HUE)
-    index = np.minimum(gap, 360 - gap).argmin(axis=-1)
+    if around is None:
+        gap = np.abs(hsv[..., 0, None] - _HUE)
+        index = np.minimum(gap, 360 - gap).argmin(axis=-1)
+    else:
+        index = around.nearest(hsv[..., 0])
     # Half of the colour's own saturation is half covered: a mixed edge pixel counts for its share.
     least = _PLAIN[index] if around is None else around.least[index]
     pale = 0.5 * least

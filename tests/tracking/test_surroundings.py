@@ -10,7 +10,7 @@ from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.registry import profile
 from sora_eval.tracking.surroundings import ground, light, neutral
 from sora_eval.tracking.world import WorldTracker, named_colours, track
-from sora_eval.types import Case, Frames, Score, Video
+from sora_eval.types import Case, Frames, Score, Tracks, Video
 from sora_eval.world.palette import COLOURS
 
 _PROBES = ("relation", "two_drops", "covered")
@@ -107,3 +107,47 @@ def test_what_stays_from_first_to_last_may_belong_to_the_surroundings() -> None:
         "red": True,
         "green": False,
     }
+
+
+_WARM_PINK = (200, 60, 90)
+"""Half way from the palette's pink to its red."""
+
+
+def beside_red(shades: dict[tuple[int, int], tuple[int, int, int]], named: tuple[str, ...]) -> Tracks:
+    """Track moving squares of given shades at (x, y) beside a red one on a pale ground."""
+    frames = painted({"red": (4, 20)}, (190, 190, 190)).frames.copy()
+    for (x, y), shade in shades.items():
+        for k in range(len(frames)):
+            frames[k, y : y + 12, x + k : x + k + 12] = shade
+    return track(Video(frames, 8.0), named)
+
+
+def test_a_hue_half_way_is_the_named_colour_that_is_missing() -> None:
+    assert sorted(beside_red({(4, 44): _WARM_PINK}, ("pink", "red")).colour) == ["pink", "red"]
+
+
+def test_a_hue_half_way_stays_where_nobody_named_the_other_or_the_other_is_there() -> None:
+    unnamed = beside_red({(4, 44): _WARM_PINK}, ("red",))
+    both = beside_red({(4, 44): _WARM_PINK, (30, 44): COLOURS["pink"]}, ("pink", "red"))
+    assert sorted(unnamed.colour) == sorted(beside_red({(4, 44): _WARM_PINK}, ()).colour)
+    assert sorted(both.colour) == sorted(unnamed.colour + ("pink",))
+
+
+def test_a_named_colour_that_is_nowhere_is_not_found_in_another() -> None:
+    assert set(beside_red({}, ("pink", "red", "orange")).colour) == {"red"}
+
+
+def shaded_ball(apart: bool) -> Tracks:
+    """Track a yellow object with an orange shade and an orange one elsewhere, on wood; apart: the shade goes its own way."""
+    frames = painted({"yellow": (4, 14), "orange": (30, 44)}, _WOOD, 16).frames.copy()
+    for k in range(len(frames)):
+        x = 4 + k + (24 if apart and k >= 6 else 0)
+        frames[k, 20:28, x : x + 12] = (235, 130, 10)
+    return track(Video(frames, 8.0), ("yellow", "orange"))
+
+
+def test_a_shade_of_another_named_colour_is_no_thing_of_its_own() -> None:
+    together = shaded_ball(apart=False)
+    assert len(together.of("orange")) == 1, together.colour
+    assert np.nanmedian(together.xy[together.of("orange")[0], :, 1]) == pytest.approx(49.5, abs=1.5)
+    assert len(shaded_ball(apart=True).of("orange")) >= 2
