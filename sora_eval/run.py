@@ -142,7 +142,7 @@ def finish(
     from sora_eval.reporting.report.write import write_report_of
 
     # The page is written last: its presence marks the run as finished.
-    write_report_of(complete, measures, tracking, about["config"]["players"])
+    write_report_of(complete, measures, tracking, about["config"]["players"], workers)
     if failure:
         raise FailedRunError(failure)
     return RunResult(scored.rows, problems, written=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from io import BytesIO
 from pathlib import Path
 
@@ -120,3 +121,28 @@ def test_page_has_a_budget_of_which_references_keep_a_share(small_run: Path, mon
     players, references = beside_truth(small_run, models, [r for r in rows if r.kind == "control"], rows)
     assert len(players) == 3
     assert len(references) == 1
+
+
+def test_worker_processes_make_the_same_players(small_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = read_run(small_run).rows
+    shown, references = choose(rows, 1)[:4], choose_references(rows)[:2]
+    alone = beside_truth(small_run, shown, references, rows)
+    monkeypatch.setattr(players_module, "_LARGE", 1)
+    assert beside_truth(small_run, shown, references, rows, workers=2) == alone
+    monkeypatch.setattr(players_module, "MAX_DECODED", 1)
+    assert beside_truth(small_run, shown, references, rows, workers=2) == beside_truth(
+        small_run, shown, references, rows
+    )
+
+
+def test_a_worker_process_that_is_killed_costs_no_player(small_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = read_run(small_run).rows
+    shown = choose(rows, 1)[:2]
+    alone = beside_truth(small_run, shown, [], rows)
+    monkeypatch.setattr(players_module, "_LARGE", 1)
+    monkeypatch.setattr(players_module, "_encoded_clip", _end)
+    assert beside_truth(small_run, shown, [], rows, workers=2) == alone
+
+
+def _end(path: Path) -> None:
+    os._exit(9)

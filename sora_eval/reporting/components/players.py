@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
 from sora_eval.alignment.align import in_clip, true_in_clip
 from sora_eval.errors import SoraEvalError
 from sora_eval.files import inside
+from sora_eval.processes import pool, release_memory
 from sora_eval.reporting.components.clips import Clip, Overlay, Strip, make_clip, make_overlay
 from sora_eval.runs.tracking import read_tracks
 from sora_eval.types import ScoreRow, digest
+from sora_eval.video import clip_size
 
 MAX_PLAYERS = 90
 MAX_BYTES = 24_000_000
@@ -25,6 +29,8 @@ MAX_DECODED = 1_500_000_000
 MODELS_SHARE = 0.85
 """What models may use of these, so that the oracle and the controls can still be looked at."""
 REFERENCE_PLAYERS = 2
+_LARGE = 300_000
+"""Pixels of a frame from which on worker processes encode the clips; smaller ones are encoded sooner than processes start."""
 OUTCOMES = ("judged", "not judged", "technical failure")
 """A clip has a score; or it shows no answer that can be measured; or it is missing or broken for a technical reason."""
 
@@ -142,6 +148,15 @@ class ClipStore:
     """Pixels encoded."""
     decoded: int = 0
     """Pixels decoded."""
+    _ahead: dict[str, Future[Clip]] = field(default_factory=dict)
+    """By path, clips that worker processes encode."""
+
+    def encode_ahead(self, executor: ProcessPoolExecutor, files: Iterable[str]) -> None:
+        """Let worker processes encode files before `clip` asks for them."""
+        for relative in dict.fromkeys(files):
+            path = self.folder / relative
+            if relative and path.is_file() and self._lies_in_a_run(path):
+                self._ahead[relative] = executor.submit(_encoded_clip, path)
 
     def full(self, share: float) -> bool:
         """Whether a share of the budgets is used up."""
@@ -161,7 +176,7 @@ class ClipStore:
         if not self._lies_in_a_run(path):
             return "no clip: the file lies outside the run folder"
         try:
-            clip = make_clip(path, f"clip{len(self.clips)}")
+            clip = replace(self._encoded(relative), id=f"clip{len(self.clips)}")
         except Exception as error:
             # One clip that can't be shown, for whatever reason, must not cost the page.
             known = isinstance(error, SoraEvalError | OSError | ValueError)
@@ -172,6 +187,14 @@ class ClipStore:
         self.shown += clip.frames * clip.shown_size[0] * clip.shown_size[1]
         self.decoded += clip.frames * clip.size[0] * clip.size[1]
         return clip
+
+    def _encoded(self, relative: str) -> Clip:
+        if relative in self._ahead:
+            try:
+                return self._ahead.pop(relative).result()
+            except BrokenProcessPool:  # a process was killed: the clip itself may be sound
+                self._ahead.clear()
+        return make_clip(self.folder / relative, "")
 
     def overlay(self, row: ScoreRow, over: ScoreRow | None = None) -> Overlay | None:
         """Return a row's tracks, drawn on its clip or on that of another row; None when there are none: that costs no number."""
@@ -189,6 +212,12 @@ class ClipStore:
         # Paths of clips and tracks are RUN/videos/GENERATOR/FILE and RUN/tracks/GENERATOR/FILE: reading a run made sure of it.
         run = path.parents[2] if self.folder == Path() else self.folder
         return inside(run, str(path.relative_to(run))) is not None
+
+
+def _encoded_clip(path: Path) -> Clip:
+    clip = make_clip(path, "")
+    release_memory(clip.frames * clip.size[0] * clip.size[1] * 3)
+    return clip
 
 
 def worst_first(rows: Iterable[ScoreRow]) -> list[ScoreRow]:
@@ -217,23 +246,45 @@ def choose_references(rows: Sequence[ScoreRow], per_generator: int = REFERENCE_P
 
 
 def beside_truth(
-    folder: Path, shown: Sequence[ScoreRow], references: Sequence[ScoreRow], rows: Sequence[ScoreRow]
+    folder: Path, shown: Sequence[ScoreRow], references: Sequence[ScoreRow], rows: Sequence[ScoreRow], workers: int = 1
 ) -> tuple[list[Beside], list[Beside]]:
     """Return rows of `shown` and of `references`, in that order, each with its clip beside the truth, until the page is full.
 
-    rows: where the truths are looked up.
+    rows: where the truths are looked up. workers: processes that encode large clips.
     """
     truths = {r.case: r for r in rows if r.kind == "oracle"}
     store = ClipStore(folder)
-    return _fill(store, shown, truths, MODELS_SHARE), _fill(store, references, truths, 1.0)
+    pairs = [
+        [(row, None if row.kind == "oracle" else truths.get(row.prompt_id)) for row in part]
+        for part in (shown, references)
+    ]
+    files = [r.video for part in pairs for pair in part for r in pair if r is not None and r.video]
+    if min(workers, len(files)) < 2 or not _are_large(folder, files):
+        return _fill(store, pairs[0], MODELS_SHARE), _fill(store, pairs[1], 1.0)
+    with pool(workers) as executor:
+        store.encode_ahead(executor, files)
+        filled = _fill(store, pairs[0], MODELS_SHARE), _fill(store, pairs[1], 1.0)
+        # The page may be full before all are encoded.
+        executor.shutdown(wait=False, cancel_futures=True)
+    return filled
 
 
-def _fill(store: ClipStore, shown: Sequence[ScoreRow], truths: Mapping[str, ScoreRow], share: float) -> list[Beside]:
+def _are_large(folder: Path, files: Iterable[str]) -> bool:
+    """Return whether the first readable one of some clips has large frames."""
+    for path in (folder / file for file in files):
+        try:
+            height, width = clip_size(path)
+        except (SoraEvalError, OSError):
+            continue
+        return height * width >= _LARGE
+    return False
+
+
+def _fill(store: ClipStore, pairs: Sequence[tuple[ScoreRow, ScoreRow | None]], share: float) -> list[Beside]:
     filled: list[Beside] = []
-    for row in shown:
+    for row, truth in pairs:
         if store.full(share):
             break
-        truth = None if row.kind == "oracle" else truths.get(row.prompt_id)
         filled.append((row, make_sides(store, {row.generator: row}, truth)))
     return filled
 

@@ -39,12 +39,14 @@ def write_report_of(
     measures: Mapping[str, Mapping[str, Sequence[Measure]]],
     tracking_rows: Sequence[TrackingRow],
     players_per_probe: int = 3,
+    workers: int = 1,
 ) -> Path:
     """Write summary.json, scores.csv, tracking.json, card.json, report.md and report.html into a run's folder; return the path of the last.
 
     measures: fidelity by suite and generator. tracking_rows: tracking metrics, clip by clip.
     players_per_probe: clips shown of each model and probe, the worst ones; fewer when the page is full (the limits are in
     `sora_eval.reporting.components.players`), with a note on the page. The player of a missing or broken video has a note as well.
+    workers: processes that encode large clips for the page.
 
     Raises:
         ConfigError: `players_per_probe` is negative.
@@ -54,7 +56,7 @@ def write_report_of(
     folder = run.folder
     summary = summarise(run.rows)
     references = choose_references(run.rows) if players_per_probe else []
-    shown = beside_truth(folder, choose(run.rows, players_per_probe), references, run.rows)
+    shown = beside_truth(folder, choose(run.rows, players_per_probe), references, run.rows, workers)
     sheets = {suite: fidelity.sheet(by, summary.generators) for suite, by in measures.items()}
     tracked = tracking.summarise(tracking_rows)
     card = make_card(run)
