@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 COMMAND = "command:"
 """What begins the name of a scorer that is a command."""
+LIKELIHOOD = "likelihood:"
+"""What begins the name of a scorer that is the denoising loss of a checkpoint of the reference generator."""
 _CRF = 8
 _FLOW_SIDE = 128
 _KEYWORDS = ("frames", "video", "prompt", "fps", "reference")
@@ -87,10 +89,11 @@ class Scorer:
 def load_scorer(target: str, lower: bool = False, timeout_s: float = 600.0) -> Scorer:
     """Return a scorer by its target.
 
-    target: one of `BUNDLED`; `module:function` or `file.py:function`, a function of any of the keywords `frames` (uint8 [T, H, W, 3]),
-    `video` (path of an MP4), `prompt`, `fps` and `reference` (frames of the true clip); or `command:PROGRAM ARGUMENTS`, in which {video}
-    and {prompt} stand for both, and which prints the number as its last line. lower: whether lower values are better. timeout_s: of one
-    call of a command.
+    target: one of `BUNDLED`; `likelihood:CHECKPOINT`, the negative denoising loss of a checkpoint of the reference generator, which needs
+    no sampling (LikePhys, arXiv:2510.11512); `module:function` or `file.py:function`, a function of any of the keywords `frames` (uint8
+    [T, H, W, 3]), `video` (path of an MP4), `prompt`, `fps` and `reference` (frames of the true clip); or `command:PROGRAM ARGUMENTS`, in
+    which {video} and {prompt} stand for both, and which prints the number as its last line. lower: whether lower values are better.
+    timeout_s: of one call of a command.
 
     Raises:
         ConfigError: there is no such scorer, or it can't be loaded.
@@ -103,14 +106,37 @@ def load_scorer(target: str, lower: bool = False, timeout_s: float = 600.0) -> S
         name = Path(words[0] if len(words) < 2 or not words[1].endswith(".py") else words[1]).stem
         hashes = [content_hash(Path(w)) for w in words if Path(w).is_file()]
         return Scorer(name, target, digest([target, hashes]), _Command(tuple(words), timeout_s), not lower)
+    if target.startswith(LIKELIHOOD):
+        return _likelihood(target.removeprefix(LIKELIHOOD), lower)
     if ":" not in target:
         raise unknown(
-            "scorer", target, [*BUNDLED, "module:function", "FILE.py:function", "command:PROGRAM {video} {prompt}"]
+            "scorer",
+            target,
+            [
+                *BUNDLED,
+                f"{LIKELIHOOD}CHECKPOINT",
+                "module:function",
+                "FILE.py:function",
+                "command:PROGRAM {video} {prompt}",
+            ],
         )
     function = load_function(target, "scorer")
     return Scorer(
         target.rpartition(":")[2], target, digest([target, source_text(function)]), _Python(function, target), not lower
     )
+
+
+def _likelihood(checkpoint: str, lower: bool) -> Scorer:
+    from sora_eval.generator.reference.likelihood import DRAWS, LEVELS, denoising_loss, loaded
+
+    model = loaded(checkpoint).model
+    about = f"denoising loss with its sign changed, mean of {len(LEVELS)} noise levels and {DRAWS} noises, no sampling"
+    fingerprint = digest([model.hash, LEVELS, DRAWS])
+
+    def function(clip: ScoredClip) -> float:
+        return -denoising_loss(checkpoint, clip.video, clip.prompt)
+
+    return Scorer(f"likelihood {model.name}", about, fingerprint, function, not lower)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,86 @@
+"""Denoising loss of a clip: how likely a diffusion model finds it, without sampling.
+
+A model that has learnt a law of the world predicts clips that keep it better than clips that break it, from a checkpoint on whose samples
+are still mush. The loss bounds the negative log-likelihood, as in LikePhys (arXiv:2510.11512), which compares it between simulated clips
+that keep and break laws of physics.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from sora_eval.data.shards import FPS
+from sora_eval.data.vocabulary import words_of
+from sora_eval.generator.reference import diffusion, losses
+from sora_eval.generator.reference.autoencoder import CHUNK
+from sora_eval.generator.reference.model import load
+from sora_eval.generator.reference.sampler import TRAINED_FRAMES, PromptWarning, Sampler, fit
+from sora_eval.processes import one_torch_thread
+from sora_eval.training.tensors import to_tensor
+from sora_eval.types import Frames, Video
+from sora_eval.video import resample, resize
+
+LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Noise levels at which the loss is taken, 0 noise and 1 clean; its mean over them is the loss of a clip."""
+DRAWS = 4
+"""Noises per level; the same for every clip of a length, so that two clips differ by what they show alone."""
+_SHORT_SIDE = 64
+_FEWEST = 1 + CHUNK
+"""Frames of the last window of a long clip; fewer are left out."""
+
+
+@lru_cache(maxsize=4)
+def loaded(checkpoint: str) -> Sampler:
+    """Return a sampler of a checkpoint, loaded once in a process.
+
+    Raises:
+        ConfigError: it can't be read.
+    """
+    return Sampler(load(checkpoint))
+
+
+def denoising_loss(checkpoint: str, video: Video, prompt: str) -> float:
+    """Return the mean velocity loss of a clip given its prompt; lower is likelier.
+
+    The clip is brought to 8 frames per second and a shorter side of 64 pixels. One that is longer than those of the training (33 frames)
+    is read in windows, each of which begins anew.
+
+    Raises:
+        ConfigError: the checkpoint can't be read, or the clip is none.
+    """
+    sampler = loaded(checkpoint)
+    frames = resample(video, FPS).frames if video.fps != FPS else video.frames
+    scale = _SHORT_SIDE / min(frames.shape[1:3])
+    height, width = (round(side * scale) for side in frames.shape[1:3])
+    with warnings.catch_warnings():
+        # The size of a clip under measurement is rounded to the grid, and its words are not the user's.
+        warnings.simplefilter("ignore", PromptWarning)
+        frames = fit(resize(frames, (height, width)) if scale != 1 else frames)
+        caption = sampler.caption(prompt)
+    windows = [frames[i : i + TRAINED_FRAMES] for i in range(0, len(frames), TRAINED_FRAMES)]
+    windows = windows[:1] + [w for w in windows[1:] if len(w) >= _FEWEST]
+    return float(np.average([_loss(sampler, w, caption) for w in windows], weights=[len(w) for w in windows]))
+
+
+@one_torch_thread()
+def _loss(sampler: Sampler, frames: Frames, caption: str) -> float:
+    model = sampler.model
+    with torch.inference_mode():
+        z = model.autoencoder.encode(to_tensor(frames)[None])  # (1, K, C, h, w)
+        length = min(model.transformer.config.text_length, max(1, len(words_of(caption))))
+        t = torch.tensor(LEVELS)[:, None].expand(-1, z.shape[1])  # (N, K)
+        n = len(LEVELS)
+        text = model.transformer.text_encoder(model.words.encode([caption] * n, length))
+        given = torch.zeros(t.shape, dtype=torch.bool)
+        actions = torch.zeros(*t.shape, CHUNK, dtype=torch.long)
+        found = 0.0
+        for draw in range(DRAWS):
+            eps = torch.randn(z.shape, generator=torch.Generator().manual_seed(draw))
+            noisy = diffusion.add_noise(z.expand(n, -1, -1, -1, -1), eps, t)
+            clean = model.transformer.denoise(noisy, t, given, text, actions)
+            found += float(losses.velocity_loss(clean, z.expand_as(clean), t, given)) / DRAWS
+    return found

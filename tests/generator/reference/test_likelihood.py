@@ -1,0 +1,59 @@
+"""Denoising loss: lower for clips that keep the world's laws than for those that break them, without sampling."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sora_eval.audit.scorers import ScoredClip, load_scorer
+from sora_eval.errors import ConfigError
+from sora_eval.generator.reference.likelihood import denoising_loss
+from sora_eval.generator.simulator import Control, Violation, true_video
+from sora_eval.registry import probe, profile
+from sora_eval.types import Case, Video
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    return probe("relation").cases(6, profile("small"), "t2v", seed=3)
+
+
+def test_a_clip_of_its_prompt_is_likelier_than_one_of_the_other_side(cases: list[Case]) -> None:
+    for case in cases:
+        true, swapped = true_video(case), next(Violation("swapped_sides", 1.0).generate([case]))
+        assert isinstance(swapped, Video)
+        assert denoising_loss("32x", true, case.prompt) < denoising_loss("32x", swapped, case.prompt)
+
+
+def test_noise_is_less_likely_than_any_clip(cases: list[Case]) -> None:
+    noise = next(Control("noise").generate(cases[:1]))
+    assert isinstance(noise, Video)
+    assert denoising_loss("base", noise, cases[0].prompt) > 2 * denoising_loss(
+        "base", true_video(cases[0]), cases[0].prompt
+    )
+
+
+def test_the_same_clip_has_the_same_loss_whatever_its_rate_and_size(cases: list[Case]) -> None:
+    true = true_video(cases[0])
+    loss = denoising_loss("base", true, cases[0].prompt)
+    assert denoising_loss("base", true, cases[0].prompt) == loss
+    doubled = Video(np.repeat(true.frames, 2, axis=0), 2 * true.fps)
+    assert denoising_loss("base", doubled, cases[0].prompt) == pytest.approx(loss, rel=0.05)
+    larger = Video(true.frames.repeat(2, axis=1).repeat(2, axis=2), true.fps)
+    assert denoising_loss("base", larger, cases[0].prompt) == pytest.approx(loss, rel=0.02)
+
+
+def test_a_long_clip_is_read_in_windows(cases: list[Case]) -> None:
+    true = true_video(cases[0]).frames
+    window = np.concatenate([true, true, true])[:33]
+    one = denoising_loss("base", Video(window, 8.0), cases[0].prompt)
+    twice = Video(np.concatenate([window, window]), 8.0)
+    assert denoising_loss("base", twice, cases[0].prompt) == pytest.approx(one, rel=1e-5)
+
+
+def test_a_checkpoint_is_a_scorer_of_the_audit(cases: list[Case]) -> None:
+    scorer, true = load_scorer("likelihood:base"), true_video(cases[0])
+    assert (scorer.name, scorer.higher_is_better) == ("likelihood base", True)
+    assert scorer.value(ScoredClip(true, cases[0].prompt, true)) == (-denoising_loss("base", true, cases[0].prompt), "")
+    with pytest.raises(ConfigError, match="bsae"):
+        load_scorer("likelihood:bsae")
