@@ -127,7 +127,7 @@ def load_scorer(target: str, lower: bool = False, timeout_s: float = 600.0) -> S
 
 
 def _likelihood(checkpoint: str, lower: bool) -> Scorer:
-    from sora_eval.generator.reference.likelihood import DRAWS, LEVELS, denoising_loss, loaded
+    from sora_eval.generator.reference.evaluation.likelihood import DRAWS, LEVELS, denoising_loss, loaded
 
     model = loaded(checkpoint).model
     about = f"denoising loss with its sign changed, mean of {len(LEVELS)} noise levels and {DRAWS} noises, no sampling"

@@ -7,7 +7,7 @@ import pytest
 
 from sora_eval.audit.scorers import ScoredClip, load_scorer
 from sora_eval.errors import ConfigError
-from sora_eval.generator.reference.likelihood import denoising_loss
+from sora_eval.generator.reference.evaluation.likelihood import denoising_loss
 from sora_eval.generator.simulator import Control, Violation, true_video
 from sora_eval.registry import probe, profile
 from sora_eval.types import Case, Video
