@@ -200,7 +200,8 @@ def boundaries(frames: Frames, around: Ground, wanted: NDArray[np.bool_]) -> Flo
         return found
     chosen = frames[np.unique(np.linspace(0, len(frames) - 1, _SAMPLES).round().astype(int))]
     hsv = cv2.cvtColor(np.vstack([*chosen]).astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
-    hue = hsv[..., 0][(hsv[..., 1] >= around.least[around.nearest(hsv[..., 0])]) & (hsv[..., 2] >= _DARK / 255)]
+    hue: Floats = np.asarray(hsv[..., 0], dtype=np.float64)
+    hue = hue[(hsv[..., 1] >= around.least[around.nearest(hue)]) & (hsv[..., 2] >= _DARK / 255)]
     for c in pairs:
         share = ((hue - hues()[c] + 180) % 360 - 180) / _angle(c)
         counts, _ = np.histogram(share, bins=round((1 + 2 * _BEYOND) * _BINS), range=(-_BEYOND, 1 + _BEYOND))

@@ -182,7 +182,7 @@ def membership(frame: Frames, around: Ground | None = None) -> tuple[NDArray[np.
         gap = np.abs(hsv[..., 0, None] - _HUE)
         index = np.minimum(gap, 360 - gap).argmin(axis=-1)
     else:
-        index = around.nearest(hsv[..., 0])
+        index = around.nearest(np.asarray(hsv[..., 0], dtype=np.float64))
     # Half of the colour's own saturation is half covered: a mixed edge pixel counts for its share.
     least = _PLAIN[index] if around is None else around.least[index]
     pale = 0.5 * least
