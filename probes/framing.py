@@ -313,21 +313,19 @@ def _way_past(tracks: Tracks, hero: int, colours: Sequence[str]) -> float:
     Each post counts in the frames that show its whole width: beside the subject, or above it.
 
     Raises:
-        UnjudgeableError: no post can be followed, or the motion is not steady.
+        UnjudgeableError: a post is not there, none can be followed, or the motion is not steady.
     """
     t = np.linspace(0.0, 1.0, tracks.frames)
     fits: list[tuple[int, float, float]] = []
     for colour in colours:
-        for post in tracks.called(colour, "pillar")[:1]:
-            # Middles of boxes: the subject hides a lower part of a post, and with it shifts the centroid.
-            middle = tracks.box[[hero, post]][..., [0, 2]].mean(axis=-1) / min(tracks.size)
-            for a, b in spans(_in_full_width(tracks, post, hero)):
-                if b - a >= _FEWEST:
-                    x = middle[0, a:b] - middle[1, a:b]
-                    slope = float(np.polyfit(t[a:b], x, 1)[0])
-                    moved = float(np.ptp(x))
-                    steady = abs(float(np.corrcoef(t[a:b], x)[0, 1])) if moved > 1e-6 else 1.0
-                    fits.append((b - a, slope, steady))
+        post = helpers.find_object(tracks, colour, "pillar", 0.1, ())
+        # Middles of boxes: the subject hides a lower part of a post, and with it shifts the centroid.
+        middle = tracks.box[[hero, post]][..., [0, 2]].mean(axis=-1) / min(tracks.size)
+        for a, b in spans(_in_full_width(tracks, post, hero)):
+            if b - a >= _FEWEST:
+                x = middle[0, a:b] - middle[1, a:b]
+                steady = abs(float(np.corrcoef(t[a:b], x)[0, 1])) if np.ptp(x) > 0 else 1.0
+                fits.append((b - a, float(np.polyfit(t[a:b], x, 1)[0]), steady))
     if not fits:
         raise UnjudgeableError("no pillar can be followed past which anything could move")
     weights, slopes, steady = np.array(fits).T
