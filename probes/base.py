@@ -137,7 +137,7 @@ class Probe(ABC):
     def of_aspects(
         self, drafts: Sequence[Draft], profile: Profile, aspects: Sequence[str]
     ) -> tuple[list[Draft], list[tuple[int, int]]]:
-        """Return drafts for frames of `aspects`, pair by pair in turn, and the (height, width) of each. By default all have the profile's."""
+        """Return drafts for frames of `aspects`, pair by pair in turn, and the (height, width) of each; by default the profile's."""
         return list(drafts), [(profile.height, profile.width)] * len(drafts)
 
     def _in_look(self, draft: Draft, i: int, seed: int, look: LookOptions) -> Draft:

@@ -1,4 +1,4 @@
-"""Framing: in a picture of any aspect ratio, of a clip or a single image, the subject is whole, large enough, and where the prompt wants it.
+"""Framing: in a picture of any aspect ratio, of a clip or a single image, the subject is whole, large, and where the prompt wants it.
 
 Every second case is the square twin of the one before: the same prompt and about as many pixels, so that reports show what a model loses in
 other shapes of frame ("aspect minus square"). Clips are judged as they came, bars and stretched pictures included.
@@ -19,7 +19,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict
 from sora_eval.tracking.continuity import spans
-from sora_eval.types import Bools, Case, Floats, Mode, Profile, Tracks, Video
+from sora_eval.types import Bools, Case, Floats, Frames, Mode, Profile, Tracks, Video
 from sora_eval.world.families.framed import FramedParams
 from sora_eval.world.families.framed_mover import FramedMoverParams
 from sora_eval.world.families.framed_row import FramedRowParams
@@ -42,6 +42,11 @@ _STEADY = 0.8
 """Correlation of time and place that a steady motion has."""
 _FEWEST = 4
 """Frames in which a post must be seen in its full width for its motion to count."""
+_SAMPLES = 8
+_BLACK = 24
+"""Grey level that 95% of a black bar's pixels stay below; right inside of it most of the picture has twice as much."""
+_SPREAD = 3
+"""Pixels by which compression blurs the edge of a bar."""
 _ALIKE = "another case may show a subject of the same colour (one in eight) in the same place"
 _NO_TIME = "the subject stands still: nothing in the claim depends on the order of frames"
 _NO_SIDE = "the prompt names no side"
@@ -162,11 +167,10 @@ class Framing(Probe):
         """Return the factors of place, size and proportions."""
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
-        """Judge whether the subject is whole, large, in its place and in proportion, and whether the picture fills the frame of the case."""
+        """Judge whether the subject is whole, large, in its place and in proportion, and whether the picture fills the case's frame."""
         seen = _subject(tracks, self.parts(case))
         (height, width), (asked_height, asked_width) = video.size, case.size
-        x0, y0, x1, y1 = letterbox(video.frames)
-        filled = (x1 - x0) * (y1 - y0) / (width * height)
+        filled = min(_filled(video.frames), *(1 - _black_bars(f) for f in (video.frames, video.frames.swapaxes(1, 2))))
         off = abs(float(np.log(width / height * asked_height / asked_width)))
         factors = {
             "whole": helpers.ramp_score(1 - float(seen.whole.mean()), 0.04, 0.5),
@@ -182,6 +186,30 @@ class Framing(Probe):
             "subject_share": float(np.median(area[seen.there])) / (width * height),
         }
         return Verdict(helpers.product(factors), {**factors, **measured})
+
+
+def _filled(frames: Frames) -> float:
+    """Return the share of a clip's frames [T, H, W, 3] between two bars of one colour, 1 where there are none."""
+    x0, y0, x1, y1 = letterbox(frames)
+    return (x1 - x0) * (y1 - y0) / (frames.shape[1] * frames.shape[2])
+
+
+def _black_bars(frames: Frames) -> float:
+    """Return the share of frames [T, H, W, 3] that two black bars on the left and the right take, 0 where there are none.
+
+    Compression spreads the picture by a few pixels into a bar, on one side more than on the other, where `letterbox` wants an even pair.
+    """
+    light = frames[:: max(1, len(frames) // _SAMPLES)].max(axis=3)
+    width = light.shape[2]
+    picture = np.flatnonzero(np.percentile(light, 95, axis=(0, 1)) > _BLACK)
+    if not len(picture):
+        return 0.0
+    bars = int(picture[0]), int(width - 1 - picture[-1])
+    if min(bars) < 1 or abs(bars[0] - bars[1]) > max(_SPREAD, 0.25 * max(bars)):
+        return 0.0
+    # A dark picture ends in no edge.
+    edges = (light[:, :, bars[0] : bars[0] + _SPREAD], light[:, :, width - bars[1] - _SPREAD : width - bars[1]])
+    return sum(bars) / width if all((e.max(axis=2) > 2 * _BLACK).mean() >= 0.7 for e in edges) else 0.0
 
 
 def _large(seen: _Seen) -> float:
@@ -215,7 +243,9 @@ class FramedMiddle(Framing):
 
     name = "framed_middle"
     scenes = "framed_subject"
-    claim = "asked for a large subject in the middle of the picture, it is there, whole, in frames of every aspect ratio"
+    claim = (
+        "asked for a large subject in the middle of the picture, it is there, whole, in frames of every aspect ratio"
+    )
     blind_to: ClassVar[dict[str, str]] = {**_STILL_BLIND, "mirrored": _NO_SIDE, "other": _ALIKE}
     places: ClassVar[tuple[str, ...]] = ("middle",)
 
@@ -224,10 +254,12 @@ class FramedMiddle(Framing):
         return FramedSubject().sample(rng, self.places)
 
     def parts(self, case: Case) -> list[tuple[str, str]]:
+        """Return colour and noun of each part of the subject."""
         p = FramedSubjectParams.of(case)
         return [(p.colour, p.shape)]
 
     def composed(self, case: Case, seen: _Seen) -> dict[str, float]:
+        """Return the factors of place, size and proportions."""
         place = _placed(seen, FramedSubjectParams.of(case).place)
         return {"large": _large(seen), "place": place, **_proportions(seen)}
 
@@ -258,10 +290,12 @@ class FramedTower(Framing):
     blind_to: ClassVar[dict[str, str]] = {**_STILL_BLIND, "mirrored": _NO_SIDE}
 
     def parts(self, case: Case) -> list[tuple[str, str]]:
+        """Return colour and noun of each part of the subject."""
         p = FramedTowerParams.of(case)
         return [(p.colour, "tower"), (p.roof, "roof")]
 
     def composed(self, case: Case, seen: _Seen) -> dict[str, float]:
+        """Return the factors of place, size and proportions."""
         return {"fills": _fills(seen, 1), "place": _placed(seen, "middle")}
 
 
@@ -274,9 +308,11 @@ class FramedRow(Framing):
     blind_to: ClassVar[dict[str, str]] = {**_STILL_BLIND, "mirrored": _NO_SIDE}
 
     def parts(self, case: Case) -> list[tuple[str, str]]:
+        """Return colour and noun of each part of the subject."""
         return [(thing.colour, thing.shape) for thing in FramedRowParams.of(case).row]
 
     def composed(self, case: Case, seen: _Seen) -> dict[str, float]:
+        """Return the factors of place, size and proportions."""
         return {"fills": _fills(seen, 0)}
 
 
@@ -288,10 +324,12 @@ class FramedMover(Framing):
     claim = "asked for a camera that goes along with a moving subject, it stays whole in the middle of frames of every aspect ratio"
 
     def parts(self, case: Case) -> list[tuple[str, str]]:
+        """Return colour and noun of each part of the subject."""
         p = FramedMoverParams.of(case)
         return [(p.colour, p.shape)]
 
     def composed(self, case: Case, seen: _Seen) -> dict[str, float]:
+        """Return the factors of place, size and proportions."""
         return {"large": _large(seen), "place": _placed(seen, "middle"), **_proportions(seen)}
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:

@@ -75,8 +75,8 @@ class SuiteConfig(Settings):
     lengths_s: tuple[int, ...] | None = option(None, example="5,10")
     """Lengths of the clips of long_range in seconds, by turns, at the rate of the profile, such as [5, 10, 30, 60]; null for [5, 10]."""
     aspects: tuple[str, ...] | None = option(None, example="16:9")
-    """Aspect ratios of the clips of framing, width:height, by turns, each beside a square twin, such as ['16:9', '9:16']; null for 16:9, 9:16,
-    4:3, 21:9, 3:4 and 11:7. A clip has about as many pixels as one of the profile."""
+    """Aspect ratios of the clips of framing, width:height, by turns, each beside a square twin, such as ['16:9', '9:16']; null for
+    16:9, 9:16, 4:3, 21:9, 3:4 and 11:7. A clip has about as many pixels as one of the profile."""
 
     def __post_init__(self) -> None:
         """Check the values.

@@ -224,9 +224,7 @@ def _bar(summary: Summary, cell: Score | None, scale: plots.Axis) -> plots.Bar |
     return plots.bar(summary, cell, scale) if cell and not cell.failed else None
 
 
-def _suite(
-    run: Run, summary: Summary, suite: str, scale: plots.Axis, sheet: Sheet | None
-) -> Iterator[Block]:
+def _suite(run: Run, summary: Summary, suite: str, scale: plots.Axis, sheet: Sheet | None) -> Iterator[Block]:
     cells = [c for g in summary.generators if (c := summary.get(g, suite))]
     n, failed, broken = (sum(v) for v in zip(*((c.n, c.unjudgeable, c.technical) for c in cells), strict=True))
     yield Note(

@@ -43,7 +43,7 @@ class FramedMoverParams(FramedParams):
 
 
 class FramedMover(Family[FramedMoverParams]):
-    """A ball or cube moves to the left or right past two pillars; the camera goes with it and keeps it whole in the middle of the picture."""
+    """A ball or cube moves to the left or right past two pillars; the camera goes along and keeps it whole in the middle of the picture."""
 
     name = "framed_mover"
     camera = ""
@@ -85,12 +85,12 @@ class FramedMover(Family[FramedMoverParams]):
         to, start, subject, verb = p.to, OPPOSITE[p.to], p.hero.noun, p.hero.verb
         posts = listed([common.article(f"{c} pillar") for c in sorted(p.pillars)])
         return [
-            f"{common.article(f'large {subject}')} {verb} to the {to} past {posts}; the camera moves along with it and keeps it in the middle of "
-            "the picture, whole in view",
-            f"the camera follows {common.article(f'large {subject}')} that {verb} from {start} to {to} past {posts}, so that it is always in the "
-            "middle and never cut off by the border",
-            f"{common.article(f'large {subject}')} {verb} past {posts} to the {to}, filmed from a camera at its side that keeps pace with it: it "
-            "stays whole and in the middle of the picture",
+            f"{common.article(f'large {subject}')} {verb} to the {to} past {posts}; the camera moves along with it and keeps it in the "
+            "middle of the picture, whole in view",
+            f"the camera follows {common.article(f'large {subject}')} that {verb} from {start} to {to} past {posts}, so that it is always in "
+            "the middle and never cut off by the border",
+            f"{common.article(f'large {subject}')} {verb} past {posts} to the {to}, filmed from a camera at its side that keeps pace with "
+            "it: it stays whole and in the middle of the picture",
         ]
 
     def details(self, p: FramedMoverParams) -> str:

@@ -37,7 +37,9 @@ class FramedRow(Family[FramedRowParams]):
 
     def sample(self, rng: np.random.Generator) -> FramedRowParams:
         colours = common.sample_colours(rng, int(rng.integers(3, 5)))
-        row = tuple(Thing(common.choose(rng, _SHAPES), c, "small", common.choose(rng, common.TEXTURES)) for c in colours)
+        row = tuple(
+            Thing(common.choose(rng, _SHAPES), c, "small", common.choose(rng, common.TEXTURES)) for c in colours
+        )
         return FramedRowParams(
             row=row, share=round(float(rng.uniform(0.7, 0.76)), 2), aspect=1.0, style=common.sample_style(rng)
         )
@@ -57,7 +59,7 @@ class FramedRow(Family[FramedRowParams]):
         things = listed([t.words for t in sorted(p.row, key=lambda t: t.colour)])
         return [
             f"{things} stand side by side in one row; all of them are whole in view, and the row takes up most of the picture's width",
-            f"a row of things side by side, seen from in front: {things}; none is cut off, and together they fill most of the picture's width",
+            f"a row of things side by side, seen from in front: {things}; none is cut off, and they fill most of the picture's width",
             f"{things} in one row that reaches over most of the width of the picture, each of them whole in view",
         ]
 

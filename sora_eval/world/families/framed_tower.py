@@ -73,8 +73,8 @@ class FramedTower(Family[FramedTowerParams]):
     def phrases(self, p: FramedTowerParams) -> list[str]:
         tower, roof = f"tall {p.colour} tower", f"with {common.article(p.roof)} pointed roof"
         return [
-            f"a {tower} {roof} stands in the middle of the picture, whole in view from its foot to the tip of its roof, and takes up most of "
-            "the picture's height",
+            f"a {tower} {roof} stands in the middle of the picture, whole in view from its foot to the tip of its roof, and takes up most "
+            "of the picture's height",
             f"in the middle of the picture a {tower} {roof}, nearly as high as the picture and not cut off at its foot or its roof",
             f"a {tower} {roof} in the middle; it fills most of the height of the picture, and all of it is in view",
         ]

@@ -43,7 +43,7 @@ def cut_off(scene: Scene, severity: float) -> Broken:
 
 @fault("framed", "elsewhere_deg")
 def off_place(scene: Scene, severity: float) -> Broken:
-    """The subject is at another place of the picture than the prompt's: a quarter from the border for the middle, the other third for a third."""
+    """The subject is at another place than the prompt's: a quarter from the border for the middle, the other third for a third."""
     return _turned(scene, severity * scene.facts["elsewhere_deg"], 0.0)
 
 
@@ -57,7 +57,7 @@ def too_small(scene: Scene, severity: float) -> Broken:
 
 @fault("stretch")
 def stretched(scene: Scene, severity: float) -> Broken:
-    """The picture is stretched along one axis by up to 16/9, as one that was made for another aspect ratio; the subject stays in its place."""
+    """The picture is stretched along one axis by up to 16/9, as one that was made for another frame; the subject keeps its place."""
     axis, at = scene.facts["stretch"]
     factor = _STRETCH**severity
 
