@@ -61,8 +61,8 @@ def facts(
 
     out_deg: turn of the camera (to the right, upwards) that puts a half of the subject out of the picture. stretch: axis along which the
     picture is stretched, and the place on it that stays, as a share of the side. bars: axis along which it is padded.
-    elsewhere_deg: turn to the right that puts the subject at another place; None where no place is asked. gradual: whether the faults set in
-    within the first half of the clip.
+    elsewhere_deg: turn to the right that puts the subject at another place; None where no place is asked. gradual: whether the faults set
+    in within the first half of the clip.
     """
     elsewhere = {} if elsewhere_deg is None else {"elsewhere_deg": elsewhere_deg}
     return {"framed": gradual, "out_deg": out_deg, "stretch": stretch, "bars": bars, **elsewhere}

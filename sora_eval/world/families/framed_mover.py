@@ -87,8 +87,8 @@ class FramedMover(Family[FramedMoverParams]):
         return [
             f"{common.article(f'large {subject}')} {verb} to the {to} past {posts}; the camera moves along with it and keeps it in the "
             "middle of the picture, whole in view",
-            f"the camera follows {common.article(f'large {subject}')} that {verb} from {start} to {to} past {posts}, so that it is always in "
-            "the middle and never cut off by the border",
+            f"the camera follows {common.article(f'large {subject}')} that {verb} from {start} to {to} past {posts}, so that it is always "
+            "in the middle and never cut off by the border",
             f"{common.article(f'large {subject}')} {verb} past {posts} to the {to}, filmed from a camera at its side that keeps pace with "
             "it: it stays whole and in the middle of the picture",
         ]
