@@ -171,9 +171,9 @@ def test_sizes_are_multiples_that_models_make(aspect: str, size: tuple[int, int]
 
 @pytest.mark.parametrize("aspect", ["", "16x9", "0:1", "1:9", "a:b", "16:9:1"])
 def test_what_is_no_aspect_ratio_is_refused(aspect: str) -> None:
-    with pytest.raises(ConfigError, match="suite.aspects"):
+    with pytest.raises(ConfigError, match=r"suite\.aspects"):
         ratio_of(aspect)
-    with pytest.raises(ConfigError, match="suite.aspects"):
+    with pytest.raises(ConfigError, match=r"suite\.aspects"):
         SuiteConfig("x", 1, ("t2v",), aspects=(aspect,))
 
 

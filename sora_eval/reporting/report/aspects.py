@@ -84,7 +84,8 @@ def aspect_table(found: Sequence[AspectScores]) -> Table:
     ]
     caption = (
         "Score [95% interval] by aspect ratio, unjudgeable clips counted as 0. Minus square: the same less the score of the twins, which "
-        "have the same prompt in a square frame of about as many pixels. Whole: share of the frames that show the subject whole; in view: that show "
+        "have the same prompt in a square frame of about as many pixels. "
+        "Whole: share of the frames that show the subject whole; in view: that show "
         "anything of it; head-room: room above it as a share of the height; subject: its share of the picture; means over judged clips."
     )
     counts = ("Clips", "Whole", "In view", "Head-room", "Subject")
