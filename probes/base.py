@@ -100,6 +100,12 @@ class Probe(ABC):
 
     lengths_s: ClassVar[tuple[int, ...]] = ()
     """Lengths of its cases in seconds, by turns; () for the profile's own length."""
+    aspects: ClassVar[tuple[str, ...]] = ()
+    """Aspect ratios of its cases, such as "16:9", by turns; () for the profile's own size."""
+    single_image: ClassVar[bool] = False
+    """Whether its clips have a single frame."""
+    whole_frame: ClassVar[bool] = False
+    """Whether clips are judged as they came, bars, crops and stretched pictures included; else in the part that shows the case's frame."""
 
     @property
     def family(self) -> Family[Any]:
@@ -128,6 +134,12 @@ class Probe(ABC):
         """
         return draft
 
+    def of_aspects(
+        self, drafts: Sequence[Draft], profile: Profile, aspects: Sequence[str]
+    ) -> tuple[list[Draft], list[tuple[int, int]]]:
+        """Return drafts for frames of `aspects`, pair by pair in turn, and the (height, width) of each; by default the profile's."""
+        return list(drafts), [(profile.height, profile.width)] * len(drafts)
+
     def _in_look(self, draft: Draft, i: int, seed: int, look: LookOptions) -> Draft:
         """Return draft i in a look; twins have the same materials, the second one's in a mirror."""
         materials = int(np.random.default_rng([*b"look", *self.name.encode(), seed, i // 2]).integers(1 << 31))
@@ -150,6 +162,8 @@ class Probe(ABC):
         self, drafts: Sequence[Draft], profile: Profile, seed: int, lengths_s: Sequence[int]
     ) -> tuple[list[Draft], list[int]]:
         """Return drafts for clips of `lengths_s` seconds, pair by pair in turn, and the frames of each: round(length * fps) + 1."""
+        if self.single_image:
+            return list(drafts), [1] * len(drafts)
         if not lengths_s:
             return list(drafts), [profile.frames] * len(drafts)
         lengths = [lengths_s[i // 2 % len(lengths_s)] for i in range(len(drafts))]
@@ -165,12 +179,15 @@ class Probe(ABC):
         seed: int = 0,
         look: LookOptions = PLAIN_WORLD,
         lengths_s: Sequence[int] = (),
+        aspects: Sequence[str] = (),
     ) -> list[Case]:
         """Return `count` cases, in pairs of twins; the same arguments give the same cases, and another look the same scenes in it.
 
         lengths_s: lengths of the clips in seconds, by turns; () for the probe's own, and where it has none for the profile's.
+        aspects: aspect ratios of the clips, by turns, likewise.
         """
         drafts, frames = self._with_lengths(self.drafts(count, seed), profile, seed, lengths_s or self.lengths_s)
+        drafts, sizes = self.of_aspects(drafts, profile, aspects or self.aspects)
         drafts = [self._in_look(d, i, seed, look) for i, d in enumerate(drafts)]
         ids = [f"{self.suite}.{self.name}.{mode}.{i:04d}" for i in range(count)]
         given = {"t2v": 0, "i2v": 1, "v2v": profile.given}[mode]
@@ -181,7 +198,7 @@ class Probe(ABC):
                 probe=self.name,
                 mode=mode,
                 prompt=f"{d.prompt} {family(d.family).setting(d.params)}",
-                size=(profile.height, profile.width),
+                size=sizes[i],
                 fps=profile.fps,
                 frames=frames[i],
                 given=given,
@@ -197,7 +214,7 @@ class Probe(ABC):
     def score(self, case: Case, video: Video, tracks: Tracks) -> Score:
         """Return the score of a clip: first the general conditions, then `judge`."""
         try:
-            if len(video) < 5:
+            if len(video) < 5 and not self.single_image:
                 raise UnjudgeableError(f"the clip has {len(video)} frames, at least 5 are needed")
             _given_kept(case, video)
             white = neutral(video)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from sora_eval import registry
 from sora_eval.errors import ConfigError, unknown
@@ -40,24 +41,33 @@ def select_cases(
     samples: int = 1,
     look: LookOptions = PLAIN_WORLD,
     lengths_s: Sequence[int] = (),
+    aspects: Sequence[str] = (),
 ) -> list[Case]:
     """Return `count` cases of every probe in every mode that it supports, in the order of `MODES`, and `samples` of each.
 
     lengths_s: lengths of the clips in seconds, by turns, of the probes that have lengths of their own; () for these.
+    aspects: aspect ratios of the clips, by turns, of the probes that have aspects of their own; () for these.
 
     Raises:
-        ConfigError: no probe has any of the modes, or none has lengths of its own.
+        ConfigError: no probe has any of the modes, or none has lengths or aspects of its own where some are given.
     """
     if lengths_s and not any(p.lengths_s for p in probes.values()):
         raise ConfigError("suite.lengths_s is for probes of long_range, and no chosen one is: set suite.lengths_s=null")
+    if aspects and not any(p.aspects for p in probes.values()):
+        raise ConfigError("suite.aspects is for probes of framing, and no chosen one is: set suite.aspects=null")
     ordered = [m for m in MODES if m in modes]
     cases = [
         c
         for p in probes.values()
         for m in ordered
         if m in p.modes
-        for c in p.cases(count, profile, m, seed, look, **({"lengths_s": lengths_s} if p.lengths_s else {}))
+        for c in p.cases(count, profile, m, seed, look, **_own(p, lengths_s, aspects))
     ]
     if not cases:
         raise ConfigError(f"no chosen probe has a mode of suite.modes={ordered}")
     return sampled(cases, samples)
+
+
+def _own(probe: Probe, lengths_s: Sequence[int], aspects: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of `cases` that a probe has of its own: those of plug-ins may not know the others."""
+    return {**({"lengths_s": lengths_s} if probe.lengths_s else {}), **({"aspects": aspects} if probe.aspects else {})}

@@ -35,6 +35,7 @@ from sora_eval.generator.service.api import Api
 from sora_eval.generator.service.options import ServiceOptions
 from sora_eval.plugins import include
 from sora_eval.probes.base import Probe
+from sora_eval.probes.framing import ratio_of
 from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.processes import cores
 from sora_eval.prompting import case_sets
@@ -68,11 +69,14 @@ class SuiteConfig(Settings):
     modes: tuple[Mode, ...] = option(choices=MODES, example="t2v")
     """Conditioning: t2v (prompt only), i2v (first frame given), v2v (first frames given)."""
     suites: tuple[str, ...] | None = option(None, example="left_right")
-    """Suites, such as [left_right]; null for all but those that are chosen by name alone: [camera_control], [long_range]."""
+    """Suites, such as [left_right]; null for all but those that are chosen by name alone: [camera_control], [framing], [long_range]."""
     probes: tuple[str, ...] | None = option(None, example="relation")
     """Probes, such as [relation, bite]; null for all of the suites."""
     lengths_s: tuple[int, ...] | None = option(None, example="5,10")
     """Lengths of the clips of long_range in seconds, by turns, at the rate of the profile, such as [5, 10, 30, 60]; null for [5, 10]."""
+    aspects: tuple[str, ...] | None = option(None, example="16:9")
+    """Aspect ratios of the clips of framing, width:height, by turns, each beside a square twin, such as ['16:9', '9:16']; null for
+    16:9, 9:16, 4:3, 21:9, 3:4 and 11:7. A clip has about as many pixels as one of the profile."""
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -86,6 +90,10 @@ class SuiteConfig(Settings):
         for name in ("suites", "probes"):
             if getattr(self, name) == ():
                 raise ConfigError(f"suite.{name} is empty: name {name}, or set suite.{name}=null for all of them")
+        if self.aspects == ():
+            raise ConfigError("suite.aspects is empty: write suite.aspects=['16:9','9:16'], or set suite.aspects=null")
+        for aspect in self.aspects or ():
+            ratio_of(aspect)
         if self.lengths_s == ():
             raise ConfigError("suite.lengths_s is empty: write suite.lengths_s=[5,10], or set suite.lengths_s=null")
         for length in self.lengths_s or ():
@@ -103,8 +111,8 @@ class SuiteConfig(Settings):
             ConfigError: a name is unknown, or nothing is left.
         """
         probes = select_probes(self.suites, self.probes)
-        lengths = self.lengths_s or ()
-        return probes, select_cases(probes, profile, self.modes, self.count, seed, samples, look, lengths)
+        lengths, aspects = self.lengths_s or (), self.aspects or ()
+        return probes, select_cases(probes, profile, self.modes, self.count, seed, samples, look, lengths, aspects)
 
 
 _FROM_FILE = {"cases": ("suite", "profile", "seed", "world", "prompts.file"), "prompts.file": ("suite", "world")}

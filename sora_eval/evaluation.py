@@ -480,7 +480,8 @@ def score_of(
     Raises:
         Exception: whatever a tracker or a probe of a plug-in raises.
     """
-    aligned = align(case, video)
+    # What a probe of the whole frame measures must not be cut off before.
+    aligned = Aligned(video, case, None) if probe.whole_frame else align(case, video)
     tracks = _tracked(tracker, aligned.case, aligned.video)
     keep(tracks)
     score = probe.score(aligned.case, aligned.video, tracks)

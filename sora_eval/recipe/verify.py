@@ -192,8 +192,9 @@ def _cases(run: Run) -> tuple[list[Finding], list[str]]:
         suite, look = config["suite"], LookOptions.of(config.get("world") or {})
         probes = select_probes(suite["suites"], suite["probes"])
         samples = per_prompt(run.cases)
-        lengths, profile = suite.get("lengths_s") or (), Profile.of(config["profile"])
-        made = select_cases(probes, profile, suite["modes"], suite["count"], config["seed"], samples, look, lengths)
+        turns = [suite.get(name) or () for name in ("lengths_s", "aspects")]
+        profile = Profile.of(config["profile"])
+        made = select_cases(probes, profile, suite["modes"], suite["count"], config["seed"], samples, look, *turns)
     except (SoraEvalError, KeyError, TypeError, ValueError) as error:
         return [Finding(f"the cases can't be made again from the configuration ({' '.join(str(error).split())})")], []
     here = {case.id: case.hash_without_twin for case in made}

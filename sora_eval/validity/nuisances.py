@@ -27,7 +27,9 @@ def transformed_case(case: Case, nuisance: str, number: int) -> Case:
     number: of the scene; ALL_AT_ONCE takes the lights by turns.
     """
     if nuisance in ("256 px", ALL_AT_ONCE):
-        case = replace(case, size=(_SIDE_PX, _SIDE_PX))
+        # A case whose scene depends on the aspect ratio keeps it.
+        stretch = (case.size[0] / case.size[1]) ** 0.5 if "aspect" in case.expect else 1.0
+        case = replace(case, size=(round(_SIDE_PX * stretch), round(_SIDE_PX / stretch)))
     light = LIGHTS[number % len(LIGHTS)] if nuisance == ALL_AT_ONCE else nuisance.removeprefix("light ")
     if light not in LIGHTS:
         return case

@@ -30,7 +30,7 @@ from sora_eval.reporting.components.table import (
     table,
 )
 from sora_eval.reporting.components.text import TECHNICAL
-from sora_eval.reporting.report import given_frames, recipe, tracking, verdicts
+from sora_eval.reporting.report import aspects, given_frames, recipe, tracking, verdicts
 from sora_eval.reporting.report.fidelity import Sheet
 from sora_eval.reporting.report.reasons import expected, why
 from sora_eval.runs.reader import Run
@@ -68,7 +68,7 @@ def make_page(
     sections = [Section("scores", "Scores", tuple(_scores(run, summary, scale)))]
     sections += sampling_sections(summary)
     for i, suite in enumerate(summary.suites, start=1):
-        sections.append(Section(f"suite-{i}", suite, tuple(_suite(summary, suite, scale, sheets.get(suite)))))
+        sections.append(Section(f"suite-{i}", suite, tuple(_suite(run, summary, suite, scale, sheets.get(suite)))))
     if "" in sheets:
         first = (Note(FIRST_SAMPLES),) if summary.sampling else ()
         sections.append(
@@ -224,7 +224,7 @@ def _bar(summary: Summary, cell: Score | None, scale: plots.Axis) -> plots.Bar |
     return plots.bar(summary, cell, scale) if cell and not cell.failed else None
 
 
-def _suite(summary: Summary, suite: str, scale: plots.Axis, sheet: Sheet | None) -> Iterator[Block]:
+def _suite(run: Run, summary: Summary, suite: str, scale: plots.Axis, sheet: Sheet | None) -> Iterator[Block]:
     cells = [c for g in summary.generators if (c := summary.get(g, suite))]
     n, failed, broken = (sum(v) for v in zip(*((c.n, c.unjudgeable, c.technical) for c in cells), strict=True))
     yield Note(
@@ -242,6 +242,8 @@ def _suite(summary: Summary, suite: str, scale: plots.Axis, sheet: Sheet | None)
     ):
         if own:
             yield Fold(name, (_reasons(suite, name, own),), count(sum(r.count for r in own), "clip"))
+    if found := aspects.by_aspect([r for r in run.rows if r.suite == suite], run.cases, summary.generators):
+        yield aspects.aspect_table(found)
     if sheet:
         yield Fold(f"Fidelity of {suite}", sheet.blocks(suite))
 

@@ -13,12 +13,21 @@ import numpy as np
 from sora_eval.errors import unknown
 from sora_eval.types import Video
 from sora_eval.world import frame_times, from_states
-from sora_eval.world.faults import camera, consistency, left_right, long_range, permanence, physics, state_changes
+from sora_eval.world.faults import (
+    camera,
+    consistency,
+    framing,
+    left_right,
+    long_range,
+    permanence,
+    physics,
+    state_changes,
+)
 from sora_eval.world.faults.base import Broken, Fault
 from sora_eval.world.physics import simulate
 from sora_eval.world.scene import Scene
 
-_MODULES = (consistency, permanence, physics, left_right, state_changes, camera, long_range)
+_MODULES = (consistency, permanence, physics, left_right, state_changes, camera, long_range, framing)
 FAULTS: dict[str, Fault] = {f.name: f for m in _MODULES for f in vars(m).values() if isinstance(f, Fault)}
 """The faults by name."""
 
