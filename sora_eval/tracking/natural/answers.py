@@ -34,7 +34,7 @@ THRESHOLDS: Mapping[tuple[str, str], float] = {
     (PRESENT, "yes"): 0.5,
     (PRESENT, "no"): 0.8,
     (HEADING, ""): 0.45,
-    (HAND, ""): 0.5,
+    (HAND, ""): 0.75,
 }
 """Published thresholds, by question and answer, "" for both answers of a question that has a mirror."""
 _FAR, _GROWN, _WAY = 0.15, 0.2, 0.1
