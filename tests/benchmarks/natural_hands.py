@@ -140,8 +140,7 @@ def table(rows: list[tuple[Stretch, str, str, answers.Guess]]) -> str:
     for group in dict.fromkeys(stretch.group for stretch in STRETCHES):
         own = [r for r in rows if r[0].group == group]
         count = Counter(
-            "abstained" if g.confidence < least else "right" if g.answer == truth else "wrong"
-            for _, _, truth, g in own
+            "abstained" if g.confidence < least else "right" if g.answer == truth else "wrong" for _, _, truth, g in own
         )
         worst = max((g.confidence for _, _, truth, g in own if g.answer != truth), default=0.0)
         known = sum(truth != "-" for _, _, truth, _ in own)
