@@ -83,7 +83,7 @@ def test_an_absent_package_is_one_line(monkeypatch):
 def test_absent_weights_of_people_are_one_line(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv(weights.FOLDER, raising=False)
-    with pytest.raises(weights.AbsentNaturalWeightsError, match="people.*weights fetch natural") as error:
+    with pytest.raises(weights.AbsentNaturalWeightsError, match=r"people.*weights fetch natural") as error:
         weights.locate(weights.POSE)
     assert "\n" not in str(error.value)
 
