@@ -183,25 +183,28 @@ class NaturalMotion(NaturalProbe):
 
 
 class NaturalHands(NaturalProbe):
-    """Somebody uses the hand that the prompt names. No tracker distinguishes the hands of a person yet."""
+    """Somebody uses the hand that the prompt names: the one that moves, or is held up, while the other hangs."""
 
     suite = "left_right"
     name = "natural_hands"
+    version = 2
     claim = "somebody uses the hand that the prompt names"
-    source = "left and right hand of a pose, as in MediaPipe Hands (Zhang et al. 2020)"
+    source = "left and right of a body's pose (Bazarevsky et al. 2020), confirmed by the handedness of its hands (Zhang et al. 2020)"
     unit = "right hand, 0 or 1"
     chance = 0.5
     expects = Hands
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
-        """Judge nothing.
-
-        Raises:
-            UnjudgeableError: always, with the reason.
-        """
+        """Judge which hand the only person uses."""
         p = self.expected(case)
         assert isinstance(p, Hands)
-        raise UnjudgeableError(f"no tracker here distinguishes the left hand of a {p.thing} from the right one")
+        if not named.is_person(p.thing):
+            raise UnjudgeableError(f"hands of people alone are distinguished, not of a {p.thing}")
+        if (finding := found(tracks, "hand in use")) is None:
+            raise UnjudgeableError(
+                f"this tracker does not distinguish the left hand of a {p.thing} from the right one: set tracker=natural"
+            )
+        return sided_verdict(SIGN[finding.answer], p.hand, confidence=finding.confidence)
 
 
 class NaturalCount(NaturalProbe):

@@ -105,6 +105,12 @@ def _is(label: str, noun: str) -> bool:
     return set(noun.split()) <= set(label.split()) or _CLASS.get(noun, noun) == _CLASS.get(label, label)
 
 
+def is_person(thing: str) -> bool:
+    """Return whether a thing such as "young woman" is a person."""
+    noun = thing.split()[-1]
+    return _CLASS.get(noun, noun) == "person"
+
+
 def find(tracks: Tracks, thing: str, least: float = 0.5) -> Seen:
     """Return the only thing of its kind in a clip.
 

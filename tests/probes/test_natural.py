@@ -228,8 +228,17 @@ def test_a_still_camera_of_the_world_stands_still():
     assert judged(Camera("", "still"), true_video(case)).value == 1.0
 
 
-def test_hands_and_changes_are_not_judged_and_say_so():
-    assert "left hand" in judged(Hands("left", "woman"), NOISE).reason
+def test_the_hand_is_the_trackers_finding():
+    seen = replace(tracks(person=(100, 60)), findings={"hand in use": Finding("left", 0.8)})
+    assert judged(Hands("left", "young woman"), NOISE, seen).value == 1.0
+    assert judged(Hands("right", "woman"), NOISE, seen).value == 0.0
+    assert "of a dog" in judged(Hands("left", "dog"), NOISE, seen).reason
+    unknown = replace(seen, findings={"hand in use": Finding("", 0.2, "hand in use is not decided: why")})
+    assert judged(Hands("left", "woman"), NOISE, unknown).reason == "hand in use is not decided: why"
+    assert "set tracker=natural" in judged(Hands("left", "woman"), NOISE).reason
+
+
+def test_changes_are_not_judged_and_say_so():
     assert "words against pictures" in judged(Change("candle", "lit", "burnt out"), NOISE).reason
 
 

