@@ -47,7 +47,9 @@ _CONTESTED = 0.8
 """Overlap from which on boxes of two things are of one object, so that it is not known which of them it is."""
 
 
-def detect(model: HubModel, device: str, frame: Frames, phrases: Sequence[str], unsure: float, sure: float) -> list[Detection]:
+def detect(
+    model: HubModel, device: str, frame: Frames, phrases: Sequence[str], unsure: float, sure: float
+) -> list[Detection]:
     """Return the boxes of the things that phrases name, the surest first, each with a score of at least `unsure`.
 
     Args:
@@ -123,7 +125,9 @@ def _grounded(loaded: Loaded, frame: Frames, phrases: Sequence[str]) -> tuple[Fl
     spans = phrase_spans(inputs["input_ids"][0].tolist(), loaded.processor.tokenizer)
     limit = int(loaded.network.config.max_text_len)
     if len(spans) != len(phrases) or any(span[-1] >= limit for span in spans):
-        raise ConfigError(f"{OPTION}: the words {', '.join(phrases)} are no {len(phrases)} phrases of at most {limit} tokens to it")
+        raise ConfigError(
+            f"{OPTION}: the words {', '.join(phrases)} are no {len(phrases)} phrases of at most {limit} tokens to it"
+        )
     with torch.inference_mode():
         out = loaded.network(**inputs)
     token = torch.sigmoid(out.logits[0]).double().cpu().numpy()  # (n, 256)

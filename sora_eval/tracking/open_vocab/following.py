@@ -11,7 +11,7 @@ import numpy as np
 from sora_eval.tracking.natural.detector import Detection
 from sora_eval.tracking.natural.linking import Track, filled, link
 from sora_eval.tracking.open_vocab.detectors import overlap
-from sora_eval.tracking.open_vocab.masks import measured
+from sora_eval.tracking.open_vocab.segmenter import measured
 from sora_eval.types import Bools, Box, Floats, Video
 
 _AGREES = 0.5
@@ -83,7 +83,9 @@ def with_boxes(tracks: Sequence[Track], frames: int, step: int) -> Followed:
     return Followed(_longest_first(things), "")
 
 
-def with_masks(tracks: Sequence[Track], found: Mapping[int, Sequence[Detection]], sure: float, mask_from: MaskFrom) -> Followed:
+def with_masks(
+    tracks: Sequence[Track], found: Mapping[int, Sequence[Detection]], sure: float, mask_from: MaskFrom
+) -> Followed:
     """Return tracks as things with the masks that follow from their surest box; doubtful where these leave the detector's boxes.
 
     A track whose boxes another one's mask follows is the same thing, lost in between.

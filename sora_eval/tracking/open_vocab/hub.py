@@ -144,7 +144,9 @@ def load(model: HubModel, network: str, processor: str, device: str) -> Loaded:
     wrong = [*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])]
     if wrong:
         # transformers would go on with random numbers in their place.
-        raise ConfigError(f"{place} does not fit {network}: {len(wrong)} tensors are missing or of another size, {sorted(wrong)[0]} first")
+        raise ConfigError(
+            f"{place} does not fit {network}: {len(wrong)} tensors are missing or of another size, {sorted(wrong)[0]} first"
+        )
     try:
         made = made.to(device).eval().requires_grad_(False)
     except (RuntimeError, AssertionError) as error:

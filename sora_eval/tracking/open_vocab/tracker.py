@@ -17,8 +17,8 @@ from sora_eval.tracking.natural import answers
 from sora_eval.tracking.natural import weights as natural
 from sora_eval.tracking.natural.camera import camera_path
 from sora_eval.tracking.natural.cuts import cut_probability
+from sora_eval.tracking.open_vocab import changes, detectors, hub, segmenter
 from sora_eval.tracking.open_vocab import depth as depths
-from sora_eval.tracking.open_vocab import detectors, hub, masks, states
 from sora_eval.tracking.open_vocab.following import Followed, linked, with_boxes, with_masks
 from sora_eval.tracking.open_vocab.words import colour_of, phrases_of, states_of
 from sora_eval.types import Case, Finding, Floats, Tracks, Video, digest
@@ -58,7 +58,7 @@ class OpenVocabTracker:
     """Score from which on a box is what is asked for, 0 to 1; None for the detector's default."""
     unsure: float | None = None
     """Score from which on a box may be it; None for the detector's default."""
-    shift: float = states.THRESHOLD
+    shift: float = changes.THRESHOLD
     """Least shift of the log-odds of the words for a state, above 0."""
     looked: int = 24
     """Frames that the detector looks at, at most."""
@@ -73,7 +73,9 @@ class OpenVocabTracker:
                 f"{detectors.OPTION}: name a folder or a hub name of Grounding DINO or OWLv2, such as IDEA-Research/grounding-dino-tiny"
             )
         if not 0 < self._unsure <= self._sure <= 1:
-            raise ConfigError(f"tracker.unsure={self._unsure} and tracker.sure={self._sure}: 0 < unsure <= sure <= 1 is needed")
+            raise ConfigError(
+                f"tracker.unsure={self._unsure} and tracker.sure={self._sure}: 0 < unsure <= sure <= 1 is needed"
+            )
         if self.looked < 2 or not self.shift > 0:
             raise ConfigError(f"tracker.looked={self.looked} must be 2 or more, tracker.shift={self.shift} above 0")
         if self.states not in TEXT_IMAGE_ENCODERS:
@@ -90,7 +92,7 @@ class OpenVocabTracker:
         """The networks by option."""
         found = {"detector": self._detector}
         if self.masks != BOXES:
-            found["masks"] = hub.find_model("tracker.masks", self.masks, masks.KINDS)
+            found["masks"] = hub.find_model("tracker.masks", self.masks, segmenter.KINDS)
         if self.depth:
             found["depth"] = hub.find_model("tracker.depth", self.depth, depths.KINDS)
         return found
@@ -126,7 +128,7 @@ class OpenVocabTracker:
         networks += [f"masks {BOXES}"] if self.masks == BOXES else []
         camera = "+".join(f"{file.name}@{file.sha256[:8]}" for file in self._camera) or CORNERS
         options = [self._sure, self._unsure, self.shift, self.looked]
-        constants = [states.TEMPLATES, states.UNRELATED, sorted([*k, v] for k, v in answers.THRESHOLDS.items())]
+        constants = [changes.TEMPLATES, changes.UNRELATED, sorted([*k, v] for k, v in answers.THRESHOLDS.items())]
         return f"{' '.join(networks)} states {self._encoder_hash} camera {camera} thresholds@{digest([options, constants])[:8]}"
 
     def track(self, video: Video, case: Case | None) -> Tracks:
@@ -148,7 +150,9 @@ class OpenVocabTracker:
         natural_case = case is not None and "kind" in case.expect
         colour = tuple("" if natural_case else colour_of(label) for label in labels)
         xy = np.array([thing.xy for thing in things]).reshape(len(things), len(video), 2)
-        tracks = replace(tracks, colour=colour, xy=np.where(tracks.visible[..., None], xy, np.nan), unsure=followed.doubt)
+        tracks = replace(
+            tracks, colour=colour, xy=np.where(tracks.visible[..., None], xy, np.nan), unsure=followed.doubt
+        )
         if "depth" in self._models and len(tracks):
             near = self._nearness(video, tracks, step, device)
             tracks = replace(tracks, shape={**tracks.shape, "nearness": near})
@@ -160,7 +164,7 @@ class OpenVocabTracker:
             return Followed((), doubt)
         if self.masks == BOXES:
             return with_boxes(tracks, len(video), step)
-        follow = partial(masks.masks_through, self._models["masks"], device, video.frames)
+        follow = partial(segmenter.masks_through, self._models["masks"], device, video.frames)
         return with_masks(tracks, found, self._sure, follow)
 
     def _nearness(self, video: Video, tracks: Tracks, step: int, device: str) -> Floats:
@@ -178,14 +182,14 @@ class OpenVocabTracker:
             path = camera_path(video.frames)
             found |= answers.decided_camera(answers.camera_guesses(path, cut_probability(video.frames)))
         if asked := states_of(case):
-            found[states.CHANGE] = self._change(video, tracks, asked)
+            found[changes.CHANGE] = self._change(video, tracks, asked)
         return found
 
     def _change(self, video: Video, tracks: Tracks, asked: tuple[str, str, str]) -> Finding:
         if self.states == WORLD_CLIP:
             why = f"{WORLD_CLIP}, the bundled encoder, knows the simulated world's words and pictures alone: set tracker.states=clip-b-32"
             return Finding("", 0.0, why)
-        region = states.region_of(tracks)
+        region = changes.region_of(tracks)
         if region is None:
             return Finding("", 0.0, tracks.unsure or f"no {asked[0]} was found")
-        return states.change_finding(video.frames, region, asked, clip.load(self.states, self.states_path), self.shift)
+        return changes.change_finding(video.frames, region, asked, clip.load(self.states, self.states_path), self.shift)

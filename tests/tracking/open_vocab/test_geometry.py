@@ -13,10 +13,10 @@ from sora_eval.probes.natural.events import Change
 from sora_eval.probes.natural.expectations import KINDS, Count, PassBehind, Relation, from_json, to_json
 from sora_eval.tracking.natural.detector import Detection
 from sora_eval.tracking.natural.linking import Track
-from sora_eval.tracking.open_vocab import detectors, states
+from sora_eval.tracking.open_vocab import changes, detectors
 from sora_eval.tracking.open_vocab.following import linked, with_masks
 from sora_eval.tracking.open_vocab.hub import Loaded
-from sora_eval.tracking.open_vocab.masks import measured
+from sora_eval.tracking.open_vocab.segmenter import measured
 from sora_eval.tracking.open_vocab.words import colour_of, phrases_of, states_of
 from sora_eval.types import Finding, Video
 
@@ -98,9 +98,7 @@ def test_boxes_of_a_frame_that_was_padded_to_a_square_are_scaled_by_its_longer_s
 class WordProcessor:
     """[CLS] w w . w . [SEP] as 1 w w 0 w 0 2."""
 
-    tokenizer = SimpleNamespace(
-        convert_tokens_to_ids=lambda token: 0, all_special_ids=[1, 2, 3], unk_token_id=3
-    )
+    tokenizer = SimpleNamespace(convert_tokens_to_ids=lambda token: 0, all_special_ids=[1, 2, 3], unk_token_id=3)
 
     def __call__(self, images, text, return_tensors):
         ids = {"red": 5, "ball.": 6, "cat.": 7}
@@ -133,7 +131,9 @@ def boxes_of(x, score=0.9, label="dog", y=20.0, w=20.0):
     """Detections in every second frame of a thing at x [T]; score: of all frames or of each."""
     scores = np.broadcast_to(score, T)
     x = np.broadcast_to(x, T).astype(float)
-    return {k: [Detection(label, float(scores[k]), (x[k], y, x[k] + w, y + 20))] for k in range(0, T, 2) if scores[k] > 0}
+    return {
+        k: [Detection(label, float(scores[k]), (x[k], y, x[k] + w, y + 20))] for k in range(0, T, 2) if scores[k] > 0
+    }
 
 
 def merged(*parts):
@@ -296,7 +296,7 @@ WHOLE = (0, 0, 40, 40)
 
 
 def change(frames, states_in_words=("candle", "lit", "out"), encoder=None, threshold=2.0):
-    return states.change_finding(frames, WHOLE, states_in_words, encoder or Brightness(), threshold)
+    return changes.change_finding(frames, WHOLE, states_in_words, encoder or Brightness(), threshold)
 
 
 def test_a_change_is_judged_by_the_shift_between_its_words():
@@ -310,10 +310,16 @@ def test_a_change_is_judged_by_the_shift_between_its_words():
     [
         (lambda: change(fading(128, 128)), "less than 2"),
         (lambda: change(fading(250, 200)), "less than 2"),
-        (lambda: change(fading(250, 10), encoder=Brightness(also=("open", "full", "clean", "hot", "new"))), "so do those"),
+        (
+            lambda: change(fading(250, 10), encoder=Brightness(also=("open", "full", "clean", "hot", "new"))),
+            "so do those",
+        ),
         (lambda: change(fading(250, 10), ("xyzzy", "lit", "out")), "can't read"),
         (lambda: change(fading(250, 10)[:3]), "too few"),
-        (lambda: change(np.where(np.arange(24)[:, None, None, None] == 2, 10, fading(250, 10)).astype(np.uint8)), "all frames"),
+        (
+            lambda: change(np.where(np.arange(24)[:, None, None, None] == 2, 10, fading(250, 10)).astype(np.uint8)),
+            "all frames",
+        ),
     ],
 )
 def test_a_change_that_is_small_unsteady_or_like_any_other_is_not_decided(finding, why):
@@ -341,5 +347,5 @@ def test_the_bundled_encoder_does_not_judge_states(tracker_of):
 
 def test_the_region_of_a_thing_has_a_margin_and_stays_inside(tracker_of):
     tracks = tracker_of(merged(DOG)).track(VIDEO, case_of(Change("dog", "dry", "wet")))
-    assert states.region_of(tracks) == (5, 15, 36, 46)
-    assert states.region_of(replace(tracks, visible=np.zeros_like(tracks.visible))) is None
+    assert changes.region_of(tracks) == (5, 15, 36, 46)
+    assert changes.region_of(replace(tracks, visible=np.zeros_like(tracks.visible))) is None

@@ -70,7 +70,13 @@ def grounding_dino(folder: Path, seed: int = 0, width: int = 32) -> str:
 
 def owlv2(folder: Path, seed: int = 0) -> str:
     """Save a small OWLv2 with a tokenizer of single letters, and return its folder."""
-    from transformers import CLIPTokenizerFast, Owlv2Config, Owlv2ForObjectDetection, Owlv2ImageProcessor, Owlv2Processor
+    from transformers import (
+        CLIPTokenizerFast,
+        Owlv2Config,
+        Owlv2ForObjectDetection,
+        Owlv2ImageProcessor,
+        Owlv2Processor,
+    )
 
     folder.mkdir(parents=True, exist_ok=True)
     letters = "abcdefghijklmnopqrstuvwxyz."

@@ -33,7 +33,11 @@ _AROUND = 0.25
 
 
 def change_finding(
-    frames: Frames, region: tuple[int, int, int, int], states: tuple[str, str, str], encoder: TextImageEncoder, threshold: float
+    frames: Frames,
+    region: tuple[int, int, int, int],
+    states: tuple[str, str, str],
+    encoder: TextImageEncoder,
+    threshold: float,
 ) -> Finding:
     """Return whether a thing changes from one state to another (forward), the other way (backward), or that this can't be known.
 
