@@ -53,7 +53,7 @@ def measured(masks: Bools) -> tuple[Floats, Floats, Floats]:
     frames = len(masks)
     box, xy, area = np.full((frames, 4), np.nan), np.full((frames, 2), np.nan), np.zeros(frames)
     for t, mask in enumerate(masks):
-        count, ids, stats, middles = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+        count, _, stats, middles = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
         if count < 2:
             continue
         sizes = stats[1:, cv2.CC_STAT_AREA]

@@ -13,7 +13,7 @@ _COLOURED = re.compile(rf"\b({'|'.join(COLOURS)}) ([a-z]+)\b")
 
 
 def phrases_of(case: Case | None) -> tuple[str, ...]:
-    """Return the things that a case names, each once: those of its expectation, which stand in the prompt; else coloured ones of the prompt.
+    """Return the things that a case names, each once: those of its expectation; else the prompt's coloured ones.
 
     What is expected of them is not read: the phrases are the same for both twins.
     """

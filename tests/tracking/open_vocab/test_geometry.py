@@ -244,7 +244,7 @@ def test_masks_that_leave_the_boxes_are_doubted():
 
 def test_two_tracks_that_one_mask_follows_are_one_thing():
     found = merged(DOG)
-    tracks = [Track("dog", {k: found[k][0].box for k in ks}, {k: 0.9 for k in ks}) for ks in ((0, 2, 4), (8, 10))]
+    tracks = [Track("dog", {k: found[k][0].box for k in ks}, dict.fromkeys(ks, 0.9)) for ks in ((0, 2, 4), (8, 10))]
     followed = with_masks(tracks, found, 0.35, lambda at, box: box_masks(10))
     assert len(followed.things) == 1
 
@@ -283,7 +283,7 @@ class Brightness:
         return np.stack([level, np.sqrt(1 - level**2)], axis=1)
 
     def texts(self, texts):
-        lit = [("lit" in t.split()) - ("out" in t.split()) + any(w in t.split() for w in self.also) for t in texts]
+        lit = [("lit" in t.split()) - ("out" in t.split()) + 4 * any(w in t.split() for w in self.also) for t in texts]
         return np.array([[self.step * v, 0.0] for v in lit])
 
 
