@@ -59,7 +59,7 @@ def test_masks_have_the_size_of_the_clip(models):
 def test_nearness_is_a_rank_in_the_frames_own_size(models):
     model = hub.find_model("tracker.depth", models["depth_anything"], ("depth_anything",))
     ranks = depth.nearness_map(model, "cpu", FRAMES[0])
-    assert ranks.shape == FRAMES.shape[1:3] and 0 <= ranks.min() and ranks.max() <= 1
+    assert ranks.shape == FRAMES.shape[1:3] and ranks.min() >= 0 and ranks.max() <= 1
     ramp = np.tile(np.arange(80) / 80, (48, 1))
     assert depth.nearness(ramp, (20.0, 10.0, 40.0, 30.0)) == pytest.approx(0.375, abs=0.01)
     assert np.isnan(depth.nearness(ramp, np.full(4, np.nan)))
@@ -124,6 +124,11 @@ def without_a_tensor(folder):
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
 
 
+def detected(folder):
+    model = hub.find_model("tracker.detector", folder, tuple(detectors.KINDS))
+    return detectors.detect(model, "cpu", FRAMES[0], ("dog",), 0.1, 0.3)
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -138,8 +143,7 @@ def without_a_tensor(folder):
 def test_a_folder_that_does_not_fit_is_one_line(models, tmp_path, change, why):
     folder = damaged(models, tmp_path, change)
     with pytest.raises(ConfigError) as caught:
-        model = hub.find_model("tracker.detector", folder, tuple(detectors.KINDS))
-        detectors.detect(model, "cpu", FRAMES[0], ("dog",), 0.1, 0.3)
+        detected(folder)
     assert why in str(caught.value) and "\n" not in str(caught.value) and "damaged" in str(caught.value)
 
 
