@@ -17,6 +17,7 @@ from sora_eval.tracking.natural import answers
 from sora_eval.tracking.natural import weights as natural
 from sora_eval.tracking.natural.camera import camera_path
 from sora_eval.tracking.natural.cuts import cut_probability
+from sora_eval.tracking.natural.detector import Detection
 from sora_eval.tracking.open_vocab import changes, detectors, hub, segmenter
 from sora_eval.tracking.open_vocab import depth as depths
 from sora_eval.tracking.open_vocab.following import Followed, linked, with_boxes, with_masks
@@ -158,7 +159,7 @@ class OpenVocabTracker:
             tracks = replace(tracks, shape={**tracks.shape, "nearness": near})
         return replace(tracks, findings=self._findings(video, tracks, case))
 
-    def _followed(self, video: Video, found: dict[int, list[detectors.Detection]], step: int, device: str) -> Followed:
+    def _followed(self, video: Video, found: dict[int, list[Detection]], step: int, device: str) -> Followed:
         tracks, doubt = linked(video, found, self._sure)
         if doubt:
             return Followed((), doubt)

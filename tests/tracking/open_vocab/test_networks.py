@@ -14,6 +14,7 @@ from sora_eval.commands.cli import main
 from sora_eval.errors import ConfigError
 from sora_eval.runs.reader import read_run
 from sora_eval.tracking.base import described
+from sora_eval.tracking.natural.detector import Detection
 from sora_eval.tracking.open_vocab import depth, detectors, hub
 from sora_eval.tracking.open_vocab.segmenter import masks_through
 from sora_eval.tracking.open_vocab.tracker import OpenVocabTracker
@@ -160,16 +161,29 @@ def test_a_hub_name_that_can_not_be_reached_is_one_line(monkeypatch, tmp_path):
     assert "name a local folder" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_clip_is_tracked_through_masks_and_depth(models):
-    more = {"masks": models["sam2"], "depth": models["depth_anything"]}
-    made = tracker(models, "grounding_dino", sure=1e-6, unsure=1e-6, **more)
-    case = registry.probe("relation").cases(1, registry.profile("small"), "t2v")[0]
-    tracks = made.track(Video(FRAMES, 8.0), case)
+CASE = registry.probe("relation").cases(1, registry.profile("small"), "t2v")[0]
+
+
+def test_a_clip_is_tracked_by_random_networks_and_one_that_names_nothing_gives_nothing(models):
+    made = tracker(models, "grounding_dino", sure=1e-6, unsure=1e-6)
+    tracks = made.track(Video(FRAMES, 8.0), CASE)
     assert tracks.size == (48, 80) and tracks.frames == 6
-    # Random networks contradict each other: that is said, and nothing is judged.
     assert len(tracks) or tracks.unsure
     nothing = made.track(Video(FRAMES, 8.0), None)
     assert not len(nothing) and nothing.unsure == ""
+
+
+def test_boxes_go_on_to_masks_and_depth(models, monkeypatch):
+    box = (10.0, 10.0, 40.0, 30.0)
+    monkeypatch.setattr(detectors, "detect", lambda *args: [Detection("red ball", 0.9, box)])
+    tracks = tracker(models, depth=models["depth_anything"]).track(Video(FRAMES, 8.0), CASE)
+    assert tracks.labels == ("red ball",) and tracks.colour == ("red",)
+    np.testing.assert_allclose(tracks.box[0], np.tile(box, (6, 1)))
+    near = tracks.shape["nearness"]
+    assert near.shape == (1, 6) and (near >= 0).all() and (near <= 1).all()
+    # Random masks lie elsewhere: that is said, and nothing is judged.
+    tracks = tracker(models, masks=models["sam2"]).track(Video(FRAMES, 8.0), CASE)
+    assert len(tracks) or "mask of the red ball and its boxes disagree" in tracks.unsure
 
 
 def test_a_folder_of_clips_is_judged_from_the_command_line(models, tmp_path, capsys):
