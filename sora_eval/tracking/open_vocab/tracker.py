@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import ClassVar
 
 import numpy as np
@@ -109,7 +109,7 @@ class OpenVocabTracker:
     @cached_property
     def _encoder_hash(self) -> str:
         """Encoder of states with a hash of its weights, its name alone where it can't judge."""
-        return self.states if self.states == WORLD_CLIP else clip.load(self.states, self.states_path).protocol
+        return self.states if self.states == WORLD_CLIP else _encoder(self.states, self.states_path).protocol
 
     @cached_property
     def _camera(self) -> tuple[natural.NaturalWeights, ...]:
@@ -193,4 +193,9 @@ class OpenVocabTracker:
         region = changes.region_of(tracks)
         if region is None:
             return Finding("", 0.0, tracks.unsure or f"no {asked[0]} was found")
-        return changes.change_finding(video.frames, region, asked, clip.load(self.states, self.states_path), self.shift)
+        return changes.change_finding(video.frames, region, asked, _encoder(self.states, self.states_path), self.shift)
+
+
+@cache
+def _encoder(name: str, path: str | None) -> clip.TextImageEncoder:
+    return clip.load(name, path)
