@@ -216,6 +216,8 @@ class Probe(ABC):
         try:
             if len(video) < 5 and not self.single_image:
                 raise UnjudgeableError(f"the clip has {len(video)} frames, at least 5 are needed")
+            if tracks.unsure:
+                raise UnjudgeableError(tracks.unsure)
             _given_kept(case, video)
             white = neutral(video)
             verdict = self.judge(case, white, tracks)

@@ -211,6 +211,8 @@ class Tracks:
     """Colours in which an object can't be separated from the ground."""
     findings: Mapping[str, Finding] = field(default_factory=dict)
     """{question: answer}, such as "camera side"; {} of a tracker that answers none."""
+    unsure: str = ""
+    """Why the tracker can't tell whether what the case names is there, "" where it can: such a clip can't be judged."""
 
     def __post_init__(self) -> None:
         """Refuse labels of other tracks."""

@@ -204,3 +204,7 @@ class Change(_Event):
     def phrase(self) -> str:
         """The phrase that is read into it."""
         return f"{self.thing} from {self.before} to {self.after}"
+
+    def mirrored(self) -> Change:
+        """Return the expectation of the matched twin: the change back."""
+        return Change(self.thing, self.after, self.before)

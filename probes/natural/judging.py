@@ -25,6 +25,8 @@ TRUSTED = 0.4
 """Share of inliers from which the fitted motion of the background is trusted."""
 STEADY, _SURE = 0.8, 0.95
 """Share of the frames that must show one number of things: to be right, and to be wrong, for a detector misses some."""
+NEARER = 0.1
+"""Lead in the share of the picture that is farther away from which on one thing is in front of another. Not measured."""
 FOLLOWED = 0.8
 """Share of the frames before it in which a thing must be seen, so that its absence afterwards means something."""
 
@@ -122,6 +124,24 @@ def check_distinct(a: named.Seen, b: named.Seen, names: tuple[str, str]) -> None
     """
     if set(a.ids) & set(b.ids):
         raise UnjudgeableError(f"the {names[0]} can't be distinguished from the {names[1]}")
+
+
+def check_behind(tracks: Tracks, hidden: named.Seen, front: named.Seen, names: tuple[str, str]) -> None:
+    """Refuse two things of which the one that should be behind is in front, where the tracker measures how near they are.
+
+    Raises:
+        UnjudgeableError: it is, in most frames in which their boxes touch.
+    """
+    if "nearness" not in tracks.shape:
+        return
+    frame = np.arange(tracks.frames)
+    near = tracks.shape["nearness"]
+    mine, other = (np.array([near[list(s.ids), k].max() for k in frame]) for s in (hidden, front))
+    low, high = np.maximum(hidden.box[:, :2], front.box[:, :2]), np.minimum(hidden.box[:, 2:], front.box[:, 2:])
+    with np.errstate(invalid="ignore"):
+        both = (high > low).all(axis=1) & np.isfinite(mine) & np.isfinite(other)
+    if both.any() and np.median(mine[both] - other[both]) > NEARER:
+        raise UnjudgeableError(f"the {names[0]} is in front of the {names[1]}, not behind it")
 
 
 class NaturalRelation(NaturalProbe):
@@ -254,6 +274,7 @@ class NaturalPassBehind(NaturalProbe):
         check_one_shot(tracks)
         wall, hero = named.find(tracks, p.behind, 0.6), named.find(tracks, p.thing, 0.15)
         check_distinct(hero, wall, (p.thing, p.behind))
+        check_behind(tracks, hero, wall, (p.thing, p.behind))
         x, frame = hero.middle[:, 0] - np.nanmedian(wall.middle[:, 0]), np.arange(tracks.frames)
         start = -float(np.sign(x[hero.visible][0])) or 1.0
         if p.to and start != SIGN[p.to]:

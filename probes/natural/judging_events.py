@@ -20,6 +20,7 @@ from sora_eval.probes.natural.judging import (
     NaturalProbe,
     check_distinct,
     check_one_shot,
+    found,
     ground_path,
     sided_verdict,
 )
@@ -318,23 +319,26 @@ class NaturalTopple(_Event):
 
 
 class NaturalChange(NaturalProbe):
-    """A named thing changes its state. Words against pictures would judge it; that is not measured here, so nothing is judged."""
+    """A named thing changes its state, by words against pictures of the clip's first and last part."""
 
     suite = "state_changes"
     name = "natural_change"
-    claim = "a named thing changes its state as the prompt says"
+    version = 2
+    claim = "a named thing changes its state as the prompt says, not the other way round"
     source = "words against pictures, as CLIP (Radford et al. 2021)"
     unit = "right, 0 or 1"
+    chance = 0.5
     expects = Change
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
-        """Judge nothing.
-
-        Raises:
-            UnjudgeableError: always, with the reason.
-        """
+        """Judge the way that the tracker finds. A clip in which nothing changes is not distinguished from one that can't be read."""
         p = self.expected(case)
         assert isinstance(p, Change)
-        raise UnjudgeableError(
-            f"no judge of the state of a {p.thing}: words against pictures have no threshold that was measured on real footage"
-        )
+        finding = found(tracks, "change")
+        if finding is None:
+            raise UnjudgeableError(
+                f"only tracker=open_vocab judges the state of a {p.thing}, by words against pictures"
+            )
+        check_one_shot(tracks)
+        right = finding.answer == "forward"
+        return Verdict(float(right), {"side": 1.0 if right else -1.0, "confidence": finding.confidence})

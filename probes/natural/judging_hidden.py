@@ -14,6 +14,7 @@ from sora_eval.probes.natural.judging import (
     STEADY,
     NaturalProbe,
     area_change,
+    check_behind,
     check_distinct,
     check_one_shot,
     ground_path,
@@ -62,6 +63,7 @@ class NaturalCover(NaturalProbe):
         check_one_shot(tracks)
         hidden, cover = named.find(tracks, p.thing, 0.2), named.find(tracks, p.by, 0.2)
         check_distinct(hidden, cover, (p.thing, p.by))
+        check_behind(tracks, hidden, cover, (p.thing, p.by))
         first, end = _gap(hidden, p.thing)
         ground = ground_path(video, tracks)
         home = np.nanmedian(hidden.box[:first] - np.tile(ground[:first], 2), axis=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from sora_eval.probes.natural.events import Change
 from sora_eval.probes.natural.expectations import Count, Relation
 from sora_eval.probes.natural.views import Camera
 from sora_eval.probes.natural.words import NUMBERS, OPPOSITE, Expectation
@@ -30,7 +31,8 @@ def mirrored(prompt: str, expectation: Expectation) -> str | None:
     'A dog sits to the right of a cat.'
     """
     mirror = expectation.mirrored()
-    if mirror is None:
+    # No rule on words turns a change of state round.
+    if mirror is None or isinstance(expectation, Change):
         return None
     if isinstance(expectation, Count):
         twin = _renumbered(prompt, expectation)

@@ -47,8 +47,19 @@ class Track:
         return np.asarray(box + way * min(frame - last[1], 3 * (last[1] - last[0])))
 
 
-def link(frames: Frames, found: Mapping[int, Sequence[Detection]], fps: float) -> list[Track]:
-    """Return the tracks of detections, {frame number: detections}, label by label, the longest first."""
+def link(
+    frames: Frames, found: Mapping[int, Sequence[Detection]], fps: float, begins: float = _BEGINS, least: int = _LEAST
+) -> list[Track]:
+    """Return the tracks of detections, {frame number: detections}, label by label, the longest first.
+
+    Args:
+        frames: uint8 [T, H, W, 3].
+        found: detections by frame.
+        fps: frames per second.
+        begins: least score of the surest box of a track.
+        least: boxes of a track, at least.
+
+    """
     tracks: list[Track] = []
     for k in sorted(found):
         looks = [_look(frames[k], d.box) for d in found[k]]
@@ -66,7 +77,7 @@ def link(frames: Frames, found: Mapping[int, Sequence[Detection]], fps: float) -
                 track = Track(detection.label)
                 _add(track, k, detection, looks[j])
                 tracks.append(track)
-    kept = [t for t in tracks if len(t.boxes) >= _LEAST and max(t.scores.values()) >= _BEGINS]
+    kept = [t for t in tracks if len(t.boxes) >= least and max(t.scores.values()) >= begins]
     return sorted(kept, key=lambda t: -len(t.boxes))
 
 
