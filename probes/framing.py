@@ -23,7 +23,7 @@ from sora_eval.types import Bools, Case, Floats, Frames, Mode, Profile, Tracks, 
 from sora_eval.world.families.framed import FramedParams
 from sora_eval.world.families.framed_mover import FramedMoverParams
 from sora_eval.world.families.framed_row import FramedRowParams
-from sora_eval.world.families.framed_subject import FramedSubject, FramedSubjectParams
+from sora_eval.world.families.framed_subject import FramedSubject, FramedSubjectParams, Side
 from sora_eval.world.families.framed_tower import FramedTowerParams
 from sora_eval.world.families.params import SIGN
 
@@ -127,7 +127,7 @@ def _subject(tracks: Tracks, parts: Sequence[tuple[str, str]]) -> _Seen:
     box = np.concatenate([low.min(axis=0), high.max(axis=0)], axis=1)
     box[lost] = np.nan
     clear = np.array([helpers.clear(tracks, i, []) for i in ids])
-    return _Seen(ids, box, clear.all(axis=0) & (not missing), tracks.size)
+    return _Seen(ids, box, np.asarray(clear.all(axis=0) & (not missing)), tracks.size)
 
 
 class Framing(Probe):
@@ -191,7 +191,7 @@ class Framing(Probe):
 def _filled(frames: Frames) -> float:
     """Return the share of a clip's frames [T, H, W, 3] between two bars of one colour, 1 where there are none."""
     x0, y0, x1, y1 = letterbox(frames)
-    return (x1 - x0) * (y1 - y0) / (frames.shape[1] * frames.shape[2])
+    return float((x1 - x0) * (y1 - y0) / (frames.shape[1] * frames.shape[2]))
 
 
 def _black_bars(frames: Frames) -> float:
@@ -247,7 +247,7 @@ class FramedMiddle(Framing):
         "asked for a large subject in the middle of the picture, it is there, whole, in frames of every aspect ratio"
     )
     blind_to: ClassVar[dict[str, str]] = {**_STILL_BLIND, "mirrored": _NO_SIDE, "other": _ALIKE}
-    places: ClassVar[tuple[str, ...]] = ("middle",)
+    places: ClassVar[tuple[Side, ...]] = ("middle",)
 
     def sample(self, rng: np.random.Generator) -> FramedSubjectParams:
         """Return a scene with a subject in one of the places."""
@@ -270,7 +270,7 @@ class FramedThird(FramedMiddle):
     name = "framed_third"
     claim = "asked for a large subject in the left or right third of the picture, it is there, whole, in frames of every aspect ratio"
     blind_to: ClassVar[dict[str, str]] = {**_STILL_BLIND, "other": _ALIKE}
-    places: ClassVar[tuple[str, ...]] = ("left", "right")
+    places: ClassVar[tuple[Side, ...]] = ("left", "right")
 
 
 class FramedImage(FramedThird):

@@ -2,9 +2,9 @@
 
     PYTHONPATH=tests python -m benchmarks.natural_hands FOOTAGE [--write]
 
-docs/natural.md says where the footage comes from. In the clips of Pose2Sim a man raises his right hand before four cameras, two of which see
-his face (blurred) and two his back; the rule was written on these. Elsewhere both hands move, or none; of a man who moves both arms, half of
-the picture is frozen, so that one moves. Twins are mirrored, reversed and frozen at the first frame, in which the hands hang.
+docs/natural.md says where the footage comes from. In the clips of Pose2Sim a man raises his right hand before four cameras, two of which
+see his face (blurred) and two his back; the rule was written on these. Elsewhere both hands move, or none; of a man who moves both arms,
+half of the picture is frozen, so that one moves. Twins are mirrored, reversed and frozen at the first frame, in which the hands hang.
 """
 
 from __future__ import annotations

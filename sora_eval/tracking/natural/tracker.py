@@ -42,7 +42,7 @@ class Objects:
 
 @dataclass(frozen=True)
 class NaturalTracker:
-    """Boxes of the 80 COCO classes by YOLOv3-tiny, linked by overlap and look; the camera by XFeat; cuts by TransNetV2; hands by MediaPipe's.
+    """Boxes of 80 COCO classes by YOLOv3-tiny, linked by overlap and look; the camera by XFeat; cuts by TransNetV2; hands by MediaPipe's.
 
     Raises:
         AbsentRuntimeError: ai-edge-litert is not installed.
@@ -92,7 +92,7 @@ def hand_finding(video: Video, objects: Objects, cut: Finding) -> Finding:
 
 
 def people_together(objects: Objects) -> int:
-    """Return how many people of similar size are seen at a time, in at least a quarter of the frames that were looked at; 2 for any more."""
+    """Return how many people of similar size are seen at a time, in a quarter of the frames that were looked at or more; 2 for any more."""
     own = [track.boxes for track in objects.tracks if track.label == "person"]
     several = 0
     for frame in {k for boxes in own for k in boxes}:

@@ -14,8 +14,6 @@ from sora_eval.types import Finding, Floats, Frames, Tracks
 FORWARD, BACKWARD = "forward", "backward"
 CHANGE = "change"
 """The question on which there is a finding."""
-THRESHOLD = 2.0
-"""Least shift of the log-odds of "after" against "before": odds that grow sevenfold. Not measured on real footage."""
 TEMPLATES = ("a photo of a {thing}, {state}", "a {thing} that is {state}", "a {state} {thing}")
 UNRELATED: tuple[tuple[str, str], ...] = (
     ("lit", "unlit"), ("open", "closed"), ("full", "empty"), ("whole", "broken"), ("clean", "dirty"), ("dry", "wet"),

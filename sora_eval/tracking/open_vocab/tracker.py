@@ -59,8 +59,8 @@ class OpenVocabTracker:
     """Score from which on a box is what is asked for, 0 to 1; None for the detector's default."""
     unsure: float | None = None
     """Score from which on a box may be it; None for the detector's default."""
-    shift: float = changes.THRESHOLD
-    """Least shift of the log-odds of the words for a state, above 0."""
+    shift: float | None = None
+    """Least shift of the log-odds of the words for a state, above 0; None for no verdict on states: no threshold was measured yet."""
     looked: int = 24
     """Frames that the detector looks at, at most."""
     device: str = "auto"
@@ -77,7 +77,7 @@ class OpenVocabTracker:
             raise ConfigError(
                 f"tracker.unsure={self._unsure} and tracker.sure={self._sure}: 0 < unsure <= sure <= 1 is needed"
             )
-        if self.looked < 2 or not self.shift > 0:
+        if self.looked < 2 or (self.shift is not None and not self.shift > 0):
             raise ConfigError(f"tracker.looked={self.looked} must be 2 or more, tracker.shift={self.shift} above 0")
         if self.states not in TEXT_IMAGE_ENCODERS:
             raise unknown("text and image encoder", self.states, TEXT_IMAGE_ENCODERS)
@@ -189,6 +189,9 @@ class OpenVocabTracker:
     def _change(self, video: Video, tracks: Tracks, asked: tuple[str, str, str]) -> Finding:
         if self.states == WORLD_CLIP:
             why = f"{WORLD_CLIP}, the bundled encoder, knows the simulated world's words and pictures alone: set tracker.states=clip-b-32"
+            return Finding("", 0.0, why)
+        if self.shift is None:
+            why = "words against pictures have no threshold that was measured on footage: measure one, and set tracker.shift"
             return Finding("", 0.0, why)
         region = changes.region_of(tracks)
         if region is None:

@@ -15,7 +15,9 @@ from sora_eval.world.families.framed import FOV, TAN, FramedParams, eye_and_targ
 from sora_eval.world.families.params import EXCHANGED, Colour, Texture
 from sora_eval.world.scene import Scene
 
-Place = Annotated[Literal["left", "middle", "right"], EXCHANGED]
+Side = Literal["left", "middle", "right"]
+Place = Annotated[Side, EXCHANGED]
+PLACES: tuple[Side, ...] = ("left", "middle", "right")
 ACROSS: dict[str, float] = {"left": -1 / 3, "middle": 0.0, "right": 1 / 3}
 """Where the subject stands, in half widths right of the frame's middle."""
 _ELSEWHERE: dict[str, float] = {"left": 0.4, "middle": 0.55, "right": -0.4}
@@ -50,15 +52,14 @@ class FramedSubject(Family[FramedSubjectParams]):
     name = "framed_subject"
     in_training = False
 
-    def sample(self, rng: np.random.Generator, places: Sequence[str] = tuple(ACROSS)) -> FramedSubjectParams:
+    def sample(self, rng: np.random.Generator, places: Sequence[Side] = PLACES) -> FramedSubjectParams:
         """Return the parameters of a random member, for a square frame; places: where the subject may be."""
-        place: Place = common.choose(rng, places)  # type: ignore[assignment]
         return FramedSubjectParams(
             shape=common.choose(rng, ("ball", "cube")),
             colour=common.sample_colours(rng, 1)[0],
             texture=common.choose(rng, common.TEXTURES),
             yaw=round(float(rng.uniform(0, 90)), 0),
-            place=place,
+            place=common.choose(rng, places),
             share=round(float(rng.uniform(0.36, 0.44)), 2),
             aspect=1.0,
             style=common.sample_style(rng),

@@ -33,7 +33,7 @@ class Bodies:
     middle: Floats
     """[K, 2] middle of the shoulders in torso lengths of all frames, x right and y down, NaN where there is nobody."""
     wrist: Floats
-    """[K, 2 hands, 2] place of the wrist from the middle of the shoulders in torso lengths, x right and y down; NaN where it isn't visible."""
+    """[K, 2 hands, 2] place of the wrist from the middle of the shoulders in torso lengths, x right and y down; NaN where not visible."""
     height: Floats
     """[K, 2 hands] height of the wrist over the hips, in torso lengths; NaN where it isn't visible."""
     right: Floats

@@ -41,8 +41,9 @@ class Square:
         # Without this every n-th pixel alone would be read.
         shrink = self.side / size
         if shrink > 2:
-            frame = cv2.blur(frame, (int(shrink), int(shrink)))
-        return cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_LINEAR).astype(np.float32) / 255
+            frame = np.asarray(cv2.blur(frame, (int(shrink), int(shrink))), dtype=np.uint8)
+        square = cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_LINEAR)
+        return np.asarray(square.astype(np.float32) / 255, dtype=np.float32)
 
     def _middle(self) -> Floats:
         return np.array([self.x, self.y])

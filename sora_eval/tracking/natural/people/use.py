@@ -40,7 +40,7 @@ _SWAPPED = 0.1
 
 
 def hand_guess(frames: Frames, people: int = 1) -> Guess:
-    """Return the guess which hand is used, of the only person in a clip; frames: uint8 [T, H, W, 3]. people: how many another detector sees.
+    """Return the guess which hand the only person in a clip uses; frames: uint8 [T, H, W, 3]. people: how many another detector sees.
 
     Raises:
         AbsentNaturalWeightsError, AbsentRuntimeError: what it needs is not on this machine.
