@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,31 +14,27 @@ from pathlib import Path
 from typing import Any
 
 from sora_eval.alignment.align import VERSION as ALIGNMENT
-from sora_eval.alignment.align import Aligned, align
-from sora_eval.alignment.first_frame import first_frame_fidelity
 from sora_eval.errors import is_fatal
 from sora_eval.files import FileCache
 from sora_eval.generator.answers import answers, one_line
 from sora_eval.generator.base import Generator, batch_of, clip_inputs, named, source_of
 from sora_eval.generator.devices import Devices, gpu_memory
-from sora_eval.generator.simulator import true_video
 from sora_eval.probes.base import Probe
 from sora_eval.processes import CHUNK, NoQueue, Work, WorkerKilledError, WorkQueue, chunks, release_memory
 from sora_eval.runs.plan import ClipCounts
 from sora_eval.runs.store import Store, reference_cache
+from sora_eval.scoring import score_of
 from sora_eval.stats.failures import INTERNAL
 from sora_eval.stats.samples import asked_of
 from sora_eval.tracking.base import Tracker, identity
 from sora_eval.tracking.world import WorldTracker
-from sora_eval.types import Case, Failure, Score, ScoreRow, Tracks, Video, digest
+from sora_eval.types import Case, Failure, Score, ScoreRow, Video, digest
 from sora_eval.video import VideoOptions
 from sora_eval.video.sources import add_copy, is_record
 
 WAITING_BYTES = 1 << 30
 """Clips of so many bytes may wait for a worker process; but always one, and no more of them than there are processes."""
 _NOT_STORED = "can't be stored: "
-_DOUBTFUL = 0.5
-"""Score below which a clip that shows a part of the frame is judged only where that of the truth in the same part is not below it."""
 _TRACKERS: dict[tuple[str | int, ...], Tracker] = {}
 """Trackers of a worker process, by identity."""
 
@@ -472,61 +468,6 @@ class Loop:
         return self._store.path("scores", generator.name, case, key, ".json")
 
 
-def score_of(
-    case: Case, video: Video, tracker: Tracker, probe: Probe, keep: Callable[[Tracks], object] = lambda tracks: None
-) -> Score:
-    """Align, track and score a clip. keep: receives its tracks, before they are scored.
-
-    Raises:
-        Exception: whatever a tracker or a probe of a plug-in raises.
-    """
-    # What a probe of the whole frame measures must not be cut off before.
-    aligned = Aligned(video, case, None) if probe.whole_frame else align(case, video)
-    tracks = _tracked(tracker, aligned.case, aligned.video)
-    keep(tracks)
-    score = probe.score(aligned.case, aligned.video, tracks)
-    if aligned.cut and (score.value is None or score.value < _DOUBTFUL) and (why := _unfit(aligned, tracker, probe)):
-        score = Score(None, why)
-    return replace(score, alignment=aligned.alignment, first_frame=first_frame_fidelity(case, video, aligned))
-
-
-def _tracked(tracker: Tracker, case: Case, video: Video) -> Tracks:
-    tracks = tracker.track(video, case)
-    _check_tracks(tracker.name, tracks, video)
-    return tracks
-
-
-def _unfit(aligned: Aligned, tracker: Tracker, probe: Probe) -> str:
-    """Return why a case can't be judged in the part of the frame that a clip shows, "" when the true clip can: what the probe needs may
-    have been cut off.
-    """
-    true = true_video(aligned.case)
-    score = probe.score(aligned.case, true, _tracked(tracker, aligned.case, true))
-    if score.value is not None and score.value >= _DOUBTFUL:
-        return ""
-    assert aligned.alignment is not None
-    assert aligned.alignment.given is not None
-    shown = aligned.alignment.given
-    part = f"{shown.box[2] - shown.box[0]:.0f}x{shown.box[3] - shown.box[1]:.0f} of {shown.frame[1]}x{shown.frame[0]}"
-    return f"the clip shows {part} pixels of the given frames, in which the true clip can't be judged either: return all of them"
-
-
 def _aligned(generator: Generator) -> list[str]:
     """Return the version of the alignment where it decides tracks and scores: clips of references lie in their frames as they are."""
     return [f"alignment {ALIGNMENT}"] if generator.kind == "model" else []
-
-
-def _check_tracks(tracker: str, tracks: object, video: Video) -> None:
-    """Refuse tracks that are not of a clip: a probe would judge motion that nobody drew.
-
-    Raises:
-        TypeError: they are no tracks.
-        ValueError: they have another number of frames, another size or rate.
-    """
-    if not isinstance(tracks, Tracks):
-        raise TypeError(f"tracker {tracker} returned a {type(tracks).__name__}, Tracks are needed")
-    got, need = (tracks.frames, tracks.size, float(tracks.fps)), (len(video), video.size, float(video.fps))
-    if got != need:
-        names = ("frames", "size", "fps")
-        wrong = ", ".join(f"{n} {g} for {v}" for n, g, v in zip(names, got, need, strict=True) if g != v)
-        raise ValueError(f"tracker {tracker} returned tracks of another clip: {wrong}")

@@ -50,7 +50,7 @@ LAYERS = (
     ("alignment", "encoders", "tracking"),
     ("generator", "probes", "registry"),
     ("prompting",),
-    ("fidelity", "runs"),
+    ("fidelity", "runs", "scoring"),
     ("evaluation", "recipe"),
     ("audit", "reporting", "validity"),
     ("config",),

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from sora_eval import registry
 from sora_eval.errors import ConfigError, SoraEvalError, is_fatal
-from sora_eval.evaluation import score_of
 from sora_eval.files import inside
 from sora_eval.generator.answers import one_line
 from sora_eval.probes.base import Probe
 from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.recipe.trust import refuse_foreign
 from sora_eval.runs.reader import Run
+from sora_eval.scoring import score_of
 from sora_eval.tracking.base import Tracker
 from sora_eval.types import Case, Score, ScoreRow, Video
 from sora_eval.video.codec import read_video

@@ -409,7 +409,7 @@ def test_a_pattern_may_be_a_list(tmp_path: Path) -> None:
 def test_a_job_has_its_share_of_the_cores(launcher: dict[str, object], cores: int, share: int) -> None:
     from omegaconf import OmegaConf
 
-    from sora_eval.config import _share
+    from sora_eval.config.parsing import _share
 
     assert _share(OmegaConf.create(launcher), cores) == share
 

@@ -10,10 +10,10 @@ import pytest
 from sora_eval import registry
 from sora_eval.config import SuiteConfig
 from sora_eval.errors import ConfigError
-from sora_eval.evaluation import score_of
 from sora_eval.generator.simulator import Control, Violation, true_video
 from sora_eval.probes.framing import ratio_of, size_of_aspect
 from sora_eval.probes.selection import select_cases, select_probes
+from sora_eval.scoring import score_of
 from sora_eval.tracking.world import WorldTracker, track
 from sora_eval.types import Case, Profile, Score, Video
 from sora_eval.validity.nuisances import transformed_case
