@@ -139,7 +139,7 @@ def test_a_folder_is_included(site, tmp_path):
     assert rendered.returncode == 0, rendered.stderr
     assert len(list((tmp_path / "clips" / "tiny").glob("*.mkv"))) == 1
     listed = sora_eval("list", "trackers", f"--include={folder}")
-    assert "own      Own." in listed.stdout
+    assert "own Own." in re.sub(" +", " ", listed.stdout)
     assert "oracle.yaml: the name is sora-eval's own" in sora_eval("list", "generators", "--include", folder).stderr
     assert "no such folder" in sora_eval("list", "--include", folder / "nothing").stderr
 

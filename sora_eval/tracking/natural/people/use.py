@@ -20,6 +20,8 @@ _SEEN = 0.7
 """Least share of the frames with a person."""
 _SEVERAL = 0.25
 """Share of the frames with a second person from which on there are several."""
+_BOTH = 0.5
+"""Least share of these frames in which each wrist is visible: what is hidden may be used as well."""
 _JUMP = 1.5
 """How far the shoulders of one person go between two of the frames, at most, in torso lengths."""
 _HANGS = 0.3
@@ -72,6 +74,8 @@ def of_bodies(found: Bodies) -> Guess:
     way = np.linalg.norm(np.diff(found.middle[found.seen], axis=0), axis=1)
     if (way > _JUMP).any():
         return Guess("left", 0.0, "the person isn't followed from frame to frame")
+    if (np.isfinite(found.wrist[found.seen, :, 0]).mean(axis=0) < _BOTH).any():
+        return Guess("left", 0.0, "one of the hands is hidden")
     use = np.array([_use(found, side) for side in (0, 1)])
     side = int(np.argmax(use))
     margin = float(np.clip((use[side] - 2 * use[1 - side]) / _USED, 0, 1))
@@ -89,10 +93,8 @@ def of_bodies(found: Bodies) -> Guess:
 
 
 def _use(found: Bodies, side: int) -> float:
-    """Return how far a wrist moves, about the body, and how high it is held, in torso lengths; 0 of a hand that is hardly seen."""
+    """Return how far a wrist moves, about the body, and how high it is held, in torso lengths."""
     there = np.isfinite(found.wrist[:, side, 0])
-    if there.mean() < 0.5:
-        return 0.0
     low, high = np.quantile(found.wrist[there, side], [0.1, 0.9], axis=0)
     return float(np.linalg.norm(high - low)) + max(0.0, float(np.median(found.height[there, side])) - _HANGS)
 

@@ -32,6 +32,12 @@ def mirrored(b):
     return replace(b, middle=middle, wrist=flipped, height=b.height[:, ::-1], right=1 - b.right[:, ::-1])
 
 
+@pytest.fixture(autouse=True)
+def threshold(monkeypatch):
+    """A threshold that answers can reach: none is published."""
+    monkeypatch.setattr(answers, "THRESHOLDS", {**answers.THRESHOLDS, (answers.HAND, ""): 0.75})
+
+
 def answer(guess):
     return answers.decided(answers.HAND, guess).answer
 
@@ -123,3 +129,9 @@ def test_a_clip_and_its_mirror_image_never_get_the_same_hand(monkeypatch):
 
 def test_two_people_are_too_many():
     assert "more than one person" in use.hand_guess(np.zeros((2, 8, 8, 3), np.uint8), people=2).seen
+
+
+def test_no_threshold_is_published(monkeypatch):
+    monkeypatch.undo()
+    assert answers.THRESHOLDS[answers.HAND, ""] > 1
+    assert answer(use.of_bodies(body("right"))) == ""
