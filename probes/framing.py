@@ -60,8 +60,8 @@ def ratio_of(aspect: str) -> float:
     Raises:
         ConfigError: it is none, or beyond 1:3 to 3:1.
     """
-    found = _RATIO.fullmatch(aspect)
-    sides = [float(v) for v in found.groups()] if found else [0.0]
+    match = _RATIO.fullmatch(aspect)
+    sides = [float(v) for v in match.groups()] if match else [0.0]
     if not all(sides) or not 1 / _MOST_RATIO <= sides[0] / sides[1] <= _MOST_RATIO:
         raise ConfigError(f"suite.aspects has {aspect!r}: write width:height from 1:3 to 3:1, for example '16:9'")
     return sides[0] / sides[1]

@@ -27,19 +27,19 @@ def with_cases(config: Q, samples: int = 1) -> tuple[Q, CaseSet]:
         ConfigError: a name is unknown, nothing is left, or the file can't be used.
     """
     if config.cases is not None:
-        found = case_sets.stored_set(config.cases, config.samples, samples)
+        case_set = case_sets.stored_set(config.cases, config.samples, samples)
     elif config.prompts.file is not None:
-        found = case_sets.prompt_set(config.prompts, config.profile, config.seed, config.samples or samples)
+        case_set = case_sets.prompt_set(config.prompts, config.profile, config.seed, config.samples or samples)
     else:
         return config, CaseSet(
             *config.suite.select(config.profile, config.seed, config.samples or samples, config.world)
         )
-    suite = SuiteConfig(found.name, found.count, found.modes, probes=tuple(found.probes))
-    config = replace(config, suite=suite, profile=config.profile if config.cases is None else found.profile)
-    if isinstance(config, RunConfig) and not any(case.scene for case in found.cases):
+    suite = SuiteConfig(case_set.name, case_set.count, case_set.modes, probes=tuple(case_set.probes))
+    config = replace(config, suite=suite, profile=config.profile if config.cases is None else case_set.profile)
+    if isinstance(config, RunConfig) and not any(case.scene for case in case_set.cases):
         # Both compare with true clips, and there are none.
-        return replace(config, fidelity=None, tracking=False), found
-    return config, found
+        return replace(config, fidelity=None, tracking=False), case_set
+    return config, case_set
 
 
 def check_file(words: Sequence[str], settings: Any) -> None:

@@ -194,10 +194,10 @@ def _cases(run: Run) -> tuple[list[Finding], list[str]]:
         samples = per_prompt(run.cases)
         turns = [suite.get(name) or () for name in ("lengths_s", "aspects")]
         profile = Profile.of(config["profile"])
-        made = select_cases(probes, profile, suite["modes"], suite["count"], config["seed"], samples, look, *turns)
+        expected = select_cases(probes, profile, suite["modes"], suite["count"], config["seed"], samples, look, *turns)
     except (SoraEvalError, KeyError, TypeError, ValueError) as error:
         return [Finding(f"the cases can't be made again from the configuration ({' '.join(str(error).split())})")], []
-    here = {case.id: case.hash_without_twin for case in made}
+    here = {case.id: case.hash_without_twin for case in expected}
     there = {case.id: case.hash_without_twin for case in run.cases}
     if here == there:
         return [], []

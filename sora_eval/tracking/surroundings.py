@@ -7,6 +7,7 @@ outvoted.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -81,6 +82,11 @@ def saturations() -> Floats:
     return np.asarray((rgb.max(axis=1) - rgb.min(axis=1)) / rgb.max(axis=1))
 
 
+def nearest_hue(hue: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the palette index [...] of the colour whose hue is nearest to each of `hue` [...], degrees."""
+    return np.asarray(_apart(np.asarray(hue[..., None], dtype=np.float64), hues()).argmin(axis=-1), dtype=np.int64)
+
+
 @dataclass(frozen=True)
 class Ground:
     """The hues of a clip's ground."""
@@ -100,8 +106,7 @@ class Ground:
 
     def nearest(self, hue: Floats) -> NDArray[np.int64]:
         """Return the palette index [...] of hues [...] in degrees, by the clip's boundaries."""
-        own = hues()
-        index = _apart(hue[..., None], own).argmin(axis=-1)
+        own, index = hues(), nearest_hue(hue)
         for c in map(int, np.flatnonzero(self.boundary != 0.5)):
             after = (c + 1) % len(own)
             share = (hue - own[c]) % 360 / _angle(c)
@@ -162,7 +167,7 @@ def ground(frames: Frames) -> Ground:
     if not lit.any():
         return Ground(least, like, like, nothing, nothing)
     hsv = cv2.cvtColor(band.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
-    index = np.where(lit, _apart(np.asarray(hsv[..., 0, None], dtype=np.float64), hues()).argmin(axis=-1), -1)
+    index = np.where(lit, nearest_hue(hsv[..., 0]), -1)
     pixels = int(lit.sum())
     coloured = hsv[..., 1] >= SATURATED
     pale = [_of_ground(hsv[(index == c) & coloured, 1], full[c], pixels) for c in range(len(full))]
@@ -198,8 +203,7 @@ def boundaries(frames: Frames, around: Ground, wanted: NDArray[np.bool_]) -> Flo
     pairs = [c for c in range(len(wanted)) if wanted[c] and wanted[(c + 1) % len(wanted)]]
     if not pairs:
         return found
-    chosen = frames[np.unique(np.linspace(0, len(frames) - 1, _SAMPLES).round().astype(int))]
-    hsv = cv2.cvtColor(np.vstack([*chosen]).astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
+    hsv = cv2.cvtColor(np.vstack([*_sampled(frames)]).astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
     hue: Floats = np.asarray(hsv[..., 0], dtype=np.float64)
     hue = hue[(hsv[..., 1] >= around.least[around.nearest(hue)]) & (hsv[..., 2] >= _DARK / 255)]
     for c in pairs:
@@ -238,7 +242,7 @@ def taken_for_ground(frames: Frames, boxes: Floats, colour: str) -> Floats:
         here = (slice(max(0, int(y0 - grow)), int(y1 + grow) + 1), slice(max(0, int(x0 - grow)), int(x1 + grow) + 1))
         new = np.abs(frames[k][here].astype(np.int16) - usual[here]).max(axis=-1) > _CHANGED
         hsv = cv2.cvtColor(frames[k][here].astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
-        nearest = _apart(np.asarray(hsv[..., 0, None], dtype=np.float64), hues()).argmin(axis=-1)
+        nearest = nearest_hue(hsv[..., 0])
         found[k] = (new & (nearest == wanted) & (hsv[..., 1] >= SATURATED)).sum()
     return found
 
@@ -292,5 +296,9 @@ def _in_band(size: tuple[int, int]) -> NDArray[np.bool_]:
 
 def _border(frames: Frames) -> Frames:
     """Return the pixels [S, P, 3] of the band along the border, of S frames spread over the clip."""
-    chosen = frames[np.unique(np.linspace(0, len(frames) - 1, _SAMPLES).round().astype(int))]
-    return np.asarray(chosen[:, _in_band(frames.shape[1:3])], dtype=np.uint8)
+    return np.asarray(_sampled(frames)[:, _in_band(frames.shape[1:3])], dtype=np.uint8)
+
+
+def _sampled(frames: Frames) -> Frames:
+    """Return S frames spread over the clip."""
+    return np.asarray(frames[np.unique(np.linspace(0, len(frames) - 1, _SAMPLES).round().astype(int))], dtype=np.uint8)

@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from sora_eval.tracking.base import HUE_VERSION, WORLD
-from sora_eval.tracking.surroundings import SATURATED, Ground, boundaries, ground, hues, neutral, saturations
+from sora_eval.tracking.surroundings import (
+    SATURATED,
+    Ground,
+    boundaries,
+    ground,
+    hues,
+    nearest_hue,
+    neutral,
+    saturations,
+)
 from sora_eval.types import Case, Floats, Frames, Tracks, Video
 from sora_eval.world.palette import COLOURS
 
@@ -178,11 +187,8 @@ def membership(frame: Frames, around: Ground | None = None) -> tuple[NDArray[np.
     if noise > 3.0:
         f = np.asarray(cv2.GaussianBlur(f, (0, 0), min(0.35 + noise / 18, 1.6)), np.float32)
     hsv = cv2.cvtColor(np.ascontiguousarray(f / 255), cv2.COLOR_RGB2HSV)
-    if around is None:
-        gap = np.abs(hsv[..., 0, None] - _HUE)
-        index = np.minimum(gap, 360 - gap).argmin(axis=-1)
-    else:
-        index = around.nearest(np.asarray(hsv[..., 0], dtype=np.float64))
+    hue = np.asarray(hsv[..., 0], dtype=np.float64)
+    index = nearest_hue(hue) if around is None else around.nearest(hue)
     # Half of the colour's own saturation is half covered: a mixed edge pixel counts for its share.
     least = _PLAIN[index] if around is None else around.least[index]
     pale = 0.5 * least

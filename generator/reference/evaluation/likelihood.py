@@ -77,10 +77,10 @@ def _loss(sampler: Sampler, frames: Frames, caption: str) -> float:
         text = model.transformer.text_encoder(model.words.encode([caption] * n, length))
         given = torch.zeros(t.shape, dtype=torch.bool)
         actions = torch.zeros(*t.shape, CHUNK, dtype=torch.long)
-        found = 0.0
+        loss = 0.0
         for draw in range(DRAWS):
             eps = torch.randn(z.shape, generator=torch.Generator().manual_seed(draw))
             noisy = diffusion.add_noise(z.expand(n, -1, -1, -1, -1), eps, t)
             clean = model.transformer.denoise(noisy, t, given, text, actions)
-            found += float(losses.velocity_loss(clean, z.expand_as(clean), t, given)) / DRAWS
-    return found
+            loss += float(losses.velocity_loss(clean, z.expand_as(clean), t, given)) / DRAWS
+    return loss

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sora_eval.probes.framing import SQUARE
 from sora_eval.reporting.components.numbers import score, signed, span
 from sora_eval.reporting.components.table import Cell, Column, Group, Table, row
 from sora_eval.stats.intervals import Interval, cluster_bootstrap
 from sora_eval.stats.paired import differences
 from sora_eval.types import Case, ScoreRow
 
-SQUARE = "1:1"
 MEASURES = ("whole_share", "in_view", "head_room", "subject_share")
 """Components that are shown beside the score."""
 
@@ -42,14 +42,14 @@ def by_aspect(rows: Sequence[ScoreRow], cases: Iterable[Case], generators: Seque
     names = list(dict.fromkeys(aspects[r.case] for r in rows if r.case in aspects and r.value is not None))
     if len(names) < 2:
         return []
-    found = []
+    scores = []
     for generator in generators:
         own = {r.case: r for r in rows if r.generator == generator and r.case in aspects}
         for name in sorted(dict.fromkeys(aspects.values()), key=lambda a: a == SQUARE):
             chosen = [r for r in own.values() if aspects[r.case] == name]
             if chosen:
-                found.append(_of(generator, name, chosen, own))
-    return found
+                scores.append(_of(generator, name, chosen, own))
+    return scores
 
 
 def _of(generator: str, name: str, rows: Sequence[ScoreRow], every: Mapping[str, ScoreRow]) -> AspectScores:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from sora_eval.errors import ConfigError
+from sora_eval.metrics.mot import box_iou
 from sora_eval.tracking.natural.detector import Detection
 from sora_eval.tracking.open_vocab.hub import HubModel, Loaded, load
-from sora_eval.types import Floats, Frames
+from sora_eval.types import Box, Floats, Frames
 
 OPTION = "tracker.detector"
 
@@ -101,13 +102,9 @@ def selected(
     return sorted(found, key=lambda d: -d.score)
 
 
-def overlap(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> float:
-    """Return the intersection of two boxes over their union, 0 where one has NaN."""
-    wide, tall = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    if not (wide > 0 and tall > 0):
-        return 0.0
-    both = float(wide * tall)
-    return both / float((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+def overlap(a: Box | Floats, b: Box | Floats) -> float:
+    """Return the intersection over union of two boxes x0, y0, x1, y1; 0 where one has NaN."""
+    return float(box_iou(np.asarray(a), np.asarray(b))[0, 0])
 
 
 def corners(centred: Floats, scale: tuple[float, float]) -> Floats:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sora_eval.metrics.mot import box_iou
 from sora_eval.types import Floats
 
 _SAME = 0.3
@@ -64,17 +65,10 @@ def decode(
     box = np.concatenate([points[:, 0] - points[:, 1] / 2, points[:, 0] + points[:, 1] / 2], axis=1)
     found, left = [], np.arange(len(kept))
     while len(left):
-        same = overlap(box[left[0]], box[left]) > _SAME
+        same = box_iou(box[left[0]], box[left])[0] > _SAME
         same[0] = True
         group, left = left[same], left[~same]
         weight = score[kept[group]] / score[kept[group]].sum()
         average = np.tensordot(weight, points[group, 2:], 1)
         found.append(Found(float(score[kept[group[0]]]), weight @ box[group], average))
     return found
-
-
-def overlap(a: Floats, b: Floats) -> Floats:
-    """Return the intersection over union of a box [4] with others [n, 4]."""
-    inside = np.clip(np.minimum(a[2:], b[:, 2:]) - np.maximum(a[:2], b[:, :2]), 0, None).prod(axis=1)
-    area = np.clip(b[:, 2:] - b[:, :2], 0, None).prod(axis=1) + np.clip(a[2:] - a[:2], 0, None).prod()
-    return np.asarray(inside / np.maximum(area - inside, 1e-12))

@@ -11,9 +11,10 @@ from functools import cache
 
 import numpy as np
 
+from sora_eval.metrics.mot import box_iou
 from sora_eval.tracking.natural import weights
 from sora_eval.tracking.natural.people import litert
-from sora_eval.tracking.natural.people.anchors import Found, centres, decode, overlap
+from sora_eval.tracking.natural.people.anchors import Found, centres, decode
 from sora_eval.tracking.natural.people.crops import Square, upright, whole
 from sora_eval.types import Floats, Frames
 
@@ -70,7 +71,7 @@ def find_people(frame: Frames) -> list[Person]:
     for found in decode(raw, logits, _anchors(), _INPUT, _DETECTED):
         person = _keypoints(frame, _crop(found, around))
         # Two detections of one person lead to the same keypoints.
-        again = any(overlap(person.box, other.box[None])[0] > _TWICE for other in people)
+        again = any(box_iou(person.box, other.box)[0, 0] > _TWICE for other in people)
         if person.score >= _PRESENT and not again:
             people.append(person)
     return people

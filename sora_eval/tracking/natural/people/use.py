@@ -100,7 +100,7 @@ def _use(found: Bodies, side: int) -> float:
 
 
 def _votes(found: Bodies) -> Floats:
-    """Return what says of the names of the wrists, [3, K]: 1 that they are right, -1 that they are exchanged, 0 nothing.
+    """Return votes [3, K] on the left and right labels of the wrists: 1 they are correct, -1 they are swapped, 0 no vote.
 
     The left hand's handedness, the right one's, and of a face that looks at the camera the order of the shoulders.
     """

@@ -5,6 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
+from sora_eval.metrics.mot import box_iou
 from sora_eval.tracking.natural import weights
 from sora_eval.tracking.natural.people import anchors, litert
 from sora_eval.tracking.natural.people.crops import Square, upright, whole
@@ -46,7 +47,7 @@ def test_known_boxes_and_keypoints_come_back_averaged_by_score():
 
 def test_overlap_of_known_boxes():
     others = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [2, 2, 3, 3]], float)
-    assert anchors.overlap(np.array([0.0, 0, 2, 2]), others) == pytest.approx([1, 1 / 3, 0])
+    assert box_iou(np.array([0.0, 0, 2, 2]), others)[0] == pytest.approx([1, 1 / 3, 0])
 
 
 def test_points_go_into_a_turned_square_and_back():
