@@ -100,15 +100,21 @@ def clear(tracks: Tracks, i: int, others: list[int], gap: float = 1.0) -> Bools:
     return np.asarray(ok, dtype=bool)
 
 
-def crowded(tracks: Tracks, expected: Mapping[str, int], least_area: float) -> Bools:
-    """Return the frames [T] that show more objects of a colour than `expected`, which maps colours to counts."""
+def crowded(
+    tracks: Tracks, expected: Mapping[str, int], least_area: float, least_areas: Mapping[str, float] | None = None
+) -> Bools:
+    """Return the frames [T] that show more objects of a colour than `expected`, which maps colours to counts.
+
+    least_area: of an object that counts, in pixels. least_areas: the same of single colours.
+    """
     too_many = np.zeros(tracks.frames, dtype=bool)
     for colour in set(tracks.colour):
         # What stays where it is from first to last, in a colour that nobody named, is part of the surroundings.
         counted = [i for i in tracks.of(colour) if colour in expected or tracks.ground is None or not tracks.ground[i]]
         if not counted:
             continue
-        shown = np.array([tracks.visible[i] & (tracks.area[i] >= least_area) for i in counted])
+        least = (least_areas or {}).get(colour, least_area)
+        shown = np.array([tracks.visible[i] & (tracks.area[i] >= least) for i in counted])
         # Tracks of unknown colour may be any of the objects.
         too_many |= shown.sum(axis=0) > (expected.get(colour, 0) if colour else sum(expected.values()))
     return too_many

@@ -34,6 +34,8 @@ _SPECK = 0.03
 """Area as a share of the wall's up to which nothing is an object: the smallest of the prompt has a tenth of it."""
 _FROM_ABOVE = ("cone",)
 """The shapes that differ clearly in outline where they are seen from above."""
+_MIXED_S = 0.4
+"""Seconds for which a small thing in the colour of an object beside it may be the mixture of two other colours."""
 _LONG_ENOUGH = 0.8
 """Share of the length of a case that a clip must have."""
 
@@ -220,6 +222,7 @@ class Company(LongRange):
     """Several objects that move about: at the end there are the same ones, of the same colours, and no others."""
 
     name = "company"
+    version = 3
     claim = "objects that move about for long stay the same ones: their number, colours and shapes"
     source = "identity over time, as in multiple object tracking (Luiten et al. 2021, HOTA), against the objects of the prompt"
     violations = (
@@ -242,10 +245,16 @@ class Company(LongRange):
             if np.ptp(x) < 0.08 * min(tracks.size):
                 raise UnjudgeableError(f"the {o.noun} does not move to and fro")
         take = in_order(video)
-        width = float(np.median([helpers.width(tracks, i, tracks.visible[i]) for i in ids]))
-        lone = ~helpers.crowded(tracks, {o.colour: 1 for o in p.things}, 0.3 * width**2)
+        widths = [helpers.width(tracks, i, tracks.visible[i]) for i in ids]
+        width = float(np.median(widths))
+        # The double of a far object is as small as that one.
+        own = {o.colour: 0.3 * w**2 for o, w in zip(p.things, widths, strict=True)}
+        crowded = helpers.crowded(tracks, {o.colour: 1 for o in p.things}, 0.3 * width**2, own)
+        for a, b in list(spans(crowded)):
+            # Where two objects touch, compression mixes their colours: blue before pink has a purple edge for a few frames.
+            crowded[a:b] = b - a >= _MIXED_S * tracks.fps
         kept = np.array([_kept(tracks, tracks.called(o.colour, o.shape), width) for o in p.things])
-        holds = kept.all(axis=0) & lone & one_take(take)
+        holds = kept.all(axis=0) & ~crowded & one_take(take)
         alike = min(_same_shape(tracks, i, [j for j in ids if j != i]) for i in ids)
         parts = {"holds": float(holds.mean()), "same_shape": alike}
         last = max(1, tracks.frames // 5)
@@ -256,13 +265,30 @@ class Company(LongRange):
 
 
 def _kept(tracks: Tracks, ids: Sequence[int], width: float) -> Bools:
-    """Return the frames [T] around which an object with the tracks `ids` is seen in its lane; others may hide it for a second."""
+    """Return the frames [T] around which an object with the tracks `ids` is seen in its lane.
+
+    Others may hide it: for a second, and for as long as one that it was beside before is the one that it is beside when it is seen again.
+    """
     seen = np.zeros(tracks.frames, dtype=bool)
+    box = np.full((tracks.frames, 4), np.nan)
     lane = float(np.median(tracks.xy[ids[0], tracks.visible[ids[0]], 1][: max(4, tracks.frames // 4)]))
     for i in ids:
         with np.errstate(invalid="ignore"):
-            seen |= tracks.visible[i] & (np.abs(tracks.xy[i, :, 1] - lane) < 0.8 * width)
+            there = tracks.visible[i] & (np.abs(tracks.xy[i, :, 1] - lane) < 0.8 * width)
+        box[there & ~seen] = tracks.box[i, there & ~seen]
+        seen |= there
+    hides = [_touching(tracks.box[j], box, 0.3 * width) for j in range(len(tracks.colour)) if j not in ids]
+    for a, b in spans(~seen):
+        if 0 < a and b < tracks.frames and any(near[a - 1] and near[b] for near in hides):
+            seen[a:b] = True
     return dilated(seen, round(1.0 * tracks.fps))
+
+
+def _touching(first: Floats, second: Floats, gap: float) -> Bools:
+    """Return the frames [T] in which two boxes [T, 4] (x0, y0, x1, y1) are no farther apart than `gap` pixels; False where one is NaN."""
+    with np.errstate(invalid="ignore"):
+        apart = np.maximum(first[:, :2], second[:, :2]) - np.minimum(first[:, 2:], second[:, 2:])
+        return np.asarray((apart <= gap).all(axis=1))
 
 
 def _same_shape(tracks: Tracks, i: int, others: list[int]) -> float:

@@ -15,6 +15,8 @@ from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.tracking.drift import drift_curves
 from sora_eval.tracking.world import track
 from sora_eval.types import Case, Profile, Score, Tracks, Video
+from sora_eval.validity.nuisances import transformed
+from sora_eval.validity.trials import case_of
 from sora_eval.world import clip, scene_of
 from sora_eval.world.families.long_absence import AWAY_S
 from sora_eval.world.palette import COLOURS
@@ -113,6 +115,16 @@ def test_objects_without_an_outline_are_not_judged(name: str) -> None:
     score = registry.probe(name).score(case, video, unknown)
     assert score.value is None
     assert "outline" in score.reason
+
+
+def test_a_far_object_hidden_by_another_for_long_is_kept_and_its_double_is_not() -> None:
+    # The seeds of the validity card: in the first scene a far ball is behind a cylinder for two seconds, and H.264 leaves nothing of it;
+    # in the third the far object is a cone of twenty pixels.
+    probe = registry.probe("company")
+    hidden, far = (case_of(probe, SMALL, "t2v", 0, i) for i in (0, 2))
+    compressed = transformed(true_video(hidden), "H.264 crf 28")
+    assert (_score("company", hidden, compressed).value or 0) >= 0.97
+    assert (_score("company", far, _broken(far, "duplicates", 1.0)).value or 0) < 0.5
 
 
 def test_a_blur_lowers_sharpness() -> None:
