@@ -279,7 +279,7 @@ def _kept(tracks: Tracks, ids: Sequence[int], width: float) -> Bools:
         seen |= there
     hides = [_touching(tracks.box[j], box, 0.3 * width) for j in range(len(tracks.colour)) if j not in ids]
     for a, b in spans(~seen):
-        if 0 < a and b < tracks.frames and any(near[a - 1] and near[b] for near in hides):
+        if a > 0 and b < tracks.frames and any(near[a - 1] and near[b] for near in hides):
             seen[a:b] = True
     return dilated(seen, round(1.0 * tracks.fps))
 
