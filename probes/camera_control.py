@@ -7,7 +7,8 @@ the camera of a rigid scene (`tracking/camera_moves.py`), and parallax distingui
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -18,6 +19,8 @@ from sora_eval.tracking.camera_moves import FEWEST, TRAVELS, MoveFit, best_move,
 from sora_eval.tracking.corners import CornerTracks, corner_tracks
 from sora_eval.types import Case, Tracks, Video
 from sora_eval.world.families.camera_move import CameraMove, CameraMoveParams
+from sora_eval.world.families.room import Placed
+from sora_eval.world.families.two_camera_moves import TwoCameraMoves, TwoCameraMovesParams
 
 _STILL = 0.004
 """Motion of the picture, as a share of the focal length, below which the camera does not move: a third of the least slow move's."""
@@ -27,6 +30,8 @@ _EXPLAINED = 0.5
 """Share of the motion that the best move may leave over; beyond, it is no camera's."""
 _CLEAR = 0.3
 """Share up to which an opposite move is one: a view that wanders may end anywhere."""
+_CHANGES = (0.5, 0.42, 0.58)
+"""Shares of a clip at which its second move may begin: each is tried until the moves are those of the prompt."""
 _UNSURE = 0.74
 """Share of a turn's residual that the fit of a travelling camera leaves of true turns; what leaves less may be either."""
 SHOWN: dict[str, tuple[str, str]] = {
@@ -100,19 +105,19 @@ def _check_enough(corners: CornerTracks) -> None:
         raise UnjudgeableError(f"only {len(corners.xy)} points of the picture could be followed, {FEWEST} are needed")
 
 
-def _named_things(p: CameraMoveParams, tracks: Tracks) -> None:
+def _named_things(things: Sequence[Placed], tracks: Tracks) -> None:
     """Check that the objects of the prompt are there.
 
     Raises:
         UnjudgeableError: fewer than two of them were found.
     """
     missing = []
-    for thing in p.things:
+    for thing in things:
         try:
             helpers.find_object(tracks, thing.colour, thing.shape, 0.1)
         except UnjudgeableError as reason:
             missing.append(str(reason))
-    if len(p.things) - len(missing) < 2:
+    if len(things) - len(missing) < 2:
         raise UnjudgeableError(missing[0])
 
 
@@ -120,6 +125,34 @@ def _shake(fit: MoveFit) -> float:
     """Return the rms over frames of how far the whole picture is off the smooth move, as a share of the focal length."""
     common = np.nanmedian(fit.off, axis=0)
     return float(np.sqrt(np.mean(np.sum(common**2, axis=1))))
+
+
+def _compare_move(move: str, amount: float, corners: CornerTracks) -> dict[str, float]:
+    """Return the shares of the claim that hold for one move, its side, and the shown amount as a share of the asked one.
+
+    Raises:
+        UnjudgeableError: the clip shows another move, none, or no clear one.
+    """
+    fits, left = fits_of(move, corners)
+    fit = fits[move]
+    ratio = float(abs(fit.amount / amount))
+    if np.sign(fit.amount) != np.sign(amount):
+        check_one_direction(left)
+        return {"side": -1.0, "relative_amount": ratio}
+    return {
+        "amount": helpers.ramp_score(abs(float(np.log(max(ratio, 1e-3)))), 0.5, 1.4),
+        "smooth": helpers.ramp_score(_shake(fit), 0.006, 0.03),
+        "pure": helpers.ramp_score(left, 0.15, 0.45),
+        "side": 1.0,
+        "relative_amount": ratio,
+    }
+
+
+def _value_of_moves(moves: Sequence[Mapping[str, float]]) -> float:
+    """Return the value of moves as `_compare_move` compares them: 0 where one went the opposite way."""
+    if any(parts["side"] < 0 for parts in moves):
+        return 0.0
+    return 0.5 + 0.5 * float(np.prod([parts[k] for parts in moves for k in ("amount", "smooth", "pure")]))
 
 
 class CameraControl(Probe):
@@ -153,18 +186,9 @@ class CameraControl(Probe):
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge move, direction, amount, smoothness, and what else the camera does."""
         p = CameraMoveParams.of(case)
-        _named_things(p, tracks)
-        fits, left = fits_of(self.move, corner_tracks(video.frames))
-        fit = fits[self.move]
-        if np.sign(fit.amount) != p.sign:
-            check_one_direction(left)
-            return Verdict(0.0, {"side": -1.0, "relative_amount": abs(fit.amount / p.amount)})
-        ratio = abs(fit.amount / p.amount)
-        amount = helpers.ramp_score(abs(float(np.log(max(ratio, 1e-3)))), 0.5, 1.4)
-        smooth = helpers.ramp_score(_shake(fit), 0.006, 0.03)
-        pure = helpers.ramp_score(left, 0.15, 0.45)
-        parts = {"amount": amount, "smooth": smooth, "pure": pure}
-        return Verdict(0.5 + 0.5 * amount * smooth * pure, {**parts, "side": 1.0, "relative_amount": ratio})
+        _named_things(p.things, tracks)
+        parts = _compare_move(self.move, p.amount, corner_tracks(video.frames))
+        return Verdict(_value_of_moves([parts]), parts)
 
 
 class MovePan(CameraControl):
@@ -250,7 +274,7 @@ class MoveStill(CameraControl):
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the direction of the ball, then how still the picture is around it."""
         p = CameraMoveParams.of(case)
-        _named_things(p, tracks)
+        _named_things(p.things, tracks)
         ball = helpers.find_object(tracks, p.rolling[0], "ball", 0.5)
         seen = np.flatnonzero(tracks.visible[ball])
         quarter = max(2, len(seen) // 4)
@@ -265,6 +289,60 @@ class MoveStill(CameraControl):
         still = helpers.ramp_score(motion(corners.xy, corners.seen), 0.006, 0.03)
         calm = helpers.ramp_score(_largest_step(corners), 0.012, 0.04)
         return Verdict(0.5 + 0.5 * still * calm, {"still": still, "calm": calm, "side": 1.0})
+
+
+class TwoMoves(CameraControl):
+    """The camera makes two moves in a row."""
+
+    name = "two_moves"
+    scenes = "two_camera_moves"
+    claim = "asked for two camera moves in a row, the camera makes the first in the first half of the clip and then the second"
+    unit = "0 one opposite direction; else 0.5 and half of the share of the claim that holds"
+    violations = (*CameraControl.violations, "camera_swaps_moves")
+
+    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
+        """Return a random case; with `flip` its twin: the same scene with both moves the other way."""
+        p = TwoCameraMoves().sample(rng)
+        if flip:
+            p = replace(p, steps=(p.steps[0].opposite(), p.steps[1].opposite()))
+        return Draft(self.family.name, p, self.family.caption(p, rng))
+
+    def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
+        """Judge both moves as a single one is judged, each on its half of the clip."""
+        p = TwoCameraMovesParams.of(case)
+        _named_things(p.things, tracks)
+        reasons: list[UnjudgeableError] = []
+        verdicts: list[Verdict] = []
+        for at in _CHANGES:
+            k = round(at * (len(video.frames) - 1))
+            try:
+                moves = [
+                    _compare_move(step.move, step.amount(p.speed), corner_tracks(frames))
+                    for step, frames in zip(p.steps, (video.frames[: k + 1], video.frames[k:]), strict=True)
+                ]
+            except UnjudgeableError as reason:
+                reasons.append(reason)
+                continue
+            value = _value_of_moves(moves)
+            verdicts.append(Verdict(value, _of_both(moves)))
+            if value > 0.99 or value == 0:
+                break
+        if not verdicts:
+            raise reasons[0]
+        return max(verdicts, key=lambda v: v.value)
+
+
+def _of_both(moves: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the components of two moves, those of the second by the names that they have there."""
+    names = {
+        "amount": "second_amount",
+        "smooth": "second_smooth",
+        "pure": "second_pure",
+        "side": "second_side",
+        "relative_amount": "second_relative_amount",
+    }
+    first, second = moves
+    return {**first, **{names[name]: value for name, value in second.items()}}
 
 
 def _largest_step(corners: CornerTracks) -> float:

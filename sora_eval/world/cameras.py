@@ -141,6 +141,12 @@ def cut(first: CameraPath, second: CameraPath, at_s: float) -> CameraPath:
     return CameraPath(t_s, joined(first.eye, second.eye), joined(first.target, second.target), fov)
 
 
+def chained(first: CameraPath, second: CameraPath) -> CameraPath:
+    """Return an upright path that goes on with a second one, which begins when and where the first one ends."""
+    joined = (np.concatenate([getattr(first, k), getattr(second, k)[1:]]) for k in ("t_s", "eye", "target", "fov"))
+    return CameraPath(*joined)
+
+
 def away_and_back(
     peak: float, out: tuple[float, float] = (0.05, 0.35), back: tuple[float, float] = (0.55, 0.85), rest: float = 0.0
 ) -> Callable[[float], float]:

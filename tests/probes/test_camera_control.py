@@ -14,7 +14,7 @@ from sora_eval.world import clip, scene_of
 
 SMALL = Profile("small", 64, 64, 17, 8, 5)
 NAMES = [name for name, (suite, _) in registry.probe_names(optional=True).items() if suite == "camera_control"]
-MOVES = [name for name in NAMES if name != "move_still"]
+MOVES = [name for name in NAMES if name not in ("move_still", "two_moves")]
 each_move = pytest.mark.parametrize("name", MOVES)
 SIDED = ["move_pan", "move_truck", "move_orbit", "move_roll", "move_still"]
 
@@ -108,3 +108,25 @@ def test_the_suite_is_chosen_by_name_alone() -> None:
     assert not set(NAMES) & set(select_probes())
     assert list(select_probes(["camera_control"])) == NAMES
     assert list(select_probes(None, ["move_pan", "relation"])) == ["move_pan", "relation"]
+
+
+def test_of_two_moves_each_has_its_half_of_the_clip() -> None:
+    probe = registry.probe("two_moves")
+    for case, twin in zip(*[iter(probe.cases(6, SMALL, "t2v", 7))] * 2, strict=True):
+        steps, opposite = (c.scene["params"]["steps"] for c in (case, twin))
+        assert [s["move"] for s in steps] == [s["move"] for s in opposite]
+        wrong = _score("two_moves", case, true_video(twin))
+        assert (wrong.value, wrong.components["side"], wrong.components["second_side"]) == (0, -1, -1)
+        swapped = _score("two_moves", case, next(Violation("camera_swaps_moves", 1.0).generate([case])))
+        assert swapped.value is None
+        assert "the camera" in swapped.reason
+
+
+def test_the_second_move_may_begin_a_little_late() -> None:
+    case = next(
+        c for c in registry.probe("two_moves").cases(8, SMALL, "t2v", 7) if c.scene["params"]["speed"] == "quickly"
+    )
+    true = clip(scene_of(case.scene, 2.0), SMALL_SIZE, 16, 33).video.frames
+    # Frames 0, 2, ... of the first half and a rest after it: the second move begins at three fifths.
+    late = np.concatenate([true[:17:2], true[16:17], true[18::2]])
+    assert (_score("two_moves", case, Video(late, 8)).value or 0) >= 0.9

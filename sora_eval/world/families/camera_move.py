@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -13,7 +14,7 @@ from sora_eval.world.families.base import Family
 from sora_eval.world.families.params import EXCHANGED, Colour, OneOf, Params
 from sora_eval.world.families.room import Placed
 from sora_eval.world.families.things import listed
-from sora_eval.world.scene import Body, CameraPath, Scene
+from sora_eval.world.scene import Body, CameraPath, Scene, Vec3
 
 Speed = Literal["slowly", "quickly"]
 DIRECTIONS: dict[str, tuple[str, str]] = {
@@ -43,17 +44,18 @@ OTHER_MOVE: dict[str, str] = {
 """The move that is most easily taken for another one."""
 SHARE: dict[Speed, float] = {"slowly": 0.5, "quickly": 1.0}
 """Shares of `EXTENT` that a clip shows, whatever its length."""
-_EYE, _CENTRE, _FOV = (0.0, -10.2, 3.9), (0.0, 0.0, 0.6), 40.0
-_FAR_M = float(np.linalg.norm(np.subtract(_EYE, _CENTRE)))
+EYE, CENTRE, FOV = (0.0, -10.2, 3.9), (0.0, 0.0, 0.6), 40.0
+"""The first view: metres, and degrees across the shorter side."""
+FAR_M = float(np.linalg.norm(np.subtract(EYE, CENTRE)))
 EXTENT: dict[str, float] = {
     "pan": np.radians(16.0),
     "tilt": np.radians(12.0),
     "roll": np.radians(30.0),
     "orbit": np.radians(34.0),
     "zoom": 0.5,
-    "truck": 2.6 / _FAR_M,
-    "crane": 2.0 / _FAR_M,
-    "dolly": 4.8 / _FAR_M,
+    "truck": 2.6 / FAR_M,
+    "crane": 2.0 / FAR_M,
+    "dolly": 4.8 / FAR_M,
     "still": 0.0,
 }
 """What the camera does in a whole clip when it moves quickly: radians, the logarithm of the magnification, or the way as a share of the
@@ -147,19 +149,7 @@ class CameraMove(Family[CameraMoveParams]):
         """Return the parameters of a random member, with a given camera move or any."""
         kind = move or common.choose(rng, tuple(DIRECTIONS))
         colours = common.sample_colours(rng, 4)
-        columns, rows = rng.permutation([-2.0, 0.0, 2.0]), rng.permutation([-2.4, 0.5, 3.4])
-        things = tuple(
-            Placed(
-                shape=common.choose(rng, common.SHAPES),
-                colour=colours[i],
-                size=round(float(rng.uniform(0.95, 1.1) * (1 + 0.07 * rows[i])), 2),
-                x=round(float(columns[i] + rng.uniform(-0.15, 0.15)), 2),
-                y=round(float(rows[i] + rng.uniform(-0.2, 0.2)), 2),
-                yaw=round(float(rng.uniform(0, 90)), 0),
-                texture=common.choose(rng, ("striped", "dotted")),
-            )
-            for i in range(3)
-        )
+        things = sample_things(rng, colours[:3])
         return CameraMoveParams(
             move=kind,
             to=common.choose(rng, DIRECTIONS[kind]),
@@ -170,17 +160,14 @@ class CameraMove(Family[CameraMoveParams]):
         )
 
     def build(self, p: CameraMoveParams, duration_s: float) -> Scene:
-        bodies = [
-            common.standing(f"thing{i}", o.shape, o.size, o.colour, o.x, o.y, yaw=o.yaw, texture=o.texture)
-            for i, o in enumerate(p.things)
-        ]
+        bodies = standing_things(p.things)
         if p.rolling:
             bodies.append(_ball(p, duration_s))
         view = path(p, duration_s)
         # A still camera has no opposite; the move that it makes instead goes the ball's way.
         other = replace(p, move=OTHER_MOVE[p.move], to=DIRECTIONS[OTHER_MOVE[p.move]][p.sign > 0])
         facts = {
-            "hero": [f"thing{i}" for i in range(len(p.things))],
+            "hero": [body.name for body in bodies[: len(p.things)]],
             "view": view,
             "other_view": path(other, duration_s),
             **({} if p.move == "still" else {"opposite_view": path(p.opposite(), duration_s)}),
@@ -188,7 +175,7 @@ class CameraMove(Family[CameraMoveParams]):
         return common.set_up(p.style, bodies, view, duration_s, facts=facts)
 
     def phrases(self, p: CameraMoveParams) -> list[str]:
-        things = listed([common.article(f"{o.colour} {o.shape}") for o in sorted(p.things, key=lambda o: o.x)])
+        things = named_things(p.things)
         words = {
             "inward": "towards" if p.to == "in" else "away from",
             "rises": "rises" if p.to == "up" else "sinks",
@@ -199,9 +186,44 @@ class CameraMove(Family[CameraMoveParams]):
         return [common.sentence(w).replace(" a orange", " an orange") for w in phrases]
 
     def details(self, p: CameraMoveParams) -> str:
-        order = ", ".join(f"{o.texture} {o.colour} {o.shape}" for o in sorted(p.things, key=lambda o: o.x))
         rest = "Nothing but the ball moves." if p.move == "still" else "Nothing but the camera moves."
-        return f"From left to right: {order}. {common.style_words(p.style)} {rest}"
+        return f"{in_order(p.things)} {common.style_words(p.style)} {rest}"
+
+
+def sample_things(rng: np.random.Generator, colours: Sequence[Colour]) -> tuple[Placed, ...]:
+    """Return a patterned object of each of three colours, at three distances and from left to right in a random order."""
+    columns, rows = rng.permutation([-2.0, 0.0, 2.0]), rng.permutation([-2.4, 0.5, 3.4])
+    return tuple(
+        Placed(
+            shape=common.choose(rng, common.SHAPES),
+            colour=colour,
+            size=round(float(rng.uniform(0.95, 1.1) * (1 + 0.07 * rows[i])), 2),
+            x=round(float(columns[i] + rng.uniform(-0.15, 0.15)), 2),
+            y=round(float(rows[i] + rng.uniform(-0.2, 0.2)), 2),
+            yaw=round(float(rng.uniform(0, 90)), 0),
+            texture=common.choose(rng, ("striped", "dotted")),
+        )
+        for i, colour in enumerate(colours)
+    )
+
+
+def standing_things(things: Sequence[Placed]) -> list[Body]:
+    """Return the bodies of objects, called thing0, thing1, ..."""
+    return [
+        common.standing(f"thing{i}", o.shape, o.size, o.colour, o.x, o.y, yaw=o.yaw, texture=o.texture)
+        for i, o in enumerate(things)
+    ]
+
+
+def named_things(things: Sequence[Placed]) -> str:
+    """Return objects in words, from left to right: "a red ball, a blue cone and a green cube"."""
+    return listed([common.article(f"{o.colour} {o.shape}") for o in sorted(things, key=lambda o: o.x)])
+
+
+def in_order(things: Sequence[Placed]) -> str:
+    """Return a sentence that names the objects with their patterns from left to right."""
+    order = ", ".join(f"{o.texture} {o.colour} {o.shape}" for o in sorted(things, key=lambda o: o.x))
+    return f"From left to right: {order}."
 
 
 def _ball(p: CameraMoveParams, duration_s: float) -> Body:
@@ -216,21 +238,30 @@ def _ball(p: CameraMoveParams, duration_s: float) -> Body:
 
 def path(p: CameraMoveParams, duration_s: float) -> CameraPath:
     """Return the camera's path: at constant speed from the same first view, whatever the move."""
-    amount = p.amount if p.move != "still" else 0.0
-    if p.move == "pan":
-        return cameras.turn(duration_s, _EYE, _CENTRE, lambda u: np.degrees(amount) * u, lambda u: 0.0, _FOV)
-    if p.move == "tilt":
-        return cameras.turn(duration_s, _EYE, _CENTRE, lambda u: 0.0, lambda u: np.degrees(amount) * u, _FOV)
-    if p.move == "roll":
-        return cameras.roll(duration_s, _EYE, _CENTRE, float(np.degrees(amount)), _FOV)
-    if p.move == "zoom":
-        narrow = 2 * np.arctan(np.tan(np.radians(_FOV) / 2) * np.exp(-amount))
-        return cameras.zoom(duration_s, _EYE, _CENTRE, _FOV, float(np.degrees(narrow)))
-    if p.move == "orbit":
-        return cameras.circle(duration_s, _EYE, _CENTRE, float(np.degrees(amount)), _FOV)
-    if p.move == "still":
-        return cameras.still(duration_s, _EYE, _CENTRE, _FOV)
-    forward = np.subtract(_CENTRE, _EYE) / _FAR_M
-    ways = {"truck": np.array([1.0, 0.0, 0.0]), "crane": np.array([0.0, 0.0, 1.0]), "dolly": forward}
-    x, y, z = (float(v) for v in amount * _FAR_M * ways[p.move])
-    return cameras.move(duration_s, _EYE, _CENTRE, (x, y, z), _FOV, about_middle=False)
+    return moved(p.move, p.amount, duration_s)
+
+
+def moved(
+    move: str, amount: float, duration_s: float, eye: Vec3 = EYE, target: Vec3 = CENTRE, fov: float = FOV
+) -> CameraPath:
+    """Return the path of a move from an upright view of `target`, at constant speed; amount: signed, as in `EXTENT`."""
+    degrees = float(np.degrees(amount))
+    if move == "pan":
+        return cameras.turn(duration_s, eye, target, lambda u: degrees * u, lambda u: 0.0, fov)
+    if move == "tilt":
+        return cameras.turn(duration_s, eye, target, lambda u: 0.0, lambda u: degrees * u, fov)
+    if move == "roll":
+        return cameras.roll(duration_s, eye, target, degrees, fov)
+    if move == "zoom":
+        narrow = 2 * np.arctan(np.tan(np.radians(fov) / 2) * np.exp(-amount))
+        return cameras.zoom(duration_s, eye, target, fov, float(np.degrees(narrow)))
+    if move == "orbit":
+        return cameras.circle(duration_s, eye, target, degrees, fov)
+    if move == "still":
+        return cameras.still(duration_s, eye, target, fov)
+    forward = np.subtract(target, eye)
+    forward = forward / np.linalg.norm(forward)
+    right = np.cross(forward, (0.0, 0.0, 1.0))
+    ways = {"truck": right / np.linalg.norm(right), "crane": np.array([0.0, 0.0, 1.0]), "dolly": forward}
+    x, y, z = (float(v) for v in amount * FAR_M * ways[move])
+    return cameras.move(duration_s, eye, target, (x, y, z), fov, about_middle=False)

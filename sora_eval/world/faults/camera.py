@@ -1,6 +1,7 @@
 """Faults of camera moves: another move than the one of the prompt, or one that is not kept to.
 
-`scene.facts["view"]` is the camera's path, "opposite_view" and "other_view" are those of other moves with the same key times.
+`scene.facts["view"]` is the camera's path; "opposite_view", "other_view" and "swapped_view" are those of other moves with the same key
+times.
 """
 
 from __future__ import annotations
@@ -34,6 +35,12 @@ def camera_reversed(scene: Scene, severity: float) -> Broken:
 def camera_moves_otherwise(scene: Scene, severity: float) -> Broken:
     """The camera makes the most similar other move: a truck for a pan, a zoom for a dolly; a mixture of both below severity 1."""
     return _filmed(scene, cameras.blend(scene.facts["view"], scene.facts["other_view"], severity))
+
+
+@fault("view", "swapped_view")
+def camera_swaps_moves(scene: Scene, severity: float) -> Broken:
+    """The camera makes the second move first and the first one after it; a mixture of both below severity 1."""
+    return _filmed(scene, cameras.blend(scene.facts["view"], scene.facts["swapped_view"], severity))
 
 
 @fault("view", "opposite_view")
