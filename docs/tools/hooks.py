@@ -15,7 +15,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import generate
 
 BUILD = generate.ROOT / "build" / "documented"
-RESULTS = {"audit.md", "leaderboard.md", "validity.md", "encoders.md", "encoders.png", "bench.md"}
+RESULTS = {
+    *("audit.md", "leaderboard.md", "validity.md", "encoders.md", "encoders.png", "bench.md"),
+    *("abilities/leaderboard.md", "abilities/validity.md"),
+}
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(((?!https?:|#)[^)\s]+)\)")
 
 
