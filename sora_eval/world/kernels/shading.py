@@ -129,7 +129,8 @@ def backdrop(view: Table, looks: Table, factor: NDArray[np.float32], added: NDAr
     )
     dx, dy, dz, floor, wall = np.empty(width), np.empty(width), np.empty(width), np.empty(width), np.empty(width)
     x, y, ax, ay = np.empty(width), np.empty(width), np.empty(width), np.empty(width)
-    tone, mixed, far = np.empty(width), np.empty(width), np.empty((width, 3))
+    # far stays 0 where there is no sky and no mirror: a floor adds 0 times it, and 0 times what memory happens to hold may be NaN.
+    tone, mixed, far = np.empty(width), np.empty(width), np.zeros((width, 3))
     for row in range(height):
         rays_of(v, row, dx, dy, dz, floor)
         walls, floors, skies = 0, 0, 0
