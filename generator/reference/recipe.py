@@ -1,7 +1,7 @@
 """Recipes of the bundled networks, read from recipes/NAME/*.yaml: sizes, rates, batches, loss weights and the curriculum.
 
-"first" made the bundled checkpoints; "second" is for the next ones. Another folder with autoencoder.yaml and transformer.yaml is named by
-its path, for ablations.
+"first" made base, 4x, 32x and square, "hourglass" made the checkpoint of that name from 32x; "second" is for the next ones. Another folder
+with autoencoder.yaml and transformer.yaml is named by its path, for ablations.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sora_eval.generator.reference.autoencoder import AutoencoderConfig
 from sora_eval.generator.reference.transformer import TransformerConfig
 
 FOLDER = Path(__file__).parent / "recipes"
-BUNDLED: tuple[str, ...] = ("first", "second")
+BUNDLED: tuple[str, ...] = ("first", "hourglass", "second")
 
 
 @dataclass(frozen=True)
