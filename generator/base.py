@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from sora_eval.settings import Settings, option
 from sora_eval.stats.samples import MOST
-from sora_eval.types import MODES, Case, Failure, Mode, Video
+from sora_eval.types import ALL_MODES, MODES, Case, Failure, Mode, Video
 from sora_eval.video import Source
 from sora_eval.world import VERSION as WORLD_VERSION
 
@@ -32,8 +32,8 @@ class Capabilities(Settings):
 
     GROUP: ClassVar[str] = "generator"
 
-    modes: tuple[Mode, ...] = option(MODES, choices=MODES, example="t2v")
-    """The modes that it supports."""
+    modes: tuple[Mode, ...] = option(MODES, choices=ALL_MODES, example="t2v")
+    """The modes that it supports: those of editing (extend_back, loop, connect, interpolate, edit) where they are named."""
     max_frames: int | None = option(None, least=1)
     """The longest clip, None for no limit."""
     processes: bool = False

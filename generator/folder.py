@@ -25,7 +25,7 @@ from sora_eval.generator.video_manifest import (
 )
 from sora_eval.paths import Finder, shown
 from sora_eval.stats.samples import per_prompt, sample_id
-from sora_eval.types import MODES, Case, Failure, Mode, Video, digest
+from sora_eval.types import ALL_MODES, Case, Failure, Mode, Video, digest
 from sora_eval.video import Limits, Source, probe
 from sora_eval.video.sources import READING
 from sora_eval.video.timestamps import same_rate
@@ -95,7 +95,7 @@ class Folder:
         name: str | None = None,
         manifest: str | Path | None = None,
         cases: Iterable[str] | None = None,
-        modes: Sequence[Mode] = MODES,
+        modes: Sequence[Mode] = ALL_MODES,
         requested: Sequence[Case] | None = None,
         links: bool = False,
     ) -> None:
@@ -191,7 +191,7 @@ class Folder:
         prompts = [
             f"{suite}.{probe}.{mode}.{i:04d}"
             for probe, (suite, _) in registry.probe_names(optional=True).items()
-            for mode in MODES
+            for mode in ALL_MODES
             for i in range(max(indices, default=-1) + 1)
         ]
         prompts += [c.prompt_id for c in cases]

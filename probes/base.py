@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
-from sora_eval.alignment.align import given_frames
+from sora_eval.alignment.align import given_frames, kept_at
 from sora_eval.metrics import continuation as motion_overlap
 from sora_eval.tracking.surroundings import ground, neutral, taken_for_ground
 from sora_eval.tracking.world import named_colours
@@ -46,11 +46,14 @@ class Draft:
     """The caption; `Probe.cases` adds the family's setting."""
     expect: Mapping[str, Any] = field(default_factory=dict)
     """Further facts that the probe checks, as JSON values."""
+    source: Params | None = None
+    """The parameters of what the source clip shows, in mode edit."""
 
     @property
     def scene(self) -> dict[str, Any]:
         """The scene as it stands in a case."""
-        return {"family": self.family, "params": self.params.to_json()}
+        source = {} if self.source is None else {"source": self.source.to_json()}
+        return {"family": self.family, "params": self.params.to_json(), **source}
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,10 @@ class Probe(ABC):
         """
         return draft
 
+    def of_frames(self, draft: Draft, frames: int, fps: float) -> Draft:
+        """Return a draft for clips of so many frames at a rate, where its scene depends on these. By default the draft itself."""
+        return draft
+
     def of_aspects(
         self, drafts: Sequence[Draft], profile: Profile, aspects: Sequence[str]
     ) -> tuple[list[Draft], list[tuple[int, int]]]:
@@ -144,7 +151,8 @@ class Probe(ABC):
         """Return draft i in a look; twins have the same materials, the second one's in a mirror."""
         materials = int(np.random.default_rng([*b"look", *self.name.encode(), seed, i // 2]).integers(1 << 31))
         style = with_look(draft.params.style, look, materials, flipped=bool(i % 2))
-        return replace(draft, params=replace(draft.params, style=style))
+        source = None if draft.source is None else replace(draft.source, style=replace(draft.source.style, look=style.look))
+        return replace(draft, params=replace(draft.params, style=style), source=source)
 
     def _rng(self, seed: int, pair: int) -> np.random.Generator:
         # Disjoint from the scenes of training sets, whose seeds hold no such word.
@@ -188,9 +196,9 @@ class Probe(ABC):
         """
         drafts, frames = self._with_lengths(self.drafts(count, seed), profile, seed, lengths_s or self.lengths_s)
         drafts, sizes = self.of_aspects(drafts, profile, aspects or self.aspects)
+        drafts = [self.of_frames(d, n, profile.fps) for d, n in zip(drafts, frames, strict=True)]
         drafts = [self._in_look(d, i, seed, look) for i, d in enumerate(drafts)]
         ids = [f"{self.suite}.{self.name}.{mode}.{i:04d}" for i in range(count)]
-        given = {"t2v": 0, "i2v": 1, "v2v": profile.given}[mode]
         return [
             Case(
                 id=ids[i],
@@ -201,7 +209,7 @@ class Probe(ABC):
                 size=sizes[i],
                 fps=profile.fps,
                 frames=frames[i],
-                given=given,
+                given=given_count(mode, frames[i], profile.given),
                 seed=seed * 100_000 + i,
                 scene=d.scene,
                 expect=dict(d.expect),
@@ -232,6 +240,25 @@ class Probe(ABC):
         if self.continued and case.mode == "v2v":
             parts |= continuation(case, video)
         return Score(float(np.clip(verdict.value, 0, 1)), components=parts)
+
+
+def given_count(mode: Mode, frames: int, given: int) -> int:
+    """Return how many frames of a case of `frames` are given in a mode; given: those of v2v. At least a third of a clip is left to make."""
+    match mode:
+        case "t2v":
+            return 0
+        case "i2v":
+            return 1
+        case "v2v":
+            return given
+        case "extend_back" | "loop":
+            return min(given, max(1, 2 * frames // 3))
+        case "connect":
+            return 2 * min(given, max(1, frames // 3))
+        case "interpolate":
+            return 2
+        case "edit":
+            return frames
 
 
 def _lost_in_ground(case: Case, tracks: Tracks) -> str:
@@ -296,16 +323,18 @@ def _true_frames(case_json: str) -> Frames:
 
 
 def _given_kept(case: Case, video: Video) -> None:
-    """Check that the clip begins with the conditioning frames."""
-    if not case.given:
+    """Check that the clip has the conditioning frames where they belong."""
+    if not (keeps := case.keeps):
         return
     given = given_frames(case)
-    for k in {0, len(given) - 1}:
-        # The clip may have another frame rate: compare frames of the same moment.
-        shown = video.frames[min(round(k / case.fps * video.fps), len(video) - 1)]
-        if likeness(given[k], shown) < 0.8:
+    # Of both ends the first and the last frame; the clip may have another frame rate: frames of the same moment are compared.
+    ends = {0, len(given) - 1, *(j for k in range(1, len(keeps)) if keeps[k] > keeps[k - 1] + 1 for j in (k - 1, k))}
+    at = kept_at(case, len(video), video.fps)
+    where = "begin with them" if keeps == tuple(range(case.given)) else "have them where they belong"
+    for k in ends:
+        if likeness(given[k], video.frames[at[k]]) < 0.8:
             raise UnjudgeableError(
-                "the given frames were not kept: a clip must begin with them, and no crop, padding, resize, shift or zoom of them "
+                f"the given frames were not kept: a clip must {where}, and no crop, padding, resize, shift or zoom of them "
                 f"was found either; return them at {case.size[1]}x{case.size[0]}, or set profile.width and .height to the model's own size"
             )
 

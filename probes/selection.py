@@ -9,7 +9,7 @@ from sora_eval import registry
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.probes.base import Probe
 from sora_eval.stats.samples import sampled
-from sora_eval.types import MODES, Case, Mode, Profile
+from sora_eval.types import ALL_MODES, Case, Mode, Profile
 from sora_eval.world.looks import PLAIN_WORLD, LookOptions
 
 
@@ -43,7 +43,7 @@ def select_cases(
     lengths_s: Sequence[int] = (),
     aspects: Sequence[str] = (),
 ) -> list[Case]:
-    """Return `count` cases of every probe in every mode that it supports, in the order of `MODES`, and `samples` of each.
+    """Return `count` cases of every probe in every mode that it supports, in the order of `ALL_MODES`, and `samples` of each.
 
     lengths_s: lengths of the clips in seconds, by turns, of the probes that have lengths of their own; () for these.
     aspects: aspect ratios of the clips, by turns, of the probes that have aspects of their own; () for these.
@@ -55,7 +55,7 @@ def select_cases(
         raise ConfigError("suite.lengths_s is for probes of long_range, and no chosen one is: set suite.lengths_s=null")
     if aspects and not any(p.aspects for p in probes.values()):
         raise ConfigError("suite.aspects is for probes of framing, and no chosen one is: set suite.aspects=null")
-    ordered = [m for m in MODES if m in modes]
+    ordered = [m for m in ALL_MODES if m in modes]
     cases = [
         c
         for p in probes.values()

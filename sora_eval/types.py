@@ -24,11 +24,14 @@ from sora_eval.settings import Settings, option
 Frames: TypeAlias = NDArray[np.uint8]
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
-Mode: TypeAlias = Literal["t2v", "i2v", "v2v"]
+Mode: TypeAlias = Literal["t2v", "i2v", "v2v", "extend_back", "loop", "connect", "interpolate", "edit"]
 FailureKind: TypeAlias = Literal["", "technical"]
 AlignmentKind: TypeAlias = Literal["identity", "crop", "pad", "letterbox", "resize", "shift", "zoom"]
 Box: TypeAlias = tuple[float, float, float, float]
 MODES: tuple[Mode, ...] = ("t2v", "i2v", "v2v")
+"""The modes that suites and generators have unless others are named."""
+ALL_MODES: tuple[Mode, ...] = get_args(Mode)
+"""All modes, in the order of reports."""
 _NAME = re.compile(r"\w[\w.@+-]*")
 _LONGEST_NAME = 160
 """File systems take 255 bytes, of which a hash and an ending follow an id."""
@@ -256,7 +259,8 @@ class Case:
     probe: str
     """Short name of the probe (`two_drops`)."""
     mode: Mode
-    """t2v (prompt only), i2v (first frame given) or v2v (first `given` frames given)."""
+    """t2v (prompt only), i2v (first frame given), v2v and loop (first frames given), extend_back (last frames), interpolate (first and last
+    frame), connect (as many first as last frames), or edit (a source clip, which the prompt is to change)."""
     prompt: str
     """Text that the generator gets."""
     size: tuple[int, int]
@@ -266,11 +270,12 @@ class Case:
     frames: int
     """Frame count of the clip."""
     given: int
-    """Number of conditioning frames (0, 1 or k)."""
+    """Number of conditioning frames; where they belong in the clip is `given_at`."""
     seed: int
     """The generator's seed."""
     scene: Mapping[str, Any]
-    """{"family": name, "params": {...}}: scene that the world renders as the true answer; JSON values only."""
+    """{"family": name, "params": {...}}: scene that the world renders as the true answer; JSON values only. In mode edit also "source", the
+    params of the scene that the source clip shows."""
     expect: Mapping[str, Any]
     """Expected outcome, in the probe's own terms; JSON values only."""
     cluster: str
@@ -307,8 +312,8 @@ class Case:
     def _check(self) -> None:
         for what in ("id", "suite", "probe", *(["twin"] if self.twin != "" else [])):
             check_name(what, getattr(self, what))
-        if self.mode not in MODES:
-            raise ValueError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
+        if self.mode not in ALL_MODES:
+            raise ValueError(f"mode must be one of {', '.join(ALL_MODES)}, got {self.mode!r}")
         for what in ("prompt", "cluster"):
             if not isinstance(getattr(self, what), str):
                 raise ValueError(f"{what} must be text, got {getattr(self, what)!r}")
@@ -328,6 +333,24 @@ class Case:
     def hash(self) -> str:
         """Hash of everything a generator's answer and its score depend on."""
         return digest(self.to_json())
+
+    @property
+    def given_at(self) -> tuple[int, ...]:
+        """The moments of the conditioning frames, as frames of the case's clip, in order; of the source clip in mode edit."""
+        frames = range(self.frames)
+        match self.mode:
+            case "extend_back":
+                return tuple(frames[max(0, self.frames - self.given) :])
+            case "connect" | "interpolate":
+                first = (self.given + 1) // 2
+                return (*frames[:first], *frames[self.frames - (self.given - first) :])
+            case _:
+                return tuple(frames[: self.given])
+
+    @property
+    def keeps(self) -> tuple[int, ...]:
+        """The frames of its clip that must be the given ones: `given_at`, but none in mode edit."""
+        return () if self.mode == "edit" else self.given_at
 
     @property
     def hash_without_twin(self) -> str:
@@ -390,7 +413,7 @@ class ScoreRow:
     probe: str
     """Probe of the case."""
     mode: Mode
-    """Conditioning of the case: t2v, i2v or v2v."""
+    """Mode of the case."""
     generator: str
     """Name of the generator in this run."""
     kind: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -57,10 +58,10 @@ class Aligned:
 def align(case: Case, video: Video) -> Aligned:
     """Return a clip and its case cut to the part of the given frames that the clip shows.
 
-    A clip that begins with the given frames as they are comes back unchanged, as does one in which they are not found: probes refuse that.
-    Without given frames (t2v) bars of one colour are cut off, no more.
+    A clip that has the given frames where they belong comes back unchanged, as does one in which they are not found: probes refuse that.
+    Where none are to be kept (t2v, edit) bars of one colour are cut off, no more.
     """
-    alignment = find(given_frames(case), video, case.fps) if case.given else _without_bars(video)
+    alignment = find(given_frames(case), video, kept_at(case, len(video), video.fps)) if case.keeps else _without_bars(video)
     return applied(case, video, alignment)
 
 
@@ -134,13 +135,22 @@ def _given(case_json: str) -> Frames:
     return frames
 
 
-def find(given: Frames, video: Video, fps: float) -> Alignment | None:
-    """Return how given frames [K, H, W, 3] at `fps` lie in a clip, None where they are not found in it.
+def kept_at(case: Case, frames: int, fps: float) -> list[int]:
+    """Return which frames of a clip of `frames` at `fps` must be the given ones, in their order; of a clip of another length, those that are
+    given at the end are counted from its end.
+    """
+    # Until the first gap frames count from the beginning.
+    places = [round(k / case.fps * fps) if k == i else frames - 1 - round((case.frames - 1 - k) / case.fps * fps) for i, k in enumerate(case.keeps)]
+    return [min(max(k, 0), frames - 1) for k in places]
+
+
+def find(given: Frames, video: Video, at: Sequence[int]) -> Alignment | None:
+    """Return how given frames [K, H, W, 3] lie in the frames `at` of a clip, None where they are not found in them.
 
     Whatever is found has to hold for the first and for the last of them.
     """
     height, width = video.size
-    pair = Pair(given[0], video.frames[0])
+    pair = Pair(given[0], video.frames[at[0]])
     whole: Box = (0.0, 0.0, float(width), float(height))
     plain = pair.residual(whole)
     square = abs(np.log((width / height) / (given.shape[2] / given.shape[1]))) <= _STRETCHED
@@ -152,7 +162,7 @@ def find(given: Frames, video: Video, fps: float) -> Alignment | None:
     fits = square and (x0, y0, x1, y1) == whole
     if best is None or not _found(best, plain, whole, square, _MOVED if fits else _KEPT):
         return _alignment(given, video, Placement(whole, plain)) if square and plain <= _KEPT else None
-    if not _holds(given, video, fps, best.box):
+    if not _holds(given, video, at, best.box):
         return None
     return _alignment(given, video, best)
 
@@ -166,9 +176,8 @@ def _found(best: Placement, plain: float, whole: Box, square: bool, most: float)
     return not square or (off > _SHIFTED and best.residual < _BETTER * plain)
 
 
-def _holds(given: Frames, video: Video, fps: float, box: Box) -> bool:
-    last = min(round((len(given) - 1) / fps * video.fps), len(video) - 1)
-    return len(given) == 1 or Pair(given[-1], video.frames[last]).residual(box) <= 3 * _KEPT
+def _holds(given: Frames, video: Video, at: Sequence[int], box: Box) -> bool:
+    return len(given) == 1 or Pair(given[-1], video.frames[at[-1]]).residual(box) <= 3 * _KEPT
 
 
 def _alignment(given: Frames, video: Video, place: Placement) -> Alignment | None:

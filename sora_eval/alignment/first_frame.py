@@ -1,4 +1,4 @@
-"""First-frame fidelity of an aligned clip: its first frame against the given one, its last against the true one of that moment."""
+"""First-frame fidelity of an aligned clip: its first given frame as it was given, its last against the true one of that moment."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import json
 import numpy as np
 
 from sora_eval.alignment import measures
-from sora_eval.alignment.align import Aligned, given_frames
+from sora_eval.alignment.align import Aligned, given_frames, kept_at
 from sora_eval.alignment.placement import Pair
-from sora_eval.types import Alignment, Box, Case, Frames, Video
+from sora_eval.types import MODES, Alignment, Box, Case, Frames, Video
 from sora_eval.video import resize
 from sora_eval.video.caching import clip_cache
 from sora_eval.world import scene_of, stills
@@ -21,13 +21,15 @@ _STILL = 5e-4
 def first_frame_fidelity(case: Case, video: Video, aligned: Aligned) -> dict[str, float]:
     """Return the metrics of the first frame (`alignment.measures`) by name, {} without given frames or where they were not found.
 
-    case, video: as they came, aligned: as they are judged.
+    case, video: as they came, aligned: as they are judged. Drift is measured where the clip goes on from its first frames (i2v, v2v).
     """
-    if not case.given or aligned.alignment is None or aligned.alignment.given is None:
+    if not case.keeps or aligned.alignment is None or aligned.alignment.given is None:
         return {}
     values = measures.place(_box(case, video, aligned.alignment), video.size, case.size)
     given, made = given_frames(aligned.case)[0], aligned.video.frames
-    first = measures.pixels(given, _at(made[0], given))
+    first = measures.pixels(given, _at(made[kept_at(case, len(made), aligned.video.fps)[0]], given))
+    if case.mode not in MODES:
+        return values | first
     # The clip may be longer or shorter than requested, or have another rate.
     last = min(len(made) - 1, int((case.frames - 1) / case.fps * video.fps + 0.5))
     true = _true_still(
@@ -53,7 +55,7 @@ def _box(case: Case, video: Video, alignment: Alignment) -> Box:
     box: Box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
     if alignment.kind != "identity" or alignment.residual <= _STILL:
         return box
-    return Pair(given_frames(case)[0], video.frames[0]).refined(box).box
+    return Pair(given_frames(case)[0], video.frames[kept_at(case, len(video), video.fps)[0]]).refined(box).box
 
 
 @clip_cache(1 << 26)

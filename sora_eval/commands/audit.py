@@ -9,7 +9,7 @@ from tqdm import tqdm
 from sora_eval.config import AuditConfig, Call, out_folder
 from sora_eval.errors import ConfigError
 from sora_eval.probes.selection import select_probes
-from sora_eval.types import MODES
+from sora_eval.types import ALL_MODES
 
 
 def main(config: AuditConfig, call: Call) -> int:
@@ -26,7 +26,7 @@ def main(config: AuditConfig, call: Call) -> int:
     scorers = [t.load() for t in targets]
     if len({s.name for s in scorers}) < len(scorers):
         raise ConfigError(f"two scorers have the same name: {', '.join(s.name for s in scorers)}")
-    modes = tuple(m for m in MODES if m in config.suite.modes)
+    modes = tuple(m for m in ALL_MODES if m in config.suite.modes)
     every = select_probes(config.suite.suites, config.suite.probes).values()
     probes = [p for p in every if set(p.modes) & set(modes)]
     folder = out_folder(config.out)

@@ -10,7 +10,7 @@ from sora_eval.config import Call, ValidateConfig, out_folder
 from sora_eval.errors import ConfigError
 from sora_eval.files import parse_json, read_text
 from sora_eval.probes.selection import select_probes
-from sora_eval.types import MODES
+from sora_eval.types import ALL_MODES
 
 
 def main(config: ValidateConfig, call: Call) -> int:
@@ -24,7 +24,7 @@ def main(config: ValidateConfig, call: Call) -> int:
 
     probes = list(select_probes(config.suite.suites, config.suite.probes).values())
     profile, workers = config.profile, config.workers or call.cores
-    modes = [m for m in MODES if m in config.suite.modes]
+    modes = [m for m in ALL_MODES if m in config.suite.modes]
     count, seed, clips = config.suite.count, config.seed, config.fidelity.count
     if 0 < clips < 2 * SETS:
         raise ConfigError(

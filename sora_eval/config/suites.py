@@ -10,7 +10,7 @@ from sora_eval.probes.base import Probe
 from sora_eval.probes.framing import ratio_of
 from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.settings import Settings, option
-from sora_eval.types import MODES, Case, Mode, Profile
+from sora_eval.types import ALL_MODES, Case, Mode, Profile
 from sora_eval.world.looks import PLAIN_WORLD, LookOptions
 
 MAX_COUNT = 100_000
@@ -29,8 +29,9 @@ class SuiteConfig(Settings):
     """Name of the suite, part of the run folder's name."""
     count: int = option(least=1, most=MAX_COUNT)
     """Cases per probe and mode."""
-    modes: tuple[Mode, ...] = option(choices=MODES, example="t2v")
-    """Conditioning: t2v (prompt only), i2v (first frame given), v2v (first frames given)."""
+    modes: tuple[Mode, ...] = option(choices=ALL_MODES, example="t2v")
+    """Conditioning: t2v (prompt only), i2v (first frame given), v2v (first frames given); of editing also extend_back, loop, connect,
+    interpolate and edit."""
     suites: tuple[str, ...] | None = option(None, example="left_right")
     """Suites, such as [left_right]; null for all but those that are chosen by name alone: [camera_control], [framing], [long_range]."""
     probes: tuple[str, ...] | None = option(None, example="relation")
@@ -49,7 +50,7 @@ class SuiteConfig(Settings):
         """
         super().__post_init__()
         if not self.modes:
-            raise ConfigError(f"suite.modes is empty: choose from {', '.join(MODES)}")
+            raise ConfigError(f"suite.modes is empty: choose from {', '.join(ALL_MODES)}")
         for name in ("suites", "probes"):
             if getattr(self, name) == ():
                 raise ConfigError(f"suite.{name} is empty: name {name}, or set suite.{name}=null for all of them")

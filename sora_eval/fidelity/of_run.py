@@ -17,7 +17,7 @@ from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.runs.reader import Run
 from sora_eval.runs.store import reference_cache
 from sora_eval.runs.tracking import is_shared
-from sora_eval.types import Case, Measure, ScoreRow, digest
+from sora_eval.types import MODES, Case, Measure, ScoreRow, digest
 from sora_eval.world.families import StateChange, family
 
 ALL = ""
@@ -117,7 +117,8 @@ def _entries_by_group(
             folder / reference.video if reference else None,
             states,
             clusters[case.cluster],
-            case.given or None,
+            # Metrics of what follows given frames: of a clip that ends with them, or has them at both ends, there are none.
+            (case.given or None) if case.mode in MODES else None,
             row.alignment,
             digest(decides) if shared else "",
         )

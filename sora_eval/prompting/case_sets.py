@@ -16,7 +16,7 @@ from sora_eval.probes.natural.judging import NaturalProbe
 from sora_eval.prompting.options import PromptFile
 from sora_eval.prompting.prompt_files import prompt_cases, read_prompts
 from sora_eval.stats.samples import per_prompt, sampled
-from sora_eval.types import MODES, Case, Mode, Profile, digest
+from sora_eval.types import ALL_MODES, Case, Mode, Profile, digest
 from sora_eval.world.families import family
 
 _CASES = "cases.jsonl"
@@ -50,8 +50,8 @@ class CaseSet:
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """The modes of the cases, in the order of `MODES`."""
-        return tuple(m for m in MODES if any(c.mode == m for c in self.cases))
+        """The modes of the cases, in the order of `ALL_MODES`."""
+        return tuple(m for m in ALL_MODES if any(c.mode == m for c in self.cases))
 
     @property
     def count(self) -> int:

@@ -16,7 +16,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.files import read_json, replacing, write_json
 from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.stats.samples import per_prompt
-from sora_eval.types import Camera, Case, Frames, Video, digest
+from sora_eval.types import MODES, Camera, Case, Frames, Video, digest
 from sora_eval.video import write_ffv1, write_h264, write_png
 from sora_eval.world import trajectories
 
@@ -31,6 +31,14 @@ _README = """\
 5. Give this folder to sora-eval as the generator `folder`; nothing in it will be changed.
 """
 _SAMPLES = "6. Rows that differ in `sample` and `seed` alone ask for several videos of one prompt; further case_ids end in .s1, .s2, ...\n"
+_MODES = """\
+Modes of editing, whose conditioning is a clip of all given frames:
+- extend_back: the video ends with the given frames.
+- loop: it begins with them, and after its last frame its first one follows without a seam.
+- connect: it begins with the first half of the given frames (CASE.first.mp4) and ends with the second (CASE.last.mp4).
+- interpolate: it begins with CASE.first.png and ends with CASE.last.png.
+- edit: the given frames are a source clip, which is to be changed to what the prompt describes; all else stays as it is.
+"""
 _CAMERAS = "For a model that takes camera poses or keys: cameras/<case_id>.txt (RealEstate10K) and .json have those of each video.\n"
 
 
@@ -47,7 +55,8 @@ def export_cases(
 
     - `prompts.csv`: a row per case, columns `PROMPT_COLUMNS`; `conditioning` is a path in the folder, or empty. With several samples per
       prompt there is also `sample`, and a row for each.
-    - `conditioning/<case_id>.png` (one frame) or `.mkv` without loss and `.mp4` (several frames).
+    - `conditioning/<case_id>.png` (one frame) or `.mkv` without loss and `.mp4` (several frames); where the first and the last ones are
+      given also `.first` and `.last` of each.
     - `manifest.csv`: case_id and `videos/<case_id>.mp4`, and `sample` where there are several.
       One that is already there is kept: it may be filled in.
     - `cameras/<case_id>.txt` (RealEstate10K) and `.json` (with keys), of cases whose camera's path is part of the case.
@@ -84,7 +93,8 @@ def export_cases(
     prompts = {case.prompt_id: case for case in reversed(cases)}
     write_cases(folder, cases)
     with_path = [case for case in cases if _write_camera(folder / "cameras", case, trajectory(case))]
-    _write(folder / "README.txt", _README + _SAMPLES * several + _CAMERAS * bool(with_path))
+    editing = any(case.mode not in MODES for case in cases)
+    _write(folder / "README.txt", _README + _SAMPLES * several + _CAMERAS * bool(with_path) + _MODES * editing)
     if not (folder / "manifest.csv").exists():
         _write(folder / "manifest.csv", _table(manifest_row(None, several), [manifest_row(c, several) for c in cases]))
     rows = [_prompt_row(case, _conditioning_path(prompts[case.prompt_id]), several) for case in cases]
@@ -181,6 +191,13 @@ def _write_conditioning(case: Case, folder: Path, conditioning: Callable[[Case],
         write_png(path, frames[0])
         return
     write_h264(path.with_name(f"{case.id}.mp4"), Video(frames, case.fps), crf=4)
+    if case.mode in ("connect", "interpolate"):
+        half = (count + 1) // 2
+        for end, part in (("first", frames[:half]), ("last", frames[half:])):
+            if len(part) == 1:
+                write_png(path.with_name(f"{case.id}.{end}.png"), part[0])
+            else:
+                write_h264(path.with_name(f"{case.id}.{end}.mp4"), Video(part, case.fps), crf=4)
     # Last: its presence marks both files as written.
     write_ffv1(path, Video(frames, case.fps))
 

@@ -16,7 +16,7 @@ from sora_eval.errors import ConfigError
 from sora_eval.files import parse_json, read_text, text_lines
 from sora_eval.runs.store import read_parquet, scores_file
 from sora_eval.stats.samples import asked_of
-from sora_eval.types import MODES, Alignment, Case, ScoreRow, check_name, check_part
+from sora_eval.types import ALL_MODES, Alignment, Case, ScoreRow, check_name, check_part
 
 T = TypeVar("T")
 _TEXT = ("case", "suite", "probe", "generator", "kind", "reason", "prompt", "cluster", "twin", "video", "tracks")
@@ -212,8 +212,8 @@ def score_row(raw: Mapping[str, Any]) -> ScoreRow:
             )
     if isinstance(raw["seed"], bool) or not isinstance(raw["seed"], int):
         raise ValueError(f"seed must be a whole number, got {raw['seed']!r}")
-    if raw["mode"] not in MODES:
-        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {raw['mode']!r}")
+    if raw["mode"] not in ALL_MODES:
+        raise ValueError(f"mode must be one of {', '.join(ALL_MODES)}, got {raw['mode']!r}")
     if not _finite(raw["chance"]) or raw["chance"] >= 1:
         raise ValueError(f"chance must be a finite number below 1, got {raw['chance']!r}")
     if raw["value"] is not None and not _finite(raw["value"]):

@@ -20,7 +20,7 @@ import pandas as pd
 from sora_eval.stats.failures import answered, technical
 from sora_eval.stats.intervals import LEVEL, N_BOOT, SEED, bootstrap_replicates, cluster_bootstrap, percentile_interval
 from sora_eval.stats.samples import best_of, by_prompt, case_means, deviation_of, per_prompt, widest_deviation
-from sora_eval.types import MODES, Floats, ScoreRow
+from sora_eval.types import ALL_MODES, Floats, ScoreRow
 
 Level: TypeAlias = Literal["overall", "suite", "probe", "mode"]
 KINDS = ("model", "oracle", "control", "violation")
@@ -166,8 +166,8 @@ class Summary:
         return tuple(sorted({probe for s, probe, _ in self._places if s == suite and probe}))
 
     def modes(self, suite: str, probe: str) -> tuple[str, ...]:
-        """Return the modes that a probe was run in, in the order of `MODES`."""
-        return tuple(m for m in MODES if (suite, probe, m) in self._places)
+        """Return the modes that a probe was run in, in the order of `ALL_MODES`."""
+        return tuple(m for m in ALL_MODES if (suite, probe, m) in self._places)
 
     @cached_property
     def _places(self) -> frozenset[tuple[str, str, str]]:
@@ -273,7 +273,7 @@ def _generator_cells(rows: list[ScoreRow], modes: bool) -> list[Cell]:
             probe = _cell(probe_rows)
             probes.append((probe, bootstrap_replicates(*_values(probe_rows), rng, bounds=_bounds(probe_rows))))
             by_mode = _group(probe_rows, lambda r: r.mode) if modes else {}
-            lower += [probe, *(replace(_cell(by_mode[m]), mode=m) for m in MODES if m in by_mode)]
+            lower += [probe, *(replace(_cell(by_mode[m]), mode=m) for m in ALL_MODES if m in by_mode)]
         suites.append(_average(probes, suite=probes[0][0].suite))
     overall, _ = _average(suites, suite="")
     return [overall, *(cell for cell, _ in suites), *lower]

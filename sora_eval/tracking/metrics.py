@@ -27,7 +27,7 @@ from sora_eval.metrics.permanence import (
 from sora_eval.tracking.points import track_points
 from sora_eval.tracking.truth import LEAST_SHARE, POINTS, TrueTracks
 from sora_eval.tracking.twoview import features, frame_pairs, fundamental_matrix, match_features
-from sora_eval.types import Bools, Case, Floats, Frames, Tracks, Video
+from sora_eval.types import MODES, Bools, Case, Floats, Frames, Tracks, Video
 from sora_eval.video import resized
 
 VERSION = 3
@@ -117,7 +117,12 @@ PROTOCOL = (
 
 def needs_frames(case: Case, truth: TrueTracks) -> bool:
     """Return whether the tracking metrics of a case are measured on frames too, not on tracks alone."""
-    return bool(case.given) or truth.rigid
+    return _compared(case) or truth.rigid
+
+
+def _compared(case: Case) -> bool:
+    """Return whether a clip goes on from given frames as the true one does; transitions, loops and the like have many right answers."""
+    return bool(case.given) and case.mode in MODES
 
 
 def tracking_metrics(case: Case, video: Video | None, tracks: Tracks, truth: TrueTracks) -> dict[str, float | None]:
@@ -134,7 +139,7 @@ def tracking_metrics(case: Case, video: Video | None, tracks: Tracks, truth: Tru
     if needs_frames(case, truth):
         assert video is not None
         small = resized(video.frames, np.minimum(index, len(video) - 1), _reduced(case.size))
-    if case.given:
+    if _compared(case):
         values = {
             **_things(resampled, truth, case.given),
             **_exits(resampled, truth),
@@ -143,7 +148,7 @@ def tracking_metrics(case: Case, video: Video | None, tracks: Tracks, truth: Tru
         }
     else:
         values = {**_alone(resampled, truth), **(_epipolar(small[shown]) if truth.rigid else {})}
-    names = [m.name for m in METRICS if m.truth == bool(case.given)]
+    names = [m.name for m in METRICS if m.truth == _compared(case)]
     return {name: _finite(values.get(name)) for name in names}
 
 

@@ -33,22 +33,30 @@ def transformed_case(case: Case, nuisance: str, number: int) -> Case:
     light = LIGHTS[number % len(LIGHTS)] if nuisance == ALL_AT_ONCE else nuisance.removeprefix("light ")
     if light not in LIGHTS:
         return case
-    return replace(case, scene={**case.scene, "params": relit(case.scene["params"], light)})
+    return with_style(case, {"light": light})
 
 
 def relit(params: Mapping[str, Any], light: str) -> dict[str, Any]:
     """Return the parameters of a scene under another light."""
-    return {**params, "style": {**params["style"], "light": light}}
+    return _styled(params, {"light": light})
+
+
+def _styled(params: Mapping[str, Any], style: Mapping[str, Any]) -> dict[str, Any]:
+    return {**params, "style": {**params["style"], **style}}
+
+
+def with_style(case: Case, style: Mapping[str, Any]) -> Case:
+    """Return a case whose scene, and that of its source clip, has some fields of its style replaced."""
+    both = {key: _styled(case.scene[key], style) for key in ("params", "source") if key in case.scene}
+    return replace(case, scene={**case.scene, **both})
 
 
 def looks_of(case: Case) -> Iterator[tuple[str, float, Case]]:
     """Yield a case in every look: its name, its severity and the case; materials differ by the seed of the case."""
-    style = case.scene["params"]["style"]
     for name in LOOKS:
         for severity in LOOK_SEVERITIES:
             look = {"name": name, "severity": severity, "seed": case.seed, "flipped": False}
-            params = {**case.scene["params"], "style": {**style, "look": look}}
-            yield name, severity, replace(case, scene={**case.scene, "params": params})
+            yield name, severity, with_style(case, {"look": look})
 
 
 def transformed(video: Video, nuisance: str) -> Video:

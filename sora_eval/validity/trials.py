@@ -117,7 +117,7 @@ class _Scene:
         self.cases = [case_of(probe, plan.profile, m, plan.seed, number) for m in plan.modes_of(probe)]
         self.first = self.cases[0]
         self.measures_tracking = is_measured(probe, number, plan.count)
-        self.has_nuisances = number < NUISANCE_SCENES and self.first.mode == "t2v"
+        self.has_nuisances = number < NUISANCE_SCENES and self.first.mode == probe.modes[0]
 
     def trials(self) -> Iterator[Trial]:
         true = true_video(self.first)

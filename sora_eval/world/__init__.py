@@ -89,11 +89,15 @@ def from_states(
 
 
 def conditioning(case: Case) -> Frames | None:
-    """Return the first `case.given` frames of the true clip, uint8 [k, H, W, 3], or None for a prompt-only case."""
+    """Return the conditioning frames of a case, uint8 [k, H, W, 3], or None for a prompt-only case.
+
+    They are the frames `case.given_at` of the true clip, or, in mode edit, those of its source clip.
+    """
     if not case.given:
         return None
-    scene = scene_of(case.scene, (case.frames - 1) / case.fps)
-    states = physics.simulate(scene, frame_times(case.frames, case.fps)[: max(case.given, 2)])
+    spec = {**case.scene, "params": case.scene["source"]} if case.mode == "edit" else case.scene
+    scene = scene_of(spec, (case.frames - 1) / case.fps)
+    states = physics.simulate(scene, frame_times(case.frames, case.fps)[: max(case.given_at[-1] + 1, 2)])
     camera = render.camera_of(scene, states.t_s, case.size)
     renderer = Renderer(scene, case.size)
-    return np.array([renderer.frame(states, camera, k) for k in range(case.given)])
+    return np.array([renderer.frame(states, camera, k) for k in case.given_at])

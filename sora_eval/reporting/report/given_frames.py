@@ -22,7 +22,7 @@ _NOT_FOUND = "not found"
 
 def blocks(rows: Sequence[ScoreRow], generators: Sequence[str]) -> tuple[Block, ...]:
     """Return what a page shows of the given frames of a run, generators in a given order; () where none were given and no bars cut off."""
-    there = [r for r in rows if r.video and (r.mode != "t2v" or r.alignment is not None)]
+    there = [r for r in rows if r.video and (r.mode not in ("t2v", "edit") or r.alignment is not None)]
     # Runs of earlier versions have neither alignment nor metrics.
     if not any(r.alignment is not None for r in there):
         return ()
@@ -56,7 +56,7 @@ def _metrics(rows: Sequence[ScoreRow], generators: Sequence[str]) -> Table:
         if any(values):
             unit = f" ({metric.unit})" if metric.unit else ""
             lines.append((f"{name}{unit}", figure(metric.best), *map(_spread, values)))
-    caption = "First-frame fidelity (i2v and v2v): median [10th to 90th percentile] over clips."
+    caption = "First-frame fidelity (the first of the given frames): median [10th to 90th percentile] over clips."
     columns = (Column("Metric"), Column("Kept as given", "count"), *(Column(g, "cell") for g in shown))
     return table("Given frames: first frame", caption, columns, lines)
 

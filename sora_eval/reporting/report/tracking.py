@@ -142,7 +142,7 @@ def summarise(rows: Iterable[TrackingRow]) -> TrackingSummary:
 def _cells(rows: Sequence[TrackingRow], metric: Metric) -> Iterator[TrackingCell]:
     """Yield one metric's cells of one generator."""
     rng = np.random.default_rng(SEED)
-    defined = [r for r in rows if (r.mode != "t2v") == metric.truth]
+    defined = [r for r in rows if (r.mode in ("i2v", "v2v")) == metric.truth]
     if not defined:
         return
     suites: list[_Mean] = []

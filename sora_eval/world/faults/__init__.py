@@ -16,6 +16,7 @@ from sora_eval.world import frame_times, from_states
 from sora_eval.world.faults import (
     camera,
     consistency,
+    editing,
     framing,
     left_right,
     long_range,
@@ -27,7 +28,7 @@ from sora_eval.world.faults.base import Broken, Fault
 from sora_eval.world.physics import simulate
 from sora_eval.world.scene import Scene
 
-_MODULES = (consistency, permanence, physics, left_right, state_changes, camera, long_range, framing)
+_MODULES = (consistency, permanence, physics, left_right, state_changes, camera, long_range, framing, editing)
 FAULTS: dict[str, Fault] = {f.name: f for m in _MODULES for f in vars(m).values() if isinstance(f, Fault)}
 """The faults by name."""
 
