@@ -1,0 +1,113 @@
+"""Clips that go on from given frames, forwards, backwards or from one to the other, and clips that connect two others."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from sora_eval.metrics.transitions.blends import mixture
+from sora_eval.metrics.transitions.steps import changes, spread
+from sora_eval.probes import helpers
+from sora_eval.probes.base import Draft, UnjudgeableError, Verdict
+from sora_eval.probes.editing.shared import FADED, Editing, alone, even, ghosts, line, made_frames, reach_of, there
+from sora_eval.types import Case, Mode, Tracks, Video
+from sora_eval.world.families.params import SIGN
+from sora_eval.world.families.single import SingleParams
+from sora_eval.world.families.two_places import TwoPlacesParams
+
+_METRES = 5.53
+"""Width in metres of what the shorter side of the frame shows at the object."""
+
+
+class Extension(Editing):
+    """An object goes on along its way in frames before, after or between given ones."""
+
+    name = "extension"
+    scenes = "single"
+    claim = "frames made after, before or between given ones show the same object go on along its way, in one take without a seam"
+    modes: ClassVar[tuple[Mode, ...]] = ("v2v", "extend_back", "interpolate")
+    violations: ClassVar[tuple[str, ...]] = ("holds_and_cuts", "cross_fades", "flashes", "turns_into_another")
+
+    def draft(self, rng: np.random.Generator, flip: bool) -> Draft:
+        """Return a random case of an object that moves to a side."""
+        p = self.sample(rng)
+        assert isinstance(p, SingleParams)
+        while p.motion not in SIGN:
+            again = self.sample(rng)
+            assert isinstance(again, SingleParams)
+            p = again
+        p = self.family.mirrored(p) if flip else p
+        return Draft(self.family.name, p, self.family.caption(p, rng))
+
+    def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
+        """Judge presence, path, seams and cross-fades of the frames that were made."""
+        p = SingleParams.of(case)
+        hero = helpers.find_object(tracks, p.hero.colour, p.hero.shape, 0.1)
+        made = made_frames(case, len(video), video.fps)
+        seen = np.flatnonzero(tracks.visible[hero])
+        if len(seen) < 4:
+            raise UnjudgeableError(f"the {p.hero.noun} is seen in fewer than four frames")
+        width = helpers.width(tracks, hero, tracks.visible[hero])
+        slope, rest = line(seen.astype(float), tracks.xy[hero, seen, 0])
+        assert p.motion in SIGN
+        way = slope * (len(video) - 1) * SIGN[p.motion] * _METRES / (p.way * min(video.size))
+        if way < 0.2:
+            return Verdict(0.0, {"way": way})
+        jump = float((np.abs(np.diff(tracks.xy[hero, seen, 0])) / np.diff(seen)).max() / abs(slope))
+        still, ratio = even(video.frames, float(np.median(changes(video.frames))))
+        faded = ghosts(video.frames, made, reach_of(width, abs(slope), len(video)))
+        parts = {
+            "there": there(tracks, hero, made),
+            "alone": alone(tracks, (p.hero.colour,), 0.3 * width**2, made),
+            "goes_on": helpers.ramp_score(float(np.abs(rest).max() / abs(slope) / (len(video) - 1)), 0.08, 0.2),
+            "steady": helpers.ramp_score(jump, 2.5, 4.5),
+            "pace": helpers.ramp_score(abs(float(np.log(way))), 0.4, 1.1),
+            "seamless": still,
+            "no_fade": helpers.ramp_score(faded, *FADED),
+        }
+        return Verdict(helpers.product(parts), {**parts, "way": way, "worst_step": ratio, "mixture": faded})
+
+
+class Transition(Editing):
+    """A transition from one clip to another one."""
+
+    name = "transition"
+    scenes = "two_places"
+    claim = "what is made between two clips goes over from one to the other step by step, neither at once nor by a cross-fade"
+    modes: ClassVar[tuple[Mode, ...]] = ("connect",)
+    violations: ClassVar[tuple[str, ...]] = ("holds_and_cuts", "cross_fades", "flashes")
+
+    def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
+        """Judge how the change is spread over the frames that were made, whether they are mixtures, and what they show."""
+        p = TwoPlacesParams.of(case)
+        ids = [helpers.find_object(tracks, o.colour, o.shape, 0.1) for o in (p.first, p.second)]
+        made = np.flatnonzero(made_frames(case, len(video), video.fps))
+        if len(made) < 3:
+            raise UnjudgeableError(f"{len(made)} frames are between the given ones, at least 3 are needed")
+        before, after = made[0] - 1, made[-1] + 1
+        frames = video.frames[before : after + 1]
+        steps = changes(frames)
+        apart = float(changes(frames[[0, -1]])[0])
+        if apart < 1:
+            raise UnjudgeableError("both clips show the same picture")
+        shares = np.array([mixture(f, frames[0], frames[-1]) for f in frames[1:-1]])
+        # A frame that is nearly one of the two is no mixture: counted as none.
+        mixed = float(np.nan_to_num(shares).mean())
+        width = float(np.median([helpers.width(tracks, i, tracks.visible[i]) for i in ids]))
+        usual = float(np.median(np.concatenate([changes(video.frames[: before + 1]), changes(video.frames[after:])])))
+        parts = {
+            "gradual": helpers.ramp_score(-spread(steps), -0.5, -0.25),
+            "no_cut": helpers.ramp_score(float(steps.max()) / apart, 0.75, 1.0),
+            "no_fade": helpers.ramp_score(mixed, 0.6, 0.85),
+            "alone": alone(tracks, (p.first.colour, p.second.colour), 0.3 * width**2, _mask(made, len(video))),
+        }
+        seam = float(max(steps[0], steps[-1])) / max(usual, 0.1)
+        measured = {"spread": spread(steps), "largest_step": float(steps.max()) / apart, "mixture": mixed, "seam": seam}
+        return Verdict(helpers.product(parts), {**parts, **measured})
+
+
+def _mask(which: np.ndarray[tuple[int], np.dtype[np.intp]], count: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    mask = np.zeros(count, dtype=bool)
+    mask[which] = True
+    return mask
