@@ -17,7 +17,7 @@ from sora_eval.generator.reference.autoencoder import CHUNK
 from sora_eval.generator.reference.options import GRID, Options, ReferenceOptions
 from sora_eval.generator.reference.sampler import CONTEXT, TRAINED_FRAMES, VERSION, PromptWarning, Sampler
 from sora_eval.training import checkpoints
-from sora_eval.types import Case, Failure, Frames, Video, digest
+from sora_eval.types import ALL_MODES, MODES, Case, Failure, Frames, Video, digest
 from sora_eval.video import resample, resize
 from sora_eval.world import conditioning
 
@@ -32,7 +32,7 @@ class Reference(ReferenceOptions):
 
     kind: ClassVar[Literal["model"]] = "model"
     # Each process loads its own copy: it is small.
-    capabilities: ClassVar[Capabilities] = Capabilities(processes=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(modes=ALL_MODES, processes=True)
 
     def __post_init__(self) -> None:
         """Check the options and load the checkpoint, before the first case."""
@@ -102,6 +102,8 @@ class Reference(ReferenceOptions):
         """Return the clip of a case, in one window where that is long enough, else by extension."""
         frames, size = _frames(case), self._size(case.size)
         given, seed = conditioning(case), self._seed(case)
+        if given is not None and case.mode not in MODES:
+            return self._edited(sampler, case, given)
         if given is None:
             if frames <= TRAINED_FRAMES:
                 return sampler.text_to_video(case.prompt, frames, size, seed)
@@ -109,6 +111,20 @@ class Reference(ReferenceOptions):
         start = self._resampled(given, case, size)
         first = sampler.continue_video(start, case.prompt, min(frames, TRAINED_FRAMES), seed)
         return first if len(first) >= frames else sampler.extend(first.frames, case.prompt, frames - len(first), seed)
+
+    def _edited(self, sampler: Sampler, case: Case, given: Frames) -> Video:
+        """Return the clip of a case of editing. given: its conditioning frames, at the case's size and rate."""
+        first = next((i for i, k in enumerate(case.given_at) if k > i), len(given))
+        size, frames, seed, prompt = self._size(case.size), _frames(case), self._seed(case), case.prompt
+        start, end = (self._resampled(part, case, size) if len(part) else given[:0] for part in (given[:first], given[first:]))
+        more = frames - len(start) - len(end)
+        if case.mode == "edit":
+            return sampler.edit(start, prompt, seed=seed)
+        if case.mode == "extend_back":
+            return sampler.extend(end, prompt, more, seed, backward=True)
+        if case.mode == "loop":
+            return sampler.loop(start, prompt, seed, more)
+        return sampler.connect(start, end, prompt, seed, more)
 
     def _seed(self, case: Case) -> int:
         # Hashed with the id: cases of several probes have equal seeds, and no two must share their noise.

@@ -166,36 +166,41 @@ class Sampler:
             yield piece[:left]
             left -= len(piece)
 
-    def connect(self, a: Frames, b: Frames, prompt: str = "", seed: int = 0) -> Video:
-        """Return a, a transition of 20 frames (up to 28 where a clip has less than 8), and b.
+    def connect(self, a: Frames, b: Frames, prompt: str = "", seed: int = 0, frames: int | None = None) -> Video:
+        """Return a, a transition of `frames` (None: of 20, up to 28 where a clip has less than 8), and b.
 
         Raises:
-            ConfigError: one is no clip, or they differ in size.
+            ConfigError: one is no clip, they differ in size, or `frames` is below 1.
         """
         a, b = fit(a), fit(b)
         if a.shape[1:] != b.shape[1:]:
             raise ConfigError(f"clips to connect must have one size, got {a.shape[1:3]} and {b.shape[1:3]}")
-        return Video(np.concatenate([a, self._between(a, b, self.caption(prompt), seed), b]), FPS)
+        return Video(np.concatenate([a, self._between(a, b, self.caption(prompt), seed, frames), b]), FPS)
 
-    def loop(self, video: Frames, prompt: str = "", seed: int = 0) -> Video:
-        """Return the clip with a transition from its end to its beginning, to be played again and again.
+    def loop(self, video: Frames, prompt: str = "", seed: int = 0, frames: int | None = None) -> Video:
+        """Return the clip with a transition from its end to its beginning, to be played again and again; frames: as in `connect`.
 
         Raises:
-            ConfigError: it is no clip.
+            ConfigError: it is no clip, or `frames` is below 1.
         """
         video = fit(video)
-        return Video(np.concatenate([video, self._between(video, video, self.caption(prompt), seed)]), FPS)
+        return Video(np.concatenate([video, self._between(video, video, self.caption(prompt), seed, frames)]), FPS)
 
-    def _between(self, a: Frames, b: Frames, text: str, seed: int) -> Frames:
+    def _between(self, a: Frames, b: Frames, text: str, seed: int, frames: int | None) -> Frames:
         tail = _tail(a, _TRANSITION_CONTEXT)
         start, end = self._encode(tail), self._encode_groups(b[: _TRANSITION_CONTEXT * CHUNK])
-        window = _Window.between(start, end, WINDOW)
+        chunks = WINDOW if frames is None else len(start) + len(end) + -(-_at_least(frames) // CHUNK)
+        if chunks > WINDOW:
+            _warn_if_long(len(tail) + CHUNK * (chunks - 1), "make the transition shorter")
+        window = _Window.between(start, end, chunks)
         clip = self._decode(self._sample(text, window, seed))
         before, new, after = np.split(clip, [len(tail), len(clip) - CHUNK * len(end)])
         share = np.linspace(0, 1, len(new))[:, None, None, None]
-        return _rounded(
+        new = _rounded(
             (1 - share) * restore_detail(new, before[-1], tail[-1]) + share * restore_detail(new, after[0], b[0])
         )
+        # Chunks have four frames each: of a few more those nearest in time stay, so that the way is gone in the time that there is.
+        return new if frames is None else new[np.rint(np.linspace(0, len(new) + 1, frames + 2)[1:-1]).astype(int) - 1]
 
     def edit(self, video: Frames, prompt: str, strength: float = 0.8, seed: int = 0) -> Video:
         """Return the clip redrawn by another text: 0 keeps it, 1 keeps nothing (SDEdit, arXiv:2108.01073).

@@ -82,14 +82,13 @@ class Transition(Editing):
         """Judge how the change is spread over the frames that were made, whether they are mixtures, and what they show."""
         p = TwoPlacesParams.of(case)
         ids = [helpers.find_object(tracks, o.colour, o.shape, 0.1) for o in (p.first, p.second)]
-        made = np.flatnonzero(made_frames(case, len(video), video.fps))
-        if len(made) < 3:
-            raise UnjudgeableError(f"{len(made)} frames are between the given ones, at least 3 are needed")
-        before, after = made[0] - 1, made[-1] + 1
+        made = made_frames(case, len(video), video.fps)
+        if made.sum() < 3:
+            raise UnjudgeableError(f"{made.sum()} frames are between the given ones, at least 3 are needed")
+        before, after = np.flatnonzero(made)[[0, -1]] + [-1, 1]
         frames = video.frames[before : after + 1]
         steps = changes(frames)
-        apart = float(changes(frames[[0, -1]])[0])
-        if apart < 1:
+        if changes(frames[[0, -1]])[0] < 1:
             raise UnjudgeableError("both clips show the same picture")
         shares = np.array([mixture(f, frames[0], frames[-1]) for f in frames[1:-1]])
         # A frame that is nearly one of the two is no mixture: counted as none.
@@ -98,16 +97,10 @@ class Transition(Editing):
         usual = float(np.median(np.concatenate([changes(video.frames[: before + 1]), changes(video.frames[after:])])))
         parts = {
             "gradual": helpers.ramp_score(-spread(steps), -0.5, -0.25),
-            "no_cut": helpers.ramp_score(float(steps.max()) / apart, 0.75, 1.0),
             "no_fade": helpers.ramp_score(mixed, 0.6, 0.85),
-            "alone": alone(tracks, (p.first.colour, p.second.colour), 0.3 * width**2, _mask(made, len(video))),
+            "alone": alone(tracks, (p.first.colour, p.second.colour), 0.3 * width**2, made),
         }
         seam = float(max(steps[0], steps[-1])) / max(usual, 0.1)
-        measured = {"spread": spread(steps), "largest_step": float(steps.max()) / apart, "mixture": mixed, "seam": seam}
+        measured = {"spread": spread(steps), "worst_step": float(steps.max() / max(steps.mean(), 1e-6)), "mixture": mixed, "seam": seam}
         return Verdict(helpers.product(parts), {**parts, **measured})
 
-
-def _mask(which: np.ndarray[tuple[int], np.dtype[np.intp]], count: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    mask = np.zeros(count, dtype=bool)
-    mask[which] = True
-    return mask

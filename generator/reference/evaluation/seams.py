@@ -13,7 +13,8 @@ from sora_eval.generator.reference.evaluation.prompts import true_and_frozen
 from sora_eval.generator.reference.evaluation.rows import Row, mean_rows, relative_rows
 from sora_eval.generator.reference.sampler import Sampler
 from sora_eval.metrics.similarity import psnr
-from sora_eval.types import Floats, Frames
+from sora_eval.metrics.transitions.steps import ordinary, seam, worst_step
+from sora_eval.types import Frames
 from sora_eval.world import scene_of
 
 
@@ -59,7 +60,7 @@ def loop(s: Sampler, count: int) -> Iterator[Row]:
         n = len(m.frames)
         ends = [seam(frames[:n], frames[n:])] if len(frames) > n else []
         around = np.concatenate([frames[n - 1 :], frames[:1]])
-        return {"seam": float(np.mean([*ends, seam(frames, frames)])), "worst step": float(changes(around).max())}
+        return {"seam": float(np.mean([*ends, seam(frames, frames)])), "worst step": worst_step(around)}
 
     generated = [score(s.loop(m.frames, m.caption, m.number).frames, m) for m in clips]
     # To and fro: the one transition whose truth is known.
@@ -85,7 +86,7 @@ def connect(s: Sampler, count: int) -> Iterator[Row]:
         around = np.concatenate([a.frames[-1:], middle, b.frames[:1]])
         return {
             "seam": (seam(around[:1], around[1:]) + seam(around[:-1], around[-1:])) / 2,
-            "worst step": float(changes(around).max()),
+            "worst step": worst_step(around),
         }
 
     generated = [score(s.connect(a.frames, b.frames, "", a.number).frames[FRAMES:-FRAMES], a, b) for a, b in pairs]
@@ -153,18 +154,3 @@ def actions(s: Sampler, count: int) -> Iterator[Row]:
     goals = {"PSNR to the true clip (dB, mean over frames)": "", "better than with another's actions": "> .5"}
     yield from mean_rows("actions (walk, turn, break, place)", goals, generated, true, held)
 
-
-def seam(before: Frames, after: Frames) -> float:
-    """Return the mean absolute change from the last frame of one clip to the first of the next, in levels of 0..255."""
-    return float(np.abs(before[-1].astype(np.float64) - after[0]).mean())
-
-
-def ordinary(frames: Frames) -> float:
-    """Return the mean change from frame to frame, in levels of 0..255."""
-    return float(changes(frames).mean())
-
-
-def changes(frames: Frames) -> Floats:
-    """Return the mean absolute change from each frame to the next [T - 1], in levels of 0..255."""
-    per_step: Floats = np.abs(np.diff(frames.astype(np.float64), axis=0)).mean(axis=(1, 2, 3))
-    return per_step
