@@ -26,7 +26,7 @@ from sora_eval.types import MODES, Case, Failure, Frames, Mode, Video, digest
 
 Conditioning: TypeAlias = Callable[[Case], Frames | None]
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-_TAKEN = ("prompt", "height", "width", "frames", "fps", "seed", "conditioning", "checkpoint", "mode")
+_TAKEN = ("prompt", "height", "width", "frames", "fps", "seed", "conditioning", "checkpoint")
 
 _EXTENSION = 2
 """Version of the extension of clips: raised whenever it makes others."""
@@ -37,7 +37,7 @@ class PythonCallable:
 
     The function is `f(prompt, *, height, width, frames, fps, seed, conditioning)`: the words, pixels, a frame count,
     frames per second, an int, and uint8 [k, H, W, 3] (the k frames given) or None. With `checkpoint` and `kwargs` it gets these as
-    keywords too, and the case's mode where it has a parameter `mode`. It returns uint8 [T, H, W, 3] at `fps`, or a `Video`. Whatever it raises (`sys.exit` as well, but for an interrupt
+    keywords too, and with modes of editing the case's as `mode`. It returns uint8 [T, H, W, 3] at `fps`, or a `Video`. Whatever it raises (`sys.exit` as well, but for an interrupt
     by the user), or no answer (None), is that case's technical `Failure`, which the next call tries again; the other cases go on.
     """
 
@@ -60,7 +60,7 @@ class PythonCallable:
         Args:
             target: `package.module:function`, `FILE.py:function`, or a function.
             name: of the generator; None takes the function's.
-            modes: the modes that the function knows. Where several are named, and one of editing among them, it needs a parameter `mode`.
+            modes: the modes that the function knows. With modes of editing among them it gets that of the case as the keyword `mode`.
             max_frames: the longest clip it makes, None for no limit.
             version: whatever else the clips depend on; needed to resume a run of a function that holds a network. A stored clip is used
                 again while this, the checkpoint's bytes, `kwargs` and the module's own file stay the same.
@@ -160,6 +160,11 @@ class PythonCallable:
     def _is_extended(self, case: Case) -> bool:
         return self._extend is not None and self._window is not None and case.frames > self._window
 
+    @property
+    def _tells_mode(self) -> bool:
+        # A function without modes of editing may have a parameter of that name for something else.
+        return bool(set(self.capabilities.modes) - set(MODES))
+
     def _unextendable(self, case: Case) -> str:
         """Return why a case can't be made by extension, "" where it can, or need not be."""
         if case.mode in MODES or not self._is_extended(case):
@@ -215,8 +220,8 @@ class PythonCallable:
                 fps=case.fps,
                 seed=case.seed,
                 conditioning=given,
-                **({"mode": case.mode} if "mode" in _parameters(function) else {}),
                 **copy.deepcopy(keywords),
+                **({"mode": case.mode} if self._tells_mode else {}),
             )
         except BaseException as err:
             if is_interrupt(err):
@@ -250,9 +255,10 @@ class PythonCallable:
     def _keywords(self, function: Callable[..., Any]) -> dict[str, Any]:
         """Return `kwargs` and the checkpoint; the latter as None only to a function that can't do without the keyword."""
         parameters = _parameters(function)
-        modes = self.capabilities.modes
-        if len(modes) > 1 and set(modes) - set(MODES) and "mode" not in parameters:
-            raise ConfigError(f"{self.target} takes no keyword 'mode': add it to the function, which has {', '.join(modes)}")
+        if self._tells_mode and parameters and "mode" not in parameters:
+            raise ConfigError(
+                f"{self.target} takes no keyword 'mode': add it to the function, or leave modes of editing out of generator.modes"
+            )
         keywords = dict(self._kwargs) | ({"device": self._device} if self._device else {})
         wanted = parameters.get("checkpoint")
         if self._checkpoint is not None:

@@ -94,13 +94,12 @@ class Transition(Editing):
         # A frame that is nearly one of the two is no mixture: counted as none.
         mixed = float(np.nan_to_num(shares).mean())
         width = float(np.median([helpers.width(tracks, i, tracks.visible[i]) for i in ids]))
-        usual = float(np.median(np.concatenate([changes(video.frames[: before + 1]), changes(video.frames[after:])])))
+        seam = float(max(steps[0], steps[-1]) / max(steps.mean(), 1e-6))
         parts = {
             "gradual": helpers.ramp_score(-spread(steps), -0.5, -0.25),
+            "seamless": helpers.ramp_score(seam, 1.8, 3.5),
             "no_fade": helpers.ramp_score(mixed, 0.6, 0.85),
             "alone": alone(tracks, (p.first.colour, p.second.colour), 0.3 * width**2, made),
         }
-        seam = float(max(steps[0], steps[-1])) / max(usual, 0.1)
-        measured = {"spread": spread(steps), "worst_step": float(steps.max() / max(steps.mean(), 1e-6)), "mixture": mixed, "seam": seam}
-        return Verdict(helpers.product(parts), {**parts, **measured})
+        return Verdict(helpers.product(parts), {**parts, "spread": spread(steps), "seam": seam, "mixture": mixed})
 
