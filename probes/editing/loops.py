@@ -10,7 +10,7 @@ import numpy as np
 from sora_eval.metrics.transitions.steps import changes
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Draft, UnjudgeableError, Verdict
-from sora_eval.probes.editing.shared import FADED, Editing, alone, even, ghosts, made_frames, reach_of, there
+from sora_eval.probes.editing.shared import Editing, alone, even, ghosts, made_frames, reach_of, there, unfaded
 from sora_eval.types import Case, Mode, Tracks, Video
 from sora_eval.world.families.to_and_fro import ToAndFroParams
 
@@ -57,6 +57,6 @@ class EndlessLoop(Editing):
             "closes": helpers.ramp_score(off, 0.6, 1.8),
             "steady": helpers.ramp_score(jump, 1.8, 3.5),
             "seamless": smooth,
-            "no_fade": helpers.ramp_score(faded, *FADED),
+            "no_fade": unfaded(faded),
         }
         return Verdict(helpers.product(parts), {**parts, "end_off": off, "worst_step": ratio, "mixture": faded})

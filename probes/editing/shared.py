@@ -15,9 +15,6 @@ from sora_eval.types import Bools, Case, Floats, Frames, Mode, Tracks
 
 _GHOSTS = 2
 """Frames of which the mean counts: a mixture lasts."""
-FADED = (0.8, 0.95)
-"""How far frames may be mixtures: an object that moves by less than its width has up to .75, a cross-fade more than .97."""
-
 
 class Editing(Probe):
     """Base of the probes: modes that generators name explicitly."""
@@ -54,6 +51,11 @@ def even(frames: Frames, usual: float, cyclic: bool = False) -> tuple[float, flo
     steps = changes(np.concatenate([frames, frames[:1]]) if cyclic else frames)
     ratio = float(steps.max() / max(usual, 0.1))
     return helpers.ramp_score(ratio, 3.0, 8.0), ratio
+
+
+def unfaded(mixture: float) -> float:
+    """Return the score of how far frames are mixtures: an object that moves by less than its width has up to .7, a cross-fade over .95."""
+    return helpers.ramp_score(mixture, 0.8, 0.95)
 
 
 def ghosts(frames: Frames, made: Bools, reach: int, cyclic: bool = False) -> float:

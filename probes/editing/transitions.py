@@ -10,7 +10,7 @@ from sora_eval.metrics.transitions.blends import mixture
 from sora_eval.metrics.transitions.steps import changes, spread
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Draft, UnjudgeableError, Verdict
-from sora_eval.probes.editing.shared import FADED, Editing, alone, even, ghosts, line, made_frames, reach_of, there
+from sora_eval.probes.editing.shared import Editing, alone, even, ghosts, line, made_frames, reach_of, there, unfaded
 from sora_eval.types import Case, Mode, Tracks, Video
 from sora_eval.world.families.params import SIGN
 from sora_eval.world.families.single import SingleParams
@@ -64,7 +64,7 @@ class Extension(Editing):
             "steady": helpers.ramp_score(jump, 2.5, 4.5),
             "pace": helpers.ramp_score(abs(float(np.log(way))), 0.4, 1.1),
             "seamless": still,
-            "no_fade": helpers.ramp_score(faded, *FADED),
+            "no_fade": unfaded(faded),
         }
         return Verdict(helpers.product(parts), {**parts, "way": way, "worst_step": ratio, "mixture": faded})
 

@@ -163,3 +163,17 @@ def test_conditioning_that_doesn_t_fit_the_case_is_refused(tmp_path: Path) -> No
         export_cases(CASES[2:], tmp_path, lambda case: given_frames(case)[:1])
     with pytest.raises(ConfigError, match=r"case 'a\.i2v\.0001': 1 frames are given, the conditioning has 0"):
         export_cases(CASES[1:2], tmp_path, lambda case: None)
+
+
+def test_both_ends_of_a_transition_are_files_of_their_own(tmp_path):
+    frames = np.arange(4, dtype=np.uint8)[:, None, None, None] * np.full((1, 16, 16, 3), 40, np.uint8)
+    cases = [
+        replace(CASES[2], id="a.connect.0000", mode="connect", given=4),
+        replace(CASES[2], id="a.interpolate.0000", mode="interpolate", given=2),
+    ]
+    folder = export_cases(cases, tmp_path, lambda case: frames[: case.given])
+    names = {p.name for p in (folder / "conditioning").iterdir()}
+    assert {"a.connect.0000.mkv", "a.connect.0000.first.mp4", "a.connect.0000.last.mp4"} <= names
+    assert np.array_equal(np.asarray(Image.open(folder / "conditioning" / "a.interpolate.0000.last.png")), frames[1])
+    assert "CASE.first.png" in (folder / "README.txt").read_text()
+    assert "extend_back" not in (export_cases(CASES, tmp_path / "other", given_frames) / "README.txt").read_text()
