@@ -94,7 +94,8 @@ def _at(t_s: Floats, values: Floats, fps: float) -> Floats:
 
 
 def _against(tracks: Tracks, i: int, source: Tracks, j: int) -> tuple[float, float]:
-    """Return the median distance of two tracks as a share of the shorter side, and the ratio of their ways along x.
+    """Return the distance of two tracks as a share of the shorter side that a quarter of the frames exceeds, and the ratio of their ways
+    along x.
 
     Raises:
         UnjudgeableError: they are not seen in the same frames.
@@ -106,7 +107,7 @@ def _against(tracks: Tracks, i: int, source: Tracks, j: int) -> tuple[float, flo
     if both.sum() < 4:
         raise UnjudgeableError("the object is not seen in four of the frames that show it in the source clip")
     scale = np.array(source.size[::-1]) / min(source.size)
-    off = float(np.median(np.linalg.norm((own - other)[both] * scale, axis=1)))
+    off = float(np.percentile(np.linalg.norm((own - other)[both] * scale, axis=1), 75))
     slopes = [float(np.polyfit(t_s[both], v[both, 0], 1)[0]) for v in (own, other)]
     return off, slopes[0] / slopes[1] if slopes[1] else 0.0
 
