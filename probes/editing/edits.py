@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sora_eval.alignment.align import given_frames
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Draft, UnjudgeableError, Verdict
-from sora_eval.probes.editing.shared import Editing
+from sora_eval.probes.editing.shared import Editing, there
 from sora_eval.tracking.surroundings import neutral
 from sora_eval.tracking.world import track
 from sora_eval.types import Bools, Case, Floats, Frames, Mode, Tracks, Video
@@ -49,21 +49,24 @@ class Recolour(Editing):
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge the change, and place, motion and surroundings against the source clip."""
         p = EditedParams.of(case)
+        if case.mode != "edit":
+            raise UnjudgeableError("there is no source clip")
         source = _source_tracks(_key(case))
-        there = helpers.find_object(source, p.before, p.hero.shape, 0.2, ())
-        width = helpers.width(source, there, source.visible[there]) / min(source.size)
+        own = helpers.find_object(source, p.before, p.hero.shape, 0.2, ())
+        width = helpers.width(source, own, source.visible[own]) / min(source.size)
         old = tracks.of(p.before)
         least = 0.3 * (width * min(video.size)) ** 2
         unedited = float(np.any([tracks.visible[i] & (tracks.area[i] >= least) for i in old], axis=0).mean()) if old else 0.0
         if not tracks.called(p.hero.colour, p.hero.shape) and unedited > 0.5:
             return Verdict(0.0, {"changed": 0.0})
         hero = helpers.find_object(tracks, p.hero.colour, p.hero.shape, 0.3)
-        off, way = _against(tracks, hero, source, there)
-        boxes = _boxes(video, tracks, hero), _at(np.arange(len(video)) / video.fps, source.box[there], source.fps)
+        off, way = _against(tracks, hero, source, own)
+        boxes = _boxes(video, tracks, hero), _at(np.arange(len(video)) / video.fps, source.box[own], source.fps)
         rest = _surroundings(neutral_frames(case, video), video.frames, boxes, source.size, width)
         beside = tracks.of(p.post.colour)
         parts = {
             "changed": helpers.ramp_score(unedited, 0.05, 0.4),
+            "there": there(tracks, hero, np.ones(len(video), dtype=bool)),
             "place": helpers.ramp_score(off / width, 0.3, 1.0),
             "motion": helpers.ramp_score(abs(1 - way), 0.25, 1.0),
             "beside": helpers.ramp_score(1 - (float(tracks.visible[beside[0]].mean()) if beside else 0.0), 0.3, 0.8),

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from sora_eval.metrics.transitions.blends import mixture
-from sora_eval.metrics.transitions.steps import changes, spread
+from sora_eval.metrics.transitions.steps import changes, changes_between, spread
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Draft, UnjudgeableError, Verdict
 from sora_eval.probes.editing.shared import Editing, alone, even, ghosts, line, made_frames, reach_of, there, unfaded
@@ -43,7 +43,7 @@ class Extension(Editing):
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge presence, path, seams and cross-fades of the frames that were made."""
         p = SingleParams.of(case)
-        hero = helpers.find_object(tracks, p.hero.colour, p.hero.shape, 0.1)
+        hero = helpers.find_object(tracks, p.hero.colour, p.hero.shape, 0.1, ())
         made = made_frames(case, len(video), video.fps)
         seen = np.flatnonzero(tracks.visible[hero])
         if len(seen) < 4:
@@ -56,10 +56,16 @@ class Extension(Editing):
             return Verdict(0.0, {"way": way})
         jump = float((np.abs(np.diff(tracks.xy[hero, seen, 0])) / np.diff(seen)).max() / abs(slope))
         still, ratio = even(video.frames, float(np.median(changes(video.frames))))
+        whole = helpers.clear(tracks, hero, [])
+        if not ((whole & made).any() and (whole & ~made).any()):
+            raise UnjudgeableError(f"the {p.hero.noun} is nowhere whole in the given frames, or in the others")
+        same_shape, same_size = helpers.same_look(tracks, hero, whole & ~made, whole & made)
         faded = ghosts(video.frames, made, reach_of(width, abs(slope), len(video)))
         parts = {
             "there": there(tracks, hero, made),
             "alone": alone(tracks, (p.hero.colour,), 0.3 * width**2, made),
+            "same_shape": same_shape,
+            "same_size": same_size,
             "goes_on": helpers.ramp_score(float(np.abs(rest).max() / abs(slope) / (len(video) - 1)), 0.08, 0.2),
             "steady": helpers.ramp_score(jump, 2.5, 4.5),
             "pace": helpers.ramp_score(abs(float(np.log(way))), 0.4, 1.1),
@@ -83,23 +89,27 @@ class Transition(Editing):
         p = TwoPlacesParams.of(case)
         ids = [helpers.find_object(tracks, o.colour, o.shape, 0.1) for o in (p.first, p.second)]
         made = made_frames(case, len(video), video.fps)
+        if made[0] or made[-1]:
+            raise UnjudgeableError("no clips are given to go over from and to")
         if made.sum() < 3:
             raise UnjudgeableError(f"{made.sum()} frames are between the given ones, at least 3 are needed")
         before, after = np.flatnonzero(made)[[0, -1]] + [-1, 1]
         frames = video.frames[before : after + 1]
         steps = changes(frames)
-        if changes(frames[[0, -1]])[0] < 1:
-            raise UnjudgeableError("both clips show the same picture")
+        try:
+            evenly = spread(changes_between(frames))
+        except ValueError as reason:
+            raise UnjudgeableError("both clips show the same picture") from reason
         shares = np.array([mixture(f, frames[0], frames[-1]) for f in frames[1:-1]])
         # A frame that is nearly one of the two is no mixture: counted as none.
         mixed = float(np.nan_to_num(shares).mean())
         width = float(np.median([helpers.width(tracks, i, tracks.visible[i]) for i in ids]))
         seam = float(max(steps[0], steps[-1]) / max(steps.mean(), 1e-6))
         parts = {
-            "gradual": helpers.ramp_score(-spread(steps), -0.5, -0.25),
+            "gradual": helpers.ramp_score(-evenly, -0.55, -0.3),
             "seamless": helpers.ramp_score(seam, 1.8, 3.5),
             "no_fade": helpers.ramp_score(mixed, 0.6, 0.85),
             "alone": alone(tracks, (p.first.colour, p.second.colour), 0.3 * width**2, made),
         }
-        return Verdict(helpers.product(parts), {**parts, "spread": spread(steps), "seam": seam, "mixture": mixed})
+        return Verdict(helpers.product(parts), {**parts, "spread": evenly, "seam": seam, "mixture": mixed})
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sora_eval.metrics.transitions.blends import mixture, mixtures
-from sora_eval.metrics.transitions.steps import changes, ordinary, seam, spread, worst_step
+from sora_eval.metrics.transitions.steps import changes, changes_between, ordinary, seam, spread, worst_step
 
 
 def _square(x: int, side: int = 10) -> np.ndarray:
@@ -57,3 +57,13 @@ def test_mixtures_of_a_fade_stand_out_and_go_round_in_a_loop() -> None:
     assert np.nanmax(true) < 0.7
     assert np.isnan(own[:2]).all()
     assert np.isfinite(mixtures(moving, 2, cyclic=True)).all()
+
+
+def test_flicker_where_both_ends_agree_hides_no_cut() -> None:
+    rng = np.random.default_rng(0)
+    frames = np.full((9, 16, 16, 3), 120, np.uint8) + rng.integers(0, 20, (9, 16, 16, 3), dtype=np.uint8)
+    frames[5:, :4, :4] = 250
+    assert spread(changes(frames)) > 0.8
+    assert spread(changes_between(frames)) < 0.2
+    with pytest.raises(ValueError, match="the same"):
+        changes_between(frames[:3])

@@ -6,6 +6,8 @@ import numpy as np
 
 from sora_eval.types import Floats, Frames
 
+_DIFFERENT = 25.5
+
 
 def changes(frames: Frames) -> Floats:
     """Return the mean absolute change from each frame to the next [T - 1], in levels of 0..255. frames: uint8 [T, H, W, 3].
@@ -17,6 +19,24 @@ def changes(frames: Frames) -> Floats:
     """
     # Frame by frame: as float64 a long clip would take eight times its memory.
     return np.array([np.abs(b.astype(np.float64) - a).mean() for a, b in zip(frames[:-1], frames[1:], strict=True)])
+
+
+def changes_between(frames: Frames) -> Floats:
+    """Return the change from each frame to the next [T - 1] in levels, weighted by how much the first and the last frame differ there.
+
+    Pixels that differ by less than a tenth of 255 levels count for nothing: what both ends share may flicker on the way. frames: uint8
+    [T, H, W, 3], T >= 2.
+
+    Raises:
+        ValueError: the first and the last frame don't differ anywhere.
+    """
+    weight = np.abs(frames[-1].astype(np.float64) - frames[0]).mean(axis=-1)
+    weight[weight < _DIFFERENT] = 0.0
+    if not weight.any():
+        raise ValueError("the first and the last frame are the same")
+    weight /= weight.sum()
+    pairs = zip(frames[:-1], frames[1:], strict=True)
+    return np.array([(np.abs(b.astype(np.float64) - a).mean(axis=-1) * weight).sum() for a, b in pairs])
 
 
 def ordinary(frames: Frames) -> float:
