@@ -37,8 +37,8 @@ class PythonCallable:
 
     The function is `f(prompt, *, height, width, frames, fps, seed, conditioning)`: the words, pixels, a frame count,
     frames per second, an int, and uint8 [k, H, W, 3] (the k frames given) or None. With `checkpoint` and `kwargs` it gets these as
-    keywords too, and with modes of editing the case's as `mode`. It returns uint8 [T, H, W, 3] at `fps`, or a `Video`. Whatever it raises (`sys.exit` as well, but for an interrupt
-    by the user), or no answer (None), is that case's technical `Failure`, which the next call tries again; the other cases go on.
+    keywords too, and with modes of editing the case's as `mode`. It returns uint8 [T, H, W, 3] at `fps`, or a `Video`. Whatever it
+    raises (`sys.exit` as well, but for an interrupt by the user), or no answer (None), is that case's technical `Failure`, which the next call tries again; the other cases go on.
     """
 
     kind = "model"
@@ -169,7 +169,9 @@ class PythonCallable:
         """Return why a case can't be made by extension, "" where it can, or need not be."""
         if case.mode in MODES or not self._is_extended(case):
             return ""
-        return f"the generator makes at most {self._window} frames at once, and in mode {case.mode} there is no extension"
+        return (
+            f"the generator makes at most {self._window} frames at once, and in mode {case.mode} there is no extension"
+        )
 
     def _call(self, function: Callable[..., Any], case: Case, keywords: Mapping[str, Any]) -> Video | Failure:
         # Outside the try: when the world can't give the frames, the fault is ours and not the model's.

@@ -106,7 +106,7 @@ class Folder:
             name: of the generator; None takes the folder's.
             manifest: another place for the manifest; its paths are still relative to the folder.
             cases: all case ids that exist, to find misspelt ones; None when they aren't known.
-            modes: the modes that the videos were made for.
+            modes: the modes that the videos were made for; all by default.
             requested: the cases of the run; rows of other cases that exist are no problem. None means any.
             links: whether symbolic links that lead out of the folder are followed. A folder from somebody else should not make this
                 machine read, hash and show whatever it points to.

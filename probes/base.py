@@ -151,7 +151,9 @@ class Probe(ABC):
         """Return draft i in a look; twins have the same materials, the second one's in a mirror."""
         materials = int(np.random.default_rng([*b"look", *self.name.encode(), seed, i // 2]).integers(1 << 31))
         style = with_look(draft.params.style, look, materials, flipped=bool(i % 2))
-        source = None if draft.source is None else replace(draft.source, style=replace(draft.source.style, look=style.look))
+        source = (
+            None if draft.source is None else replace(draft.source, style=replace(draft.source.style, look=style.look))
+        )
         return replace(draft, params=replace(draft.params, style=style), source=source)
 
     def _rng(self, seed: int, pair: int) -> np.random.Generator:

@@ -116,7 +116,9 @@ class Reference(ReferenceOptions):
         """Return the clip of a case of editing. given: its conditioning frames, at the case's size and rate."""
         first = next((i for i, k in enumerate(case.given_at) if k > i), len(given))
         size, frames, seed, prompt = self._size(case.size), _frames(case), self._seed(case), case.prompt
-        start, end = (self._resampled(part, case, size) if len(part) else given[:0] for part in (given[:first], given[first:]))
+        start, end = (
+            self._resampled(part, case, size) if len(part) else given[:0] for part in (given[:first], given[first:])
+        )
         more = frames - len(start) - len(end)
         if case.mode == "edit":
             return sampler.edit(start, prompt, seed=seed)

@@ -56,7 +56,9 @@ class Recolour(Editing):
         width = helpers.width(source, own, source.visible[own]) / min(source.size)
         old = tracks.of(p.before)
         least = 0.3 * (width * min(video.size)) ** 2
-        unedited = float(np.any([tracks.visible[i] & (tracks.area[i] >= least) for i in old], axis=0).mean()) if old else 0.0
+        unedited = (
+            float(np.any([tracks.visible[i] & (tracks.area[i] >= least) for i in old], axis=0).mean()) if old else 0.0
+        )
         if not tracks.called(p.hero.colour, p.hero.shape) and unedited > 0.5:
             return Verdict(0.0, {"changed": 0.0})
         hero = helpers.find_object(tracks, p.hero.colour, p.hero.shape, 0.3)
@@ -137,7 +139,7 @@ def _surroundings(
     for box in (boxes[0], (boxes[1] + 0.5) / sides):
         for k, edges in enumerate(box * np.array([small[1], small[0], small[1], small[0]])):
             if np.isfinite(edges).all():
-                x0, y0, x1, y1 = (int(round(float(v))) for v in edges + margin * np.array([-1, -1, 1, 1]))
+                x0, y0, x1, y1 = (round(float(v)) for v in edges + margin * np.array([-1, -1, 1, 1]))
                 outside[k, max(0, y0) : y1 + 1, max(0, x0) : x1 + 1] = False
     difference = np.abs(a - b).mean(axis=3)
     return max(_blocks(difference, outside), default=0.0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 
 from sora_eval.alignment.align import kept_at
@@ -11,17 +9,17 @@ from sora_eval.metrics.transitions.blends import mixtures
 from sora_eval.metrics.transitions.steps import changes
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Probe
-from sora_eval.types import Bools, Case, Floats, Frames, Mode, Tracks
+from sora_eval.types import Bools, Case, Floats, Frames, Tracks
 
 _GHOSTS = 2
 """Frames of which the mean counts: a mixture lasts."""
+
 
 class Editing(Probe):
     """Base of the probes: modes that generators name explicitly."""
 
     suite = "editing"
-    source = "extension, loops, connected videos, image and video prompts and SDEdit in Brooks et al. 2024 (Sora), Meng et al. 2021 (SDEdit)"
-
+    source = "extension, loops, connected videos and edits in Brooks et al. 2024 (Sora); Meng et al. 2021 (SDEdit)"
 
 
 def made_frames(case: Case, frames: int, fps: float) -> Bools:

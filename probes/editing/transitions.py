@@ -112,4 +112,3 @@ class Transition(Editing):
             "alone": alone(tracks, (p.first.colour, p.second.colour), 0.3 * width**2, made),
         }
         return Verdict(helpers.product(parts), {**parts, "spread": evenly, "seam": seam, "mixture": mixed})
-

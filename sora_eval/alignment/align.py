@@ -61,7 +61,9 @@ def align(case: Case, video: Video) -> Aligned:
     A clip that has the given frames where they belong comes back unchanged, as does one in which they are not found: probes refuse that.
     Where none are to be kept (t2v, edit) bars of one colour are cut off, no more.
     """
-    alignment = find(given_frames(case), video, kept_at(case, len(video), video.fps)) if case.keeps else _without_bars(video)
+    alignment = (
+        find(given_frames(case), video, kept_at(case, len(video), video.fps)) if case.keeps else _without_bars(video)
+    )
     return applied(case, video, alignment)
 
 
@@ -136,11 +138,15 @@ def _given(case_json: str) -> Frames:
 
 
 def kept_at(case: Case, frames: int, fps: float) -> list[int]:
-    """Return which frames of a clip of `frames` at `fps` must be the given ones, in their order; of a clip of another length, those that are
-    given at the end are counted from its end.
+    """Return which frames of a clip of `frames` at `fps` must be the given ones, in their order.
+
+    Of a clip of another length, those that are given at the end are counted from its end.
     """
-    # Until the first gap frames count from the beginning.
-    places = [round(k / case.fps * fps) if k == i else frames - 1 - round((case.frames - 1 - k) / case.fps * fps) for i, k in enumerate(case.keeps)]
+    # Up to the first gap frames count from the beginning, then from the end.
+    places = [
+        round(k / case.fps * fps) if k == i else frames - 1 - round((case.frames - 1 - k) / case.fps * fps)
+        for i, k in enumerate(case.keeps)
+    ]
     return [min(max(k, 0), frames - 1) for k in places]
 
 

@@ -16,7 +16,12 @@ from sora_eval.world import conditioning
 _PROFILE = Profile("sheet", 128, 128, 17, 8, 5)
 _SHOWN = range(0, 17, 2)
 _GAP = 4
-_FAULTS = {"extension": ["holds_and_cuts"], "transition": ["cross_fades"], "endless_loop": ["stays_open"], "recolour": ["redraws_all"]}
+_FAULTS = {
+    "extension": ["holds_and_cuts"],
+    "transition": ["cross_fades"],
+    "endless_loop": ["stays_open"],
+    "recolour": ["redraws_all"],
+}
 
 
 def sheet(seed: int = 7) -> Image.Image:

@@ -13,7 +13,11 @@ from sora_eval.tracking.world import WorldTracker
 from sora_eval.world import clip, scene_of
 
 DESCRIBED = score_components()
-TREES = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "probes").rglob("*.py")) if "natural" not in path.parts]
+TREES = [
+    ast.parse(path.read_text(encoding="utf-8"))
+    for path in sorted((ROOT / "probes").rglob("*.py"))
+    if "natural" not in path.parts
+]
 DEFINED = {
     node.name: node for tree in TREES for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)
 }

@@ -153,4 +153,3 @@ def actions(s: Sampler, count: int) -> Iterator[Row]:
     )
     goals = {"PSNR to the true clip (dB, mean over frames)": "", "better than with another's actions": "> .5"}
     yield from mean_rows("actions (walk, turn, break, place)", goals, generated, true, held)
-

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from sora_eval.types import Floats, Frames
@@ -18,7 +20,7 @@ def changes(frames: Frames) -> Floats:
         [0.0, 10.0]
     """
     # Frame by frame: as float64 a long clip would take eight times its memory.
-    return np.array([np.abs(b.astype(np.float64) - a).mean() for a, b in zip(frames[:-1], frames[1:], strict=True)])
+    return np.array([np.abs(b.astype(np.float64) - a).mean() for a, b in pairwise(frames)])
 
 
 def changes_between(frames: Frames) -> Floats:
@@ -35,7 +37,7 @@ def changes_between(frames: Frames) -> Floats:
     if not weight.any():
         raise ValueError("the first and the last frame are the same")
     weight /= weight.sum()
-    pairs = zip(frames[:-1], frames[1:], strict=True)
+    pairs = pairwise(frames)
     return np.array([(np.abs(b.astype(np.float64) - a).mean(axis=-1) * weight).sum() for a, b in pairs])
 
 

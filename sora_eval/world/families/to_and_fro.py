@@ -62,7 +62,9 @@ class ToAndFro(Family[ToAndFroParams]):
             turns=tuple((float(t), 0.0, float(r)) for t, r in zip(t_s, rolled, strict=True)) if ball else (),
         )
         view = common.front_view(duration_s, 7.6, 2.2, (0.0, 0.0, 1.25))
-        return common.set_up(p.style, (moving,), view, duration_s, facts={"hero": "hero", "looped": SIGN[p.to] * p.reach})
+        return common.set_up(
+            p.style, (moving,), view, duration_s, facts={"hero": "hero", "looped": SIGN[p.to] * p.reach}
+        )
 
     def phrases(self, p: ToAndFroParams) -> list[str]:
         hero, back = p.hero, OPPOSITE[p.to]

@@ -93,5 +93,3 @@ def _sliding(name: str, thing: Thing, x: float, way: float, duration_s: float) -
         path=((0.0, x - way / 2, 0.0, z), (duration_s, x + way / 2, 0.0, z)),
         turns=((0.0, 0.0, 0.0), (duration_s, 0.0, rolled)) if rolled else (),
     )
-
-

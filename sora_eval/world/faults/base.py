@@ -33,7 +33,7 @@ class Fault:
     name: str
     """Its name in `Probe.violations` and on the command line."""
     group: str
-    """The module that it is defined in: camera, consistency, editing, framing, left_right, long_range, permanence, physics or state_changes."""
+    """The module that it is defined in: camera, consistency, editing, framing and so on."""
     needs: tuple[str, ...]
     """The keys of `scene.facts` that it reads; it applies to the scenes that have them all."""
     function: Callable[[Scene, float], Broken]

@@ -173,7 +173,9 @@ def redraws_all(scene: Scene, severity: float) -> Broken:
         pattern = 1 - severity * 0.4 * (0.5 + 0.5 * np.sin(9 * x / width) * np.cos(7 * y / height))
         spread = frames.max(axis=3).astype(int) - frames.min(axis=3)
         # Colours of objects stay, so that nothing but the surroundings is another.
-        grey = np.array([cv2.GaussianBlur((s < 48).astype(np.float32), (0, 0), 0.02 * width) for s in spread])[..., None]
+        grey = np.array([cv2.GaussianBlur((s < 48).astype(np.float32), (0, 0), 0.02 * width) for s in spread])[
+            ..., None
+        ]
         return np.asarray(np.rint(frames * (1 - grey * (1 - pattern[None, ..., None]))), dtype=np.uint8)
 
     return Broken(scene, picture=picture)
