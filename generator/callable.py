@@ -38,7 +38,8 @@ class PythonCallable:
     The function is `f(prompt, *, height, width, frames, fps, seed, conditioning)`: the words, pixels, a frame count,
     frames per second, an int, and uint8 [k, H, W, 3] (the k frames given) or None. With `checkpoint` and `kwargs` it gets these as
     keywords too, and with modes of editing the case's as `mode`. It returns uint8 [T, H, W, 3] at `fps`, or a `Video`. Whatever it
-    raises (`sys.exit` as well, but for an interrupt by the user), or no answer (None), is that case's technical `Failure`, which the next call tries again; the other cases go on.
+    raises (`sys.exit` as well, but for an interrupt by the user), or no answer (None), is that case's technical `Failure`, which the
+    next call tries again; the other cases go on.
     """
 
     kind = "model"
@@ -257,7 +258,8 @@ class PythonCallable:
     def _keywords(self, function: Callable[..., Any]) -> dict[str, Any]:
         """Return `kwargs` and the checkpoint; the latter as None only to a function that can't do without the keyword."""
         parameters = _parameters(function)
-        if self._tells_mode and parameters and "mode" not in parameters:
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        if self._tells_mode and parameters and "mode" not in parameters and not takes_any:
             raise ConfigError(
                 f"{self.target} takes no keyword 'mode': add it to the function, or leave modes of editing out of generator.modes"
             )
@@ -267,7 +269,7 @@ class PythonCallable:
             keywords["checkpoint"] = str(self._checkpoint)
         elif wanted is not None and wanted.kind in _BY_NAME and wanted.default is wanted.empty:
             keywords["checkpoint"] = None
-        if parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        if parameters and not takes_any:
             for name in keywords:
                 if name not in parameters or parameters[name].kind not in _BY_NAME:
                     option = "generator.checkpoint" if name == "checkpoint" else f"generator.kwargs.{name}"

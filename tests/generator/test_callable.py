@@ -353,3 +353,37 @@ def test_a_generator_that_extends_refuses_no_length() -> None:
 def test_an_extension_without_room_is_refused(options: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match=r"generator\.extend"):
         PythonCallable(counting, **options)  # type: ignore[arg-type]
+
+
+def test_a_function_with_modes_of_editing_gets_the_mode() -> None:
+    seen: list[str] = []
+
+    def both(prompt: str, *, frames: int, conditioning: Frames, mode: str, **rest: Any) -> Frames:
+        seen.append(mode)
+        return np.repeat(conditioning[:1], frames, axis=0)
+
+    cases = [replace(CASE, mode="interpolate"), replace(CASE, mode="loop")]
+    model = PythonCallable(both, modes=("interpolate", "loop"), conditioning=given_frames)
+    assert all(isinstance(clip, Video) for clip in model.generate(cases))
+    assert seen == ["interpolate", "loop"]
+    (refused,) = PythonCallable(both, modes=("interpolate",), conditioning=given_frames).generate(cases[1:])
+    assert isinstance(refused, Failure)
+    assert "no mode loop" in refused.reason
+
+
+def test_a_function_without_the_keyword_mode_can_have_no_modes_of_editing() -> None:
+    def plain(prompt: str, *, height: int, width: int, frames: int, fps: float, seed: int, conditioning: Frames) -> None:
+        raise AssertionError
+
+    with pytest.raises(ConfigError, match="no keyword 'mode'"):
+        list(PythonCallable(plain, modes=("v2v", "loop"), conditioning=given_frames).generate([CASE]))
+
+
+def test_clips_of_editing_are_not_made_by_extension() -> None:
+    def longer(prompt: str, *, mode: str, **rest: Any) -> None:
+        raise AssertionError
+
+    model = PythonCallable(longer, modes=("v2v", "loop"), max_frames=2, extend=1, conditioning=given_frames)
+    (failure,) = model.generate([replace(CASE, mode="loop", given=1)])
+    assert isinstance(failure, Failure)
+    assert "at most 2 frames" in failure.reason
