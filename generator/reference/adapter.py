@@ -103,42 +103,44 @@ class Reference(ReferenceOptions):
         frames, size = _frames(case), self._size(case.size)
         given, seed = conditioning(case), self._seed(case)
         if given is not None and case.mode not in MODES:
-            return self._edited(sampler, case, given)
+            return edited_clip(sampler, case, given, size, seed)
         if given is None:
             if frames <= TRAINED_FRAMES:
                 return sampler.text_to_video(case.prompt, frames, size, seed)
             return Video(np.concatenate(list(sampler.long_video(case.prompt, frames, size, seed))), FPS)
-        start = self._resampled(given, case, size)
+        start = _resampled(given, case, size)
         first = sampler.continue_video(start, case.prompt, min(frames, TRAINED_FRAMES), seed)
         return first if len(first) >= frames else sampler.extend(first.frames, case.prompt, frames - len(first), seed)
-
-    def _edited(self, sampler: Sampler, case: Case, given: Frames) -> Video:
-        """Return the clip of a case of editing. given: its conditioning frames, at the case's size and rate."""
-        first = next((i for i, k in enumerate(case.given_at) if k > i), len(given))
-        size, frames, seed, prompt = self._size(case.size), _frames(case), self._seed(case), case.prompt
-        start, end = (
-            self._resampled(part, case, size) if len(part) else given[:0] for part in (given[:first], given[first:])
-        )
-        more = frames - len(start) - len(end)
-        if case.mode == "edit":
-            return sampler.edit(start, prompt, seed=seed)
-        if case.mode == "extend_back":
-            return sampler.extend(end, prompt, more, seed, backward=True)
-        if case.mode == "loop":
-            return sampler.loop(start, prompt, seed, more)
-        return sampler.connect(start, end, prompt, seed, more)
 
     def _seed(self, case: Case) -> int:
         # Hashed with the id: cases of several probes have equal seeds, and no two must share their noise.
         return int(digest([case.id, case.seed, self.noise], 8), 16) if self.noise else case.seed
 
-    def _resampled(self, given: Frames, case: Case, size: tuple[int, int]) -> Frames:
-        return resize(resample(Video(given, case.fps), FPS).frames if case.fps != FPS else given, size)
-
     def _size(self, case_size: tuple[int, int]) -> tuple[int, int]:
         scale = 1.0 if self.short_side is None else self.short_side / min(case_size)
         height, width = (max(GRID, round(side * scale / GRID) * GRID) for side in case_size)
         return height, width
+
+
+def edited_clip(sampler: Sampler, case: Case, given: Frames, size: tuple[int, int], seed: int) -> Video:
+    """Return the sampler's clip of a case in a mode of editing. given: its conditioning frames, at the case's size and rate."""
+    first = next((i for i, k in enumerate(case.given_at) if k > i), len(given))
+    frames, prompt = _frames(case), case.prompt
+    start = _resampled(given[:first], case, size) if first else given[:0]
+    # From its end: at another rate its last frame is still that of the clip.
+    end = _resampled(given[first:][::-1], case, size)[::-1] if first < len(given) else given[:0]
+    more = frames - len(start) - len(end)
+    if case.mode == "edit":
+        return sampler.edit(_resampled(given, case, size, frames), prompt, seed=seed)
+    if case.mode == "extend_back":
+        return sampler.extend(end, prompt, more, seed, backward=True)
+    if case.mode == "loop":
+        return sampler.loop(start, prompt, seed, more)
+    return sampler.connect(start, end, prompt, seed, more)
+
+
+def _resampled(given: Frames, case: Case, size: tuple[int, int], frames: int | None = None) -> Frames:
+    return resize(resample(Video(given, case.fps), FPS, frames).frames if case.fps != FPS else given, size)
 
 
 def _frames(case: Case) -> int:

@@ -372,7 +372,9 @@ def test_a_function_with_modes_of_editing_gets_the_mode() -> None:
 
 
 def test_a_function_without_the_keyword_mode_can_have_no_modes_of_editing() -> None:
-    def plain(prompt: str, *, height: int, width: int, frames: int, fps: float, seed: int, conditioning: Frames) -> None:
+    def plain(
+        prompt: str, *, height: int, width: int, frames: int, fps: float, seed: int, conditioning: Frames
+    ) -> None:
         raise AssertionError
 
     with pytest.raises(ConfigError, match="no keyword 'mode'"):

@@ -7,14 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from sora_eval.data.heldout import FIRST, FRAMES, SIZE, Member, member, members
-from sora_eval.data.shards import FPS, MIXTURE
-from sora_eval.generator.reference.evaluation.judges import framed, main_track, sided, single
+from sora_eval.data.shards import MIXTURE
+from sora_eval.generator.reference.evaluation.judges import framed, sided, single
 from sora_eval.generator.reference.evaluation.rows import Row, mean_rows
 from sora_eval.generator.reference.sampler import Sampler
 from sora_eval.metrics.similarity import psnr, ssim
-from sora_eval.tracking.world import track
-from sora_eval.types import Frames, Video
-from sora_eval.world import clip, scene_of
+from sora_eval.types import Frames
 
 _ASPECTS: Mapping[str, tuple[int, int]] = {"wide": (64, 96), "tall": (96, 64)}
 
@@ -103,38 +101,6 @@ def image(s: Sampler, count: int) -> Iterator[Row]:
     }
     yield from mean_rows("image and text to video", goals, generated, true, held)
     yield from mean_rows("image to video, no text", {"first frame (dB)": ">= 28"}, without, true, held)
-
-
-def edit(s: Sampler, count: int) -> Iterator[Row]:
-    """Measure edits of a colour."""
-
-    def score(frames: Frames, m: Member, colour: str) -> dict[str, float]:
-        tracks, before = track(Video(frames, FPS)), track(Video(m.frames, FPS))
-        if not len(tracks) or not len(before):
-            return {"new colour": 0.0, "place kept (px)": float(SIZE[1])}
-        i, j = main_track(tracks), main_track(before)
-        both = tracks.visible[i] & before.visible[j]
-        distance = np.linalg.norm(tracks.xy[i] - before.xy[j], axis=-1)[both]
-        return {
-            "new colour": float(tracks.colour[i] == colour),
-            "place kept (px)": float(np.median(distance)) if both.any() else float(SIZE[1]),
-        }
-
-    clips = members("single", count)
-    others = ["blue" if m.params["hero"]["colour"] in ("red", "orange", "yellow", "pink") else "red" for m in clips]
-    texts = [m.caption.replace(m.params["hero"]["colour"], c) for m, c in zip(clips, others, strict=True)]
-    texts = [t.replace("An red", "A red").replace("An blue", "A blue") for t in texts]
-    generated = [s.edit(m.frames, t, 0.8, m.number).frames for m, t in zip(clips, texts, strict=True)]
-    trio = [
-        [score(f, m, c) for f, m, c in zip(fs, clips, others, strict=True)]
-        for fs in (generated, [_true_edit(m, c) for m, c in zip(clips, others, strict=True)], [m.frozen for m in clips])
-    ]
-    yield from mean_rows("edit (SDEdit, strength .8)", {"new colour": "", "place kept (px)": "low"}, *trio)
-
-
-def _true_edit(m: Member, colour: str) -> Frames:
-    params = {**m.params, "hero": {**m.params["hero"], "colour": colour}}
-    return clip(scene_of({"family": m.family, "params": params}, (FRAMES - 1) / FPS), SIZE, FPS, FRAMES).video.frames
 
 
 def variations(s: Sampler, count: int) -> Iterator[Row]:

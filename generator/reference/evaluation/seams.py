@@ -1,4 +1,4 @@
-"""Evaluation of continuations: seams of extensions, loops and transitions, long videos, rollouts under actions."""
+"""Evaluation of continuations: seams of extensions, long videos, rollouts under actions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sora_eval.generator.reference.evaluation.prompts import true_and_frozen
 from sora_eval.generator.reference.evaluation.rows import Row, mean_rows, relative_rows
 from sora_eval.generator.reference.sampler import Sampler
 from sora_eval.metrics.similarity import psnr
-from sora_eval.metrics.transitions.steps import ordinary, seam, worst_step
+from sora_eval.metrics.transitions.steps import ordinary, seam
 from sora_eval.types import Frames
 from sora_eval.world import scene_of
 
@@ -50,57 +50,6 @@ def extend(s: Sampler, count: int) -> Iterator[Row]:
 def _held(part: Frames, more: int, backward: bool) -> Frames:
     edge = np.repeat(part[:1] if backward else part[-1:], more, axis=0)
     return np.concatenate([edge, part] if backward else [part, edge])
-
-
-def loop(s: Sampler, count: int) -> Iterator[Row]:
-    """Measure loops."""
-    clips = members("single", count)
-
-    def score(frames: Frames, m: Member) -> dict[str, float]:
-        n = len(m.frames)
-        ends = [seam(frames[:n], frames[n:])] if len(frames) > n else []
-        around = np.concatenate([frames[n - 1 :], frames[:1]])
-        return {"seam": float(np.mean([*ends, seam(frames, frames)])), "worst step": worst_step(around)}
-
-    generated = [score(s.loop(m.frames, m.caption, m.number).frames, m) for m in clips]
-    # To and fro: the one transition whose truth is known.
-    back = [score(np.concatenate([m.frames, m.frames[-2:0:-1]]), m) for m in clips]
-    usual = [ordinary(m.frames) for m in clips]
-    goals = {"seam": "near 1", "worst step": "low"}
-    yield from relative_rows(
-        "loop (oracle: to and fro, frozen: the clip again)",
-        goals,
-        usual,
-        generated,
-        back,
-        [score(m.frames, m) for m in clips],
-    )
-
-
-def connect(s: Sampler, count: int) -> Iterator[Row]:
-    """Measure transitions between two clips."""
-    clips = members("single", 2 * count)
-    pairs = list(zip(clips[::2], clips[1::2], strict=True))
-
-    def score(middle: Frames, a: Member, b: Member) -> dict[str, float]:
-        around = np.concatenate([a.frames[-1:], middle, b.frames[:1]])
-        return {
-            "seam": (seam(around[:1], around[1:]) + seam(around[:-1], around[-1:])) / 2,
-            "worst step": worst_step(around),
-        }
-
-    generated = [score(s.connect(a.frames, b.frames, "", a.number).frames[FRAMES:-FRAMES], a, b) for a, b in pairs]
-    faded = [score(_faded(a.frames[-1], b.frames[0]), a, b) for a, b in pairs]
-    cut = [score(a.frames[:0], a, b) for a, b in pairs]
-    usual = [(ordinary(a.frames) + ordinary(b.frames)) / 2 for a, b in pairs]
-    goals = {"seam": "near 1", "worst step": "low"}
-    yield from relative_rows("connect (oracle: a cross-fade, frozen: a hard cut)", goals, usual, generated, faded, cut)
-
-
-def _faded(a: Frames, b: Frames, frames: int = 20) -> Frames:
-    share = np.linspace(0, 1, frames + 2)[1:-1, None, None, None]
-    frames_between: Frames = np.rint((1 - share) * a + share * b).astype(np.uint8)
-    return frames_between
 
 
 def long(s: Sampler, count: int) -> Iterator[Row]:

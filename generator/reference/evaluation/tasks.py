@@ -15,11 +15,11 @@ from typing import Any
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.files import read_json, replacing, write_json
 from sora_eval.generator.reference import sampler as sampling
-from sora_eval.generator.reference.evaluation import prompts, seams
+from sora_eval.generator.reference.evaluation import editing, prompts, seams
 from sora_eval.generator.reference.evaluation.rows import Row, table
 from sora_eval.generator.reference.sampler import PromptWarning, Sampler
 
-VERSION = "3"
+VERSION = "4"
 """Raised whenever a measure of the same clips changes."""
 TASKS: Mapping[str, Callable[[Sampler, int], Iterator[Row]]] = {
     "autoencoder": prompts.autoencoder,
@@ -27,9 +27,9 @@ TASKS: Mapping[str, Callable[[Sampler, int], Iterator[Row]]] = {
     "aspect": prompts.aspect,
     "image": prompts.image,
     "extend": seams.extend,
-    "loop": seams.loop,
-    "connect": seams.connect,
-    "edit": prompts.edit,
+    "loop": editing.loop,
+    "connect": editing.connect,
+    "edit": editing.edit,
     "variations": prompts.variations,
     "long": seams.long,
     "actions": seams.actions,
