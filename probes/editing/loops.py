@@ -10,7 +10,17 @@ import numpy as np
 from sora_eval.metrics.transitions.steps import changes
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Draft, UnjudgeableError, Verdict
-from sora_eval.probes.editing.shared import Editing, alone, even, ghosts, made_frames, reach_of, there, unfaded
+from sora_eval.probes.editing.shared import (
+    Editing,
+    alone,
+    even,
+    ghosts,
+    made_frames,
+    reach_of,
+    same_object,
+    there,
+    unfaded,
+)
 from sora_eval.types import Case, Mode, Tracks, Video
 from sora_eval.world.families.to_and_fro import ToAndFroParams
 
@@ -54,6 +64,7 @@ class EndlessLoop(Editing):
         parts = {
             "there": there(tracks, hero, made),
             "alone": alone(tracks, (p.hero.colour,), 0.3 * width**2, made),
+            **same_object(tracks, hero, made, p.hero.noun),
             "closes": helpers.ramp_score(off, 0.6, 1.8),
             "steady": helpers.ramp_score(jump, 1.8, 3.5),
             "seamless": smooth,

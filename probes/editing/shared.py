@@ -8,7 +8,7 @@ from sora_eval.alignment.align import kept_at
 from sora_eval.metrics.transitions.blends import mixtures
 from sora_eval.metrics.transitions.steps import changes
 from sora_eval.probes import helpers
-from sora_eval.probes.base import Probe
+from sora_eval.probes.base import Probe, UnjudgeableError
 from sora_eval.types import Bools, Case, Floats, Frames, Tracks
 
 _GHOSTS = 2
@@ -36,6 +36,19 @@ def made_frames(case: Case, frames: int, fps: float) -> Bools:
 def there(tracks: Tracks, i: int, made: Bools) -> float:
     """Return the score of an object's presence in the frames that were made."""
     return helpers.ramp_score(1 - float(tracks.visible[i][made].mean()), 0.05, 0.4)
+
+
+def same_object(tracks: Tracks, i: int, made: Bools, noun: str) -> dict[str, float]:
+    """Return the scores of an object's outline and size in the frames that were made against the given ones.
+
+    Raises:
+        UnjudgeableError: it is nowhere whole in one of the two, or its outline is not known.
+    """
+    whole = helpers.clear(tracks, i, [])
+    if not ((whole & made).any() and (whole & ~made).any()):
+        raise UnjudgeableError(f"the {noun} is nowhere whole in the given frames, or in the others")
+    same_shape, same_size = helpers.same_look(tracks, i, whole & ~made, whole & made)
+    return {"same_shape": same_shape, "same_size": same_size}
 
 
 def alone(tracks: Tracks, colours: tuple[str, ...], least_area: float, made: Bools) -> float:

@@ -10,7 +10,18 @@ from sora_eval.metrics.transitions.blends import mixture
 from sora_eval.metrics.transitions.steps import changes, changes_between, spread
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Draft, UnjudgeableError, Verdict
-from sora_eval.probes.editing.shared import Editing, alone, even, ghosts, line, made_frames, reach_of, there, unfaded
+from sora_eval.probes.editing.shared import (
+    Editing,
+    alone,
+    even,
+    ghosts,
+    line,
+    made_frames,
+    reach_of,
+    same_object,
+    there,
+    unfaded,
+)
 from sora_eval.types import Case, Mode, Tracks, Video
 from sora_eval.world.families.params import SIGN
 from sora_eval.world.families.single import SingleParams
@@ -56,16 +67,11 @@ class Extension(Editing):
             return Verdict(0.0, {"way": way})
         jump = float((np.abs(np.diff(tracks.xy[hero, seen, 0])) / np.diff(seen)).max() / abs(slope))
         still, ratio = even(video.frames, float(np.median(changes(video.frames))))
-        whole = helpers.clear(tracks, hero, [])
-        if not ((whole & made).any() and (whole & ~made).any()):
-            raise UnjudgeableError(f"the {p.hero.noun} is nowhere whole in the given frames, or in the others")
-        same_shape, same_size = helpers.same_look(tracks, hero, whole & ~made, whole & made)
         faded = ghosts(video.frames, made, reach_of(width, abs(slope), len(video)))
         parts = {
             "there": there(tracks, hero, made),
             "alone": alone(tracks, (p.hero.colour,), 0.3 * width**2, made),
-            "same_shape": same_shape,
-            "same_size": same_size,
+            **same_object(tracks, hero, made, p.hero.noun),
             "goes_on": helpers.ramp_score(float(np.abs(rest).max() / abs(slope) / (len(video) - 1)), 0.08, 0.2),
             "steady": helpers.ramp_score(jump, 2.5, 4.5),
             "pace": helpers.ramp_score(abs(float(np.log(way))), 0.4, 1.1),
