@@ -61,7 +61,7 @@ class Recolour(Editing):
         )
         if not tracks.called(p.hero.colour, p.hero.shape) and unedited > 0.5:
             return Verdict(0.0, {"changed": 0.0})
-        hero = helpers.find_object(tracks, p.hero.colour, p.hero.shape, 0.3)
+        hero = helpers.find_object(tracks, p.hero.colour, p.hero.shape, 0.3, ())
         off, way = _against(tracks, hero, source, own)
         boxes = _boxes(video, tracks, hero), _at(np.arange(len(video)) / video.fps, source.box[own], source.fps)
         rest = _surroundings(neutral_frames(case, video), video.frames, boxes, source.size, width)
@@ -69,6 +69,7 @@ class Recolour(Editing):
         parts = {
             "changed": helpers.ramp_score(unedited, 0.05, 0.4),
             "there": there(tracks, hero, np.ones(len(video), dtype=bool)),
+            "same_shape": _same_shape(tracks, hero, source, own),
             "place": helpers.ramp_score(off / width, 0.3, 1.0),
             "motion": helpers.ramp_score(abs(1 - way), 0.25, 1.0),
             "beside": helpers.ramp_score(1 - (float(tracks.visible[beside[0]].mean()) if beside else 0.0), 0.3, 0.8),
@@ -115,6 +116,25 @@ def _against(tracks: Tracks, i: int, source: Tracks, j: int) -> tuple[float, flo
     off = float(np.percentile(np.linalg.norm((own - other)[both] * scale, axis=1), 75))
     slopes = [float(np.polyfit(t_s[both], v[both, 0], 1)[0]) for v in (own, other)]
     return off, slopes[0] / slopes[1] if slopes[1] else 0.0
+
+
+def _same_shape(tracks: Tracks, i: int, source: Tracks, j: int) -> float:
+    """Return how alike the outlines of two tracks are: aspect and extent, medians over the frames in which they are whole.
+
+    Raises:
+        UnjudgeableError: an outline is not known.
+    """
+    looks = []
+    for track_set, k in ((tracks, i), (source, j)):
+        whole = helpers.clear(track_set, k, [])
+        values = [track_set.shape[name][k][whole] for name in ("aspect", "extent")]
+        if not all(np.isfinite(v).any() for v in values):
+            raise UnjudgeableError("the outline of the object is not known")
+        looks.append([float(np.nanmedian(v)) for v in values])
+    (aspect, extent), (other_aspect, other_extent) = looks
+    return helpers.ramp_score(
+        max(abs(float(np.log(aspect / other_aspect))), 2.5 * abs(extent - other_extent)), 0.3, 0.6
+    )
 
 
 def _boxes(video: Video, tracks: Tracks, i: int) -> Floats:

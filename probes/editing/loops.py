@@ -44,7 +44,7 @@ class EndlessLoop(Editing):
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge presence, steps and cross-fades of the frames that were made, and whether the end leads to the beginning."""
         p = ToAndFroParams.of(case)
-        hero = helpers.find_object(tracks, p.hero.colour, p.hero.shape, 0.2)
+        hero = helpers.find_object(tracks, p.hero.colour, p.hero.shape, 0.2, ())
         seen = tracks.visible[hero]
         # A clip at half the rate may have lost one of the frames at its ends.
         if not (seen[:2].all() and seen[-2:].all()):

@@ -93,7 +93,7 @@ class Transition(Editing):
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge how the change is spread over the frames that were made, whether they are mixtures, and what they show."""
         p = TwoPlacesParams.of(case)
-        ids = [helpers.find_object(tracks, o.colour, o.shape, 0.1) for o in (p.first, p.second)]
+        ids = [helpers.find_object(tracks, o.colour, o.shape, 0.1, ()) for o in (p.first, p.second)]
         made = made_frames(case, len(video), video.fps)
         if made[0] or made[-1]:
             raise UnjudgeableError("no clips are given to go over from and to")
@@ -109,12 +109,14 @@ class Transition(Editing):
         shares = np.array([mixture(f, frames[0], frames[-1]) for f in frames[1:-1]])
         # A frame that is nearly one of the two is no mixture: counted as none.
         mixed = float(np.nan_to_num(shares).mean())
+        # A fade that takes a part of the way is none between the two ends.
+        locally = ghosts(video.frames, made, max(1, round(made.sum() / 4)))
         width = float(np.median([helpers.width(tracks, i, tracks.visible[i]) for i in ids]))
         seam = float(max(steps[0], steps[-1]) / max(steps.mean(), 1e-6))
         parts = {
-            "gradual": helpers.ramp_score(-evenly, -0.55, -0.3),
+            "gradual": helpers.ramp_score(-evenly, -0.42, -0.28),
             "seamless": helpers.ramp_score(seam, 1.8, 3.5),
-            "no_fade": helpers.ramp_score(mixed, 0.6, 0.85),
+            "no_fade": min(helpers.ramp_score(mixed, 0.6, 0.85), unfaded(locally)),
             "alone": alone(tracks, (p.first.colour, p.second.colour), 0.3 * width**2, made),
         }
         return Verdict(helpers.product(parts), {**parts, "spread": evenly, "seam": seam, "mixture": mixed})
