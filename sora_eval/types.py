@@ -320,6 +320,8 @@ class Case:
         for what in ("scene", "expect"):
             if not isinstance(getattr(self, what), Mapping):
                 raise ValueError(f"{what} must be a JSON object, got {getattr(self, what)!r}")
+        if self.mode == "edit" and not isinstance(self.scene.get("source"), Mapping):
+            raise ValueError("a case of mode edit has the params of its source clip as scene.source")
         sides = [("height", self.size[0], 1, _MOST_PIXELS), ("width", self.size[1], 1, _MOST_PIXELS)]
         numbers = [("frames", self.frames, 1, _MOST_FRAMES), ("given", self.given, 0, _MOST_FRAMES)]
         for what, value, least, most in [*sides, *numbers, ("seed", self.seed, 0, 2**64)]:

@@ -153,6 +153,9 @@ def test_modes_of_editing_are_for_generators_that_name_them() -> None:
     assert "no mode loop" in Capabilities().refuses(case)
     assert Capabilities(modes=ALL_MODES).refuses(case) == ""
     assert Case.from_json(case.to_json()) == case
+    edit = _case("recolour", "edit").to_json()
+    with pytest.raises(ValueError, match="source"):
+        Case.from_json({**edit, "scene": {k: v for k, v in edit["scene"].items() if k != "source"}})
 
 
 def test_the_suite_is_chosen_by_name_alone() -> None:
