@@ -69,7 +69,7 @@ class Recolour(Editing):
         parts = {
             "changed": helpers.ramp_score(unedited, 0.05, 0.4),
             "there": there(tracks, hero, np.ones(len(video), dtype=bool)),
-            "same_shape": _same_shape(tracks, hero, source, own),
+            "same_shape": _outline_kept(tracks, hero, source, own),
             "place": helpers.ramp_score(off / width, 0.3, 1.0),
             "motion": helpers.ramp_score(abs(1 - way), 0.25, 1.0),
             "beside": helpers.ramp_score(1 - (float(tracks.visible[beside[0]].mean()) if beside else 0.0), 0.3, 0.8),
@@ -118,7 +118,7 @@ def _against(tracks: Tracks, i: int, source: Tracks, j: int) -> tuple[float, flo
     return off, slopes[0] / slopes[1] if slopes[1] else 0.0
 
 
-def _same_shape(tracks: Tracks, i: int, source: Tracks, j: int) -> float:
+def _outline_kept(tracks: Tracks, i: int, source: Tracks, j: int) -> float:
     """Return how alike the outlines of two tracks are: aspect and extent, medians over the frames in which they are whole.
 
     Raises:
