@@ -9,6 +9,7 @@ import numpy as np
 from sora_eval.metrics.transitions.blends import mixture
 from sora_eval.metrics.transitions.steps import changes, changes_between, spread
 from sora_eval.probes import helpers
+from sora_eval.probes.appearances import borders
 from sora_eval.probes.base import Draft, UnjudgeableError, Verdict
 from sora_eval.probes.editing.shared import (
     Editing,
@@ -115,8 +116,29 @@ class Transition(Editing):
         seam = float(max(steps[0], steps[-1]) / max(steps.mean(), 1e-6))
         parts = {
             "gradual": helpers.ramp_score(-evenly, -0.42, -0.28),
+            "explained": helpers.ramp_score(_sudden(tracks, ids[0], ids[1]), 0.0, 1.5),
             "seamless": helpers.ramp_score(seam, 1.8, 3.5),
             "no_fade": min(helpers.ramp_score(mixed, 0.6, 0.85), unfaded(locally)),
             "alone": alone(tracks, (p.first.colour, p.second.colour), 0.3 * width**2, made),
         }
         return Verdict(helpers.product(parts), {**parts, "spread": evenly, "seam": seam, "mixture": mixed})
+
+
+def _sudden(tracks: Tracks, first: int, second: int) -> int:
+    """Return how often an object of two comes or goes at once in plain sight: the first one at its end, the second at its beginning.
+
+    Over a border, or in less than half of its usual size, it does not; nor where one turns into the other at the same place.
+    """
+    gone, come = int(np.flatnonzero(tracks.visible[first])[-1]), int(np.flatnonzero(tracks.visible[second])[0])
+    ends = [(i, k, way) for i, k, way in ((first, gone, -1), (second, come, 1)) if 0 < k < tracks.frames - 1]
+    at_once = [
+        i for i, k, way in ends if not borders(tracks, i, k, way) and tracks.area[i, k] >= 0.5 * _usual(tracks, i)
+    ]
+    apart = float(np.linalg.norm(tracks.xy[first, gone] - tracks.xy[second, come]))
+    if len(at_once) == 2 and 0 < come - gone <= 2 and apart < 0.5 * np.sqrt(_usual(tracks, first)):
+        return 0
+    return len(at_once)
+
+
+def _usual(tracks: Tracks, i: int) -> float:
+    return float(np.median(tracks.area[i, tracks.visible[i]]))

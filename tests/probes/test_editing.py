@@ -76,6 +76,13 @@ def test_an_object_that_stays_at_the_given_end_earns_nothing(mode: Mode) -> None
     assert (_score(case, Video(frames, case.fps)).value or 0) <= 0.05
 
 
+def test_objects_that_come_and_go_at_once_are_no_transition() -> None:
+    case = _case("transition", "connect")
+    assert _score(case, true_video(case)).components["explained"] == 1
+    cut = next(Violation("holds_and_cuts").generate([case]))
+    assert _score(case, cut).components["explained"] == 0
+
+
 def test_the_source_clip_itself_is_no_edit() -> None:
     case = _case("recolour", "edit")
     source = conditioning(case)
