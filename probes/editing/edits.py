@@ -65,14 +65,16 @@ class Recolour(Editing):
         off, way = _against(tracks, hero, source, own)
         boxes = _boxes(video, tracks, hero), _at(np.arange(len(video)) / video.fps, source.box[own], source.fps)
         rest = _surroundings(neutral_frames(case, video), video.frames, boxes, source.size, width)
-        beside = tracks.of(p.post.colour)
+        beside, due = (_seen_share(t, p.post.colour) for t in (tracks, source))
+        if due < 0.3:
+            raise UnjudgeableError(f"the {p.post.noun} can't be followed in the source clip")
         parts = {
             "changed": helpers.ramp_score(unedited, 0.05, 0.4),
             "there": there(tracks, hero, np.ones(len(video), dtype=bool)),
             "same_shape": _outline_kept(tracks, hero, source, own),
             "place": helpers.ramp_score(off / width, 0.3, 1.0),
             "motion": helpers.ramp_score(abs(1 - way), 0.25, 1.0),
-            "beside": helpers.ramp_score(1 - (float(tracks.visible[beside[0]].mean()) if beside else 0.0), 0.3, 0.8),
+            "beside": helpers.ramp_score(1 - beside / due, 0.3, 0.8),
             "rest_kept": helpers.ramp_score(rest, 12.0, 40.0),
         }
         return Verdict(helpers.product(parts), {**parts, "way": way, "rest_off": rest})
@@ -118,6 +120,12 @@ def _against(tracks: Tracks, i: int, source: Tracks, j: int) -> tuple[float, flo
     return off, slopes[0] / slopes[1] if slopes[1] else 0.0
 
 
+def _seen_share(tracks: Tracks, colour: str) -> float:
+    """Return the share of frames that show a colour's most visible track, 0 without one."""
+    ids = tracks.of(colour)
+    return float(tracks.visible[ids[0]].mean()) if ids else 0.0
+
+
 def _outline_kept(tracks: Tracks, i: int, source: Tracks, j: int) -> float:
     """Return how alike the outlines of two tracks are: aspect and extent, medians over the frames in which they are whole.
 
@@ -132,9 +140,8 @@ def _outline_kept(tracks: Tracks, i: int, source: Tracks, j: int) -> float:
             raise UnjudgeableError("the outline of the object is not known")
         looks.append([float(np.nanmedian(v)) for v in values])
     (aspect, extent), (other_aspect, other_extent) = looks
-    return helpers.ramp_score(
-        max(abs(float(np.log(aspect / other_aspect))), 2.5 * abs(extent - other_extent)), 0.3, 0.6
-    )
+    off = max(abs(float(np.log(aspect / other_aspect))), 2.5 * abs(extent - other_extent))
+    return helpers.ramp_score(off, 0.45, 0.75)
 
 
 def _boxes(video: Video, tracks: Tracks, i: int) -> Floats:
