@@ -1,4 +1,4 @@
-"""The probe suites, one file per suite and one class per probe; installed as sora_eval.probes."""
+"""The probe suites, one file or room per suite and one class per probe; installed as sora_eval.probes."""
 
 from __future__ import annotations
 
