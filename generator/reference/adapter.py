@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from sora_eval.data.shards import FPS
+from sora_eval.data.shards import ACTIONS, FPS
 from sora_eval.generator.base import Capabilities, file_safe
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.autoencoder import CHUNK
@@ -20,6 +20,7 @@ from sora_eval.training import checkpoints
 from sora_eval.types import ALL_MODES, MODES, Case, Failure, Frames, Video, digest
 from sora_eval.video import resample, resize
 from sora_eval.world import conditioning
+from sora_eval.world.action_scripts import action_script
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ class Reference(ReferenceOptions):
         noise = f":noise={self.noise}" if self.noise else ""
         # Of shorter clips left out likewise: they are made in one window.
         extended = ":extended" if _frames(case) > TRAINED_FRAMES else ""
-        return f"reference:{checkpoints.FORMAT}.{VERSION}:{weights}:{options}{noise}{extended}"
+        actions = _actions(case)
+        played = "" if actions is None else f":actions={digest(list(actions), 8)}"
+        return f"reference:{checkpoints.FORMAT}.{VERSION}:{weights}:{options}{noise}{extended}{played}"
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -98,12 +101,18 @@ class Reference(ReferenceOptions):
                 warnings.simplefilter("ignore", PromptWarning)
                 yield self._generate(sampler, case)
 
-    def _generate(self, sampler: Sampler, case: Case) -> Video:
-        """Return the clip of a case, in one window where that is long enough, else by extension."""
+    def _generate(self, sampler: Sampler, case: Case) -> Video | Failure:
+        """Return the clip of a case, in one window where that is long enough, else by extension; of a first frame with actions by those."""
+        actions = _actions(case)
+        if unknown := sorted(set(actions or ()) - set(ACTIONS)):
+            words = ", ".join(f"'{name}'" for name in unknown)
+            return Failure(f"it was trained on the actions {', '.join(ACTIONS)}, not on {words}")
         frames, size = _frames(case), self._size(case.size)
         given, seed = conditioning(case), self._seed(case)
         if given is not None and case.mode not in MODES:
             return edited_clip(sampler, case, given, size, seed)
+        if given is not None and actions is not None:
+            return sampler.rollout(resize(given, size)[0], actions[1:], case.prompt, seed)
         if given is None:
             if frames <= TRAINED_FRAMES:
                 return sampler.text_to_video(case.prompt, frames, size, seed)
@@ -141,6 +150,12 @@ def edited_clip(sampler: Sampler, case: Case, given: Frames, size: tuple[int, in
 
 def _resampled(given: Frames, case: Case, size: tuple[int, int], frames: int | None = None) -> Frames:
     return resize(resample(Video(given, case.fps), FPS, frames).frames if case.fps != FPS else given, size)
+
+
+def _actions(case: Case) -> tuple[str, ...] | None:
+    """Return the actions per frame of a case with a first frame, at the generator's own rate; None where there are none to follow."""
+    script = action_script(case, FPS) if case.mode == "i2v" else None
+    return None if script is None else script.tokens
 
 
 def _frames(case: Case) -> int:

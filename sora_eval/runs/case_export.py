@@ -18,7 +18,8 @@ from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.stats.samples import per_prompt
 from sora_eval.types import MODES, Camera, Case, Frames, Video, digest
 from sora_eval.video import write_ffv1, write_h264, write_png
-from sora_eval.world import trajectories
+from sora_eval.world import action_scripts, trajectories
+from sora_eval.world.action_scripts import ActionScript
 
 PROMPT_COLUMNS = ("case_id", "prompt", "mode", "height", "width", "fps", "frames", "seed", "given", "conditioning")
 
@@ -40,6 +41,9 @@ Modes of editing, whose conditioning is a clip of all given frames:
 - edit: the given frames are a source clip, which is to be changed to what the prompt describes; all else stays as it is.
 """
 _CAMERAS = "For a model that takes camera poses or keys: cameras/<case_id>.txt (RealEstate10K) and .json have those of each video.\n"
+_ACTIONS = (
+    "For a model that is played: actions/<case_id>.json has the action until each frame, as tokens, keys and words.\n"
+)
 
 
 def export_cases(
@@ -50,6 +54,7 @@ def export_cases(
     workers: int = 1,
     progress: bool = False,
     trajectory: Callable[[Case], Camera | None] = lambda case: None,
+    actions: Callable[[Case], ActionScript | None] = lambda case: None,
 ) -> Path:
     """Write all that is needed to generate the videos of cases with a model that runs elsewhere.
 
@@ -60,6 +65,7 @@ def export_cases(
     - `manifest.csv`: case_id and `videos/<case_id>.mp4`, and `sample` where there are several.
       One that is already there is kept: it may be filled in.
     - `cameras/<case_id>.txt` (RealEstate10K) and `.json` (with keys), of cases whose camera's path is part of the case.
+    - `actions/<case_id>.json`, of cases whose actions are part of the case.
     - `cases.jsonl`: the cases themselves; `generator.folder` refuses to score the videos against other ones.
     - `README.txt`: the next steps.
     - `conditioning/made.json`: hashes of what each file depends on; a stopped export resumes with the files that are missing.
@@ -76,6 +82,7 @@ def export_cases(
         workers: processes.
         progress: whether to show a progress bar.
         trajectory: returns a case's exact camera path, None where it has none to follow.
+        actions: returns a case's actions per frame, None where it has none.
 
     Returns:
         The folder.
@@ -93,8 +100,10 @@ def export_cases(
     prompts = {case.prompt_id: case for case in reversed(cases)}
     write_cases(folder, cases)
     with_path = [case for case in cases if _write_camera(folder / "cameras", case, trajectory(case))]
+    played = [case for case in cases if _write_actions(folder / "actions", case, actions(case))]
     editing = any(case.mode not in MODES for case in cases)
-    _write(folder / "README.txt", _README + _SAMPLES * several + _CAMERAS * bool(with_path) + _MODES * editing)
+    more = _SAMPLES * several + _CAMERAS * bool(with_path) + _ACTIONS * bool(played) + _MODES * editing
+    _write(folder / "README.txt", _README + more)
     if not (folder / "manifest.csv").exists():
         _write(folder / "manifest.csv", _table(manifest_row(None, several), [manifest_row(c, several) for c in cases]))
     rows = [_prompt_row(case, _conditioning_path(prompts[case.prompt_id]), several) for case in cases]
@@ -112,6 +121,15 @@ def _write_camera(folder: Path, case: Case, camera: Camera | None) -> bool:
     folder.mkdir(exist_ok=True)
     _write(folder / f"{case.id}.txt", trajectories.realestate10k(camera, case))
     write_json(folder / f"{case.id}.json", trajectories.as_json(camera, case))
+    return True
+
+
+def _write_actions(folder: Path, case: Case, script: ActionScript | None) -> bool:
+    """Write the actions of a case and return whether it has any."""
+    if script is None:
+        return False
+    folder.mkdir(exist_ok=True)
+    write_json(folder / f"{case.id}.json", action_scripts.as_json(script, case))
     return True
 
 

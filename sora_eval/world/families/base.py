@@ -33,6 +33,9 @@ class Family(ABC, Generic[P]):
     one."""
     camera_is_given: ClassVar[bool] = False
     """Whether the camera's exact path is exported with the prompts of its cases."""
+    actions_are_given: ClassVar[bool] = False
+    """Whether the actions of a player are exported with the prompts of its cases; its scenes' facts then have "actions" [(t_s, action)],
+    "per_action" and "player_view", see `world.action_scripts`."""
 
     def __init_subclass__(cls) -> None:
         """Take `Params` from the type argument."""

@@ -30,7 +30,7 @@ _UNDOES = {"break": "place", "place": "break"}
 _CELL = Mirrored(lambda at: (SIDE - 1 - at[0], at[1]))
 _HEADING = Mirrored(lambda heading: _EXCHANGED.get(heading, heading))
 _ACTIONS = Mirrored(lambda actions: tuple(_EXCHANGED.get(a, a) for a in actions))
-_LEVELS = ("sand", "moss", "fern", "grey", "light grey", "light grey")
+LEVELS = ("sand", "moss", "fern", "grey", "light grey", "light grey")
 """Colours of the ground by level: a beach, meadows, stone."""
 _BACK = 9
 """The figure stays in front of this row: behind it, trees would hide it."""
@@ -81,6 +81,7 @@ class Voxel(Family[VoxelParams]):
     """
 
     name = "voxel"
+    actions_are_given = True
 
     def sample(self, rng: np.random.Generator) -> VoxelParams:
         seed = int(rng.integers(2**31))
@@ -121,8 +122,13 @@ class Voxel(Family[VoxelParams]):
             turn = (world.heading - was + 1) % 4 - 1
             keys += list(_moved(before, _top(world), -90.0 * turn, slot * slot_s, slot_s))
         way = np.array(keys)
-        bodies = [*_ground(heights, trees, world.changes), *_changing(world.changes, slot_s), *_figure(way, p.colour)]
-        facts = {"hero": "torso", "actions": [(slot * slot_s, a) for slot, a in enumerate(p.actions)]}
+        bodies = [*ground(heights, trees, world.changes), *changing(world.changes, slot_s), *figure(way, p.colour)]
+        facts = {
+            "hero": "torso",
+            "actions": [(slot * slot_s, a) for slot, a in enumerate(p.actions)],
+            "per_action": {"forward_m": 1.0, "turn_deg": 90.0},
+            "player_view": "third",
+        }
         return common.set_up(
             p.style, bodies, _follow(way, duration_s), duration_s, facts=facts, tile_m=0.0, look=_on_water(p.style)
         )
@@ -157,7 +163,7 @@ def _on_water(style: Style) -> Look | None:
 
 
 @dataclass
-class _Change:
+class Change:
     """A block that comes or goes: (i, j, level), its colour, and when it is there, in slots of the clip."""
 
     cell: Cell
@@ -174,7 +180,7 @@ class _World:
     trees: frozenset[tuple[int, int]]
     at: tuple[int, int]
     heading: int
-    changes: list[_Change] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
 
     def ahead(self) -> tuple[int, int] | None:
         """Return the cell in front of the figure, None beyond the edge and at trees."""
@@ -214,9 +220,9 @@ class _World:
             if placed:
                 placed[0].until = slot
             else:
-                self.changes.append(_Change(cell, _LEVELS[cell[2]], until=slot))
+                self.changes.append(Change(cell, LEVELS[cell[2]], until=slot))
         elif front is not None:
-            self.changes.append(_Change((*front, int(self.heights[front])), "cream", since=slot))
+            self.changes.append(Change((*front, int(self.heights[front])), "cream", since=slot))
             self.heights[front] += 1
 
 
@@ -267,14 +273,14 @@ def _policy(world: _World, rng: np.random.Generator) -> list[Action]:
     return actions
 
 
-def _corner(i: float, j: float) -> tuple[float, float]:
+def corner(i: float, j: float) -> tuple[float, float]:
     """Return where a place on the grid is: whole numbers are the corners of cells, halves their centres (m)."""
     return float(i - SIDE / 2), float(j - SIDE / 2)
 
 
 def _top(world: _World) -> Vec3:
     """Return where the figure's feet are."""
-    return (*_corner(world.at[0] + 0.5, world.at[1] + 0.5), float(world.heights[world.at]))
+    return (*corner(world.at[0] + 0.5, world.at[1] + 0.5), float(world.heights[world.at]))
 
 
 def _moved(
@@ -299,7 +305,7 @@ def _follow(way: NDArray[np.float64], duration_s: float) -> CameraPath:
     return CameraPath(t, target + np.array([0.0, -7.8, 7.2]), target, np.full(len(t), 39.0))
 
 
-def _figure(way: NDArray[np.float64], colour: str) -> list[Body]:
+def figure(way: NDArray[np.float64], colour: str) -> list[Body]:
     """Return a small figure in a coat and cap of one colour; offsets are given for a figure that looks north."""
     parts: list[tuple[str, Vec3, str, Vec3]] = [
         ("legs", (0.44, 0.34, 0.4), "dark grey", (0.0, 0.0, 0.2)),
@@ -329,7 +335,7 @@ def _figure(way: NDArray[np.float64], colour: str) -> list[Body]:
     return bodies
 
 
-def _changing(changes: Sequence[_Change], slot_s: float) -> list[Body]:
+def changing(changes: Sequence[Change], slot_s: float) -> list[Body]:
     """Return the blocks that come or go: they swell and shrink in the middle of the action's time."""
     bodies = []
     for n, c in enumerate(changes):
@@ -342,7 +348,7 @@ def _changing(changes: Sequence[_Change], slot_s: float) -> list[Body]:
             last = (c.until + 0.8) * slot_s
             keys += [((c.until + 0.25) * slot_s, 1.0), (last, 0.1)]
         growth = tuple((t, s, s, s) for t, s in keys)
-        pos = (*_corner(c.cell[0] + 0.5, c.cell[1] + 0.5), c.cell[2] + 0.5)
+        pos = (*corner(c.cell[0] + 0.5, c.cell[1] + 0.5), c.cell[2] + 0.5)
         more: dict[str, Any] = {
             "shown": (first, last),
             "growth": growth,
@@ -354,7 +360,7 @@ def _changing(changes: Sequence[_Change], slot_s: float) -> list[Body]:
     return bodies
 
 
-def _ground(heights: NDArray[np.int_], trees: frozenset[tuple[int, int]], changes: Sequence[_Change]) -> list[Body]:
+def ground(heights: NDArray[np.int_], trees: frozenset[tuple[int, int]], changes: Sequence[Change]) -> list[Body]:
     """Return the blocks that never change: every level of the ground as a few boxes, and trees."""
     bodies = []
     for level in range(int(heights.max())):
@@ -363,18 +369,18 @@ def _ground(heights: NDArray[np.int_], trees: frozenset[tuple[int, int]], change
             if c.cell[2] == level and c.until < np.inf:
                 there[c.cell[0], c.cell[1]] = False
         for n, (i0, i1, j0, j1) in enumerate(_rectangles(there)):
-            bodies.append(_box(f"level{level}.{n}", _LEVELS[level], (i0, i1), (j0, j1), (level, level + 1)))
+            bodies.append(box(f"level{level}.{n}", LEVELS[level], (i0, i1), (j0, j1), (level, level + 1)))
     for n, (i, j) in enumerate(sorted(trees)):
         base = int(heights[i, j])
-        bodies.append(_box(f"trunk{n}", "bark", (i + 0.2, i + 0.8), (j + 0.2, j + 0.8), (base, base + 1.5)))
-        bodies.append(_box(f"crown{n}", "leaf", (i - 1, i + 2), (j - 1, j + 2), (base + 1.5, base + 3)))
-        bodies.append(_box(f"tip{n}", "leaf", (i - 0.25, i + 1.25), (j - 0.25, j + 1.25), (base + 3, base + 3.75)))
+        bodies.append(box(f"trunk{n}", "bark", (i + 0.2, i + 0.8), (j + 0.2, j + 0.8), (base, base + 1.5)))
+        bodies.append(box(f"crown{n}", "leaf", (i - 1, i + 2), (j - 1, j + 2), (base + 1.5, base + 3)))
+        bodies.append(box(f"tip{n}", "leaf", (i - 0.25, i + 1.25), (j - 0.25, j + 1.25), (base + 3, base + 3.75)))
     return bodies
 
 
-def _box(name: str, colour: str, i: tuple[float, float], j: tuple[float, float], z: tuple[float, float]) -> Body:
+def box(name: str, colour: str, i: tuple[float, float], j: tuple[float, float], z: tuple[float, float]) -> Body:
     """Return a box over ranges of cells and levels."""
-    (x0, y0), (x1, y1) = (_corner(i[k], j[k]) for k in (0, 1))
+    (x0, y0), (x1, y1) = (corner(i[k], j[k]) for k in (0, 1))
     size, pos = (x1 - x0, y1 - y0, z[1] - z[0]), ((x0 + x1) / 2, (y0 + y1) / 2, (z[0] + z[1]) / 2)
     return Body(name, "box", size, colour, pos, texture="tiled", solid=False, tracked=False)
 

@@ -1,5 +1,5 @@
 import shutil
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from sora_eval.generator.reference.evaluation.judges import sided, single
 from sora_eval.generator.reference.evaluation.seams import ordinary, seam
 from sora_eval.generator.reference.evaluation.tasks import rows_of
 from sora_eval.generator.reference.options import Options
-from sora_eval.types import Profile, Video
+from sora_eval.types import Failure, Profile, Video
 from sora_eval.video import read_video, resize, write_ffv1
 from sora_eval.world import conditioning
 
@@ -267,3 +267,22 @@ def test_as_a_generator_of_editing(checkpoint, mode):
             ends = {0, len(given) - 1} & {i for i, k in enumerate(case.given_at) if k in (0, case.frames - 1)}
             at = kept_at(case, len(video), video.fps)
             assert all(np.array_equal(video.frames[at[i]], given[i]) for i in ends)
+
+
+def test_as_a_player_it_follows_the_actions_that_it_knows(checkpoint):
+    model = Reference(checkpoint=str(checkpoint), steps=1)
+    small = registry.profile("small")
+    case = registry.probe("breaks_and_places").cases(1, small, "i2v")[0]
+    scripted = next(iter(model.generate([case])))
+    assert scripted.frames.shape == (33, 64, 64, 3)
+    params = case.scene["params"]
+    others = ["turn left" if a == "wait" else a for a in params["actions"]]
+    other = replace(case, scene={**case.scene, "params": {**params, "actions": others}})
+    assert model.fingerprint(other) != model.fingerprint(case)
+    assert not np.array_equal(next(iter(model.generate([other]))).frames, scripted.frames)
+    asked = registry.probe("follows_actions").cases(8, small, "i2v")
+    unknown = next(c for c in asked if "jump" in c.scene["params"]["actions"])
+    answer = next(iter(model.generate([unknown])))
+    assert isinstance(answer, Failure)
+    assert "'jump'" in answer.reason
+    assert isinstance(next(iter(model.generate([replace(unknown, mode="t2v", given=0)]))), Video)

@@ -1,0 +1,117 @@
+"""The view after turning away and back, and whose view it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+from sora_eval.probes import helpers
+from sora_eval.probes.base import UnjudgeableError, Verdict, likeness
+from sora_eval.probes.digital_world.shared import (
+    TURNED,
+    DigitalWorld,
+    followed_motion,
+    in_slots,
+    picture_shift,
+    turned_away,
+)
+from sora_eval.tracking.view.actions import turned
+from sora_eval.types import MODES, Bools, Case, Frames, Mode, Tracks, Video
+from sora_eval.world.families import common
+from sora_eval.world.families.played import Played, PlayedParams
+from sora_eval.world.families.player import OPPOSITE_ACTION, PlayAction
+
+_SHIFTS = 3
+"""Pixels of 32 by which a view that has come back may be off."""
+
+
+class ViewReturns(DigitalWorld):
+    """A player turns away and back again."""
+
+    name = "view_returns"
+    claim = "after the player has turned away and back, the view is the one from before"
+    source = "revisited views, as in WorldMem (Xiao et al. 2025): correlation of the first view and the last"
+    violations: ClassVar[tuple[str, ...]] = ("world_made_anew", "returns_elsewhere")
+    blind_to: ClassVar[dict[str, str]] = {
+        "reversed": "a view that turns away and comes back does so backwards in time as well",
+        "other": "another world stays what it is as well; in one clip of two it is turned to the same side",
+    }
+    blind_modes: ClassVar[tuple[Mode, ...]] = MODES
+
+    def sample(self, rng: np.random.Generator) -> PlayedParams:
+        """Return a scene with two turns to one side and two back, in first or third person."""
+        a = common.choose(rng, ("turn left", "turn right"))
+        b = OPPOSITE_ACTION[a]
+        return Played().sample(rng, (a, a, b, b), turn_deg=45.0)
+
+    def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
+        """Judge how alike the first and the last view are, once the view has been elsewhere."""
+        p = PlayedParams.of(case)
+        turned_away(p, followed_motion(video))
+        count = len(p.actions)
+        last = np.flatnonzero(in_slots(len(video), count, count - 0.1, count))
+        away = np.flatnonzero(in_slots(len(video), count, 1.9, 2.1))
+        before = video.frames[0]
+        if max(_alike(before, video.frames[k]) for k in away) > 0.8:
+            raise UnjudgeableError("the view did not change while it was turned away")
+        alike = max(_alike(before, video.frames[k]) for k in last)
+        return Verdict(helpers.ramp_score(1 - alike, 0.1, 0.45), {"alike": alike})
+
+
+def _alike(a: Frames, b: Frames) -> float:
+    """Return the largest likeness of two views at shifts of a few pixels of 32."""
+    small = [cv2.resize(i, (32, 32), interpolation=cv2.INTER_AREA) for i in (a, b)]
+    best = -1.0
+    for dx in range(-_SHIFTS, _SHIFTS + 1):
+        for dy in range(-_SHIFTS + 1, _SHIFTS):
+            x = small[0][max(0, dy) : 32 + min(0, dy), max(0, dx) : 32 + min(0, dx)]
+            y = small[1][max(0, -dy) : 32 + min(0, -dy), max(0, -dx) : 32 + min(0, -dx)]
+            best = max(best, likeness(x, y))
+    return best
+
+
+class PlayersView(DigitalWorld):
+    """A player turns, seen in first or third person."""
+
+    name = "players_view"
+    claim = (
+        "asked for a first-person view no figure is in the picture, asked for a third-person view one is in its middle"
+    )
+    source = "colour of the figure by frame"
+    unit = "0 the other view; 1 the view of the prompt in all frames"
+    chance = 0.5
+    violations: ClassVar[tuple[str, ...]] = ("view_switches",)
+
+    def sample(self, rng: np.random.Generator) -> PlayedParams:
+        """Return a scene in first or third person with a walk and two turns to one side."""
+        a: PlayAction = common.choose(rng, ("turn left", "turn right"))
+        return Played().sample(rng, (a, "forward", a))
+
+    def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
+        """Judge the share of frames with the figure in their middle, once the view turns to the asked side."""
+        p = PlayedParams.of(case)
+        motion = followed_motion(video)
+        sign = 1.0 if p.actions[0] == "turn right" else -1.0
+        # By as much as a camera behind the player shows: the clip may show the other view.
+        if sign * turned(motion)[-1] < TURNED * picture_shift(replace(p, view="third"), 2):
+            raise UnjudgeableError(f"the view did not turn to the {p.actions[0].removeprefix('turn ')}")
+        figure = _figure_in_middle(tracks, p.colour if p.view == "third" else "")
+        seen = float(figure.mean())
+        if p.view == "third":
+            return Verdict(helpers.ramp_score(1 - seen, 0.15, 0.75), {"figure": seen})
+        return Verdict(helpers.ramp_score(seen, 0.1, 0.6), {"figure": seen})
+
+
+def _figure_in_middle(tracks: Tracks, colour: str) -> Bools:
+    """Return the frames [T] that show something coloured in the middle of their width; colour: "" for any."""
+    ids = tracks.of(colour) if colour else list(range(len(tracks)))
+    if not ids:
+        return np.zeros(tracks.frames, dtype=bool)
+    x = tracks.xy[ids, :, 0] / tracks.size[1]
+    with np.errstate(invalid="ignore"):
+        middle = np.abs(x - 0.5) < 0.2
+        large = tracks.area[ids] > 0.006 * tracks.size[0] * tracks.size[1]
+    return np.asarray((tracks.visible[ids] & middle & large).any(axis=0))
