@@ -90,7 +90,7 @@ def _amounts(right: Floats, down: Floats, widen: Floats, stretch: Floats) -> dic
 
 def turned(motion: ViewMotion) -> Floats:
     """Return how far the view is turned to the right since the first frame [T], in shares of the shorter side."""
-    return np.r_[0.0, -np.cumsum(motion.right)]
+    return np.concatenate([[0.0], -np.cumsum(motion.right)])
 
 
 def followed(motion: ViewMotion, least: Sequence[int] | int = FEWEST) -> float:

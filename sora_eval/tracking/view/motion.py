@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -63,8 +64,8 @@ def view_motion(frames: Frames) -> ViewMotion:
     """
     grey = [_prepared(f) for f in frames]
     steps = [_step(a, b) for a, b in pairwise(grey)]
-    table = np.array([s[:5] for s in steps]).reshape(-1, 5)
-    return ViewMotion(*(table[:, k] for k in range(4)), np.array([s[5] for s in steps], dtype=np.int64), table[:, 4])
+    right, down, widen, stretch, fit = np.array([s[:5] for s in steps], dtype=float).reshape(-1, 5).T
+    return ViewMotion(right, down, widen, stretch, np.array([s[5] for s in steps], dtype=np.int64), fit)
 
 
 def _prepared(frame: Frames) -> NDArray[np.uint8]:
@@ -81,8 +82,8 @@ def _step(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> tuple[float, float, flo
     if len(corners) < FEWEST:
         return 0.0, 0.0, 0.0, 0.0, 0.0, 0
     start = corners.reshape(-1, 1, 2)
-    guess = start + np.float32(_common_shift(a, b)).reshape(1, 1, 2)
-    how = {
+    guess = start + np.array(_common_shift(a, b), dtype=np.float32).reshape(1, 1, 2)
+    how: dict[str, Any] = {
         "winSize": (_WINDOW_PX, _WINDOW_PX),
         "maxLevel": _LEVELS,
         "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.02),
@@ -117,7 +118,8 @@ def _step(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> tuple[float, float, flo
     known = share >= _EXPLAINED and len(xy) >= _FOLLOWED * len(corners)
     field = field if known else np.zeros_like(field)
     return (
-        *(float(v) for v in field[0]),
+        float(field[0, 0]),
+        float(field[0, 1]),
         float(field[1, 0]),
         float(field[2, 1]),
         share,
@@ -135,7 +137,11 @@ def _corners(image: NDArray[np.uint8]) -> NDArray[np.float32]:
             if cell.std() < _FLAT:
                 continue
             points = cv2.goodFeaturesToTrack(cell, _PER_CELL, _QUALITY, _APART_PX, blockSize=5)
-            found += [] if points is None else [points[:, 0] + np.float32((x0, y0))]
+            found += (
+                []
+                if points is None
+                else [np.asarray(points, dtype=np.float32)[:, 0] + np.array([x0, y0], dtype=np.float32)]
+            )
     return np.concatenate(found) if found else np.zeros((0, 2), dtype=np.float32)
 
 
