@@ -14,7 +14,7 @@ from sora_eval.probes.digital_world.shared import DigitalWorld, followed_motion,
 from sora_eval.types import Bools, Case, Floats, Frames, Tracks, Video
 from sora_eval.world.families import common
 from sora_eval.world.families.played import Played, PlayedParams
-from sora_eval.world.families.player import OPPOSITE_ACTION
+from sora_eval.world.families.player import OPPOSITE_ACTION, PlayAction
 
 _AROUND = 0.15
 """Least share of the picture around a block by which the rest is compared."""
@@ -118,7 +118,7 @@ class BlocksStay(_Blocks):
 
     def sample(self, rng: np.random.Generator) -> PlayedParams:
         """Return a scene in first person: a block is broken or put, then two turns to one side and two back."""
-        a = common.choose(rng, ("turn left", "turn right"))
+        a: PlayAction = common.choose(rng, ("turn left", "turn right"))
         b = OPPOSITE_ACTION[a]
         return Played().sample(rng, (common.choose(rng, ("break", "place")), a, a, b, b), "first", 45.0)
 

@@ -55,7 +55,7 @@ class DigitalWorld(Probe):
 
 def picture_shift(p: PlayedParams, turns: float) -> float:
     """Return how far so many turns shift the picture, as a share of the shorter side."""
-    return _FOCAL * float(np.radians(p.turn_deg)) * turns * _SWING[p.view]
+    return float(_FOCAL * np.radians(p.turn_deg)) * turns * _SWING[p.view]
 
 
 def turned_away(p: PlayedParams, motion: ViewMotion) -> float:

@@ -43,7 +43,7 @@ class ViewReturns(DigitalWorld):
 
     def sample(self, rng: np.random.Generator) -> PlayedParams:
         """Return a scene with two turns to one side and two back, in first or third person."""
-        a = common.choose(rng, ("turn left", "turn right"))
+        a: PlayAction = common.choose(rng, ("turn left", "turn right"))
         b = OPPOSITE_ACTION[a]
         return Played().sample(rng, (a, a, b, b), turn_deg=45.0)
 
@@ -63,7 +63,7 @@ class ViewReturns(DigitalWorld):
 
 def _alike(a: Frames, b: Frames) -> float:
     """Return the largest likeness of two views at shifts of a few pixels of 32."""
-    small = [cv2.resize(i, (32, 32), interpolation=cv2.INTER_AREA) for i in (a, b)]
+    small = [np.asarray(cv2.resize(i, (32, 32), interpolation=cv2.INTER_AREA), dtype=np.uint8) for i in (a, b)]
     best = -1.0
     for dx in range(-_SHIFTS, _SHIFTS + 1):
         for dy in range(-_SHIFTS + 1, _SHIFTS):

@@ -167,7 +167,7 @@ def wild(seed: int) -> NDArray[np.int_]:
     heights = np.where((edge == 0) & (rng.random((SIDE, SIDE)) < 0.35), BASE - 1, heights)
     # Landmarks: no direction looks like another one.
     heights = heights + rng.choice([0, 1, 2], (SIDE, SIDE), p=[0.86, 0.08, 0.06]) * (edge > 0)
-    return np.clip(heights, 1, BASE + 3).astype(int)
+    return np.asarray(np.clip(heights, 1, BASE + 3), dtype=int)
 
 
 def land(seed: int, mirror: bool, way: Way, other: float = 0.0) -> tuple[NDArray[np.int_], frozenset[Cell]]:
