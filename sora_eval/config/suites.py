@@ -33,8 +33,7 @@ class SuiteConfig(Settings):
     """Conditioning: t2v (prompt only), i2v (first frame given), v2v (first frames given); of editing also extend_back, loop, connect,
     interpolate and edit."""
     suites: tuple[str, ...] | None = option(None, example="left_right")
-    """Suites, such as [left_right]; null for all but those that are chosen by name alone: [camera_control], [digital_world], [editing],
-    [framing], [long_range]."""
+    """Suites, such as [left_right]; null for consistency_3d, left_right, object_permanence and physics: others are chosen by name."""
     probes: tuple[str, ...] | None = option(None, example="relation")
     """Probes, such as [relation, bite]; null for all of the suites."""
     lengths_s: tuple[int, ...] | None = option(None, example="5,10")

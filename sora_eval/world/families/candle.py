@@ -69,7 +69,7 @@ class Candle(StateChange[CandleParams]):
         bodies = [
             Body("candle", "cylinder", (0.72, 0.72, tall), p.candle, (0.0, 0.0, tall / 2)),
             Body("wick", "cylinder", (0.07, 0.07, 0.2), "dark grey", (0.0, 0.0, tall + 0.1), tracked=False),
-            Body("flame", "mesh", FLAME, p.flame, (0.0, 0.0, z), glow=1.0, shown=(-1e9, out_s), mesh=_drop()),
+            Body("flame", "mesh", FLAME, p.flame, (0.0, 0.0, z), glow=1.0, shown=(-1e9, out_s), mesh=flame_mesh()),
             Body("room", "box", (12.0, 0.2, 7.0), p.style.backdrop, (0.0, 1.6, 3.4), tracked=False),
         ]
         for k, (back, up, wide) in enumerate(_PUFF):
@@ -138,7 +138,7 @@ class Candle(StateChange[CandleParams]):
 
 
 @lru_cache(maxsize=1)
-def _drop() -> Mesh:
+def flame_mesh() -> Mesh:
     """Return a flame: a ball drawn out to a tip, centred on its box."""
     radius = FLAME[0] / 2
     low = Manifold.sphere(radius, 28).translate((0.0, 0.0, radius - FLAME[2] / 2))

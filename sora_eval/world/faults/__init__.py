@@ -18,6 +18,7 @@ from sora_eval.world.faults import (
     consistency,
     editing,
     framing,
+    interaction,
     left_right,
     long_range,
     permanence,
@@ -29,7 +30,19 @@ from sora_eval.world.faults.base import Broken, Fault
 from sora_eval.world.physics import simulate
 from sora_eval.world.scene import Scene
 
-_MODULES = (consistency, permanence, physics, left_right, state_changes, camera, long_range, framing, editing, play)
+_MODULES = (
+    consistency,
+    permanence,
+    physics,
+    left_right,
+    state_changes,
+    camera,
+    long_range,
+    framing,
+    editing,
+    play,
+    interaction,
+)
 FAULTS: dict[str, Fault] = {f.name: f for m in _MODULES for f in vars(m).values() if isinstance(f, Fault)}
 """The faults by name."""
 
