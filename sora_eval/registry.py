@@ -30,7 +30,7 @@ GROUPS = {
 """Kinds of entries and their configuration groups."""
 PLUGINS = {"generator": "generators", "tracker": "trackers"}
 """Configuration groups whose entries may be plug-ins, and the kind of these."""
-OPTIONAL_SUITES: tuple[str, ...] = ("camera_control", "editing", "framing", "long_range")
+OPTIONAL_SUITES: tuple[str, ...] = ("camera_control", "editing", "framing", "long_range", "outcomes")
 """Bundled suites that a selection has only where it names them or a probe of theirs: null means the others, so that baselines, gate,
 validity card and published figures go on being of the same cases."""
 

@@ -34,7 +34,7 @@ class SuiteConfig(Settings):
     interpolate and edit."""
     suites: tuple[str, ...] | None = option(None, example="left_right")
     """Suites, such as [left_right]; null for all but those that are chosen by name alone: [camera_control], [editing], [framing],
-    [long_range]."""
+    [long_range], [outcomes]."""
     probes: tuple[str, ...] | None = option(None, example="relation")
     """Probes, such as [relation, bite]; null for all of the suites."""
     lengths_s: tuple[int, ...] | None = option(None, example="5,10")

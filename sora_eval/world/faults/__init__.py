@@ -20,6 +20,7 @@ from sora_eval.world.faults import (
     framing,
     left_right,
     long_range,
+    outcomes,
     permanence,
     physics,
     state_changes,
@@ -28,7 +29,7 @@ from sora_eval.world.faults.base import Broken, Fault
 from sora_eval.world.physics import simulate
 from sora_eval.world.scene import Scene
 
-_MODULES = (consistency, permanence, physics, left_right, state_changes, camera, long_range, framing, editing)
+_MODULES = (consistency, permanence, physics, left_right, state_changes, camera, long_range, framing, editing, outcomes)
 FAULTS: dict[str, Fault] = {f.name: f for m in _MODULES for f in vars(m).values() if isinstance(f, Fault)}
 """The faults by name."""
 
