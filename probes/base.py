@@ -13,9 +13,10 @@ import numpy as np
 
 from sora_eval.alignment.align import given_frames, kept_at
 from sora_eval.metrics import continuation as motion_overlap
+from sora_eval.metrics.audio.onsets import match_onsets, onset_times
 from sora_eval.tracking.surroundings import ground, neutral, taken_for_ground
 from sora_eval.tracking.world import named_colours
-from sora_eval.types import MODES, Case, Floats, Frames, Mode, Profile, Score, Tracks, Video
+from sora_eval.types import MODES, Audio, Case, Floats, Frames, Mode, Profile, Score, Tracks, Video
 from sora_eval.video import resample, resize
 from sora_eval.video.caching import clip_cache
 from sora_eval.world import clip, scene_of
@@ -110,6 +111,10 @@ class Probe(ABC):
     whole_frame: ClassVar[bool] = False
     """Whether clips are judged as they came, bars, crops and stretched pictures included; else in the part that shows the case's frame."""
 
+    random: ClassVar[bool] = False
+    """Whether the outcome of its scenes is left to chance: `expect["outcomes"]` has probabilities by name, and further samples of a case
+    are other draws of it, which the oracle answers as well."""
+
     @property
     def family(self) -> Family[Any]:
         """The scene family of its cases."""
@@ -160,6 +165,10 @@ class Probe(ABC):
         # Disjoint from the scenes of training sets, whose seeds hold no such word.
         return np.random.default_rng([*b"probe", *self.name.encode(), seed, pair])
 
+    def of_sample(self, case: Case) -> Case:
+        """Return a further sample of a case, as `stats.samples` makes it, with the scene that is its true answer; by default the same."""
+        return case
+
     @abstractmethod
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Return the verdict on a clip.
@@ -180,6 +189,39 @@ class Probe(ABC):
         rngs = (np.random.default_rng([*b"length", *self.name.encode(), seed, i // 2]) for i in range(len(drafts)))
         fitted = [self.of_length(*each) for each in zip(drafts, lengths, rngs, strict=True)]
         return fitted, [round(length * profile.fps) + 1 for length in lengths]
+
+    def contacts(self, case: Case, tracks: Tracks) -> tuple[float, ...]:
+        """Return the times in seconds at which a clip shows that something hits something, in order; () of a probe that measures none.
+
+        They are all that happen up to the last of them: a sound at another time before that has no cause in the picture.
+
+        Raises:
+            UnjudgeableError: they can't be measured.
+        """
+        return ()
+
+    def sound(self, case: Case, audio: Audio, tracks: Tracks) -> dict[str, float]:
+        """Return how the sounds of a clip fit the contacts that it shows: components without influence on the score, {} where the probe
+        measures no contact.
+
+        A sound counts as one at the contact within one frame; what sounds later than the last contact is not looked at.
+        """
+        try:
+            times = self.contacts(case, tracks)
+        except UnjudgeableError:
+            return {}
+        if not times:
+            return {}
+        frame_s = 1 / tracks.fps
+        onsets = [t + audio.start_s for t in onset_times(audio.samples.astype(float), audio.rate)]
+        fit = match_onsets([t for t in onsets if t <= times[-1] + frame_s], times, frame_s)
+        found = {
+            "sound_recall": fit.recall,
+            "sound_precision": fit.precision,
+            "sound_f1": fit.f1,
+            "sound_offset_s": fit.offset_s,
+        }
+        return {name: value for name, value in found.items() if value is not None}
 
     def cases(
         self,

@@ -63,6 +63,13 @@ class FreeFallBounce(Probe):
         measured = {"g_m_per_s2": fall.g * p.diameter_m, "restitution": fall.restitution}
         return Verdict(helpers.product(parts), {**parts, **measured})
 
+    def contacts(self, case: Case, tracks: Tracks) -> tuple[float, ...]:
+        """Return the time of the first bounce."""
+        fall = trajectories.fall(tracks, helpers.find_object(tracks, FreeFallBounceParams.of(case).ball, "ball"))
+        if fall.restitution <= 0:
+            raise UnjudgeableError("the ball does not bounce")
+        return (fall.contact_s,)
+
 
 class TwoDrops(Probe):
     """Two balls are released together from different heights: times of fall squared must be as the heights."""

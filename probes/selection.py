@@ -65,7 +65,7 @@ def select_cases(
     ]
     if not cases:
         raise ConfigError(f"no chosen probe has a mode of suite.modes={ordered}")
-    return sampled(cases, samples)
+    return [probes[c.probe].of_sample(c) if c.sample and probes[c.probe].random else c for c in sampled(cases, samples)]
 
 
 def _own(probe: Probe, lengths_s: Sequence[int], aspects: Sequence[str]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ OPTIONAL_SUITES: tuple[str, ...] = (
     "framing",
     "interaction",
     "long_range",
+    "outcomes",
 )
 """Bundled suites that a selection has only where it names them or a probe of theirs: null means the others, so that baselines, gate,
 validity card and published figures go on being of the same cases."""

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from sora_eval.alignment.align import Aligned, align
 from sora_eval.alignment.first_frame import first_frame_fidelity
+from sora_eval.errors import VideoError
 from sora_eval.generator.simulator import true_video
 from sora_eval.probes.base import Probe
 from sora_eval.tracking.base import Tracker
 from sora_eval.types import Case, Score, Tracks, Video
+from sora_eval.video.audio import read_audio
 
 _DOUBTFUL = 0.5
 """Score below which a clip that shows a part of the frame is judged only where that of the truth in the same part is not below it."""
@@ -29,9 +31,23 @@ def score_of(
     tracks = _tracked(tracker, aligned.case, aligned.video)
     keep(tracks)
     score = probe.score(aligned.case, aligned.video, tracks)
+    if score.value is not None and (heard := _sound(aligned.case, video, tracks, probe)):
+        score = replace(score, components={**score.components, **heard})
     if aligned.cut and (score.value is None or score.value < _DOUBTFUL) and (why := _unfit(aligned, tracker, probe)):
         score = Score(None, why)
     return replace(score, alignment=aligned.alignment, first_frame=first_frame_fidelity(case, video, aligned))
+
+
+def _sound(case: Case, video: Video, tracks: Tracks, probe: Probe) -> dict[str, float]:
+    """Return what is measured of a clip's audio track, {} where it has none or can't be read: the picture is judged all the same."""
+    # Only of a probe that measures contacts is a track decoded.
+    if not video.file or type(probe).contacts is Probe.contacts:
+        return {}
+    try:
+        audio = read_audio(video.file)
+    except VideoError:
+        return {}
+    return {} if audio is None else probe.sound(case, audio, tracks)
 
 
 def _tracked(tracker: Tracker, case: Case, video: Video) -> Tracks:

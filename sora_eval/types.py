@@ -66,6 +66,25 @@ def check_part(what: str, value: Any) -> None:
 
 
 @dataclass(frozen=True)
+class Audio:
+    """An audio track in memory."""
+
+    samples: NDArray[np.float32]
+    """[N], one channel, -1 to 1."""
+    rate: float
+    """Samples per second."""
+    start_s: float = 0.0
+    """When the first sample sounds, in seconds after the first frame is shown."""
+
+    def __post_init__(self) -> None:
+        """Reject anything that is not one channel of samples."""
+        if self.samples.ndim != 1 or not self.rate > 0:
+            raise ValueError(
+                f"an audio track has samples [N] and a rate above 0, got {self.samples.shape}, {self.rate}"
+            )
+
+
+@dataclass(frozen=True)
 class Video:
     """A clip in memory."""
 
@@ -73,6 +92,8 @@ class Video:
     """uint8 [T, H, W, 3], RGB."""
     fps: float
     """Frames per second."""
+    file: str = ""
+    """The file that it was read from, whose audio track then has the same times; "" where there is none."""
 
     def __post_init__(self) -> None:
         """Reject anything that is not a clip of RGB frames."""

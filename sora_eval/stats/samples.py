@@ -44,8 +44,15 @@ def _sample(case: Case, k: int) -> Case:
 
 
 def asked_of(kind: str, cases: Sequence[Case]) -> list[Case]:
-    """Return the cases for a generator of a kind: all for a model; samples 0 with a scene for references, whose answers know no noise."""
-    return [c for c in cases if kind == "model" or (c.scene and not c.sample)]
+    """Return the cases for a generator of a kind: all for a model; samples 0 with a scene for references, whose answers know no noise.
+
+    Where the outcome is left to chance (`expect["outcomes"]`), further samples are other draws: the oracle's answers differ as well.
+    """
+    return [c for c in cases if kind == "model" or (c.scene and (not c.sample or _is_drawn(kind, c)))]
+
+
+def _is_drawn(kind: str, case: Case) -> bool:
+    return kind == "oracle" and "outcomes" in case.expect
 
 
 def per_prompt(cases: Iterable[Case | ScoreRow]) -> int:

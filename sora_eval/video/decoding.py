@@ -146,7 +146,7 @@ def read_times(file: IO[bytes], limits: Limits, max_fps: float | None = None) ->
         plan = schedule(starts, end_s, animations.rate(file, limits), animations.TICK_S, max_fps)
         return Times(len(starts), plan.fps, plan.variable, animations.untimed(file, limits))
     packets = _scan(file, limits)
-    with _opened(file, limits) as (container, stream):
+    with opened(file, limits) as (container, stream):
         delays = gif_times(file).delays_cs if container.format.name == "gif" and packets.count > 1 else ()
         nominal, index = _nominal(container, stream, packets), stream.index
         tick = _tick(container, stream, nominal)
@@ -159,7 +159,7 @@ def read_times(file: IO[bytes], limits: Limits, max_fps: float | None = None) ->
 
 
 @contextmanager
-def _opened(file: IO[bytes], limits: Limits, **options: str) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened(file: IO[bytes], limits: Limits, **options: str) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file's first video stream.
 
     Raises:
@@ -198,7 +198,7 @@ def _opened(file: IO[bytes], limits: Limits, **options: str) -> Iterator[tuple[I
 def _scan(file: IO[bytes], limits: Limits, max_frames: int | None = None, fps: float | None = None) -> _Packets:
     """Read the packets of the first video stream, and refuse what is too much before any of it is decoded."""
     packets = _Packets()
-    with _opened(file, limits) as (container, stream):
+    with opened(file, limits) as (container, stream):
         size = square((stream.height, stream.width), stream.sample_aspect_ratio)
         limits.check(size, 1)
         try:
@@ -233,7 +233,7 @@ def _decode(
     times: list[float | None] = []
     # Otherwise decoders paint over what they could not read.
     strict = {"err_detect": "crccheck+bitstream+buffer+explode"}
-    with _opened(file, limits, **strict) as (container, stream):
+    with opened(file, limits, **strict) as (container, stream):
         with _decoder_log(stream) as log:
             packets = _take(container, stream, max_frames, limits, stack, times)
         if any("CRC mismatch" in text for _, _, text in log):

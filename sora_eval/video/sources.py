@@ -47,7 +47,9 @@ class Source:
         """
         video = read_video(self.file, limits=self.limits, max_fps=self.max_fps, fps=self.fps)
         once = without_repeats(video.frames, video.fps) if self.fps is None else None
-        return Video(*once) if once else video
+        video = Video(*once) if once else video
+        # A rate that the manifest gives stretches the frames' times, not those of the sound.
+        return replace(video, file=str(self.file)) if self.fps is None else video
 
 
 def is_record(path: Path) -> bool:

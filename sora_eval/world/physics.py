@@ -88,6 +88,7 @@ def simulate(scene: Scene, t_s: Floats, tweaks: Tweaks = Tweaks()) -> States:
                     shown[broken, i] = False
                 elif b.name in scene.fracture.pieces:
                     shown[~broken, i] = False
+    _carry_parts(bodies, pos, quat)
     velocity = np.asarray(np.gradient(pos, t_s, axis=0)) if frames > 1 else np.zeros_like(pos)
     colours = np.array([palette.rgb(b.colour) for b in bodies], dtype=float).reshape(n, 3)
     rgb = np.broadcast_to(colours, (frames, n, 3)).copy()
@@ -111,6 +112,25 @@ def _scripted(b: Body, t_s: Floats) -> tuple[Floats, Floats, Floats]:
         keys = np.array(b.growth)
         size = np.stack([np.interp(t_s, keys[:, 0], keys[:, k]) for k in (1, 2, 3)], axis=1)
     return place, orientation(yaw, roll), size
+
+
+def _carry_parts(bodies: Sequence[Body], pos: Floats, quat: Floats) -> None:
+    """Move the parts of bodies with these, in pos [T, N, 3] and quat [T, N, 4]."""
+    names = [b.name for b in bodies]
+    for i, part in enumerate(bodies):
+        if not part.part_of:
+            continue
+        j = names.index(part.part_of)
+        rest = orientation(np.array([bodies[j].yaw]), np.array([bodies[j].roll]))[0]
+        own = orientation(np.array([part.yaw]), np.array([part.roll]))[0]
+        offset = np.subtract(part.pos, bodies[j].pos)
+        inverse, turn, moved, turned = np.zeros(4), np.zeros(4), np.zeros(3), np.zeros(4)
+        mujoco.mju_negQuat(inverse, rest)
+        for k in range(len(pos)):
+            mujoco.mju_mulQuat(turn, quat[k, j], inverse)
+            mujoco.mju_rotVecQuat(moved, offset, turn)
+            mujoco.mju_mulQuat(turned, turn, own)
+            pos[k, i], quat[k, i] = pos[k, j] + moved, turned
 
 
 def orientation(yaw: Floats, roll: Floats) -> Floats:

@@ -77,6 +77,8 @@ class Body:
     """Whether probes follow it."""
     mesh: Mesh | None = None
     """The geometry of shape "mesh"."""
+    part_of: str = ""
+    """Name of a "free" body that it is fixed to: it keeps its place on it. Physics knows that body alone, so that a part is not `solid`."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from sora_eval.reporting.components.table import (
     table,
 )
 from sora_eval.reporting.components.text import TECHNICAL
-from sora_eval.reporting.report import aspects, given_frames, recipe, tracking, verdicts
+from sora_eval.reporting.report import aspects, given_frames, outcomes, recipe, tracking, verdicts
 from sora_eval.reporting.report.fidelity import Sheet
 from sora_eval.reporting.report.reasons import expected, why
 from sora_eval.runs.reader import Run
@@ -244,6 +244,8 @@ def _suite(run: Run, summary: Summary, suite: str, scale: plots.Axis, sheet: She
             yield Fold(name, (_reasons(suite, name, own),), count(sum(r.count for r in own), "clip"))
     if found := aspects.by_aspect([r for r in run.rows if r.suite == suite], run.cases, summary.generators):
         yield aspects.aspect_table(found)
+    if drawn := outcomes.outcome_scores([r for r in run.rows if r.suite == suite], run.cases, summary.generators):
+        yield outcomes.outcome_table(drawn)
     if sheet:
         yield Fold(f"Fidelity of {suite}", sheet.blocks(suite))
 

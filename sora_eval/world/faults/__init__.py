@@ -21,6 +21,7 @@ from sora_eval.world.faults import (
     interaction,
     left_right,
     long_range,
+    outcomes,
     permanence,
     physics,
     play,
@@ -42,6 +43,7 @@ _MODULES = (
     editing,
     play,
     interaction,
+    outcomes,
 )
 FAULTS: dict[str, Fault] = {f.name: f for m in _MODULES for f in vars(m).values() if isinstance(f, Fault)}
 """The faults by name."""

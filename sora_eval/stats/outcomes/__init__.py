@@ -1,0 +1,1 @@
+"""Distributions of random outcomes over the samples of a prompt."""
