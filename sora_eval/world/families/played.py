@@ -147,7 +147,7 @@ class Played(Family[PlayedParams]):
             tuple(actions) if actions is not None else tuple(common.choose(rng, PLAY_ACTIONS[1:7]) for _ in range(4))
         )
         views: tuple[View, ...] = ("first", "third")
-        seen = view or common.choose(rng, views)
+        seen: View = common.choose(rng, views) if view is None else view
         heading = int(rng.integers(4))
         colours = common.sample_colours(rng, 2)
         middle = SIDE // 2
