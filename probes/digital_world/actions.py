@@ -51,8 +51,9 @@ class FollowsActions(DigitalWorld):
     violations: ClassVar[tuple[str, ...]] = ("action_ignored", "action_opposite", "action_delayed")
 
     def sample(self, rng: np.random.Generator) -> PlayedParams:
-        """Return a scene with four actions, in first or third person."""
-        return Played().sample(rng, _script(rng))
+        """Return a scene with four actions, in first person."""
+        # Behind a player that turns, near ground stands almost still: two of twelve such turns were taken for other actions.
+        return Played().sample(rng, _script(rng), "first")
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge each action by the motion of the picture in its time."""
