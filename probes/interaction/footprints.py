@@ -10,6 +10,7 @@ from sora_eval.probes.base import UnjudgeableError, Verdict
 from sora_eval.probes.changes import arrival, near, pixels, uncovered
 from sora_eval.probes.interaction.stages import (
     LastingChange,
+    Stage,
     apart_from_ground,
     as_many,
     at_first,
@@ -58,7 +59,8 @@ class Footprints(LastingChange):
         if not prints:
             return Verdict(0.0, {"happened": 0.0})
         box = tracks.box[walker] * view.scale
-        stages, causes = [], []
+        stages: list[Stage] = []
+        causes: list[int] = []
         for mark in prints:
             x0, y0, x1, y1 = box_of(mark)
             middle = (box[:, 0] + box[:, 2]) / 2
