@@ -21,7 +21,8 @@ def test_the_recipe_is_that_of_the_bundled_checkpoints(name):
     facts, about = header(name).values()
     recipe = transformer_recipe("hourglass" if name == "hourglass" else "first")
     # Sizes that came later have their defaults in a header without them.
-    assert recipe.network == replace(TransformerConfig(**facts["config"]), words=recipe.network.words)
+    sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()}
+    assert recipe.network == replace(TransformerConfig(**sizes), words=recipe.network.words)
     plan = about["plan"]
     assert asdict(recipe.checkpoints[name]) == {"units": plan["units"], "square": plan["square"]}
     assert recipe.name(plan["units"], plan["square"]) == name
