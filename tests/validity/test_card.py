@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from validity.made_up import ROOT, SMALL, trials_of
 
 from sora_eval import registry
@@ -54,10 +55,23 @@ def test_the_committed_card_has_a_row_of_every_probe_and_metric() -> None:
     assert not absent, f"no row of {', '.join(absent)}: make validate"
 
 
-def test_the_committed_card_is_of_the_probes_as_they_are() -> None:
-    card = json.loads((ROOT / "reports" / "validity.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("optional", [False, True])
+def test_the_committed_cards_are_of_the_probes_as_they_are(optional: bool) -> None:
+    card = json.loads(
+        (ROOT / "reports" / ("abilities" if optional else "") / "validity.json").read_text(encoding="utf-8")
+    )
     versions = {s["name"]: s["version"] for s in card["subjects"] if s["kind"] == "probe"}
-    assert versions == {name: registry.probe(name).version for name in registry.probe_names()}
+    names = (
+        set(registry.probe_names(optional=True)) - set(registry.probe_names()) if optional else registry.probe_names()
+    )
+    assert versions == {name: registry.probe(name).version for name in names}
+
+
+def test_the_suite_of_abilities_has_every_suite_that_is_chosen_by_name() -> None:
+    values = yaml.safe_load((ROOT / "conf" / "suite" / "abilities.yaml").read_text(encoding="utf-8"))
+    assert tuple(values["suites"]) == registry.OPTIONAL_SUITES
+    probes = [registry.probe(name) for name in registry.probe_names(optional=True)]
+    assert {mode for p in probes if p.suite in values["suites"] for mode in p.modes} == set(values["modes"])
 
 
 def test_a_partial_card_does_not_replace_a_fuller_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
