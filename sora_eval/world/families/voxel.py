@@ -164,12 +164,16 @@ def _on_water(style: Style) -> Look | None:
 
 @dataclass
 class Change:
-    """A block that comes or goes: (i, j, level), its colour, and when it is there, in slots of the clip."""
+    """A block that comes or goes; times are in slots of the clip, of which each action has one."""
 
     cell: Cell
+    """Its column and level: (i, j, level)."""
     colour: str
+    """Its colour."""
     since: float = -np.inf
+    """When it comes."""
     until: float = np.inf
+    """When it goes."""
 
 
 @dataclass
