@@ -116,7 +116,7 @@ class RidgeDrop(RandomOutcome):
         clear = helpers.clear(tracks, ridge, [ball])
         if not clear.any():
             raise UnjudgeableError("the ridge is not seen whole")
-        # The centroid of a triangle lies at a third of the sum of its corners, that of a roof seen from a little above nearer to the middle.
+        # The centroid of a triangle lies at a third of the sum of its corners, that of a roof seen from above nearer to the middle.
         middle = (float(np.median(tracks.xy[ridge][clear, 0])) - left) / (right - left)
         edge = 0.5 + _ROOF * (middle - 0.5)
         if abs(edge - p.edge) > _EDGE_OFF:
