@@ -80,13 +80,15 @@ card: $(VENV)/installed
 
 validate: $(VENV)/installed
 	$(BIN)/sora-eval validate
-	$(BIN)/sora-eval validate suite=abilities suite.count=6 fidelity.count=0 out=reports/abilities
+	$(BIN)/sora-eval validate suite=abilities suite.count=4 fidelity.count=0 out=reports/abilities
 
 leaderboard: $(VENV)/installed
 	$(BIN)/sora-eval run +sweep=scaling suite=smoke replace=true hydra.sweep.dir=runs/leaderboard
+	$(BIN)/sora-eval run generator=reference generator.checkpoint=hourglass suite=smoke replace=true
 	$(BIN)/sora-eval leaderboard runs/smoke-small/reference/*/0 --out reports
 	cp runs/leaderboard/scaling.png docs/scaling.png
-	$(BIN)/sora-eval run +sweep=scaling suite=abilities replace=true hydra.sweep.dir=runs/leaderboard-abilities
+	$(BIN)/sora-eval run +sweep=scaling suite=abilities suite.count=2 replace=true hydra.sweep.dir=runs/leaderboard-abilities
+	$(BIN)/sora-eval run generator=reference generator.checkpoint=hourglass suite=abilities suite.count=2 replace=true
 	$(BIN)/sora-eval leaderboard runs/abilities-small/reference/*/0 --out reports/abilities
 
 # What the bundled checkpoint can do, with a first frame given: where it scores 0, nothing can fall.

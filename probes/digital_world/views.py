@@ -26,6 +26,8 @@ from sora_eval.world.families.player import OPPOSITE_ACTION, PlayAction
 
 _SHIFTS = 3
 """Pixels of 32 by which a view that has come back may be off."""
+_TO_AND_FRO = 2.0
+"""Motion to the sides next to the turn that comes of it: 1.0 to 1.2 in true clips, more where frames are out of order."""
 
 
 class ViewReturns(DigitalWorld):
@@ -84,6 +86,10 @@ class PlayersView(DigitalWorld):
     unit = "0 the other view; 1 the view of the prompt in all frames"
     chance = 0.5
     violations: ClassVar[tuple[str, ...]] = ("view_switches",)
+    blind_to: ClassVar[dict[str, str]] = {
+        "other": "in one clip of four another world is seen by the same player and turned to the same side"
+    }
+    blind_modes: ClassVar[tuple[Mode, ...]] = ("t2v",)
 
     def sample(self, rng: np.random.Generator) -> PlayedParams:
         """Return a scene in first or third person with a walk and two turns to one side."""
@@ -96,8 +102,11 @@ class PlayersView(DigitalWorld):
         motion = followed_motion(video)
         sign = 1.0 if p.actions[0] == "turn right" else -1.0
         # By as much as a camera behind the player shows: the clip may show the other view.
-        if sign * turned(motion)[-1] < TURNED * picture_shift(replace(p, view="third"), 2):
+        way = sign * turned(motion)
+        if way[-1] < TURNED * picture_shift(replace(p, view="third"), 2):
             raise UnjudgeableError(f"the view did not turn to the {p.actions[0].removeprefix('turn ')}")
+        if np.abs(np.diff(way)).sum() > _TO_AND_FRO * way[-1]:
+            raise UnjudgeableError("the view turns to and fro")
         figure = _figure_in_middle(tracks, p.colour if p.view == "third" else "")
         seen = float(figure.mean())
         if p.view == "third":
