@@ -101,8 +101,8 @@ class PlayersView(DigitalWorld):
         p = PlayedParams.of(case)
         motion = followed_motion(video)
         sign = 1.0 if p.actions[0] == "turn right" else -1.0
-        # By as much as a camera behind the player shows: the clip may show the other view.
         way = sign * turned(motion)
+        # By as much as a camera behind the player shows: the clip may show the other view.
         if way[-1] < TURNED * picture_shift(replace(p, view="third"), 2):
             raise UnjudgeableError(f"the view did not turn to the {p.actions[0].removeprefix('turn ')}")
         if np.abs(np.diff(way)).sum() > _TO_AND_FRO * way[-1]:
