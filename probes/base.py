@@ -215,13 +215,13 @@ class Probe(ABC):
         frame_s = 1 / tracks.fps
         onsets = [t + audio.start_s for t in onset_times(audio.samples.astype(float), audio.rate)]
         fit = match_onsets([t for t in onsets if t <= times[-1] + frame_s], times, frame_s)
-        found = {
+        components = {
             "sound_recall": fit.recall,
             "sound_precision": fit.precision,
             "sound_f1": fit.f1,
             "sound_offset_s": fit.offset_s,
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in components.items() if value is not None}
 
     def cases(
         self,

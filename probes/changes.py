@@ -129,13 +129,16 @@ def steady(tracks: Tracks, i: int, which: Bools) -> float:
 
 
 def near(box: Floats, place: Floats, gap: float) -> Bools:
-    """Return the frames [T] in which boxes [T, 4] come within `gap` pixels of one place [4] (x0, y0, x1, y1)."""
+    """Return the frames [T] in which boxes [T, 4] (x0, y0, x1, y1) come within `gap` pixels of a place: one [4], or one per frame [T, 4].
+
+    False where either is NaN.
+    """
     with np.errstate(invalid="ignore"):
         return np.asarray(
-            (box[:, 2] + gap >= place[0])
-            & (box[:, 0] - gap <= place[2])
-            & (box[:, 3] + gap >= place[1])
-            & (box[:, 1] - gap <= place[3])
+            (box[:, 2] + gap >= place[..., 0])
+            & (box[:, 0] - gap <= place[..., 2])
+            & (box[:, 3] + gap >= place[..., 1])
+            & (box[:, 1] - gap <= place[..., 3])
         )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from sora_eval.probes import helpers
 from sora_eval.probes.appearances import MAX_GAP_S, borders, unexplained
 from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict
+from sora_eval.probes.changes import near
 from sora_eval.stats.change_point import NO_CHANGE, ChangePoint, change_point
 from sora_eval.tracking.continuity import Continuity, continuity, spans
 from sora_eval.tracking.drift import DriftCurves, drift_curves
@@ -277,18 +278,11 @@ def _kept(tracks: Tracks, ids: Sequence[int], width: float) -> Bools:
             there = tracks.visible[i] & (np.abs(tracks.xy[i, :, 1] - lane) < 0.8 * width)
         box[there & ~seen] = tracks.box[i, there & ~seen]
         seen |= there
-    hides = [_touching(tracks.box[j], box, 0.3 * width) for j in range(len(tracks.colour)) if j not in ids]
+    hides = [near(tracks.box[j], box, 0.3 * width) for j in range(len(tracks.colour)) if j not in ids]
     for a, b in spans(~seen):
-        if a > 0 and b < tracks.frames and any(near[a - 1] and near[b] for near in hides):
+        if a > 0 and b < tracks.frames and any(beside[a - 1] and beside[b] for beside in hides):
             seen[a:b] = True
     return dilated(seen, round(1.0 * tracks.fps))
-
-
-def _touching(first: Floats, second: Floats, gap: float) -> Bools:
-    """Return the frames [T] in which two boxes [T, 4] (x0, y0, x1, y1) are no farther apart than `gap` pixels; False where one is NaN."""
-    with np.errstate(invalid="ignore"):
-        apart = np.maximum(first[:, :2], second[:, :2]) - np.minimum(first[:, 2:], second[:, 2:])
-        return np.asarray((apart <= gap).all(axis=1))
 
 
 def _same_shape(tracks: Tracks, i: int, others: list[int]) -> float:

@@ -143,9 +143,8 @@ class BlocksStay(_Blocks):
         back = in_slots(len(share), count, count - 0.15, count)
         now = float(np.median(share[back]))
         if broken:
-            return Verdict(
-                helpers.ramp_score(now / before, 0.05, 0.4), {"stays": helpers.ramp_score(now / before, 0.05, 0.4)}
-            )
+            stays = helpers.ramp_score(now / before, 0.05, 0.4)
+            return Verdict(stays, {"stays": stays})
         stays = helpers.ramp_score(1 - now / then, 0.25, 0.7)
         place = self._same_place(p.block, tracks, changed, back) if stays else 0.0
         return Verdict(stays * place, {"stays": stays, "place": place})

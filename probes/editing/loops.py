@@ -14,8 +14,8 @@ from sora_eval.probes.editing.shared import (
     Editing,
     alone,
     even,
+    generated_frames,
     ghosts,
-    made_frames,
     reach_of,
     same_object,
     there,
@@ -42,29 +42,31 @@ class EndlessLoop(Editing):
         return replace(draft, params=replace(draft.params, period_s=round(frames / fps, 6)))
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
-        """Judge presence, steps and cross-fades of the frames that were made, and whether the end leads to the beginning."""
+        """Judge presence, steps and cross-fades of the generated frames, and whether the end leads to the beginning."""
         p = ToAndFroParams.of(case)
         hero = helpers.find_object(tracks, p.hero.colour, p.hero.shape, 0.2, ())
         seen = tracks.visible[hero]
         # A clip at half the rate may have lost one of the frames at its ends.
         if not (seen[:2].all() and seen[-2:].all()):
             raise UnjudgeableError(f"the {p.hero.noun} is not seen where the clip begins and ends")
-        made = made_frames(case, len(video), video.fps)
+        generated = generated_frames(case, len(video), video.fps)
         width = helpers.width(tracks, hero, seen)
         at = np.flatnonzero(seen)
         x = np.interp(np.arange(len(video)), at, tracks.xy[hero, at, 0])
-        given = np.flatnonzero(~made)
+        given = np.flatnonzero(~generated)
         step = float(np.abs(np.diff(x[given])).max()) if len(given) > 1 else float(np.abs(np.diff(x)).mean())
         # After as much time as between two frames of the case: at another rate the clip ends earlier or later.
         gap = max(case.frames / case.fps * video.fps - (len(video) - 1), 0.5)
         off = abs(x[-1] + gap * (x[-1] - x[-2]) - x[0]) / max(step, 0.5 * width)
         jump = float(np.abs(np.diff(np.append(x, x[0]))).max()) / max(step, 0.1 * width)
         smooth, ratio = even(video.frames, float(changes(video.frames[: max(2, len(given))]).max()), cyclic=True)
-        faded = ghosts(video.frames, made, reach_of(width, float(np.abs(np.diff(x)).mean()), len(video)), cyclic=True)
+        faded = ghosts(
+            video.frames, generated, reach_of(width, float(np.abs(np.diff(x)).mean()), len(video)), cyclic=True
+        )
         parts = {
-            "there": there(tracks, hero, made),
-            "alone": alone(tracks, (p.hero.colour,), 0.3 * width**2, made),
-            **same_object(tracks, hero, made, p.hero.noun),
+            "there": there(tracks, hero, generated),
+            "alone": alone(tracks, (p.hero.colour,), 0.3 * width**2, generated),
+            **same_object(tracks, hero, generated, p.hero.noun),
             "closes": helpers.ramp_score(off, 0.6, 1.8),
             "steady": helpers.ramp_score(jump, 1.8, 3.5),
             "seamless": smooth,

@@ -1,4 +1,4 @@
-"""What the probes of editing share: which frames were made, whether change is even, and whether two frames are faded into each other."""
+"""What the probes of editing share: generated frames, whether change is even, and whether two frames are faded into each other."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ class Editing(Probe):
     source = "extension, loops, connected videos and edits in Brooks et al. 2024 (Sora); Meng et al. 2021 (SDEdit)"
 
 
-def made_frames(case: Case, frames: int, fps: float) -> Bools:
-    """Return which frames [T] of a clip of `frames` at `fps` were made, not given."""
-    made = np.ones(frames, dtype=bool)
+def generated_frames(case: Case, frames: int, fps: float) -> Bools:
+    """Return which frames [T] of a clip of `frames` at `fps` were generated, not given."""
+    generated = np.ones(frames, dtype=bool)
     for i, (k, at) in enumerate(zip(case.keeps, kept_at(case, frames, fps), strict=True)):
         if k == i:
-            made[: at + 1] = False
+            generated[: at + 1] = False
         else:
-            made[at:] = False
-    return made
+            generated[at:] = False
+    return generated
 
 
-def there(tracks: Tracks, i: int, made: Bools) -> float:
-    """Return the score of an object's presence in the frames that were made."""
-    return helpers.ramp_score(1 - float(tracks.visible[i][made].mean()), 0.05, 0.4)
+def there(tracks: Tracks, i: int, generated: Bools) -> float:
+    """Return the score of an object's presence in the generated frames."""
+    return helpers.ramp_score(1 - float(tracks.visible[i][generated].mean()), 0.05, 0.4)
 
 
-def same_object(tracks: Tracks, i: int, made: Bools, noun: str) -> dict[str, float]:
-    """Return the scores of an object's outline and size in the frames that were made against the given ones.
+def same_object(tracks: Tracks, i: int, generated: Bools, noun: str) -> dict[str, float]:
+    """Return the scores of an object's outline and size in the generated frames against the given ones.
 
     Raises:
         UnjudgeableError: it is nowhere whole in one of the two, or its outline is not known.
     """
     whole = helpers.clear(tracks, i, [])
-    if not ((whole & made).any() and (whole & ~made).any()):
+    if not ((whole & generated).any() and (whole & ~generated).any()):
         raise UnjudgeableError(f"the {noun} is nowhere whole in the given frames, or in the others")
-    same_shape, same_size = helpers.same_look(tracks, i, whole & ~made, whole & made)
+    same_shape, same_size = helpers.same_look(tracks, i, whole & ~generated, whole & generated)
     return {"same_shape": same_shape, "same_size": same_size}
 
 
-def alone(tracks: Tracks, colours: tuple[str, ...], least_area: float, made: Bools) -> float:
-    """Return the score of nothing else being there: one object of each colour, and no other colour, in the frames that were made."""
+def alone(tracks: Tracks, colours: tuple[str, ...], least_area: float, generated: Bools) -> float:
+    """Return the score of nothing else being there: one object of each colour, and no other colour, in the generated frames."""
     crowd = helpers.crowded(tracks, dict.fromkeys(colours, 1), least_area)
-    return helpers.ramp_score(float(crowd[made].mean()), 0.05, 0.4)
+    return helpers.ramp_score(float(crowd[generated].mean()), 0.05, 0.4)
 
 
 def even(frames: Frames, usual: float, cyclic: bool = False) -> tuple[float, float]:
@@ -69,10 +69,10 @@ def unfaded(mixture: float) -> float:
     return helpers.ramp_score(mixture, 0.8, 0.95)
 
 
-def ghosts(frames: Frames, made: Bools, reach: int, cyclic: bool = False) -> float:
-    """Return how far frames that were made are mixtures of those `reach` before and after them, 0 to 1; 0 where nothing changes."""
+def ghosts(frames: Frames, generated: Bools, reach: int, cyclic: bool = False) -> float:
+    """Return how far generated frames are mixtures of those `reach` before and after them, 0 to 1; 0 where nothing changes."""
     shares = mixtures(frames, reach, cyclic)
-    known = np.sort(shares[made & np.isfinite(shares)])
+    known = np.sort(shares[generated & np.isfinite(shares)])
     return float(known[-_GHOSTS:].mean()) if len(known) else 0.0
 
 

@@ -15,9 +15,9 @@ from sora_eval.probes.editing.shared import (
     Editing,
     alone,
     even,
+    generated_frames,
     ghosts,
     line,
-    made_frames,
     reach_of,
     same_object,
     there,
@@ -53,10 +53,10 @@ class Extension(Editing):
         return Draft(self.family.name, p, self.family.caption(p, rng))
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
-        """Judge presence, path, seams and cross-fades of the frames that were made."""
+        """Judge presence, path, seams and cross-fades of the generated frames."""
         p = SingleParams.of(case)
         hero = helpers.find_object(tracks, p.hero.colour, p.hero.shape, 0.1, ())
-        made = made_frames(case, len(video), video.fps)
+        generated = generated_frames(case, len(video), video.fps)
         seen = np.flatnonzero(tracks.visible[hero])
         if len(seen) < 4:
             raise UnjudgeableError(f"the {p.hero.noun} is seen in fewer than four frames")
@@ -68,11 +68,11 @@ class Extension(Editing):
             return Verdict(0.0, {"way": way})
         jump = float((np.abs(np.diff(tracks.xy[hero, seen, 0])) / np.diff(seen)).max() / abs(slope))
         still, ratio = even(video.frames, float(np.median(changes(video.frames))))
-        faded = ghosts(video.frames, made, reach_of(width, abs(slope), len(video)))
+        faded = ghosts(video.frames, generated, reach_of(width, abs(slope), len(video)))
         parts = {
-            "there": there(tracks, hero, made),
-            "alone": alone(tracks, (p.hero.colour,), 0.3 * width**2, made),
-            **same_object(tracks, hero, made, p.hero.noun),
+            "there": there(tracks, hero, generated),
+            "alone": alone(tracks, (p.hero.colour,), 0.3 * width**2, generated),
+            **same_object(tracks, hero, generated, p.hero.noun),
             "goes_on": helpers.ramp_score(float(np.abs(rest).max() / abs(slope) / (len(video) - 1)), 0.08, 0.2),
             "steady": helpers.ramp_score(jump, 2.5, 4.5),
             "pace": helpers.ramp_score(abs(float(np.log(way))), 0.4, 1.1),
@@ -92,15 +92,15 @@ class Transition(Editing):
     violations: ClassVar[tuple[str, ...]] = ("holds_and_cuts", "cross_fades", "flashes")
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
-        """Judge how the change is spread over the frames that were made, whether they are mixtures, and what they show."""
+        """Judge how the change is spread over the generated frames, whether they are mixtures, and what they show."""
         p = TwoPlacesParams.of(case)
         ids = [helpers.find_object(tracks, o.colour, o.shape, 0.1, ()) for o in (p.first, p.second)]
-        made = made_frames(case, len(video), video.fps)
-        if made[0] or made[-1]:
+        generated = generated_frames(case, len(video), video.fps)
+        if generated[0] or generated[-1]:
             raise UnjudgeableError("no clips are given to go over from and to")
-        if made.sum() < 3:
-            raise UnjudgeableError(f"{made.sum()} frames are between the given ones, at least 3 are needed")
-        before, after = np.flatnonzero(made)[[0, -1]] + [-1, 1]
+        if generated.sum() < 3:
+            raise UnjudgeableError(f"{generated.sum()} frames are between the given ones, at least 3 are needed")
+        before, after = np.flatnonzero(generated)[[0, -1]] + [-1, 1]
         frames = video.frames[before : after + 1]
         steps = changes(frames)
         try:
@@ -111,7 +111,7 @@ class Transition(Editing):
         # A frame that is nearly one of the two is no mixture: counted as none.
         mixed = float(np.nan_to_num(shares).mean())
         # A fade that takes a part of the way is none between the two ends.
-        locally = ghosts(video.frames, made, max(1, round(made.sum() / 4)))
+        locally = ghosts(video.frames, generated, max(1, round(generated.sum() / 4)))
         width = float(np.median([helpers.width(tracks, i, tracks.visible[i]) for i in ids]))
         seam = float(max(steps[0], steps[-1]) / max(steps.mean(), 1e-6))
         parts = {
@@ -119,7 +119,7 @@ class Transition(Editing):
             "explained": helpers.ramp_score(_sudden(tracks, ids[0], ids[1]), 0.0, 1.5),
             "seamless": helpers.ramp_score(seam, 1.8, 3.5),
             "no_fade": min(helpers.ramp_score(mixed, 0.6, 0.85), unfaded(locally)),
-            "alone": alone(tracks, (p.first.colour, p.second.colour), 0.3 * width**2, made),
+            "alone": alone(tracks, (p.first.colour, p.second.colour), 0.3 * width**2, generated),
         }
         return Verdict(helpers.product(parts), {**parts, "spread": evenly, "seam": seam, "mixture": mixed})
 

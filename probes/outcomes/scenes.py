@@ -81,8 +81,8 @@ class ThrownDie(RandomOutcome):
             raise UnjudgeableError(f"the die has a {moving[0]} face, which the prompt does not name")
         # Seen from above the top face of a true die has at least .9 of the colour, of one on its edge each of two faces .5 to .6.
         flat = helpers.ramp_score(-shares[top], -0.8, -0.68)
-        found = outcome_verdict(case, top if flat >= 0.5 else "on an edge", {"flat": flat})
-        return Verdict(found.value, {**found.components, "top_share": shares[top]})
+        verdict = outcome_verdict(case, top if flat >= 0.5 else "on an edge", {"flat": flat})
+        return Verdict(verdict.value, {**verdict.components, "top_share": shares[top]})
 
 
 def _goes_along(tracks: Tracks, colour: str) -> bool:

@@ -56,6 +56,12 @@ class States:
     slide: Floats | None = None
     """[T, 2] metres by which the floor's tiles are shifted, None in the true world."""
 
+    def at_frames(self, k: NDArray[np.int64]) -> States:
+        """Return the states of frames k [T] in their place, any of them and in any order."""
+        per_frame = ("t_s", "pos", "quat", "scale", "shown", "rgb", "lamp", "velocity")
+        slide = None if self.slide is None else self.slide[k]
+        return replace(self, slide=slide, **{name: getattr(self, name)[k] for name in per_frame})
+
 
 @dataclass(frozen=True)
 class Tweaks:

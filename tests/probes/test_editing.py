@@ -12,7 +12,7 @@ from sora_eval.alignment.align import align, given_frames, kept_at
 from sora_eval.alignment.first_frame import first_frame_fidelity
 from sora_eval.generator.base import Capabilities
 from sora_eval.generator.simulator import Control, Violation, true_video
-from sora_eval.probes.editing.shared import made_frames
+from sora_eval.probes.editing.shared import generated_frames
 from sora_eval.probes.selection import select_probes
 from sora_eval.tracking.world import track
 from sora_eval.types import ALL_MODES, MODES, Case, Mode, Profile, Score, Video
@@ -70,9 +70,9 @@ def test_controls_earn_nothing(name: str, mode: Mode, control: str) -> None:
 def test_an_object_that_stays_at_the_given_end_earns_nothing(mode: Mode) -> None:
     case = _case("extension", mode)
     frames = true_video(case).frames.copy()
-    made = made_frames(case, len(frames), case.fps)
-    first = int(np.flatnonzero(made)[0])
-    frames[made] = frames[first - 1] if first else frames[int(np.flatnonzero(~made)[0])]
+    generated = generated_frames(case, len(frames), case.fps)
+    first = int(np.flatnonzero(generated)[0])
+    frames[generated] = frames[first - 1] if first else frames[int(np.flatnonzero(~generated)[0])]
     assert (_score(case, Video(frames, case.fps)).value or 0) <= 0.05
 
 
@@ -110,8 +110,8 @@ def test_given_frames_belong_where_the_mode_says(mode: Mode, given: int, at: tup
     case = replace(_case("extension", "v2v"), mode=mode, given=given, frames=9)
     assert case.given_at == at
     assert case.keeps == (() if mode == "edit" else at)
-    made = made_frames(case, 9, case.fps)
-    assert np.flatnonzero(~made).tolist() == list(case.keeps)
+    generated = generated_frames(case, 9, case.fps)
+    assert np.flatnonzero(~generated).tolist() == list(case.keeps)
     # At twice the rate, and one frame longer than it should be.
     twice = kept_at(case, 18, 2 * case.fps)
     assert twice == [2 * k if k == i else 17 - 2 * (8 - k) for i, k in enumerate(case.keeps)]

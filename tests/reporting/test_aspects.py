@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from reporting.case_rows import row_of
 
 from sora_eval import registry
 from sora_eval.reporting.report.aspects import aspect_table, by_aspect
@@ -15,24 +16,7 @@ SMALL = Profile("small", 64, 64, 17, 8, 5)
 
 def _row(case: Case, value: float | None) -> ScoreRow:
     parts = {} if value is None else {"whole_share": value, "head_room": 0.25}
-    return ScoreRow(
-        case=case.id,
-        suite=case.suite,
-        probe=case.probe,
-        mode=case.mode,
-        generator="m",
-        kind="model",
-        value=value,
-        reason="" if value is not None else "not found",
-        components=parts,
-        chance=0.0,
-        prompt=case.prompt,
-        cluster=case.cluster,
-        twin=case.twin,
-        seed=0,
-        video="",
-        tracks="",
-    )
+    return row_of(case, value, **parts)
 
 
 def test_each_aspect_stands_against_its_own_square_twins() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from reporting.case_rows import row_of
+
 from sora_eval import registry
 from sora_eval.probes.selection import select_cases
 from sora_eval.reporting.report.outcomes import outcome_scores, outcome_table
@@ -11,25 +13,7 @@ SMALL = Profile("small", 64, 64, 17, 8, 5)
 
 
 def _row(case: Case, outcome: int | None) -> ScoreRow:
-    return ScoreRow(
-        case=case.id,
-        suite=case.suite,
-        probe=case.probe,
-        mode=case.mode,
-        generator="m",
-        kind="model",
-        value=None if outcome is None else float(outcome >= 0),
-        reason="not found" if outcome is None else "",
-        components={} if outcome is None else {"outcome": float(outcome)},
-        chance=0.0,
-        prompt=case.prompt,
-        cluster=case.cluster,
-        twin=case.twin,
-        seed=0,
-        video="",
-        tracks="",
-        sample=case.sample,
-    )
+    return row_of(case, None) if outcome is None else row_of(case, float(outcome >= 0), outcome=float(outcome))
 
 
 def _cases(samples: int) -> list[Case]:

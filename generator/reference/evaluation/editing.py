@@ -43,8 +43,8 @@ def _probed(s: Sampler, count: int, name: str, mode: Mode, task: str) -> Iterato
 
     def score(case: Case, frames: Frames) -> dict[str, float]:
         video = Video(frames, FPS)
-        found = probe.score(case, video, track(video))
-        return {"score": found.value or 0.0, **found.components}
+        result = probe.score(case, video, track(video))
+        return {"score": result.value or 0.0, **result.components}
 
     given = [_given(case) for case in cases]
     generated = [score(c, edited_clip(s, c, g, c.size, c.seed).frames) for c, g in zip(cases, given, strict=True)]

@@ -122,17 +122,22 @@ def fades_back(scene: Scene, severity: float) -> Broken:
     return Broken(scene, picture=picture)
 
 
-@fault("hero", "before")
-def half_edited(scene: Scene, severity: float) -> Broken:
-    """The hero's colour is a mixture of the asked one and that of the source clip, at severity 1 the latter."""
-    own, before = (np.array(palette.rgb(c), float) for c in (scene.body("hero").colour, str(scene.facts["before"])))
+def _recoloured(scene: Scene, name: str, colour: str, share: float) -> Broken:
+    """Give a body a mixture of its own colour and a share of another one."""
+    own, other = (np.array(palette.rgb(c), float) for c in (scene.body(name).colour, colour))
 
     def edit(states: States) -> States:
         rgb = states.rgb.copy()
-        rgb[:, index(scene, "hero")] = (1 - severity) * own + severity * before
+        rgb[:, index(scene, name)] = (1 - share) * own + share * other
         return replace(states, rgb=rgb)
 
     return Broken(scene, edit=edit)
+
+
+@fault("hero", "before")
+def half_edited(scene: Scene, severity: float) -> Broken:
+    """The hero's colour is a mixture of the asked one and that of the source clip, at severity 1 the latter."""
+    return _recoloured(scene, "hero", str(scene.facts["before"]), severity)
 
 
 @fault("hero", "way")
@@ -152,15 +157,7 @@ def moves_otherwise(scene: Scene, severity: float) -> Broken:
 @fault("beside")
 def recolours_another(scene: Scene, severity: float) -> Broken:
     """What the prompt leaves as it is gets another colour too, at severity 1 that of the hero."""
-    beside = str(scene.facts["beside"])
-    own, other = (np.array(palette.rgb(scene.body(name).colour), float) for name in (beside, "hero"))
-
-    def edit(states: States) -> States:
-        rgb = states.rgb.copy()
-        rgb[:, index(scene, beside)] = (1 - severity) * own + severity * other
-        return replace(states, rgb=rgb)
-
-    return Broken(scene, edit=edit)
+    return _recoloured(scene, str(scene.facts["beside"]), scene.body("hero").colour, severity)
 
 
 @fault("beside")

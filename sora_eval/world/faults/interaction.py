@@ -50,12 +50,7 @@ def change_reverts(scene: Scene, severity: float) -> Broken:
 def _at(scene: Scene, t_s: Floats) -> States:
     """Return the states of a scene at times [T] in any order: physics runs forwards only."""
     times, rows = np.unique(np.concatenate([[0.0], np.maximum(t_s, 0.0)]), return_inverse=True)
-    states, rows = physics.simulate(scene, times), rows[1:]
-    return replace(
-        states,
-        t_s=times[rows],
-        **{n: getattr(states, n)[rows] for n in ("pos", "quat", "scale", "shown", "rgb", "lamp", "velocity")},
-    )
+    return physics.simulate(scene, times).at_frames(rows[1:])
 
 
 @fault("bystander", "change")

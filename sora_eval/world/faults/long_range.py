@@ -35,10 +35,7 @@ def _retimed(scene: Scene, of_frame: Callable[[NDArray[np.int64], float], NDArra
 
     def edit(states: States) -> States:
         frames = np.arange(len(states.t_s))
-        k = of_frame(frames, 1 / float(states.t_s[1] - states.t_s[0]))
-        slide = None if states.slide is None else states.slide[k]
-        per_frame = ("t_s", "pos", "quat", "scale", "shown", "rgb", "lamp", "velocity")
-        return replace(states, slide=slide, **{name: getattr(states, name)[k] for name in per_frame})
+        return states.at_frames(of_frame(frames, 1 / float(states.t_s[1] - states.t_s[0])))
 
     return Broken(scene, edit=edit)
 
