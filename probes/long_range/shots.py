@@ -8,7 +8,7 @@ import numpy as np
 
 from sora_eval.probes import helpers
 from sora_eval.probes.base import UnjudgeableError, Verdict
-from sora_eval.probes.long_range import LongRange
+from sora_eval.probes.long_range.one_take import LongRange
 from sora_eval.types import Bools, Case, Tracks, Video
 from sora_eval.world.families.params import SIGN
 from sora_eval.world.families.several_shots import SHOTS, SeveralShotsParams
