@@ -3,7 +3,8 @@
     PYTHONPATH=tests python -m benchmarks.ablation --trained runs/second --data runs/second/data --flops 1e14 --out runs/ablation
 
 `trained` has autoencoder.safetensors and words/, of stages autoencoder and words. Each variant resumes where it stopped; the table is
-written after each. `python -m benchmarks.ablation --measure FILE` measures one checkpoint and appends a line to `out`/log.md.
+written after each. With `--recipe hourglass --initial 32x` every variant goes on from the weights of a checkpoint and needs no words/.
+`python -m benchmarks.ablation --measure FILE` measures one checkpoint and appends a line to `out`/log.md.
 """
 
 from __future__ import annotations
@@ -104,23 +105,24 @@ def flops_per_clip(config: TransformerConfig) -> float:
     return loop.operations(lambda: losses.velocity_loss(network(z, t, given, ids), z, t, given).backward())  # type: ignore[no-untyped-call]
 
 
-def train(name: str, flops: float, trained: Path, data: Path, out: Path, workers: int) -> Path:
-    """Train a variant for so many operations in all and return its checkpoint."""
-    folder = out / name
+def train(name: str, args: argparse.Namespace) -> Path:
+    """Train a variant for so many operations in all and return its checkpoint. args: of the command line."""
+    folder = args.out / name
     (folder / "recipe").mkdir(parents=True, exist_ok=True)
     for part in ("autoencoder", "transformer"):
-        values = yaml.safe_load((recipe.FOLDER / "second" / f"{part}.yaml").read_text(encoding="utf-8"))
+        values = yaml.safe_load((recipe.FOLDER / args.recipe / f"{part}.yaml").read_text(encoding="utf-8"))
         if part == "transformer":
             values["network"] |= VARIANTS[name]
         (folder / "recipe" / f"{part}.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    shutil.copy(trained / f"{model.AUTOENCODER}.safetensors", folder)
-    shutil.copytree(trained / "words", folder / "words", dirs_exist_ok=True)
+    shutil.copy(args.trained / f"{model.AUTOENCODER}.safetensors", folder)
+    if not args.initial:
+        shutil.copytree(args.trained / "words", folder / "words", dirs_exist_ok=True)
     config = recipe.transformer_recipe(str(folder / "recipe")).network
-    clips_per_step = 16 * workers
-    steps = round(flops / flops_per_clip(config) / clips_per_step)
-    values = {"recipe": str(folder / "recipe"), "out": str(folder), "workers": workers}
-    transformer = {"name": "ablation", "units": 1, "unit": steps}
-    plan = Plan.of({**values, "data": {"folder": str(data), "shards": 100_000}, "transformer": transformer})
+    clips_per_step = 16 * args.workers
+    steps = round(args.flops / flops_per_clip(config) / clips_per_step)
+    values = {"recipe": str(folder / "recipe"), "out": str(folder), "workers": args.workers}
+    transformer = {"name": "ablation", "units": 1, "unit": steps, "initial": args.initial, "compiled": not args.eager}
+    plan = Plan.of({**values, "data": {"folder": str(args.data), "shards": 100_000}, "transformer": transformer})
     return stages.run("transformer", plan)
 
 
@@ -139,6 +141,9 @@ def main() -> None:
     parser.add_argument("--trained", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--recipe", default="second", help="whose network the variants change")
+    parser.add_argument("--initial", default="", help="checkpoint from whose weights each variant begins")
+    parser.add_argument("--eager", action="store_true", help="no torch.compile, which takes minutes per shape")
     parser.add_argument("--flops", type=float, default=1e14)
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--workers", type=int, default=2)
@@ -156,9 +161,10 @@ def main() -> None:
         return
     results: dict[str, dict[str, float]] = {}
     for name in args.variants:
-        path = train(name, args.flops, args.trained, args.data, args.out, args.workers)
+        path = train(name, args)
         about = model.load(str(path)).about
-        cost = {"operations": about["flops"], "clips": about["clips"], "hours": about["seconds"] / 3600}
+        operations = about["flops"] - (about.get("initial") or {}).get("flops", 0.0)
+        cost = {"operations": operations, "clips": about["clips"], "hours": about["seconds"] / 3600}
         results[name] = {**cost, **measure(path, args.count, args.out / name / "tasks")}
         (args.out / "ablation.md").write_text(table(results) + "\n", encoding="utf-8")
 
