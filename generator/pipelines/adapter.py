@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -15,7 +14,7 @@ import torch
 from PIL import Image
 
 from sora_eval.generator.answers import is_blocked, one_line
-from sora_eval.generator.base import Capabilities, file_safe
+from sora_eval.generator.base import Capabilities
 from sora_eval.generator.pipelines.loading import Loaded, described, load, weights_hash
 from sora_eval.generator.pipelines.options import PipelineOptions
 from sora_eval.types import Case, Failure, Frames, Video, digest
@@ -66,8 +65,7 @@ class Pipeline(PipelineOptions):
     @property
     def name(self) -> str:
         """The title, or the names of model and checkpoint, file-name safe."""
-        parts = [Path(self.model).name, *([Path(self.checkpoint).stem] if self.checkpoint else [])]
-        return self.title or file_safe("-".join(parts))
+        return self.label
 
     @property
     def capabilities(self) -> Capabilities:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from sora_eval.generator.base import file_safe
 from sora_eval.settings import Settings, option
 from sora_eval.types import MODES, Mode
 
@@ -58,3 +60,9 @@ class PipelineOptions(Settings):
     """Videos at a time; halved when memory runs out."""
     compile: bool = False
     """Whether to compile the transformer or UNet."""
+
+    @property
+    def label(self) -> str:
+        """The title, or the names of model and checkpoint, file-name safe."""
+        parts = [Path(self.model).name, *([Path(self.checkpoint).stem] if self.checkpoint else [])]
+        return self.title or file_safe("-".join(parts))

@@ -38,6 +38,8 @@ class Rules:
     """Tokens of a prompt that its call reads by default, None where its tokenizer alone decides."""
     fps: float | None
     """Frames per second that the model was trained at, None where that is not known."""
+    default_frames: int | None = None
+    """Frames that its call makes by default, None where its network alone decides."""
 
     @property
     def modes(self) -> tuple[Mode, ...]:
@@ -77,4 +79,6 @@ def rules_of(pipeline: Any) -> Rules:
     fps = next((rate for start, rate in NATIVE_FPS.items() if name.startswith(start)), None)
     parameters = inspect.signature(type(pipeline).__call__).parameters
     longest = parameters["max_sequence_length"].default if "max_sequence_length" in parameters else None
-    return Rules(frozenset(parameters), spatial * int(patch), temporal, longest, fps)
+    frames = parameters["num_frames"].default if "num_frames" in parameters else None
+    frames = frames if isinstance(frames, int) else None
+    return Rules(frozenset(parameters), spatial * int(patch), temporal, longest, fps, frames)

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 COMMAND = "command:"
 """What begins the name of a scorer that is a command."""
 LIKELIHOOD = "likelihood:"
-"""What begins the name of a scorer that is the denoising loss of a checkpoint of the reference generator."""
+"""What begins the name of a scorer that is the denoising loss of a model: a checkpoint of the reference generator, or a pipeline."""
+DIFFUSERS = f"{LIKELIHOOD}diffusers:"
+"""What begins the name of a scorer that is the denoising loss of a pipeline of diffusers."""
 _CRF = 8
 _FLOW_SIDE = 128
 _KEYWORDS = ("frames", "video", "prompt", "fps", "reference")
@@ -74,6 +77,8 @@ class Scorer:
     """Returns the value; raises whatever it likes."""
     higher_is_better: bool = True
     """Direction of the value."""
+    alone: bool = False
+    """Whether one process at a time may hold it, and no other such scorer beside it: its weights may fill a GPU."""
 
     def value(self, clip: ScoredClip) -> tuple[float | None, str]:
         """Return the value, or None and why there is none."""
@@ -90,7 +95,8 @@ def load_scorer(target: str, lower: bool = False, timeout_s: float = 600.0) -> S
     """Return a scorer by its target.
 
     target: one of `BUNDLED`; `likelihood:CHECKPOINT`, the negative denoising loss of a checkpoint of the reference generator, which needs
-    no sampling (LikePhys, arXiv:2510.11512); `module:function` or `file.py:function`, a function of any of the keywords `frames` (uint8
+    no sampling (LikePhys, arXiv:2510.11512); `likelihood:diffusers:MODEL,option=value,...`, that of a text-to-video pipeline of diffusers, which
+    is loaded with the first clip (the options are those of `generator=diffusers` that are not of sampling); `module:function` or `file.py:function`, a function of any of the keywords `frames` (uint8
     [T, H, W, 3]), `video` (path of an MP4), `prompt`, `fps` and `reference` (frames of the true clip); or `command:PROGRAM ARGUMENTS`, in
     which {video} and {prompt} stand for both, and which prints the number as its last line. lower: whether lower values are better.
     timeout_s: of one call of a command.
@@ -106,6 +112,8 @@ def load_scorer(target: str, lower: bool = False, timeout_s: float = 600.0) -> S
         name = Path(words[0] if len(words) < 2 or not words[1].endswith(".py") else words[1]).stem
         hashes = [content_hash(Path(w)) for w in words if Path(w).is_file()]
         return Scorer(name, target, digest([target, hashes]), _Command(tuple(words), timeout_s), not lower)
+    if target.startswith(DIFFUSERS):
+        return _pipeline_likelihood(target, lower)
     if target.startswith(LIKELIHOOD):
         return _likelihood(target.removeprefix(LIKELIHOOD), lower)
     if ":" not in target:
@@ -115,6 +123,7 @@ def load_scorer(target: str, lower: bool = False, timeout_s: float = 600.0) -> S
             [
                 *BUNDLED,
                 f"{LIKELIHOOD}CHECKPOINT",
+                f"{DIFFUSERS}MODEL",
                 "module:function",
                 "FILE.py:function",
                 "command:PROGRAM {video} {prompt}",
@@ -127,16 +136,42 @@ def load_scorer(target: str, lower: bool = False, timeout_s: float = 600.0) -> S
 
 
 def _likelihood(checkpoint: str, lower: bool) -> Scorer:
-    from sora_eval.generator.reference.evaluation.likelihood import DRAWS, LEVELS, denoising_loss, loaded
+    from sora_eval.generator.denoising import DRAWS, LEVELS
+    from sora_eval.generator.reference.evaluation.likelihood import denoising_loss, loaded
 
     model = loaded(checkpoint).model
-    about = f"denoising loss with its sign changed, mean of {len(LEVELS)} noise levels and {DRAWS} noises, no sampling"
+    about = _about_loss(len(LEVELS), DRAWS)
     fingerprint = digest([model.hash, LEVELS, DRAWS])
 
     def function(clip: ScoredClip) -> float:
         return -denoising_loss(checkpoint, clip.video, clip.prompt)
 
     return Scorer(f"likelihood {model.name}", about, fingerprint, function, not lower)
+
+
+def _pipeline_likelihood(target: str, lower: bool) -> Scorer:
+    if find_spec("diffusers") is None:
+        raise ConfigError(f"scorer {target} needs diffusers: pip install 'sora-eval[diffusers]'")
+    from sora_eval.generator.denoising import DRAWS, LEVELS
+    from sora_eval.generator.pipelines.likelihood import PipelineLikelihood, parse_options
+
+    try:
+        options = parse_options(target.removeprefix(DIFFUSERS))
+        likelihood = PipelineLikelihood(options)
+        fingerprint = likelihood.fingerprint
+    except ConfigError as error:
+        # Its options have a group's name in `sora-eval run`, and none here.
+        raise ConfigError(f"scorer {target}: {str(error).replace('generator.', '')}") from error
+
+    def function(clip: ScoredClip) -> float:
+        return -likelihood.loss(clip.video, clip.prompt)
+
+    about = _about_loss(len(LEVELS), DRAWS)
+    return Scorer(f"likelihood {options.label}", about, fingerprint, function, not lower, alone=True)
+
+
+def _about_loss(levels: int, draws: int) -> str:
+    return f"denoising loss with its sign changed, mean of {levels} noise levels and {draws} noises, no sampling"
 
 
 @dataclass(frozen=True)

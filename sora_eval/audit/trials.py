@@ -77,14 +77,20 @@ def audit_trials(
 ) -> list[AuditTrial]:
     """Return the trials of all scorers on the scenes of all probes, cached ones from the cache.
 
+    Scorers that must be alone get the scenes one after the other, in one process each.
+
     progress: called after each scene, with the number of all scenes.
     """
-    with pool(workers) as executor:
-        jobs = [executor.submit(scene_trials, targets, p, plan, i) for p in probes for i in range(plan.count)]
-        rows = []
-        for job in jobs:
-            rows += job.result()
-            progress(len(jobs))
+    together = [t for t in targets if not t.load().alone]
+    groups = ([(together, workers)] if together else []) + [([t], 1) for t in targets if t.load().alone]
+    scenes = [(p, i) for p in probes for i in range(plan.count)]
+    rows = []
+    for group, processes in groups:
+        with pool(processes) as executor:
+            jobs = [executor.submit(scene_trials, group, p, plan, i) for p, i in scenes]
+            for job in jobs:
+                rows += job.result()
+                progress(len(jobs) * len(groups))
     return rows
 
 

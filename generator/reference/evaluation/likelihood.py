@@ -10,11 +10,11 @@ from __future__ import annotations
 import warnings
 from functools import lru_cache
 
-import numpy as np
 import torch
 
 from sora_eval.data.shards import FPS
 from sora_eval.data.vocabulary import words_of
+from sora_eval.generator.denoising import DRAWS, LEVELS, mean_over_windows, noises
 from sora_eval.generator.reference import diffusion, losses
 from sora_eval.generator.reference.autoencoder import CHUNK
 from sora_eval.generator.reference.model import load
@@ -24,10 +24,6 @@ from sora_eval.training.tensors import to_tensor
 from sora_eval.types import Frames, Video
 from sora_eval.video import resample, resize
 
-LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
-"""Noise levels at which the loss is taken, 0 noise and 1 clean; its mean over them is the loss of a clip."""
-DRAWS = 4
-"""Noises per level; the same for every clip of a length, so that two clips differ by what they show alone."""
 _SHORT_SIDE = 64
 _FEWEST = 1 + CHUNK
 """Frames of the last window of a long clip; fewer are left out."""
@@ -61,9 +57,7 @@ def denoising_loss(checkpoint: str, video: Video, prompt: str) -> float:
         warnings.simplefilter("ignore", PromptWarning)
         frames = fit(resize(frames, (height, width)) if scale != 1 else frames)
         caption = sampler.caption(prompt)
-    windows = [frames[i : i + TRAINED_FRAMES] for i in range(0, len(frames), TRAINED_FRAMES)]
-    windows = windows[:1] + [w for w in windows[1:] if len(w) >= _FEWEST]
-    return float(np.average([_loss(sampler, w, caption) for w in windows], weights=[len(w) for w in windows]))
+    return mean_over_windows(lambda window: _loss(sampler, window, caption), frames, TRAINED_FRAMES, _FEWEST)
 
 
 @one_torch_thread()
@@ -78,8 +72,7 @@ def _loss(sampler: Sampler, frames: Frames, caption: str) -> float:
         given = torch.zeros(t.shape, dtype=torch.bool)
         actions = torch.zeros(*t.shape, CHUNK, dtype=torch.long)
         loss = 0.0
-        for draw in range(DRAWS):
-            eps = torch.randn(z.shape, generator=torch.Generator().manual_seed(draw))
+        for eps in noises(tuple(z.shape)):
             noisy = diffusion.add_noise(z.expand(n, -1, -1, -1, -1), eps, t)
             clean = model.transformer.denoise(noisy, t, given, text, actions)
             loss += float(losses.velocity_loss(clean, z.expand_as(clean), t, given)) / DRAWS
