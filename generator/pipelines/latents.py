@@ -51,8 +51,8 @@ def _posterior(pipeline: Any, pixels: Tensor) -> Tensor:
 
 
 def _standardised(z: Tensor, mean: Any, std: Any, scale: float = 1.0) -> Tensor:
-    mean, std = (torch.as_tensor(v, dtype=z.dtype, device=z.device).view(1, -1, 1, 1, 1) for v in (mean, std))
-    return (z - mean) * scale / std
+    m, s = (torch.as_tensor(v, dtype=z.dtype, device=z.device).view(1, -1, 1, 1, 1) for v in (mean, std))
+    return (z - m) * scale / s
 
 
 def _wan(pipeline: Any, pixels: Tensor) -> Tensor:
@@ -66,22 +66,22 @@ def _ltx(pipeline: Any, pixels: Tensor) -> Tensor:
     z = _standardised(_posterior(pipeline, pixels), vae.latents_mean, vae.latents_std, vae.config.scaling_factor)
     sides = (pipeline.transformer_temporal_patch_size, *[pipeline.transformer_spatial_patch_size] * 2)
     for axis, side in enumerate(sides, start=2):
-        z = z.unfold(axis, side, side)  # (1, C, K', h', w', p_t, p, p) in the end
+        z = z.unfold(axis, int(side), int(side))  # (1, C, K', h', w', p_t, p, p) in the end
     return z.permute(0, 2, 3, 4, 1, 5, 6, 7).flatten(4).flatten(1, 3)
 
 
 def _cogvideox(pipeline: Any, pixels: Tensor) -> Tensor:
-    return _posterior(pipeline, pixels).transpose(1, 2) * pipeline.vae.config.scaling_factor  # (1, K, C, h, w)
+    return _posterior(pipeline, pixels).transpose(1, 2) * float(pipeline.vae.config.scaling_factor)  # (1, K, C, h, w)
 
 
 def _hunyuan(pipeline: Any, pixels: Tensor) -> Tensor:
-    return _posterior(pipeline, pixels) * pipeline.vae.config.scaling_factor  # (1, C, K, h, w)
+    return _posterior(pipeline, pixels) * float(pipeline.vae.config.scaling_factor)  # (1, C, K, h, w)
 
 
 def _animatediff(pipeline: Any, pixels: Tensor) -> Tensor:
     """Return (1, C, T, h, w): frames one by one, for the autoencoder is that of single images."""
-    frames = [_posterior(pipeline, frame) for frame in pixels.transpose(1, 2)[0].split(1)]
-    return torch.stack(frames, dim=2) * pipeline.vae.config.scaling_factor
+    frames = [_posterior(pipeline, frame) for frame in pixels.transpose(1, 2)[0, :, None]]
+    return torch.stack(frames, dim=2) * float(pipeline.vae.config.scaling_factor)
 
 
 FAMILIES: Mapping[str, Family] = {

@@ -95,10 +95,11 @@ def load_scorer(target: str, lower: bool = False, timeout_s: float = 600.0) -> S
     """Return a scorer by its target.
 
     target: one of `BUNDLED`; `likelihood:CHECKPOINT`, the negative denoising loss of a checkpoint of the reference generator, which needs
-    no sampling (LikePhys, arXiv:2510.11512); `likelihood:diffusers:MODEL,option=value,...`, that of a text-to-video pipeline of diffusers, which
-    is loaded with the first clip (the options are those of `generator=diffusers` that are not of sampling); `module:function` or `file.py:function`, a function of any of the keywords `frames` (uint8
-    [T, H, W, 3]), `video` (path of an MP4), `prompt`, `fps` and `reference` (frames of the true clip); or `command:PROGRAM ARGUMENTS`, in
-    which {video} and {prompt} stand for both, and which prints the number as its last line. lower: whether lower values are better.
+    no sampling (LikePhys, arXiv:2510.11512); `likelihood:diffusers:MODEL,option=value,...`, that of a text-to-video pipeline of diffusers,
+    which is loaded with the first clip; the options are those of `generator=diffusers` that are not of sampling. Or `module:function` or
+    `file.py:function`, a function of any of the keywords `frames` (uint8 [T, H, W, 3]), `video` (path of an MP4), `prompt`, `fps` and
+    `reference` (frames of the true clip); or `command:PROGRAM ARGUMENTS`, in which {video} and {prompt} stand for both, and which prints
+    the number as its last line. lower: whether lower values are better.
     timeout_s: of one call of a command.
 
     Raises:

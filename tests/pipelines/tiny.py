@@ -9,7 +9,16 @@ from typing import Any
 
 import diffusers
 import torch
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, PreTrainedTokenizerFast, T5Config, T5EncoderModel
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizer,
+    LlamaConfig,
+    LlamaModel,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5EncoderModel,
+)
 
 _LETTERS = [chr(i) for i in range(97, 123)]
 
@@ -68,7 +77,15 @@ def _cogvideox(kind: Any, channels: int) -> Any:
     return kind(vae=vae, transformer=network, scheduler=diffusers.DDIMScheduler(), **_t5())
 
 
-def _ltx(**_: Any) -> Any:
+def _cogvideox_from_text() -> Any:
+    made = _cogvideox(diffusers.CogVideoXPipeline, 4)
+    made.scheduler = diffusers.CogVideoXDDIMScheduler(
+        prediction_type="v_prediction", rescale_betas_zero_snr=True, snr_shift_scale=3.0, timestep_spacing="trailing"
+    )
+    return made
+
+
+def _ltx(kind: Any) -> Any:
     network = diffusers.LTXVideoTransformer3DModel(
         in_channels=8,
         out_channels=8,
@@ -85,7 +102,25 @@ def _ltx(**_: Any) -> Any:
         decoder_spatio_temporal_scaling=(True, True, False, False), patch_size=1,
     )  # fmt: skip
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
-    return diffusers.LTXConditionPipeline(vae=vae, transformer=network, scheduler=scheduler, **_t5())
+    return kind(vae=vae, transformer=network, scheduler=scheduler, **_t5())
+
+
+def _hunyuan(folder: Path) -> Any:
+    network = diffusers.HunyuanVideoTransformer3DModel(
+        in_channels=4, out_channels=4, num_attention_heads=2, attention_head_dim=8, num_layers=1, num_single_layers=1, num_refiner_layers=1,
+        patch_size=2, text_embed_dim=16, pooled_projection_dim=8, rope_axes_dim=(2, 2, 4),
+    )  # fmt: skip
+    vae = diffusers.AutoencoderKLHunyuanVideo(
+        latent_channels=4, block_out_channels=(8, 8, 8, 8), layers_per_block=1, norm_num_groups=4, mid_block_add_attention=False
+    )  # fmt: skip
+    letters = _t5()["tokenizer"]
+    config = LlamaConfig(
+        vocab_size=len(letters), hidden_size=16, intermediate_size=16, num_hidden_layers=3, num_attention_heads=2, pad_token_id=0
+    )  # fmt: skip
+    words = {"text_encoder": LlamaModel(config), "tokenizer": letters}
+    words |= {f"{k}_2": v for k, v in _clip(folder / "letters").items()}
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0)
+    return diffusers.HunyuanVideoPipeline(vae=vae, transformer=network, scheduler=scheduler, **words)
 
 
 def _animatediff(folder: Path) -> Any:
@@ -110,7 +145,10 @@ PIPELINES: dict[str, Callable[[Path], Any]] = {
     "WanPipeline": lambda _: _wan(),
     "CogVideoXImageToVideoPipeline": lambda _: _cogvideox(diffusers.CogVideoXImageToVideoPipeline, 8),
     "CogVideoXVideoToVideoPipeline": lambda _: _cogvideox(diffusers.CogVideoXVideoToVideoPipeline, 4),
-    "LTXConditionPipeline": lambda _: _ltx(),
+    "CogVideoXPipeline": lambda _: _cogvideox_from_text(),
+    "LTXConditionPipeline": lambda _: _ltx(diffusers.LTXConditionPipeline),
+    "LTXPipeline": lambda _: _ltx(diffusers.LTXPipeline),
+    "HunyuanVideoPipeline": _hunyuan,
     "AnimateDiffPipeline": _animatediff,
 }
 
