@@ -19,6 +19,7 @@ from sora_eval.generator.reference import diffusion, losses
 from sora_eval.generator.reference.autoencoder import CHUNK
 from sora_eval.generator.reference.model import load
 from sora_eval.generator.reference.sampler import TRAINED_FRAMES, PromptWarning, Sampler, fit
+from sora_eval.generator.reference.text import EncodedText
 from sora_eval.processes import one_torch_thread
 from sora_eval.training.tensors import to_tensor
 from sora_eval.types import Frames, Video
@@ -68,12 +69,14 @@ def _loss(sampler: Sampler, frames: Frames, caption: str) -> float:
         length = min(model.transformer.config.text_length, max(1, len(words_of(caption))))
         t = torch.tensor(LEVELS)[:, None].expand(-1, z.shape[1])  # (N, K)
         n = len(LEVELS)
-        text = model.transformer.text_encoder(model.words.encode([caption] * n, length))
+        one = model.transformer.text_encoder(model.words.encode([caption], length))
+        text = EncodedText(*(part.expand(n, *part.shape[1:]) for part in one))
+        ready = [(k.expand(n, -1, -1, -1), v.expand(n, -1, -1, -1)) for k, v in model.transformer.keys_values(one)]
         given = torch.zeros(t.shape, dtype=torch.bool)
         actions = torch.zeros(*t.shape, CHUNK, dtype=torch.long)
         loss = 0.0
         for eps in noises(tuple(z.shape)):
             noisy = diffusion.add_noise(z.expand(n, -1, -1, -1, -1), eps, t)
-            clean = model.transformer.denoise(noisy, t, given, text, actions)
+            clean = model.transformer.denoise(noisy, t, given, text, actions, keys_values=ready)
             loss += float(losses.velocity_loss(clean, z.expand_as(clean), t, given)) / DRAWS
     return loss

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from sora_eval.audit.scorers import ScoredClip, load_scorer
+from sora_eval.data.vocabulary import words_of
 from sora_eval.errors import ConfigError
+from sora_eval.generator.denoising import DRAWS, LEVELS
 from sora_eval.generator.reference.evaluation.likelihood import denoising_loss
+from sora_eval.generator.reference.model import load
+from sora_eval.generator.reference.sampler import Sampler
 from sora_eval.generator.simulator import Control, Violation, true_video
 from sora_eval.registry import probe, profile
+from sora_eval.training.tensors import to_tensor
 from sora_eval.types import Case, Video
 
 
@@ -49,6 +55,24 @@ def test_a_long_clip_is_read_in_windows(cases: list[Case]) -> None:
     one = denoising_loss("base", Video(window, 8.0), cases[0].prompt)
     twice = Video(np.concatenate([window, window]), 8.0)
     assert denoising_loss("base", twice, cases[0].prompt) == pytest.approx(one, rel=1e-5)
+
+
+def test_the_loss_is_the_mean_of_single_passes_over_levels_and_noises(cases: list[Case]) -> None:
+    model, true = load("base"), true_video(cases[0])
+    caption = Sampler(model).caption(cases[0].prompt)
+    ids = model.words.encode([caption], len(words_of(caption)))
+    errors = []
+    with torch.inference_mode():
+        z = model.autoencoder.encode(to_tensor(true.frames)[None])
+        given = torch.zeros(1, z.shape[1], dtype=torch.bool)
+        none = torch.zeros(1, z.shape[1], 4, dtype=torch.long)
+        for level in LEVELS:
+            for draw in range(DRAWS):
+                eps = torch.randn(z.shape, generator=torch.Generator().manual_seed(draw))
+                noisy = level * z + (1 - level) * eps
+                clean = model.transformer(noisy, torch.full(given.shape, level), given, ids, none)
+                errors.append(float(((clean - z) / (1 - level)).square().mean()))
+    assert denoising_loss("base", true, cases[0].prompt) == pytest.approx(np.mean(errors), rel=1e-5)
 
 
 def test_a_checkpoint_is_a_scorer_of_the_audit(cases: list[Case]) -> None:
