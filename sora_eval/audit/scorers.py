@@ -156,16 +156,27 @@ def _pipeline_likelihood(target: str, lower: bool) -> Scorer:
     from sora_eval.generator.denoising import DRAWS, LEVELS
     from sora_eval.generator.pipelines.likelihood import PipelineLikelihood, parse_options
 
+    def named(error: ConfigError) -> ConfigError:
+        # Its options have a group's name in `sora-eval run`, and none here.
+        return ConfigError(f"scorer {target}: {str(error).replace('generator.', '')}")
+
     try:
         options = parse_options(target.removeprefix(DIFFUSERS))
         likelihood = PipelineLikelihood(options)
         fingerprint = likelihood.fingerprint
     except ConfigError as error:
-        # Its options have a group's name in `sora-eval run`, and none here.
-        raise ConfigError(f"scorer {target}: {str(error).replace('generator.', '')}") from error
+        raise named(error) from error
+    refused: list[ConfigError] = []
 
     def function(clip: ScoredClip) -> float:
-        return -likelihood.loss(clip.video, clip.prompt)
+        # What can't be loaded once isn't tried for every clip.
+        if refused:
+            raise refused[0]
+        try:
+            return -likelihood.loss(clip.video, clip.prompt)
+        except ConfigError as error:
+            refused.append(named(error))
+            raise refused[0] from error
 
     about = _about_loss(len(LEVELS), DRAWS)
     return Scorer(f"likelihood {options.label}", about, fingerprint, function, not lower, alone=True)

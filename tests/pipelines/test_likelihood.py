@@ -16,6 +16,8 @@ from torch import Tensor
 from sora_eval.audit.scorers import ScoredClip, load_scorer
 from sora_eval.commands import cli
 from sora_eval.errors import ConfigError
+from sora_eval.generator.simulator import Violation, true_video
+from sora_eval.registry import probe, profile
 from sora_eval.types import Frames, Video
 
 pytest.importorskip("diffusers")
@@ -345,6 +347,48 @@ def test_a_pipeline_is_a_scorer_of_the_audit(folder: Callable[[str], Path]) -> N
     other = load_scorer(f"likelihood:diffusers:{model},height=48")
     assert other.name == "likelihood WanPipeline"
     assert other.fingerprint != scorer.fingerprint
+
+
+def test_a_pipeline_that_cannot_be_loaded_is_tried_once(
+    folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer, video = load_scorer(f"likelihood:diffusers:{folder('WanPipeline')},device=tpu9"), Video(frames(), 16.0)
+    tried = []
+
+    def counted(options: PipelineOptions) -> Loaded:
+        tried.append(options)
+        return load(options)
+
+    monkeypatch.setattr(likelihood, "load", counted)
+    for _ in range(3):
+        value, reason = scorer.value(ScoredClip(video, PROMPT, video))
+        assert value is None and "device=tpu9" in reason and "generator." not in reason
+    assert len(tried) == 1
+
+
+def test_a_network_trained_on_a_clip_finds_it_likelier_than_the_clip_that_breaks_it(
+    folder: Callable[[str], Path],
+) -> None:
+    own = loaded(folder, "WanPipeline")
+    (case,) = probe("relation").cases(1, profile("small"), "t2v", seed=3)
+    true, broken = true_video(case), next(Violation("swapped_sides", 1.0).generate([case]))
+    assert isinstance(broken, Video)
+    model = PipelineLikelihood(PipelineOptions(model=str(folder("WanPipeline")), fps=8.0, max_frames=17))
+    untrained = model.loss(true, case.prompt)
+    z = encode(FAMILIES["WanPipeline"], own.pipeline, true.frames)
+    with torch.no_grad():
+        text = own.pipeline.encode_prompt(case.prompt, do_classifier_free_guidance=False)[0]
+    network, noise = own.pipeline.transformer, torch.Generator().manual_seed(1)
+    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
+    for _ in range(120):
+        eps, sigma = torch.randn(z.shape, generator=noise), torch.rand((), generator=noise)
+        predicted = network((1 - sigma) * z + sigma * eps, 1000 * sigma[None], text, return_dict=False)[0]
+        optimiser.zero_grad()
+        (predicted - (eps - z)).square().mean().backward()
+        optimiser.step()
+    losses = {video is true: model.loss(video, case.prompt) for video in (true, broken)}
+    loading._LOADED.clear()
+    assert losses[True] < min(losses[False], untrained), (losses, untrained)
 
 
 @pytest.mark.slow
