@@ -290,8 +290,9 @@ class AuditConfig(Settings):
     profile: Profile = option()
     """Size and length of the clips."""
     scorers: tuple[str, ...] = option(BUNDLED_SCORERS, example="[clipsim,'my_metric.py:score']")
-    """Bundled ones by name; likelihood:CHECKPOINT, of the reference generator; module:function or FILE.py:function, with any of the
-    keywords frames, video, prompt, fps, reference; or 'command:PROGRAM {video} {prompt}', which prints the number as its last line."""
+    """Bundled ones by name; likelihood:CHECKPOINT, of the reference generator, or likelihood:diffusers:MODEL,option=value,..., of a
+    pipeline of diffusers; module:function or FILE.py:function, with any of the keywords frames, video, prompt, fps, reference; or
+    'command:PROGRAM {video} {prompt}', which prints the number as its last line."""
     lower: tuple[str, ...] = ()
     """Those of the scorers whose lower values are better."""
     timeout_s: float = option(600.0, least=1)

@@ -233,6 +233,27 @@ def test_both_networks_of_a_pipeline_are_asked_at_their_own_levels(folder: Calla
     assert not set(both[noisy:]) & set(first[noisy:])
 
 
+def test_a_network_with_a_time_per_patch_has_the_errors_of_one_with_a_time_per_clip(
+    folder: Callable[[str], Path],
+) -> None:
+    own = loaded(folder, "WanPipeline")
+    parts = {k: getattr(own.pipeline, k) for k in ("vae", "transformer", "scheduler", "tokenizer", "text_encoder")}
+    expanded = replace(own, pipeline=diffusers.WanPipeline(**parts, expand_timesteps=True))
+    family, levels = FAMILIES["WanPipeline"], levels_of(own.pipeline.scheduler, flow=True)
+    one = errors_of(own, family, levels, frames(), PROMPT, 16.0)
+    assert errors_of(expanded, family, levels, frames(), PROMPT, 16.0) == pytest.approx(one, rel=1e-4)
+
+
+def test_patches_of_several_latents_are_packed_as_the_pipeline_unpacks_them(folder: Callable[[str], Path]) -> None:
+    pipeline, family = loaded(folder, "LTXPipeline").pipeline, FAMILIES["LTXPipeline"]
+    shape = (3, 8, 8)  # 9 frames of 32 x 32
+    plain = pipeline._unpack_latents(encode(family, pipeline, frames()), *shape)
+    pipeline.transformer_spatial_patch_size, pipeline.transformer_temporal_patch_size = 2, 3
+    packed = encode(family, pipeline, frames())
+    loading._LOADED.clear()
+    torch.testing.assert_close(pipeline._unpack_latents(packed, 1, 4, 4, 2, 3), plain)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_clip_has_the_same_loss_and_the_pipeline_is_left_as_it_was(
     folder: Callable[[str], Path], name: str
