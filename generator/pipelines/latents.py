@@ -25,13 +25,15 @@ class Family:
 
 
 def encode(family: Family, pipeline: Any, frames: Frames) -> Tensor:
-    """Return the latents of a clip, float32, on the device that the pipeline works on; the mean of the posterior, not a draw.
+    """Return the latents of a clip, float32, on the autoencoder's device; the mean of the posterior, not a draw.
 
     frames: uint8 [T, H, W, 3] of a size and length that the pipeline makes.
     """
     pixels = to_tensor(frames).transpose(0, 1)[None]  # (1, 3, T, H, W)
+    # Parts that are spread over devices stay where they are; those that wait in the CPU's memory are fetched.
+    device = pipeline.vae.device if getattr(pipeline, "hf_device_map", None) else pipeline._execution_device
     with torch.no_grad():
-        return family.encode(pipeline, pixels.to(pipeline._execution_device, pipeline.vae.dtype))
+        return family.encode(pipeline, pixels.to(device, pipeline.vae.dtype))
 
 
 def fitting(available: int, rules: Rules, pipeline: Any) -> int:

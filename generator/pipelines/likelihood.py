@@ -103,7 +103,7 @@ class Comparison:
         self._z = z
         draws = [eps.to(z.device) for eps in noises(tuple(z.shape))]
         self._steps = [(level, eps) for level in levels for eps in draws]
-        self.timesteps = torch.tensor([level.timestep for level, _ in self._steps], device=z.device)
+        self.timesteps = torch.tensor([level.timestep for level, _ in self._steps])
         self.sigmas = torch.tensor([level.noise for level, _ in self._steps])
         self.errors: list[float] = []
         """Mean squared errors so far, a row of `DRAWS` per level."""
@@ -118,6 +118,7 @@ class Comparison:
         self, num_inference_steps: Any = None, device: Any = None, sigmas: Any = None, mu: Any = None
     ) -> None:
         """Keep the levels, whatever a sampler would choose."""
+        self.timesteps = self.timesteps.to(device)
 
     def set_begin_index(self, begin_index: int = 0) -> None:
         """Begin with the first step, as always."""
@@ -129,14 +130,14 @@ class Comparison:
     def step(self, model_output: Tensor, timestep: Any, sample: Tensor, return_dict: bool = True) -> Any:
         """Keep the error of a prediction; return the latents of the next step, in the end the clean ones."""
         level, eps = self._steps[len(self.errors)]
-        error = model_output.float() - level.target(self._z, eps)
+        error = model_output.float().to(self._z.device) - level.target(self._z, eps)
         self.errors.append(float(error.square().mean()))
         done = len(self.errors) == len(self._steps)
         after = self._z
         if not done:
             level, eps = self._steps[len(self.errors)]
             after = level.noisy(self._z, eps)
-        after = after.to(sample.dtype)
+        after = after.to(sample)
         return SimpleNamespace(prev_sample=after) if return_dict else (after,)
 
 

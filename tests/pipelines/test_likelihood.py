@@ -273,6 +273,26 @@ def test_the_same_clip_has_the_same_loss_and_the_pipeline_is_left_as_it_was(
     assert model.loss(Video(whole, video.fps), PROMPT) == pytest.approx(loss, rel=1e-6)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_half_precision_rounds_the_loss_and_no_more(folder: Callable[[str], Path], name: str) -> None:
+    own = {"model": str(folder(name)), "max_frames": 9, "fps": 8.0}
+    video = Video(frames(0, 9), 8.0)
+    exact = PipelineLikelihood(PipelineOptions(**own, dtype="float32")).loss(video, PROMPT)
+    rounded = PipelineLikelihood(PipelineOptions(**own, dtype="bfloat16")).loss(video, PROMPT)
+    assert rounded != exact
+    assert rounded == pytest.approx(exact, rel=0.02)
+
+
+def test_a_sibling_with_the_same_weights_serves(folder: Callable[[str], Path]) -> None:
+    model, video = folder("LTXConditionPipeline"), Video(frames(0, 9), 8.0)
+    with pytest.raises(ConfigError, match="pipeline=NAME"):
+        load_scorer(f"likelihood:diffusers:{model}")
+    value, reason = load_scorer(f"likelihood:diffusers:{model},pipeline=LTXPipeline").value(
+        ScoredClip(video, PROMPT, video)
+    )
+    assert value is not None, reason
+
+
 @pytest.mark.parametrize(
     ("name", "options", "clip", "read"),
     [
