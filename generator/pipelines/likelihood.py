@@ -35,6 +35,8 @@ OPTIONS = (
     "compile",
 )  # fmt: skip
 """Options of a pipeline that a loss depends on; the others are of sampling."""
+_ROUNDING = 0.1
+"""Latents with noise reach 5; bfloat16 rounds those by .016, and nothing else may change them."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,11 @@ class Comparison:
     def step(self, model_output: Tensor, timestep: Any, sample: Tensor, return_dict: bool = True) -> Any:
         """Keep the error of a prediction; return the latents of the next step, in the end the clean ones."""
         level, eps = self._steps[len(self.errors)]
+        apart = float((sample.float().to(self._z.device) - level.noisy(self._z, eps)).abs().max())
+        if not apart < _ROUNDING:
+            raise ConfigError(
+                f"the pipeline changes latents that it is given, by up to {apart:.3g}: its losses can't be read"
+            )
         error = model_output.float().to(self._z.device) - level.target(self._z, eps)
         self.errors.append(float(error.square().mean()))
         done = len(self.errors) == len(self._steps)
@@ -237,6 +244,9 @@ def errors_of(
             pipeline(**{k: v for k, v in known.items() if v is not None and k in loaded.rules.arguments})
     finally:
         pipeline.scheduler = own
+    if len(comparison.errors) != len(comparison.timesteps):
+        made = f"{len(comparison.errors)} of {len(comparison.timesteps)}"
+        raise ConfigError(f"{type(pipeline).__name__} made {made} predictions: its losses can't be read")
     return comparison.errors
 
 
@@ -253,7 +263,10 @@ def parse_options(text: str) -> PipelineOptions:
         name, _, value = part.partition("=")
         if name not in OPTIONS:
             raise unknown("option", name, OPTIONS)
-        values[name] = value if _is_text(hints[name]) else yaml.safe_load(value)
+        try:
+            values[name] = value if _is_text(hints[name]) else yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{name}={value}: no value") from error
     return PipelineOptions.of(values)
 
 

@@ -349,6 +349,7 @@ def test_options_of_a_scorer_are_those_of_the_generator(folder: Callable[[str], 
     [
         ("{CogVideoXImageToVideoPipeline}", "not of CogVideoXImageToVideoPipeline"),
         ("{WanPipeline},steps=4", "unknown option 'steps'"),
+        ("{WanPipeline},height=[", "height=[: no value"),
         ("{WanPipeline},height=tall", "height must be a whole number"),
         ("{WanPipeline},checkpoint=none.safetensors", "checkpoint=none.safetensors: no such file"),
         ("{WanPipeline}/vae", "no model_index.json"),
@@ -377,6 +378,22 @@ def test_a_scheduler_of_another_kind_of_model_is_refused(folder: Callable[[str],
         with pytest.raises(ConfigError, match="is not for a model"):
             PipelineLikelihood(PipelineOptions(model=str(folder(name)))).loss(video, PROMPT)
         own.pipeline.scheduler = before
+
+
+def test_a_pipeline_that_does_something_else_with_the_latents_is_refused(
+    folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, video = PipelineLikelihood(PipelineOptions(model=str(folder("WanPipeline")))), Video(frames(), 16.0)
+    prepare = diffusers.WanPipeline.prepare_latents
+    with monkeypatch.context() as changed:
+        changed.setattr(diffusers.WanPipeline, "prepare_latents", lambda *a, **k: 1.1 * prepare(*a, **k))
+        with pytest.raises(ConfigError, match="changes latents"):
+            model.loss(video, PROMPT)
+    with monkeypatch.context() as changed:
+        changed.setattr(diffusers.WanPipeline, "interrupt", True)
+        with pytest.raises(ConfigError, match="made 0 of 20 predictions"):
+            model.loss(video, PROMPT)
+    assert np.isfinite(model.loss(video, PROMPT))
 
 
 def test_a_pipeline_is_a_scorer_of_the_audit(folder: Callable[[str], Path]) -> None:
