@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 @cache
 def natural_probes() -> dict[str, type[NaturalProbe]]:
     """Return the probes of prompts in plain words by name; no suite holds them, for they have no cases of their own."""
-    from sora_eval.probes.natural import judging, judging_events, judging_hidden, judging_views
+    from sora_eval.probes.natural import judging, judging_events, judging_hidden, judging_takes, judging_views
 
-    modules = (judging, judging_views, judging_hidden, judging_events)
+    modules = (judging, judging_views, judging_hidden, judging_events, judging_takes)
     members = [c for module in modules for c in vars(module).values()]
     classes = [c for c in members if isinstance(c, type) and issubclass(c, judging.NaturalProbe)]
     return {c.name: c for c in classes if "name" in vars(c)}

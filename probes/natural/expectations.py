@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.probes.natural.events import Bounce, Change, Fall, Push, Rest, Throw, Topple
+from sora_eval.probes.natural.takes import LongTake
 from sora_eval.probes.natural.views import Camera, Revisit, Shot
 from sora_eval.probes.natural.words import (
     MOST,
@@ -307,6 +308,7 @@ KINDS: dict[str, type[Expectation]] = {
     "push": Push,
     "topple": Topple,
     "change": Change,
+    "long_take": LongTake,
 }
 """The kinds of expectations by the name that a file of prompts gives them."""
 
@@ -345,7 +347,7 @@ def from_json(values: Mapping[str, Any]) -> Expectation:
     if of is None or not needed <= set(own) <= set(known):
         raise ConfigError(f"its expectation {dict(values)} is none of this version")
     for name, value in own.items():
-        if not isinstance(value, int if name == "number" else str):
+        if not isinstance(value, int if known[name].type == "int" else str):
             raise ConfigError(f"its expectation {dict(values)} is none of this version")
     make: Callable[..., Expectation] = of
     return make(**own)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sora_eval.errors import ConfigError
 from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
@@ -23,7 +24,7 @@ SIGN = {"left": -1, "above": -1, "up": -1, "right": 1, "below": 1, "down": 1}
 VERTICAL = ("above", "below", "up", "down")
 TRUSTED = 0.4
 """Share of inliers from which the fitted motion of the background is trusted."""
-STEADY, _SURE = 0.8, 0.95
+STEADY, SURE = 0.8, 0.95
 """Share of the frames that must show one number of things: to be right, and to be wrong, for a detector misses some."""
 NEARER = 0.1
 """Lead in the share of the picture that is farther away from which on one thing is in front of another. Not measured."""
@@ -144,6 +145,20 @@ def check_behind(tracks: Tracks, hidden: named.Seen, front: named.Seen, names: t
         raise UnjudgeableError(f"the {names[0]} is in front of the {names[1]}, not behind it")
 
 
+def counts_of(tracks: Tracks, thing: str) -> NDArray[np.int64]:
+    """Return how many things of a kind each frame shows [T], without those that are much smaller than the others.
+
+    Raises:
+        UnjudgeableError: none was found.
+    """
+    ids = named.tracks_of(tracks, thing)
+    there = tracks.visible[ids]
+    if not there.any():
+        raise UnjudgeableError(f"no {thing} was found")
+    large = there & (tracks.area[ids] > 0.2 * float(np.median(tracks.area[ids][there])))
+    return np.asarray(large.sum(axis=0), dtype=np.int64)
+
+
 class NaturalRelation(NaturalProbe):
     """One named thing is to the left or right of another, above or below it."""
 
@@ -241,15 +256,10 @@ class NaturalCount(NaturalProbe):
         """Judge the number that most frames show."""
         p = self.expected(case)
         assert isinstance(p, Count)
-        ids = named.tracks_of(tracks, p.thing)
-        there = tracks.visible[ids]
-        if not there.any():
-            raise UnjudgeableError(f"no {p.thing} was found")
-        large = there & (tracks.area[ids] > 0.2 * float(np.median(tracks.area[ids][there])))
-        counts = large.sum(axis=0)
+        counts = counts_of(tracks, p.thing)
         number = int(np.bincount(counts).argmax())
         share = float((counts == number).mean())
-        if share < (STEADY if number == p.number else _SURE):
+        if share < (STEADY if number == p.number else SURE):
             raise UnjudgeableError(
                 f"from {counts.min()} to {counts.max()} {p.thing}s are seen, never one number for long"
             )

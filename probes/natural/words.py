@@ -59,6 +59,11 @@ class Expectation(ABC):
         """The things that it names."""
         return ()
 
+    @property
+    def length_s(self) -> int | None:
+        """The length in seconds of the clip that it asks for, None for that of the profile."""
+        return None
+
     def mirrored(self) -> Expectation | None:
         """Return the expectation of the mirrored or matched twin, None where there is none."""
         return None

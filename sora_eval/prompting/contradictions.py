@@ -16,6 +16,7 @@ from sora_eval.probes.natural.expectations import (
     PassBehind,
     Relation,
 )
+from sora_eval.probes.natural.takes import LongTake
 from sora_eval.probes.natural.views import Camera, Revisit, Shot
 from sora_eval.probes.natural.words import OPPOSITE, PLURALS, Expectation
 from sora_eval.prompting.camera_words import stated_moves
@@ -120,7 +121,16 @@ def _shot(prompt: str, e: Shot) -> str:
     return "" if (e.shots == "two") == bool(two) else f"it says {'that there is a cut' if two else 'one shot'}"
 
 
-def _count(prompt: str, e: Count) -> str:
+def _take(prompt: str, e: LongTake) -> str:
+    if fault := _shot(prompt, Shot("one")):
+        return fault
+    lengths = {n.value for n in Statements(prompt).numbers if n.unit == "second"}
+    if lengths - {e.seconds}:
+        return f"its words say {min(lengths - {e.seconds}):g} seconds, not {e.seconds}"
+    return _count(prompt, e)
+
+
+def _count(prompt: str, e: Count | LongTake) -> str:
     numbers = Statements(_plain(prompt, e.things)).numbers
     stated = [int(n.value) for n in numbers if n.unit == "ball"]
     if not stated and e.number == 1:
@@ -178,6 +188,7 @@ _CHECKS: Mapping[type[Expectation], Callable[[str, Any], str]] = {
     Push: _directions,
     Topple: _directions,
     Change: _change,
+    LongTake: _take,
 }
 
 

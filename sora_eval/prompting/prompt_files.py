@@ -24,8 +24,9 @@ from sora_eval.types import Case, Profile, check_name
 
 BUNDLED = "natural"
 """The name of the bundled sets but those in `_BY_NAME`; natural/SUITE is that of one."""
-_BY_NAME = ("state_changes",)
-"""Sets that are asked for by name: only tracker=open_vocab judges them, and elsewhere each of their cases would count as 0."""
+_BY_NAME = ("state_changes", "long_range")
+"""Sets that are asked for by name: state_changes, which only tracker=open_vocab judges, so that elsewhere each of its cases would count as
+0, and long_range, whose clips are longer than most models make."""
 FIELDS = ("id", "prompt", "expect", "twin")
 _TWIN, _SWAPPED = ".twin", ".swapped"
 _LONGEST = 2000
@@ -196,7 +197,9 @@ def with_swapped(rows: Sequence[PromptRow]) -> list[PromptRow]:
 def prompt_cases(
     rows: Sequence[PromptRow], profile: Profile, seed: int = 0, twins: bool = False, swapped: bool = False
 ) -> list[Case]:
-    """Return the cases of rows at the size of a profile. twins, swapped: whether `with_twins` and `with_swapped` are applied first.
+    """Return the cases of rows at the size of a profile, of its length unless a row asks for another one.
+
+    twins, swapped: whether `with_twins` and `with_swapped` are applied first.
 
     Raises:
         ConfigError: two of the cases have one id.
@@ -218,7 +221,7 @@ def prompt_cases(
             prompt=row.prompt,
             size=(profile.height, profile.width),
             fps=profile.fps,
-            frames=profile.frames,
+            frames=_frames(row.expect, profile),
             given=0,
             seed=seed * 100_000 + i,
             scene={},
@@ -228,3 +231,8 @@ def prompt_cases(
         )
         for i, (row, probe) in enumerate(zip(rows, probes, strict=True))
     ]
+
+
+def _frames(expectation: Expectation, profile: Profile) -> int:
+    """Return the number of frames of a clip, those of the first and the last moment among them."""
+    return profile.frames if expectation.length_s is None else round(expectation.length_s * profile.fps) + 1

@@ -57,8 +57,10 @@ class Continuity:
     loop: near 0 in order, up to .5 for shuffled ones; 0 where few frames are left."""
 
 
-def continuity(frames: Frames, fps: float) -> Continuity:
+def continuity(frames: Frames, fps: float, least_alike: float = _LEAST) -> Continuity:
     """Return how frames uint8 [T, H, W, 3], T >= 3, follow each other at `fps` frames per second.
+
+    least_alike: change between frames, in levels (rms), up to which one may repeat another, however small the clip's usual change is.
 
     Raises:
         ValueError: there are fewer than three frames.
@@ -72,7 +74,7 @@ def continuity(frames: Frames, fps: float) -> Continuity:
     still = change < max(_STILL * usual, _LEAST)
     held = max(2, round(_HELD_S * fps))
     frozen = _long_runs(np.append(False, still), held)
-    alike = max(_ALIKE * float(np.median(change[~still])) if (~still).any() else 0.0, _LEAST)
+    alike = max(_ALIKE * float(np.median(change[~still])) if (~still).any() else 0.0, least_alike)
     shortest = max(2, round(_SHORTEST_S * fps))
     looped, period = _repetitions(flat, ~frozen, alike, shortest, held)
     rest = flat[~(frozen | looped)]

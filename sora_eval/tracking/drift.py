@@ -20,6 +20,10 @@ _THING, _GROUND = 0.6, 0.02
 """Weights of a palette colour from which on a pixel is an object's, and up to which it is ground."""
 _FEWEST = 12
 """Pixels of objects below which their colour is not known."""
+_LEAST_SIDE = 8
+"""Pixels along the shorter side of a picture below which its look is not known."""
+_PALE = 0.05
+"""Saturation that is added before the logarithm: noise of grey pictures counts for little."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,18 @@ class DriftCurves:
     """[T], log of the share of fine detail (below about 2 pixels) in the picture's contrast."""
 
 
+@dataclass(frozen=True)
+class LookCurves:
+    """The look of each of T pictures of anything, in which no object is known by its colour. NaN of a picture that is too small."""
+
+    chroma: Floats
+    """[T, 2], log(R / G) and log(B / G) of the mean colour."""
+    saturation: Floats
+    """[T], log of the mean saturation, plus .05: what is pale already can't fade by much."""
+    sharpness: Floats
+    """[T], log of the share of fine detail, as in `DriftCurves`."""
+
+
 def drift_curves(frames: Frames, colours: Collection[str]) -> DriftCurves:
     """Return the look of frames uint8 [T, H, W, 3], T >= 1, over time. colours: those of the objects, names of the palette."""
     around = ground(frames)
@@ -42,11 +58,43 @@ def drift_curves(frames: Frames, colours: Collection[str]) -> DriftCurves:
     return DriftCurves(*(np.array(column) for column in zip(*rows, strict=True)))
 
 
-def _look(frame: Frames, around: Ground, wanted: Collection[int]) -> tuple[Floats, Floats, float]:
+def look_curves(frames: Frames, box: Floats | None = None) -> LookCurves:
+    """Return the look of frames uint8 [T, H, W, 3], or of a part of each, over time, whatever they show.
+
+    box: [T, 4] x0, y0, x1, y1 in pixels, the part of each frame that is looked at; NaN where none is. None for all of every frame.
+    """
+    parts = frames if box is None else (_part(f, b) for f, b in zip(frames, box, strict=True))
+    rows = [_whole_look(part) for part in parts]
+    return LookCurves(*(np.array(column) for column in zip(*rows, strict=True)))
+
+
+def _part(frame: Frames, box: Floats) -> Frames:
+    if not np.isfinite(box).all():
+        return frame[:0, :0]
+    x0, y0, x1, y1 = (max(0, round(float(v))) for v in box)
+    return frame[y0:y1, x0:x1]
+
+
+def _whole_look(frame: Frames) -> tuple[Floats, float, float]:
+    if min(frame.shape[:2]) < _LEAST_SIDE:
+        return np.full(2, np.nan), np.nan, np.nan
+    frame = _reduced(frame)
+    pixels = frame.reshape(-1, 3)
+    bright = float(pixels.max(axis=1).mean())
+    grey = float(pixels.min(axis=1).mean())
+    return _chroma(pixels), float(np.log((bright - grey) / (bright + 1.0) + _PALE)), _sharpness(frame)
+
+
+def _reduced(frame: Frames) -> Frames:
     scale = _SIDE / min(frame.shape[:2])
-    if scale < 1:
-        size = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
-        frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    if scale >= 1:
+        return frame
+    size = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _look(frame: Frames, around: Ground, wanted: Collection[int]) -> tuple[Floats, Floats, float]:
+    frame = _reduced(frame)
     index, weight = membership(frame, around)
     return _chroma(frame[weight <= _GROUND]), _things(frame, index, weight, wanted), _sharpness(frame)
 

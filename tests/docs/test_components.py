@@ -8,26 +8,30 @@ import pytest
 from docs.pages import ROOT
 
 from sora_eval import registry
+from sora_eval.probes.natural import natural_probes
 from sora_eval.reporting.report.score_components import score_components
 from sora_eval.tracking.world import WorldTracker
 from sora_eval.world import clip, scene_of
 
 DESCRIBED = score_components()
-TREES = [
-    ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted((ROOT / "probes").rglob("*.py"))
-    if "natural" not in path.parts
-]
-DEFINED = {
-    node.name: node for tree in TREES for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)
-}
+OF_WORLD = [name for name in DESCRIBED if name not in natural_probes()]
 
 
-def reached(name):
-    """Return the definitions in probes/ that a class uses, itself among them."""
+def definitions(natural):
+    """Return the functions and classes in probes/ by name, those of prompts in plain words or the others."""
+    paths = [p for p in sorted((ROOT / "probes").rglob("*.py")) if ("natural" in p.parts) == natural]
+    nodes = chain.from_iterable(ast.walk(ast.parse(path.read_text(encoding="utf-8"))) for path in paths)
+    return {node.name: node for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+
+
+DEFINED = definitions(natural=False)
+
+
+def reached(name, defined=DEFINED):
+    """Return the definitions that a class uses, itself among them."""
     found, left = {}, [name]
     while left:
-        node = DEFINED.get(name := left.pop())
+        node = defined.get(name := left.pop())
         if node is None or name in found:
             continue
         found[name] = node
@@ -60,12 +64,13 @@ def texts(nodes):
 
 
 def test_every_probe_is_described():
-    assert set(DESCRIBED) == set(registry.probe_names(optional=True))
+    assert set(OF_WORLD) == set(registry.probe_names(optional=True))
 
 
 @pytest.mark.parametrize("name", DESCRIBED)
 def test_thresholds_are_those_of_the_code(name):
-    nodes = reached(type(registry.probe(name)).__name__)
+    defined = DEFINED if name in OF_WORLD else definitions(natural=True)
+    nodes = reached(type(registry.probe(name)).__name__, defined)
     there, words = limits(nodes), texts([*nodes, DEFINED["continuation"]])
     for component in DESCRIBED[name]:
         assert component.name in words, f"{component.name} is in no code of {name}"
@@ -76,7 +81,7 @@ def test_thresholds_are_those_of_the_code(name):
             assert not missing, f"{component.name} of {name} does not name {missing}"
 
 
-@pytest.mark.parametrize("name", DESCRIBED)
+@pytest.mark.parametrize("name", OF_WORLD)
 def test_components_of_the_true_clip_are_described(name):
     probe = registry.probe(name)
     case = probe.cases(1, registry.profile("small"), probe.modes[-1])[0]

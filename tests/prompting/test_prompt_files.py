@@ -27,6 +27,7 @@ from sora_eval.probes.natural.expectations import (
     read,
     to_json,
 )
+from sora_eval.probes.natural.takes import LongTake
 from sora_eval.probes.natural.words import OPPOSITE
 from sora_eval.prompting.camera_words import stated_moves
 from sora_eval.prompting.contradictions import contradiction
@@ -48,7 +49,26 @@ def sides(prompt):
     return [s.value for s in Statements(prompt).sides]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+TWINS = [row for row in ROWS if row not in BUNDLED["long_range"]]
+"""Nothing in a long take has a side, so that its prompts have no twins."""
+
+
+@pytest.mark.parametrize("row", BUNDLED["long_range"], ids=lambda row: row.id)
+def test_each_long_take_states_what_it_expects_and_has_its_own_length(row):
+    assert (contradiction(row.prompt, row.expect), row.twin, row.expect.mirrored()) == ("", "", None)
+    (case,) = prompt_cases([row], SMALL, twins=True)
+    assert case.frames == round(row.expect.seconds * SMALL.fps) + 1
+    assert (case.suite, case.probe) == ("long_range", "natural_long_take")
+    assert "one shot" in contradiction(row.prompt.rpartition(", in ")[0], row.expect)
+
+
+def test_long_takes_are_asked_for_by_name_and_the_other_sets_stay_as_they_were():
+    assert {len(BUNDLED["long_range"])} == {10}
+    assert not {row.id for row in BUNDLED["long_range"]} & {row.id for row in read_prompts("natural")}
+    assert {row.expect.seconds for row in BUNDLED["long_range"]} == {5, 10, 20, 30, 60}
+
+
+@pytest.mark.parametrize("row", TWINS, ids=lambda row: row.id)
 def test_each_bundled_prompt_states_what_it_expects_and_its_twin_the_opposite(row):
     (twin,) = (r for r in ROWS if r.id == row.twin)
     assert twin.twin == row.id
@@ -62,7 +82,7 @@ def test_each_bundled_prompt_states_what_it_expects_and_its_twin_the_opposite(ro
         assert row.expect.mirrored() == twin.expect
 
 
-@pytest.mark.parametrize("suite", BUNDLED)
+@pytest.mark.parametrize("suite", [suite for suite in BUNDLED if suite != "long_range"])
 def test_a_bundled_set_has_sixty_different_prompts_with_both_orders_of_mention(suite):
     rows = BUNDLED[suite]
     assert len({row.prompt for row in rows}) == len(rows) >= 60
@@ -135,6 +155,8 @@ def test_the_other_order_means_the_same():
         ("fall", "apple", Fall("apple")),
         ("throw", "teddy bear to the right", Throw("teddy bear", "right")),
         ("push", "car by a man to the left", Push("car", "man", "left")),
+        ("long_take", "a dog for 10 s", LongTake("dog", 1, 10)),
+        ("long_take", "Two wine glasses for 60 seconds.", LongTake("wine glass", 2, 60)),
     ],
 )
 def test_phrases(kind, phrase, expected):
@@ -168,6 +190,9 @@ def test_a_camera_of_an_earlier_version_is_a_pan_or_a_tilt():
         ("change", "candle"),
         ("count", "eleven dogs"),
         ("fall", {"a": 1}),
+        ("long_take", "dog"),
+        ("long_take", "dog for 4 s"),
+        ("long_take", "dog for 61 s"),
         ("jump", "dog"),
     ],
 )
@@ -221,6 +246,10 @@ def test_moves_of_the_camera_in_words(prompt, moves):
         ("A ball is thrown to the left.", "throw", "ball to the right", "not to right"),
         ("A man pushes a car.", "push", "car by man to the left", "no side"),
         ("A candle burns down.", "change", "candle from lit to burnt out", "becomes burnt out"),
+        ("A dog lies on a lawn.", "long_take", "dog for 10 s", "whether it is one shot"),
+        ("A dog lies on a lawn in one shot.", "long_take", "two dogs for 10 s", "how many"),
+        ("Three dogs lie on a lawn in one shot.", "long_take", "two dogs for 10 s", "say 3"),
+        ("A dog lies on a lawn in one shot of 20 seconds.", "long_take", "dog for 10 s", "20 seconds"),
         ("A vase stands on the left.", "topple", "vase to the left", "tips over"),
     ],
 )
