@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from sora_eval.probes.appearances import MAX_GAP_S
 from sora_eval.probes.base import Probe, UnjudgeableError
+from sora_eval.stats.change_point import NO_CHANGE, ChangePoint, change_point
 from sora_eval.tracking.continuity import Continuity, continuity, spans
 from sora_eval.types import Bools, Case, Floats, Score, Tracks, Video
 
@@ -28,10 +30,16 @@ class LongRange(Probe):
 
     def score(self, case: Case, video: Video, tracks: Tracks) -> Score:
         """Return the score of a clip; one that is much shorter than the case is not judged: what lasts long is the claim."""
-        lasts_s, due_s = len(video) / video.fps, case.frames / case.fps
-        if len(video) >= 5 and lasts_s < _LONG_ENOUGH * due_s:
-            return Score(None, f"the clip lasts {lasts_s:.1f} s of {due_s:.1f}")
+        if reason := too_short(case, video):
+            return Score(None, reason)
         return super().score(case, video, tracks)
+
+
+def too_short(case: Case, video: Video) -> str:
+    """Return that a clip is much shorter than its case, "" where it is not, or has too few frames to be judged at all."""
+    lasts_s, due_s = len(video) / video.fps, case.frames / case.fps
+    short = len(video) >= 5 and lasts_s < _LONG_ENOUGH * due_s
+    return f"the clip lasts {lasts_s:.1f} s of {due_s:.1f}" if short else ""
 
 
 def in_order(video: Video) -> Continuity:
@@ -43,9 +51,18 @@ def in_order(video: Video) -> Continuity:
     found = continuity(video.frames, video.fps)
     if found.frozen.mean() > 0.9:
         raise UnjudgeableError("nothing moves: the clip is one frame")
+    check_order(found)
+    return found
+
+
+def check_order(found: Continuity) -> None:
+    """Refuse a clip whose frames are shuffled.
+
+    Raises:
+        UnjudgeableError: they are.
+    """
     if found.disorder > _DISORDER:
         raise UnjudgeableError("the frames follow each other in no order")
-    return found
 
 
 def one_take(found: Continuity, may_rest: bool = False) -> Bools:
@@ -79,6 +96,12 @@ def interpolated(values: Floats, known: Bools) -> Floats:
     """Return values [T] with those that are not known interpolated. known: [T], at least one of them true."""
     t = np.arange(len(values))
     return np.interp(t, t[known], values[known])
+
+
+def curve_changes(columns: Sequence[Floats], judged: Bools) -> list[ChangePoint]:
+    """Return the change of each curve [T] in the frames `judged` [T], none of one that is known in fewer than seven of them."""
+    known = [np.isfinite(c) & judged for c in columns]
+    return [change_point(interpolated(c, k)) if k.sum() > 6 else NO_CHANGE for c, k in zip(columns, known, strict=True)]
 
 
 def seen_frames(tracks: Tracks, colour: str, noun: str) -> Bools:

@@ -13,6 +13,7 @@ from sora_eval.probes.base import UnjudgeableError, Verdict
 from sora_eval.probes.long_range.one_take import (
     LongRange,
     breaks_s,
+    curve_changes,
     dilated,
     in_order,
     interpolated,
@@ -106,9 +107,7 @@ def look_changes(curves: DriftCurves, judged: Bools) -> list[ChangePoint]:
 
     A curve that is known in fewer than seven of them has no change.
     """
-    columns = [*curves.ground.T, *curves.things.T, curves.sharpness]
-    known = [np.isfinite(c) & judged for c in columns]
-    return [change_point(interpolated(c, k)) if k.sum() > 6 else NO_CHANGE for c, k in zip(columns, known, strict=True)]
+    return curve_changes([*curves.ground.T, *curves.things.T, curves.sharpness], judged)
 
 
 def layout_change(tracks: Tracks, ids: Sequence[int], end: int) -> ChangePoint:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sora_eval.probes import helpers
 from sora_eval.probes.base import UnjudgeableError, Verdict
-from sora_eval.probes.long_range import breaks_s, check_order, curve_changes, one_take, too_short
+from sora_eval.probes.long_range.one_take import breaks_s, check_order, curve_changes, one_take, too_short
 from sora_eval.probes.natural import named
 from sora_eval.probes.natural.judging import FOLLOWED, STEADY, SURE, NaturalProbe, counts_of, found
 from sora_eval.probes.natural.takes import LongTake
