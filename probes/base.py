@@ -204,7 +204,7 @@ class Probe(ABC):
         """Return how the sounds of a clip fit the contacts that it shows: components without influence on the score, {} where the probe
         measures no contact.
 
-        A sound counts as one at the contact within one frame; what sounds later than the last contact is not looked at.
+        A sound counts as one at the contact within one frame; what sounds after that of the last contact is not looked at.
         """
         try:
             times = self.contacts(case, tracks)
@@ -214,7 +214,10 @@ class Probe(ABC):
             return {}
         frame_s = 1 / tracks.fps
         onsets = [t + audio.start_s for t in onset_times(audio.samples.astype(float), audio.rate)]
-        fit = match_onsets([t for t in onsets if t <= times[-1] + frame_s], times, frame_s)
+        # Pieces ring on and balls bounce again: after the sound nearest to the last contact anything may sound.
+        near = [t for t in onsets if abs(t - times[-1]) <= frame_s]
+        end = min(near, key=lambda t: abs(t - times[-1]), default=times[-1])
+        fit = match_onsets([t for t in onsets if t <= end], times, frame_s)
         components = {
             "sound_recall": fit.recall,
             "sound_precision": fit.precision,

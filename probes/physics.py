@@ -6,6 +6,8 @@ diameters per second squared is one in metres.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from sora_eval.metrics import physics as laws
@@ -26,6 +28,10 @@ _FACTOR = 1.3
 _DEGREES = 6.0
 _TREMBLES = 3.0
 """Pixels that a still object may seem to move in a picture that trembles by one, against its mean place at the start."""
+_ONE_SOUND_S = 0.1
+"""Seconds between two contacts below which their sounds may be taken for one."""
+_MEET = 0.3
+"""Gap between two blocks, in lengths of the short one, at which they may seem to be when they hit: within -.12 and .12 in true clips."""
 _RIDES_AT = 0.43
 """Height of a ball's centre over a ramp's visible edge, in diameters: half, less what shows of the top behind it."""
 
@@ -113,6 +119,20 @@ class TwoDrops(Probe):
             return Verdict(helpers.product(parts), {**parts, "times_to_heights": ratio})
         return Verdict(0.0, parts)
 
+    def contacts(self, case: Case, tracks: Tracks) -> tuple[float, ...]:
+        """Return the times of the first bounces of both balls; of the lower one alone where it bounces again before the other one comes."""
+        p = TwoDropsParams.of(case)
+        falls = [trajectories.fall(tracks, helpers.find_object(tracks, colour, "ball")) for colour in (p.high, p.low)]
+        if any(fall.restitution <= 0 or fall.g <= 0 for fall in falls):
+            raise UnjudgeableError("a ball does not bounce")
+        first, last = sorted(falls, key=lambda fall: fall.contact_s)
+        if last.contact_s - first.contact_s < _ONE_SOUND_S:
+            raise UnjudgeableError("both balls bounce at once")
+        # Two heights of fall, in diameters, are between two bounces, up and down.
+        again_s = first.contact_s + 2 * first.restitution * float(np.sqrt(2 * first.height / first.diameter / first.g))
+        both = last.contact_s + 1 / tracks.fps < again_s
+        return (first.contact_s, last.contact_s) if both else (first.contact_s,)
+
 
 class Projectile(Probe):
     """A thrown ball must fly along a parabola, at 9.81 m/s^2 downwards and without any acceleration sideways."""
@@ -162,45 +182,87 @@ class Collision(Probe):
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
         """Judge momentum, restitution, order of cause and effect, and that the blocks stay outside each other."""
         p = CollisionParams.of(case)
-        way = SIGN[p.to]
-        heavy = helpers.find_object(tracks, p.heavy, "heavy block")
-        light = helpers.find_object(tracks, p.light, "light block")
-        t = helpers.times(tracks)
-        width = tracks.size[1]
-        on = [helpers.clear(tracks, i, []) for i in (heavy, light)]
-        both = on[0] & on[1]
-        if both.sum() < trajectories.MIN_SAMPLES + 1:
-            raise UnjudgeableError("the two blocks were not seen together long enough")
-        first = np.flatnonzero(both)[:2]
-        long, short = (float(np.median(tracks.box[i][first, 2] - tracks.box[i][first, 0])) for i in (heavy, light))
-        xh, xl = (way * tracks.xy[i, :, 0] / short for i in (heavy, light))
-        reach = (long / short + 1) / 2
-        gap = xl - xh - reach
-        if gap[first[0]] < 0.3:
-            raise UnjudgeableError(f"the {p.heavy} block did not start on the {OPPOSITE[p.to]} of the {p.light} one")
-        h, s = trajectories.hinge(t[both], xh[both]), trajectories.hinge(t[both], xl[both])
-        if h.before * (t[-1] - t[0]) * short < 0.12 * width:
-            raise UnjudgeableError(f"the {p.heavy} block did not slide to the {p.to}")
-        if float(np.min(gap[both])) > 0.4:
-            raise UnjudgeableError("the two blocks never met")
-        moved = abs(s.after - s.before) > 0.15 * h.before
+        met = _meeting(p, tracks)
+        h, s = met.heavy, met.light
         error = laws.momentum_error(
             np.array([p.ratio, 1.0]), np.array([[h.before], [s.before]]), np.array([[h.after], [s.after]])
         )
         bounce = (s.after - h.after) / h.before
         # The gap when the first of the two changes its speed, by their paths until then: finer than frames.
-        hit_at = min([q.at for q in (h, s) if abs(q.after - q.before) > 0.15 * h.before], default=s.at)
-        early = s.at_time(hit_at) - h.at_time(hit_at) - reach
+        early = met.gap(min([q.at for q in met.struck], default=s.at))
         parts = {
             "momentum": helpers.ramp_score(error, 0.12, 0.5),
             "restitution": helpers.ramp_score(max(bounce - 1, -bounce), 0.1, 0.35),
-            "order": helpers.ramp_score(early, 0.1, 0.4) if moved else 0.0,
-            "apart": helpers.ramp_score(-float(np.min(gap[both])), 0.22, 0.5),
+            "order": helpers.ramp_score(early, 0.1, 0.4) if s in met.struck else 0.0,
+            "apart": helpers.ramp_score(-met.least_gap, 0.22, 0.5),
             "at_rest_before": helpers.ramp_score(abs(s.before) / h.before, 0.12, 0.4),
             "steady": helpers.ramp_score(max(h.residual, s.residual), 0.06, 0.25),
-            "alone": _alone(tracks, [heavy, light]),
+            "alone": _alone(tracks, list(met.tracks)),
         }
         return Verdict(helpers.product(parts), {**parts, "momentum_error": error, "restitution_found": bounce})
+
+    def contacts(self, case: Case, tracks: Tracks) -> tuple[float, ...]:
+        """Return the time at which a block that is struck changes its speed, while the two touch."""
+        met = _meeting(CollisionParams.of(case), tracks)
+        if not met.struck:
+            raise UnjudgeableError("neither block changes its speed")
+        # The light one's change is the larger one by far, and gives the time best.
+        at = max(met.struck, key=lambda q: abs(q.after - q.before)).at
+        if abs(met.gap(at)) > _MEET:
+            raise UnjudgeableError("the blocks do not touch when their speeds change")
+        return (at,)
+
+
+@dataclass(frozen=True)
+class _Meeting:
+    """How two blocks meet; lengths are those of the light block."""
+
+    tracks: tuple[int, int]
+    """Tracks of the heavy and the light block."""
+    heavy: trajectories.Hinge
+    light: trajectories.Hinge
+    reach: float
+    """Distance of the centres of blocks that touch."""
+    least_gap: float
+    """Least gap in any frame, negative where they overlap."""
+
+    @property
+    def struck(self) -> list[trajectories.Hinge]:
+        """The motions that change their speed."""
+        both = (self.heavy, self.light)
+        return [q for q in both if abs(q.after - q.before) > 0.15 * self.heavy.before]
+
+    def gap(self, t_s: float) -> float:
+        """Return the gap at a time, by the paths before the changes of speed."""
+        return self.light.at_time(t_s) - self.heavy.at_time(t_s) - self.reach
+
+
+def _meeting(p: CollisionParams, tracks: Tracks) -> _Meeting:
+    """Return how the two blocks of a collision meet.
+
+    Raises:
+        UnjudgeableError: they don't, or are not seen to.
+    """
+    way = SIGN[p.to]
+    heavy = helpers.find_object(tracks, p.heavy, "heavy block")
+    light = helpers.find_object(tracks, p.light, "light block")
+    t = helpers.times(tracks)
+    both = helpers.clear(tracks, heavy, []) & helpers.clear(tracks, light, [])
+    if both.sum() < trajectories.MIN_SAMPLES + 1:
+        raise UnjudgeableError("the two blocks were not seen together long enough")
+    first = np.flatnonzero(both)[:2]
+    long, short = (float(np.median(tracks.box[i][first, 2] - tracks.box[i][first, 0])) for i in (heavy, light))
+    xh, xl = (way * tracks.xy[i, :, 0] / short for i in (heavy, light))
+    reach = (long / short + 1) / 2
+    gap = xl - xh - reach
+    if gap[first[0]] < 0.3:
+        raise UnjudgeableError(f"the {p.heavy} block did not start on the {OPPOSITE[p.to]} of the {p.light} one")
+    h, s = trajectories.hinge(t[both], xh[both]), trajectories.hinge(t[both], xl[both])
+    if h.before * (t[-1] - t[0]) * short < 0.12 * tracks.size[1]:
+        raise UnjudgeableError(f"the {p.heavy} block did not slide to the {p.to}")
+    if float(np.min(gap[both])) > 0.4:
+        raise UnjudgeableError("the two blocks never met")
+    return _Meeting((heavy, light), h, s, reach, float(np.min(gap[both])))
 
 
 class Ramp(Probe):
@@ -275,12 +337,11 @@ class Topple(Probe):
         height = float(np.median(tall[start]))
         if height < 1.5 * float(np.median(wide[start])):
             raise UnjudgeableError("the block did not stand upright at the beginning")
-        face = way * float(np.median(box[start, 0 if way > 0 else 2])) - diameter / 2
-        ahead = face - way * xy[:, 0]
-        coming = whole & (ahead > 0.05 * diameter) & (np.cumsum(ahead <= 0.05 * diameter) == 0)
-        if coming.sum() < 2 or ahead[coming][0] < 0.8 * diameter:
+        ahead = trajectories.to_face(xy, diameter, box[start], way)
+        coming = trajectories.approach(t, ahead, whole, diameter)
+        if coming is None:
             raise UnjudgeableError(f"the ball was not seen coming from the {OPPOSITE[p.to]}")
-        speed, origin = np.polyfit(t[coming], ahead[coming], 1)
+        speed = coming.speed
         if -speed * (t[-1] - t[0]) < 0.8 * diameter or float(np.min(ahead[whole])) > 0.5 * diameter:
             raise UnjudgeableError("the ball never reached the block")
         x, fallen = way * tracks.xy[block, :, 0], tracks.xy[block, :, 1]
@@ -297,7 +358,7 @@ class Topple(Probe):
         lies = helpers.ramp_score(float(np.median(tall[late])) / height, 0.45, 0.75)
         if onset is None:
             return Verdict(0.0, {"falls": 0.0})
-        lead = (-origin / speed - onset) * -speed / diameter
+        lead = (coming.zero_s - onset) * -speed / diameter
         parts = {
             # Neither may it wait: a ball that is halfway in has not pushed.
             "order": helpers.ramp_score(lead, 0.35, 0.9) * helpers.ramp_score(-lead, 0.9, 1.5),
@@ -310,6 +371,13 @@ class Topple(Probe):
             "alone": _alone(tracks, [ball, block]),
         }
         return Verdict(helpers.product(parts), {"falls": 1.0, **parts})
+
+    def contacts(self, case: Case, tracks: Tracks) -> tuple[float, ...]:
+        """Return the time at which the ball hits the block."""
+        p = ToppleParams.of(case)
+        block = helpers.find_object(tracks, p.block, "block", 0.6)
+        at_first = tracks.box[block][np.flatnonzero(tracks.visible[block])[:2]]
+        return (trajectories.hit(tracks, helpers.find_object(tracks, p.ball, "ball"), at_first, SIGN[p.to]).rebound_s,)
 
 
 def _require_side(tracks: Tracks, i: int, j: int, side: Side, what: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from sora_eval.probes import helpers
+from sora_eval.probes import helpers, trajectories
 from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.probes.changes import (
     arrival,
@@ -224,6 +224,12 @@ class Shatter(Probe):
         parts = {"happened": change.happened, "order": order * change.ordered, "prompt": change.prompt, "kept": kept}
         parts |= {"remains": remains, "block_stands": stands}
         return Verdict(helpers.product(parts), parts)
+
+    def contacts(self, case: Case, tracks: Tracks) -> tuple[float, ...]:
+        """Return the time at which the glass breaks."""
+        glass = ShatterParams.of(case).glass
+        helpers.find_object(tracks, glass, "glass", 0.15)
+        return (trajectories.breaking(tracks, tracks.called(glass, "glass")),)
 
 
 class Brush(Probe):

@@ -5,6 +5,7 @@ Heights are upwards positive.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,17 @@ from sora_eval.world.palette import COLOURS
 MIN_SAMPLES = 5
 _STIRS = 0.05
 """Diameters that a ball has to move to count as moving: three times what compression lets a still one wander."""
+
+_REBOUND_S = 0.3
+"""Time after a hit in which the ball's motion shows it: a thrown ball touches a toppling block again .3 s later."""
+_SLOWED = 0.25
+"""Share of its speed that a ball loses at least when it hits: .6 to .7 are lost on a block, .4 on a wall of loose blocks."""
+_APART_S = 0.12
+"""Seconds by which reaching a face and being slowed down there may seem apart; they are up to .05 in true clips."""
+_STOPPED = 0.6
+"""Share of the last speed below which a fall has ended."""
+_SPREADS, _SPREAD_S = 1.5, 0.5
+"""How many times as wide as the whole its pieces lie at least, within how many seconds: 2.2 to 3.4 in true clips."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,21 @@ class Hinge:
     def at_time(self, t_s: float) -> float:
         """Return where the first line is at a time."""
         return self.origin + self.before * (t_s - self.at)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A uniform motion: `origin + speed * t`."""
+
+    speed: float
+    """Speed, length per second."""
+    origin: float
+    """Position at time 0."""
+
+    @property
+    def zero_s(self) -> float:
+        """Time at which the position is 0, in seconds."""
+        return -self.origin / self.speed
 
 
 def hinge(t: Floats, x: Floats) -> Hinge:
@@ -163,6 +190,98 @@ def fall(tracks: Tracks, i: int) -> Fall:
         diameter, fit.g, fit.restitution, top * diameter, fit.floor * diameter, contact, apex,
         smooth(fit.residual, diameter), dropped, helpers.ramp_score(gained, 0.06, 0.25),
     )  # fmt: skip
+
+
+def approach(t: Floats, ahead: Floats, whole: Bools, diameter: float) -> Line | None:
+    """Return how a ball comes to a face, None where it is not seen coming, at first .8 diameters away at least.
+
+    t: [T] seconds. ahead: [T] from the ball's front to the face. whole: [T] where it is seen whole. ahead and diameter in one unit.
+    """
+    coming = whole & (ahead > 0.05 * diameter) & (np.cumsum(ahead <= 0.05 * diameter) == 0)
+    if coming.sum() < 2 or ahead[coming][0] < 0.8 * diameter:
+        return None
+    speed, origin = np.polyfit(t[coming], ahead[coming], 1)
+    return Line(float(speed), float(origin))
+
+
+def to_face(xy: Floats, diameter: float, box: Floats, way: float) -> Floats:
+    """Return how far the front of a ball at xy [T, 2] is from the face of boxes [n, 4] that it flies against, [T] in pixels.
+
+    way: 1 where it flies to the right, -1 to the left.
+    """
+    face = way * float(np.median(box[:, 0 if way > 0 else 2])) - diameter / 2
+    return np.asarray(face - way * xy[:, 0])
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A ball that hits an upright face."""
+
+    reach_s: float
+    """Time at which its front comes to the face, by its way until then, in seconds."""
+    rebound_s: float
+    """Time at which its speed changes, in seconds."""
+
+
+def hit(tracks: Tracks, i: int, box: Floats, way: float) -> Hit:
+    """Return when a ball hits the face of boxes [n, 4] that it flies against; way: as in `to_face`.
+
+    Raises:
+        UnjudgeableError: it is not seen to come, goes on as if nothing were there, or is slowed down elsewhere.
+    """
+    t, xy, whole, diameter = ball(tracks, i)
+    ahead = to_face(xy, diameter, box, way)
+    coming = approach(t, ahead, whole, diameter)
+    if coming is None or coming.speed >= 0:
+        raise UnjudgeableError("the ball was not seen coming")
+    reach_s = coming.zero_s
+    # What comes later are further contacts.
+    near = whole & (t <= reach_s + max(_REBOUND_S, 2 / tracks.fps))
+    if near.sum() < MIN_SAMPLES:
+        raise UnjudgeableError("the ball was not seen whole long enough")
+    lines = hinge(t[near], ahead[near])
+    if lines.before >= 0 or lines.after < (1 - _SLOWED) * lines.before:
+        raise UnjudgeableError("the ball is not slowed down where it hits")
+    if abs(lines.at - reach_s) > max(_APART_S, 1.5 / tracks.fps):
+        raise UnjudgeableError("the ball is slowed down elsewhere than where it hits")
+    return Hit(reach_s, lines.at)
+
+
+def breaking(tracks: Tracks, ids: Sequence[int]) -> float:
+    """Return when something that falls is stopped and breaks, in seconds: where the parabola of its fall comes to its next place.
+
+    ids: the tracks of its colour, pieces included, together one object.
+
+    Raises:
+        UnjudgeableError: it is not seen to fall, is not stopped, or has not spread soon after.
+    """
+    t = helpers.times(tracks)
+    area = tracks.area[ids].sum(axis=0)
+    seen = np.flatnonzero(area > 0)
+    centre = (tracks.area[ids][..., None] * np.nan_to_num(tracks.xy[ids])).sum(axis=0)[seen] / area[seen, None]
+    box = tracks.box[ids][:, seen]
+    wide = np.nanmax(box[..., 2], axis=0) - np.nanmin(box[..., 0], axis=0)
+    if len(seen) < MIN_SAMPLES + 1:
+        raise UnjudgeableError("it was not seen long enough")
+    size = float(np.median(np.sqrt(area[seen[:2]])))
+    t, place = t[seen], centre / size
+    start = released(place, np.ones(len(seen), dtype=bool))
+    down = np.diff(place[:, 1]) / np.diff(t)
+    # Four frames of the fall make a parabola.
+    stopped = [k for k in range(start + 3, len(down)) if down[k] < _STOPPED * down[k - 1]]
+    if not stopped:
+        raise UnjudgeableError("no fall that ends was seen")
+    k = stopped[0]
+    if place[k, 1] - place[start, 1] < 0.5:
+        raise UnjudgeableError("no fall was seen before it was stopped")
+    fall_ = np.polyfit(t[start : k + 1] - t[k], place[start : k + 1, 1], 2)
+    between = np.linspace(0.0, t[k + 1] - t[k], 101)
+    below = np.flatnonzero(np.polyval(fall_, between) >= place[k + 1, 1])
+    at = float(t[k] + between[below[0] if len(below) else -1])
+    after = wide[(t > at) & (t <= at + _SPREAD_S)]
+    if not len(after) or after.max() < _SPREADS * float(np.median(wide[:2])):
+        raise UnjudgeableError("it was not seen to break")
+    return at
 
 
 def flight(xy: Floats, ok: Bools) -> list[int]:

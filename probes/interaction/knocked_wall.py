@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sora_eval.probes import helpers
+from sora_eval.probes import helpers, trajectories
 from sora_eval.probes.base import UnjudgeableError, Verdict
 from sora_eval.probes.changes import arrival, heap_of, near, pixels, uncovered
 from sora_eval.probes.interaction.stages import LastingChange, bystander_stays, on_side, stage_of
@@ -56,3 +56,14 @@ class KnockedWall(LastingChange):
             way=1 - helpers.ramp_score(moved, 0.0, 0.25),
             remains=1 - helpers.ramp_score(left, 0.3, 0.55),
         )
+
+    def contacts(self, case: Case, tracks: Tracks) -> tuple[float, ...]:
+        """Return the time at which the ball hits the wall."""
+        p = KnockedWallParams.of(case)
+        standing = [i for i in tracks.of(p.wall) if tracks.visible[i, 0]]
+        if not standing:
+            raise UnjudgeableError(f"the clip does not begin with a wall of {p.wall} blocks")
+        wall = max(standing, key=lambda i: float(tracks.area[i, 0]))
+        ball = helpers.find_object(tracks, p.ball, "ball", 0.2)
+        # It goes on through loose blocks, more slowly by and by: its way until then gives the time better than its change of speed.
+        return (trajectories.hit(tracks, ball, tracks.box[wall, :1], SIGN[p.to]).reach_s,)
