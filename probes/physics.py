@@ -31,7 +31,11 @@ _TREMBLES = 3.0
 _ONE_SOUND_S = 0.1
 """Seconds between two contacts below which their sounds may be taken for one."""
 _MEET = 0.3
-"""Gap between two blocks, in lengths of the short one, at which they may seem to be when they hit: within -.12 and .12 in true clips."""
+"""Gap between two blocks, in lengths of the short one, at which they may seem to be when they hit: -.14 to 0 in true clips."""
+_DEEPEST = 0.8
+"""Diameters by which a ball may seem to be beyond the face that it hit: up to .5 while it pushes the block over, 1.1 where it passes through."""
+_REBOUNDS = 0.1
+"""Least restitution of a bounce: what stops without one may hang in the air."""
 _RIDES_AT = 0.43
 """Height of a ball's centre over a ramp's visible edge, in diameters: half, less what shows of the top behind it."""
 
@@ -72,7 +76,7 @@ class FreeFallBounce(Probe):
     def contacts(self, case: Case, tracks: Tracks) -> tuple[float, ...]:
         """Return the time of the first bounce."""
         fall = trajectories.fall(tracks, helpers.find_object(tracks, FreeFallBounceParams.of(case).ball, "ball"))
-        if fall.restitution <= 0:
+        if fall.restitution < _REBOUNDS:
             raise UnjudgeableError("the ball does not bounce")
         return (fall.contact_s,)
 
@@ -123,7 +127,7 @@ class TwoDrops(Probe):
         """Return the times of the first bounces of both balls; of the lower one alone where it bounces again before the other one comes."""
         p = TwoDropsParams.of(case)
         falls = [trajectories.fall(tracks, helpers.find_object(tracks, colour, "ball")) for colour in (p.high, p.low)]
-        if any(fall.restitution <= 0 or fall.g <= 0 for fall in falls):
+        if any(fall.restitution < _REBOUNDS for fall in falls):
             raise UnjudgeableError("a ball does not bounce")
         first, last = sorted(falls, key=lambda fall: fall.contact_s)
         if last.contact_s - first.contact_s < _ONE_SOUND_S:
@@ -208,8 +212,8 @@ class Collision(Probe):
             raise UnjudgeableError("neither block changes its speed")
         # The light one's change is the larger one by far, and gives the time best.
         at = max(met.struck, key=lambda q: abs(q.after - q.before)).at
-        if abs(met.gap(at)) > _MEET:
-            raise UnjudgeableError("the blocks do not touch when their speeds change")
+        if abs(met.gap(at)) > _MEET or met.least_gap < -_MEET:
+            raise UnjudgeableError("the blocks do not touch when their speeds change, or go on into each other")
         return (at,)
 
 
@@ -377,7 +381,10 @@ class Topple(Probe):
         p = ToppleParams.of(case)
         block = helpers.find_object(tracks, p.block, "block", 0.6)
         at_first = tracks.box[block][np.flatnonzero(tracks.visible[block])[:2]]
-        return (trajectories.hit(tracks, helpers.find_object(tracks, p.ball, "ball"), at_first, SIGN[p.to]).rebound_s,)
+        hit = trajectories.hit(tracks, helpers.find_object(tracks, p.ball, "ball"), at_first, SIGN[p.to])
+        if hit.deepest > _DEEPEST:
+            raise UnjudgeableError("the ball goes on into the block")
+        return (hit.rebound_s,)
 
 
 def _require_side(tracks: Tracks, i: int, j: int, side: Side, what: str) -> None:

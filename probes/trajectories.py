@@ -29,6 +29,8 @@ _APART_S = 0.12
 """Seconds by which reaching a face and being slowed down there may seem apart; they are up to .05 in true clips."""
 _STOPPED = 0.6
 """Share of the last speed below which a fall has ended."""
+_WHOLE = 1.3
+"""How many times as wide as at the beginning it is at most while it falls."""
 _SPREADS, _SPREAD_S = 1.5, 0.5
 """How many times as wide as the whole its pieces lie at least, within how many seconds: 2.2 to 3.4 in true clips."""
 
@@ -221,6 +223,8 @@ class Hit:
     """Time at which its front comes to the face, by its way until then, in seconds."""
     rebound_s: float
     """Time at which its speed changes, in seconds."""
+    deepest: float
+    """How far its front seems to come beyond the face soon after, in diameters."""
 
 
 def hit(tracks: Tracks, i: int, box: Floats, way: float) -> Hit:
@@ -244,7 +248,7 @@ def hit(tracks: Tracks, i: int, box: Floats, way: float) -> Hit:
         raise UnjudgeableError("the ball is not slowed down where it hits")
     if abs(lines.at - reach_s) > max(_APART_S, 1.5 / tracks.fps):
         raise UnjudgeableError("the ball is slowed down elsewhere than where it hits")
-    return Hit(reach_s, lines.at)
+    return Hit(reach_s, lines.at, -float(ahead[near].min()) / diameter)
 
 
 def breaking(tracks: Tracks, ids: Sequence[int]) -> float:
@@ -267,13 +271,14 @@ def breaking(tracks: Tracks, ids: Sequence[int]) -> float:
     t, place = t[seen], centre / size
     start = released(place, np.ones(len(seen), dtype=bool))
     down = np.diff(place[:, 1]) / np.diff(t)
+    fallen = place[:, 1] - place[start, 1]
     # Four frames of the fall make a parabola.
-    stopped = [k for k in range(start + 3, len(down)) if down[k] < _STOPPED * down[k - 1]]
+    stopped = [k for k in range(start + 3, len(down)) if fallen[k] > 0.5 and down[k] < _STOPPED * down[k - 1]]
     if not stopped:
         raise UnjudgeableError("no fall that ends was seen")
     k = stopped[0]
-    if place[k, 1] - place[start, 1] < 0.5:
-        raise UnjudgeableError("no fall was seen before it was stopped")
+    if wide[: k + 1].max() > _WHOLE * float(np.median(wide[:2])):
+        raise UnjudgeableError("it broke before its fall was stopped")
     fall_ = np.polyfit(t[start : k + 1] - t[k], place[start : k + 1, 1], 2)
     between = np.linspace(0.0, t[k + 1] - t[k], 101)
     below = np.flatnonzero(np.polyval(fall_, between) >= place[k + 1, 1])
