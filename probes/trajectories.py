@@ -23,6 +23,8 @@ _STIRS = 0.05
 
 _REBOUND_S = 0.3
 """Time after a hit in which the ball's motion shows it: a thrown ball touches a toppling block again .3 s later."""
+_BEYOND_S = 0.5
+"""Time after a hit in which a ball that passes through is well beyond the face."""
 _SLOWED = 0.25
 """Share of its speed that a ball loses at least when it hits: .6 to .7 are lost on a block, .4 on a wall of loose blocks."""
 _APART_S = 0.12
@@ -224,7 +226,7 @@ class Hit:
     rebound_s: float
     """Time at which its speed changes, in seconds."""
     deepest: float
-    """How far its front seems to come beyond the face soon after, in diameters."""
+    """How far its front seems to come beyond the face within half a second, in diameters."""
 
 
 def hit(tracks: Tracks, i: int, box: Floats, way: float) -> Hit:
@@ -248,7 +250,8 @@ def hit(tracks: Tracks, i: int, box: Floats, way: float) -> Hit:
         raise UnjudgeableError("the ball is not slowed down where it hits")
     if abs(lines.at - reach_s) > max(_APART_S, 1.5 / tracks.fps):
         raise UnjudgeableError("the ball is slowed down elsewhere than where it hits")
-    return Hit(reach_s, lines.at, -float(ahead[near].min()) / diameter)
+    beyond = whole & (t <= reach_s + _BEYOND_S)
+    return Hit(reach_s, lines.at, -float(ahead[beyond].min()) / diameter)
 
 
 def breaking(tracks: Tracks, ids: Sequence[int]) -> float:
