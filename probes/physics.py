@@ -33,7 +33,7 @@ _ONE_SOUND_S = 0.1
 _MEET = 0.3
 """Gap between two blocks, in lengths of the short one, at which they may seem to be when they hit: -.14 to 0 in true clips."""
 _DEEPEST = 0.8
-"""Diameters by which a ball may seem to be beyond the face that it hit: up to .5 where it pushes a block over, 1.1 where it passes through."""
+"""Diameters by which a ball may seem to be beyond the face that it hit: up to .5 in true clips, 1 and more where it passes through."""
 _REBOUNDS = 0.1
 """Least restitution of a bounce: what stops without one may hang in the air."""
 _RIDES_AT = 0.43
