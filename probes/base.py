@@ -108,6 +108,8 @@ class Probe(ABC):
     """Aspect ratios of its cases, such as "16:9", by turns; () for the profile's own size."""
     single_image: ClassVar[bool] = False
     """Whether its clips have a single frame."""
+    in_white_light: ClassVar[bool] = True
+    """Whether clips are judged in white light, as far as their light is known; else with the colours that they came with."""
     whole_frame: ClassVar[bool] = False
     """Whether clips are judged as they came, bars, crops and stretched pictures included; else in the part that shows the case's frame."""
 
@@ -275,7 +277,7 @@ class Probe(ABC):
                 raise UnjudgeableError(tracks.unsure)
             _given_kept(case, video)
             white = neutral(video)
-            verdict = self.judge(case, white, tracks)
+            verdict = self.judge(case, white if self.in_white_light else video, tracks)
         except UnjudgeableError as reason:
             return Score(None, _lost_in_ground(case, tracks) or str(reason))
         if verdict.value < 0.5 and (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from sora_eval.probes.editing.backgrounds import ChangeBackground
 from sora_eval.probes.editing.edits import Recolour
 from sora_eval.probes.editing.loops import EndlessLoop
 from sora_eval.probes.editing.transitions import Extension, Transition
 
-__all__ = ["EndlessLoop", "Extension", "Recolour", "Transition"]
+__all__ = ["ChangeBackground", "EndlessLoop", "Extension", "Recolour", "Transition"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from functools import lru_cache
 from typing import ClassVar
 
 import cv2
@@ -15,8 +13,8 @@ from sora_eval.alignment.align import given_frames
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Draft, UnjudgeableError, Verdict
 from sora_eval.probes.editing.shared import Editing, there
+from sora_eval.probes.editing.source import against, at, outline_kept, seen_share, source_tracks
 from sora_eval.tracking.surroundings import neutral
-from sora_eval.tracking.world import track
 from sora_eval.types import Bools, Case, Floats, Frames, Mode, Tracks, Video
 from sora_eval.video import resample, resize
 from sora_eval.world.families.edited import EditedParams
@@ -51,7 +49,7 @@ class Recolour(Editing):
         p = EditedParams.of(case)
         if case.mode != "edit":
             raise UnjudgeableError("there is no source clip")
-        source = _source_tracks(_key(case))
+        source = source_tracks(case)
         own = helpers.find_object(source, p.before, p.hero.shape, 0.2, ())
         width = helpers.width(source, own, source.visible[own]) / min(source.size)
         old = tracks.of(p.before)
@@ -62,16 +60,16 @@ class Recolour(Editing):
         if not tracks.called(p.hero.colour, p.hero.shape) and unedited > 0.5:
             return Verdict(0.0, {"changed": 0.0})
         hero = helpers.find_object(tracks, p.hero.colour, p.hero.shape, 0.3, ())
-        off, way = _against(tracks, hero, source, own)
-        boxes = _boxes(video, tracks, hero), _at(np.arange(len(video)) / video.fps, source.box[own], source.fps)
+        off, way = against(tracks, hero, source, own)
+        boxes = _boxes(video, tracks, hero), at(np.arange(len(video)) / video.fps, source.box[own], source.fps)
         rest = _surroundings(neutral_frames(case, video), video.frames, boxes, source.size, width)
-        beside, due = (_seen_share(t, p.post.colour) for t in (tracks, source))
+        beside, due = (seen_share(t, p.post.colour) for t in (tracks, source))
         if due < 0.3:
             raise UnjudgeableError(f"the {p.post.noun} can't be followed in the source clip")
         parts = {
             "changed": helpers.ramp_score(unedited, 0.05, 0.4),
             "there": there(tracks, hero, np.ones(len(video), dtype=bool)),
-            "same_shape": _outline_kept(tracks, hero, source, own),
+            "same_shape": outline_kept(tracks, hero, source, own),
             "place": helpers.ramp_score(off / width, 0.3, 1.0),
             "motion": helpers.ramp_score(abs(1 - way), 0.25, 1.0),
             "beside": helpers.ramp_score(1 - beside / due, 0.3, 0.8),
@@ -80,68 +78,10 @@ class Recolour(Editing):
         return Verdict(helpers.product(parts), {**parts, "way": way, "rest_off": rest})
 
 
-def _key(case: Case) -> str:
-    return json.dumps(replace(case, id="any", twin="", seed=0, sample=0).to_json())
-
-
-@lru_cache(maxsize=16)
-def _source_tracks(case_json: str) -> Tracks:
-    case = Case.from_json(json.loads(case_json))
-    return track(Video(given_frames(case), case.fps))
-
-
 def neutral_frames(case: Case, video: Video) -> Frames:
     """Return the source clip in white light at the moments of a clip's frames [T, H, W, 3]."""
     source = neutral(Video(given_frames(case), case.fps))
     return resample(source, video.fps, len(video)).frames
-
-
-def _at(t_s: Floats, values: Floats, fps: float) -> Floats:
-    """Return rows of values [T, n] at moments [m] in seconds: those of the nearest frame."""
-    return np.asarray(values[np.clip(np.rint(t_s * fps).astype(int), 0, len(values) - 1)])
-
-
-def _against(tracks: Tracks, i: int, source: Tracks, j: int) -> tuple[float, float]:
-    """Return the distance of two tracks as a share of the shorter side that a quarter of the frames exceeds, and the ratio of their ways
-    along x.
-
-    Raises:
-        UnjudgeableError: they are not seen in the same frames.
-    """
-    t_s = helpers.times(tracks)
-    own = (tracks.xy[i] + 0.5) / np.array(tracks.size[::-1])
-    other = (_at(t_s, source.xy[j], source.fps) + 0.5) / np.array(source.size[::-1])
-    both = np.isfinite(own[:, 0]) & np.isfinite(other[:, 0])
-    if both.sum() < 4:
-        raise UnjudgeableError("the object is not seen in four of the frames that show it in the source clip")
-    scale = np.array(source.size[::-1]) / min(source.size)
-    off = float(np.percentile(np.linalg.norm((own - other)[both] * scale, axis=1), 75))
-    slopes = [float(np.polyfit(t_s[both], v[both, 0], 1)[0]) for v in (own, other)]
-    return off, slopes[0] / slopes[1] if slopes[1] else 0.0
-
-
-def _seen_share(tracks: Tracks, colour: str) -> float:
-    """Return the share of frames that show a colour's most visible track, 0 without one."""
-    ids = tracks.of(colour)
-    return float(tracks.visible[ids[0]].mean()) if ids else 0.0
-
-
-def _outline_kept(tracks: Tracks, i: int, source: Tracks, j: int) -> float:
-    """Return how alike the outlines of two tracks are: aspect and extent, medians over the frames in which they are whole.
-
-    Raises:
-        UnjudgeableError: an outline is not known.
-    """
-    looks = []
-    for track_set, k in ((tracks, i), (source, j)):
-        whole = helpers.clear(track_set, k, [])
-        values = [track_set.shape[name][k][whole] for name in ("aspect", "extent")]
-        if not all(np.isfinite(v).any() for v in values):
-            raise UnjudgeableError("the outline of the object is not known")
-        looks.append([float(np.nanmedian(v)) for v in values])
-    (aspect, extent), (other_aspect, other_extent) = looks
-    off = max(abs(float(np.log(aspect / other_aspect))), 2.5 * abs(extent - other_extent))
-    return helpers.ramp_score(off, 0.45, 0.75)
 
 
 def _boxes(video: Video, tracks: Tracks, i: int) -> Floats:

@@ -174,6 +174,7 @@ _FLOORS: dict[LookName, tuple[Material, ...]] = {
     "outdoor": (_GRASS, _GRASS, _DRY_GRASS, _GRAVEL, _PAVING),
 }
 _WALLS = (_BRICK, _PALE_BRICK, _PLASTER, _PLASTER, _GREY_PLASTER, _CONCRETE, _WOOD_WALL)
+_PALE_WALLS = (_PALE_BRICK, _PLASTER, _GREY_PLASTER)
 _BALANCES: tuple[Rgb, ...] = ((1.0, 1.0, 1.0), (1.04, 1.0, 0.95), (0.96, 1.0, 1.04))
 _FULL: dict[LookName, Look] = {
     "studio": Look(
@@ -233,3 +234,21 @@ def _towards(factors: Rgb, share: float) -> Rgb:
 def on_water(look: Look) -> Look:
     """Return a look for a scene that stands in water: no walls."""
     return replace(look, floor=_WATER, wall=None, mirror=max(look.mirror, 0.5 * look.severity))
+
+
+def on_floor(name: LookName, kind: MaterialName, seed: int, flipped: bool = False) -> Look:
+    """Return a full look on a floor of a kind of material, which the look must have, before a pale wall if it has any, on a tripod."""
+    look = look_of(name, 1.0, seed, flipped)
+    rng = np.random.default_rng([seed, *b"floor", *kind.encode()])
+    floors = sorted({f for f in _FLOORS[name] if f.kind == kind}, key=lambda f: f.first)
+    floor, pale = (options[int(rng.integers(len(options)))] for options in (floors, _PALE_WALLS))
+    return replace(look, floor=floor, wall=pale if look.wall else None, balance=(1.0, 1.0, 1.0), sway_deg=0.0)
+
+
+def at_night(look: Look) -> Look:
+    """Return a look at night: two fifths of the light, a little bluish, and a dark sky without hills."""
+    moon = (0.92, 0.97, 1.06)
+    return replace(
+        look, sun=moon, fill=moon, lamp=0.42 * look.lamp, ambient=0.42 * look.ambient, open_sky=False,
+        zenith=(18, 20, 24), horizon=(36, 40, 46), clouds=0.0,
+    )  # fmt: skip

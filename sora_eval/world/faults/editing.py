@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from sora_eval.types import Bools, Floats, Frames
-from sora_eval.world import palette
+from sora_eval.world import clip, palette
 from sora_eval.world.faults.base import Broken, fault, index
 from sora_eval.world.physics import States
 from sora_eval.world.scene import Scene
@@ -176,3 +176,57 @@ def redraws_all(scene: Scene, severity: float) -> Broken:
         return np.asarray(np.rint(frames * (1 - grey * (1 - pattern[None, ..., None]))), dtype=np.uint8)
 
     return Broken(scene, picture=picture)
+
+
+def _unedited(scene: Scene, frames: Frames) -> Frames:
+    """Return the source clip of an edit that changes the surroundings, at the size and the moments of its frames [T, H, W, 3]."""
+    fps = (len(frames) - 1) / max(scene.duration_s, _EPS)
+    return clip(scene.facts["unedited"], (frames.shape[1], frames.shape[2]), fps, len(frames)).video.frames
+
+
+@fault("hero", "unedited")
+def changes_in_part(scene: Scene, severity: float) -> Broken:
+    """A `severity` share of the picture, from the left, has the surroundings of the source clip."""
+
+    def picture(frames: Frames, u: Floats) -> Frames:
+        mixed, kept = frames.copy(), round(severity * frames.shape[2])
+        mixed[:, :, :kept] = _unedited(scene, frames)[:, :, :kept]
+        return mixed
+
+    return Broken(scene, picture=picture)
+
+
+@fault("hero", "unedited")
+def changes_back(scene: Scene, severity: float) -> Broken:
+    """For the last `severity` share of the clip it has the surroundings of the source clip again."""
+
+    def picture(frames: Frames, u: Floats) -> Frames:
+        mixed, first = frames.copy(), len(frames) - round(severity * len(frames))
+        mixed[first:] = _unedited(scene, frames)[first:]
+        return mixed
+
+    return Broken(scene, picture=picture)
+
+
+@fault("hero", "unedited")
+def changes_faintly(scene: Scene, severity: float) -> Broken:
+    """The clip is a mixture with the source clip, which has a `severity` share of it."""
+
+    def picture(frames: Frames, u: Floats) -> Frames:
+        mixed = (1 - severity) * frames + severity * _unedited(scene, frames)
+        return np.asarray(np.rint(mixed), dtype=np.uint8)
+
+    return Broken(scene, picture=picture)
+
+
+@fault("hero", "beside", "unedited")
+def displaces_another(scene: Scene, severity: float) -> Broken:
+    """What stands behind the hero's way stands elsewhere, at severity 1 by 1.8 metres farther to the side."""
+
+    def edit(states: States) -> States:
+        pos = states.pos.copy()
+        i = index(scene, str(scene.facts["beside"]))
+        pos[:, i, 0] += severity * 1.8 * np.where(pos[:, i, 0] < 0, 1, -1)
+        return replace(states, pos=pos)
+
+    return Broken(scene, edit=edit)
