@@ -16,7 +16,7 @@ from sora_eval.probes.editing.source import against, at, outline_kept, seen_shar
 from sora_eval.tracking.surroundings import light
 from sora_eval.types import Bools, Case, Floats, Frames, Mode, Tracks, Video
 from sora_eval.video import resample, resize
-from sora_eval.world.families.backgrounds import EDITS, GROUND_FROM, BackgroundsParams, Ground
+from sora_eval.world.families.backgrounds import EDITS, GROUND_FROM, Backgrounds, BackgroundsParams, Ground
 
 _SIDE = 64
 """Shorter side in pixels at which surroundings are looked at."""
@@ -26,7 +26,10 @@ _LEAST_SHARE = 0.5
 """Share of a block's pixels in a frame that must lie outside of the objects."""
 _AROUND = 0.35
 """Margin around objects, as a share of their width, that is not looked at: edges and shadows."""
-_HUES: dict[Ground, tuple[float, float, float, float]] = {"grass": (48.0, 56.0, 165.0, 185.0), "wood": (4.0, 12.0, 44.0, 52.0)}
+_HUES: dict[Ground, tuple[float, float, float, float]] = {
+    "grass": (48.0, 56.0, 165.0, 185.0),
+    "wood": (4.0, 12.0, 44.0, 52.0),
+}
 """Hues in degrees: outside of the first and the last a ground is not of the material; between the second and the third it may be."""
 _SATURATED: dict[Ground, tuple[float, float]] = {"grass": (0.10, 0.16), "wood": (0.12, 0.18)}
 """Saturations: below the first a ground is not of the material, from the second on it may be."""
@@ -61,11 +64,7 @@ class ChangeBackground(Editing):
         return self._of_edit(rng, flip, None)
 
     def _of_edit(self, rng: np.random.Generator, flip: bool, kind: int | None) -> Draft:
-        p = self.sample(rng)
-        assert isinstance(p, BackgroundsParams)
-        if kind is not None:
-            before, background = EDITS[kind % len(EDITS)]
-            p = replace(p, before=before, background=background)
+        p = Backgrounds().sample(rng, None if kind is None else EDITS[kind % len(EDITS)])
         if flip:
             p = replace(p.mirrored(), before=p.background, background=p.before)
         return Draft(self.family.name, p, self.family.caption(p, rng), source=p.source)
@@ -98,7 +97,7 @@ class ChangeBackground(Editing):
             "same_shape": outline_kept(tracks, hero, source, own),
             "place": helpers.ramp_score(off / width, 0.3, 1.0),
             "motion": helpers.ramp_score(abs(1 - way), 0.25, 1.0),
-            "beside": helpers.ramp_score(1 - seen / due, 0.3, 0.8),
+            "beside": helpers.ramp_score(1 - seen / due, 0.4, 0.8),
             "beside_place": helpers.ramp_score(post_off / post_width, 0.35, 1.0),
         }
         return Verdict(helpers.product(parts), {**parts, "way": way, "as_asked": float(share.mean())})

@@ -40,3 +40,8 @@ BACKDROPS: tuple[str, ...] = ("white", "cream", "mist", "light grey")
 def rgb(name: str) -> tuple[int, int, int]:
     """Return the sRGB colour of a name, 0..255."""
     return COLOURS[name] if name in COLOURS else NEUTRALS[name]
+
+
+def hues_apart(a: int, b: int) -> int:
+    """Return how many places two of `COLOURS`, by index, are apart in the circle of hues."""
+    return min((a - b) % len(COLOURS), (b - a) % len(COLOURS))

@@ -13,6 +13,7 @@ from sora_eval.world.families.base import Family
 from sora_eval.world.families.params import SIGN, Across, Mirroring, Params, Record, Side, Style
 from sora_eval.world.families.things import Thing, sample_thing
 from sora_eval.world.looks import Look
+from sora_eval.world.palette import COLOURS, hues_apart
 from sora_eval.world.scene import Scene
 
 Ground = Literal["tiles", "grass", "wood"]
@@ -20,10 +21,9 @@ Time = Literal["day", "night"]
 
 GROUND_FROM = 0.55
 """From this share of the picture's height on all that is behind the objects is ground: the walls of a room end above."""
-_PAIRS = (
-    ("red", "cyan"), ("red", "purple"), ("cyan", "purple"), ("cyan", "pink"),
-)  # fmt: skip
-"""Colours apart from each other, from grass and wood, and from the blue of a night."""
+_ALWAYS = ("cyan", "purple", "pink")
+_APART = 2
+"""Places in the circle of hues by which the two objects differ."""
 _GROUND_WORDS: dict[Ground, str] = {
     "tiles": "on a bare floor of grey tiles",
     "grass": "on grass",
@@ -83,15 +83,16 @@ class BackgroundsParams(Params):
 
 
 class Backgrounds(Family[BackgroundsParams]):
-    """One object moves past another one, on tiles, grass or wood, by day or at night; in the clip that is to be edited in other surroundings."""
+    """One object moves past another one, on tiles, grass or wood, by day or at night; the clip to be edited has other surroundings."""
 
     name = "backgrounds"
     in_training = False
 
-    def sample(self, rng: np.random.Generator) -> BackgroundsParams:
-        pair = _PAIRS[int(rng.integers(len(_PAIRS)))]
-        hero, post = pair if rng.integers(2) else pair[::-1]
-        before, background = EDITS[int(rng.integers(len(EDITS)))]
+    def sample(self, rng: np.random.Generator, edit: tuple[Background, Background] | None = None) -> BackgroundsParams:
+        """Return the parameters of a random member; edit: backgrounds of the source clip and of the edited one."""
+        drawn = EDITS[int(rng.integers(len(EDITS)))]
+        before, background = edit or drawn
+        hero, post = common.choose(rng, _pairs(before, background))
         style = common.sample_style(rng)
         return BackgroundsParams(
             hero=replace(sample_thing(rng, hero), size="medium"),
@@ -132,6 +133,19 @@ class Backgrounds(Family[BackgroundsParams]):
     def setting(self, p: BackgroundsParams) -> str:
         """Return what a prompt adds to the short caption: ground, time of day and camera."""
         return f"{_setting(p)} {self.camera}"
+
+
+def _pairs(*backgrounds: Background) -> list[tuple[str, str]]:
+    """Return the pairs of colours that are apart from each other and from all of the backgrounds."""
+    grounds, times = {b.ground for b in backgrounds}, {b.time for b in backgrounds}
+    # Dark wood has the hue of red in shadow, night and sky that of blue.
+    colours = [
+        *_ALWAYS,
+        *(["red"] if "wood" not in grounds else []),
+        *(["blue"] if times == {"day"} and "grass" not in grounds else []),
+    ]
+    names = list(COLOURS)
+    return [(a, b) for a in colours for b in colours if hues_apart(names.index(a), names.index(b)) >= _APART]
 
 
 def _plain(style: Style) -> Style:

@@ -10,7 +10,7 @@ from sora_eval.world.families import common
 from sora_eval.world.families.base import Family
 from sora_eval.world.families.params import SIGN, Across, Colour, Params, Side
 from sora_eval.world.families.things import Thing, sample_thing
-from sora_eval.world.palette import COLOURS
+from sora_eval.world.palette import COLOURS, hues_apart
 from sora_eval.world.scene import Scene
 
 _APART = 2
@@ -50,7 +50,7 @@ class Edited(Family[EditedParams]):
         names = list(COLOURS)
         colour = int(rng.integers(len(names)))
         before = (colour + int(rng.integers(_APART, len(names) - _APART + 1))) % len(names)
-        others = [k for k in range(len(names)) if min(_hues(k, colour), _hues(k, before)) >= _APART]
+        others = [k for k in range(len(names)) if min(hues_apart(k, colour), hues_apart(k, before)) >= _APART]
         post = common.choose(rng, others) if others else (colour + 1) % len(names)
         return EditedParams(
             hero=replace(sample_thing(rng, names[colour]), size="medium"),
@@ -80,8 +80,3 @@ class Edited(Family[EditedParams]):
 
     def details(self, p: EditedParams) -> str:
         return f"{p.hero.looks} {p.post.looks} {common.style_words(p.style)} {common.STILL}"
-
-
-def _hues(a: int, b: int) -> int:
-    """Return how many places two colours are apart in the circle of hues."""
-    return min((a - b) % len(COLOURS), (b - a) % len(COLOURS))
