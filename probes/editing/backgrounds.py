@@ -11,12 +11,13 @@ import numpy as np
 from sora_eval.alignment.align import given_frames
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Draft, UnjudgeableError, Verdict
-from sora_eval.probes.editing.shared import Editing, there
-from sora_eval.probes.editing.source import against, at, outline_kept, seen_share, source_tracks
+from sora_eval.probes.editing.shared import Editing
+from sora_eval.probes.editing.source import against, at, outline_kept, source_tracks
 from sora_eval.tracking.surroundings import light
 from sora_eval.types import Bools, Case, Floats, Frames, Mode, Tracks, Video
 from sora_eval.video import resample, resize
 from sora_eval.world.families.backgrounds import EDITS, GROUND_FROM, Backgrounds, BackgroundsParams, Ground
+from sora_eval.world.palette import COLOURS, hues_apart
 
 _SIDE = 64
 """Shorter side in pixels at which surroundings are looked at."""
@@ -26,19 +27,28 @@ _LEAST_SHARE = 0.5
 """Share of a block's pixels in a frame that must lie outside of the objects."""
 _AROUND = 0.35
 """Margin around objects, as a share of their width, that is not looked at: edges and shadows."""
-_HUES: dict[Ground, tuple[float, float, float, float]] = {
-    "grass": (48.0, 56.0, 165.0, 185.0),
-    "wood": (4.0, 12.0, 44.0, 52.0),
-}
+_HUES: dict[Ground, tuple[float, float, float, float]] = {"grass": (38.0, 56.0, 165.0, 185.0), "wood": (4.0, 12.0, 44.0, 60.0)}
 """Hues in degrees: outside of the first and the last a ground is not of the material; between the second and the third it may be."""
 _SATURATED: dict[Ground, tuple[float, float]] = {"grass": (0.10, 0.16), "wood": (0.12, 0.18)}
 """Saturations: below the first a ground is not of the material, from the second on it may be."""
-_BARE = (0.15, 0.24)
-"""Saturations: up to the first a ground is grey, above the second it is not."""
-_DIM = (0.55, 0.80)
-"""Brightness as a share of that by day: up to the first it is night, above the second it is not."""
+_BARE = (0.15, 0.32)
+"""Saturations: up to the first a ground is grey, above the second it is not, in no light."""
+_UNCHANGED = 8.0
+"""Mean difference in levels from the source clip up to which a ground is that of the source clip."""
+_NIGHT = (0.55, 0.80)
+"""Brightness as a share of that of the source clip by day: up to the first it is night, above the second it is not."""
+_DAY = (0.70, 0.95)
+"""Brightness of the source clip at night as a share of the clip's: up to the first it is day, above the second it is not."""
 _DARK = 20.0
 """Grey levels below which nothing is said of a hue."""
+_CONTRAST = (6.0, 0.1)
+"""Difference in levels of a place from what is around it from which on there is something: the first, and the second times the levels."""
+_FAR_HUE = 2
+"""Places in the circle of hues from which on something has another colour than it should: light shifts it by one."""
+_FLOOR = slice(int(np.ceil(GROUND_FROM * _GRID)), None)
+"""Rows of blocks that show ground."""
+_MOST = 0.7
+"""Share of the blocks of a frame that must be as asked for the frame to be."""
 _UNSURE = 0.35
 """Share of the picture of which it is not known what it shows, from which on a clip is not judged."""
 
@@ -77,44 +87,105 @@ class ChangeBackground(Editing):
         source = source_tracks(case)
         own, beside = (helpers.find_object(source, t.colour, t.shape, 0.3, ()) for t in (p.hero, p.post))
         hero = helpers.find_object(tracks, p.hero.colour, p.hero.shape, 0.3, ())
-        post = next(iter(tracks.called(p.post.colour, p.post.shape)), None)
+        t_s = helpers.times(tracks)
+        boxes = [at(t_s, source.box[i] + 0.5, source.fps) / np.tile(source.size[::-1], 2) for i in (own, beside)]
         width, post_width = (helpers.width(source, i, source.visible[i]) / min(source.size) for i in (own, beside))
         off, way = against(tracks, hero, source, own)
-        post_off = np.inf if post is None else against(tracks, post, source, beside)[0]
-        seen, due = (seen_share(t, p.post.colour) for t in (tracks, source))
+        missing, lost = (
+            _missing(video, tracks, t.noun, t.colour, box, other)
+            for t, box, other in ((p.hero, boxes[0], None), (p.post, boxes[1], boxes[0]))
+        )
+        posts = [i for i in tracks.of(p.post.colour) if tracks.visible[i].sum() >= 4]
+        post_off = min((against(tracks, i, source, beside)[0] for i in posts), default=np.inf)
+        boxes += [(tracks.box[i] + 0.5) / np.tile(tracks.size[::-1], 2) for i in (hero, *posts[:1])]
         given = resample(Video(given_frames(case), case.fps), video.fps, len(video)).frames
-        t_s = helpers.times(tracks)
-        boxes = [at(t_s, source.box[i], source.fps) / np.tile(source.size[::-1], 2) for i in (own, beside)]
-        boxes += [tracks.box[i] / np.tile(tracks.size[::-1], 2) for i in (hero, post) if i is not None]
-        asked = _as_asked(p, video, given, boxes, width)
-        if (unsure := float(np.isnan(asked).mean())) > _UNSURE:
-            raise UnjudgeableError(f"of {unsure:.0%} of the picture it is not known whether it is {_words(p)}")
-        share = np.nanmean(asked, axis=1)
+        asked, outside = _as_asked(p, video, given, boxes, width)
+        if not outside.any(axis=1).all() or (unsure := float(np.isnan(asked[outside]).mean())) > _UNSURE:
+            raise UnjudgeableError(f"whether the surroundings are {_words(p)} can't be told in {unsure:.0%} of the picture")
+        share = np.nan_to_num(np.nanmean(np.where(outside, asked, np.nan), axis=1))
         parts = {
             "changed": helpers.ramp_score(1 - float(share.mean()), 0.12, 0.5),
-            "all_along": helpers.ramp_score(1 - float((share >= 0.7).mean()), 0.06, 0.4),
-            "there": there(tracks, hero, np.ones(len(video), dtype=bool)),
+            "all_along": helpers.ramp_score(1 - float((share >= _MOST).mean()), 0.06, 0.4),
+            "there": helpers.ramp_score(missing, 0.05, 0.4),
             "same_shape": outline_kept(tracks, hero, source, own),
             "place": helpers.ramp_score(off / width, 0.3, 1.0),
             "motion": helpers.ramp_score(abs(1 - way), 0.25, 1.0),
-            "beside": helpers.ramp_score(1 - seen / due, 0.4, 0.8),
+            "beside": helpers.ramp_score(lost, 0.3, 0.7),
             "beside_place": helpers.ramp_score(post_off / post_width, 0.35, 1.0),
         }
         return Verdict(helpers.product(parts), {**parts, "way": way, "as_asked": float(share.mean())})
+
+
+def _missing(video: Video, tracks: Tracks, noun: str, colour: str, boxes: Floats, before: Floats | None) -> float:
+    """Return the share of frames in which an object is not there any more, of those that tell.
+
+    A frame in which the tracker doesn't find it, but something is where it should be, tells nothing: its hue may be lost in the new light. If
+    that has quite another colour, the object is not there. boxes: [T, 4], where the source clip shows it, shares of the frame, NaN where
+    it doesn't; before: the same of what may hide it.
+
+    Raises:
+        UnjudgeableError: too few frames tell.
+    """
+    names = list(COLOURS)
+    k_own, sides = names.index(colour), np.tile(video.size[::-1], 2)
+    centre = (tracks.xy + 0.5) / np.array(tracks.size[::-1])
+    seen = np.any([tracks.visible[i] for i in tracks.of(colour)], axis=0) if tracks.of(colour) else np.zeros(tracks.frames, bool)
+    far = [i for i, c in enumerate(tracks.colour) if c in names and hues_apart(names.index(c), k_own) >= _FAR_HUE]
+    told: list[bool] = []
+    due = np.isfinite(boxes).all(axis=1)
+    if before is not None:
+        due &= ~_overlap(boxes, before)
+    for k in np.flatnonzero(due):
+        x0, y0, x1, y1 = boxes[k]
+        other = any(tracks.visible[i, k] and x0 <= centre[i, k, 0] <= x1 and y0 <= centre[i, k, 1] <= y1 for i in far)
+        if seen[k] or other or not _stands_out(video.frames[k], boxes[k] * sides):
+            told.append(not seen[k])
+    if 2 * len(told) < due.sum() or len(told) < 4:
+        raise UnjudgeableError(f"the {noun} can't be followed in the clip, or not in the source clip")
+    return float(np.mean(told))
+
+
+def _overlap(a: Floats, b: Floats) -> Bools:
+    """Return whether boxes [T, 4] overlap; NaN does not."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray((a[:, 0] < b[:, 2]) & (b[:, 0] < a[:, 2]) & (a[:, 1] < b[:, 3]) & (b[:, 1] < a[:, 3]))
+
+
+def _stands_out(frame: Frames, box: Floats) -> bool:
+    """Return whether there is something in a box x0, y0, x1, y1 of a frame [H, W, 3]: its middle differs from what is around it."""
+    x0, y0, x1, y1 = (float(v) for v in box)
+    dx, dy = x1 - x0, y1 - y0
+    shape = frame.shape[:2]
+
+    def inside(grow: float) -> Bools:
+        mask = np.zeros(shape, dtype=bool)
+        rows = slice(max(0, round(y0 - grow * dy)), max(0, round(y1 + grow * dy)) + 1)
+        mask[rows, max(0, round(x0 - grow * dx)) : max(0, round(x1 + grow * dx)) + 1] = True
+        return mask
+
+    around = inside(0.5) & ~inside(0.15)
+    middle, ring = (np.median(frame[m], axis=0) for m in (inside(-0.25), around))
+    least, share = _CONTRAST
+    return bool(np.abs(middle - ring).max() > max(least, share * max(middle.max(), ring.max())))
 
 
 def _words(p: BackgroundsParams) -> str:
     return "night" if p.background.time == "night" else p.background.ground
 
 
-def _as_asked(p: BackgroundsParams, video: Video, given: Frames, boxes: list[Floats], width: float) -> Floats:
-    """Return whether blocks of frames are as the prompt has them [T, N]: 1 yes, 0 no, NaN where that can't be told.
+def _as_asked(
+    p: BackgroundsParams, video: Video, given: Frames, boxes: list[Floats], width: float
+) -> tuple[Floats, Bools]:
+    """Return whether blocks of frames are as the prompt has them [T, N], 1 yes, 0 no, NaN where that can't be told, and which lie outside
+    of the objects [T, N].
 
     given: the source clip [T, H, W, 3] at the same moments; boxes: of the objects in both clips, shares of the frame, [T, 4] each.
+
+    Raises:
+        UnjudgeableError: the clip's light may be its ground's colour.
     """
-    size = video.size
-    scale = _SIDE / min(size)
-    small = (round(size[0] * scale), round(size[1] * scale))
+    scale = _SIDE / min(video.size)
+    small = (round(video.size[0] * scale), round(video.size[1] * scale))
     outside = np.ones((len(video), *small), dtype=bool)
     for box in boxes:
         for k, edges in enumerate(box * np.tile(small[::-1], 2)):
@@ -122,22 +193,24 @@ def _as_asked(p: BackgroundsParams, video: Video, given: Frames, boxes: list[Flo
                 x0, y0, x1, y1 = (round(float(v)) for v in edges + _AROUND * width * _SIDE * np.array([-1, -1, 1, 1]))
                 outside[k, max(0, y0) : y1 + 1, max(0, x0) : x1 + 1] = False
     clip, source = (_block_means(resize(f, small), outside) for f in (video.frames, given))
+    known = np.isfinite(clip[..., 0])
+    dark, bright = known.reshape(len(clip), -1), known[:, _FLOOR].reshape(len(clip), -1)
     if p.background.time == "night":
-        return _as_night(clip, source)
-    floor = slice(int(np.ceil(GROUND_FROM * _GRID)), None)
-    if p.background.ground != "grass" and light(video.frames) is not None:
+        return _darker(clip, source, _NIGHT), dark
+    ground = p.background.ground
+    if ground != "grass" and light(video.frames) is not None:
         raise UnjudgeableError("the whole picture has one tint, that of wood or of warm light")
-    verdict = _as_ground(clip[:, floor].reshape(len(clip), -1, 3), p.background.ground)
+    verdict = _as_ground(clip[:, _FLOOR].reshape(len(clip), -1, 3), ground)
     if p.before.time == "night":
-        bright = _as_night(source, clip)
-        return np.concatenate([verdict, bright], axis=1)
-    return verdict
+        return np.concatenate([verdict, _darker(source, clip, _DAY)], axis=1), np.concatenate([bright, dark], axis=1)
+    unchanged = np.abs(clip - source).mean(axis=-1)[:, _FLOOR].reshape(verdict.shape) <= _UNCHANGED
+    return np.where(unchanged, 0.0, verdict), bright
 
 
-def _as_night(dark: Floats, bright: Floats) -> Floats:
-    """Return whether blocks [T, R, C, 3] are darker by as much as night is than day [T, R * C]."""
+def _darker(dark: Floats, bright: Floats, limits: tuple[float, float]) -> Floats:
+    """Return whether blocks [T, R, C, 3] are darker than others [T, R * C]: surely up to the first limit of their ratio, not above the second."""
     ratio = (dark.mean(axis=-1) + 1) / (bright.mean(axis=-1) + 1)
-    return _graded(ratio, (-np.inf, -np.inf, *_DIM)).reshape(len(ratio), -1)
+    return _graded(ratio, (-np.inf, -np.inf, *limits)).reshape(len(ratio), -1)
 
 
 def _as_ground(means: Floats, ground: Ground) -> Floats:
