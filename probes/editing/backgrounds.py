@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from itertools import product
 from typing import ClassVar
 
 import cv2
@@ -27,7 +29,10 @@ _LEAST_SHARE = 0.5
 """Share of a block's pixels in a frame that must lie outside of the objects."""
 _AROUND = 0.35
 """Margin around objects, as a share of their width, that is not looked at: edges and shadows."""
-_HUES: dict[Ground, tuple[float, float, float, float]] = {"grass": (38.0, 56.0, 165.0, 185.0), "wood": (4.0, 12.0, 44.0, 60.0)}
+_HUES: dict[Ground, tuple[float, float, float, float]] = {
+    "grass": (38.0, 56.0, 165.0, 185.0),
+    "wood": (4.0, 12.0, 44.0, 60.0),
+}
 """Hues in degrees: outside of the first and the last a ground is not of the material; between the second and the third it may be."""
 _SATURATED: dict[Ground, tuple[float, float]] = {"grass": (0.10, 0.16), "wood": (0.12, 0.18)}
 """Saturations: below the first a ground is not of the material, from the second on it may be."""
@@ -49,6 +54,8 @@ _FLOOR = slice(int(np.ceil(GROUND_FROM * _GRID)), None)
 """Rows of blocks that show ground."""
 _MOST = 0.7
 """Share of the blocks of a frame that must be as asked for the frame to be."""
+_PART = 0.8
+"""Width as a share of that in the source clip below which an object with another outline is taken to be hidden in part by the dark."""
 _UNSURE = 0.35
 """Share of the picture of which it is not known what it shows, from which on a clip is not judged."""
 
@@ -88,26 +95,31 @@ class ChangeBackground(Editing):
         own, beside = (helpers.find_object(source, t.colour, t.shape, 0.3, ()) for t in (p.hero, p.post))
         hero = helpers.find_object(tracks, p.hero.colour, p.hero.shape, 0.3, ())
         t_s = helpers.times(tracks)
-        boxes = [at(t_s, source.box[i] + 0.5, source.fps) / np.tile(source.size[::-1], 2) for i in (own, beside)]
+        boxes = [at(t_s, _box(source, i), source.fps) for i in ([own], source.of(p.post.colour))]
         width, post_width = (helpers.width(source, i, source.visible[i]) / min(source.size) for i in (own, beside))
         off, way = against(tracks, hero, source, own)
         missing, lost = (
             _missing(video, tracks, t.noun, t.colour, box, other)
             for t, box, other in ((p.hero, boxes[0], None), (p.post, boxes[1], boxes[0]))
         )
-        posts = [i for i in tracks.of(p.post.colour) if tracks.visible[i].sum() >= 4]
-        post_off = min((against(tracks, i, source, beside)[0] for i in posts), default=np.inf)
-        boxes += [(tracks.box[i] + 0.5) / np.tile(tracks.size[::-1], 2) for i in (hero, *posts[:1])]
+        posts = tracks.of(p.post.colour)
+        post_off = _off(tracks, posts, source, source.of(p.post.colour)) if lost < 1 else np.inf
+        boxes += [_box(tracks, [i]) for i in (hero, *posts)]
         given = resample(Video(given_frames(case), case.fps), video.fps, len(video)).frames
         asked, outside = _as_asked(p, video, given, boxes, width)
         if not outside.any(axis=1).all() or (unsure := float(np.isnan(asked[outside]).mean())) > _UNSURE:
-            raise UnjudgeableError(f"whether the surroundings are {_words(p)} can't be told in {unsure:.0%} of the picture")
+            raise UnjudgeableError(
+                f"whether the surroundings are {_words(p)} can't be told in {unsure:.0%} of the picture"
+            )
+        outline = outline_kept(tracks, hero, source, own)
+        if outline < 0.5 and helpers.width(tracks, hero, tracks.visible[hero]) / min(tracks.size) < _PART * width:
+            raise UnjudgeableError(f"a part of the {p.hero.noun} can't be told from the surroundings")
         share = np.nan_to_num(np.nanmean(np.where(outside, asked, np.nan), axis=1))
         parts = {
             "changed": helpers.ramp_score(1 - float(share.mean()), 0.12, 0.5),
             "all_along": helpers.ramp_score(1 - float((share >= _MOST).mean()), 0.06, 0.4),
             "there": helpers.ramp_score(missing, 0.05, 0.4),
-            "same_shape": outline_kept(tracks, hero, source, own),
+            "same_shape": outline,
             "place": helpers.ramp_score(off / width, 0.3, 1.0),
             "motion": helpers.ramp_score(abs(1 - way), 0.25, 1.0),
             "beside": helpers.ramp_score(lost, 0.3, 0.7),
@@ -116,12 +128,36 @@ class ChangeBackground(Editing):
         return Verdict(helpers.product(parts), {**parts, "way": way, "as_asked": float(share.mean())})
 
 
+def _box(tracks: Tracks, ids: list[int]) -> Floats:
+    """Return the boxes [T, 4] of an object as shares of the frame, of the first of its tracks that is seen; NaN where none is."""
+    box = np.full((tracks.frames, 4), np.nan)
+    for i in reversed(ids):
+        box = np.where(tracks.visible[i][:, None], tracks.box[i], box)
+    return np.asarray((box + 0.5) / np.tile(tracks.size[::-1], 2))
+
+
+def _off(tracks: Tracks, ids: list[int], source: Tracks, others: list[int]) -> float:
+    """Return the least of the distances of tracks of an object from those in the source clip, as `against` has it: one that was hidden for
+    a while may have several.
+
+    Raises:
+        UnjudgeableError: none are seen in the same frames.
+    """
+    found: list[float] = []
+    for i, j in product(ids, others):
+        with suppress(UnjudgeableError):
+            found.append(against(tracks, i, source, j)[0])
+    if not found:
+        raise UnjudgeableError("what stands behind is never seen in the frames that show it in the source clip")
+    return min(found)
+
+
 def _missing(video: Video, tracks: Tracks, noun: str, colour: str, boxes: Floats, before: Floats | None) -> float:
     """Return the share of frames in which an object is not there any more, of those that tell.
 
-    A frame in which the tracker doesn't find it, but something is where it should be, tells nothing: its hue may be lost in the new light. If
-    that has quite another colour, the object is not there. boxes: [T, 4], where the source clip shows it, shares of the frame, NaN where
-    it doesn't; before: the same of what may hide it.
+    A frame in which the tracker doesn't find it, but something is where it should be, tells nothing: its hue may be lost in the new
+    light. If that has quite another colour, the object is not there. boxes: [T, 4], where the source clip shows it, shares of the frame,
+    NaN where it doesn't; before: the same of what may hide it.
 
     Raises:
         UnjudgeableError: too few frames tell.
@@ -129,12 +165,16 @@ def _missing(video: Video, tracks: Tracks, noun: str, colour: str, boxes: Floats
     names = list(COLOURS)
     k_own, sides = names.index(colour), np.tile(video.size[::-1], 2)
     centre = (tracks.xy + 0.5) / np.array(tracks.size[::-1])
-    seen = np.any([tracks.visible[i] for i in tracks.of(colour)], axis=0) if tracks.of(colour) else np.zeros(tracks.frames, bool)
+    seen = (
+        np.any([tracks.visible[i] for i in tracks.of(colour)], axis=0)
+        if tracks.of(colour)
+        else np.zeros(tracks.frames, bool)
+    )
     far = [i for i, c in enumerate(tracks.colour) if c in names and hues_apart(names.index(c), k_own) >= _FAR_HUE]
     told: list[bool] = []
     due = np.isfinite(boxes).all(axis=1)
     if before is not None:
-        due &= ~_overlap(boxes, before)
+        due &= seen | ~_overlap(boxes, before)
     for k in np.flatnonzero(due):
         x0, y0, x1, y1 = boxes[k]
         other = any(tracks.visible[i, k] and x0 <= centre[i, k, 0] <= x1 and y0 <= centre[i, k, 1] <= y1 for i in far)
@@ -201,14 +241,17 @@ def _as_asked(
     if ground != "grass" and light(video.frames) is not None:
         raise UnjudgeableError("the whole picture has one tint, that of wood or of warm light")
     verdict = _as_ground(clip[:, _FLOOR].reshape(len(clip), -1, 3), ground)
-    if p.before.time == "night":
-        return np.concatenate([verdict, _darker(source, clip, _DAY)], axis=1), np.concatenate([bright, dark], axis=1)
-    unchanged = np.abs(clip - source).mean(axis=-1)[:, _FLOOR].reshape(verdict.shape) <= _UNCHANGED
-    return np.where(unchanged, 0.0, verdict), bright
+    if p.before.time == "day":
+        unchanged = np.abs(clip - source).mean(axis=-1)[:, _FLOOR] <= _UNCHANGED
+        return np.where(unchanged.reshape(verdict.shape), 0.0, verdict), bright
+    lit = _darker(source, clip, _DAY).reshape(known.shape)
+    # A dark floor by day is no brighter than a pale one at night.
+    lit[:, _FLOOR][lit[:, _FLOOR] == 0] = np.nan
+    return np.concatenate([verdict, lit.reshape(dark.shape)], axis=1), np.concatenate([bright, dark], axis=1)
 
 
 def _darker(dark: Floats, bright: Floats, limits: tuple[float, float]) -> Floats:
-    """Return whether blocks [T, R, C, 3] are darker than others [T, R * C]: surely up to the first limit of their ratio, not above the second."""
+    """Return whether blocks [T, R, C, 3] are darker than others [T, R * C]: they are up to the first limit of the ratio, not above the second."""
     ratio = (dark.mean(axis=-1) + 1) / (bright.mean(axis=-1) + 1)
     return _graded(ratio, (-np.inf, -np.inf, *limits)).reshape(len(ratio), -1)
 

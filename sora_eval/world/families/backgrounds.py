@@ -21,7 +21,6 @@ Time = Literal["day", "night"]
 
 GROUND_FROM = 0.55
 """From this share of the picture's height on all that is behind the objects is ground: the walls of a room end above."""
-_ALWAYS = ("cyan", "purple", "pink")
 _APART = 2
 """Places in the circle of hues by which the two objects differ."""
 _GROUND_WORDS: dict[Ground, str] = {
@@ -98,7 +97,7 @@ class Backgrounds(Family[BackgroundsParams]):
             hero=replace(sample_thing(rng, hero), size="medium"),
             post=replace(sample_thing(rng, post), size="medium"),
             to=common.choose(rng, ("left", "right")),
-            way=round(float(rng.uniform(2.0, 3.0)), 2),
+            way=round(float(rng.uniform(2.4, 3.4)), 2),
             aside=round(float(rng.uniform(-0.8, 0.8)), 2),
             background=background,
             before=before,
@@ -138,12 +137,12 @@ class Backgrounds(Family[BackgroundsParams]):
 def _pairs(*backgrounds: Background) -> list[tuple[str, str]]:
     """Return the pairs of colours that are apart from each other and from all of the backgrounds."""
     grounds, times = {b.ground for b in backgrounds}, {b.time for b in backgrounds}
-    # Dark wood has the hue of red in shadow, night and sky that of blue.
-    colours = [
-        *_ALWAYS,
-        *(["red"] if "wood" not in grounds else []),
-        *(["blue"] if times == {"day"} and "grass" not in grounds else []),
-    ]
+    # Dark wood has the hue of red in shadow, night and sky that of blue; pink turns red in warm light.
+    colours = ["cyan", "purple"]
+    colours += ["pink"] if grounds == {"grass", "wood"} else []
+    colours += ["red"] if "wood" not in grounds else []
+    colours += ["green"] if "grass" not in grounds else []
+    colours += ["blue"] if times == {"day"} and "grass" not in grounds else []
     names = list(COLOURS)
     return [(a, b) for a in colours for b in colours if hues_apart(names.index(a), names.index(b)) >= _APART]
 
