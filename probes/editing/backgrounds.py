@@ -192,25 +192,21 @@ def _overlap(a: Floats, b: Floats) -> Bools:
 
 
 def _stands_out(frame: Frames, box: Floats) -> bool:
-    """Return whether there is something in a box x0, y0, x1, y1 of a frame [H, W, 3]: its middle differs from what is around it."""
+    """Return whether there is something in a box x0, y0, x1, y1 of a frame [H, W, 3]: its middle differs from what is left and right of it.
+
+    Above and below it may not: there a floor may end.
+    """
     x0, y0, x1, y1 = (float(v) for v in box)
     dx, dy = x1 - x0, y1 - y0
-    shape = frame.shape[:2]
-
-    def inside(grow: float) -> Bools:
-        mask = np.zeros(shape, dtype=bool)
-        rows = slice(max(0, round(y0 - grow * dy)), max(0, round(y1 + grow * dy)) + 1)
-        mask[rows, max(0, round(x0 - grow * dx)) : max(0, round(x1 + grow * dx)) + 1] = True
-        return mask
-
-    around = inside(0.5) & ~inside(0.15)
-    middle, ring = (np.median(frame[m], axis=0) for m in (inside(-0.25), around))
+    rows = frame[max(0, round(y0 + 0.25 * dy)) : max(0, round(y1 - 0.25 * dy)) + 1]
+    x = np.arange(frame.shape[1]) + 0.5
+    far = np.abs(x - (x0 + x1) / 2) / dx
+    within, beside = rows[:, far <= 0.25], rows[:, (far >= 0.65) & (far <= 1.0)]
+    if not within.size or not beside.size:
+        return True
+    middle, around = (np.median(part, axis=(0, 1)) for part in (within, beside))
     least, share = _CONTRAST
-    return bool(np.abs(middle - ring).max() > max(least, share * max(middle.max(), ring.max())))
-
-
-def _words(p: BackgroundsParams) -> str:
-    return "night" if p.background.time == "night" else p.background.ground
+    return bool(np.abs(middle - around).max() > max(least, share * max(middle.max(), around.max())))
 
 
 def _as_asked(
@@ -251,7 +247,7 @@ def _as_asked(
 
 
 def _darker(dark: Floats, bright: Floats, limits: tuple[float, float]) -> Floats:
-    """Return whether blocks [T, R, C, 3] are darker than others [T, R * C]: they are up to the first limit of the ratio, not above the second."""
+    """Return whether blocks [T, R, C, 3] are darker than others [T, R * C]: yes up to the first limit of the ratio, no above the second."""
     ratio = (dark.mean(axis=-1) + 1) / (bright.mean(axis=-1) + 1)
     return _graded(ratio, (-np.inf, -np.inf, *limits)).reshape(len(ratio), -1)
 
