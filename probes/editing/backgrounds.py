@@ -107,10 +107,11 @@ class ChangeBackground(Editing):
         boxes += [_box(tracks, [i]) for i in (hero, *posts)]
         given = resample(Video(given_frames(case), case.fps), video.fps, len(video)).frames
         asked, outside = _as_asked(p, video, given, boxes, width)
-        if not outside.any(axis=1).all() or (unsure := float(np.isnan(asked[outside]).mean())) > _UNSURE:
-            raise UnjudgeableError(
-                f"whether the surroundings are {_words(p)} can't be told in {unsure:.0%} of the picture"
-            )
+        if not outside.any(axis=1).all():
+            raise UnjudgeableError("objects take up the whole picture")
+        if (unsure := float(np.isnan(asked[outside]).mean())) > _UNSURE:
+            what = "it is night" if p.background.time == "night" else f"the ground is {p.background.ground}"
+            raise UnjudgeableError(f"in {unsure:.0%} of the picture it can't be told whether {what}")
         outline = outline_kept(tracks, hero, source, own)
         if outline < 0.5 and helpers.width(tracks, hero, tracks.visible[hero]) / min(tracks.size) < _PART * width:
             raise UnjudgeableError(f"a part of the {p.hero.noun} can't be told from the surroundings")

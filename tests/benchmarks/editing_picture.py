@@ -21,28 +21,35 @@ _FAULTS = {
     "transition": ["cross_fades"],
     "endless_loop": ["stays_open"],
     "recolour": ["redraws_all"],
+    "change_background": ["changes_in_part"],
 }
+_HALF = ("changes_in_part",)
+"""Violations that are shown at half of their severity: at the full one they are the source clip."""
+_CASES = {"change_background": 3}
+"""Cases that are shown of a probe, one of a pair of twins each; else the first."""
 
 
 def sheet(seed: int = 7) -> Image.Image:
-    """Return a row per probe and mode, the true clip of its first case with its given frames framed, then a violation of each probe's."""
+    """Return a row per probe and mode, the true clip of its first case (or several) with its given frames framed, then a violation of each probe's."""
     rows: list[Image.Image] = []
     for name, faults in _FAULTS.items():
         probe = registry.probe(name)
         for mode in probe.modes:
-            case = _case(name, mode, seed)
-            source = conditioning(case) if mode == "edit" else None
-            rows += [] if source is None else [_row(source, case.given_at)]
-            rows.append(_row(true_video(case).frames, case.keeps))
-        rows += [_row(next(Violation(f).generate([case])).frames, case.keeps) for f in faults]
+            for case in _cases(name, mode, seed):
+                source = conditioning(case) if mode == "edit" else None
+                rows += [] if source is None else [_row(source, case.given_at)]
+                rows.append(_row(true_video(case).frames, case.keeps))
+        rows += [
+            _row(next(Violation(f, 0.5 if f in _HALF else 1.0).generate([case])).frames, case.keeps) for f in faults
+        ]
     picture = Image.new("RGB", (rows[0].width, len(rows) * (rows[0].height + _GAP) - _GAP), "white")
     for k, row in enumerate(rows):
         picture.paste(row, (0, k * (row.height + _GAP)))
     return picture
 
 
-def _case(name: str, mode: Mode, seed: int) -> Case:
-    return registry.probe(name).cases(1, _PROFILE, mode, seed)[0]
+def _cases(name: str, mode: Mode, seed: int) -> list[Case]:
+    return registry.probe(name).cases(2 * _CASES.get(name, 1), _PROFILE, mode, seed)[::2]
 
 
 def _row(frames: Frames, given: Collection[int]) -> Image.Image:
