@@ -46,7 +46,7 @@ _DAY = (0.70, 0.95)
 """Brightness of the source clip at night as a share of the clip's: up to the first it is day, above the second it is not."""
 _DARK = 20.0
 """Grey levels below which nothing is said of a hue."""
-_CONTRAST = (6.0, 0.1)
+_CONTRAST = (6.0, 0.2)
 """Difference in levels of a place from what is around it from which on there is something: the first, and the second times the levels."""
 _FAR_HUE = 2
 """Places in the circle of hues from which on something has another colour than it should: light shifts it by one."""
@@ -193,7 +193,7 @@ def _overlap(a: Floats, b: Floats) -> Bools:
 
 
 def _stands_out(frame: Frames, box: Floats) -> bool:
-    """Return whether there is something in a box x0, y0, x1, y1 of a frame [H, W, 3]: its middle differs from what is left and right of it.
+    """Return whether there is something in a box x0, y0, x1, y1 of a frame [H, W, 3]: its middle differs from both sides.
 
     Above and below it may not: there a floor may end.
     """
@@ -201,13 +201,18 @@ def _stands_out(frame: Frames, box: Floats) -> bool:
     dx, dy = x1 - x0, y1 - y0
     rows = frame[max(0, round(y0 + 0.25 * dy)) : max(0, round(y1 - 0.25 * dy)) + 1]
     x = np.arange(frame.shape[1]) + 0.5
-    far = np.abs(x - (x0 + x1) / 2) / dx
-    within, beside = rows[:, far <= 0.25], rows[:, (far >= 0.65) & (far <= 1.0)]
-    if not within.size or not beside.size:
+    far = (x - (x0 + x1) / 2) / dx
+    parts = [
+        rows[:, np.abs(far) <= 0.25],
+        rows[:, (far >= -1.0) & (far <= -0.65)],
+        rows[:, (far >= 0.65) & (far <= 1.0)],
+    ]
+    if not parts[0].size:
         return True
-    middle, around = (np.median(part, axis=(0, 1)) for part in (within, beside))
+    middle, *sides = (np.median(part, axis=(0, 1)) for part in parts if part.size)
     least, share = _CONTRAST
-    return bool(np.abs(middle - around).max() > max(least, share * max(middle.max(), around.max())))
+    # What passes on one side is no surroundings.
+    return all(np.abs(middle - side).max() > max(least, share * max(middle.max(), side.max())) for side in sides)
 
 
 def _as_asked(
