@@ -30,7 +30,7 @@ _CASES = {"change_background": 3}
 
 
 def sheet(seed: int = 7) -> Image.Image:
-    """Return a row per probe and mode, the true clip of its first case (or several) with its given frames framed, then a violation of each probe's."""
+    """Return a row per case of each probe and mode, the true clip with its given frames framed, then a violation of each probe."""
     rows: list[Image.Image] = []
     for name, faults in _FAULTS.items():
         probe = registry.probe(name)
