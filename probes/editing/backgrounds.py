@@ -13,6 +13,7 @@ import numpy as np
 from sora_eval.alignment.align import given_frames
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Draft, UnjudgeableError, Verdict
+from sora_eval.probes.changes import near
 from sora_eval.probes.editing.shared import Editing
 from sora_eval.probes.editing.source import against, at, outline_kept, source_tracks
 from sora_eval.tracking.surroundings import light
@@ -175,7 +176,7 @@ def _missing(video: Video, tracks: Tracks, noun: str, colour: str, boxes: Floats
     told: list[bool] = []
     due = np.isfinite(boxes).all(axis=1)
     if before is not None:
-        due &= seen | ~_overlap(boxes, before)
+        due &= seen | ~near(boxes, before, 0.0)
     for k in np.flatnonzero(due):
         x0, y0, x1, y1 = boxes[k]
         other = any(tracks.visible[i, k] and x0 <= centre[i, k, 0] <= x1 and y0 <= centre[i, k, 1] <= y1 for i in far)
@@ -184,12 +185,6 @@ def _missing(video: Video, tracks: Tracks, noun: str, colour: str, boxes: Floats
     if 2 * len(told) < due.sum() or len(told) < 4:
         raise UnjudgeableError(f"the {noun} can't be followed in the clip, or not in the source clip")
     return float(np.mean(told))
-
-
-def _overlap(a: Floats, b: Floats) -> Bools:
-    """Return whether boxes [T, 4] overlap; NaN does not."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray((a[:, 0] < b[:, 2]) & (b[:, 0] < a[:, 2]) & (a[:, 1] < b[:, 3]) & (b[:, 1] < a[:, 3]))
 
 
 def _stands_out(frame: Frames, box: Floats) -> bool:

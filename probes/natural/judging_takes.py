@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sora_eval.metrics.mot import box_iou
 from sora_eval.probes import helpers
 from sora_eval.probes.base import UnjudgeableError, Verdict
 from sora_eval.probes.long_range.one_take import breaks_s, check_order, curve_changes, one_take, too_short
@@ -171,20 +172,12 @@ def _check_gone(thing: str, frames: Frames, tracks: Tracks, end: int) -> None:
         raise UnjudgeableError(f"the {thing} was last seen at the edge of the picture, which it may have left")
     after = slice(end, end + max(2, round(_PART_S * tracks.fps)))
     for i in range(len(tracks.labels)):
-        if i not in ids and np.nanmax(_overlap(tracks.box[i, after], box), initial=0.0) > _SAME_PLACE:
+        if i not in ids and box_iou(tracks.box[i, after], box).max(initial=0.0) > _SAME_PLACE:
             raise UnjudgeableError(f"the tracker takes the {thing} for a {tracks.labels[i]}, or it turned into one")
     seen = frames[end - 1, max(0, round(y0)) : round(y1), max(0, round(x0)) : round(x1)]
     looked_at = np.unique(np.linspace(end, len(frames) - 1, 6).round().astype(int))
     if min(seen.shape[:2]) > 3 and any(_likeness(frames[k], seen) > _STILL_THERE for k in looked_at):
         raise UnjudgeableError(f"the tracker lost the {thing}, but a part of the picture goes on looking like it")
-
-
-def _overlap(boxes: Floats, box: Floats) -> Floats:
-    """Return the intersection over union [T] of boxes [T, 4] with a box [4], NaN where there is none."""
-    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
-    common = np.prod(np.maximum(sides, 0), axis=1)
-    either = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) + np.prod(box[2:] - box[:2]) - common
-    return np.asarray(common / np.maximum(either, 1e-6))
 
 
 def _likeness(frame: Frames, part: Frames) -> float:

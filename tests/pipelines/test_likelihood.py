@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,15 +35,6 @@ from sora_eval.generator.pipelines.options import PipelineOptions
 pytestmark = pytest.mark.filterwarnings("ignore")
 NAMES = sorted(FAMILIES)
 PROMPT = "a red ball"
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-    loading._LOADED.clear()
 
 
 @pytest.fixture(scope="module")
