@@ -271,6 +271,11 @@ def _false_alarms(card: ValidityCard) -> Iterator[Block]:
         yield table("False alarms of probes", "", head, rows)
 
 
+def _tried(card: ValidityCard) -> int:
+    """Return how many of a probe's scenes are tried under nuisance transforms and in looks."""
+    return min(NUISANCE_SCENES, card.scenes)
+
+
 def _nuisances(card: ValidityCard, probes: Sequence[Subject]) -> Iterator[Block]:
     tried = {(r.subject, r.condition): r for r in card.detections if r.kind == "nuisance" and r.suite != FIDELITY}
     if names := list(dict.fromkeys(condition for _, condition in tried)):
@@ -285,14 +290,14 @@ def _nuisances(card: ValidityCard, probes: Sequence[Subject]) -> Iterator[Block]
             for s in probes
         ]
         caption = Marked(
-            f"The lowest score of the truth in {NUISANCE_SCENES} prompt-only scenes under each nuisance transform; "
+            f"The lowest score of the truth in {_tried(card)} scenes, in a probe's first mode, under each nuisance transform; "
             f"*{ALL_AT_ONCE}* is 256 px under three lights by turns, compressed, at half the rate."
         )
         yield table("Scores of the truth under nuisance transforms", caption, ("probe", *names), rows)
     if rows := list(_under_nuisance(card, probes)):
         caption = Marked(
             f"And detection under a nuisance transform of both the truth and the violation: the violation at severity 1 with the lowest "
-            f"AUC, over {NUISANCE_SCENES} scenes."
+            f"AUC, over {_tried(card)} scenes."
         )
         yield table("Detection under nuisance transforms", caption, ("probe", *POST_RENDER), rows)
 
@@ -320,7 +325,7 @@ def _looks(card: ValidityCard) -> Iterator[Block]:
             " / ".join(f"{sum(getattr(r, k) for r in own) / clips:.0%}" for k in ("right", "wrong", "unjudged"))
         )
     caption = Marked(
-        f"True clips of {NUISANCE_SCENES} prompt-only scenes in each look and severity: judged right (at least {MIN_NUISANCE}) / "
+        f"True clips of {_tried(card)} scenes, in a probe's first mode, in each look and severity: right (at least {MIN_NUISANCE}) / "
         "judged wrong / not judged. **Bold** where a probe does not bear a look: scores of models on pictures like it say less."
     )
     yield table("True clips in looks of the world", caption, ("probe", *names), [*rows, ("all", *totals)])
