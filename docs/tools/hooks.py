@@ -17,7 +17,7 @@ import generate
 BUILD = generate.ROOT / "build" / "documented"
 RESULTS = {
     *("audit.md", "leaderboard.md", "validity.md", "encoders.md", "encoders.png", "bench.md"),
-    *("abilities/leaderboard.md", "abilities/validity.md"),
+    *("abilities/leaderboard.md", "abilities/validity.md", "likelihood/audit.md"),
 }
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(((?!https?:|#)[^)\s]+)\)")
 
