@@ -225,9 +225,12 @@ def _write(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
     checkpoints.fill(network, model.current_keys(weights), folder)
     training, latent_space = _diffusion_training(plan, network)
     about = _cost(plan, folder, training, plan.folder / TRUNK if p.units and not p.square else None)
+    # Files by their names: where they lie is the user's own business.
+    named = {k: Path(value).stem for k in ("initial", "start") if (value := getattr(p, k))}
     if p.initial:
         _, _, before, hashed = checkpoints.read(model.find(p.initial), "transformer")
-        about["initial"] = {k: before.get(k) for k in ("flops", "steps", "clips")} | {"name": p.initial, "hash": hashed}
+        cost = {k: before.get(k) for k in ("flops", "steps", "clips")}
+        about["initial"] = {**cost, "name": named["initial"], "hash": hashed}
         about["flops"] += before.get("flops", 0.0)
     if _trained_words(plan):
         about[WORDS] = _cost(plan, plan.folder / WORDS, TextTraining(training))
@@ -235,7 +238,8 @@ def _write(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
         _, _, before, _ = checkpoints.read(model.find(p.start), "transformer")
         about |= {k: v for k, v in before.items() if k == WORDS}
     path = plan.folder / f"{name}.safetensors"
-    model.save_transformer(path, network, training.words, latent_space, {"plan": asdict(p), "seed": plan.seed, **about})
+    about = {"plan": asdict(p) | named, "seed": plan.seed, **about}
+    model.save_transformer(path, network, training.words, latent_space, about)
     return path
 
 

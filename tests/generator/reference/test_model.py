@@ -179,7 +179,7 @@ def test_every_key_of_the_bundled_files_maps_and_none_is_left_over(name, old_key
         ("4x", "6fde66ae899b6aa9"),
         ("32x", "4990abb77300ab19"),
         ("square", "c3fba15d32af5003"),
-        ("hourglass", "917853875b37abf4"),
+        ("hourglass", "dc4a4d6999b9c8cd"),
     ],
 )
 def test_the_hashes_of_the_bundled_checkpoints_stay(name, hashed):

@@ -1,3 +1,4 @@
+import json
 import shutil
 from dataclasses import replace
 
@@ -177,6 +178,16 @@ def test_another_transformer_begins_from_what_fits(plan, built, checkpoint):
     z, t, given = torch.randn(1, 2, 16, 4, 4), torch.full((1, 2), 0.4), torch.tensor([[True, False]])
     wider = torch.cat([z, torch.zeros(1, 2, 8, 4, 4)], dim=2)
     assert torch.allclose(network(wider, t, given, ids)[:, :, :16], first.transformer(z, t, given, ids), atol=1e-4)
+
+
+def test_weights_that_a_run_began_with_are_named_without_their_folder(plan, built, tmp_path):
+    shutil.copy(plan.folder / "autoencoder.safetensors", tmp_path)
+    onward = replace(plan, out=str(tmp_path), transformer=replace(plan.transformer, name="onward", initial=str(built)))
+    about, before = (model.load(str(path)).about for path in (run("transformer", onward), built))
+    assert about["plan"]["initial"] == about["initial"]["name"] == "tiny"
+    assert about["initial"]["steps"] == before["steps"]
+    assert about["flops"] > before["flops"]
+    assert str(plan.folder) not in json.dumps(about)
 
 
 def training_weights(plan, name):
