@@ -27,7 +27,7 @@ EXAMPLES = {
     "relation": "dog left of cat", "motion": "dog to the left", "hands": "left hand of woman", "camera": "pan left",
     "revisit": "away and back", "shot": "one", "count": "two dogs", "pass_behind": "dog behind car", "cover": "dog by bus",
     "leave_and_return": "dog", "fall": "apple", "rest": "apple", "bounce": "ball", "throw": "ball to the left",
-    "push": "car by man to the left", "topple": "vase to the left", "change": "candle from lit to unlit",
+    "push": "car by man to the left", "topple": "vase to the left", "change": "candle from lit to unlit", "long_take": "two cows for 10 s",
 }  # fmt: skip
 
 
