@@ -44,7 +44,7 @@ class Level:
     """A level of noise as a model knows it: z_t = signal z + noise eps, of which the network predicts of_clean z + of_noise eps."""
 
     timestep: float
-    """What the network is told."""
+    """Timestep that conditions the network."""
     signal: float
     """Weight of the clean latents."""
     noise: float
@@ -81,7 +81,7 @@ def levels_of(scheduler: Any, flow: bool) -> list[Level]:
     if flow:
         # Liu et al. 2022, arXiv:2209.03003, with time running towards noise: the velocity is eps - z.
         return [Level(round((1 - s) * count, 3), s, 1 - s, -1.0, 1.0) for s in sorted(LEVELS)]
-    found = []
+    levels = []
     for share in sorted(LEVELS):
         t = max(0, round((1 - share) * count) - 1)
         kept = float(scheduler.alphas_cumprod[t])
@@ -89,8 +89,8 @@ def levels_of(scheduler: Any, flow: bool) -> list[Level]:
         targets = {"epsilon": (0.0, 1.0), "v_prediction": (-noise, signal), "sample": (1.0, 0.0)}
         if predicts not in targets:
             raise ConfigError(f"its scheduler {kind} has prediction_type={predicts}; known are {', '.join(targets)}")
-        found.append(Level(t, signal, noise, *targets[predicts]))
-    return found
+        levels.append(Level(t, signal, noise, *targets[predicts]))
+    return levels
 
 
 class Comparison:
@@ -111,9 +111,11 @@ class Comparison:
         """Mean squared errors so far, a row of `DRAWS` per level."""
 
     @property
-    def first(self) -> Tensor:
-        """Latents of the first step."""
-        level, eps = self._steps[0]
+    def latents(self) -> Tensor:
+        """Noised latents of the step whose prediction comes next, the clean ones after the last."""
+        if len(self.errors) == len(self._steps):
+            return self._z
+        level, eps = self._steps[len(self.errors)]
         return level.noisy(self._z, eps)
 
     def set_timesteps(
@@ -132,19 +134,14 @@ class Comparison:
     def step(self, model_output: Tensor, timestep: Any, sample: Tensor, return_dict: bool = True) -> Any:
         """Keep the error of a prediction; return the latents of the next step, in the end the clean ones."""
         level, eps = self._steps[len(self.errors)]
-        apart = float((sample.float().to(self._z.device) - level.noisy(self._z, eps)).abs().max())
+        apart = float((sample.float().to(self._z.device) - self.latents).abs().max())
         if not apart < _ROUNDING:
             raise ConfigError(
                 f"the pipeline changes latents that it is given, by up to {apart:.3g}: its losses can't be read"
             )
         error = model_output.float().to(self._z.device) - level.target(self._z, eps)
         self.errors.append(float(error.square().mean()))
-        done = len(self.errors) == len(self._steps)
-        after = self._z
-        if not done:
-            level, eps = self._steps[len(self.errors)]
-            after = level.noisy(self._z, eps)
-        after = after.to(sample)
+        after = self.latents.to(sample)
         return SimpleNamespace(prev_sample=after) if return_dict else (after,)
 
 
@@ -232,9 +229,9 @@ def errors_of(
         "num_frames": len(frames),
         "frame_rate": fps,
         "num_inference_steps": len(comparison.timesteps),
-        # A network that is told its guidance (HunyuanVideo) was distilled for a scale: there it is no guidance of the sampler's.
+        # A guidance-distilled network (HunyuanVideo) takes its scale as an input: the sampler does no guidance there.
         "guidance_scale": None if getattr(network.config, "guidance_embeds", False) else 1.0,
-        "latents": comparison.first.to(network.dtype),
+        "latents": comparison.latents.to(network.dtype),
         "output_type": "latent",
     }
     pipeline.scheduler = comparison
@@ -245,8 +242,8 @@ def errors_of(
     finally:
         pipeline.scheduler = own
     if len(comparison.errors) != len(comparison.timesteps):
-        made = f"{len(comparison.errors)} of {len(comparison.timesteps)}"
-        raise ConfigError(f"{type(pipeline).__name__} made {made} predictions: its losses can't be read")
+        counts = f"{len(comparison.errors)} of {len(comparison.timesteps)}"
+        raise ConfigError(f"{type(pipeline).__name__} made {counts} predictions: its losses can't be read")
     return comparison.errors
 
 

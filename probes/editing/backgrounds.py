@@ -112,10 +112,10 @@ class ChangeBackground(Editing):
             raise UnjudgeableError("objects take up the whole picture")
         if (unsure := float(np.isnan(asked[outside]).mean())) > _UNSURE:
             what = "it is night" if p.background.time == "night" else f"the ground is {p.background.ground}"
-            raise UnjudgeableError(f"in {unsure:.0%} of the picture it can't be told whether {what}")
+            raise UnjudgeableError(f"in {unsure:.0%} of the picture it is unclear whether {what}")
         outline = outline_kept(tracks, hero, source, own)
         if outline < 0.5 and helpers.width(tracks, hero, tracks.visible[hero]) / min(tracks.size) < _PART * width:
-            raise UnjudgeableError(f"a part of the {p.hero.noun} can't be told from the surroundings")
+            raise UnjudgeableError(f"a part of the {p.hero.noun} can't be distinguished from the surroundings")
         share = np.nan_to_num(np.nanmean(np.where(outside, asked, np.nan), axis=1))
         parts = {
             "changed": helpers.ramp_score(1 - float(share.mean()), 0.12, 0.5),

@@ -64,7 +64,7 @@ def rows(rates: Mapping[str, Rates], suites: Sequence[str] = SUITES) -> list[lis
 def table(found: Sequence[Sequence[str]]) -> str:
     """Return rows as a Markdown table."""
     heads = ("suite", "profile", "clips", "judging", "references, once", "memory", "disk")
-    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---", "---", *["--:"] * 5], *found))
+    return markdown((heads, ["---", "---", *["--:"] * 5], *found))
 
 
 def stages(rates: Mapping[str, Rates]) -> str:
@@ -72,6 +72,11 @@ def stages(rates: Mapping[str, Rates]) -> str:
     names = list(next(iter(rates.values())).seconds)
     lines = [["CPU seconds a clip", *names], ["---", *["--:"] * len(names)]]
     lines += [[profile, *(f"{kept.seconds[name]:.2f}" for name in names)] for profile, kept in rates.items()]
+    return markdown(lines)
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """Return lines of cells, heads and rule first, as a Markdown table."""
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from benchmarks.cost import ROOT, write
+from benchmarks.cost import ROOT, markdown, write
 
 from sora_eval import registry
 
@@ -48,7 +48,7 @@ def by_severity(found: Areas, checkpoints: Sequence[str]) -> str:
     for checkpoint in checkpoints:
         means = [np.mean([v for (c, _, s), v in found.items() if (c, s) == (checkpoint, at)]) for at in severities]
         lines.append([f"`{checkpoint}`", *(f"{mean:.2f}" for mean in means)])
-    return _table(lines)
+    return markdown(lines)
 
 
 def by_violation(found: Areas, scores: Mapping[tuple[str, str], float], checkpoints: Sequence[str]) -> str:
@@ -61,11 +61,7 @@ def by_violation(found: Areas, scores: Mapping[tuple[str, str], float], checkpoi
         means = [np.mean([scores[c, p] for p in probes]) if probes else np.nan for c in checkpoints]
         cells = ["" if np.isnan(value) else f"{value:.2f}" for value in (*losses, *means)]
         lines.append([violation.replace("_", " "), ", ".join(probes), *cells])
-    return _table(lines)
-
-
-def _table(lines: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown(lines)
 
 
 def main() -> None:

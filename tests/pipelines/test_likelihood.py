@@ -27,7 +27,7 @@ from pipelines import tiny
 
 from sora_eval.generator.denoising import DRAWS, LEVELS, noises
 from sora_eval.generator.pipelines import likelihood, loading
-from sora_eval.generator.pipelines.latents import FAMILIES, encode
+from sora_eval.generator.pipelines.latents import FAMILIES, Family, encode
 from sora_eval.generator.pipelines.likelihood import Comparison, PipelineLikelihood, errors_of, levels_of, parse_options
 from sora_eval.generator.pipelines.loading import Loaded, load, network_of
 from sora_eval.generator.pipelines.options import PipelineOptions
@@ -124,15 +124,21 @@ VARIANTS: dict[str, tuple[str, Callable[[], Any] | None, str]] = {
 """Class, scheduler (None for that of the model) and what the network predicts."""
 
 
+def prepared(folder: Callable[[str], Path], variant: str) -> tuple[Loaded, Family, str]:
+    """Return the pipeline of a variant with its scheduler, its family, and what its network predicts."""
+    name, scheduler, predicted = VARIANTS[variant]
+    own = loaded(folder, name)
+    if scheduler is not None:
+        own.pipeline.scheduler = scheduler()
+    return own, FAMILIES[name], predicted
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_network_that_knows_the_clip_has_no_loss_and_samples_the_clip(
     folder: Callable[[str], Path], variant: str
 ) -> None:
-    name, scheduler, right = VARIANTS[variant]
-    own, family = loaded(folder, name), FAMILIES[name]
+    own, family, right = prepared(folder, variant)
     pipeline = own.pipeline
-    if scheduler is not None:
-        pipeline.scheduler = scheduler()
     z = encode(family, pipeline, frames())
     levels = levels_of(pipeline.scheduler, family.flow)
     settings = {"num_inference_steps": 10, "guidance_scale": 1.0, "output_type": "latent", "num_frames": 9}
@@ -155,11 +161,8 @@ def test_a_network_that_knows_the_clip_has_no_loss_and_samples_the_clip(
 def test_the_network_is_given_what_the_scheduler_makes_of_the_clip_and_the_same_noises(
     folder: Callable[[str], Path], variant: str
 ) -> None:
-    name, scheduler, _ = VARIANTS[variant]
-    own, family = loaded(folder, name), FAMILIES[name]
+    own, family, _ = prepared(folder, variant)
     pipeline = own.pipeline
-    if scheduler is not None:
-        pipeline.scheduler = scheduler()
     z = encode(family, pipeline, frames())
     levels = levels_of(pipeline.scheduler, family.flow)
     given = answering(pipeline, lambda x, t: x)
@@ -197,7 +200,7 @@ def test_a_pipeline_decodes_the_latents_of_a_clip_to_what_its_autoencoder_makes_
     pipeline.scheduler = comparison
     settings = {"num_inference_steps": DRAWS, "guidance_scale": 1.0, "output_type": "pt", "num_frames": len(clip)}
     # In the end a Comparison hands the clean latents over.
-    made = pipeline(PROMPT, height=32, width=32, latents=comparison.first, **settings).frames
+    made = pipeline(PROMPT, height=32, width=32, latents=comparison.latents, **settings).frames
     pixels = torch.from_numpy(clip).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
     with torch.no_grad():
         if name == "AnimateDiffPipeline":
