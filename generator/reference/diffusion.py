@@ -42,8 +42,9 @@ def noise_levels(
             few = 1 + int(torch.randint(chunks - 1, (), generator=noise))
             if which >= 1 - ends:
                 given[i, 0] = given[i, -1] = chunks > 2
-                # Transitions go from two chunks to two.
-                given[i, 1] = given[i, -2] = chunks > 5
+                # Transitions go from two chunks to two, short ones from one or two to one.
+                given[i, 1] = chunks > 5 or (chunks > 4 and few > 2)
+                given[i, -2] = chunks > 5
             elif which < (1 - ends) * 70 / 85:
                 given[i, : 1 if which < (1 - ends) * 40 / 85 else few] = True
             else:

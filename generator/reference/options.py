@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.processes import cores
 from sora_eval.settings import Settings, option
+from sora_eval.world.families import BUNDLED
 from sora_eval.world.looks import LOOKS, PLAIN
 
 STAGES: tuple[str, ...] = ("data", "autoencoder", "decoder", "latents", "words", "transformer")
@@ -36,6 +37,8 @@ class DataPlan(Settings):
     """Clips per file."""
     looks: tuple[str, ...] = option((PLAIN,), example="studio,indoor,outdoor")
     """Looks that are dealt out in turn over the clips: plain, studio, indoor, outdoor."""
+    families: tuple[str, ...] = option((), example="two_places,to_and_fro")
+    """Scene families, as many clips of each; by default those of the four suites, simple and hard ones more often."""
     more: tuple[str, ...] = option((), example="data/looks")
     """Folders of further sets, such as of other looks, that training draws from as well."""
 
@@ -49,6 +52,9 @@ class DataPlan(Settings):
         for look in self.looks:
             if look not in (PLAIN, *LOOKS):
                 raise unknown("look of data.looks", look, (PLAIN, *LOOKS))
+        for name in self.families:
+            if name not in BUNDLED:
+                raise unknown("scene family of data.families", name, BUNDLED)
         if not self.looks:
             raise ConfigError("data.looks is empty: it names the looks of the training clips, plain by default")
 

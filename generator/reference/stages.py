@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from sora_eval.data import shards
-from sora_eval.data.vocabulary import Vocabulary, world_vocabulary
+from sora_eval.data.vocabulary import Vocabulary, full_vocabulary
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.autoencoder import Autoencoder
@@ -47,9 +47,8 @@ def run(stage: str, plan: Plan) -> Path:
 def _data(plan: Plan) -> Path:
     """Render the training set."""
     folder = Path(plan.data.folder)
-    shards.prepare(
-        folder / "training", plan.data.shards, plan.data.size, plan.seed, plan.processes, looks=plan.data.looks
-    )
+    d = plan.data
+    shards.prepare(folder / "training", d.shards, d.size, plan.seed, plan.processes, looks=d.looks, families=d.families)
     return folder
 
 
@@ -263,7 +262,7 @@ def _fill_from(network: Transformer, path: Path) -> None:
     """Take over what fits of a checkpoint of other sizes or words."""
     weights, facts, _, _ = checkpoints.read(path, "transformer")
     weights = model.current_keys(weights)
-    table, own = "text_encoder.word_embed.weight", world_vocabulary().ids
+    table, own = "text_encoder.word_embed.weight", full_vocabulary().ids
     embedded = network.text_encoder.word_embed.weight.detach().clone()
     embedded[:2] = weights[table][:2]
     for word, i in Vocabulary(checkpoints.texts(path, facts, "words")).ids.items():
@@ -273,7 +272,7 @@ def _fill_from(network: Transformer, path: Path) -> None:
 
 
 def _transformer_config(plan: Plan) -> TransformerConfig:
-    return replace(transformer_recipe(plan.recipe).network, words=len(world_vocabulary()))
+    return replace(transformer_recipe(plan.recipe).network, words=len(full_vocabulary()))
 
 
 def _diffusion_training(plan: Plan, network: Transformer) -> tuple[DiffusionTraining, str]:
@@ -293,7 +292,7 @@ def _diffusion_training(plan: Plan, network: Transformer) -> tuple[DiffusionTrai
             )
     recipe = transformer_recipe(plan.recipe)
     data = LatentDataset(_sets(plan), latents.name, recipe, plan.seed, p.unit, p.tokens, p.square, limit)
-    return DiffusionTraining(network, autoencoder, world_vocabulary(), data), latent_space
+    return DiffusionTraining(network, autoencoder, full_vocabulary(), data), latent_space
 
 
 def _trained_words(plan: Plan) -> dict[str, torch.Tensor]:

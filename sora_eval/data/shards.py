@@ -60,7 +60,7 @@ MIXTURE: tuple[str, ...] = (
     "opposite_motion", "camera_pan", "hands", "bite", "candle", "shatter", "brush", "free_fall_bounce", "two_drops", "projectile",
     "collision", "ramp", "topple", "voxel",
 )  # fmt: skip
-"""The families of a set. Their number and order decide which clip each draw gives: a new one makes every set another."""
+"""The families of a set by default. Their number and order decide which clip each draw gives: a new one makes every set another."""
 FOCUS: Mapping[str, float] = {
     "single": 0.18, "room": 0.16, "relation": 0.10, "voxel": 0.08, "camera_pan": 0.05, "evolves_unseen": 0.05, "motion": 0.05,
     "two_shots": 0.04, "opposite_motion": 0.03,
@@ -116,10 +116,12 @@ def prepare(
     workers: int,
     stream: str = "training",
     looks: tuple[str, ...] = (PLAIN,),
+    families: tuple[str, ...] = (),
 ) -> list[Shard]:
     """Render the shards of a set that are not there yet, `size` clips each, and return all of them.
 
-    looks: dealt out in turn over the clips; ("plain", "indoor") gives as many of either, with captions that say which.
+    looks: dealt out in turn over the clips; ("plain", "indoor") gives as many of either, with captions that say which. families: as many
+    clips of each; () is those of MIXTURE in the shares of FOCUS.
 
     Raises:
         ConfigError: the folder holds a set that was made with other settings.
@@ -127,13 +129,14 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     shares = {"focus": dict(FOCUS), "buckets": [list(astuple(b)) for b in BUCKETS]}
     settings = {"size": size, "seed": seed, "stream": stream, "fps": FPS, "world": VERSION, **shares}
-    _same_settings(folder, settings if looks == (PLAIN,) else {**settings, "looks": list(looks)})
+    chosen = {} if looks == (PLAIN,) else {"looks": list(looks)}
+    _same_settings(folder, settings | chosen | ({"families": list(families)} if families else {}))
     missing = [i for i in range(shards) if not (folder / f"{_name(i)}.json").exists()]
     if missing:
         from tqdm import tqdm
 
         with pool(workers) as executor:
-            jobs = [executor.submit(render_shard, folder, i, size, seed, stream, looks) for i in missing]
+            jobs = [executor.submit(render_shard, folder, i, size, seed, stream, looks, families) for i in missing]
             for job in tqdm(jobs, unit="shard", desc=f"rendering {stream}"):
                 job.result()
     return read(folder)[:shards]
@@ -176,20 +179,27 @@ def _same_settings(folder: Path, settings: dict[str, Any]) -> None:
     write_json(path, settings)
 
 
-def plan(shard: int, size: int, seed: int) -> tuple[Bucket, list[tuple[str, int]]]:
+def plan(shard: int, size: int, seed: int, families: tuple[str, ...] = ()) -> tuple[Bucket, list[tuple[str, int]]]:
     """Return the size of the clips of a shard, and which they are: (family, number)."""
     rng = np.random.default_rng([seed, *b"mix", shard])
     bucket = BUCKETS[int(rng.choice(len(BUCKETS), p=[b.share for b in BUCKETS]))]
-    rest = (1 - sum(FOCUS.values())) / (len(MIXTURE) - len(FOCUS))
-    drawn = rng.choice(len(MIXTURE), size=size, p=[FOCUS.get(name, rest) for name in MIXTURE])
-    return bucket, [(MIXTURE[int(k)], shard * size + i) for i, k in enumerate(drawn)]
+    names, focus = (families, {}) if families else (MIXTURE, FOCUS)
+    rest = (1 - sum(focus.values())) / (len(names) - len(focus))
+    drawn = rng.choice(len(names), size=size, p=[focus.get(name, rest) for name in names])
+    return bucket, [(names[int(k)], shard * size + i) for i, k in enumerate(drawn)]
 
 
 def render_shard(
-    folder: Path, shard: int, size: int, seed: int, stream: str, looks: tuple[str, ...] = (PLAIN,)
+    folder: Path,
+    shard: int,
+    size: int,
+    seed: int,
+    stream: str,
+    looks: tuple[str, ...] = (PLAIN,),
+    families: tuple[str, ...] = (),
 ) -> None:
     """Render one shard and write it, the frames first: its JSON file marks it as complete."""
-    bucket, members = plan(shard, size, seed)
+    bucket, members = plan(shard, size, seed, families)
     clips, rows = zip(*(_render(f, n, seed, stream, bucket, looks) for f, n in members), strict=True)
     path = folder / f"{_name(shard)}.npy"
     with replacing(path) as part, part.open("wb") as file:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sora_eval.world import palette
-from sora_eval.world.families import FAMILIES
+from sora_eval.world.families import BUNDLED, FAMILIES, Family
 from sora_eval.world.families.params import with_look
 from sora_eval.world.looks import LOOKS, LookOptions
 
@@ -65,15 +66,24 @@ def _ids(words: tuple[str, ...]) -> dict[str, int]:
 
 @lru_cache(maxsize=1)
 def world_vocabulary() -> Vocabulary:
-    """Return the vocabulary of the world: the words of many captions of every family, then those that only looks add.
+    """Return the vocabulary of the world: the words of many captions of the default families of sets, then those that only looks add.
 
     In this order, so that the ids of words of the plain world, which the first checkpoints know, stay.
     """
     found: set[str] = {*palette.COLOURS, *(w for n in palette.NEUTRALS for w in n.split())}
     found.update(_KEPT)
-    found.update(w for text in _captions() for w in words_of(text))
+    found.update(w for text in _captions(FAMILIES) for w in words_of(text))
     of_looks = {w for text in _captions_of_looks() for w in words_of(text)} - found
     return Vocabulary((*sorted(found), *sorted(of_looks)))
+
+
+@lru_cache(maxsize=1)
+def full_vocabulary() -> Vocabulary:
+    """Return the world's vocabulary and, after it, the words that only the other bundled families add."""
+    known = world_vocabulary().words
+    others = {name: family for name, family in BUNDLED.items() if name not in FAMILIES}
+    more = {w for text in _captions(others) for w in words_of(text)} - set(known)
+    return Vocabulary((*known, *sorted(more)))
 
 
 def _captions_of_looks() -> Iterable[str]:
@@ -87,8 +97,8 @@ def _captions_of_looks() -> Iterable[str]:
                 yield family.setting(params)
 
 
-def _captions() -> Iterable[str]:
-    for name, family in FAMILIES.items():
+def _captions(families: Mapping[str, Family[Any]]) -> Iterable[str]:
+    for name, family in families.items():
         rng = np.random.default_rng([*b"vocabulary", *name.encode()])
         for _ in range(_PER_FAMILY):
             params = family.sample(rng)
