@@ -34,6 +34,16 @@ def test_a_set_is_made_once_and_the_same_each_time(tmp_path, small):
         shards.read(tmp_path)
 
 
+def test_a_set_of_chosen_families(tmp_path, small):
+    chosen = ("two_places", "camera_move")
+    made = shards.prepare(tmp_path, 3, 2, 0, workers=1, families=chosen)
+    items = [item for s in made for item in s.items]
+    assert {item.family for item in items} == set(chosen)
+    assert shards.mirrored(items[0]).family == items[0].family
+    with pytest.raises(ConfigError, match="made with"):
+        shards.prepare(tmp_path, 3, 2, 0, workers=1)
+
+
 def test_training_heldout_and_probes_share_no_scene():
     drawn = {
         s: {digest(draw(f, i, 0, s)[0].to_json()) for f in FAMILIES for i in range(60)} for s in ("training", "heldout")
@@ -52,6 +62,14 @@ def test_training_heldout_and_probes_share_no_scene():
     )
     assert (len(single), len(relation)) == (400, 400)
     assert not relation & probes
+
+
+def test_training_and_probes_share_no_scene_of_the_other_families():
+    for probe, name in (("transition", "two_places"), ("endless_loop", "to_and_fro")):
+        drawn = {digest(draw(name, i, seed)[0].to_json()) for i in range(300) for seed in range(4)}
+        mode = registry.probe(probe).modes[0]
+        cases = registry.probe(probe).cases(200, registry.profile("small"), mode, 0)
+        assert not drawn & {digest(dict(c.scene["params"])) for c in cases}
 
 
 def test_actions_follow_the_script():

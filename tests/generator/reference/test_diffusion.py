@@ -93,6 +93,13 @@ def test_both_ends_are_given_as_often_as_the_recipe_has_it():
     assert not given[:, 3:6][both].any()
 
 
+def test_short_transitions_begin_from_one_or_two_chunks():
+    _, given = diffusion.noise_levels(4000, 5, torch.Generator().manual_seed(0), 0.5, 0.24)
+    both = given[given[:, 0] & given[:, -1]]
+    assert 0.3 < both[:, 1].float().mean() < 0.7
+    assert not both[:, 2:4].any()
+
+
 def test_the_loss_is_the_velocitys_and_leaves_given_chunks_out():
     z, eps = torch.randn(2, 3, 4, 2, 2), torch.randn(2, 3, 4, 2, 2)
     t = torch.full((2, 3), 0.5)

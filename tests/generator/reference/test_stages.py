@@ -248,6 +248,7 @@ def test_values_are_checked_by_name(tmp_path):
     for values, told in (
         ({"data": {"folder": "x", "looks": ["indor"]}}, "did you mean indoor"),
         ({"data": {"folder": "x", "looks": []}}, r"data\.looks is empty"),
+        ({"data": {"folder": "x", "families": ["two_place"]}}, "did you mean two_places"),
         ({"decoder": {"steps": 0}}, r"decoder\.steps must be a whole number of at least 1"),
         ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"save_s": float("nan")}, "save_s must be a number above 0"),
