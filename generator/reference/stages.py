@@ -93,11 +93,27 @@ def _decoder(plan: Plan) -> Path:
     folder, path = plan.folder / "decoder", _autoencoder_file(plan)
     _, _, about, _ = checkpoints.read(path, "autoencoder")
     loop.carry_out(_train_decoder, plan.processes, plan, folder)
-    network = Autoencoder(autoencoder_recipe(plan.recipe).network)
-    network.load_state_dict(_ema(folder))
-    cost = _cost(plan, folder, _autoencoder_training(plan, network, decoder_only=True))
-    model.save_autoencoder(path, network, {**about, "decoder": {"plan": asdict(plan.decoder), **cost}})
+    network, _ = model.load_autoencoder(path)
+    # The decoder's average alone: that of the frozen encoder turns its zeros' signs, and so the hash of the latent space.
+    average = {k.removeprefix("decoder."): v for k, v in _ema(folder).items() if k.startswith("decoder.")}
+    before = checkpoints.halved(network.decoder.state_dict())
+    if checkpoints.hash_of(checkpoints.halved(average)) == checkpoints.hash_of(before):
+        return path  # It is in the file already, with its cost.
+    network.decoder.requires_grad_(True).load_state_dict(average)
+    cost = {
+        "plan": asdict(plan.decoder),
+        **_cost(plan, folder, _autoencoder_training(plan, network, decoder_only=True)),
+    }
+    if "decoder" in about:
+        cost = _added(about["decoder"], cost)
+    model.save_autoencoder(path, network, {**about, "decoder": cost})
     return path
+
+
+def _added(before: Mapping[str, Any], cost: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the cost of two trainings of the same weights, one after the other; plan and processes are those of the second."""
+    sums = {k: before[k] + cost[k] for k in ("steps", "clips", "seconds", "flops")}
+    return {**cost, **sums, "curve": [*before["curve"], *([before["steps"] + k, v] for k, v in cost["curve"])]}
 
 
 def _train_decoder(plan: Plan, folder: Path) -> None:

@@ -237,6 +237,21 @@ def test_a_decoder_that_went_on_learning_stays(plan, built):
     assert path.read_bytes() == before
 
 
+def test_a_decoder_that_is_trained_again_keeps_the_latents_and_adds_up_its_cost(plan, built, tmp_path):
+    path = tmp_path / "autoencoder.safetensors"
+    network, _ = model.load_autoencoder(built.with_name("autoencoder.safetensors"))
+    about = checkpoints.read(built.with_name("autoencoder.safetensors"), "autoencoder")[2]
+    # An average of weights turns negative zeros into positive ones.
+    network.encoder.body[0].conv.weight.data[0] = -0.0
+    latents = model.save_autoencoder(path, network, about)
+    for _ in range(2):  # The second time there is nothing left to do.
+        run("decoder", replace(plan, out=str(tmp_path)))
+        assert model.load_autoencoder(path)[1] == latents
+        after = checkpoints.read(path, "autoencoder")[2]
+        assert after["decoder"]["steps"] == 2 * about["decoder"]["steps"] == 4
+        assert after["decoder"]["flops"] == 2 * about["decoder"]["flops"]
+
+
 def test_a_start_may_be_named(plan, built):
     start = replace(plan, transformer=replace(plan.transformer, start="4x"))
     with pytest.raises(ConfigError, match="another autoencoder"):
