@@ -74,8 +74,8 @@ bench: $(VENV)/installed
 
 # Measures of the bundled checkpoints, into docs/model_card.md, and the pictures of the README.
 card: $(VENV)/installed
-	for c in square $(CHECKPOINTS); do $(BIN)/sora-eval eval-tasks checkpoint=$$c replace=true || exit 1; done
-	PYTHONPATH=tests $(BIN)/python -m benchmarks.model_card $(patsubst %,runs/tasks-%,square $(CHECKPOINTS))
+	for c in $(CHECKPOINTS); do $(BIN)/sora-eval eval-tasks checkpoint=$$c replace=true || exit 1; done
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.model_card $(patsubst %,runs/tasks-%,$(CHECKPOINTS))
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.gallery $(lastword $(CHECKPOINTS)) docs
 
 validate: $(VENV)/installed

@@ -20,9 +20,8 @@ from sora_eval.types import digest
 
 FOLDER = Path(__file__).parent / "checkpoints"
 AUTOENCODER = "autoencoder"
-BUNDLED: tuple[str, ...] = ("base", "4x", "32x", "square", "hourglass")
-"""Transformers that come with the package, by training compute; "square" is the ablation with square crops, "hourglass" is 32x trained on
-with fine blocks."""
+BUNDLED: tuple[str, ...] = ("base", "4x", "32x", "hourglass")
+"""Transformers that come with the package, by training compute; "hourglass" is 32x trained on with fine blocks."""
 KEY_MAP: Mapping[str, str] = {
     "enter": "patch_embed",
     "place": "pos_embed",

@@ -1,7 +1,7 @@
 """Recipes of the bundled networks, read from recipes/NAME/*.yaml: sizes, rates, batches, loss weights and the curriculum.
 
-"first" made base, 4x, 32x and square, "hourglass" made the checkpoint of that name from 32x; "second" is for the next ones. Another folder
-with autoencoder.yaml and transformer.yaml is named by its path, for ablations.
+"first" made base, 4x and 32x, and square, the ablation with square crops; "hourglass" made the checkpoint of that name from 32x; "second"
+is for the next ones. Another folder with autoencoder.yaml and transformer.yaml is named by its path, for ablations.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ FIGURES: tuple[tuple[str, str], ...] = (
     ("extend forward", "shape"),
     *((f"text to video, {aspect}", key) for aspect in ("wide", "tall") for key in ("one object", "whole in view")),
 )
-"""The measures that are followed over training compute; the last ones tell what square crops cost."""
+"""The measures that are followed over training compute; the last ones are of frames that are not square."""
 
 
 @dataclass(frozen=True)

@@ -178,13 +178,18 @@ def test_every_key_of_the_bundled_files_maps_and_none_is_left_over(name, old_key
         ("base", "d6702ae18d1036f6"),
         ("4x", "6fde66ae899b6aa9"),
         ("32x", "4990abb77300ab19"),
-        ("square", "c3fba15d32af5003"),
         ("hourglass", "dc4a4d6999b9c8cd"),
     ],
 )
 def test_the_hashes_of_the_bundled_checkpoints_stay(name, hashed):
     # They are in the fingerprints of clips, and in protocols and baselines.
     assert model.load(name).hash == hashed
+
+
+def test_the_bundled_files_are_those_that_have_names_and_are_small_together():
+    files = list(model.FOLDER.iterdir())
+    assert {f.name for f in files} == {f"{name}.safetensors" for name in (*model.BUNDLED, model.AUTOENCODER)}
+    assert sum(f.stat().st_size for f in files) <= 40 * 2**20
 
 
 def test_names_and_paths(tmp_path):
