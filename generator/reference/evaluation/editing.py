@@ -50,7 +50,7 @@ def _probed(s: Sampler, count: int, name: str, mode: Mode, task: str) -> Iterato
     generated = [score(c, edited_clip(s, c, g, c.size, c.seed).frames) for c, g in zip(cases, given, strict=True)]
     true = [score(c, true_video(c).frames) for c in cases]
     held = [score(c, _held(c, g)) for c, g in zip(cases, given, strict=True)]
-    yield from mean_rows(task, dict.fromkeys(true[0], ""), generated, true, held)
+    yield from mean_rows(task, true[0], generated, true, held)
 
 
 def _given(case: Case) -> Frames:

@@ -16,7 +16,7 @@ from sora_eval.errors import ConfigError, unknown
 from sora_eval.files import read_json, replacing, write_json
 from sora_eval.generator.reference import sampler as sampling
 from sora_eval.generator.reference.evaluation import editing, prompts, seams
-from sora_eval.generator.reference.evaluation.rows import Row, table
+from sora_eval.generator.reference.evaluation.rows import Row, goal, table
 from sora_eval.generator.reference.sampler import PromptWarning, Sampler
 
 VERSION = "4"
@@ -84,5 +84,5 @@ def evaluate(
 
 
 def rows_of(tasks: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the rows of the tasks of a tasks.json, as `Row.to_json` gives them."""
-    return [row for found in tasks.values() for row in found["rows"]]
+    """Return the rows of the tasks of a tasks.json, as `Row.to_json` gives them, with the goals of today."""
+    return [{**row, "goal": goal(row["task"], row["measure"])} for found in tasks.values() for row in found["rows"]]
