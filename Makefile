@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CHECKPOINTS ?= base 4x 32x
+CHECKPOINTS ?= base 4x 32x hourglass
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help demo test test-slow browser docs soak fuzz lint format bench card encoders validate leaderboard baseline gate clean
@@ -75,7 +75,8 @@ bench: $(VENV)/installed
 # Measures of the bundled checkpoints, into docs/model_card.md, and the pictures of the README.
 card: $(VENV)/installed
 	for c in $(CHECKPOINTS); do $(BIN)/sora-eval eval-tasks checkpoint=$$c replace=true || exit 1; done
-	PYTHONPATH=tests $(BIN)/python -m benchmarks.model_card $(patsubst %,runs/tasks-%,$(CHECKPOINTS))
+	for c in $(CHECKPOINTS); do $(BIN)/sora-eval eval-tasks checkpoint=$$c 'tasks=[text]' count=120 out=runs/text120-$$c replace=true || exit 1; done
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.model_card $(CHECKPOINTS:%=runs/tasks-%) --text $(CHECKPOINTS:%=runs/text120-%)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.gallery $(lastword $(CHECKPOINTS)) docs
 
 validate: $(VENV)/installed
@@ -84,16 +85,14 @@ validate: $(VENV)/installed
 
 leaderboard: $(VENV)/installed
 	$(BIN)/sora-eval run +sweep=scaling suite=smoke replace=true hydra.sweep.dir=runs/leaderboard
-	$(BIN)/sora-eval run generator=reference generator.checkpoint=hourglass suite=smoke replace=true
 	$(BIN)/sora-eval leaderboard runs/smoke-small/reference/*/0 --out reports
 	cp runs/leaderboard/scaling.png docs/scaling.png
 	$(BIN)/sora-eval run +sweep=scaling suite=abilities suite.count=2 replace=true hydra.sweep.dir=runs/leaderboard-abilities
-	$(BIN)/sora-eval run generator=reference generator.checkpoint=hourglass suite=abilities suite.count=2 replace=true
 	$(BIN)/sora-eval leaderboard runs/abilities-small/reference/*/0 --out reports/abilities
 
 # What the bundled checkpoint can do, with a first frame given: where it scores 0, nothing can fall.
 GATED := suite=gate 'suite.modes=[i2v]' 'suite.suites=[left_right,object_permanence,physics]' 'references=[]' 'fidelity.metrics=[]' tracking=false players=0 replace=true
-BASELINE := reports/baselines/reference-$(lastword $(CHECKPOINTS))
+BASELINE := reports/baselines/reference-32x
 baseline: $(VENV)/installed
 	$(BIN)/sora-eval run generator=reference $(GATED) out=runs/baseline
 	$(BIN)/sora-eval baseline save runs/baseline --out $(BASELINE)

@@ -78,13 +78,14 @@ class Model:
     hash: str
     """SHA-256 over the weights of both."""
     about: Mapping[str, Any]
-    """Training of the transformer: plan, steps, clips, seconds, flops, loss curve."""
+    """Training of the transformer: plan, steps, clips, seconds, loss curve; flops, with those of the runs before; initial, the weights that
+    it began with, and the cost of these."""
     fault: str = ""
     """Why no clip can be made with these weights, "" where one can."""
 
     @property
     def compute(self) -> float | None:
-        """Floating-point operations of the transformer's training; None where its file lacks them."""
+        """Floating-point operations of the transformer's training, of all its runs; None where its file lacks them."""
         flops = self.about.get("flops")
         return float(flops) if isinstance(flops, int | float) else None
 

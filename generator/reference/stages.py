@@ -243,10 +243,8 @@ def _write(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
     # Files by their names: where they lie is the user's own business.
     named = {k: Path(value).stem for k in ("initial", "start") if (value := getattr(p, k))}
     if p.initial:
-        _, _, before, hashed = checkpoints.read(model.find(p.initial), "transformer")
-        cost = {k: before.get(k) for k in ("flops", "steps", "clips")}
-        about["initial"] = {**cost, "name": named["initial"], "hash": hashed}
-        about["flops"] += before.get("flops", 0.0)
+        about["initial"] = begun_with(model.find(p.initial))
+        about["flops"] += about["initial"].get("flops", 0.0)
     if _trained_words(plan):
         about[WORDS] = _cost(plan, plan.folder / WORDS, TextTraining(training))
     elif p.start:
@@ -256,6 +254,19 @@ def _write(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
     about = {"plan": asdict(p) | named, "seed": plan.seed, **about}
     model.save_transformer(path, network, training.words, latent_space, about)
     return path
+
+
+def begun_with(path: Path) -> dict[str, Any]:
+    """Return what a header keeps of the weights that a training began with: name, hash and cost, and the same of those before.
+
+    `flops` is that of all runs until then; steps, clips, seconds, processes and curve are the run's own.
+
+    Raises:
+        ConfigError: the file can't be read.
+    """
+    _, _, about, hashed = checkpoints.read(path, "transformer")
+    kept = ("flops", "steps", "clips", "seconds", "processes", "curve", "initial")
+    return {**{k: about[k] for k in kept if k in about}, "name": path.stem, "hash": hashed}
 
 
 def _name(plan: Plan) -> str:

@@ -1,7 +1,7 @@
 """`make card`: measures of all bundled checkpoints, into docs/model_card.md between its comments, with their curves as a picture.
 
 What a checkpoint cost (steps, clips, hours, operations) is read from its own header, what it can do from the tables of
-`sora-eval eval-tasks`.
+`sora-eval eval-tasks`. One that was trained on from another's weights has the cost of these in its header too (`initial`).
 """
 
 from __future__ import annotations
@@ -38,15 +38,42 @@ FIGURES: tuple[tuple[str, str], ...] = (
 """The measures that are followed over training compute; the last ones are of frames that are not square."""
 
 
+_SHARES = 5
+"""The first of them are shares of text to video."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A checkpoint: its header, and its measures, {(task, measure): row}."""
 
     name: str
     bytes: int
+    weights: str
+    """SHA-256 of the transformer's weights."""
     about: Mapping[str, Any]
     rows: Mapping[tuple[str, str], Mapping[str, Any]]
     count: int
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A run of a training: its own cost, and the operations of the runs before it."""
+
+    steps: int
+    clips: int
+    seconds: float
+    processes: int
+    flops: float
+    before: float
+    curve: Sequence[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class History:
+    """The runs that made a checkpoint, the first one first, and the name of the weights that it began with, "" for none."""
+
+    runs: Sequence[TrainingRun]
+    start: str
 
 
 def read(runs: Sequence[Path]) -> list[Entry]:
@@ -60,42 +87,76 @@ def read(runs: Sequence[Path]) -> list[Entry]:
     for run, tasks in zip(runs, measured, strict=True):
         path = model.find(tasks["checkpoint"])
         loaded = model.load(tasks["checkpoint"])
+        weights = checkpoints.read(path, "transformer")[-1]
         if loaded.hash != tasks["hash"]:
             raise ConfigError(f"{run} has measures of other weights than {path} holds: run eval-tasks again")
         if other := [k for k in ("count", "options", "version") if tasks[k] != measured[0][k]]:
             raise ConfigError(f"{run} was measured with another {', '.join(other)} than {runs[0]}")
         rows = {(r["task"], r["measure"]): r for r in rows_of(tasks["tasks"])}
-        found.append(Entry(path.stem, path.stat().st_size, loaded.about, rows, int(tasks["count"])))
+        found.append(Entry(path.stem, path.stat().st_size, weights, loaded.about, rows, int(tasks["count"])))
     return sorted(found, key=lambda e: (e.about["plan"]["square"], e.about["flops"]))
 
 
+def history(entry: Entry, entries: Sequence[Entry]) -> History:
+    """Return the runs of a checkpoint back to an entry whose weights it began with, or to those of which no more is recorded."""
+    known = {e.weights: e.name for e in entries}
+    about, runs = entry.about, list[TrainingRun]()
+    while True:
+        before = about.get("initial")
+        earlier = float(before["flops"]) if before else 0.0
+        own = {k: about[k] for k in ("steps", "clips", "seconds", "processes", "curve")}
+        runs.insert(0, TrainingRun(flops=about["flops"] - earlier, before=earlier, **own))
+        if not before:
+            return History(runs, "")
+        # Headers of earlier versions have steps, clips and operations of the weights before, and nothing of those before them.
+        if before["hash"] in known or "seconds" not in before:
+            return History(runs, known.get(before["hash"], before["name"]))
+        about = before
+
+
 def cost_table(entries: Sequence[Entry]) -> str:
-    """Return what every network cost to train."""
+    """Return what every network cost to train, the runs of one that was trained on taken together."""
     lines = [
-        "| network | file, MB | steps | clips | hours | processes | operations |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| network | file, MB | steps | clips | hours | processes | operations | with those before |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     path = model.FOLDER / f"{model.AUTOENCODER}.safetensors"
     _, _, about, _ = checkpoints.read(path, "autoencoder")
-    networks: list[tuple[str, int | None, Mapping[str, Any]]] = [("autoencoder", path.stat().st_size, about)]
+    lines.append(_cost_line("autoencoder", path.stat().st_size, [_run(about)]))
     if "decoder" in about:
-        networks.append(("its decoder alone, afterwards", None, about["decoder"]))
+        lines.append(_cost_line("its decoder alone, afterwards", None, [_run(about["decoder"])]))
     for e in entries:
-        networks.append((e.name, e.bytes, e.about))
+        past = history(e, entries)
+        runs = f" in {len(past.runs)} runs" if len(past.runs) > 1 else ""
+        lines.append(_cost_line(f"{e.name}, from {past.start}{runs}" if past.start else e.name, e.bytes, past.runs))
         if "words" in e.about:
-            networks.append((f"words of {e.name} alone, before", None, e.about["words"]))
-    for name, size, a in networks:
-        megabytes = "" if size is None else f"{size / 1e6:.1f}"
-        spent = f"{a['steps']:,} | {a['clips']:,} | {a['seconds'] / 3600:.2f} | {a['processes']} | {a['flops']:.2g}"
-        lines.append(f"| {name} | {megabytes} | {spent} |")
+            lines.append(_cost_line(f"words of {e.name} alone, before", None, [_run(e.about["words"])]))
     return "\n".join(lines)
+
+
+def _run(about: Mapping[str, Any]) -> TrainingRun:
+    return TrainingRun(
+        before=0.0, **{k: about[k] for k in ("steps", "clips", "seconds", "processes", "flops", "curve")}
+    )
+
+
+def _cost_line(name: str, size: int | None, runs: Sequence[TrainingRun]) -> str:
+    steps, clips, hours, flops = (
+        sum(values) for values in zip(*((r.steps, r.clips, r.seconds / 3600, r.flops) for r in runs), strict=True)
+    )
+    processes = "-".join(str(n) for n in sorted({r.processes for r in runs}))
+    megabytes = "" if size is None else f"{size / 1e6:.1f}"
+    whole = f"{runs[-1].before + runs[-1].flops:.2g}" if runs[-1].before else ""
+    return f"| {name} | {megabytes} | {steps:,} | {clips:,} | {hours:.2f} | {processes} | {flops:.2g} | {whole} |"
 
 
 def scaling_table(entries: Sequence[Entry]) -> str:
     """Return the measures that are followed over compute, a column per checkpoint."""
+    compute = " | ".join(f"{e.about['flops']:.2g}" for e in entries)
     lines = [
         f"| measure | {' | '.join(e.name for e in entries)} | oracle | goal |",
         f"|---|{'---:|' * (len(entries) + 1)}---|",
+        f"| operations of its training, all runs | {compute} |  |  |",
     ]
     for key in FIGURES:
         rows = [e.rows.get(key) for e in entries]
@@ -106,18 +167,31 @@ def scaling_table(entries: Sequence[Entry]) -> str:
     return "\n".join(lines)
 
 
+def text_table(entries: Sequence[Entry]) -> str:
+    """Return the measures of text to video with their standard errors, a column per checkpoint."""
+    lines = [f"| measure | {' | '.join(e.name for e in entries)} | goal |", f"|---|{'---:|' * len(entries)}---|"]
+    for key in FIGURES[:_SHARES]:
+        rows = [e.rows[key] for e in entries]
+        cells = [f"{cell(r['model'])} ± {cell(r['error'])}" for r in rows]
+        lines.append(f"| {', '.join(key)} | {' | '.join(cells)} | {rows[0]['goal']} |")
+    return "\n".join(lines)
+
+
 def plot(entries: Sequence[Entry], path: Path) -> None:
-    """Draw the loss over steps and the measures over training compute."""
+    """Draw the loss and the measures over training compute."""
     import matplotlib.pyplot as plt
 
-    fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-    for e in entries:
-        curve = np.array(e.about["curve"])
-        left.plot(curve[:, 0], curve[:, 1], label=e.name, linewidth=1)
-    left.set(xscale="log", yscale="log", xlabel="step", ylabel="velocity loss")
+    fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+    for number, e in enumerate(entries):
+        for run in (past := history(e, entries)).runs:
+            curve = np.array(run.curve)
+            name = e.name if run is past.runs[-1] else None
+            spent = run.before + run.flops * curve[:, 0] / run.steps
+            left.plot(spent, curve[:, 1], label=name, linewidth=1, color=f"C{number}")
+    left.set(xscale="log", yscale="log", ylabel="velocity loss")
     left.legend()
     native = [e for e in entries if not e.about["plan"]["square"]]
-    for key in FIGURES[:5]:
+    for key in FIGURES[:_SHARES]:
         rows = [(e.about["flops"], e.rows[key]) for e in native if key in e.rows]
         right.errorbar(
             [compute for compute, _ in rows],
@@ -127,25 +201,35 @@ def plot(entries: Sequence[Entry], path: Path) -> None:
             capsize=2,
             label=", ".join(key),
         )
-    right.set(xscale="log", xlabel="training compute (operations)", ylabel="share right", ylim=(0, 1.03))
+    right.set(xscale="log", ylabel="share right", ylim=(0, 1.03))
     right.legend(fontsize=7)
+    names = right.secondary_xaxis("top")
+    names.set_xticks([e.about["flops"] for e in native], [e.name for e in native], rotation=30, ha="left")
+    names.minorticks_off()
+    fig.supxlabel("training compute (operations), runs before included", fontsize=10)
     with replacing(path) as part:
         fig.savefig(part, format="png", dpi=110)
     plt.close(fig)
 
 
-def write(runs: Sequence[Path], card: Path) -> None:
+def write(runs: Sequence[Path], text: Sequence[Path], card: Path) -> None:
     """Put the tables into the card and draw its figure beside it.
+
+    text: folders of eval-tasks with tasks=[text] of more members; without any that table stays as it is.
 
     Raises:
         ConfigError: the card lacks the comments between which the tables go.
     """
     entries = read(runs)
-    command = f"PYTHONPATH=tests python -m benchmarks.model_card {' '.join(r.as_posix() for r in runs)} --card {card.as_posix()}"
+    of_text = read(text)
+    named = " ".join([*(r.as_posix() for r in runs), *(["--text"] if text else []), *(r.as_posix() for r in text)])
+    command = f"PYTHONPATH=tests python -m benchmarks.model_card {named} --card {card.as_posix()}"
     best = [e for e in entries if not e.about["plan"]["square"]][-1]
     put_between(card, "cost", f"`{command}`\n\n{cost_table(entries)}")
     put_between(card, "scaling", f"{best.count} held-out members per task.\n\n{scaling_table(entries)}")
     put_between(card, "tasks", f"Checkpoint {best.name}.\n\n{table(best.rows.values())}")
+    if of_text:
+        put_between(card, "text", f"{of_text[0].count} held-out members, ± standard error.\n\n{text_table(of_text)}")
     plot(entries, card.with_name("model_card_curves.png"))
 
 
@@ -153,9 +237,10 @@ def main(args: Sequence[str] | None = None) -> None:
     """Write the card from folders of `sora-eval eval-tasks`."""
     parser = argparse.ArgumentParser(description="Put measures of checkpoints into the model card.")
     parser.add_argument("runs", nargs="+", type=Path, help="folders of sora-eval eval-tasks")
+    parser.add_argument("--text", nargs="*", type=Path, default=[], help="folders of tasks=[text] of more members")
     parser.add_argument("--card", type=Path, default=Path("docs/model_card.md"))
     found = parser.parse_args(args)
-    write(found.runs, found.card)
+    write(found.runs, found.text, found.card)
 
 
 def put_between(page: Path, name: str, text: str) -> None:

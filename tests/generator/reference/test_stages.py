@@ -188,6 +188,10 @@ def test_weights_that_a_run_began_with_are_named_without_their_folder(plan, buil
     assert about["initial"]["steps"] == before["steps"]
     assert about["flops"] > before["flops"]
     assert str(plan.folder) not in json.dumps(about)
+    # The run after that knows of both.
+    again = stages.begun_with(tmp_path / "onward.safetensors")
+    assert (again["name"], again["flops"], again["initial"]) == ("onward", about["flops"], about["initial"])
+    assert again["initial"].keys() >= {"flops", "steps", "clips", "seconds", "processes", "curve", "name", "hash"}
 
 
 def training_weights(plan, name):
