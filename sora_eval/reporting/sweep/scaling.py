@@ -119,13 +119,12 @@ def table(group: Sequence[Point]) -> str:
 def _plot(group: Sequence[Point], path: Path) -> None:
     """Draw a panel per suite: the score with its interval over compute, the oracle above and the best control below; then fidelity."""
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import NullLocator
 
     last = group[-1].summary
     suites = (_OVERALL, *last.suites)
     distances = [p.frechet for p in group]
     wide = len(suites) + any(distances)
-    fig, every = plt.subplots(1, wide, figsize=(2.7 * wide, 3.2), layout="constrained", squeeze=False)
+    fig, every = plt.subplots(1, wide, figsize=(2.7 * wide, 3.6), layout="constrained", squeeze=False)
     axes = every[0, : len(suites)]
     x = [p.compute for p in group]
     for ax, suite in zip(axes, suites, strict=True):
@@ -140,13 +139,14 @@ def _plot(group: Sequence[Point], path: Path) -> None:
         _distance_line(every[0, -1], x, distances)
     for ax in every[0]:
         ax.set_xscale("log")
-        ax.set_xticks(x, [p.name.removeprefix("reference-") for p in group])
-        ax.xaxis.set_minor_locator(NullLocator())
         ax.margins(x=0.15)
+        # Slanted: the last ones may lie near each other.
+        names = ax.secondary_xaxis("top")
+        names.set_xticks(x, [p.name.removeprefix("reference-") for p in group], rotation=40, ha="left", fontsize=8)
+        names.minorticks_off()
     for ax in axes[1:]:
         ax.tick_params(labelleft=False)
-    span = f"training compute, from {x[0]:.1e} to {x[-1]:.1e} operations (log scale)"
-    fig.supxlabel(span, fontsize=9)
+    fig.supxlabel("training compute (operations of all runs, log scale)", fontsize=9)
     axes[0].set(ylabel="score", ylim=(min(-0.05, *axes[0].get_ylim()), 1.05))
     handles, names = axes[0].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside upper right", ncols=len(names), fontsize=8, frameon=False)
