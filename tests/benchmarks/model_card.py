@@ -54,6 +54,11 @@ class Entry:
     rows: Mapping[tuple[str, str], Mapping[str, Any]]
     count: int
 
+    @property
+    def square(self) -> bool:
+        """Whether it was trained on square crops, the ablation."""
+        return bool(self.about["plan"].get("square", False))
+
 
 @dataclass(frozen=True)
 class TrainingRun:
@@ -94,7 +99,7 @@ def read(runs: Sequence[Path]) -> list[Entry]:
             raise ConfigError(f"{run} was measured with another {', '.join(other)} than {runs[0]}")
         rows = {(r["task"], r["measure"]): r for r in rows_of(tasks["tasks"])}
         found.append(Entry(path.stem, path.stat().st_size, weights, loaded.about, rows, int(tasks["count"])))
-    return sorted(found, key=lambda e: (e.about["plan"]["square"], e.about["flops"]))
+    return sorted(found, key=lambda e: (e.square, e.about["flops"]))
 
 
 def history(entry: Entry, entries: Sequence[Entry]) -> History:
@@ -190,7 +195,7 @@ def plot(entries: Sequence[Entry], path: Path) -> None:
             left.plot(spent, curve[:, 1], label=name, linewidth=1, color=f"C{number}")
     left.set(xscale="log", yscale="log", ylabel="velocity loss")
     left.legend()
-    native = [e for e in entries if not e.about["plan"]["square"]]
+    native = [e for e in entries if not e.square]
     for key in FIGURES[:_SHARES]:
         rows = [(e.about["flops"], e.rows[key]) for e in native if key in e.rows]
         right.errorbar(
@@ -224,7 +229,7 @@ def write(runs: Sequence[Path], text: Sequence[Path], card: Path) -> None:
     of_text = read(text)
     named = " ".join([*(r.as_posix() for r in runs), *(["--text"] if text else []), *(r.as_posix() for r in text)])
     command = f"PYTHONPATH=tests python -m benchmarks.model_card {named} --card {card.as_posix()}"
-    best = [e for e in entries if not e.about["plan"]["square"]][-1]
+    best = [e for e in entries if not e.square][-1]
     put_between(card, "cost", f"`{command}`\n\n{cost_table(entries)}")
     put_between(card, "scaling", f"{best.count} held-out members per task.\n\n{scaling_table(entries)}")
     put_between(card, "tasks", f"Checkpoint {best.name}.\n\n{table(best.rows.values())}")
