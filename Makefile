@@ -92,7 +92,7 @@ leaderboard: $(VENV)/installed
 
 # What the bundled checkpoint can do, with a first frame given: where it scores 0, nothing can fall.
 GATED := suite=gate 'suite.modes=[i2v]' 'suite.suites=[left_right,object_permanence,physics]' 'references=[]' 'fidelity.metrics=[]' tracking=false players=0 replace=true
-BASELINE := reports/baselines/reference-32x
+BASELINE := reports/baselines/reference-$(lastword $(CHECKPOINTS))
 baseline: $(VENV)/installed
 	$(BIN)/sora-eval run generator=reference $(GATED) out=runs/baseline
 	$(BIN)/sora-eval baseline save runs/baseline --out $(BASELINE)

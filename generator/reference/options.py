@@ -216,7 +216,7 @@ class Options(Settings):
 class CheckpointOptions(Options):
     """Options of the sampler with a checkpoint."""
 
-    checkpoint: str = "32x"
+    checkpoint: str = "hourglass"
     """base, 4x, 32x, hourglass or the path of a safetensors file."""
     expanded: bool = True
     """Whether prompts are expanded to descriptive captions before they are encoded; those of the suites are descriptive and stay as they
