@@ -175,10 +175,10 @@ def test_every_key_of_the_bundled_files_maps_and_none_is_left_over(name, old_key
 @pytest.mark.parametrize(
     ("name", "hashed"),
     [
-        ("base", "d6702ae18d1036f6"),
-        ("4x", "6fde66ae899b6aa9"),
-        ("32x", "4990abb77300ab19"),
-        ("hourglass", "dc4a4d6999b9c8cd"),
+        ("base", "d9168d3cf0b0c1e4"),
+        ("4x", "f2bace54a447021c"),
+        ("32x", "ee159e6723260cb1"),
+        ("hourglass", "5cd42bdcb8599aaa"),
     ],
 )
 def test_the_hashes_of_the_bundled_checkpoints_stay(name, hashed):
