@@ -41,8 +41,10 @@ class Reference(ReferenceOptions):
         self._sampler()
 
     def _sampler(self) -> Sampler:
-        options = Options(self.steps, self.guidance, self.shift, self.guided_until, self.history)
-        return Sampler(_loaded(self.checkpoint), options, self.expanded)
+        return Sampler(_loaded(self.checkpoint), self._options(), self.expanded)
+
+    def _options(self) -> Options:
+        return self.sampling(_loaded(self.checkpoint).sampling)
 
     @property
     def name(self) -> str:
@@ -68,23 +70,27 @@ class Reference(ReferenceOptions):
 
     def fingerprint(self, case: Case) -> str:
         """Return the weights' hash, the version of the sampler, and the options."""
-        weights = _loaded(self.checkpoint).hash
-        options = f"{self.short_side}:{self.steps}:{self.guidance:g}:{self.shift:g}:{self.guided_until:g}:{self.history:g}:{self.expanded}"
+        weights, o = _loaded(self.checkpoint).hash, self._options()
+        options = (
+            f"{self.short_side}:{o.steps}:{o.guidance:g}:{o.shift:g}:{o.guided_until:g}:{o.history:g}:{self.expanded}"
+        )
+        order = f":order={o.order}" if o.order != Options.order else ""
         # Left out where it is 0: clips from before this option stay valid.
         noise = f":noise={self.noise}" if self.noise else ""
         # Of shorter clips left out likewise: they are made in one window.
         extended = ":extended" if _frames(case) > TRAINED_FRAMES else ""
         actions = _actions(case)
         played = "" if actions is None else f":actions={digest(list(actions), 8)}"
-        return f"reference:{checkpoints.FORMAT}.{VERSION}:{weights}:{options}{noise}{extended}{played}"
+        return f"reference:{checkpoints.FORMAT}.{VERSION}:{weights}:{options}{order}{noise}{extended}{played}"
 
     @property
     def recipe(self) -> dict[str, Any]:
         """Sampler, its options, and the hash of the weights."""
-        options = {"steps": self.steps, "guidance": self.guidance, "shift": self.shift, "expanded": self.expanded}
+        o = self._options()
+        options = {"steps": o.steps, "guidance": o.guidance, "shift": o.shift, "expanded": self.expanded}
         longer = f"beyond {TRAINED_FRAMES} frames by extension, {CHUNK * (CONTEXT - 1) + 1} frames given"
         return {
-            "sampler": f"rectified flow, version {VERSION}",
+            "sampler": f"rectified flow, version {VERSION}{', Euler' if o.order == 1 else ''}",
             **options,
             "weights": _loaded(self.checkpoint).hash,
             "long_clips": longer,

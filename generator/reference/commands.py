@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from sora_eval.data.shards import FPS
 from sora_eval.errors import ConfigError, VideoError, unknown
 from sora_eval.generator.reference import model
-from sora_eval.generator.reference.options import Options, SampleOptions
+from sora_eval.generator.reference.options import CheckpointOptions, SampleOptions
 from sora_eval.generator.reference.sampler import PromptWarning, Sampler, fit, over_white
 from sora_eval.types import Frames, Video
 from sora_eval.video import read_video, resample, resize, save_gif, write_ffv1, write_h264_pieces, write_png
@@ -56,13 +56,14 @@ class Request(SampleOptions):
         return self.height or _SIDE, self.width or _SIDE
 
 
-def sampler_of(checkpoint: str, options: Options, expanded: bool) -> Sampler:
-    """Return the sampler of a checkpoint.
+def sampler_of(options: CheckpointOptions) -> Sampler:
+    """Return the sampler of a checkpoint with its options.
 
     Raises:
         ConfigError: the checkpoint can't be used.
     """
-    return Sampler(model.load(checkpoint), options, expanded)
+    loaded = model.load(options.checkpoint)
+    return Sampler(loaded, options.sampling(loaded.sampling), options.expanded)
 
 
 def sample(sampler: Sampler, request: Request) -> list[Path]:

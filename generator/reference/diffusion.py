@@ -78,7 +78,7 @@ def sample(
     predict: the clean latent, with guidance, for a latent at levels (B, K). eps: the noise. known: the conditioning chunks, and where the
     flow starts from when `start` is above 0 (SDEdit, arXiv:2108.01073). given: (B, K), True for conditioning chunks, which are held.
 
-    The solver is the two-step Adams-Bashforth one on the velocity: one call of the network per step.
+    The solver is the two-step Adams-Bashforth one on the velocity, or Euler's where `options.order` is 1: one call of the network per step.
     """
     levels = schedule(options, start).tolist()
     hold = given[:, :, None, None, None]
@@ -88,7 +88,7 @@ def sample(
         t = torch.where(given, 1.0, now)  # (B, K)
         v = (predict(z, t) - z) / (1 - now)
         step = then - now
-        if last is None or then == 1.0:
+        if last is None or then == 1.0 or options.order == 1:
             # The last step goes where the network points: extrapolating there would only add its error.
             move = step * v
         else:

@@ -14,6 +14,7 @@ from torch import Tensor
 from sora_eval.data.vocabulary import Vocabulary
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
+from sora_eval.generator.reference.options import Options
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
 from sora_eval.training import checkpoints
 from sora_eval.types import digest
@@ -88,6 +89,12 @@ class Model:
         """Floating-point operations of the transformer's training, of all its runs; None where its file lacks them."""
         flops = self.about.get("flops")
         return float(flops) if isinstance(flops, int | float) else None
+
+    @property
+    def sampling(self) -> Mapping[str, Any]:
+        """Options of sampling that the transformer was distilled for; empty where the defaults are meant."""
+        own: Mapping[str, Any] = self.about.get("sampling", {})
+        return own
 
 
 def current_keys(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -180,11 +187,18 @@ def load(checkpoint: str) -> Model:
 
 
 def _check_about(path: Path, about: Mapping[str, Any]) -> None:
-    """Check the fields of `about` that reports use.
+    """Check the fields of `about` that are used.
 
     Raises:
-        ConfigError: flops or steps are no such numbers.
+        ConfigError: flops or steps are no such numbers, or sampling has no options of the sampler.
     """
+    sampling = about.get("sampling", {})
+    if not isinstance(sampling, dict):
+        raise ConfigError(f"{path}: about.sampling in its header must be options of the sampler, got {sampling!r:.80}")
+    try:
+        Options.of(sampling)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: about.sampling in its header can't be so ({error})") from error
     for name in ("flops", "steps"):
         value = about.get(name, 0)
         right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -20,6 +20,8 @@ LARGEST = 1024
 """Side of the largest square that is sampled, in pixels."""
 EXPORT = "export"
 """Write the current weights of a transformer's training; not part of "all"."""
+DISTIL = "distil"
+"""Distil a checkpoint into one that samples in fewer steps; not part of "all"."""
 WORDS, TRUNK = "words", "trunk"
 
 
@@ -141,6 +143,22 @@ class TransformerPlan(Settings):
 
 
 @dataclass(frozen=True)
+class DistilPlan(Settings):
+    """Distillation of a checkpoint: the same network, sampled in fewer steps and without guidance."""
+
+    GROUP: ClassVar[str] = "distil"
+
+    teacher: str = "hourglass"
+    """Checkpoint whose clips are learnt: base, 4x, 32x, square, hourglass or the path of a safetensors file."""
+    sampling_steps: int = option(4, least=1)
+    """Calls of the network per clip afterwards; those of the teacher must be a multiple of it."""
+    steps: int = option(700, least=1)
+    """Optimiser steps, over which the learning rate falls to 0; a batch has transformer.tokens patches."""
+    rate: float = option(0.004, above=0)
+    """Learning rate of Muon; AdamW's has the recipe's ratio to it."""
+
+
+@dataclass(frozen=True)
 class Plan(Settings):
     """A whole training."""
 
@@ -163,6 +181,8 @@ class Plan(Settings):
     """Finetuning of the decoder alone, after the autoencoder: length and falling learning rate; latents stay as they are."""
     transformer: TransformerPlan = TransformerPlan()
     """Compute, branches and batch of the diffusion transformer's training."""
+    distil: DistilPlan = DistilPlan()
+    """Distillation of a checkpoint to fewer sampling steps: the teacher, its length and learning rate."""
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -210,17 +230,38 @@ class Options(Settings):
     history: float = 1.0
     """Guidance scale of conditioning frames (history guidance, arXiv:2502.06764); 1 is none. Above 1, errors pile up in long videos, and
     extensions gain nothing."""
+    order: int = option(2, least=1, most=2)
+    """Order of the solver: 2 is Adams-Bashforth; 1 is Euler, for distilled checkpoints, each of whose steps is learnt by itself."""
 
 
 @dataclass(frozen=True)
-class CheckpointOptions(Options):
-    """Options of the sampler with a checkpoint."""
+class CheckpointOptions(Settings):
+    """A checkpoint, and options of the sampler; null for the checkpoint's own: those that it was distilled for, else the defaults."""
 
+    steps: int | None = option(None, least=1)
+    """Calls of the network (with guidance, of twice the batch); null: the checkpoint's own, 8 unless it was distilled for fewer."""
+    guidance: float | None = None
+    """Classifier-free guidance scale of text and image conditioning, 1 is none; null: the checkpoint's own, 3, or 1 of a distilled one."""
+    shift: float | None = option(None, above=0)
+    """Timestep shift: above 1, more steps near pure noise, where layout is decided; null: the checkpoint's own, 3."""
+    guided_until: float | None = option(None, above=0)
+    """Noise level, 0 is noise and 1 is clean, from which on guidance is left out: late steps draw detail, at half the price without
+    (guidance interval, arXiv:2404.07724); null: the checkpoint's own, 0.45."""
+    history: float | None = None
+    """Guidance scale of conditioning frames (history guidance, arXiv:2502.06764), 1 is none; null: the checkpoint's own, 1. Above 1,
+    errors pile up in long videos, and extensions gain nothing."""
+    order: int | None = option(None, least=1, most=2)
+    """Order of the solver, 2 (Adams-Bashforth) or 1 (Euler); null: the checkpoint's own, 2, or 1 of a distilled one."""
     checkpoint: str = "hourglass"
     """base, 4x, 32x, hourglass or the path of a safetensors file."""
     expanded: bool = True
     """Whether prompts are expanded to descriptive captions before they are encoded; those of the suites are descriptive and stay as they
     are."""
+
+    def sampling(self, own: Mapping[str, Any]) -> Options:
+        """Return the options to sample with; own: those of the checkpoint, where they differ from the defaults."""
+        asked = {f.name: value for f in fields(Options) if (value := getattr(self, f.name)) is not None}
+        return Options.of({**own, **asked})
 
 
 @dataclass(frozen=True)

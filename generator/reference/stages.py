@@ -1,4 +1,4 @@
-"""The stages of `sora-eval train`: data -> autoencoder -> decoder -> latents -> words -> transformer. Each resumes where it stopped."""
+"""Stages of `sora-eval train`: data -> autoencoder -> decoder -> latents -> words -> transformer; distil. Each resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.autoencoder import Autoencoder
 from sora_eval.generator.reference.dataset import LatentDataset, PixelDataset, encode_set, latents_folder
-from sora_eval.generator.reference.options import EXPORT, STAGES, TRUNK, WORDS, Plan
+from sora_eval.generator.reference.distillation.training import Distillation
+from sora_eval.generator.reference.options import DISTIL, EXPORT, STAGES, TRUNK, WORDS, Plan
 from sora_eval.generator.reference.recipe import autoencoder_recipe, transformer_recipe
 from sora_eval.generator.reference.train import AutoencoderTraining, DiffusionTraining, TextTraining
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
@@ -33,8 +34,8 @@ def run(stage: str, plan: Plan) -> Path:
     Raises:
         ConfigError: the stage is unknown, or its input is missing.
     """
-    if stage not in (*STAGES, EXPORT, "all"):
-        raise unknown("stage", stage, [*STAGES, EXPORT, "all"])
+    if stage not in (*_DO, "all"):
+        raise unknown("stage", stage, [*_DO, "all"])
     for name in STAGES if stage == "all" else (stage,):
         path = _DO[name](plan)
     p = plan.transformer
@@ -269,6 +270,49 @@ def begun_with(path: Path) -> dict[str, Any]:
     return {**{k: about[k] for k in kept if k in about}, "name": path.stem, "hash": hashed}
 
 
+def _distil(plan: Plan) -> Path:
+    """Distil a checkpoint into one of fewer sampling steps."""
+    p, stem = plan.distil, Path(plan.distil.teacher).stem
+    folder = plan.folder / f"{stem}-{p.sampling_steps}steps"
+    loop.carry_out(_train_distilled, plan.processes, plan, folder)
+    training, latent_space = _distillation(plan)
+    network, teacher = training.network, training.teacher
+    checkpoints.fill(network, _ema(folder), folder)
+    cost = _cost(plan, folder, training)
+    before = {k: teacher.about.get(k) for k in ("flops", "steps", "clips")}
+    cost["flops"] += teacher.compute or 0.0
+    about = {"plan": asdict(p) | {"teacher": stem}, "seed": plan.seed, **cost}
+    about |= {"teacher": {**before, "name": stem, "hash": teacher.hash}, "sampling": asdict(training.options)}
+    path = plan.folder / f"{folder.name}.safetensors"
+    model.save_transformer(path, network, teacher.words, latent_space, about)
+    return path
+
+
+def _train_distilled(plan: Plan, folder: Path) -> None:
+    p, (training, latent_space) = plan.distil, _distillation(plan)
+    schedule = loop.Schedule(p.steps, warmup=20, decay=p.steps, ema=0.98, save_s=plan.save_s)
+    settings = {"teacher": training.teacher.hash, "sampling": asdict(training.options), "latents": latent_space}
+    settings |= {"distil": asdict(p) | {"teacher": ""}, "tokens": plan.transformer.tokens, "seed": plan.seed}
+    loop.fit(training, folder, schedule, settings)
+
+
+def _distillation(plan: Plan) -> tuple[Distillation, str]:
+    """Return the distillation of a checkpoint, and the hash of its latent space.
+
+    Raises:
+        ConfigError: the teacher can't be used or has other latents, its steps are no multiple of the student's, or latents are missing.
+    """
+    p, teacher = plan.distil, model.load(plan.distil.teacher)
+    latent_space = model.load_autoencoder(_autoencoder_file(plan))[1]
+    if model.latent_space(teacher.autoencoder) != latent_space:
+        raise ConfigError(
+            f"distil.teacher={p.teacher} was trained on the latents of another autoencoder than {plan.folder} has"
+        )
+    # A batch has the states of each of its clips before every step of the student.
+    data = _latent_data(plan, latent_space, max(1, plan.transformer.tokens // p.sampling_steps))
+    return Distillation(teacher, data, p.sampling_steps, p.rate), latent_space
+
+
 def _name(plan: Plan) -> str:
     """Return the folder of a run and the stem of its file."""
     p = plan.transformer
@@ -308,8 +352,18 @@ def _diffusion_training(plan: Plan, network: Transformer) -> tuple[DiffusionTrai
     Raises:
         ConfigError: clips, or their latents, are missing.
     """
-    p, limit = plan.transformer, plan.data.shards
     autoencoder, latent_space = model.load_autoencoder(_autoencoder_file(plan))
+    data = _latent_data(plan, latent_space, plan.transformer.tokens)
+    return DiffusionTraining(network, autoencoder, full_vocabulary(), data), latent_space
+
+
+def _latent_data(plan: Plan, latent_space: str, tokens: int) -> LatentDataset:
+    """Return the training set in a latent space, in batches of so many patches.
+
+    Raises:
+        ConfigError: clips, or their latents, are missing.
+    """
+    p, limit = plan.transformer, plan.data.shards
     for folder in _sets(plan):
         latents = latents_folder(folder, latent_space)
         missing = [s.name for s in shards.read(folder)[:limit] if not (latents / s.path.name).exists()]
@@ -318,8 +372,7 @@ def _diffusion_training(plan: Plan, network: Transformer) -> tuple[DiffusionTrai
                 f"{latents} lacks the latents of {len(missing)} of {limit} shards: run stage=latents first"
             )
     recipe = transformer_recipe(plan.recipe)
-    data = LatentDataset(_sets(plan), latents.name, recipe, plan.seed, p.unit, p.tokens, p.square, limit)
-    return DiffusionTraining(network, autoencoder, full_vocabulary(), data), latent_space
+    return LatentDataset(_sets(plan), latents.name, recipe, plan.seed, p.unit, tokens, p.square, limit)
 
 
 def _trained_words(plan: Plan) -> dict[str, torch.Tensor]:
@@ -385,4 +438,5 @@ _DO = {
     "words": _words,
     "transformer": _transformer,
     EXPORT: _export,
+    DISTIL: _distil,
 }

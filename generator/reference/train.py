@@ -151,9 +151,7 @@ class DiffusionTraining:
         # A copy: the network in training may be compiled, for its own shapes only.
         network = Transformer(self.network.config)
         network.load_state_dict({k: v.cpu() for k, v in weights.items()})
-        sampler = Sampler(Model(self.autoencoder, network.eval(), self.words, "preview", "", {}), expanded=True)
-        clips = [sampler.text_to_video(prompt, 17, (64, 64), seed).frames for seed, prompt in enumerate(PREVIEWS)]
-        write_png(path, contact_sheet(clips, columns=9))
+        write_previews(Sampler(Model(self.autoencoder, network.eval(), self.words, "preview", "", {})), path)
 
 
 class TextTraining:
@@ -188,11 +186,19 @@ class TextTraining:
         """Write nothing: a text encoder samples no clips."""
 
 
+def write_previews(sampler: Sampler, path: Path) -> None:
+    """Write clips of PREVIEWS (PNG)."""
+    clips = [sampler.text_to_video(prompt, 17, (64, 64), seed).frames for seed, prompt in enumerate(PREVIEWS)]
+    write_png(path, contact_sheet(clips, columns=9))
+
+
 def optimisers_of(network: nn.Module, recipe: TransformerRecipe) -> list[torch.optim.Optimizer]:
-    """Return Muon for the matrices of a transformer's blocks (Jordan 2024) and AdamW for the rest."""
+    """Return Muon for the matrices of a transformer's blocks (Jordan 2024) and AdamW for the rest; frozen parameters have neither."""
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for name, p in network.named_parameters():
+        if not p.requires_grad:
+            continue
         matrix = p.ndim == 2 and "blocks." in name and "table" not in name
         (matrices if matrix else rest).append(p)
     return [Muon(matrices, lr=recipe.muon), _adamw(rest, recipe.adamw)]

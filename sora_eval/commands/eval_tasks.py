@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sora_eval.commands.sample import sampler_of
 from sora_eval.config import Call, EvalTasksConfig, out_folder
 
 
 def main(config: EvalTasksConfig, call: Call) -> int:
     """Measure, write the table and return the exit code."""
+    from sora_eval.generator.reference.commands import sampler_of
     from sora_eval.generator.reference.evaluation.rows import table
     from sora_eval.generator.reference.evaluation.tasks import evaluate
 

@@ -346,7 +346,7 @@ class TrainConfig(Plan):
 
     stage: str = "all"
     """Stage of the reference generator: data, autoencoder, decoder, latents, words, transformer, or all of them in order; export writes the
-    weights of a transformer's training as they are now."""
+    weights of a transformer's training as they are now, distil makes a checkpoint that samples in fewer steps."""
     encoder: str | None = None
     """Or a bundled encoder, on the clips of stage=data: world-video, world-clip or lpips-world."""
     steps: int | None = option(None, least=2)

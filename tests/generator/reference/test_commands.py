@@ -162,11 +162,14 @@ def _blank(path, size):
 
 
 def test_the_samplers_defaults_are_the_same_everywhere():
-    expected = asdict(Options())
+    # null is the checkpoint's own option.
+    expected = dict.fromkeys(asdict(Options()))
     assert {f.name: f.default for f in fields(Reference) if f.name in expected} == expected
     options = [parse(name, [])[0].values() for name in ("sample", "eval-tasks")]
     for values in (*options, parse("run", ["generator=reference"])[0].generator):
         assert {key: values[key] for key in expected} == expected
+    for config in (parse(name, [])[0] for name in ("sample", "eval-tasks")):
+        assert config.sampling({}) == Options()
 
 
 def test_a_missing_checkpoint_is_one_line(capsys):

@@ -102,6 +102,12 @@ def test_latents_of_another_autoencoder_are_refused(copy):
         ("about", '{"flops": "much"}', "about.flops in its header must be a number"),
         ("about", '{"flops": NaN}', "about.flops in its header must be a number"),
         ("about", '{"steps": 1.5}', "about.steps in its header must be a number"),
+        ("about", '{"sampling": 4}', "about.sampling in its header must be options"),
+        (
+            "about",
+            '{"sampling": {"steps": 0}}',
+            "about.sampling in its header can't be so (steps must be a whole number",
+        ),
         ("words", None, "words in its header must be a list of texts"),
         ("words", [1], "words in its header must be a list of texts"),
         ("words", ["x"] * 10_000, "words in its header are 10002, its network knows"),

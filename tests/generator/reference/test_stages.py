@@ -6,11 +6,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from sora_eval import registry
 from sora_eval.data.vocabulary import Vocabulary
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model, stages
+from sora_eval.generator.reference.adapter import Reference
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
-from sora_eval.generator.reference.options import EXPORT, STAGES, Plan
+from sora_eval.generator.reference.distillation.training import Distillation
+from sora_eval.generator.reference.options import DISTIL, EXPORT, STAGES, DistilPlan, Options, Plan
 from sora_eval.generator.reference.recipe import autoencoder_recipe, transformer_recipe
 from sora_eval.generator.reference.stages import run
 from sora_eval.generator.reference.transformer import Transformer
@@ -192,6 +195,60 @@ def test_weights_that_a_run_began_with_are_named_without_their_folder(plan, buil
     again = stages.begun_with(tmp_path / "onward.safetensors")
     assert (again["name"], again["flops"], again["initial"]) == ("onward", about["flops"], about["initial"])
     assert again["initial"].keys() >= {"flops", "steps", "clips", "seconds", "processes", "curve", "name", "hash"}
+
+
+@pytest.fixture(scope="module")
+def distilled(plan, built):
+    """A plan that distils the tiny checkpoint, and the file that it makes."""
+    plan = replace(plan, distil=DistilPlan(str(built), 2, steps=3), save_s=1e-6)
+    return plan, run(DISTIL, plan)
+
+
+def test_a_distilled_checkpoint_loads_as_any_and_samples_by_the_options_that_it_is_for(plan, built, distilled):
+    path = distilled[1]
+    assert path == plan.folder / "tiny-2steps.safetensors"
+    student, teacher = model.load(str(path)), model.load(str(built))
+    options = Reference(checkpoint=str(path))._sampler().options
+    assert (options.steps, options.guidance, options.order) == (2, 1, 1)
+    assert Reference(checkpoint=str(path), steps=8, guidance=2.0)._sampler().options == Options(8, 2.0, order=1)
+    assert Reference(checkpoint=str(built))._sampler().options == Options()
+    assert student.about["teacher"]["hash"] == teacher.hash
+    assert student.compute > teacher.compute
+    assert str(plan.folder) not in json.dumps(student.about)
+    # The network learnt, its text encoder stayed.
+    before, after = teacher.transformer.state_dict(), student.transformer.state_dict()
+    same = {k for k in before if torch.equal(before[k], after[k])}
+    assert {k for k in before if k.startswith("text_encoder.")} <= same
+    assert not {k for k in before if k.startswith("blocks.0.attn.qkv")} & same
+    (case,) = registry.probe("relation").cases(1, registry.profile("small"), "t2v")
+    assert next(iter(Reference(checkpoint=str(path)).generate([case]))).frames.shape == (17, 64, 64, 3)
+
+
+def test_a_killed_distillation_resumes_to_the_same_weights(built, distilled, tmp_path, monkeypatch):
+    plan, path = distilled
+    shutil.copy(plan.folder / "autoencoder.safetensors", tmp_path)
+    again, loss = replace(plan, out=str(tmp_path)), Distillation.loss
+
+    def killed(self, step, rank=0):
+        if step == 2:
+            raise KeyboardInterrupt
+        return loss(self, step, rank)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Distillation, "loss", killed)
+        run(DISTIL, again)
+    assert torch.load(tmp_path / "tiny-2steps" / loop.STATE, weights_only=True)["step"] == 2
+    assert model.load(str(run(DISTIL, again))).hash == model.load(str(path)).hash
+
+
+def test_a_student_of_a_student_and_what_can_t_be_distilled(distilled):
+    plan, path = distilled
+    once = replace(plan, distil=DistilPlan(str(path), 1, steps=1))
+    assert model.load(str(run(DISTIL, once))).sampling["steps"] == 1
+    with pytest.raises(ConfigError, match="must divide the 8 steps of the teacher, got 3"):
+        run(DISTIL, replace(plan, distil=DistilPlan(plan.distil.teacher, 3)))
+    with pytest.raises(ConfigError, match="trained on the latents of another autoencoder"):
+        run(DISTIL, replace(plan, distil=DistilPlan("4x")))
 
 
 def training_weights(plan, name):

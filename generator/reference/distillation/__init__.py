@@ -1,0 +1,1 @@
+"""Distillation: the same network, sampled in fewer steps and without guidance."""
