@@ -28,21 +28,21 @@ def test_a_student_that_predicts_its_targets_ends_where_the_teacher_ends(steps, 
     assert len(passed) == steps + 1
     assert torch.equal(passed[-1], diffusion.sample(gaussian, eps, known, given, teacher, start))
     levels = diffusion.schedule(student, start).tolist()
-    # A linear student: the teacher's way is linear in each chunk's noise, so one factor per level is all that there is to learn.
-    wanted = dict(zip(levels, targets(passed, levels), strict=False))
-    free = ~given[:, :, None, None, None].expand(eps.shape)
+    wanted = dict(zip(levels[:-1], targets(passed, levels), strict=True))
     if start == 0:
-        factors = {now: wanted[now][free] / z[free] for now, z in zip(levels, passed, strict=False)}
-        assert all(torch.allclose(factor, factor.mean(), atol=1e-4) for factor in factors.values())
+        # The way is linear in the noise, so that a student of one factor per level can be perfect.
+        free = ~given[:, :, None, None, None].expand(eps.shape)
+        for z, clean in zip(passed[:-1], wanted.values(), strict=True):
+            factor = (clean[free] @ z[free]) / (z[free] @ z[free])
+            assert torch.allclose(clean[free], factor * z[free], atol=1e-4)
 
     def perfect(_z, t):
         return wanted[min(wanted, key=lambda now: abs(now - float(t.min())))]
 
     found = diffusion.sample(perfect, eps, known, given, student, start)
     assert torch.allclose(found, passed[-1], atol=1e-5)
-    # And one that follows the velocity of the first of its teacher's steps doesn't.
-    if steps < 8:
-        assert not torch.allclose(diffusion.sample(gaussian, eps, known, given, student, start), passed[-1], atol=1e-3)
+    # The teacher itself does not get there in as few steps.
+    assert not torch.allclose(diffusion.sample(gaussian, eps, known, given, student, start), passed[-1], atol=1e-3)
 
 
 def test_each_target_leads_one_euler_step_to_the_next_state():
