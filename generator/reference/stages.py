@@ -291,7 +291,11 @@ def _distil(plan: Plan) -> Path:
 def _train_distilled(plan: Plan, folder: Path) -> None:
     p, (training, latent_space) = plan.distil, _distillation(plan)
     schedule = loop.Schedule(p.steps, warmup=20, decay=p.steps, ema=0.98, save_s=plan.save_s)
-    settings = {"teacher": training.teacher.hash, "sampling": asdict(training.options), "latents": latent_space}
+    settings: dict[str, Any] = {
+        "teacher": training.teacher.hash,
+        "sampling": asdict(training.options),
+        "latents": latent_space,
+    }
     settings |= {"distil": asdict(p) | {"teacher": ""}, "tokens": plan.transformer.tokens, "seed": plan.seed}
     loop.fit(training, folder, schedule, settings)
 
