@@ -290,6 +290,7 @@ def _distil(plan: Plan) -> Path:
 
 def _train_distilled(plan: Plan, folder: Path) -> None:
     p, (training, latent_space) = plan.distil, _distillation(plan)
+    # Begun with trained weights, and short beside a training: the average spans 50 steps, not the recipe's 500 or 1,000.
     schedule = loop.Schedule(p.steps, warmup=20, decay=p.steps, ema=0.98, save_s=plan.save_s)
     settings: dict[str, Any] = {
         "teacher": training.teacher.hash,
