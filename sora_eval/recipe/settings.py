@@ -21,7 +21,7 @@ GROUPS = (
     "command",
 )
 _SAMPLING = (
-    *("steps", "guidance", "scheduler", "sampler", "shift", "noise", "negative_prompt", "guided_until", "history", "arguments"),
+    *("steps", "guidance", "scheduler", "sampler", "shift", "noise", "negative_prompt", "guided_until", "history", "order", "arguments"),
     *("long_clips", "dtype", "batch", "temperature", "guidance_scale", "num_inference_steps"),
 )  # fmt: skip
 _UNLESS_BOTH = ("recipe.long_clips",)
