@@ -1,4 +1,4 @@
-"""Training of the student: the teacher samples a batch, the student learns each of its own steps on that way."""
+"""Training of the student: the teacher samples a batch, the student learns each of its own steps on these trajectories."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import diffusion, losses
 from sora_eval.generator.reference.dataset import Batch, LatentDataset
-from sora_eval.generator.reference.distillation.path import Condition, guided, states, targets
+from sora_eval.generator.reference.distillation.trajectory import Condition, guided, targets, trajectory
 from sora_eval.generator.reference.model import Model
 from sora_eval.generator.reference.options import Options
 from sora_eval.generator.reference.sampler import Sampler
@@ -76,7 +76,7 @@ class Distillation:
                 guided(self._sampled, condition, eps, self.teacher_options),
                 self.teacher_options.steps // n,
             )
-            passed = states(predict, eps, z, condition.given, self.teacher_options, every, start)
+            passed = trajectory(predict, eps, z, condition.given, self.teacher_options, every, start)
         now = torch.tensor(levels[:-1]).to(z).repeat_interleave(len(z))  # (n B,)
         again = condition.repeat(n)
         t = torch.where(again.given, 1.0, now[:, None])  # (n B, K)

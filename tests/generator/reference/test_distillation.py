@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sora_eval.generator.reference import diffusion
-from sora_eval.generator.reference.distillation.path import Condition, guided, states, targets
+from sora_eval.generator.reference.distillation.trajectory import Condition, guided, targets, trajectory
 from sora_eval.generator.reference.options import CheckpointOptions, Options
 from sora_eval.generator.reference.sampler import Sampler, _Window
 
@@ -24,13 +24,13 @@ def test_a_student_that_predicts_its_targets_ends_where_the_teacher_ends(steps, 
     eps, known = torch.randn(2, 3, 4, 2, 2), torch.randn(2, 3, 4, 2, 2)
     given = torch.tensor([[True, False, False], [False, False, False]])
     teacher, student = Options(steps=8), Options(steps=steps, order=1)
-    passed = states(gaussian, eps, known, given, teacher, 8 // steps, start)
+    passed = trajectory(gaussian, eps, known, given, teacher, 8 // steps, start)
     assert len(passed) == steps + 1
     assert torch.equal(passed[-1], diffusion.sample(gaussian, eps, known, given, teacher, start))
     levels = diffusion.schedule(student, start).tolist()
     wanted = dict(zip(levels[:-1], targets(passed, levels), strict=True))
     if start == 0:
-        # The way is linear in the noise, so that a student of one factor per level can be perfect.
+        # The trajectory is linear in the noise, so that a student of one factor per level can be perfect.
         free = ~given[:, :, None, None, None].expand(eps.shape)
         for z, clean in zip(passed[:-1], wanted.values(), strict=True):
             factor = (clean[free] @ z[free]) / (z[free] @ z[free])
@@ -68,7 +68,7 @@ def test_the_teacher_of_a_batch_draws_the_samplers_clips(sampler, history):
     with torch.no_grad():
         text, none = (m.transformer.text_encoder(m.words.encode(c, 96)) for c in (captions, without))
         condition = Condition(given, text, none, torch.zeros(5, 3, 4, dtype=torch.long), torch.zeros(5, 3, 4, 8))
-        last = states(guided(m.transformer, condition, eps, options), eps, known, given, options, 2)[-1]
+        last = trajectory(guided(m.transformer, condition, eps, options), eps, known, given, options, 2)[-1]
     for i, caption in enumerate(captions):
         assert torch.allclose(last[i], alone._sample(caption, _Window(known[i], given[i]), i), atol=1e-4), caption
 

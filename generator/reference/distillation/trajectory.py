@@ -1,4 +1,4 @@
-"""The teacher's way from noise to a clip, for a batch, and what a student of fewer steps has to predict along it.
+"""The teacher's sampling trajectories of a batch, and what a student of fewer steps has to predict along them.
 
 Progressive distillation (Salimans and Ho 2022, arXiv:2202.00512) of a guided teacher (Meng et al. 2023, arXiv:2210.03142): one step of the
 student leads where several of the teacher lead. The states are those of the teacher's own sampling, with its solver, instead of clips
@@ -69,10 +69,10 @@ def guided(network: Transformer, c: Condition, eps: Tensor, options: Options) ->
     return predict
 
 
-def states(
+def trajectory(
     predict: Predict, eps: Tensor, known: Tensor, given: Tensor, options: Options, every: int, start: float = 0.0
 ) -> list[Tensor]:
-    """Return the latents that sampling passes after every `every` steps, the first is where it begins, the last the clip.
+    """Return the states of sampling after every `every` steps: the first is where it begins, the last the clip.
 
     The other arguments are those of `diffusion.sample`.
     """
