@@ -152,7 +152,7 @@ class DistilPlan(Settings):
     """Checkpoint whose clips are learnt: base, 4x, 32x, square, hourglass or the path of a safetensors file."""
     sampling_steps: int = option(4, least=1)
     """Calls of the network per clip afterwards; those of the teacher must be a multiple of it."""
-    steps: int = option(1300, least=1)
+    steps: int = option(1100, least=1)
     """Optimiser steps, over which the learning rate falls to 0; a batch has transformer.tokens patches."""
     rate: float = option(0.008, above=0)
     """Learning rate of Muon; AdamW's has the recipe's ratio to it."""
