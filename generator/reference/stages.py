@@ -279,10 +279,9 @@ def _distil(plan: Plan) -> Path:
     network, teacher = training.network, training.teacher
     checkpoints.fill(network, _ema(folder), folder)
     cost = _cost(plan, folder, training)
-    before = {k: teacher.about.get(k) for k in ("flops", "steps", "clips")}
     cost["flops"] += teacher.compute or 0.0
     about = {"plan": asdict(p) | {"teacher": stem}, "seed": plan.seed, **cost}
-    about |= {"teacher": {**before, "name": stem, "hash": teacher.hash}, "sampling": asdict(training.options)}
+    about |= {"initial": begun_with(model.find(p.teacher)), "sampling": asdict(training.options)}
     path = plan.folder / f"{folder.name}.safetensors"
     model.save_transformer(path, network, teacher.words, latent_space, about)
     return path

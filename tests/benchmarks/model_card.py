@@ -20,6 +20,7 @@ from sora_eval.files import read_json, replacing
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.evaluation.rows import cell, table
 from sora_eval.generator.reference.evaluation.tasks import rows_of
+from sora_eval.generator.reference.options import Options
 from sora_eval.training import checkpoints
 
 FIGURES: tuple[tuple[str, str], ...] = (
@@ -85,7 +86,7 @@ def read(runs: Sequence[Path]) -> list[Entry]:
     """Return the entries of the folders of `sora-eval eval-tasks`, by training compute.
 
     Raises:
-        ConfigError: measures are of other weights than the checkpoint has now, or not all of one count, version and options.
+        ConfigError: measures are of other weights than the checkpoint has now, or not all of one count and version, or with other options than the checkpoint's own.
     """
     found = []
     measured = [read_json(run / "tasks.json") for run in runs]
@@ -95,8 +96,11 @@ def read(runs: Sequence[Path]) -> list[Entry]:
         weights = checkpoints.read(path, "transformer")[-1]
         if loaded.hash != tasks["hash"]:
             raise ConfigError(f"{run} has measures of other weights than {path} holds: run eval-tasks again")
-        if other := [k for k in ("count", "options", "version") if tasks[k] != measured[0][k]]:
+        if other := [k for k in ("count", "version") if tasks[k] != measured[0][k]]:
             raise ConfigError(f"{run} was measured with another {', '.join(other)} than {runs[0]}")
+        asked = {k: v for k, v in tasks["options"].items() if k != "expanded"}
+        if Options.of(asked) != Options.of(loaded.sampling):
+            raise ConfigError(f"{run} was measured with other options of sampling than {path.stem} has by itself")
         rows = {(r["task"], r["measure"]): r for r in rows_of(tasks["tasks"])}
         found.append(Entry(path.stem, path.stat().st_size, weights, loaded.about, rows, int(tasks["count"])))
     return sorted(found, key=lambda e: (e.square, e.about["flops"]))
