@@ -86,7 +86,8 @@ def read(runs: Sequence[Path]) -> list[Entry]:
     """Return the entries of the folders of `sora-eval eval-tasks`, by training compute.
 
     Raises:
-        ConfigError: measures are of other weights than the checkpoint has now, or not all of one count and version, or with other options than the checkpoint's own.
+        ConfigError: measures are of other weights than the checkpoint has now, or by other options than its own, or not all of one count
+            and version.
     """
     found = []
     measured = [read_json(run / "tasks.json") for run in runs]
