@@ -1,6 +1,7 @@
 import json
 import shutil
 from dataclasses import asdict, replace
+from itertools import pairwise
 
 import pytest
 from safetensors import safe_open
@@ -23,12 +24,18 @@ def test_the_recipe_is_that_of_the_bundled_checkpoints(name):
     # Sizes that came later have their defaults in a header without them.
     sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()}
     assert recipe.network == replace(TransformerConfig(**sizes), words=recipe.network.words)
-    plan = about["plan"]
     checkpoint = recipe.checkpoints[name]
-    # Of hourglass each phase was a run of its own.
-    before = recipe.phases[-1].unit if name == "hourglass" else 0
-    assert asdict(checkpoint) == {"units": before + plan["units"], "square": plan["square"]}
     assert recipe.name(checkpoint.units, checkpoint.square) == name
+    if name != "hourglass":
+        assert asdict(checkpoint) == {k: about["plan"][k] for k in ("units", "square")}
+        return
+    # Each of its phases was a run of its own, from the weights of the one before; a distillation followed.
+    runs, before = list[int](), about["initial"]
+    while before["name"] != "32x":
+        runs.insert(0, before["steps"])
+        before = before["initial"]
+    begun = [*(phase.unit for phase in recipe.phases), checkpoint.units]
+    assert runs == [875 * (b - a) for a, b in pairwise(begun)]
 
 
 def test_the_autoencoders_sizes_are_those_of_the_bundled_one():
