@@ -184,7 +184,7 @@ def test_every_key_of_the_bundled_files_maps_and_none_is_left_over(name, old_key
         ("base", "d9168d3cf0b0c1e4"),
         ("4x", "f2bace54a447021c"),
         ("32x", "ee159e6723260cb1"),
-        ("hourglass", "5cd42bdcb8599aaa"),
+        ("hourglass", "64846403513efb19"),
     ],
 )
 def test_the_hashes_of_the_bundled_checkpoints_stay(name, hashed):

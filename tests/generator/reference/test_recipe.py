@@ -29,11 +29,11 @@ def test_the_recipe_is_that_of_the_bundled_checkpoints(name):
     if name != "hourglass":
         assert asdict(checkpoint) == {k: about["plan"][k] for k in ("units", "square")}
         return
-    # Each of its phases was a run of its own, from the weights of the one before; a distillation followed.
-    runs, before = list[int](), about["initial"]
-    while before["name"] != "32x":
-        runs.insert(0, before["steps"])
-        before = before["initial"]
+    # Each of its phases was a run of its own, from the weights of the one before.
+    runs, run = list[int](), {**about, "name": name}
+    while run["name"] != "32x":
+        runs.insert(0, run["steps"])
+        run = run["initial"]
     begun = [*(phase.unit for phase in recipe.phases), checkpoint.units]
     assert runs == [875 * (b - a) for a, b in pairwise(begun)]
 
