@@ -187,8 +187,8 @@ def text_table(entries: Sequence[Entry]) -> str:
     return "\n".join(lines)
 
 
-def plot(entries: Sequence[Entry], path: Path) -> None:
-    """Draw the loss and the measures over training compute."""
+def plot(entries: Sequence[Entry], shares: Sequence[Entry], path: Path) -> None:
+    """Draw the loss of `entries` and the shares of text to video that `shares` measured, over training compute."""
     import matplotlib.pyplot as plt
 
     fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
@@ -200,7 +200,7 @@ def plot(entries: Sequence[Entry], path: Path) -> None:
             left.plot(spent, curve[:, 1], label=name, linewidth=1, color=f"C{number}")
     left.set(xscale="log", yscale="log", ylabel="velocity loss")
     left.legend()
-    native = [e for e in entries if not e.square]
+    native = [e for e in shares if not e.square]
     for key in FIGURES[:_SHARES]:
         rows = [(e.about["flops"], e.rows[key]) for e in native if key in e.rows]
         right.errorbar(
@@ -240,7 +240,7 @@ def write(runs: Sequence[Path], text: Sequence[Path], card: Path) -> None:
     put_between(card, "tasks", f"Checkpoint {best.name}.\n\n{table(best.rows.values())}")
     if of_text:
         put_between(card, "text", f"{of_text[0].count} held-out members, ± standard error.\n\n{text_table(of_text)}")
-    plot(entries, card.with_name("model_card_curves.png"))
+    plot(entries, of_text or entries, card.with_name("model_card_curves.png"))
 
 
 def main(args: Sequence[str] | None = None) -> None:
