@@ -149,7 +149,7 @@ class DistilPlan(Settings):
     GROUP: ClassVar[str] = "distil"
 
     teacher: str = "hourglass"
-    """Checkpoint whose clips are learnt: base, 4x, 32x, square, hourglass or the path of a safetensors file."""
+    """Checkpoint whose clips are learnt: base, 4x, 32x, hourglass or the path of a safetensors file."""
     sampling_steps: int = option(4, least=1)
     """Calls of the network per clip afterwards; those of the teacher must be a multiple of it."""
     steps: int = option(1100, least=1)
