@@ -278,10 +278,9 @@ def _distil(plan: Plan) -> Path:
     training, latent_space = _distillation(plan)
     network, teacher = training.network, training.teacher
     checkpoints.fill(network, _ema(folder), folder)
-    cost = _cost(plan, folder, training)
-    cost["flops"] += teacher.compute or 0.0
-    about = {"plan": asdict(p) | {"teacher": stem}, "seed": plan.seed, **cost}
+    about = {"plan": asdict(p) | {"teacher": stem}, "seed": plan.seed, **_cost(plan, folder, training)}
     about |= {"initial": begun_with(model.find(p.teacher)), "sampling": asdict(training.options)}
+    about["flops"] += about["initial"].get("flops", 0.0)
     path = plan.folder / f"{folder.name}.safetensors"
     model.save_transformer(path, network, teacher.words, latent_space, about)
     return path

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from sora_eval.data.vocabulary import Vocabulary
 from sora_eval.generator.reference import diffusion, losses
 from sora_eval.generator.reference.autoencoder import Autoencoder
-from sora_eval.generator.reference.dataset import LatentDataset, PixelDataset
+from sora_eval.generator.reference.dataset import Batch, LatentDataset, PixelDataset
 from sora_eval.generator.reference.model import Model
-from sora_eval.generator.reference.recipe import AutoencoderRecipe, TransformerRecipe
+from sora_eval.generator.reference.recipe import AutoencoderRecipe, Phase, TransformerRecipe
 from sora_eval.generator.reference.sampler import Sampler
 from sora_eval.generator.reference.transformer import Transformer
 from sora_eval.training import loop
@@ -113,12 +113,8 @@ class DiffusionTraining:
         batch = self.data.batch(step, rank).to(self._device)
         z = batch.latents  # (B, K, C, h, w)
         noise = loop.noise_of(self.data.seed, step, f"diffusion {rank}")
-        phase = self.data.phase(step)
-        t, given = diffusion.noise_levels(z.shape[0], z.shape[1], noise, phase.given, phase.ends)  # each (B, K)
-        eps = torch.randn(z.shape, generator=noise).to(z)
-        left_out = given.any(dim=1) & (torch.rand(len(z), generator=noise) < self.recipe.given_dropout)
-        captions = ["" if out else caption for out, caption in zip(left_out.tolist(), batch.captions, strict=True)]
-        t, given, ids = t.to(z), given.to(z.device), self.encode(captions)
+        t, given, eps, captions = draw(batch, self.data.phase(step), self.recipe, noise)
+        ids = self.encode(captions)
         with loop.autocast(self._device):
             text = self.network.text_encoder(ids)
             predicted = self.network.denoise(
@@ -184,6 +180,21 @@ class TextTraining:
 
     def preview(self, weights: Mapping[str, Tensor], path: Path) -> None:
         """Write nothing: a text encoder samples no clips."""
+
+
+def draw(
+    batch: Batch, phase: Phase, recipe: TransformerRecipe, noise: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor, list[str]]:
+    """Draw noise levels (B, K), conditioning chunks (B, K), noise (B, K, C, h, w) and captions, of which some are left out, for a batch.
+
+    Levels, chunks and noise are on the device of the batch.
+    """
+    z = batch.latents
+    t, given = diffusion.noise_levels(z.shape[0], z.shape[1], noise, phase.given, phase.ends)
+    eps = torch.randn(z.shape, generator=noise).to(z)
+    left_out = given.any(dim=1) & (torch.rand(len(z), generator=noise) < recipe.given_dropout)
+    captions = ["" if out else caption for out, caption in zip(left_out.tolist(), batch.captions, strict=True)]
+    return t.to(z), given.to(z.device), eps, captions
 
 
 def write_previews(sampler: Sampler, path: Path) -> None:

@@ -1,7 +1,7 @@
 """Do camera poses help the bundled generator? `python -m benchmarks.camera [--count 8] [--checkpoint hourglass]`
 
 The cases of suite `camera_control` from text: by the prompt alone, with the true poses beside it, with those of the twin, which moves
-the other way. Mean scores, a clip that can't be judged counts as 0; the last column is the share that is judged.
+the other way. Mean scores, a clip that can't be judged counts as 0; the last row is the share that is judged.
 """
 
 from __future__ import annotations
@@ -36,23 +36,21 @@ def table(checkpoint: str, count: int) -> str:
     """Return the mean scores by probe, a column per way of asking, as a Markdown table."""
     sampler, lines = Sampler(model.load(checkpoint)), []
     names = [name for name, (suite, _) in registry.probe_names(optional=True).items() if suite == "camera_control"]
-    found: dict[str, list[list[float]]] = {}
+    by_probe: dict[str, list[list[float]]] = {}
     judged = []
     for name in names:
         probe = registry.probe(name)
         cases = probe.cases(count, registry.profile("small"), "t2v", SEED)
         scores = []
-        for case, twin in zip(
-            cases, [c for pair in zip(cases[1::2], cases[::2], strict=True) for c in pair], strict=True
-        ):
-            cameras = (None, poses(case), poses(twin))
+        for i, case in enumerate(cases):
+            cameras = (None, poses(case), poses(cases[i ^ 1]))  # Twins are neighbours.
             clips = (sampler.text_to_video(case.prompt, FRAMES, SIZE, case.seed, c).frames for c in cameras)
             results = [probe.score(case, v, track(v)) for v in (Video(frames, FPS) for frames in clips)]
             scores.append([r.value or 0.0 for r in results])
             judged.append([r.value is not None for r in results])
-        found[name] = scores
-    every = [row for scores in found.values() for row in scores]
-    for name, rows in [*found.items(), ("all", every)]:
+        by_probe[name] = scores
+    every = [row for scores in by_probe.values() for row in scores]
+    for name, rows in [*by_probe.items(), ("all", every)]:
         lines.append(f"| {name} | {' | '.join(f'{v:.2f}' for v in np.mean(rows, axis=0))} | {len(rows)} |")
     lines.append(f"| judged | {' | '.join(f'{v:.2f}' for v in np.mean(judged, axis=0))} | {len(judged)} |")
     return "\n".join([f"| probe | {' | '.join(WAYS)} | cases |", "|---|" + "---:|" * 4, *lines])

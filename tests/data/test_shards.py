@@ -36,8 +36,8 @@ def test_a_set_is_made_once_and_the_same_each_time(tmp_path, small):
 
 def test_a_set_of_chosen_families(tmp_path, small):
     chosen = ("two_places", "camera_move")
-    made = shards.prepare(tmp_path, 3, 2, 0, workers=1, families=chosen)
-    items = [item for s in made for item in s.items]
+    rendered = shards.prepare(tmp_path, 3, 2, 0, workers=1, families=chosen)
+    items = [item for s in rendered for item in s.items]
     assert {item.family for item in items} == set(chosen)
     assert shards.mirrored(items[0]).family == items[0].family
     with pytest.raises(ConfigError, match="made with"):

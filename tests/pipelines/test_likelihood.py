@@ -200,7 +200,7 @@ def test_a_pipeline_decodes_the_latents_of_a_clip_to_what_its_autoencoder_makes_
     pipeline.scheduler = comparison
     settings = {"num_inference_steps": DRAWS, "guidance_scale": 1.0, "output_type": "pt", "num_frames": len(clip)}
     # In the end a Comparison hands the clean latents over.
-    made = pipeline(PROMPT, height=32, width=32, latents=comparison.latents, **settings).frames
+    by_pipeline = pipeline(PROMPT, height=32, width=32, latents=comparison.latents, **settings).frames
     pixels = torch.from_numpy(clip).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
     with torch.no_grad():
         if name == "AnimateDiffPipeline":
@@ -208,8 +208,8 @@ def test_a_pipeline_decodes_the_latents_of_a_clip_to_what_its_autoencoder_makes_
             decoded = pipeline.vae.decode(pipeline.vae.encode(one_by_one).latent_dist.mode()).sample[None]
         else:
             decoded = pipeline.vae.decode(pipeline.vae.encode(pixels).latent_dist.mode()).sample.transpose(1, 2)
-    assert made.shape == (1, len(clip), 3, 32, 32)
-    torch.testing.assert_close(made, (decoded / 2 + 0.5).clamp(0, 1), atol=1e-5, rtol=1e-4)
+    assert by_pipeline.shape == (1, len(clip), 3, 32, 32)
+    torch.testing.assert_close(by_pipeline, (decoded / 2 + 0.5).clamp(0, 1), atol=1e-5, rtol=1e-4)
 
 
 def test_both_networks_of_a_pipeline_are_asked_at_their_own_levels(folder: Callable[[str], Path]) -> None:

@@ -17,7 +17,7 @@ from sora_eval.generator.reference.distillation.trajectory import Condition, gui
 from sora_eval.generator.reference.model import Model
 from sora_eval.generator.reference.options import Options
 from sora_eval.generator.reference.sampler import Sampler
-from sora_eval.generator.reference.train import optimisers_of, write_previews
+from sora_eval.generator.reference.train import draw, optimisers_of, write_previews
 from sora_eval.generator.reference.transformer import Transformer
 from sora_eval.training import loop
 
@@ -59,11 +59,7 @@ class Distillation:
         batch = self.data.batch(self._first_step + step, rank).to(device)
         z = batch.latents  # (B, K, C, h, w)
         noise = loop.noise_of(self.data.seed, step, f"distil {rank}")
-        phase = self.data.phase(self._first_step + step)
-        _, given = diffusion.noise_levels(z.shape[0], z.shape[1], noise, phase.given, phase.ends)  # (B, K)
-        eps = torch.randn(z.shape, generator=noise).to(z)
-        left_out = given.any(dim=1) & (torch.rand(len(z), generator=noise) < self.data.recipe.given_dropout)
-        captions = ["" if out else caption for out, caption in zip(left_out.tolist(), batch.captions, strict=True)]
+        _, given, eps, captions = draw(batch, self.data.phase(self._first_step + step), self.data.recipe, noise)
         edited, kept = torch.rand(2, generator=noise).tolist()
         start = 0.0
         if edited < EDITS:
@@ -71,11 +67,9 @@ class Distillation:
         n = self.options.steps
         levels = diffusion.schedule(self.options, start).tolist()
         with torch.no_grad(), loop.autocast(device):
-            condition = self._condition(batch, given.to(device), captions)
-            predict, every = (
-                guided(self._sampled, condition, eps, self.teacher_options),
-                self.teacher_options.steps // n,
-            )
+            condition = self._condition(batch, given, captions)
+            predict = guided(self._sampled, condition, eps, self.teacher_options)
+            every = self.teacher_options.steps // n
             passed = trajectory(predict, eps, z, condition.given, self.teacher_options, every, start)
         now = torch.tensor(levels[:-1]).to(z).repeat_interleave(len(z))  # (n B,)
         again = condition.repeat(n)
@@ -84,8 +78,8 @@ class Distillation:
             predicted = self.network.denoise(
                 torch.cat(passed[:-1]), t, again.given, again.text, again.actions, again.camera
             )
-        found = zip(predicted.chunk(n), targets(passed, levels), t.chunk(n), strict=True)
-        each = [losses.velocity_loss(x, clean, at, condition.given) for x, clean, at in found]
+        steps = zip(predicted.chunk(n), targets(passed, levels), t.chunk(n), strict=True)
+        each = [losses.velocity_loss(x, target, level, given) for x, target, level in steps]
         figures = {f"step{i}": float(one.detach()) for i, one in enumerate(each, 1)}
         return torch.stack(each).mean(), {"clips": float(len(z)), **figures}
 

@@ -39,8 +39,8 @@ def test_a_student_that_predicts_its_targets_ends_where_the_teacher_ends(steps, 
     def perfect(_z, t):
         return wanted[min(wanted, key=lambda now: abs(now - float(t.min())))]
 
-    found = diffusion.sample(perfect, eps, known, given, student, start)
-    assert torch.allclose(found, passed[-1], atol=1e-5)
+    sampled = diffusion.sample(perfect, eps, known, given, student, start)
+    assert torch.allclose(sampled, passed[-1], atol=1e-5)
     # The teacher itself does not get there in as few steps.
     assert not torch.allclose(diffusion.sample(gaussian, eps, known, given, student, start), passed[-1], atol=1e-3)
 

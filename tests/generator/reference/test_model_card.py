@@ -56,15 +56,15 @@ def measured(tmp_path):
     """Make folders of eval-tasks of the bundled checkpoints, with made-up measures; return a function of a name's suffix."""
 
     def folders(prefix, count):
-        found = []
+        paths = []
         for k, name in enumerate(model.BUNDLED):
             rows = [Row(*key, 0.25 * (k + 1), 1.0, 0.0, n=count, error=0.125).to_json() for key in FIGURES]
             facts = {"checkpoint": name, "hash": model.load(name).hash, "count": count, "options": {}, "version": "1"}
             folder = tmp_path / f"{prefix}-{name}"
             folder.mkdir()
             (folder / "tasks.json").write_text(json.dumps({**facts, "tasks": {"all": {"rows": rows}}}))
-            found.append(str(folder))
-        return found
+            paths.append(str(folder))
+        return paths
 
     return folders
 
