@@ -78,7 +78,7 @@ class Reference(ReferenceOptions):
         # Left out where it is 0: clips from before this option stay valid.
         noise = f":noise={self.noise}" if self.noise else ""
         # Of shorter clips left out likewise: they are made in one window.
-        extended = ":extended" if _frames(case) > TRAINED_FRAMES else ""
+        extended = f":extended={o.history_level:g}" if _frames(case) > TRAINED_FRAMES else ""
         actions = _actions(case)
         played = "" if actions is None else f":actions={digest(list(actions), 8)}"
         return f"reference:{checkpoints.FORMAT}.{VERSION}:{weights}:{options}{order}{noise}{extended}{played}"
@@ -125,7 +125,9 @@ class Reference(ReferenceOptions):
             return Video(np.concatenate(list(sampler.long_video(case.prompt, frames, size, seed))), FPS)
         start = _resampled(given, case, size)
         first = sampler.continue_video(start, case.prompt, min(frames, TRAINED_FRAMES), seed)
-        return first if len(first) >= frames else sampler.extend(first.frames, case.prompt, frames - len(first), seed)
+        if len(first) >= frames:
+            return first
+        return sampler.extend(first.frames, case.prompt, frames - len(first), seed, own=True)
 
     def _seed(self, case: Case) -> int:
         # Hashed with the id: cases of several probes have equal seeds, and no two must share their noise.

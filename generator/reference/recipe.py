@@ -100,6 +100,8 @@ class TransformerRecipe:
     """Share of the other captions left out of clips with given chunks."""
     action_share: float
     """Share of clips of the world of blocks that are conditioned on their actions."""
+    action_given: float
+    """Share of the clips conditioned on actions of which the first chunk alone is given: actions without a world change nothing."""
     camera_share: float
     """Share of clips that are conditioned on their camera's poses."""
     max_clips: int

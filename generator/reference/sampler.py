@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -106,8 +106,18 @@ class Sampler:
         window, poses = _Window.starting(known, chunks), self._poses(camera, chunks)
         return self._video(self._sample(self.caption(prompt), window, seed, camera=poses), frames)
 
-    def extend(self, video: Frames, prompt: str = "", frames: int = 16, seed: int = 0, backward: bool = False) -> Video:
+    def extend(
+        self,
+        video: Frames,
+        prompt: str = "",
+        frames: int = 16,
+        seed: int = 0,
+        backward: bool = False,
+        own: bool = False,
+    ) -> Video:
         """Return the clip with `frames` more after it, or before it. The clip itself is unchanged.
+
+        own: whether the model made the clip: it then goes on at `history_level`, as from its own frames.
 
         Raises:
             ConfigError: it is no clip, or frames is below 1.
@@ -115,10 +125,12 @@ class Sampler:
         video = fit(video)
         if backward:
             return Video(
-                np.concatenate([self._extend_backward(video, self.caption(prompt), _at_least(frames), seed), video]),
+                np.concatenate(
+                    [self._extend_backward(video, self.caption(prompt), _at_least(frames), seed, own), video]
+                ),
                 FPS,
             )
-        more = list(self._extend_forward(video, self.caption(prompt), _at_least(frames), seed, None))
+        more = list(self._extend_forward(video, self.caption(prompt), _at_least(frames), seed, own=own))
         return Video(np.concatenate([video, *more])[: len(video) + frames], FPS)
 
     def rejoin(self, video: Frames, cut: int) -> Frames:
@@ -127,12 +139,12 @@ class Sampler:
         shown, new = np.split(self.reconstruct(np.concatenate([tail, video[cut:]])), [len(tail)])
         return np.concatenate([video[:cut], restore_detail(new, shown[-1], tail[-1])])
 
-    def _extend_backward(self, video: Frames, text: str, frames: int, seed: int) -> Frames:
+    def _extend_backward(self, video: Frames, text: str, frames: int, seed: int, own: bool) -> Frames:
         made: list[Frames] = []
         head, done = video, 0
         while done < frames:
             known = self._encode_groups(head[: CONTEXT * CHUNK])
-            window = _Window.ending(known, WINDOW)
+            window = self._going_on(_Window.ending(known, WINDOW), own or bool(made))
             clip = self._decode(self._sample(text, window, _window_seed(seed, len(made))))
             new, shown = np.split(clip, [len(clip) - CHUNK * len(known)])
             new = restore_detail(new, shown[0], head[0])
@@ -141,13 +153,13 @@ class Sampler:
         return np.concatenate(made)[-frames:]
 
     def _extend_forward(
-        self, video: Frames, text: str, frames: int, seed: int, actions: Sequence[int] | None
+        self, video: Frames, text: str, frames: int, seed: int, actions: Sequence[int] | None = None, own: bool = False
     ) -> Iterator[Frames]:
-        """Yield `frames` frames or a few more, window by window; memory does not grow."""
+        """Yield `frames` frames or a few more, window by window; memory does not grow. own: whether the video is one of the model's."""
         done, number, tail = 0, 0, _tail(video)
         while done < frames:
             known = self._encode(tail)
-            window = _Window.starting(known, WINDOW)
+            window = self._going_on(_Window.starting(known, WINDOW), own or number > 0)
             window_actions = None if actions is None else _actions(actions, done - CHUNK * (len(known) - 1), WINDOW)
             clip = self._decode(self._sample(text, window, _window_seed(seed, number), window_actions))
             shown, new = np.split(clip, [len(tail)])
@@ -156,13 +168,17 @@ class Sampler:
             tail = _tail(np.concatenate([tail, new]))
             done, number = done + len(new), number + 1
 
+    def _going_on(self, window: _Window, own: bool) -> _Window:
+        """Return a window whose given chunks are `own`, the model's, or somebody else's, with the level of such ones."""
+        return replace(window, level=self.options.history_level) if own else window
+
     def long_video(self, prompt: str, frames: int, size: Size = (64, 64), seed: int = 0) -> Iterator[Frames]:
         """Yield a video of any length piece by piece, by repeated extension in constant memory."""
         first = self.text_to_video(prompt, min(frames, 1 + (CONTEXT - 1) * CHUNK), size, seed).frames
         yield first
         left = frames - len(first)
         # The caption of the first window stays: it describes the whole video.
-        for piece in self._extend_forward(first, self.caption(prompt, seed), left, seed, None):
+        for piece in self._extend_forward(first, self.caption(prompt, seed), left, seed, own=True):
             yield piece[:left]
             left -= len(piece)
 
@@ -281,6 +297,8 @@ class Sampler:
             def predict(z: Tensor, t: Tensor) -> Tensor:
                 # Given chunks are at level 1, the others all at one below it.
                 guide = guided and float(t.min()) < o.guided_until
+                if window.level < 1:
+                    t = t.masked_fill(given, window.level)
                 if guide:
                     z = torch.cat([z, torch.where(hold, eps, z)])
                     t = torch.cat([t, t.masked_fill(given, 0.0)])
@@ -353,6 +371,8 @@ class _Window:
     """(K, C, h, w), zero where not given."""
     given: Tensor
     """(K,), True for conditioning chunks."""
+    level: float = 1.0
+    """Noise level that the network is told of these."""
 
     @staticmethod
     def open(chunks: int, size: Size, channels: int) -> _Window:

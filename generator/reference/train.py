@@ -190,7 +190,9 @@ def draw(
     Levels, chunks and noise are on the device of the batch.
     """
     z = batch.latents
-    t, given = diffusion.noise_levels(z.shape[0], z.shape[1], noise, phase.given, phase.ends)
+    acted = batch.actions.any(dim=2).any(dim=1).cpu()
+    begun = acted & (torch.rand(len(z), generator=noise) < recipe.action_given)
+    t, given = diffusion.noise_levels(z.shape[0], z.shape[1], noise, phase.given, phase.ends, begun)
     eps = torch.randn(z.shape, generator=noise).to(z)
     left_out = given.any(dim=1) & (torch.rand(len(z), generator=noise) < recipe.given_dropout)
     captions = ["" if out else caption for out, caption in zip(left_out.tolist(), batch.captions, strict=True)]

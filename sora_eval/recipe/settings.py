@@ -22,7 +22,7 @@ GROUPS = (
 )
 _SAMPLING = (
     *("steps", "guidance", "scheduler", "sampler", "shift", "noise", "negative_prompt", "guided_until", "history", "order", "arguments"),
-    *("long_clips", "dtype", "batch", "temperature", "guidance_scale", "num_inference_steps"),
+    *("history_level", "long_clips", "dtype", "batch", "temperature", "guidance_scale", "num_inference_steps"),
 )  # fmt: skip
 _UNLESS_BOTH = ("recipe.long_clips",)
 """Settings that older runs do not have: one that a single run has is no difference."""

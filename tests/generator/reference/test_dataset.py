@@ -8,6 +8,7 @@ import torch
 from sora_eval.data import shards
 from sora_eval.generator.reference import dataset, model
 from sora_eval.generator.reference.recipe import Phase, transformer_recipe
+from sora_eval.generator.reference.train import draw
 from sora_eval.tracking.colours import states_of
 from sora_eval.training import loop
 from sora_eval.training.tensors import to_tensor
@@ -82,3 +83,14 @@ def test_windows_come_from_families_by_their_shares(tmp_path: Path):
     data = dataset.PixelDataset([shards.Shard(tmp_path / "shard-00000.npy", items)], 0, 2, 64, {"room": 0.7})
     drawn = torch.stack([data.batch(step)[0, 0, 0, 0, 0] for step in range(300)])
     assert abs(float((drawn > 0.4).float().mean()) - 0.7) < 0.08
+
+
+def test_clips_with_actions_begin_from_an_image_as_often_as_the_recipe_has_it():
+    actions = torch.zeros(400, 5, 4, dtype=torch.long)
+    actions[::2, 1:] = 3
+    clips = dataset.Batch(torch.zeros(400, 5, 4, 2, 2), [""] * 400, actions, torch.zeros(0), torch.zeros(0))
+    recipe = replace(transformer_recipe(), action_given=0.8)
+    _, given, _, _ = draw(clips, Phase(0, {}, given=0.0), recipe, torch.Generator().manual_seed(0))
+    assert not given[:, 1:].any()
+    assert not given[1::2].any()
+    assert abs(given[::2, 0].float().mean() - 0.8) < 0.1

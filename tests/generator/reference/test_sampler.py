@@ -116,6 +116,24 @@ def test_a_long_video_comes_in_pieces(sampler):
     assert max(len(p) for p in pieces) <= 17
 
 
+def test_frames_that_the_model_made_are_said_to_be_noisy(sampler, monkeypatch):
+    levels, denoise = [], sampler.model.transformer.denoise
+    monkeypatch.setattr(
+        sampler.model.transformer,
+        "denoise",
+        lambda z, t, given, *rest: (levels.append(t[given].tolist()), denoise(z, t, given, *rest))[1],
+    )
+    once = Sampler(sampler.model, Options(steps=1, history_level=0.9))
+    list(once.long_video(WORDS, 49, (32, 32)))
+    assert levels == [[], *([pytest.approx([0.9] * 5)] * 2)]
+    for backward in (False, True):
+        levels.clear()
+        once.extend(clip(17), WORDS, 32, backward=backward)
+        # Of the clip that is given nothing is wrong.
+        assert set(levels[0]) == {1.0}
+        assert levels[1] == pytest.approx([0.9] * 5)
+
+
 def test_an_edit_of_strength_0_keeps_the_clip(sampler):
     given = clip(9)
     assert np.array_equal(sampler.edit(given, WORDS, 0).frames, sampler._decode(sampler._encode(given)))
