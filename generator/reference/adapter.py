@@ -80,7 +80,7 @@ class Reference(ReferenceOptions):
         # Of shorter clips left out likewise: they are made in one window.
         extended = f":extended={o.history_level:g}" if _frames(case) > TRAINED_FRAMES else ""
         actions = _actions(case)
-        played = "" if actions is None else f":actions={digest(list(actions), 8)}"
+        played = "" if actions is None else f":rollout={digest(list(actions), 8)}"
         return f"reference:{checkpoints.FORMAT}.{VERSION}:{weights}:{options}{order}{noise}{extended}{played}"
 
     @property

@@ -159,8 +159,10 @@ class Sampler:
         done, number, tail = 0, 0, _tail(video)
         while done < frames:
             known = self._encode(tail)
-            window = self._going_on(_Window.starting(known, WINDOW), own or number > 0)
-            window_actions = None if actions is None else _actions(actions, done - CHUNK * (len(known) - 1), WINDOW)
+            # No more than is asked for: under actions, what follows the last one would be drawn as a rest that no clip has.
+            chunks = min(WINDOW, len(known) + -(-(frames - done) // CHUNK))
+            window = self._going_on(_Window.starting(known, chunks), own or number > 0)
+            window_actions = None if actions is None else _actions(actions, done - CHUNK * (len(known) - 1), chunks)
             clip = self._decode(self._sample(text, window, _window_seed(seed, number), window_actions))
             shown, new = np.split(clip, [len(tail)])
             new = restore_detail(new, shown[-1], tail[-1])
