@@ -201,14 +201,19 @@ def _checked(key: str, value: Any, hint: Any, limits: Constraint) -> Any:
 
 
 def _items(key: str, value: Any, hint: Any, limits: Constraint) -> tuple[Any, ...]:
-    kind = int if hint is int else str
+    groups = isinstance(hint, type) and issubclass(hint, Settings)
+    kind = hint if groups or hint is int else int | float if hint is float else str
+    if groups and isinstance(value, list | tuple):
+        value = [_checked(f"{key}.{k}", v, hint, limits) for k, v in enumerate(value)]
     if not isinstance(value, list | tuple) or not all(isinstance(v, kind) and not isinstance(v, bool) for v in value):
-        what = "whole numbers" if kind is int else "names"
+        what = {int: "whole numbers", float: "numbers", str: "names"}.get(hint, "groups of options")
         raise ConfigError(f"{key} must be a list of {what}, write {key}=[{limits.example}], got {value}")
+    for number in value if hint in (int, float) else ():
+        _number(key, number, hint, limits)
     for name in value if limits.choices else ():
         if name not in limits.choices:
             raise unknown(key.rpartition(".")[2].removesuffix("s"), name, limits.choices)
-    return tuple(value if limits.repeats else dict.fromkeys(value))
+    return tuple(value if limits.repeats or groups else dict.fromkeys(value))
 
 
 def _number(key: str, value: Any, kind: type, limits: Constraint) -> Any:

@@ -12,105 +12,108 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference.autoencoder import AutoencoderConfig
 from sora_eval.generator.reference.transformer import TransformerConfig
+from sora_eval.settings import Settings, option
 
 FOLDER = Path(__file__).parent / "recipes"
 BUNDLED: tuple[str, ...] = ("first", "hourglass", "second")
 
 
 @dataclass(frozen=True)
-class AutoencoderRecipe:
+class AutoencoderRecipe(Settings):
     """Recipe of the autoencoder."""
 
     network: AutoencoderConfig
     """Sizes of the network."""
-    adamw: float
+    adamw: float = option(above=0)
     """Learning rate of AdamW; Muon's is an option."""
-    warmup: int
+    warmup: int = option(least=0)
     """Steps over which the rates rise."""
-    ema: float
+    ema: float = option(least=0, below=1)
     """Decay of the average of the weights per step."""
-    window: int
+    window: int = option(least=1)
     """Chunks of a training window."""
-    pixels: int
+    pixels: int = option(least=1)
     """Pixels of a batch: height times width times windows."""
-    shares: Mapping[str, float]
+    shares: Mapping[str, float] = option(least=0, most=1)
     """Shares of some scene families; the others share the rest evenly. Empty: as in the set."""
-    squared: float
+    squared: float = option(least=0)
     """Weight of the squared error beside L1."""
-    saturation: float
+    saturation: float = option(least=0)
     """Extra weight of a fully saturated pixel."""
-    latent_noise: float
+    latent_noise: float = option(least=0)
     """Standard deviation of the noise on latents."""
 
 
 @dataclass(frozen=True)
-class Phase:
+class Phase(Settings):
     """A phase of the curriculum."""
 
-    unit: int
+    unit: int = option(least=0)
     """Unit of training with which it begins."""
-    shares: Mapping[str, float]
+    shares: Mapping[str, float] = option(least=0, most=1)
     """Shares of some scene families; the others share the rest evenly."""
-    long: float = 1.0
+    long: float = option(1.0, above=0)
     """How many times as often clips of more than five chunks are drawn."""
-    given: float = 0.3
+    given: float = option(0.3, least=0, most=1)
     """Share of clips of which some chunks are given."""
-    ends: float = 0.15
+    ends: float = option(0.15, least=0, most=1)
     """Share of these of which both ends are given."""
 
 
 @dataclass(frozen=True)
-class Branch:
+class Branch(Settings):
     """Compute of a named checkpoint."""
 
-    units: int
+    units: int = option(least=1)
     """Compute in units of training."""
     square: bool = False
     """Whether clips are cropped to their middle square (the ablation)."""
 
 
 @dataclass(frozen=True)
-class TransformerRecipe:
+class TransformerRecipe(Settings):
     """Recipe of the diffusion transformer and its text encoder."""
 
     network: TransformerConfig
     """Sizes; of the vocabulary it is that of the world's captions."""
-    muon: float
+    muon: float = option(above=0)
     """Learning rate of Muon, for the matrices of blocks."""
-    adamw: float
+    adamw: float = option(above=0)
     """Learning rate of AdamW, for the rest."""
-    warmup: int
+    warmup: int = option(least=0)
     """Steps over which the rates rise."""
-    ema: float
+    ema: float = option(least=0, below=1)
     """Decay of the average of the weights per step."""
-    text_warmup: int
+    text_warmup: int = option(least=0)
     """Steps over which the rates rise in the text encoder's own training."""
-    text_ema: float
+    text_ema: float = option(least=0, below=1)
     """Decay of the average of the weights per step in the text encoder's own training."""
-    image_share: tuple[float, float]
+    image_share: tuple[float, float] = option(least=0, most=1, repeats=True)
     """Share of batches of single images: at the beginning, and from one unit on."""
-    caption_dropout: float
+    caption_dropout: float = option(least=0, most=1)
     """Share of captions left out, for guidance."""
-    given_dropout: float
+    given_dropout: float = option(least=0, most=1)
     """Share of the other captions left out of clips with given chunks."""
-    action_share: float
+    action_share: float = option(least=0, most=1)
     """Share of clips of the world of blocks that are conditioned on their actions."""
-    action_given: float
+    action_given: float = option(least=0, most=1)
     """Share of the clips conditioned on actions of which the first chunk alone is given: actions without a world change nothing."""
-    camera_share: float
+    camera_share: float = option(least=0, most=1)
     """Share of clips that are conditioned on their camera's poses."""
-    max_clips: int
+    max_clips: int = option(least=1)
     """Clips of a batch at most."""
-    grounding: float
+    grounding: float = option(least=0)
     """Weight of the grounding loss beside the velocity loss."""
-    words: float
+    words: float = option(least=0)
     """Weight of the word loss within the grounding loss."""
-    phases: tuple[Phase, ...]
+    phases: tuple[Phase, ...] = option(repeats=True)
     """Curriculum, by `unit`."""
     checkpoints: Mapping[str, Branch] = field(default_factory=dict)
     """Compute of the bundled checkpoints by name."""
@@ -139,7 +142,7 @@ def autoencoder_recipe(name: str = "first") -> AutoencoderRecipe:
         return AutoencoderRecipe(
             network=AutoencoderConfig(**sizes), **values["optimiser"], **values["data"], **values["loss"]
         )
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, ConfigError) as error:
         raise ConfigError(f"recipe {name}: autoencoder.yaml can't be so ({error})") from error
 
 
@@ -163,7 +166,7 @@ def transformer_recipe(name: str = "first") -> TransformerRecipe:
             phases=tuple(Phase(**phase) for phase in values["phases"]),
             checkpoints={str(name): Branch(**branch) for name, branch in values["checkpoints"].items()},
         )
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, ConfigError) as error:
         raise ConfigError(f"recipe {name}: transformer.yaml can't be so ({error})") from error
 
 
@@ -173,7 +176,10 @@ def _read(name: str, part: str) -> dict[str, Any]:
     if not path.is_file():
         raise unknown("recipe", name, [*BUNDLED, f"the path of a folder with {part}.yaml"])
     try:
-        values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        # OmegaConf reads 9e-4 as a number, YAML 1.1 as text.
+        values: Any = OmegaConf.to_container(OmegaConf.load(path))
+    except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} can't be read: {' '.join(str(error).split())[:200]}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} has no options")
     return values

@@ -65,3 +65,34 @@ def test_a_recipe_is_a_bundled_one_or_a_folder(tmp_path):
     (tmp_path / "b" / "autoencoder.yaml").write_text("network: {}\n")
     with pytest.raises(ConfigError, match="can't be so"):
         autoencoder_recipe(str(tmp_path / "b"))
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new", "message"),
+    [
+        ("transformer", "muon: 0.02", "muon: fast", "muon must be a number above 0, got fast"),
+        ("transformer", "caption_dropout: 0.1", "caption_dropout: 10", "caption_dropout must be a number from 0 to 1"),
+        ("transformer", "image_share: [0.7, 0.12]", "image_share: 0.5", "can't be so"),
+        (
+            "transformer",
+            "image_share: [0.7, 0.12]",
+            "image_share: [7, 0.12]",
+            "image_share must be a number from 0 to 1",
+        ),
+        ("transformer", "base: {units: 1}", "base: {units: 0}", "units must be a whole number of at least 1"),
+        ("autoencoder", "adamw: 1.5e-3", "adamw: -1", "adamw must be a number above 0"),
+        ("autoencoder", "network:", "nets:", "can't be so"),
+    ],
+)
+def test_values_of_a_recipe_are_checked(tmp_path, part, old, new, message):
+    text = (FOLDER / "second" / f"{part}.yaml").read_text()
+    assert old in text
+    (tmp_path / f"{part}.yaml").write_text(text.replace(old, new))
+    with pytest.raises(ConfigError, match=message):
+        (transformer_recipe if part == "transformer" else autoencoder_recipe)(str(tmp_path))
+
+
+def test_rates_may_be_written_as_powers_of_ten(tmp_path):
+    text = (FOLDER / "second" / "autoencoder.yaml").read_text()
+    (tmp_path / "autoencoder.yaml").write_text(text.replace("adamw: 1.5e-3", "adamw: 9e-4"))
+    assert autoencoder_recipe(str(tmp_path)).adamw == 9e-4
