@@ -143,15 +143,17 @@ class LatentDataset:
         self._shares = shares / shares.sum(axis=0)
 
     def batch(self, step: int, rank: int = 0) -> Batch:
-        """Return the batch of a step; processes that train together draw different ones."""
+        """Return the batch of a step; processes that train together draw different clips of one size, so that none waits for another."""
         r = self.recipe
-        rng = np.random.default_rng([self.seed, *b"diffusion", step, rank])
+        rng = np.random.default_rng([self.seed, *b"diffusion", step, 0])
         phase = r.phase(step, self.unit)
         bucket = self.buckets[int(rng.choice(len(self.buckets), p=self._shares[:, phase]))]
         n, k, _, h, w = bucket.latents.shape
         early, late = r.image_share
         if rng.random() < late + (early - late) * max(0.0, 1 - step / self.unit):
             k = 1
+        if rank:
+            rng = np.random.default_rng([self.seed, *b"diffusion", step, rank])
         rows, columns = (min(h, w), min(h, w)) if self.square else (h, w)
         size = min(r.max_clips, max(1, round(self.tokens / (k * rows * columns / PATCH**2))))
         chosen = rng.choice(n, size=min(n, size), replace=True, p=bucket.chance[phase])

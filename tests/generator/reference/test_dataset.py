@@ -94,3 +94,16 @@ def test_clips_with_actions_begin_from_an_image_as_often_as_the_recipe_has_it():
     assert not given[:, 1:].any()
     assert not given[1::2].any()
     assert abs(given[::2, 0].float().mean() - 0.8) < 0.1
+
+
+def test_processes_that_train_together_draw_other_clips_of_one_size(tmp_path: Path, autoencoder):
+    # Training goes on with the slowest of them.
+    shards.prepare(tmp_path / "set", 6, 4, 0, 1)
+    eyes = tmp_path / "autoencoder.safetensors"
+    model.save_autoencoder(eyes, autoencoder, {})
+    folder = dataset.encode_set(tmp_path / "set", eyes, 1)
+    data = dataset.LatentDataset([tmp_path / "set"], folder.name, transformer_recipe(), 0, 8, 640)
+    pairs = [(data.batch(step, 0), data.batch(step, 1)) for step in range(8)]
+    assert all(a.latents.shape == b.latents.shape for a, b in pairs)
+    assert len({a.latents.shape for a, _ in pairs}) > 1
+    assert not any(torch.equal(a.latents, b.latents) for a, b in pairs)
