@@ -165,7 +165,7 @@ class Plan(Settings):
     out: str = "runs/reference"
     """Folder of states, curves and weights."""
     recipe: str = "first"
-    """Sizes of the networks, rates, losses and curriculum: first (of base, 4x, 32x and square), hourglass, second, or the path of a
+    """Sizes of the networks, rates, losses and curriculum: first (of base, 4x, 32x and square), hourglass, second, third, or the path of a
     folder with autoencoder.yaml and transformer.yaml."""
     seed: int = option(0, least=0)
     """Seed of data and training."""

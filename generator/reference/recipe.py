@@ -1,7 +1,8 @@
 """Recipes of the bundled networks, read from recipes/NAME/*.yaml: sizes, rates, batches, loss weights and the curriculum.
 
 "first" made base, 4x and 32x, and square, the ablation with square crops; "hourglass" made the checkpoint of that name from 32x; "second"
-is for the next ones. Another folder with autoencoder.yaml and transformer.yaml is named by its path, for ablations.
+is for larger ones, "third" has the network of hourglass and all families from the first step on. Another folder with autoencoder.yaml
+and transformer.yaml is named by its path, for ablations.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from sora_eval.generator.reference.transformer import TransformerConfig
 from sora_eval.settings import Settings, option
 
 FOLDER = Path(__file__).parent / "recipes"
-BUNDLED: tuple[str, ...] = ("first", "hourglass", "second")
+BUNDLED: tuple[str, ...] = ("first", "hourglass", "second", "third")
 
 
 @dataclass(frozen=True)
