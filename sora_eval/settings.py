@@ -206,7 +206,7 @@ def _items(key: str, value: Any, hint: Any, limits: Constraint) -> tuple[Any, ..
     if groups and isinstance(value, list | tuple):
         value = [_checked(f"{key}.{k}", v, hint, limits) for k, v in enumerate(value)]
     if not isinstance(value, list | tuple) or not all(isinstance(v, kind) and not isinstance(v, bool) for v in value):
-        what = {int: "whole numbers", float: "numbers", str: "names"}.get(hint, "groups of options")
+        what = "groups of options" if groups else {int: "whole numbers", float: "numbers"}.get(hint, "names")
         raise ConfigError(f"{key} must be a list of {what}, write {key}=[{limits.example}], got {value}")
     for number in value if hint in (int, float) else ():
         _number(key, number, hint, limits)
