@@ -27,13 +27,14 @@ def noise_levels(
     noise: torch.Generator,
     given_share: float = 0.3,
     ends: float = 0.15,
-    begun: Tensor | None = None,
+    from_image: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draw noise levels (B, K) for training, 1 where given, and which chunks are given (B, K).
 
     In `given_share` of the clips some chunks are conditioning: in the share `ends` of these both ends, in the others the first (40 of
     85), the first few (30) or the last few (15). Nine in fourteen of the clips without have one level for all chunks, the rest one per
-    chunk (Diffusion Forcing). begun: (B,), True for clips of which the first chunk alone is given.
+    chunk (Diffusion Forcing). from_image: (B,), True for clips of which the first
+    chunk alone is given.
     """
     per_chunk = torch.sigmoid(LOGIT_MEAN + LOGIT_STD * torch.randn(batch, chunks, generator=noise))  # (B, K)
     kind = torch.rand(batch, generator=noise)
@@ -54,8 +55,8 @@ def noise_levels(
                 given[i, : 1 if which < (1 - ends) * 40 / 85 else few] = True
             else:
                 given[i, chunks - few :] = True
-        if begun is not None:
-            given[begun] = torch.arange(chunks) == 0
+        if from_image is not None:
+            given[from_image] = torch.arange(chunks) == 0
     return torch.where(given, torch.ones_like(t), t), given
 
 

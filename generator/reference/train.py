@@ -191,8 +191,8 @@ def draw(
     """
     z = batch.latents
     acted = batch.actions.any(dim=2).any(dim=1).cpu()
-    begun = acted & (torch.rand(len(z), generator=noise) < recipe.action_given)
-    t, given = diffusion.noise_levels(z.shape[0], z.shape[1], noise, phase.given, phase.ends, begun)
+    from_image = acted & (torch.rand(len(z), generator=noise) < recipe.action_given)
+    t, given = diffusion.noise_levels(z.shape[0], z.shape[1], noise, phase.given, phase.ends, from_image)
     eps = torch.randn(z.shape, generator=noise).to(z)
     left_out = given.any(dim=1) & (torch.rand(len(z), generator=noise) < recipe.given_dropout)
     captions = ["" if out else caption for out, caption in zip(left_out.tolist(), batch.captions, strict=True)]

@@ -101,13 +101,13 @@ def test_short_transitions_begin_from_one_or_two_chunks():
 
 
 def test_some_clips_begin_from_their_first_chunk_alone():
-    begun = torch.arange(400) % 4 == 0
-    t, given = diffusion.noise_levels(400, 5, torch.Generator().manual_seed(0), 0.5, 0.24, begun)
-    assert torch.equal(given[begun], (torch.arange(5) == 0).expand(100, -1))
+    from_image = torch.arange(400) % 4 == 0
+    t, given = diffusion.noise_levels(400, 5, torch.Generator().manual_seed(0), 0.5, 0.24, from_image)
+    assert torch.equal(given[from_image], (torch.arange(5) == 0).expand(100, -1))
     assert torch.equal(t == 1, given)
     # The others are drawn as they would be without them.
     assert torch.equal(
-        given[~begun], diffusion.noise_levels(400, 5, torch.Generator().manual_seed(0), 0.5, 0.24)[1][~begun]
+        given[~from_image], diffusion.noise_levels(400, 5, torch.Generator().manual_seed(0), 0.5, 0.24)[1][~from_image]
     )
 
 
