@@ -202,18 +202,18 @@ def _checked(key: str, value: Any, hint: Any, limits: Constraint) -> Any:
 
 def _items(key: str, value: Any, hint: Any, limits: Constraint) -> tuple[Any, ...]:
     groups = isinstance(hint, type) and issubclass(hint, Settings)
-    kind = hint if groups or hint is int else int | float if hint is float else str
-    if groups and isinstance(value, list | tuple):
-        value = [_checked(f"{key}.{k}", v, hint, limits) for k, v in enumerate(value)]
+    kind = object if groups else int if hint is int else int | float if hint is float else str
     if not isinstance(value, list | tuple) or not all(isinstance(v, kind) and not isinstance(v, bool) for v in value):
         what = "groups of options" if groups else {int: "whole numbers", float: "numbers"}.get(hint, "names")
         raise ConfigError(f"{key} must be a list of {what}, write {key}=[{limits.example}], got {value}")
+    if groups:
+        return tuple(_checked(f"{key}.{k}", v, hint, limits) for k, v in enumerate(value))
     for number in value if hint in (int, float) else ():
         _number(key, number, hint, limits)
     for name in value if limits.choices else ():
         if name not in limits.choices:
             raise unknown(key.rpartition(".")[2].removesuffix("s"), name, limits.choices)
-    return tuple(value if limits.repeats or groups else dict.fromkeys(value))
+    return tuple(value if limits.repeats else dict.fromkeys(value))
 
 
 def _number(key: str, value: Any, kind: type, limits: Constraint) -> Any:

@@ -33,8 +33,7 @@ def noise_levels(
 
     In `given_share` of the clips some chunks are conditioning: in the share `ends` of these both ends, in the others the first (40 of
     85), the first few (30) or the last few (15). Nine in fourteen of the clips without have one level for all chunks, the rest one per
-    chunk (Diffusion Forcing). from_image: (B,), True for clips of which the first
-    chunk alone is given.
+    chunk (Diffusion Forcing). from_image: (B,), True for clips of which the first chunk alone is given.
     """
     per_chunk = torch.sigmoid(LOGIT_MEAN + LOGIT_STD * torch.randn(batch, chunks, generator=noise))  # (B, K)
     kind = torch.rand(batch, generator=noise)

@@ -231,8 +231,8 @@ class Options(Settings):
     """Guidance scale of conditioning frames (history guidance, arXiv:2502.06764); 1 is none. Above 1, errors pile up in long videos, and
     extensions gain nothing."""
     history_level: float = option(0.9, above=0, most=1)
-    """Noise level that the network is told of frames that it made itself and goes on from, 1 is clean: below it, it corrects the errors of
-    a long video instead of copying them (Diffusion Forcing, arXiv:2407.01392). Frames that are given keep theirs, 1."""
+    """Noise level of generated context frames when a video is extended window by window, 1 is clean. Conditioned on a level below 1, the
+    network corrects accumulated errors instead of copying them (Diffusion Forcing, arXiv:2407.01392). Frames of the user are at 1."""
     order: int = option(2, least=1, most=2)
     """Order of the solver: 2 is Adams-Bashforth; 1 is Euler, for distilled checkpoints, each of whose steps is learnt by itself."""
 
@@ -254,8 +254,8 @@ class CheckpointOptions(Settings):
     """Guidance scale of conditioning frames (history guidance, arXiv:2502.06764), 1 is none; null: the checkpoint's own, 1. Above 1,
     errors pile up in long videos, and extensions gain nothing."""
     history_level: float | None = option(None, above=0, most=1)
-    """Noise level that the network is told of frames that it made itself and goes on from, 1 is clean: below it, it corrects the errors of
-    a long video instead of copying them (Diffusion Forcing, arXiv:2407.01392); null: the checkpoint's own, 0.9."""
+    """Noise level of generated context frames when a video is extended window by window, 1 is clean. Conditioned on a level below 1, the
+    network corrects accumulated errors instead of copying them (Diffusion Forcing, arXiv:2407.01392); null: the checkpoint's own, 0.9."""
     order: int | None = option(None, least=1, most=2)
     """Order of the solver, 2 (Adams-Bashforth) or 1 (Euler); null: the checkpoint's own, 2, or 1 of a distilled one."""
     checkpoint: str = "hourglass"

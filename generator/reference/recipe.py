@@ -114,7 +114,7 @@ class TransformerRecipe(Settings):
     """Weight of the grounding loss beside the velocity loss."""
     words: float = option(least=0)
     """Weight of the word loss within the grounding loss."""
-    phases: tuple[Phase, ...] = option(repeats=True)
+    phases: tuple[Phase, ...]
     """Curriculum, by `unit`."""
     checkpoints: Mapping[str, Branch] = field(default_factory=dict)
     """Compute of the bundled checkpoints by name."""
@@ -157,15 +157,14 @@ def transformer_recipe(name: str = "first") -> TransformerRecipe:
     values = _read(name, "transformer")
     try:
         sizes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values["network"].items()}
-        data = {**values["data"], "image_share": tuple(values["data"]["image_share"])}
         return TransformerRecipe(
             network=TransformerConfig(**sizes),
             **values["optimiser"],
             **{f"text_{k}": v for k, v in values["text"].items()},
-            **data,
+            **values["data"],
             **values["loss"],
-            phases=tuple(Phase(**phase) for phase in values["phases"]),
-            checkpoints={str(name): Branch(**branch) for name, branch in values["checkpoints"].items()},
+            phases=values["phases"],
+            checkpoints=values["checkpoints"],
         )
     except (TypeError, KeyError, AttributeError, ConfigError) as error:
         raise ConfigError(f"recipe {name}: transformer.yaml can't be so ({error})") from error

@@ -117,7 +117,7 @@ class Sampler:
     ) -> Video:
         """Return the clip with `frames` more after it, or before it. The clip itself is unchanged.
 
-        own: whether the model made the clip: it then goes on at `history_level`, as from its own frames.
+        own: whether the clip is the model's: it is then conditioned on at `history_level`.
 
         Raises:
             ConfigError: it is no clip, or frames is below 1.
@@ -144,7 +144,7 @@ class Sampler:
         head, done = video, 0
         while done < frames:
             known = self._encode_groups(head[: CONTEXT * CHUNK])
-            window = self._going_on(_Window.ending(known, WINDOW), own or bool(made))
+            window = self._at_history_level(_Window.ending(known, WINDOW), own or bool(made))
             clip = self._decode(self._sample(text, window, _window_seed(seed, len(made))))
             new, shown = np.split(clip, [len(clip) - CHUNK * len(known)])
             new = restore_detail(new, shown[0], head[0])
@@ -161,7 +161,7 @@ class Sampler:
             known = self._encode(tail)
             # No more than is asked for: under actions, what follows the last one would be drawn as a rest that no clip has.
             chunks = min(WINDOW, len(known) + -(-(frames - done) // CHUNK))
-            window = self._going_on(_Window.starting(known, chunks), own or number > 0)
+            window = self._at_history_level(_Window.starting(known, chunks), own or number > 0)
             window_actions = None if actions is None else _actions(actions, done - CHUNK * (len(known) - 1), chunks)
             clip = self._decode(self._sample(text, window, _window_seed(seed, number), window_actions))
             shown, new = np.split(clip, [len(tail)])
@@ -170,8 +170,8 @@ class Sampler:
             tail = _tail(np.concatenate([tail, new]))
             done, number = done + len(new), number + 1
 
-    def _going_on(self, window: _Window, own: bool) -> _Window:
-        """Return a window whose given chunks are `own`, the model's, or somebody else's, with the level of such ones."""
+    def _at_history_level(self, window: _Window, own: bool) -> _Window:
+        """Return the window with its conditioning chunks at `history_level` where they are the model's `own`, else at 1."""
         return replace(window, level=self.options.history_level) if own else window
 
     def long_video(self, prompt: str, frames: int, size: Size = (64, 64), seed: int = 0) -> Iterator[Frames]:
@@ -374,7 +374,7 @@ class _Window:
     given: Tensor
     """(K,), True for conditioning chunks."""
     level: float = 1.0
-    """Noise level that the network is told of these."""
+    """Noise level that the network is conditioned on for these chunks."""
 
     @staticmethod
     def open(chunks: int, size: Size, channels: int) -> _Window:

@@ -116,7 +116,7 @@ def test_a_long_video_comes_in_pieces(sampler):
     assert max(len(p) for p in pieces) <= 17
 
 
-def test_frames_that_the_model_made_are_said_to_be_noisy(sampler, monkeypatch):
+def test_generated_context_frames_are_at_the_history_level(sampler, monkeypatch):
     levels, denoise = [], sampler.model.transformer.denoise
     monkeypatch.setattr(
         sampler.model.transformer,
@@ -129,7 +129,7 @@ def test_frames_that_the_model_made_are_said_to_be_noisy(sampler, monkeypatch):
     for backward in (False, True):
         levels.clear()
         once.extend(clip(17), WORDS, 32, backward=backward)
-        # Of the clip that is given nothing is wrong.
+        # Frames of the user are clean.
         assert set(levels[0]) == {1.0}
         assert levels[1] == pytest.approx([0.9] * 5)
 
