@@ -114,7 +114,7 @@ class TransformerRecipe(Settings):
     """Weight of the grounding loss beside the velocity loss."""
     words: float = option(least=0)
     """Weight of the word loss within the grounding loss."""
-    phases: tuple[Phase, ...]
+    phases: tuple[Phase, ...] = option()
     """Curriculum, by `unit`."""
     checkpoints: Mapping[str, Branch] = field(default_factory=dict)
     """Compute of the bundled checkpoints by name."""
