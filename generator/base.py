@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -180,6 +181,27 @@ def batch_of(generator: Generator) -> int:
 def samples_of(generator: Generator) -> int:
     """Return how many clips per case a generator has, at most `MOST`; 1 where it makes as many as are requested."""
     return min(int(getattr(generator, "samples", 1)), MOST)
+
+
+def beyond_capabilities(generator: Generator, cases: Sequence[Case]) -> list[str]:
+    """Return a line, with the remedy, where cases are of a mode or a length that the generator does not make: they score 0."""
+    can, cases = generator.capabilities, list({c.id: c for c in cases}.values())
+    lacking = Counter(c.mode for c in cases if c.mode not in can.modes)
+    too_long = sum(c.mode in can.modes and bool(can.refuses(c)) for c in cases)
+    lines = []
+    if lacking:
+        counts = ", ".join(f"{mode} {count}" for mode, count in lacking.items())
+        own = [mode for mode in dict.fromkeys(c.mode for c in cases) if mode in can.modes]
+        remedy = f"'suite.modes=[{','.join(own)}]' leaves them out" if own else "choose a suite of its modes"
+        lines.append(
+            f"{generator.name}: {lacking.total()} of {len(cases)} cases are of modes that it lacks ({counts}) and score 0; {remedy}"
+        )
+    if too_long:
+        lines.append(
+            f"{generator.name}: {too_long} of {len(cases)} cases are longer than the {can.max_frames} frames that it makes, and score 0; "
+            "choose a profile of shorter clips"
+        )
+    return lines
 
 
 def input_problems(generator: Generator, deliveries: Sequence[Delivery]) -> list[str]:

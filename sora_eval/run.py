@@ -13,7 +13,7 @@ from sora_eval.cost.estimates import warnings
 from sora_eval.cost.references import choose_references
 from sora_eval.evaluation import Loop, evaluate
 from sora_eval.fidelity.config import FidelityConfig
-from sora_eval.generator.base import Generator, bind, samples_of
+from sora_eval.generator.base import Generator, beyond_capabilities, bind, samples_of
 from sora_eval.generator.devices import devices_of
 from sora_eval.generator.simulator import reference
 from sora_eval.prompting.rewriting import prepare, prompted
@@ -61,7 +61,11 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
         video=config.video,
         devices=devices_of(model, config.devices),
         case_set=asked,
-        notes=(*notes, *warnings(config, cases, model, references, folder, workers)),
+        notes=(
+            *notes,
+            *beyond_capabilities(model, cases),
+            *warnings(config, cases, model, references, folder, workers),
+        ),
     )
 
 

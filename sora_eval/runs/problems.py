@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sora_eval.errors import SoraEvalError
-from sora_eval.generator.base import Delivery, Generator, input_problems
+from sora_eval.generator.base import Delivery, Generator, beyond_capabilities, input_problems
 from sora_eval.runs.tracking import read_tracks
 from sora_eval.stats.failures import INTERNAL, technical
 from sora_eval.types import Alignment, Case, ScoreRow
@@ -27,7 +27,8 @@ def problem_lines(folder: Path, model: Generator, cases: Sequence[Case], rows: S
         for r in own
         if model.kind == "model" and not r.reason.startswith(INTERNAL) and not model.capabilities.refuses(by_id[r.case])
     ]
-    lines = input_problems(model, deliveries)
+    lines = beyond_capabilities(model, [by_id[r.case] for r in own]) if model.kind == "model" else []
+    lines += input_problems(model, deliveries)
     lines += _moved(model, own)
     if broken := technical(own):
         lines.append(f"{model.name}: {broken} of {len(own)} clips failed technically; the same command retries them")

@@ -62,20 +62,20 @@ class Metric:
 _SHARE = (0.0, 1.0)
 METRICS: tuple[Metric, ...] = (
     Metric("HOTA", True, _SHARE, True, "detection and association together, the geometric mean of DetA and AssA"),
-    Metric("DetA", True, _SHARE, True, "whether there is a box wherever a true thing is, and nowhere else"),
-    Metric("AssA", True, _SHARE, True, "whether a thing that is found has one identity throughout"),
+    Metric("DetA", True, _SHARE, True, "detection accuracy: TP / (TP + FN + FP) over boxes"),
+    Metric("AssA", True, _SHARE, True, "association accuracy: how consistently a matched object keeps one identity"),
     Metric("MOTA", True, None, True, "1 less missed boxes, false boxes and identity switches per true box; negative for many"),
-    Metric("IDF1", True, _SHARE, True, "share of boxes that carry the right identity when each thing may have only one"),
-    Metric("ID switches", False, None, True, "times that a true thing is matched by another identity than before", "per clip"),
+    Metric("IDF1", True, _SHARE, True, "F1 of boxes with the right identity under a one-to-one assignment of tracks"),
+    Metric("ID switches", False, None, True, "times that a true object is matched to another identity than before", "per clip"),
     Metric(
         "ID switches across occlusion", False, None, True,
-        "the same between the last sight of a thing before it is hidden and the first one after", "per clip",
+        "the same between the last sight of an object before it is hidden and the first one after", "per clip",
     ),
     Metric(
-        "re-identification rate", True, _SHARE, True, "share of hidden spans after which a thing is found, with its identity"
+        "re-identification rate", True, _SHARE, True, "share of hidden spans after which an object is found, with its identity"
     ),
-    Metric("exit error, place", False, None, True, "how far from the true place a hidden thing comes out", "px of 256"),
-    Metric("exit error, time", False, None, True, "how far from the true moment a hidden thing comes out", "s"),
+    Metric("exit error, place", False, None, True, "how far from the true place a hidden object reappears", "px of 256"),
+    Metric("exit error, time", False, None, True, "how far from the true moment a hidden object reappears", "s"),
     Metric("count consistency", True, _SHARE, True, "1 less the mean error of the number of objects in a frame, as a share"),
     Metric("point OA", True, _SHARE, True, "occlusion accuracy: share of frames in which a point is rightly seen or not seen"),
     Metric("point delta_avg", True, _SHARE, True, "share of the visible true points that are near, mean over five distances"),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sora_eval.errors import ConfigError
-from sora_eval.generator.base import Generator
+from sora_eval.generator.base import Generator, beyond_capabilities
 from sora_eval.generator.callable import PythonCallable
 from sora_eval.types import Case, Failure, Frames, Video
 
@@ -171,6 +171,20 @@ def test_what_it_can_t_do_is_not_asked(module: str) -> None:
     refused, long = model.generate([CASE, replace(CASE, mode="t2v", given=0)])
     assert refused == Failure("the generator has no mode v2v")
     assert long == Failure("the generator makes at most 2 frames, 3 were asked")
+
+
+def test_cases_beyond_its_capabilities_are_counted_with_the_remedy(module: str) -> None:
+    model = PythonCallable(f"{module}:echo", modes=["t2v"], max_frames=2)
+    text = replace(CASE, id="t", mode="t2v", given=0, frames=2)
+    image, long = replace(CASE, id="i", mode="i2v", given=1), replace(text, id="l", frames=3)
+    assert beyond_capabilities(model, [text, text]) == []
+    assert beyond_capabilities(model, [text, text, CASE, image]) == [
+        "echo: 2 of 3 cases are of modes that it lacks (v2v 1, i2v 1) and score 0; 'suite.modes=[t2v]' leaves them out"
+    ]
+    (alone,) = beyond_capabilities(model, [CASE])
+    assert alone.endswith("choose a suite of its modes")
+    (longer,) = beyond_capabilities(model, [text, long])
+    assert longer.startswith("echo: 1 of 2 cases are longer than the 2 frames that it makes")
 
 
 def test_a_bad_target_is_a_configuration_error(module: str, tmp_path: Path) -> None:
