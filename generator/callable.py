@@ -23,6 +23,7 @@ from sora_eval.generator.answers import one_line
 from sora_eval.generator.base import Capabilities, file_safe
 from sora_eval.generator.function_hash import function_hash, source_text
 from sora_eval.types import MODES, Case, Failure, Frames, Mode, Video, digest
+from sora_eval.video import frames_at
 
 Conditioning: TypeAlias = Callable[[Case], Frames | None]
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -198,7 +199,7 @@ class PythonCallable:
                 return answer
             if not pieces:
                 # As long as the case lasts, at the rate that the function makes clips of.
-                fps, needed = answer.fps, round((case.frames - 1) / case.fps * answer.fps) + 1
+                fps, needed = answer.fps, frames_at(case.frames, case.fps, answer.fps)
             elif answer.fps != fps:
                 return Failure(
                     f"{self.target} did not extend the clip: it returned {answer.fps:g} frames per second after {fps:g}"
@@ -232,10 +233,10 @@ class PythonCallable:
             return Failure(f"{self.target} raised {one_line(err)}", technical=True)
         if answer is None:
             return Failure(f"{self.target} returned nothing, uint8 [T, H, W, 3] is needed", technical=True)
+        # Copies: the function may fill the same buffer for the next case.
         if isinstance(answer, Video):
-            return answer
+            return replace(answer, frames=answer.frames.copy())
         try:
-            # A copy: the function may fill the same buffer for the next case.
             answer = np.array(answer)
         except Exception as err:
             return Failure(f"{self.target} returned a {type(answer).__name__} that is no array ({one_line(err)})")
@@ -314,8 +315,13 @@ def _file(path: Path) -> types.ModuleType:
         assert spec is not None
         assert spec.loader is not None, "the name ends in .py"
         module = module_from_spec(spec)
-        spec.loader.exec_module(module)
+        # There while it runs: a dataclass looks its module up.
         sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
     return sys.modules[name]
 
 

@@ -13,6 +13,7 @@ from sora_eval.generator.simulator import WORLD, Control, Violation, true_video
 from sora_eval.registry import probe
 from sora_eval.settings import Settings, option
 from sora_eval.types import Case, Failure, Video
+from sora_eval.video import frames_at
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class RandomFaults(Settings):
                 case,
                 size=(height * 3 // 2, width * 3 // 2),
                 fps=12.0,
-                frames=round((case.frames - 1) / case.fps * 12) + 1,
+                frames=frames_at(case.frames, case.fps, 12),
             )
             yield self._answer(resized, rng)
 

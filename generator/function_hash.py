@@ -44,7 +44,12 @@ def _parts(value: Any, seen: set[int]) -> Iterator[Any]:
         yield repr(value)
     elif isinstance(value, types.ModuleType):
         yield value.__name__
-    elif isinstance(value, type | types.BuiltinFunctionType):
+    elif isinstance(value, types.BuiltinFunctionType):
+        yield f"{value.__module__}.{value.__qualname__}"
+    elif isinstance(value, type):
+        # One that is imported changes with its module's file or version; one of a notebook or script may change under its name.
+        if value.__module__ == "__main__":
+            raise _UnknownStateError
         yield f"{value.__module__}.{value.__qualname__}"
     elif isinstance(value, types.CodeType):
         yield [value.co_code.hex(), list(value.co_names), list(value.co_varnames)]

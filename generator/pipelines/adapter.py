@@ -18,10 +18,10 @@ from sora_eval.generator.base import Capabilities
 from sora_eval.generator.pipelines.loading import Loaded, described, load, weights_hash
 from sora_eval.generator.pipelines.options import PipelineOptions
 from sora_eval.types import Case, Failure, Frames, Video, digest
-from sora_eval.video import resample, resize
+from sora_eval.video import frames_at, resample, resize
 from sora_eval.world import conditioning
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same pipeline and options give another clip."""
 
 
@@ -115,10 +115,10 @@ class Pipeline(PipelineOptions):
         size = rules.size(self.height or case.size[0], self.width or case.size[1])
         given_rate = case.fps if "frame_rate" in rules.arguments else None
         fps = self.fps or given_rate or rules.fps or case.fps
-        kept = max(1, round(case.frames / case.fps * fps))
+        kept = frames_at(case.frames, case.fps, fps)
         before = 0
         if case.mode == "v2v" and "video" not in rules.arguments:
-            before = min(kept, max(1, round(case.given / case.fps * fps))) - 1
+            before = min(kept, frames_at(case.given, case.fps, fps)) - 1
         return _Form(case.mode, size, rules.frames(kept - before), kept - before, before, fps)
 
     def _videos(self, loaded: Loaded, cases: Sequence[Case], form: _Form) -> Iterator[Video | Failure]:
@@ -171,7 +171,7 @@ class Pipeline(PipelineOptions):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             output = loaded.pipeline(**{**taken, **given, **self.arguments})
-        return list(np.asarray(output.frames))
+        return list(output.frames)
 
     def _check_length(self, loaded: Loaded, prompt: str) -> None:
         """Note that prompts are longer than what the pipeline reads: what is asked in the rest, the model never saw."""
@@ -209,7 +209,8 @@ class Pipeline(PipelineOptions):
         """Return the given frames at the size and rate of the pipeline."""
         given = conditioning(case)
         assert given is not None
-        return resize(resample(Video(given, case.fps), form.fps).frames, form.size)
+        count = frames_at(len(given), case.fps, form.fps)
+        return resize(resample(Video(given, case.fps), form.fps, count).frames, form.size)
 
     def _padded(self, loaded: Loaded, given: Frames, form: _Form) -> Frames:
         """Return given frames as a pipeline takes them: as they are where it continues them, else held to the full length."""
@@ -223,9 +224,10 @@ _weights = lru_cache(maxsize=64)(weights_hash)
 
 
 def _clip(frames: Any, form: _Form) -> Video | Failure:
-    """Return a clip of the frames [T, H, W, 3] that a pipeline made, in 0 to 1."""
-    if isinstance(frames, list):
-        frames = np.stack([np.asarray(frame, dtype=np.float32) / 255 for frame in frames])
+    """Return a clip of the frames [T, H, W, 3] that a pipeline made: numbers in 0 to 1, or 8-bit pictures (PIL)."""
+    frames = np.stack([np.asarray(frame) for frame in frames])
+    if frames.dtype == np.uint8:
+        frames = frames.astype(np.float32) / 255
     if not np.isfinite(frames).all():
         return Failure(
             "the pipeline made frames that are no numbers (NaN): try generator.dtype=float32", technical=True

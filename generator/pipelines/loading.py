@@ -27,9 +27,11 @@ class Loaded:
     rules: Rules
     """What it can make."""
     checkpoint: str | None = None
-    """Whose weights it has, None for the model's own."""
+    """Checkpoint in it, None for the model's own weights."""
     lora: float | None = None
-    """Weight of a LoRA beside its own ones, None where there is none."""
+    """Scale of the checkpoint where that is a LoRA, else None."""
+    replaced: bool = False
+    """Whether a checkpoint has overwritten the model's own weights: they can't be restored, and no LoRA may be added to others."""
 
 
 _LOADED: dict[tuple[Any, ...], Loaded] = {}
@@ -76,20 +78,20 @@ def load(options: PipelineOptions) -> Loaded:
         options.scheduler,
     )  # fmt: skip
     loaded = _LOADED.get(key)
-    # Whole weights can't be taken out again: the model's own are read anew.
-    if loaded is None or (
-        loaded.checkpoint != options.checkpoint and options.checkpoint is None and loaded.lora is None
-    ):
+    if loaded is not None and loaded.checkpoint == options.checkpoint and loaded.lora in (None, options.lora_scale):
+        return loaded
+    tensors = {} if options.checkpoint is None else _tensors(Path(options.checkpoint))
+    lora = any("lora" in name.lower() for name in tensors)
+    if loaded is None or (loaded.replaced and (lora or not tensors)):
         _LOADED.clear()
         pipeline = _pipeline(options)
         loaded = _LOADED[key] = Loaded(pipeline, rules_of(pipeline))
-    if loaded.checkpoint != options.checkpoint or loaded.lora not in (None, options.lora_scale):
-        try:
-            _swap(loaded, options)
-        except BaseException:
-            # Half of it may be in place.
-            _LOADED.clear()
-            raise
+    try:
+        _swap(loaded, options, tensors, lora)
+    except BaseException:
+        # Half of it may be in place.
+        _LOADED.clear()
+        raise
     return loaded
 
 
@@ -148,8 +150,8 @@ def network_of(pipeline: Any) -> tuple[str, Any]:
     )
 
 
-def _swap(loaded: Loaded, options: PipelineOptions) -> None:
-    """Put the weights of a checkpoint into the loaded pipeline.
+def _swap(loaded: Loaded, options: PipelineOptions, tensors: dict[str, torch.Tensor], lora: bool) -> None:
+    """Put the tensors of a checkpoint, none for the model's own weights, into the loaded pipeline in place of the one in it.
 
     Raises:
         ConfigError: they fit no part of it.
@@ -157,13 +159,12 @@ def _swap(loaded: Loaded, options: PipelineOptions) -> None:
     if loaded.lora is not None:
         loaded.pipeline.unload_lora_weights()
         loaded.lora = None
-    if options.checkpoint is not None:
-        tensors = _tensors(Path(options.checkpoint))
-        if any("lora" in name.lower() for name in tensors):
-            _add_lora(loaded.pipeline, options, tensors)
-            loaded.lora = options.lora_scale
-        else:
-            _replace(loaded.pipeline, options.checkpoint, tensors)
+    if lora:
+        _add_lora(loaded.pipeline, options, tensors)
+        loaded.lora = options.lora_scale
+    elif options.checkpoint is not None:
+        _replace(loaded.pipeline, options.checkpoint, tensors)
+        loaded.replaced = True
     loaded.checkpoint = options.checkpoint
 
 

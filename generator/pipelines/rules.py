@@ -19,7 +19,8 @@ NATIVE_FPS: Mapping[str, float] = {
     "SkyReels": 24.0,
     "AnimateDiff": 8.0,
 }
-"""Frames per second that models were trained at, by the beginning of their pipeline's name; from their model cards."""
+"""Frames per second that models were trained at, by the beginning of their pipeline's name; from their model cards. Later versions of two
+have the same pipeline and another rate: see `_native_fps`."""
 _SPATIAL = ("vae_scale_factor_spatial", "vae_spatial_compression_ratio", "vae_spatial_scale_factor", "vae_scale_factor")
 _TEMPORAL = ("vae_scale_factor_temporal", "vae_temporal_compression_ratio", "vae_temporal_scale_factor")
 
@@ -64,21 +65,32 @@ class Rules:
 
     def frames(self, wanted: int) -> int:
         """Return the least frame count that the pipeline makes and that is enough."""
+        # CogVideoX 1.5 and HunyuanVideo group latent frames; the count is padded by the pipeline itself, which is cut off again.
         return max(0, math.ceil((wanted - 1) / self.stride)) * self.stride + 1 if self.stride > 1 else wanted
 
 
 def rules_of(pipeline: Any) -> Rules:
     """Return the rules of a loaded pipeline."""
-    name = type(pipeline).__name__
     spatial = next((int(v) for a in _SPATIAL if (v := getattr(pipeline, a, None))), 8)
     temporal = next((int(v) for a in _TEMPORAL if (v := getattr(pipeline, a, None))), 1)
     network = getattr(pipeline, "transformer", None) or getattr(pipeline, "unet", None)
     patch = getattr(getattr(network, "config", None), "patch_size", None)
     patch = patch[-1] if isinstance(patch, list | tuple) else patch or 1
-    # CogVideoX 1.5 and HunyuanVideo group latent frames; the count is padded by the pipeline itself, which is cut off again.
-    fps = next((rate for start, rate in NATIVE_FPS.items() if name.startswith(start)), None)
     parameters = inspect.signature(type(pipeline).__call__).parameters
     longest = parameters["max_sequence_length"].default if "max_sequence_length" in parameters else None
     frames = parameters["num_frames"].default if "num_frames" in parameters else None
     frames = frames if isinstance(frames, int) else None
-    return Rules(frozenset(parameters), spatial * int(patch), temporal, longest, fps, frames)
+    return Rules(frozenset(parameters), spatial * int(patch), temporal, longest, _native_fps(pipeline), frames)
+
+
+def _native_fps(pipeline: Any) -> float | None:
+    """Return the frames per second that a pipeline's model was trained at, None where that is not known."""
+    name = type(pipeline).__name__
+    network = getattr(getattr(pipeline, "transformer", None), "config", None)
+    if name.startswith("CogVideoX") and getattr(network, "patch_size_t", None):  # CogVideoX 1.5
+        return 16.0
+    if name.startswith("Wan") and getattr(
+        getattr(pipeline, "config", None), "expand_timesteps", False
+    ):  # Wan2.2 TI2V-5B
+        return 24.0
+    return next((rate for start, rate in NATIVE_FPS.items() if name.startswith(start)), None)

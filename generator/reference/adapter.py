@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
@@ -17,8 +17,9 @@ from sora_eval.generator.reference.autoencoder import CHUNK
 from sora_eval.generator.reference.options import GRID, Options, ReferenceOptions
 from sora_eval.generator.reference.sampler import CONTEXT, TRAINED_FRAMES, VERSION, PromptWarning, Sampler
 from sora_eval.training import checkpoints
+from sora_eval.training.checkpoint_files import Signature, signature
 from sora_eval.types import ALL_MODES, MODES, Case, Failure, Frames, Video, digest
-from sora_eval.video import resample, resize
+from sora_eval.video import frames_at, resample, resize
 from sora_eval.world import conditioning
 from sora_eval.world.action_scripts import action_script
 
@@ -38,39 +39,45 @@ class Reference(ReferenceOptions):
     def __post_init__(self) -> None:
         """Check the options and load the checkpoint, before the first case."""
         super().__post_init__()
+        # Taken once: a file that is written again is another checkpoint for a new generator, and not for this one.
+        self.__dict__["_written"] = signature(model.find(self.checkpoint))
         self._sampler()
 
+    @property
+    def _model(self) -> model.Model:
+        return _loaded(self.checkpoint, self.__dict__["_written"])
+
     def _sampler(self) -> Sampler:
-        return Sampler(_loaded(self.checkpoint), self._options(), self.expanded)
+        return Sampler(self._model, self._options(), self.expanded)
 
     def _options(self) -> Options:
-        return self.sampling(_loaded(self.checkpoint).sampling)
+        return self.sampling(self._model.sampling)
 
     @property
     def name(self) -> str:
         """The checkpoint's name, file-name safe."""
-        return f"reference-{file_safe(_loaded(self.checkpoint).name)}"
+        return f"reference-{file_safe(self._model.name)}"
 
     @property
     def compute(self) -> float | None:
         """Floating-point operations of its training."""
-        return _loaded(self.checkpoint).compute
+        return self._model.compute
 
     @property
     def step(self) -> int | None:
         """Steps of its training, None where its file lacks them."""
-        steps = _loaded(self.checkpoint).about.get("steps")
+        steps = self._model.about.get("steps")
         return steps if isinstance(steps, int) else None
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Faults of the checkpoint."""
-        fault = _loaded(self.checkpoint).fault
+        fault = self._model.fault
         return (fault,) if fault else ()
 
     def fingerprint(self, case: Case) -> str:
         """Return the weights' hash, the version of the sampler, and the options."""
-        weights, o = _loaded(self.checkpoint).hash, self._options()
+        weights, o = self._model.hash, self._options()
         options = (
             f"{self.short_side}:{o.steps}:{o.guidance:g}:{o.shift:g}:{o.guided_until:g}:{o.history:g}:{self.expanded}"
         )
@@ -80,19 +87,24 @@ class Reference(ReferenceOptions):
         # Of shorter clips left out likewise: they are made in one window.
         extended = f":extended={o.history_level:g}" if _frames(case) > TRAINED_FRAMES else ""
         actions = _actions(case)
+        # Left out at its own rate likewise.
+        resampled = ":resampled=2" if case.given and case.fps != FPS else ""
         played = "" if actions is None else f":rollout={digest(list(actions), 8)}"
-        return f"reference:{checkpoints.FORMAT}.{VERSION}:{weights}:{options}{order}{noise}{extended}{played}"
+        return (
+            f"reference:{checkpoints.FORMAT}.{VERSION}:{weights}:{options}{order}{noise}{extended}{resampled}{played}"
+        )
 
     @property
     def recipe(self) -> dict[str, Any]:
         """Sampler, its options, and the hash of the weights."""
         o = self._options()
-        options = {"steps": o.steps, "guidance": o.guidance, "shift": o.shift, "expanded": self.expanded}
+        options = {k: v for k, v in asdict(o).items() if k != "order"}
+        options |= {"expanded": self.expanded, "short_side": self.short_side, "noise": self.noise}
         longer = f"beyond {TRAINED_FRAMES} frames by extension, {CHUNK * (CONTEXT - 1) + 1} frames given"
         return {
             "sampler": f"rectified flow, version {VERSION}{', Euler' if o.order == 1 else ''}",
             **options,
-            "weights": _loaded(self.checkpoint).hash,
+            "weights": self._model.hash,
             "long_clips": longer,
         }
 
@@ -130,7 +142,7 @@ class Reference(ReferenceOptions):
         return sampler.extend(first.frames, case.prompt, frames - len(first), seed, own=True)
 
     def _seed(self, case: Case) -> int:
-        # Hashed with the id: cases of several probes have equal seeds, and no two must share their noise.
+        # At noise=0 case i of every probe has the same seed, and so the same noise, as in published clips; others are hashed with the id.
         return int(digest([case.id, case.seed, self.noise], 8), 16) if self.noise else case.seed
 
     def _size(self, case_size: tuple[int, int]) -> tuple[int, int]:
@@ -157,7 +169,9 @@ def edited_clip(sampler: Sampler, case: Case, given: Frames, size: tuple[int, in
 
 
 def _resampled(given: Frames, case: Case, size: tuple[int, int], frames: int | None = None) -> Frames:
-    return resize(resample(Video(given, case.fps), FPS, frames).frames if case.fps != FPS else given, size)
+    if case.fps == FPS:
+        return resize(given, size)
+    return resize(resample(Video(given, case.fps), FPS, frames or frames_at(len(given), case.fps, FPS)).frames, size)
 
 
 def _actions(case: Case) -> tuple[str, ...] | None:
@@ -168,9 +182,10 @@ def _actions(case: Case) -> tuple[str, ...] | None:
 
 def _frames(case: Case) -> int:
     """Return the frames of a case at the generator's own rate."""
-    return round((case.frames - 1) / case.fps * FPS) + 1
+    return frames_at(case.frames, case.fps, FPS)
 
 
 @lru_cache(maxsize=4)
-def _loaded(checkpoint: str) -> model.Model:
+def _loaded(checkpoint: str, written: Signature | None) -> model.Model:
+    """Return a checkpoint, loaded once in a process. written: signature of its file."""
     return model.load(checkpoint)

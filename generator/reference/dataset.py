@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sora_eval.data import shards
-from sora_eval.data.cameras import POSE, item_poses, mirrored_poses
+from sora_eval.data.cameras import POSE, POSE_VERSION, item_poses, mirrored_poses
 from sora_eval.data.shards import ACTIONS, Item, Shard, mirrored
 from sora_eval.files import replacing
 from sora_eval.generator.reference import model
@@ -32,6 +32,8 @@ from sora_eval.world import palette
 from sora_eval.world.families import common, family
 
 _ENCODE_AT_ONCE = 16
+_GROUNDING_VERSION = 1
+"""Raised whenever `grounding_targets` makes other numbers: they are kept beside the latents."""
 _USUAL_CHUNKS = 5
 """Clips of more chunks are long ones."""
 
@@ -58,11 +60,27 @@ class PixelDataset:
         weights = family_weights(self.shares, counts) if self.shares else dict.fromkeys(counts, 1.0)
         return tuple(np.array([weights[i.family] for i in s.items]) for s in self.shards)
 
+    @cached_property
+    def _sizes(self) -> dict[tuple[int, ...], NDArray[np.int64]]:
+        """Indices of the shards of each size (T, H, W)."""
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for i, shard in enumerate(self.shards):
+            groups.setdefault(shard.frames().shape[1:4], []).append(i)
+        return {size: np.array(indices) for size, indices in groups.items()}
+
     def batch(self, step: int, rank: int = 0) -> Tensor:
-        """Return windows (B, window, 12, H, W) of one size; images give windows of one chunk."""
-        rng = np.random.default_rng([self.seed, *b"autoencoder", step, rank])
+        """Return windows (B, window, 12, H, W) of one size; images give windows of one chunk.
+
+        Processes that train together draw different windows of one size at a step, so that none waits for another.
+        """
+        rng = np.random.default_rng([self.seed, *b"autoencoder", step, 0])
         totals = np.array([chance.sum() for chance in self._chances])
-        number = int(rng.choice(len(self.shards), p=totals / totals.sum()))
+        groups = list(self._sizes.values())
+        shares = np.array([totals[group].sum() for group in groups])
+        group = groups[int(rng.choice(len(groups), p=shares / shares.sum()))]
+        if rank:
+            rng = np.random.default_rng([self.seed, *b"autoencoder", step, rank])
+        number = int(rng.choice(group, p=totals[group] / totals[group].sum()))
         clips, chance = self.shards[number].frames(), self._chances[number]
         n, t, h, w, _ = clips.shape
         size = max(1, round(self.pixels / (h * w))) * (1 if t > 1 else self.window)
@@ -122,23 +140,22 @@ class Bucket:
 class LatentDataset:
     """Latents of a set of clips and of their mirror images, drawn by the curriculum of a recipe.
 
-    folders: of sets, of several where looks differ. latents: name of the folder of latents in each. limit: shards of a set at most.
+    training: shards of the sets. latents: name of the folder of latents beside each.
     unit: steps of a unit of the curriculum. tokens: patches of a batch. square: crop to the middle square.
     """
 
     def __init__(
         self,
-        folders: Sequence[Path],
+        training: Sequence[Shard],
         latents: str,
         recipe: TransformerRecipe,
         seed: int,
         unit: int,
         tokens: int,
         square: bool = False,
-        limit: int | None = None,
     ) -> None:
         self.recipe, self.seed, self.unit, self.tokens, self.square = recipe, seed, unit, tokens, square
-        self.buckets = buckets_of([s for folder in folders for s in shards.read(folder)[:limit]], latents, recipe)
+        self.buckets = buckets_of(training, latents, recipe)
         shares = np.array([bucket.share for bucket in self.buckets])  # (buckets, phases)
         self._shares = shares / shares.sum(axis=0)
 
@@ -225,7 +242,7 @@ def grounding_targets(shard: Shard, folder: Path) -> NDArray[np.float32]:
 
     Per colour x, y in -1..1 and size, four times the root of its share of the frame, in the first and the last frame; NaN where absent.
     """
-    path = folder / f"{shard.name}.places.npy"
+    path = folder / f"{shard.name}.grounding-{_GROUNDING_VERSION}.npy"
     if not path.exists():
         ends = np.stack([states_of(np.asarray(c)[[0, -1]]) for c in shard.frames()])  # (N, 8, 2, 3)
         root, xy = ends[..., :1], 2 * ends[..., 1:] - 1
@@ -239,7 +256,7 @@ def grounding_targets(shard: Shard, folder: Path) -> NDArray[np.float32]:
 
 def camera_poses(shard: Shard, folder: Path) -> NDArray[np.float32]:
     """Return the camera poses of clips and then of their mirror images (2 N, K, 4, 8), made once and kept in `folder`."""
-    path = folder / f"{shard.name}.cameras.npy"
+    path = folder / f"{shard.name}.cameras-{POSE_VERSION}.npy"
     if not path.exists():
         _, frames, height, width, _ = shard.frames().shape
         poses = np.stack([item_poses(item, frames, (height, width)) for item in shard.items])  # (N, T, 8)

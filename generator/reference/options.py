@@ -34,7 +34,7 @@ class DataPlan(Settings):
     folder: str = "${out}/data"
     """Clips of the world, a few gigabytes: `shards` of `size` clips."""
     shards: int = option(280, least=1)
-    """Files of clips."""
+    """Files of clips to render, and the most that a training reads of this set."""
     size: int = option(64, least=1)
     """Clips per file."""
     looks: tuple[str, ...] = option((PLAIN,), example="studio,indoor,outdoor")
@@ -42,7 +42,7 @@ class DataPlan(Settings):
     families: tuple[str, ...] = option((), example="two_places,to_and_fro")
     """Scene families, as many clips of each; by default those of the four suites, simple and hard ones more often."""
     more: tuple[str, ...] = option((), example="data/looks")
-    """Folders of further sets, such as of other looks, that training draws from as well."""
+    """Folders of further sets, such as of other looks, which training reads whole as well."""
 
     def __post_init__(self) -> None:
         """Check the values.

@@ -119,15 +119,28 @@ class TransformerRecipe(Settings):
     checkpoints: Mapping[str, Branch] = field(default_factory=dict)
     """Compute of the bundled checkpoints by name."""
 
+    def __post_init__(self) -> None:
+        """Check the values, and that phases begin at 0, rise, and leave a share to the families that they don't name.
+
+        Raises:
+            ConfigError: they don't.
+        """
+        super().__post_init__()
+        units = [phase.unit for phase in self.phases]
+        if not units or units[0] != 0 or units != sorted(set(units)):
+            raise ConfigError(f"phases must begin at unit 0 and rise, got {units}")
+        for phase in self.phases:
+            if (total := sum(phase.shares.values())) > 1:
+                raise ConfigError(f"shares of the phase from unit {phase.unit} on sum to {total:g}, more than 1")
+
     def phase(self, step: int, unit: int) -> int:
         """Return the index of the phase of a step; unit: steps of a unit."""
         return sum(p.unit * unit <= step for p in self.phases) - 1
 
     def name(self, units: int, square: bool) -> str:
         """Return the name of a checkpoint of so many units of compute."""
-        if square:
-            return next(name for name, branch in self.checkpoints.items() if branch.square)
-        return next((name for name, branch in self.checkpoints.items() if branch == Branch(units)), f"{units}x")
+        named = (name for name, branch in self.checkpoints.items() if branch == Branch(units, square))
+        return next(named, f"{'square-' if square else ''}{units}x")
 
 
 @lru_cache(maxsize=8)

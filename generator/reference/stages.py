@@ -16,14 +16,20 @@ from sora_eval.data import shards
 from sora_eval.data.vocabulary import Vocabulary, full_vocabulary
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference import model
-from sora_eval.generator.reference.autoencoder import Autoencoder
+from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
 from sora_eval.generator.reference.dataset import LatentDataset, PixelDataset, encode_set, latents_folder
 from sora_eval.generator.reference.distillation.training import Distillation
 from sora_eval.generator.reference.options import DISTIL, EXPORT, STAGES, TRUNK, WORDS, Plan
-from sora_eval.generator.reference.recipe import autoencoder_recipe, transformer_recipe
+from sora_eval.generator.reference.recipe import (
+    AutoencoderRecipe,
+    TransformerRecipe,
+    autoencoder_recipe,
+    transformer_recipe,
+)
 from sora_eval.generator.reference.train import AutoencoderTraining, DiffusionTraining, TextTraining
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
 from sora_eval.training import checkpoints, loop
+from sora_eval.types import digest
 
 
 def run(stage: str, plan: Plan) -> Path:
@@ -75,9 +81,14 @@ def _train_autoencoder(plan: Plan, folder: Path) -> None:
     p, r = plan.autoencoder, autoencoder_recipe(plan.recipe)
     network = Autoencoder(r.network).to(loop.device())
     if p.initial:
-        fill_autoencoder(network, checkpoints.read(Path(p.initial), "autoencoder")[0])
+        weights, facts, _, _ = checkpoints.read(Path(p.initial), "autoencoder")
+        old = checkpoints.sizes(Path(p.initial), facts, AutoencoderConfig)
+        # More blocks of an earlier level would number those behind them anew.
+        for key, fixed in (("widths", None), ("encoder_blocks", -1), ("decoder_blocks", -1)):
+            _same(f"autoencoder.initial={p.initial}", key, getattr(old, key)[:fixed], getattr(r.network, key)[:fixed])
+        fill_autoencoder(network, weights)
     schedule = loop.Schedule(p.steps, warmup=r.warmup, decay=p.decay, ema=r.ema, save_s=plan.save_s)
-    loop.fit(_autoencoder_training(plan, network), folder, schedule, {"autoencoder": asdict(p), "seed": plan.seed})
+    loop.fit(_autoencoder_training(plan, network), folder, schedule, {"autoencoder": asdict(p), **_settings(plan, r)})
 
 
 def fill_autoencoder(network: Autoencoder, weights: Mapping[str, torch.Tensor]) -> None:
@@ -124,12 +135,12 @@ def _train_decoder(plan: Plan, folder: Path) -> None:
     network.decoder.requires_grad_(True)
     training = _autoencoder_training(plan, network.to(loop.device()), decoder_only=True)
     schedule = loop.Schedule(p.steps, warmup=r.warmup, decay=p.steps, ema=r.ema, save_s=plan.save_s)
-    loop.fit(training, folder, schedule, {"decoder": asdict(p), "seed": plan.seed})
+    loop.fit(training, folder, schedule, {"decoder": asdict(p), **_settings(plan, r)})
 
 
 def _autoencoder_training(plan: Plan, network: Autoencoder, decoder_only: bool = False) -> AutoencoderTraining:
     r = autoencoder_recipe(plan.recipe)
-    clips = [s for folder in _sets(plan) for s in shards.read(folder)[: plan.data.shards]]
+    clips = [s for folder in _sets(plan) for s in _shards(plan, folder)]
     rate = plan.decoder.rate if decoder_only else plan.autoencoder.rate
     return AutoencoderTraining(
         network, PixelDataset(clips, plan.seed, r.window, r.pixels, r.shares), r, rate, decoder_only
@@ -166,7 +177,7 @@ def _train_words(plan: Plan, folder: Path) -> None:
         past = _past(plan, training.words, latent_space)
         checkpoints.fill(network, past.weights, past.path)
     schedule = loop.Schedule(p.words, warmup=r.text_warmup, decay=p.words // 2, ema=r.text_ema, save_s=plan.save_s)
-    settings = {"words": p.words, "latents": latent_space, "start": p.start, "seed": plan.seed}
+    settings = {"words": p.words, "latents": latent_space, "start": p.start, **_settings(plan, r)}
     loop.fit(TextTraining(training), folder, schedule, settings, current_keys=model.current_keys)
 
 
@@ -188,11 +199,13 @@ def _train_transformer(plan: Plan, folder: Path) -> None:
     training, latent_space = _diffusion_training(plan, network)
     words = _trained_words(plan)
     network.load_state_dict(words, strict=False)
-    settings: dict[str, Any] = {"tokens": p.tokens, "square": p.square, "unit": p.unit}
-    settings |= {"latents": latent_space, "seed": plan.seed, "words": bool(words)}
+    settings: dict[str, Any] = {"tokens": p.tokens, "square": p.square, "unit": p.unit, "initial": p.initial}
+    settings |= {"latents": latent_space, "words": bool(words), **_settings(plan, r)}
     start: Path | loop.Past | None = None
     if p.units:
         steps = p.units * p.unit
+        # The trunk, from whose state a branch begins, has none.
+        settings["units"] = p.units
         schedule = loop.Schedule(steps, r.warmup, decay=steps // 5, ema=r.ema, save_s=plan.save_s)
         start = _branch_point(plan, folder)
     else:
@@ -295,7 +308,8 @@ def _train_distilled(plan: Plan, folder: Path) -> None:
         "sampling": asdict(training.options),
         "latents": latent_space,
     }
-    settings |= {"distil": asdict(p) | {"teacher": ""}, "tokens": plan.transformer.tokens, "seed": plan.seed}
+    settings |= {"distil": asdict(p) | {"teacher": ""}, "tokens": plan.transformer.tokens}
+    settings |= _settings(plan, transformer_recipe(plan.recipe))
     loop.fit(training, folder, schedule, settings)
 
 
@@ -335,7 +349,10 @@ def _new_transformer(plan: Plan) -> Transformer:
 def _fill_from(network: Transformer, path: Path) -> None:
     """Take over what fits of a checkpoint of other sizes or words."""
     weights, facts, _, _ = checkpoints.read(path, "transformer")
-    weights = model.current_keys(weights)
+    weights, old = model.current_keys(weights), checkpoints.sizes(path, facts, TransformerConfig)
+    # Part of a layer whose outputs are several things, such as queries, keys and values, would land in another one of them.
+    for key in ("width", "text_width", *(("fine_width",) if any(old.fine_depth) else ())):
+        _same(f"transformer.initial={path}", key, getattr(old, key), getattr(network.config, key))
     table, own = "text_encoder.word_embed.weight", full_vocabulary().ids
     embedded = network.text_encoder.word_embed.weight.detach().clone()
     embedded[:2] = weights[table][:2]
@@ -343,6 +360,16 @@ def _fill_from(network: Transformer, path: Path) -> None:
         if word in own:
             embedded[own[word]] = weights[table][i]
     checkpoints.fill_from(network, {**weights, table: embedded})
+
+
+def _same(file: str, name: str, before: object, now: object) -> None:
+    """Check a size of a network that begins with the weights of a file.
+
+    Raises:
+        ConfigError: it is not that of the file.
+    """
+    if before != now:
+        raise ConfigError(f"{file} has {name} {before}, the recipe {now}: it can't begin with these weights")
 
 
 def _transformer_config(plan: Plan) -> TransformerConfig:
@@ -366,16 +393,17 @@ def _latent_data(plan: Plan, latent_space: str, tokens: int) -> LatentDataset:
     Raises:
         ConfigError: clips, or their latents, are missing.
     """
-    p, limit = plan.transformer, plan.data.shards
-    for folder in _sets(plan):
+    p, sets = plan.transformer, [_shards(plan, folder) for folder in _sets(plan)]
+    for folder, clips in zip(_sets(plan), sets, strict=True):
         latents = latents_folder(folder, latent_space)
-        missing = [s.name for s in shards.read(folder)[:limit] if not (latents / s.path.name).exists()]
+        missing = [s.name for s in clips if not (latents / s.path.name).exists()]
         if missing:
             raise ConfigError(
-                f"{latents} lacks the latents of {len(missing)} of {limit} shards: run stage=latents first"
+                f"{latents} lacks the latents of {len(missing)} of {len(clips)} shards: run stage=latents first"
             )
     recipe = transformer_recipe(plan.recipe)
-    return LatentDataset(_sets(plan), latents.name, recipe, plan.seed, p.unit, tokens, p.square, limit)
+    every = [s for clips in sets for s in clips]
+    return LatentDataset(every, latents.name, recipe, plan.seed, p.unit, tokens, p.square)
 
 
 def _trained_words(plan: Plan) -> dict[str, torch.Tensor]:
@@ -417,8 +445,32 @@ def _past(plan: Plan, words: Vocabulary, latent_space: str) -> loop.Past:
 def _cost(plan: Plan, folder: Path, training: loop.Job, trunk: Path | None = None) -> dict[str, Any]:
     """Return the cost of a run; processes that train together do the same work each, on clips of their own."""
     spent = loop.spent(folder, trunk)
-    processes = 1 if torch.cuda.is_available() else plan.processes
+    # Of the run itself: another machine may have written the file.
+    processes = loop.settings_of(folder).get("workers", _workers(plan))
     return {**spent, "flops": processes * loop.flops(training, int(spent["steps"])), "processes": processes}
+
+
+def _settings(plan: Plan, recipe: AutoencoderRecipe | TransformerRecipe) -> dict[str, Any]:
+    """Return what a run depends on at every stage: it resumes with the same values only."""
+    return {
+        "seed": plan.seed,
+        "workers": _workers(plan),
+        "recipe": digest(asdict(recipe)),
+        "shards": [len(_shards(plan, folder)) for folder in _sets(plan)],
+    }
+
+
+def _workers(plan: Plan) -> int:
+    return 1 if torch.cuda.is_available() else plan.processes
+
+
+def _shards(plan: Plan, folder: Path) -> list[shards.Shard]:
+    """Return the shards that a training reads of a set: `data.shards` of the first one, all of a further one.
+
+    Raises:
+        ConfigError: it holds none.
+    """
+    return shards.read(folder)[: plan.data.shards if folder == _sets(plan)[0] else None]
 
 
 def _ema(folder: Path) -> dict[str, torch.Tensor]:

@@ -15,7 +15,7 @@ import jmespath
 from sora_eval.errors import ConfigError
 from sora_eval.files import read_json, write_json
 from sora_eval.generator.service.api import MissingValueError, url_of
-from sora_eval.generator.service.client import Client, RefusedError, UnavailableError, UnconfirmedError
+from sora_eval.generator.service.client import Client, RefusedError, StoppedError, UnavailableError, UnconfirmedError
 from sora_eval.generator.service.options import ServiceOptions
 from sora_eval.types import Failure
 
@@ -110,8 +110,8 @@ class Jobs:
         url = url_of(self.options.api.submit, {"url": self.options.url, "model": self.options.model or ""})
         try:
             reply = self.client.submit(url, request.fields, headers, repeatable)
-        except (RefusedError, UnavailableError, ConfigError):
-            # Surely not accepted, or by a service that knows repetitions.
+        except (RefusedError, UnavailableError, ConfigError, StoppedError):
+            # Surely not accepted (a run ends between requests, never within one), or by a service that knows repetitions.
             record["state"] = ""
             self._write(request, record)
             raise

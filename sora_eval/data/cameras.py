@@ -12,6 +12,8 @@ from sora_eval.world.render import camera_of
 
 POSE = 8
 """Numbers per frame: rotation vector (radians), translation (of _METRES), logarithm of the zoom, and 1: all 0 where no pose is given."""
+POSE_VERSION = 1
+"""Raised whenever the numbers change: those of a training set are kept beside its latents."""
 _METRES = 4.0
 """Length that counts as 1: most moves are shorter."""
 

@@ -37,7 +37,8 @@ EMA = "ema.safetensors"
 
 
 EMA_WARMUP = 9
-"""Steps after which the average follows the weights by a tenth a step; its decay rises from 0 to that of the schedule."""
+"""Warmup of the average: its decay at step n is at most n / (9 + n), .1 at the first step and .9 at step 81, as in TensorFlow's
+ExponentialMovingAverage."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def fit(
         _load(start, network, optimisers, state, settings, current_keys)
     clock, saved = time.perf_counter(), time.perf_counter()
     earlier, first = state.seconds, state.step
-    writer = _curves(folder) if rank == 0 else None
+    writer = _curves(folder, state.step + 1) if rank == 0 else None
     rows: list[dict[str, float]] = []
     try:
         while state.step < schedule.steps:
@@ -270,7 +271,7 @@ def _average_gradients(network: nn.Module, world: int) -> None:
     """Average the gradients over the processes."""
     if world == 1:
         return
-    params = list(network.parameters())
+    params = [p for p in network.parameters() if p.requires_grad]
     flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in params])
     dist.all_reduce(flat)
     for p, part in zip(params, torch.split(flat / world, [p.numel() for p in params]), strict=True):
@@ -333,7 +334,9 @@ def _load(
     # A setting that a state of an earlier version lacks can't differ.
     if differing := [k for k in settings if before.get(k, settings[k]) != settings[k]]:
         pairs = ", ".join(f"{k}={before[k]} (now: {settings[k]})" for k in differing)
-        raise ConfigError(f"{path} is the state of a run with {pairs}; name another folder with out=...")
+        raise ConfigError(
+            f"{path} is the state of a run with {pairs}: set these values, or name another folder with out=..."
+        )
     checkpoints.fill(network, current_keys(content["network"]), path)
     for optimiser, values in zip(optimisers, content["optimisers"], strict=True):
         optimiser.load_state_dict(values)
@@ -361,6 +364,16 @@ def ema_of(folder: Path) -> dict[str, Tensor]:
     return ema
 
 
+def settings_of(folder: Path) -> dict[str, Any]:
+    """Return the settings of the run in a folder, as its last saved state has them.
+
+    Raises:
+        ConfigError: there is no state, or it can't be read.
+    """
+    settings: dict[str, Any] = parse_json(_last(folder)["settings"])
+    return settings
+
+
 def _last(folder: Path) -> dict[str, Any]:
     if not (folder / STATE).exists():
         raise ConfigError(f"{folder} holds no training that could be exported: {folder / STATE} is missing")
@@ -379,12 +392,13 @@ def _begin_from(past: Past, network: nn.Module, state: _State, log: Path | None)
             part.write_text(text, encoding="utf-8")
 
 
-def _curves(folder: Path) -> Any:
+def _curves(folder: Path, step: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder / "curves"))
+    # Steps after the last saved state are made again.
+    return SummaryWriter(str(folder / "curves"), purge_step=step)
 
 
 def _log(

@@ -238,6 +238,14 @@ def resample(video: Video, fps: float, frames: int | None = None) -> Video:
     return Video(video.frames[np.clip(index, 0, len(video) - 1)], fps)
 
 
+def frames_at(count: int, fps: float, other: float) -> int:
+    """Return how many frames at the rate `other` last from the first to the last moment of `count` frames at `fps`, to the nearest frame.
+
+    Between moments n frames last (n - 1) / fps seconds, not n / fps: 17 frames at 16 fps are 9 at 8 fps, and 81 are 41.
+    """
+    return round((count - 1) / fps * other) + 1
+
+
 def write_png(path: str | Path, image: Frames) -> None:
     """Write a picture uint8 [H, W, 3] as PNG, whole or not at all.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from sora_eval.errors import ConfigError
 from sora_eval.generator.base import Generator, beyond_capabilities
 from sora_eval.generator.callable import PythonCallable
+from sora_eval.generator.function_hash import function_hash
 from sora_eval.types import Case, Failure, Frames, Video
 
 CASE = Case(
@@ -185,6 +187,33 @@ def test_cases_beyond_its_capabilities_are_counted_with_the_remedy(module: str) 
     assert alone.endswith("choose a suite of its modes")
     (longer,) = beyond_capabilities(model, [text, long])
     assert longer.startswith("echo: 1 of 2 cases are longer than the 2 frames that it makes")
+
+
+def test_a_file_with_a_dataclass_and_postponed_annotations_is_imported(tmp_path: Path) -> None:
+    text = "from __future__ import annotations\nfrom dataclasses import dataclass\n\n@dataclass\nclass A:\n    x: int = 1\n"
+    (tmp_path / "m.py").write_text(f"{text}\ndef generate(prompt, **rest):\n    return None\n")
+    assert PythonCallable(f"{tmp_path / 'm.py'}:generate").name == "generate"
+
+
+def test_a_function_that_uses_a_class_of_a_notebook_has_a_hash_of_its_own_each_time() -> None:
+    def made(module: str) -> Callable[..., Any]:
+        local = type("Net", (), {"__module__": module})
+        return lambda prompt, **rest: local
+
+    assert function_hash(made("package")) == function_hash(made("package"))
+    assert function_hash(made("__main__")) != function_hash(made("__main__"))
+
+
+def test_videos_of_one_buffer_are_copied() -> None:
+    buffer = np.zeros((3, 6, 8, 3), np.uint8)
+
+    def reusing(prompt: str, *, seed: int, **rest: Any) -> Video:
+        buffer[:] = seed
+        return Video(buffer, 8.0)
+
+    text = replace(CASE, mode="t2v", given=0)
+    clips = list(PythonCallable(reusing).generate([replace(text, seed=1), replace(text, seed=2)]))
+    assert [int(clip.frames[0, 0, 0, 0]) for clip in clips if isinstance(clip, Video)] == [1, 2]
 
 
 def test_a_bad_target_is_a_configuration_error(module: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from pipelines import tiny
 
 from sora_eval.generator.pipelines import loading
 from sora_eval.generator.pipelines.adapter import Pipeline
+from sora_eval.generator.pipelines.rules import _native_fps
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -63,7 +65,7 @@ def test_pipelines_make_clips_of_the_case_in_their_modes(
         for case, video in zip(cases(mode), clips(made, cases(mode)), strict=True):
             assert video.size == case.size
             assert video.fps == fps
-            assert len(video) == round(case.frames / case.fps * fps)
+            assert len(video) == round((case.frames - 1) / case.fps * fps) + 1
 
 
 def test_a_clip_depends_on_its_seed_and_prompt_alone(wan: Path) -> None:
@@ -80,7 +82,7 @@ def test_sizes_and_lengths_are_rounded_as_the_pipeline_needs_them(wan: Path) -> 
     (case,) = cases(count=1)
     (video,) = clips(Pipeline(model=str(wan), steps=1), [replace(case, size=(50, 90), frames=11)])
     assert video.size == (48, 96)
-    assert len(video) == 22
+    assert len(video) == 21
 
 
 def test_an_image_pipeline_continues_the_last_given_frame(tmp_path: Path) -> None:
@@ -119,8 +121,37 @@ def test_whole_weights_and_loras_are_swapped_without_loading_the_rest_again(wan:
     (two,) = clips(Pipeline(model=str(wan), steps=1, checkpoint=str(tmp_path / "step-2.safetensors")), [case])
     assert (two.frames == one.frames).all()
     assert next(iter(loading._LOADED.values())).pipeline is pipeline
+    # A LoRA is never added to the weights of another checkpoint.
+    (added,) = clips(Pipeline(model=str(wan), steps=1, checkpoint=str(tmp_path / "lora.safetensors")), [case])
+    assert (added.frames == lora.frames).all()
+    clips(Pipeline(model=str(wan), steps=1, checkpoint=str(tmp_path / "step-1.safetensors")), [case])
     (again,) = clips(Pipeline(model=str(wan), steps=1), [case])
     assert (again.frames == own.frames).all()
+
+
+def test_the_native_rate_is_that_of_the_models_version() -> None:
+    def pipeline(name: str, network: dict[str, Any], config: dict[str, Any]) -> Any:
+        return type(
+            name,
+            (),
+            {"transformer": SimpleNamespace(config=SimpleNamespace(**network)), "config": SimpleNamespace(**config)},
+        )()
+
+    rates = {
+        ("CogVideoXPipeline", 8.0): ({"patch_size_t": None}, {}),
+        ("CogVideoXImageToVideoPipeline", 16.0): ({"patch_size_t": 2}, {}),
+        ("WanPipeline", 16.0): ({}, {"expand_timesteps": False}),
+        ("WanImageToVideoPipeline", 24.0): ({}, {"expand_timesteps": True}),
+    }
+    for (name, fps), (network, config) in rates.items():
+        assert _native_fps(pipeline(name, network, config)) == fps
+
+
+def test_pictures_are_read_as_well_as_numbers(wan: Path) -> None:
+    (case,) = cases(count=1)
+    (numbers,) = clips(Pipeline(model=str(wan), steps=1), [case])
+    (pictures,) = clips(Pipeline(model=str(wan), steps=1, arguments={"output_type": "pil"}), [case])
+    assert (pictures.frames == numbers.frames).all()
 
 
 def test_fingerprints_follow_weights_and_options(wan: Path, tmp_path: Path) -> None:
@@ -160,7 +191,7 @@ def test_a_batch_is_halved_when_memory_runs_out(wan: Path, monkeypatch: pytest.M
     [
         (np.full((2, 64, 64, 3), np.nan), "NaN"),
         (np.zeros((34, 64, 64, 3)), "every frame is black"),
-        (np.ones((1, 64, 64, 3)), "1 frame, 34 were requested"),
+        (np.ones((1, 64, 64, 3)), "1 frame, 33 were requested"),
         (torch.OutOfMemoryError("CUDA"), "generator.offload=model"),
     ],
 )

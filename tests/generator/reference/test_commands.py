@@ -3,6 +3,7 @@ from dataclasses import asdict, fields, replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from sora_eval import registry
@@ -12,12 +13,13 @@ from sora_eval.config import parse
 from sora_eval.data.heldout import members
 from sora_eval.errors import ConfigError
 from sora_eval.files import read_json
-from sora_eval.generator.reference import commands
+from sora_eval.generator.reference import adapter, commands
 from sora_eval.generator.reference.adapter import Reference
 from sora_eval.generator.reference.evaluation.judges import sided, single
 from sora_eval.generator.reference.evaluation.rows import GOALS
 from sora_eval.generator.reference.evaluation.seams import ordinary, seam
 from sora_eval.generator.reference.evaluation.tasks import rows_of
+from sora_eval.generator.reference.model import latent_space, load, save_transformer
 from sora_eval.generator.reference.options import Options
 from sora_eval.types import Failure, Profile, Video
 from sora_eval.video import read_video, resize, write_ffv1
@@ -265,6 +267,27 @@ def test_as_a_generator_of_the_suites(checkpoint, mode):
     assert model.fingerprint(cases[0]) != Reference(checkpoint=str(checkpoint), steps=2).fingerprint(cases[0])
     wide = registry.probe("relation").cases(1, registry.profile("large"), mode)
     assert next(iter(model.generate(wide))).size == (64, 112)
+
+
+@pytest.mark.parametrize(("fps", "given", "at_eight"), [(16, 17, 9), (24, 25, 9), (32, 17, 5), (8, 5, 5)])
+def test_given_frames_keep_their_moments_at_its_own_rate(checkpoint, fps, given, at_eight):
+    case = registry.probe("relation").cases(1, Profile("any", 64, 64, 2 * fps + 1, fps, given), "v2v")[0]
+    frames = adapter._resampled(conditioning(case), case, (64, 64))
+    assert len(frames) == at_eight
+    assert np.array_equal(frames[-1], conditioning(case)[-1])
+
+
+def test_a_checkpoint_that_is_written_again_is_another_one(checkpoint, tmp_path):
+    for name in ("tiny", "autoencoder"):
+        shutil.copy(checkpoint.with_name(f"{name}.safetensors"), tmp_path)
+    path, (case,) = tmp_path / "tiny.safetensors", registry.probe("relation").cases(1, registry.profile("small"), "t2v")
+    before = Reference(checkpoint=str(path))
+    first = before.fingerprint(case)
+    loaded = load(str(path))
+    with torch.no_grad():
+        loaded.transformer.final_layer.patch_out.bias.add_(1)
+    save_transformer(path, loaded.transformer, loaded.words, latent_space(loaded.autoencoder), loaded.about)
+    assert Reference(checkpoint=str(path)).fingerprint(case) != first == before.fingerprint(case)
 
 
 @pytest.mark.parametrize("mode", ["extend_back", "loop", "connect", "interpolate", "edit"])

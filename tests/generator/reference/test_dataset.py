@@ -102,7 +102,7 @@ def test_processes_that_train_together_draw_other_clips_of_one_size(tmp_path: Pa
     eyes = tmp_path / "autoencoder.safetensors"
     model.save_autoencoder(eyes, autoencoder, {})
     folder = dataset.encode_set(tmp_path / "set", eyes, 1)
-    data = dataset.LatentDataset([tmp_path / "set"], folder.name, transformer_recipe(), 0, 8, 640)
+    data = dataset.LatentDataset(shards.read(tmp_path / "set"), folder.name, transformer_recipe(), 0, 8, 640)
     pairs = [(data.batch(step, 0), data.batch(step, 1)) for step in range(8)]
     assert all(a.latents.shape == b.latents.shape for a, b in pairs)
     assert len({a.latents.shape for a, _ in pairs}) > 1

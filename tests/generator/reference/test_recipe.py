@@ -79,6 +79,8 @@ def test_a_recipe_is_a_bundled_one_or_a_folder(tmp_path):
             "image_share: [7, 0.12]",
             "image_share must be a number from 0 to 1",
         ),
+        ("transformer", "unit: 0,", "unit: 1,", "phases must begin at unit 0 and rise"),
+        ("transformer", "single: 0.3", "single: 0.9", "sum to"),
         ("transformer", "base: {units: 1}", "base: {units: 0}", "units must be a whole number of at least 1"),
         ("autoencoder", "adamw: 1.5e-3", "adamw: -1", "adamw must be a number above 0"),
         ("autoencoder", "network:", "nets:", "can't be so"),

@@ -171,6 +171,25 @@ def test_a_larger_autoencoder_begins_as_the_smaller_one(autoencoder):
     assert torch.allclose(more.decode(wider), autoencoder.decode(z), atol=1e-4)
 
 
+def test_weights_of_another_width_are_refused(plan, built, checkpoint):
+    config = model.load(str(checkpoint)).transformer.config
+    for change in ({"width": 96}, {"text_width": 32}):
+        with pytest.raises(ConfigError, match="it can't begin with these weights"):
+            stages._fill_from(Transformer(replace(config, **change)), checkpoint)
+
+
+@pytest.mark.parametrize("change", [{"workers": 2}, {"seed": 5}])
+def test_a_run_resumes_with_its_own_settings_only(plan, built, change):
+    with pytest.raises(ConfigError, match="set these values, or name another folder"):
+        stages._train_transformer(replace(plan, **change), plan.folder / "tiny")
+
+
+def test_the_cost_is_of_the_machine_that_trained(plan, built):
+    about = checkpoints.read(built, "transformer")[2]
+    run(EXPORT, replace(plan, workers=8))
+    assert checkpoints.read(built, "transformer")[2]["flops"] == about["flops"]
+
+
 def test_another_transformer_begins_from_what_fits(plan, built, checkpoint):
     """Fine blocks, more channels and other words are added; what a text encodes to stays the same."""
     first = model.load(str(checkpoint))
