@@ -45,7 +45,7 @@ class Capabilities(Settings):
         if case.mode not in self.modes:
             return f"the generator has no mode {case.mode}"
         if self.max_frames is not None and case.frames > self.max_frames:
-            return f"the generator makes at most {self.max_frames} frames, {case.frames} were asked"
+            return f"the generator makes at most {self.max_frames} frames, {case.frames} were requested"
         return ""
 
 
@@ -69,7 +69,7 @@ class Generator(Protocol):
     kind: "model", "oracle", "control" or "violation".
     A model may also have
 
-    - `compute`, the operations that its training took, and `step`, how far it had come: the axis of a sweep's curves;
+    - `compute`, floating-point operations of its training, and `step`, its training step: the axis of a sweep's curves;
     - `batch`, how many cases it works on at once: a call has at least as many, where there are so many left;
     - `samples`, how many clips it has of each case, where that is given (a folder of videos);
     - `source(case)`, which returns the file that the clip of a case is read from, None where there is none: a run folder then keeps a
@@ -122,12 +122,12 @@ def source_of(generator: Generator, case: Case) -> Source | None:
 
 @dataclass(frozen=True)
 class Named:
-    """In place of a generator where a clip is judged or found: what the names of its files depend on, without the weights."""
+    """Stand-in for a generator, without its weights, in processes that score: what the names of clip and score files depend on."""
 
     name: str
     """Name of the generator."""
     kind: str
-    """Its kind."""
+    """"model", "oracle", "control" or "violation"."""
     prints: str
     """Its fingerprint for a case."""
     prompt: str

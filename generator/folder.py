@@ -254,7 +254,7 @@ class Folder:
         if as_requested:
             return ""
         return (
-            f"has {found}; {case.frames} at {case.fps:.4g} were asked; it is scored so; "
+            f"has {found}; {case.frames} at {case.fps:.4g} were requested; it is scored at that rate; "
             f"{remedy} the manifest's fps column"
         )
 
@@ -315,7 +315,7 @@ class Folder:
             self._note(row.number, reason)
             return Failure(reason)
         if len(video) == 1 < case.frames:
-            reason = f"{row.path!r} has 1 frame, {case.frames} were asked"
+            reason = f"{row.path!r} has 1 frame, {case.frames} were requested"
             self._note(row.number, reason)
             return Failure(reason)
         if min(video.size) < MIN_SIDE:
@@ -431,7 +431,7 @@ def _aspect_clause(case: Case, size: tuple[int, int]) -> str:
     if max(ratio, 1 / ratio) <= 1 + MAX_ASPECT_ERROR:
         return ""
     how = "the part that shows the given frames is scored" if case.given else "it is scored as it is"
-    return f"is {width}x{height}, {case_width}x{case_height} were asked: another aspect ratio; {how}"
+    return f"is {width}x{height}, {case_width}x{case_height} were requested: another aspect ratio; {how}"
 
 
 def _limits(case: Case) -> Limits:

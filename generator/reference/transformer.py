@@ -131,7 +131,7 @@ class Transformer(nn.Module):
             c = c + self.camera_embed(camera.flatten(2))
         c = F.silu(c)
         if self.fine is not None:
-            fine = self.fine.enter(cells, c, k, rows, columns)  # (B, K, S, 4, F)
+            fine = self.fine.encode(cells, c, k, rows, columns)  # (B, K, S, 4, F)
             x = x + self.fine.merge(fine.flatten(3))
         adaln = self.adaln(c).reshape(b, k, 1, 6, -1)  # (B, K, 1, 6, D)
         rope = rope_angles(k, rows, columns, self.config.width // self.config.heads, z.device)
@@ -139,8 +139,8 @@ class Transformer(nn.Module):
             x = block(x, adaln, rope, text_keys_values, text.mask)  # (B, K, S, D)
         patches, gate = self.final_layer(x, c)  # each (B, K, S, P)
         if self.fine is not None:
-            more, more_gate = self.fine.leave(fine, x, c, k, rows, columns)
-            patches, gate = patches + more, gate + more_gate
+            fine_patches, fine_gate = self.fine.decode(fine, x, c, k, rows, columns)
+            patches, gate = patches + fine_patches, gate + fine_gate
         nearest = patchify(nearest_given(z, given))  # (B, K, S, P)
         # The gate copies what stands still. As a share of the difference: added to what is drawn, a copy would have no gradient where
         # that is right on average.
@@ -242,26 +242,26 @@ class FineBlocks(nn.Module):
         self.final_layer = FinalLayer(f, config.channels, cond=d)
         _zero(self.adaln, self.merge)
 
-    def enter(self, patches: Tensor, c: Tensor, k: int, rows: int, columns: int) -> Tensor:
+    def encode(self, patches: Tensor, c: Tensor, k: int, rows: int, columns: int) -> Tensor:
         """Embed noisy patches (B, K, S, P) and go through the first blocks: (B, K, S, 4, F). c: (B, K, D) conditioning."""
         cells = patches.reshape(*patches.shape[:-1], -1, PATCH**2).mT  # (B, K, S, 4, C)
         where = position_waves(PATCH * rows, PATCH * columns, patches.device)  # (4 S, 12)
         x = self.embed(cells) + self.pos_embed(by_patch(where, 1, rows, columns).reshape(-1, PATCH**2, where.shape[1]))
         return self._through(x, c, k, rows, columns, slice(0, self.before))
 
-    def leave(self, x: Tensor, trunk: Tensor, c: Tensor, k: int, rows: int, columns: int) -> tuple[Tensor, Tensor]:
-        """Go on with what the trunk found (B, K, S, D); return what is added to patches and gate, each (B, K, S, P)."""
+    def decode(self, x: Tensor, trunk: Tensor, c: Tensor, k: int, rows: int, columns: int) -> tuple[Tensor, Tensor]:
+        """Return residuals of patches and gate, each (B, K, S, P), from fine tokens (B, K, S, 4, F) and the trunk's (B, K, S, D)."""
         x = x + self.split(trunk).reshape(x.shape)
         x = self._through(x, c, k, rows, columns, slice(self.before, None))
         parts = self.final_layer(x.flatten(2, 3), c)  # each (B, K, 4 S, C)
         patches, gate = (part.reshape(*x.shape[:-1], -1).mT.flatten(3) for part in parts)
         return patches, gate
 
-    def _through(self, x: Tensor, c: Tensor, k: int, rows: int, columns: int, which: slice) -> Tensor:
+    def _through(self, x: Tensor, c: Tensor, k: int, rows: int, columns: int, blocks: slice) -> Tensor:
         adaln = self.adaln(c).reshape(*c.shape[:2], 1, 6, -1)  # (B, K, 1, 6, F)
         rope = fine_rope(k, rows, columns, self.head_width, x.device)
         flat = x.flatten(2, 3)  # (B, K, 4 S, F)
-        for block in self.blocks[which]:
+        for block in self.blocks[blocks]:
             flat = block(flat, adaln, rope)
         return flat.reshape(x.shape)
 

@@ -109,7 +109,7 @@ class Api(Settings):
         assert isinstance(filled, dict)
         return filled
 
-    def answered(self, reply: Any) -> dict[str, str]:
+    def parse_submission(self, reply: Any) -> dict[str, str]:
         """Return what is remembered of the reply to a submission.
 
         Raises:

@@ -32,7 +32,7 @@ class RefusedError(Exception):
 
 
 class UnavailableError(Exception):
-    """The service does not answer, or not as it should, however often it is asked."""
+    """No usable reply after all retries."""
 
 
 class UnconfirmedError(Exception):
@@ -66,7 +66,8 @@ class Client:
         sent again.
 
         Raises:
-            RefusedError, UnconfirmedError, UnavailableError: as they say. ConfigError: the key or the URL is wrong.
+            RefusedError: the service refuses the request. UnconfirmedError: it may have been accepted. UnavailableError: no usable reply
+                after all retries. ConfigError: the key or the URL is wrong.
         """
         for attempt in range(self._options.retries + 1):
             self._wait_for_turn()
@@ -104,7 +105,8 @@ class Client:
         """Return a JSON reply.
 
         Raises:
-            RefusedError, UnavailableError: as they say. ConfigError: the key is wrong.
+            RefusedError: the service refuses the request. UnavailableError: no usable reply after all retries. ConfigError: the key is
+                wrong.
         """
         for attempt in range(self._options.retries + 1):
             pause = 0.0
@@ -202,7 +204,7 @@ class Client:
         self.sleep(wait)
 
     def _backoff(self, attempt: int) -> float:
-        # Full jitter, so that parallel requests don't come back at the same moment.
+        # Equal jitter, so that parallel requests don't come back at the same moment.
         return float(random.uniform(0.5, 1.0) * min(_LONGEST_PAUSE_S, self._options.pause_s * 2**attempt))
 
     def _unconfirmed(self, reason: str, repeatable: bool) -> None:
@@ -223,8 +225,8 @@ class Client:
     def _reason(self, response: httpx2.Response) -> str:
         """Return status and message of an error reply, in a line."""
         try:
-            said = response.json()
-            error = said.get("error", said.get("detail", said.get("message", said))) if isinstance(said, dict) else said
+            body = response.json()
+            error = body.get("error", body.get("detail", body.get("message", body))) if isinstance(body, dict) else body
             text = str(error.get("message", error) if isinstance(error, dict) else error)
         except ValueError:
             text = f"an answer in {_kind(response)}" if response.content else "no text"

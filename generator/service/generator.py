@@ -18,7 +18,7 @@ from sora_eval.generator.answers import is_blocked
 from sora_eval.generator.base import Capabilities, file_safe
 from sora_eval.generator.service.api import File
 from sora_eval.generator.service.client import Client
-from sora_eval.generator.service.jobs import Allowance, Jobs, Request
+from sora_eval.generator.service.jobs import Jobs, Request, SubmissionBudget
 from sora_eval.generator.service.options import ServiceOptions
 from sora_eval.types import Case, Failure, Frames, Video, digest
 from sora_eval.video import Limits, encode_h264, encode_png
@@ -50,7 +50,7 @@ class VideoService(ServiceOptions):
                 f"the environment has no {self.key_env}: set it to the key of {self.url}, or generator.key_env=null"
             )
         # One for all calls of a run, which asks for a few cases at a time.
-        self.__dict__["allowance"] = Allowance(self.max_submissions)
+        self.__dict__["budget"] = SubmissionBudget(self.max_submissions)
 
     @property
     def name(self) -> str:
@@ -85,7 +85,7 @@ class VideoService(ServiceOptions):
         """
         key = os.environ.get(self.key_env, "") if self.key_env else ""
         client = Client(self, key)
-        jobs = Jobs(self, client, self.records, self.__dict__["allowance"])
+        jobs = Jobs(self, client, self.records, self.__dict__["budget"])
         executor = ThreadPoolExecutor(self.parallel)
         waiting: deque[tuple[Case, Future[Path | Failure]]] = deque()
         try:

@@ -24,7 +24,7 @@ _SUBMITTING, _SUBMITTED = "submitting", "submitted"
 
 @dataclass(frozen=True)
 class Request:
-    """A video that is wanted of a service."""
+    """A request for a video."""
 
     key: str
     """Hash of all that the video depends on; names its files, and marks repeated submissions as the same one."""
@@ -32,8 +32,8 @@ class Request:
     """The request's fields."""
 
 
-class Allowance:
-    """Submissions that are left, for several threads."""
+class SubmissionBudget:
+    """Thread-safe budget of submissions."""
 
     def __init__(self, most: int | None) -> None:
         """Allow `most` of them, None for any number."""
@@ -58,8 +58,8 @@ class Jobs:
     """The HTTP client."""
     folder: Path
     """Where records and videos are kept."""
-    allowance: Allowance
-    """Submissions that are left."""
+    budget: SubmissionBudget
+    """Submissions that are left to the run."""
 
     def video(self, request: Request) -> Path | Failure:
         """Return the file of a request's video, or why there is none.
@@ -88,7 +88,7 @@ class Jobs:
         reason = ""
         for _ in range(self.options.attempts):
             if record.get("state") != _SUBMITTED:
-                if not self.allowance.take():
+                if not self.budget.take():
                     return _failure("the limit of submissions is reached: raise generator.max_submissions to go on")
                 self._submit(request, record)
             reason = self._finish(record["job"], path)
@@ -115,7 +115,7 @@ class Jobs:
             record["state"] = ""
             self._write(request, record)
             raise
-        record.update(state=_SUBMITTED, job=self.options.api.answered(reply))
+        record.update(state=_SUBMITTED, job=self.options.api.parse_submission(reply))
         self._write(request, record)
 
     def _finish(self, job: Mapping[str, str], path: Path) -> str:

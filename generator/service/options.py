@@ -27,7 +27,7 @@ class ServiceOptions(Settings):
     title: str | None = None
     """Name of the generator in reports; null takes the model's, or the host's."""
     modes: tuple[Mode, ...] = option(("t2v", "i2v"), choices=MODES, example="t2v")
-    """The modes that the service knows."""
+    """The modes that the service supports."""
     max_frames: int | None = option(None, least=1)
     """The longest clip that it makes, null for no limit."""
     key_env: str | None = None
@@ -41,19 +41,19 @@ class ServiceOptions(Settings):
     max_submissions: int | None = option(None, least=1)
     """Most submissions of a run, null for no limit: a limit of what it may cost."""
     attempts: int = option(3, least=1, most=100)
-    """How often a job is submitted that fails at the service."""
+    """Most submissions of a job that fails at the service."""
     retries: int = option(6, least=0, most=100)
-    """How often a request is repeated that is not answered, with growing pauses."""
+    """Retries of a request without a reply or with a transient error (408, 425, 429, 5xx), with exponential backoff."""
     pause_s: float = option(1.0, least=0, most=60)
-    """The first of these pauses, seconds; each is twice the one before, a minute at most."""
+    """First pause of the backoff, seconds; each is twice the one before, a minute at most."""
     poll_s: float = option(2.0, least=0, most=3600)
-    """Seconds between two questions for a job's status."""
+    """Polling interval, seconds."""
     reply_s: float = option(60.0, above=0, most=3600)
-    """Longest wait for a reply, seconds."""
+    """Read timeout of HTTP, seconds."""
     timeout_s: float = option(1800.0, above=0)
     """Longest wait for a job, seconds; a later run goes on waiting."""
     resubmit_unconfirmed: bool = False
-    """Whether a submission is sent again of which nobody knows whether it was accepted, to a service that doesn't know repetitions."""
+    """Whether to submit a job again that may have been accepted already; risks paying twice at a service without idempotency keys."""
     folder: str | None = None
     """Where jobs and videos are kept, null for services/NAME-HASH. What is there is never paid for again."""
 

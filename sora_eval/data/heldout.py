@@ -16,8 +16,9 @@ from sora_eval.world import clip, families, stills
 
 SIZE, FRAMES = (64, 64), 17
 HELD_OUT = "heldout"
-"""The stream that they are drawn from."""
+"""Random stream of held-out members, which no training draws from."""
 FIRST = 50_000
+"""Number of the first member within a family's stream."""
 
 
 @dataclass(frozen=True)

@@ -134,9 +134,14 @@ def render_one(
 
 
 def arrays(made: Clip) -> dict[str, Any]:
-    """Return the truth of a clip as named arrays; masks and depth only where they are requested."""
+    """Return the truth of a clip as named arrays; masks and depth only where they are requested.
+
+    Of T frames and N bodies: K [T, 3, 3] (pixels), R [T, 3, 3], t [T, 3] (world to camera, metres); xy [T, N, 2] (pixels), z [T, N] (metres);
+    t_s [T] (seconds), pos [T, N, 3] (metres), quat [T, N, 4] (w, x, y, z), velocity, shown [T, N]; ids and depth [T, H, W], amodal
+    [T, N, H, W], visible [T, N].
+    """
     truth, states = made.truth, made.truth.states
-    arrays: dict[str, Floats | Any] = {
+    named: dict[str, Floats | Any] = {
         "K": truth.camera.K,
         "R": truth.camera.R,
         "t": truth.camera.t,
@@ -149,7 +154,7 @@ def arrays(made: Clip) -> dict[str, Any]:
         "shown": states.shown,
     }
     masks = {"ids": truth.ids, "depth": truth.depth, "amodal": truth.amodal, "visible": truth.visible}
-    return {**arrays, **{name: values for name, values in masks.items() if values is not None}}
+    return {**named, **{name: values for name, values in masks.items() if values is not None}}
 
 
 def _plain(facts: Any) -> dict[str, Any]:

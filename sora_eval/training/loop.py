@@ -101,7 +101,7 @@ class _State:
 
 @dataclass(frozen=True)
 class Past:
-    """A run whose state was lost, as an exported file has it."""
+    """Training record of an exported checkpoint, from which a run without optimiser state resumes."""
 
     path: Path
     """The file."""

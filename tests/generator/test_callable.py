@@ -172,7 +172,7 @@ def test_what_it_can_t_do_is_not_asked(module: str) -> None:
     model = PythonCallable(f"{module}:echo", modes=["t2v"], max_frames=2)
     refused, long = model.generate([CASE, replace(CASE, mode="t2v", given=0)])
     assert refused == Failure("the generator has no mode v2v")
-    assert long == Failure("the generator makes at most 2 frames, 3 were asked")
+    assert long == Failure("the generator makes at most 2 frames, 3 were requested")
 
 
 def test_cases_beyond_its_capabilities_are_counted_with_the_remedy(module: str) -> None:

@@ -398,8 +398,8 @@ def test_one_frame_is_a_video_only_when_one_was_asked(tmp_path: Path) -> None:
     folder_with(tmp_path, "case_id,path\na.0001,one.mkv\n")
     write_ffv1(tmp_path / "one.mkv", clip(30, frames=1))
     folder = Folder(tmp_path)
-    assert answer(folder) == Failure("'one.mkv' has 1 frame, 4 were asked")
-    assert folder.problems == [f"{tmp_path / 'manifest.csv'}, row 2: 'one.mkv' has 1 frame, 4 were asked"]
+    assert answer(folder) == Failure("'one.mkv' has 1 frame, 4 were requested")
+    assert folder.problems == [f"{tmp_path / 'manifest.csv'}, row 2: 'one.mkv' has 1 frame, 4 were requested"]
     assert grey(answer(folder, replace(CASE, frames=1))) == 30
 
 
@@ -414,10 +414,10 @@ def test_another_size_rate_and_length_is_taken_and_another_aspect_noted(tmp_path
     assert grey(tall) == 2
     rate, shape = folder.problems
     assert rate == (
-        f"{tmp_path / 'manifest.csv'}, row 2: 'big.mkv' has 9 frames at 10 per second; 4 at 24 were asked; it is scored so; "
+        f"{tmp_path / 'manifest.csv'}, row 2: 'big.mkv' has 9 frames at 10 per second; 4 at 24 were requested; it is scored at that rate; "
         "if that rate is wrong, give the right one in the manifest's fps column"
     )
-    assert shape.startswith(f"{tmp_path / 'manifest.csv'}, row 3: 'tall.mkv' is 32x48, 48x32 were asked: ")
+    assert shape.startswith(f"{tmp_path / 'manifest.csv'}, row 3: 'tall.mkv' is 32x48, 48x32 were requested: ")
     # Another process, or a later run, which reads no video, says the same of what was stored.
     later = Folder(tmp_path)
     assert rate in later.reading_problems([(CASE, big.size, len(big), big.fps)])
@@ -449,7 +449,7 @@ def test_frames_that_repeat_count_once_unless_the_manifest_gives_the_rate(tmp_pa
         in repeats
     )
     assert repeats.endswith("give the file's rate in the manifest's fps column")
-    assert "row 3: 'slow.mkv' has 51 frames at 24 per second; 17 at 8 were asked" in rate
+    assert "row 3: 'slow.mkv' has 51 frames at 24 per second; 17 at 8 were requested" in rate
     assert rate.endswith("correct the manifest's fps column")
 
 

@@ -332,7 +332,7 @@ def test_all_samples_of_a_folder_are_scored_and_shown(scored: Path, capsys: pyte
     run = read_run(scored)
     (problem,) = run.problems
     assert "row 2 and 5 more" in problem
-    assert "25 frames at 12 per second; 17 at 8 were asked" in problem
+    assert "25 frames at 12 per second; 17 at 8 were requested" in problem
     assert run.manifest["samples"] == 3
     assert [(r.generator, r.sample) for r in run.rows] == [("theirs", k) for k in (0, 1, 2)] * 2 + [("oracle", 0)] * 2
     told = json.loads((scored / "summary.json").read_text())

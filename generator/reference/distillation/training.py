@@ -28,7 +28,7 @@ MOST_KEPT = 0.7
 
 
 class Distillation:
-    """Predict, at the levels of a sampler of `steps` steps without guidance, what leads where the teacher's own steps lead.
+    """Progressive distillation (arXiv:2202.00512): one Euler step of the student matches several guided steps of the teacher.
 
     The text encoder stays as it is: words keep their meaning, and teacher and student share it.
 
@@ -70,26 +70,26 @@ class Distillation:
             condition = self._condition(batch, given, captions)
             predict = guided(self._sampled, condition, eps, self.teacher_options)
             every = self.teacher_options.steps // n
-            passed = trajectory(predict, eps, z, condition.given, self.teacher_options, every, start)
+            states = trajectory(predict, eps, z, condition.given, self.teacher_options, every, start)
         now = torch.tensor(levels[:-1]).to(z).repeat_interleave(len(z))  # (n B,)
-        again = condition.repeat(n)
-        t = torch.where(again.given, 1.0, now[:, None])  # (n B, K)
+        repeated = condition.repeat(n)
+        t = torch.where(repeated.given, 1.0, now[:, None])  # (n B, K)
         with loop.autocast(device):
             predicted = self.network.denoise(
-                torch.cat(passed[:-1]), t, again.given, again.text, again.actions, again.camera
+                torch.cat(states[:-1]), t, repeated.given, repeated.text, repeated.actions, repeated.camera
             )
-        steps = zip(predicted.chunk(n), targets(passed, levels), t.chunk(n), strict=True)
+        steps = zip(predicted.chunk(n), targets(states, levels), t.chunk(n), strict=True)
         each = [losses.velocity_loss(x, target, level, given) for x, target, level in steps]
         figures = {f"step{i}": float(one.detach()) for i, one in enumerate(each, 1)}
         return torch.stack(each).mean(), {"clips": float(len(z)), **figures}
 
     def _condition(self, batch: Batch, given: Tensor, captions: list[str]) -> Condition:
         several = (given.sum(dim=1) > 1).tolist()
-        without = [caption if clip else "" for caption, clip in zip(captions, several, strict=True)]
+        unconditional = [caption if clip else "" for caption, clip in zip(captions, several, strict=True)]
         length = self._sampled.config.text_length
         text, no_text = (
             self._sampled.text_encoder(self.teacher.words.encode(c, length).to(given.device))
-            for c in (captions, without)
+            for c in (captions, unconditional)
         )
         return Condition(given, text, no_text, batch.actions, batch.camera)
 

@@ -57,14 +57,14 @@ def main_track(tracks: Tracks) -> int:
 
 
 def shape_of(tracks: Tracks, i: int) -> str:
-    """Return the shape that a track descriptors most like: ball, cube, cylinder or cone."""
+    """Return the shape whose mean descriptors are nearest to those of a track (Mahalanobis distance): ball, cube, cylinder or cone."""
     means, inverse = _shapes()
     difference = _descriptors_of(tracks, i) - means
     return SHAPES[int(np.argmin(np.einsum("sd,de,se->s", difference, inverse, difference)))]
 
 
 def motion_of(tracks: Tracks, i: int) -> str:
-    """Return how a track moves: left, right, up, down, closer, away or still."""
+    """Return how a track moves: left, right, up, down, closer, away or still; "" of fewer than four visible frames."""
     seen = np.flatnonzero(tracks.visible[i])
     if len(seen) < 4:
         return ""
