@@ -136,10 +136,10 @@ def render_one(
 def arrays(made: Clip) -> dict[str, Any]:
     """Return the truth of a clip as named arrays; masks and depth only where they are requested.
 
-    Of T frames and N bodies: K [T, 3, 3] (pixels), R [T, 3, 3] and t [T, 3] (world to camera, metres); xy [T, N, 2] (pixels) and z [T, N]
-    Of T frames and N bodies: K [T, 3, 3] (pixels), R [T, 3, 3] and t [T, 3] (world to camera, metres); xy [T, N, 2] (pixels) and
-    z [T, N] (metres); t_s [T] (seconds), pos and velocity [T, N, 3] (metres, and per second), quat [T, N, 4] (w, x, y, z), shown [T, N];
-    ids and depth [T, H, W], amodal [T, N, H, W], visible [T, N].
+    Of T frames and N bodies: K [T, 3, 3] (pixels), R [T, 3, 3] and t [T, 3] (world to camera, metres); xy [T, N, 2] (pixels);
+    z [T, N] (metres); t_s [T] (seconds); pos and velocity [T, N, 3] (metres, and per second); quat [T, N, 4] (w, x, y, z); shown [T, N];
+    ids and depth [T, H, W]; amodal [T, N, H, W]; visible [T, N].
+    """
     truth, states = made.truth, made.truth.states
     named: dict[str, Floats | Any] = {
         "K": truth.camera.K,
