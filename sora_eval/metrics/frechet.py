@@ -14,7 +14,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from sora_eval.stats.intervals import jackknife_bias, jackknife_variance, z_quantile
+from sora_eval.stats.intervals import jackknife_bias, jackknife_variance, t_quantile
 from sora_eval.types import Floats
 
 GROUPS = 20
@@ -171,7 +171,8 @@ def estimate(
         left = np.array([distance(a, b) for a, b in zip(*sets, strict=True)])
         corrected -= jackknife_bias(full, left)
         variance += jackknife_variance(left)
-    half_width = z_quantile(0.5 + level / 2) * np.sqrt(variance)
+    # Few groups know their spread badly: Student's quantile, of the smaller number of them.
+    half_width = t_quantile(0.5 + level / 2, min(len(x), len(y)) - 1) * np.sqrt(variance)
     low, high = float(corrected - half_width), float(corrected + half_width)
     return FrechetEstimate(full, float(corrected), low, high, _extrapolated(x, y, seed, paired), sizes)
 

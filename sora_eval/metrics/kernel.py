@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_eval.metrics.frechet import GROUPS
-from sora_eval.stats.intervals import jackknife_variance, z_quantile
+from sora_eval.stats.intervals import jackknife_variance, t_quantile
 from sora_eval.types import Floats
 
 _ROWS = 512
@@ -97,7 +97,8 @@ def estimate(x: Floats, y: Floats, kernel: Kernel, groups: int = GROUPS, level: 
         for g, k in enumerate(in_y)
         if k
     ]
-    return _with_interval(value, jackknife_variance(without_x) + jackknife_variance(without_y), level, (n, m))
+    variance = jackknife_variance(without_x) + jackknife_variance(without_y)
+    return _with_interval(value, variance, level, (n, m), min(len(without_x), len(without_y)))
 
 
 def estimate_paired(x: Floats, y: Floats, kernel: Kernel, group: Sequence[int], level: float = 0.95) -> KernelEstimate:
@@ -132,11 +133,11 @@ def estimate_paired(x: Floats, y: Floats, kernel: Kernel, group: Sequence[int], 
 
     every = np.arange(len(known))
     left = [value(np.delete(every, g)) for g in every]
-    return _with_interval(value(every), jackknife_variance(left), level, (len(x), len(y)))
+    return _with_interval(value(every), jackknife_variance(left), level, (len(x), len(y)), len(known))
 
 
-def _with_interval(value: float, variance: float, level: float, n: tuple[int, int]) -> KernelEstimate:
-    half_width = z_quantile(0.5 + level / 2) * variance**0.5
+def _with_interval(value: float, variance: float, level: float, n: tuple[int, int], groups: int) -> KernelEstimate:
+    half_width = t_quantile(0.5 + level / 2, groups - 1) * variance**0.5
     return KernelEstimate(value, value - half_width, value + half_width, n)
 
 

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from sora_eval.stats.failures import answered, technical
-from sora_eval.stats.intervals import LEVEL, N_BOOT, SEED, bootstrap_replicates, cluster_bootstrap, percentile_interval
+from sora_eval.stats.intervals import LEVEL, N_BOOT, SEED, cluster_bootstrap
+from sora_eval.stats.paired import difference_interval, pair
 from sora_eval.stats.samples import best_of, by_prompt, case_means, deviation_of, per_prompt, widest_deviation
 from sora_eval.types import ALL_MODES, Floats, ScoreRow
 
@@ -210,7 +211,12 @@ class Summary:
         """Return JSON values: one list per level, and the reasons."""
         rows = [(c.level, {k: _json(v) for k, v in _unscored(c).items() if v != ""}) for c in self.cells]
         levels: tuple[Level, ...] = ("overall", "suite", "probe", "mode")
-        interval = {"level": LEVEL, "n_boot": N_BOOT, "seed": SEED, "method": "percentile bootstrap over clusters"}
+        interval = {
+            "level": LEVEL,
+            "n_boot": N_BOOT,
+            "seed": SEED,
+            "method": "percentile bootstrap over clusters; Student's above a probe",
+        }
         return {
             "interval": interval,
             **{level: [row for at, row in rows if at == level] for level in levels},
@@ -222,8 +228,8 @@ class Summary:
 def summarise(rows: Iterable[ScoreRow], modes: bool = True) -> Summary:
     """Return the means, intervals and counts of `rows`; without `modes`, none below a probe.
 
-    Mode and probe intervals resample clusters of cases; suite and overall intervals resample clusters within each probe
-    and average as the score does.
+    Mode and probe intervals resample clusters of cases. Those of suites and of the overall score are Student's with the standard error of
+    paired differences, against a blind guess: resampling says nothing of a probe with one scene.
     """
     rows = list(rows)
     by_generator = _group(rows, lambda r: r.generator)
@@ -264,19 +270,16 @@ def _group(rows: Iterable[ScoreRow], key: Callable[[ScoreRow], str]) -> dict[str
 
 def _generator_cells(rows: list[ScoreRow], modes: bool) -> list[Cell]:
     """Return every cell of one generator, the overall one first."""
-    rng = np.random.default_rng(SEED)
-    suites: list[tuple[Cell, Floats]] = []
-    lower: list[Cell] = []
+    suites, lower = list[Cell](), list[Cell]()
     for suite_rows in _group(rows, lambda r: r.suite).values():
-        probes: list[tuple[Cell, Floats]] = []
+        probes: list[Cell] = []
         for probe_rows in _group(suite_rows, lambda r: r.probe).values():
             probe = _cell(probe_rows)
-            probes.append((probe, bootstrap_replicates(*_values(probe_rows), rng, bounds=_bounds(probe_rows))))
+            probes.append(probe)
             by_mode = _group(probe_rows, lambda r: r.mode) if modes else {}
             lower += [probe, *(replace(_cell(by_mode[m]), mode=m) for m in ALL_MODES if m in by_mode)]
-        suites.append(_average(probes, suite=probes[0][0].suite))
-    overall, _ = _average(suites, suite="")
-    return [overall, *(cell for cell, _ in suites), *lower]
+        suites.append(_average(probes, suite_rows, suite=probes[0].suite))
+    return [_average(suites, rows, suite=""), *suites, *lower]
 
 
 def _cell(rows: Sequence[ScoreRow]) -> Cell:
@@ -331,21 +334,17 @@ def _sampling(rows: Sequence[ScoreRow]) -> list[Sampling]:
     ]
 
 
-def _average(parts: Sequence[tuple[Cell, Floats]], suite: str) -> tuple[Cell, Floats]:
-    """Return the cell above `parts`, each weighing the same, and its bootstrap replicates."""
-    cells = [cell for cell, _ in parts]
-    replicates: Floats = np.mean([values for _, values in parts], axis=0)
-    if len(parts) == 1:
+def _average(cells: Sequence[Cell], rows: Sequence[ScoreRow], suite: str) -> Cell:
+    """Return the cell above `cells`, each weighing the same; rows: those of all of them."""
+    score = float(np.mean([c.score for c in cells]))
+    if len(cells) == 1:
         low, high = cells[0].low, cells[0].high
     elif not all(math.isfinite(c.low) and math.isfinite(c.high) for c in cells):
         low, high = -math.inf, math.inf
     else:
-        low, high = percentile_interval(replicates)
-    # The posterior of a probe that never failed stays just below 1, its score does not.
-    score = float(np.mean([c.score for c in cells]))
-    low, high = min(low, score), max(high, score)
+        low, high = _mean_interval(rows, score)
     judged = [c.judged_mean for c in cells if c.judged_mean is not None]
-    above = replace(
+    return replace(
         cells[0],
         suite=suite,
         probe="",
@@ -358,7 +357,17 @@ def _average(parts: Sequence[tuple[Cell, Floats]], suite: str) -> tuple[Cell, Fl
         chance=float(np.mean([c.chance for c in cells])),
         samples=max(c.samples for c in cells),
     )
-    return above, replicates
+
+
+def _mean_interval(rows: Sequence[ScoreRow], score: float) -> tuple[float, float]:
+    """Return the 95% interval of the score of rows of several probes, within what is possible."""
+    # In one order, so that sums round alike.
+    own = sorted(case_means(rows), key=lambda row: row.case)
+    pairs = pair(own, [replace(row, value=row.chance, reason="", failure="") for row in own])
+    weights = pairs.weights()
+    interval = difference_interval(pairs, weights)
+    least = float(weights @ (1 - pairs.max_difference))
+    return min(max(interval.low, least), score), max(min(interval.high, 1.0), score)
 
 
 def _values(rows: Sequence[ScoreRow]) -> tuple[Floats, list[str]]:

@@ -8,6 +8,7 @@ import torch
 from torchmetrics.image.kid import poly_mmd
 
 from sora_eval.metrics.kernel import JEDI, KVD, estimate, estimate_paired, mmd
+from sora_eval.stats.intervals import t_quantile
 from sora_eval.types import Floats
 
 
@@ -42,7 +43,7 @@ def test_leaving_a_group_out_is_leaving_its_rows_out() -> None:
         left_y = [mmd(x, np.delete(y, np.s_[g::5], axis=0), kernel) for g in range(5)]
         variance = sum(4 / 5 * float(np.square(np.array(v) - np.mean(v)).sum()) for v in (left, left_y))
         found = estimate(x, y, kernel, groups=5)
-        assert found.high - found.value == pytest.approx(1.959964 * variance**0.5, rel=1e-6)
+        assert found.high - found.value == pytest.approx(t_quantile(0.975, 4) * variance**0.5, rel=1e-6)
         assert found.value == pytest.approx(mmd(x, y, kernel))
 
 
@@ -64,7 +65,7 @@ def test_pairs_are_compared_across_groups() -> None:
     kept = [group != g for g in range(7)]
     left = [value(x[k], y[k], group[k]) for k in kept]
     spread = (6 / 7 * float(np.square(np.array(left) - np.mean(left)).sum())) ** 0.5
-    assert found.high - found.value == pytest.approx(1.959964 * spread, rel=1e-6)
+    assert found.high - found.value == pytest.approx(t_quantile(0.975, 6) * spread, rel=1e-6)
     # The same clips, and the same clips with each in its twin's place.
     for other in (x, x[np.arange(14) ^ 1]):
         same = estimate_paired(x, other, KVD, list(group))

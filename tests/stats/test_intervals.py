@@ -7,12 +7,9 @@ import pytest
 from scipy import stats as scipy_stats
 
 from sora_eval.stats.intervals import (
-    Interval,
-    bootstrap_replicates,
     cluster_bootstrap,
     jackknife_bias,
     jackknife_variance,
-    percentile_interval,
     pseudo_values,
     t_interval,
     t_quantile,
@@ -95,7 +92,9 @@ def test_bootstrap_is_scipys_on_the_same_resamples(per_cluster: int) -> None:
         rng=np.random.default_rng(5),
     ).confidence_interval
     found = cluster_bootstrap(values, labels, seed=5, level=0.9)
-    assert (found.low, found.high) == pytest.approx((known.low, known.high), rel=1e-12)
+    grow = np.sqrt(len(first) / (len(first) - 1)) * t_quantile(0.95, len(first) - 1) / z_quantile(0.95)
+    ends = [found.mean + grow * (end - found.mean) for end in (known.low, known.high)]
+    assert (found.low, found.high) == pytest.approx(ends, rel=1e-12)
 
 
 def test_bootstrap_agrees_with_scipys_on_other_resamples() -> None:
@@ -104,26 +103,26 @@ def test_bootstrap_agrees_with_scipys_on_other_resamples() -> None:
     known = scipy_stats.bootstrap((values,), np.mean, n_resamples=20000, method="percentile", rng=1)
     found = cluster_bootstrap(values, range(30), n_boot=20000, seed=2)
     replicates = known.bootstrap_distribution
-    for share, end in ((0.025, found.low), (0.975, found.high)):
+    grow = np.sqrt(30 / 29) * t_quantile(0.975, 29) / z_quantile(0.975)
+    for share, end in (
+        (0.025, (found.low - found.mean) / grow + found.mean),
+        (0.975, (found.high - found.mean) / grow + found.mean),
+    ):
         slack = 4 * np.sqrt(2 * share * (1 - share) / 20000)
         assert np.quantile(replicates, share - slack) <= end <= np.quantile(replicates, share + slack)
 
 
-def test_replicates_and_interval_are_of_one_bootstrap() -> None:
-    """Sorted labels are drawn in the same order by both; the scale of the values makes no difference."""
-    values, labels = np.random.default_rng(10).random(40), np.arange(40) // 2
-    replicates = bootstrap_replicates(values, labels, np.random.default_rng(0), bounds=(-1.0, 1.0))
-    found = cluster_bootstrap(values, labels, seed=0)
-    assert percentile_interval(replicates) == pytest.approx((found.low, found.high))
+@pytest.mark.parametrize(("scenes", "least"), [(2, 0.85), (4, 0.85), (16, 0.9)])
+def test_the_bootstrap_of_few_scenes_covers_their_mean(scenes: int, least: float) -> None:
+    """Continuous scores: nominal 95%; the plain percentile interval of two scenes covers 50%."""
+    rng, covered = np.random.default_rng(3), 0
+    for trial in range(200):
+        interval = cluster_bootstrap(rng.beta(4, 2, size=scenes), range(scenes), n_boot=400, seed=trial)
+        covered += interval.low <= 4 / 6 <= interval.high
+    assert covered / 200 >= least
 
 
-@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
-def test_the_small_sample_rule_is_one(value: float) -> None:
-    """Wilson's interval and Jeffreys' posterior, of n clusters as n trials, hold about the same; so does the standard error at 0."""
-    clusters = [i // 2 for i in range(40)]
-    interval = cluster_bootstrap([value] * 40, clusters)
-    replicates = bootstrap_replicates([value] * 40, clusters, np.random.default_rng(1), n_boot=20000)
-    assert percentile_interval(replicates) == pytest.approx((interval.low, interval.high), abs=0.05)
+def test_the_error_of_what_never_varied_is_of_wilsons_width() -> None:
     assert z_quantile(0.975) * wilson_error(20, 2.0) == pytest.approx(2 * wilson(0, 20).high)
 
 
@@ -169,10 +168,6 @@ def test_bad_input_is_named() -> None:
 def test_many_clusters_are_resampled_in_pieces_with_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     values, clusters = np.random.default_rng(0).random(301), np.arange(301) // 2
 
-    def both() -> tuple[Interval, list[float]]:
-        replicates = bootstrap_replicates(values, clusters, np.random.default_rng(1))
-        return cluster_bootstrap(values, clusters), list(replicates)
-
-    whole = both()
+    whole = cluster_bootstrap(values, clusters)
     monkeypatch.setattr("sora_eval.stats.intervals._MOST_DRAWN", 1000)
-    assert both() == whole
+    assert cluster_bootstrap(values, clusters) == whole

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 
 from sora_eval.reporting import summarise
@@ -154,3 +155,20 @@ def test_frame_has_one_line_per_cell() -> None:
     frame = summary.frame()
     assert list(frame["level"]) == [c.level for c in summary.cells]
     assert list(frame["score"]) == [c.score for c in summary.cells]
+
+
+@pytest.mark.parametrize(("scenes", "truth", "least"), [(1, 0.8, 0.83), (1, 0.5, 0.9), (2, 0.8, 0.88), (4, 0.8, 0.9)])
+def test_the_interval_of_many_probes_of_few_scenes_covers_their_mean(scenes: int, truth: float, least: float) -> None:
+    """25 probes, each case right or wrong: nominal 95%. Of posteriors per probe, averaged, it was 57% at .8."""
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(100):
+        values = rng.random((25, scenes)) < truth
+        rows = [
+            row(float(v), suite=f"s{i % 5}", probe=f"p{i}", number=k, cluster=f"{i}.{k}")
+            for i, one in enumerate(values)
+            for k, v in enumerate(one)
+        ]
+        top = summarise(rows, modes=False).get("m")
+        assert top is not None
+        covered += top.low <= truth <= top.high
+    assert covered / 100 >= least

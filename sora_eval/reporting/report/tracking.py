@@ -1,7 +1,7 @@
 """Tracking metrics of a run: means with intervals by probe, suite and generator, and as tables.
 
 A probe's value is the mean over its clips on which the metric is defined; a suite's is the mean over its probes that have one, overall is
-the mean over suites, as scores are averaged. Intervals resample clusters of cases within each probe.
+the mean over suites, as scores are averaged. Intervals are Student's, clustered by scene within each probe.
 """
 
 from __future__ import annotations
@@ -17,15 +17,8 @@ from sora_eval.reporting.components.numbers import figure
 from sora_eval.reporting.components.page import Block, Facts, Fold, Note
 from sora_eval.reporting.components.table import Cell, Column, Table, interval, table
 from sora_eval.runs.tracking import TrackingRow
-from sora_eval.stats.intervals import (
-    LEVEL,
-    N_BOOT,
-    SEED,
-    cluster_sums,
-    percentile_interval,
-    rate_posterior,
-    resampled_means,
-)
+from sora_eval.stats.intervals import LEVEL, t_interval
+from sora_eval.stats.paired import Pairs, standard_error
 from sora_eval.stats.summary import KINDS
 from sora_eval.tracking.base import HUE_VERSION as TRACKER_VERSION
 from sora_eval.tracking.metrics import BY_NAME, METRICS, PROTOCOL, Metric
@@ -110,21 +103,12 @@ class TrackingSummary:
         rows = [(c.level, {k: v for k, v in asdict(c).items() if v != ""}) for c in self.cells]
         return {
             "protocol": list(PROTOCOLS),
-            "interval": {"level": LEVEL, "n_boot": N_BOOT, "seed": SEED, "method": "bootstrap over clusters"},
+            "interval": {"level": LEVEL, "n_boot": 0, "seed": 0, "method": "Student's over clusters"},
             "metrics": [
                 {"name": m.name, "higher_is_better": m.higher, "unit": m.unit, "needs_truth": m.truth} for m in METRICS
             ],
             **{level: [row for at, row in rows if at == level] for level in ("overall", "suite", "probe")},
         }
-
-
-@dataclass(frozen=True)
-class _Mean:
-    """A mean with its bootstrap replicates [N_BOOT], None where nothing is known of the spread, and the clips that it is of."""
-
-    value: float
-    replicates: Floats | None
-    n: int
 
 
 def summarise(rows: Iterable[TrackingRow]) -> TrackingSummary:
@@ -141,62 +125,38 @@ def summarise(rows: Iterable[TrackingRow]) -> TrackingSummary:
 
 def _cells(rows: Sequence[TrackingRow], metric: Metric) -> Iterator[TrackingCell]:
     """Yield one metric's cells of one generator."""
-    rng = np.random.default_rng(SEED)
-    defined = [r for r in rows if (r.mode in ("i2v", "v2v")) == metric.truth]
+    due = [r for r in rows if (r.mode in ("i2v", "v2v")) == metric.truth]
+    defined = [(r, v) for r in due if (v := r.values.get(metric.name)) is not None]
     if not defined:
         return
-    suites: list[_Mean] = []
-    for suite in sorted({r.suite for r in defined}):
-        of_suite, probes = [r for r in defined if r.suite == suite], []
-        for probe in sorted({r.probe for r in of_suite}):
-            of_probe = [r for r in of_suite if r.probe == probe]
-            if (mean := _mean(of_probe, metric, rng)) is not None:
-                probes.append(mean)
-                yield _cell(of_probe, metric, suite, probe, mean)
-        if probes:
-            suites.append(_together(probes))
-            yield _cell(of_suite, metric, suite, "", suites[-1])
-    if suites:
-        yield _cell(defined, metric, "", "", _together(suites))
-
-
-def _mean(rows: Sequence[TrackingRow], metric: Metric, rng: np.random.Generator) -> _Mean | None:
-    values = [(v, r.cluster) for r in rows if (v := r.values.get(metric.name)) is not None]
-    if not values:
-        return None
-    x = np.array([v for v, _ in values])
-    _, cluster = np.unique([c for _, c in values], return_inverse=True)
-    sums, sizes = cluster_sums(x, cluster)
-    mean, n = float(x.mean()), len(sums)
-    replicates: Floats | None = None
-    if n > 1 and np.ptp(x) > 0:
-        replicates = resampled_means(sums, sizes, rng)
-    elif metric.bounds == (0.0, 1.0):
-        # All equal, or of one scene: Jeffreys' posterior of a rate with a trial per scene, as for scores.
-        replicates = rate_posterior(mean, n, rng)
-    elif n > 1:
-        replicates = np.full(N_BOOT, mean)
-    return _Mean(mean, replicates, len(values))
-
-
-def _together(parts: Sequence[_Mean]) -> _Mean:
-    """Return the mean of parts that weigh the same."""
-    known = [p.replicates for p in parts if p.replicates is not None]
-    replicates = np.mean(known, axis=0) if len(known) == len(parts) else None
-    return _Mean(float(np.mean([p.value for p in parts])), replicates, sum(p.n for p in parts))
-
-
-def _cell(rows: Sequence[TrackingRow], metric: Metric, suite: str, probe: str, mean: _Mean) -> TrackingCell:
-    low = high = None
-    # Values that are all equal leave the spread unknown.
-    if mean.replicates is not None and np.ptp(mean.replicates) > 0:
-        ends = percentile_interval(mean.replicates)
-        # The posterior of what never failed stays just below 1, the mean does not.
-        low, high = min(ends[0], mean.value), max(ends[1], mean.value)
-    first = rows[0]
-    return TrackingCell(
-        first.generator, first.kind, suite, probe, metric.name, mean.n, len(rows), mean.value, low, high
+    values = np.array([v for _, v in defined])
+    of = [r for r, _ in defined]
+    pairs = Pairs(
+        case=tuple(r.case for r in of),
+        suite=tuple(r.suite for r in of),
+        probe=tuple(r.probe for r in of),
+        cluster=tuple(r.cluster for r in of),
+        first=values,
+        second=np.zeros_like(values),
+        max_difference=np.ones_like(values),
     )
+    for suite, probe in pairs.rows:
+        weights = pairs.weights(suite, probe)
+        clips = sum((not suite or r.suite == suite) and (not probe or r.probe == probe) for r in due)
+        n, value = int((weights > 0).sum()), float(weights @ values)
+        low, high = _interval(pairs, weights, value, metric)
+        yield TrackingCell(of[0].generator, of[0].kind, suite, probe, metric.name, n, clips, value, low, high)
+
+
+def _interval(pairs: Pairs, weights: Floats, value: float, metric: Metric) -> tuple[float | None, float | None]:
+    """Return the 95% interval of a weighted mean, (None, None) where the spread is unknown."""
+    least, greatest = metric.bounds or (-np.inf, np.inf)
+    # Of a metric on another scale than 0 to 1 nothing is known of a spread that the sample does not show.
+    error, freedom = standard_error(pairs, weights, small_samples=(least, greatest) == (0.0, 1.0))
+    if error == 0:
+        return None, None
+    interval = t_interval(value, error, freedom)
+    return max(interval.low, min(least, value)), min(interval.high, max(greatest, value))
 
 
 def blocks(summary: TrackingSummary, generators: Sequence[str] = (), absent: Sequence[str] = ()) -> tuple[Block, ...]:
