@@ -16,7 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from sora_eval.stats.intervals import Interval, cluster_sums, number, t_interval, wilson_error
+from sora_eval.stats.intervals import (
+    LEVEL,
+    Interval,
+    cluster_sums,
+    number,
+    t_interval,
+    t_quantile,
+    wilson,
+    wilson_error,
+)
 from sora_eval.stats.multiplicity import holm
 from sora_eval.stats.power import detectable_difference
 from sora_eval.stats.samples import case_means
@@ -219,6 +228,32 @@ def difference_interval(pairs: Pairs, weights: Floats) -> Interval:
     return t_interval(float(weights @ pairs.difference), error, freedom, float(weights @ pairs.max_difference))
 
 
+def mean_interval(pairs: Pairs, weights: Floats, scaled: bool = True) -> Interval:
+    """Return the weighted mean of the first model's scores with its 95% interval; the second one's are 0 throughout.
+
+    Student's, with `standard_error`; probes that show no spread have Wilson's, with a trial per cluster, on their scale from
+    1 - max_difference to 1. The half widths of both parts are combined in quadrature, and cut to the scale.
+
+    weights: [n]. scaled: False where values have no such scale: probes without spread then add nothing.
+
+    Source: Zou and Donner 2008 (MOVER).
+    """
+    error, freedom = standard_error(pairs, weights, small_samples=False)
+    below = above = t_quantile((1 + LEVEL) / 2, freedom) * error
+    mean = float(weights @ pairs.first)
+    if not scaled:
+        return Interval(mean, mean - below, mean + above)
+    if (constant := unvaried(pairs, weights)).any():
+        w, n = weights[constant], len(set(pairs.cluster_index[constant]))
+        share, part = float(w.sum()), float(w @ pairs.first[constant] / w.sum())
+        least = float(w @ (1 - pairs.max_difference[constant]) / share)
+        rate = wilson(n * min(max((part - least) / (1 - least), 0.0), 1.0), n)
+        below = math.hypot(below, share * (1 - least) * (rate.mean - rate.low))
+        above = math.hypot(above, share * (1 - least) * (rate.high - rate.mean))
+    lowest = float(weights @ (1 - pairs.max_difference))
+    return Interval(mean, max(mean - below, lowest), min(mean + above, 1.0))
+
+
 def p_values(pairs: Pairs, weights: Sequence[Floats]) -> Floats:
     """Return two-sided p-values [k] of no difference by `sign_flip_test`, for each of k weightings [n] of the cases.
 
@@ -235,6 +270,29 @@ def p_values(pairs: Pairs, weights: Sequence[Floats]) -> Floats:
     return p
 
 
+def _strata(pairs: Pairs, weights: Floats) -> NDArray[np.int64]:
+    """Return [n] number of each case's probe; -1 of all probes that have a single cluster among the cases of weight above 0."""
+    strata = pairs.probe_index.copy()
+    for k in set(strata[weights > 0]):
+        inside = pairs.probe_index == k
+        if len(set(pairs.cluster_index[inside & (weights > 0)])) == 1:
+            strata[inside] = -1
+    return strata
+
+
+def unvaried(pairs: Pairs, weights: Floats) -> Bools:
+    """Return [n], True for cases of weight above 0 in probes that show no spread: their differences are equal, or of one cluster.
+
+    Probes of a single cluster are taken together, and show one where their differences are not equal.
+    """
+    strata, found = _strata(pairs, weights), np.zeros(len(pairs), dtype=bool)
+    for k in set(strata[weights > 0]):
+        inside = (strata == k) & (weights > 0)
+        if len(set(pairs.cluster_index[inside])) == 1 or np.ptp(pairs.difference[inside]) == 0:
+            found |= inside
+    return found
+
+
 def standard_error(pairs: Pairs, weights: Floats, small_samples: bool = True) -> tuple[float, int]:
     """Return the standard error of the weighted mean difference of `pairs`, and its degrees of freedom.
 
@@ -244,24 +302,16 @@ def standard_error(pairs: Pairs, weights: Floats, small_samples: bool = True) ->
 
     weights: [n], 0 for cases that don't belong to it. small_samples: whether to add this last part.
     """
-    chosen = np.flatnonzero(weights > 0)
-    d, w, cluster = pairs.difference[chosen], weights[chosen], pairs.cluster_index[chosen]
-    probe = pairs.probe_index[chosen].copy()
-    for k in set(probe):
-        if len(set(cluster[probe == k])) == 1:
-            probe[probe == k] = -1
-    variance, freedom, constant = 0.0, 0, np.zeros(len(d), dtype=bool)
-    for k in sorted(set(probe)):
-        inside: Bools = probe == k
-        residuals = w[inside] * (d[inside] - np.average(d[inside], weights=w[inside]))
-        r = cluster_sums(residuals, number(cluster[inside]))[0]
-        m = len(r)
-        freedom += m - 1
-        if m > 1 and np.ptp(d[inside]) > 0:
-            variance += m / (m - 1) * float(r @ r)
-        else:
-            constant |= inside
+    d, strata, constant = pairs.difference, _strata(pairs, weights), unvaried(pairs, weights)
+    variance, freedom = 0.0, 0
+    for k in sorted(set(strata[weights > 0])):
+        inside: Bools = (strata == k) & (weights > 0)
+        residuals = weights[inside] * (d[inside] - np.average(d[inside], weights=weights[inside]))
+        r = cluster_sums(residuals, number(pairs.cluster_index[inside]))[0]
+        freedom += len(r) - 1
+        if not constant[inside].any():
+            variance += len(r) / (len(r) - 1) * float(r @ r)
     if small_samples and constant.any():
-        largest = float(w[constant] @ pairs.max_difference[chosen][constant])
-        variance += wilson_error(len(set(cluster[constant])), largest) ** 2
+        largest = float(weights[constant] @ pairs.max_difference[constant])
+        variance += wilson_error(len(set(pairs.cluster_index[constant])), largest) ** 2
     return math.sqrt(variance), max(1, freedom)

@@ -19,7 +19,7 @@ import pandas as pd
 
 from sora_eval.stats.failures import answered, technical
 from sora_eval.stats.intervals import LEVEL, N_BOOT, SEED, cluster_bootstrap
-from sora_eval.stats.paired import difference_interval, pair
+from sora_eval.stats.paired import mean_interval, pair
 from sora_eval.stats.samples import best_of, by_prompt, case_means, deviation_of, per_prompt, widest_deviation
 from sora_eval.types import ALL_MODES, Floats, ScoreRow
 
@@ -228,8 +228,8 @@ class Summary:
 def summarise(rows: Iterable[ScoreRow], modes: bool = True) -> Summary:
     """Return the means, intervals and counts of `rows`; without `modes`, none below a probe.
 
-    Mode and probe intervals resample clusters of cases. Those of suites and of the overall score are Student's with the standard error of
-    paired differences, against a blind guess: resampling says nothing of a probe with one scene.
+    Mode and probe intervals resample clusters of cases; those of suites and of the overall score are `mean_interval`: resampling says
+    nothing of a probe with one scene.
     """
     rows = list(rows)
     by_generator = _group(rows, lambda r: r.generator)
@@ -364,10 +364,8 @@ def _mean_interval(rows: Sequence[ScoreRow], score: float) -> tuple[float, float
     # In one order, so that sums round alike.
     own = sorted(case_means(rows), key=lambda row: row.case)
     pairs = pair(own, [replace(row, value=row.chance, reason="", failure="") for row in own])
-    weights = pairs.weights()
-    interval = difference_interval(pairs, weights)
-    least = float(weights @ (1 - pairs.max_difference))
-    return min(max(interval.low, least), score), max(min(interval.high, 1.0), score)
+    interval = mean_interval(pairs, pairs.weights())
+    return min(interval.low, score), max(interval.high, score)
 
 
 def _values(rows: Sequence[ScoreRow]) -> tuple[Floats, list[str]]:

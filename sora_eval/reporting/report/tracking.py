@@ -17,8 +17,8 @@ from sora_eval.reporting.components.numbers import figure
 from sora_eval.reporting.components.page import Block, Facts, Fold, Note
 from sora_eval.reporting.components.table import Cell, Column, Table, interval, table
 from sora_eval.runs.tracking import TrackingRow
-from sora_eval.stats.intervals import LEVEL, t_interval
-from sora_eval.stats.paired import Pairs, standard_error
+from sora_eval.stats.intervals import LEVEL
+from sora_eval.stats.paired import Pairs, mean_interval
 from sora_eval.stats.summary import KINDS
 from sora_eval.tracking.base import HUE_VERSION as TRACKER_VERSION
 from sora_eval.tracking.metrics import BY_NAME, METRICS, PROTOCOL, Metric
@@ -150,13 +150,12 @@ def _cells(rows: Sequence[TrackingRow], metric: Metric) -> Iterator[TrackingCell
 
 def _interval(pairs: Pairs, weights: Floats, value: float, metric: Metric) -> tuple[float | None, float | None]:
     """Return the 95% interval of a weighted mean, (None, None) where the spread is unknown."""
-    least, greatest = metric.bounds or (-np.inf, np.inf)
-    # Of a metric on another scale than 0 to 1 nothing is known of a spread that the sample does not show.
-    error, freedom = standard_error(pairs, weights, small_samples=(least, greatest) == (0.0, 1.0))
-    if error == 0:
+    bounded = metric.bounds == (0.0, 1.0)
+    interval = mean_interval(pairs, weights, scaled=bounded)
+    if interval.low == interval.high and not bounded:
         return None, None
-    interval = t_interval(value, error, freedom)
-    return max(interval.low, min(least, value)), min(interval.high, max(greatest, value))
+    least, greatest = metric.bounds or (-np.inf, np.inf)
+    return min(max(interval.low, least), value), max(min(interval.high, greatest), value)
 
 
 def blocks(summary: TrackingSummary, generators: Sequence[str] = (), absent: Sequence[str] = ()) -> tuple[Block, ...]:
