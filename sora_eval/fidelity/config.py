@@ -22,9 +22,9 @@ from sora_eval.fidelity.options import METRICS, FidelityOptions, plugin_metric
 from sora_eval.metrics.plugin import FeatureMetric
 from sora_eval.types import digest
 
-VERSION = 2
+VERSION = 3
 """Version of the measures, part of the fingerprint; raised whenever a figure changes."""
-_FULL_REFERENCE_VERSION = 2
+_FULL_REFERENCE_VERSION = 3
 """Version of the full-reference metrics alone."""
 _EXTRACTORS_OF: Mapping[str, tuple[str, ...]] = {
     "frechet": (CLIP_FEATURES,),
@@ -143,7 +143,8 @@ class FidelityConfig:
             [m, found[0].version, found[1]] for m in self.metrics if m not in METRICS for found in [plugin_metric(m)]
         ]
         more: list[object] = [plugins] if plugins else []
-        if PERCEPTUAL in self.extractors:
+        # Plug-in metrics of frames compare the same pairs.
+        if any(name == PERCEPTUAL or name.startswith(PLUGIN) for name in self.extractors):
             more.append([self.pair_frames, self.pair_size, self.pair_references, _FULL_REFERENCE_VERSION])
         return digest([VERSION, settings, [(s.st_size, s.st_mtime_ns) for s in files], *more])
 

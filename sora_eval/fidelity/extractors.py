@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sora_eval.alignment.align import shown, true_part
@@ -23,6 +24,7 @@ from sora_eval.fidelity.cache import MeasureCache
 from sora_eval.fidelity.config import FidelityConfig
 from sora_eval.fidelity.features import (
     CLIP_FEATURES,
+    COMPARED,
     CONTINUATION,
     DRIFT,
     FIRST_FRAME,
@@ -32,6 +34,7 @@ from sora_eval.fidelity.features import (
     PIXELS,
     PLUGIN,
     TEXT_IMAGE,
+    WITHOUT_GIVEN,
     ClipEntry,
     ClipMeasures,
     FeatureSet,
@@ -53,7 +56,7 @@ from sora_eval.metrics.similarity import (
 from sora_eval.metrics.streaming import FeatureStatistics
 from sora_eval.processes import release_memory
 from sora_eval.tracking.points import track_points
-from sora_eval.types import Floats, Frames, Video
+from sora_eval.types import Bools, Floats, Frames, Video
 from sora_eval.video import read_clip, resized
 from sora_eval.video.timestamps import common_moments
 
@@ -63,6 +66,22 @@ MOTION = "tracks=klt lost-stay-lost grid=8x8 histograms=2x2x8 all frames"
 _GRID = 8
 _BATCH = 8
 _MIN_MOTION_FRAMES = 3
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Frames of a clip and of its reference at moments that both show, at one size."""
+
+    made: Frames
+    """Those of the clip."""
+    true: Frames
+    """Those of the reference."""
+    moments: NDArray[np.int64]
+    """Numbers [T] of the frames in the reference, whose clock counts given frames; the clip's own rate may be another."""
+
+    def at(self, chosen: NDArray[np.int64] | Bools | slice) -> _Pair:
+        """Return some of the frames, by number, mask or slice."""
+        return _Pair(self.made[chosen], self.true[chosen], self.moments[chosen])
 
 
 @dataclass
@@ -84,7 +103,7 @@ class _DecodedClip:
         return video if alignment is None else Video(shown(video.frames, alignment), video.fps)
 
     @cached_property
-    def aligned(self) -> tuple[Frames, Frames] | None:
+    def aligned(self) -> _Pair | None:
         """The frames of the clip and of its reference at the moments that both show, at one size; None without a reference.
 
         The size is that of the clip, reduced to `pair_size`.
@@ -110,19 +129,20 @@ class _DecodedClip:
                 f"not comparable with {path.name} frame by frame: {fps:.4g} and {reference.fps:.4g} frames per second "
                 "have too few moments in common; give both one rate"
             )
-        return resized(frames, own, size), resized(true_part(reference.frames, self.entry.alignment), other, size)
+        made, true = resized(frames, own, size), resized(true_part(reference.frames, self.entry.alignment), other, size)
+        return _Pair(made, true, np.array(other, np.int64))
 
     @cached_property
-    def sampled(self) -> tuple[Frames, Frames] | None:
+    def sampled(self) -> _Pair | None:
         """`pair_frames` of the aligned frames, evenly spaced from the first to the last."""
-        if self.aligned is None:
-            return None
-        generated, true = self.aligned
-        most = self.config.pair_frames
-        if most is None or len(true) <= most:
-            return generated, true
-        chosen = np.linspace(0, len(true) - 1, most).round().astype(int)
-        return generated[chosen], true[chosen]
+        pair, most = self.aligned, self.config.pair_frames
+        if pair is None or most is None or len(pair.true) <= most:
+            return pair
+        return pair.at(np.linspace(0, len(pair.true) - 1, most).round().astype(np.int64))
+
+    def generated(self, pair: _Pair) -> Bools:
+        """Return which frames [T] of a pair were made by the generator: copies of given frames are no merit of its own."""
+        return ~np.isin(pair.moments, self.entry.conditioning)
 
     def _size(self) -> tuple[int, int]:
         height, width = self.video.size
@@ -283,29 +303,35 @@ class _TextImage(_Unbatched):
 
 class _PerceptualDistance(_Unbatched):
     def __init__(self, network: Perceptual, alignment: str) -> None:
-        self.network, self.protocol = network, f"{network.protocol} {alignment}"
+        self.network, self.protocol = network, f"{network.protocol} {WITHOUT_GIVEN} {alignment}"
 
     def add(self, clip: _DecodedClip, out: ClipMeasures) -> None:
-        if clip.sampled is None:
+        pair = clip.sampled
+        if pair is None:
             return
-        distances = self.network.distance(*clip.sampled)
-        out.values["perceptual"] = float(distances.mean())
+        generated, distances = clip.generated(pair), self.network.distance(pair.made, pair.true)
+        out.values[f"{PERCEPTUAL}{COMPARED}"] = float(generated.sum())
+        if generated.any():
+            out.values["perceptual"] = float(distances[generated].mean())
         if clip.entry.given:
             _add_first_frame(out, "perceptual", float(distances[0]), float(distances[-1]))
 
 
 class _PixelMetrics(_Unbatched):
     def __init__(self, alignment: str) -> None:
-        self.protocol = f"{PIXEL_PROTOCOL} {alignment}"
+        self.protocol = f"{PIXEL_PROTOCOL} {WITHOUT_GIVEN} {alignment}"
 
     def add(self, clip: _DecodedClip, out: ClipMeasures) -> None:
-        if clip.sampled is None:
+        pair = clip.sampled
+        if pair is None:
             return
-        out.values["SSIM"] = ssim(*clip.sampled)
-        out.values["PSNR (dB)"] = psnr(*clip.sampled)
+        rest = pair.at(clip.generated(pair))
+        out.values[f"{PIXELS}{COMPARED}"] = float(len(rest.made))
+        if len(rest.made):
+            out.values["SSIM"] = ssim(rest.made, rest.true)
+            out.values["PSNR (dB)"] = psnr(rest.made, rest.true)
         if clip.entry.given:
-            made, true = clip.sampled
-            first, last = (ssim(made[at], true[at]) for at in (slice(0, 1), slice(-1, None)))
+            first, last = (ssim(pair.made[at], pair.true[at]) for at in (slice(0, 1), slice(-1, None)))
             _add_first_frame(out, "SSIM", first, last)
 
 
@@ -319,9 +345,8 @@ class _PluginMetric(_Unbatched):
     def add(self, clip: _DecodedClip, out: ClipMeasures) -> None:
         if clip.aligned is None:
             return
-        made, true = clip.aligned
         try:
-            value = float(self.function(true, made))
+            value = float(self.function(clip.aligned.true, clip.aligned.made))
         except Exception as error:
             raise ConfigError(f"metric {self.name} raised {type(error).__name__}: {error}") from error
         if not np.isfinite(value):
@@ -331,17 +356,19 @@ class _PluginMetric(_Unbatched):
 
 class _Continuation(_Unbatched):
     def __init__(self, alignment: str) -> None:
-        self.protocol = f"physics-iq {physics_iq.PROTOCOL} without-given-frames {alignment}"
+        self.protocol = f"physics-iq {physics_iq.PROTOCOL} {WITHOUT_GIVEN} {alignment}"
 
     def add(self, clip: _DecodedClip, out: ClipMeasures) -> None:
-        given = clip.entry.given
-        if given is None or clip.aligned is None:
+        pair = clip.aligned
+        if clip.entry.given is None or pair is None:
             return
-        predicted, true = (frames[given:] for frames in clip.aligned)
-        if len(predicted) > 1:
-            frozen = np.repeat(clip.aligned[1][max(given - 1, 0)][None], len(true), axis=0)
-            for suffix, frames in (("", predicted), (FROZEN, frozen)):
-                for metric, value in physics_iq.measures(true, frames).items():
+        # Given frames are those of the case's clock, of which another rate meets only some.
+        first = int((pair.moments < clip.entry.given).sum())
+        rest = pair.at(slice(first, None))
+        if len(rest.true) > 1:
+            frozen = np.repeat(pair.true[max(first - 1, 0)][None], len(rest.true), axis=0)
+            for suffix, frames in (("", rest.made), (FROZEN, frozen)):
+                for metric, value in physics_iq.measures(rest.true, frames).items():
                     out.values[f"{metric}{suffix}"] = value
 
 

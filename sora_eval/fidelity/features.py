@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,10 @@ FROZEN = ", frozen true frame"
 """Suffix of a metric's name for the control that repeats the last true frame before the continuation."""
 FIRST_FRAME, DRIFT = ", first frame", ", drift"
 """Suffixes of the full-reference metrics of the first given frame, and of their change up to the last frame."""
+WITHOUT_GIVEN = "without-given-frames"
+"""Part of the protocol of metrics to which given frames do not count."""
+COMPARED = ", compared frames"
+"""Suffix of an extractor's name for how many frames of a clip its means are over: 0 where all sampled ones were given."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,15 @@ class ClipEntry:
     """Conditioning frames at its beginning, which are no continuation; None where it does not continue the reference's beginning."""
     alignment: Alignment | None = None
     """Which part of the clip is measured, against the same part of the reference; None for all of it."""
+    keeps: tuple[int, ...] = ()
+    """Conditioning frames elsewhere than at the beginning, as frames of the reference: at the end, or at both ends."""
     cache_key: str = ""
     """Hash of all that its measures depend on but the configuration, where they are kept in the cache of references; "" elsewhere."""
+
+    @property
+    def conditioning(self) -> tuple[int, ...]:
+        """All conditioning frames, as frames of the reference, in its clock."""
+        return tuple(sorted({*range(self.given or 0), *self.keeps}))
 
 
 @dataclass(frozen=True)
@@ -76,9 +88,13 @@ class FeatureSet:
     """What the figures depend on, by extractor."""
     missing: dict[str, str] = field(default_factory=dict)
     """Why an extractor has nothing, by extractor."""
+    clusters: dict[int, int] = field(default_factory=dict)
+    """Number of the cluster of clips that depend on each other, by position; independent clips have none."""
 
     def add(self, entry: ClipEntry, measures: ClipMeasures) -> None:
         """Add the measures of a clip."""
+        if entry.cluster is not None:
+            self.clusters[entry.position] = entry.cluster
         statistics = {CLIP_FEATURES: self.clip_features, MOTION_FEATURES: self.motion_features}
         for extractor, row in measures.features.items():
             try:
@@ -99,6 +115,11 @@ class FeatureSet:
         values = self.values.get(metric, {})
         return [values[p] for p in sorted(values)]
 
+    def clusters_of(self, metric: str) -> list[Hashable]:
+        """Return the label of the cluster of each of `values_of`; a clip without one is a cluster of its own."""
+        # A text, so that the position of an independent clip is never the number of a cluster.
+        return [self.clusters.get(p, f"clip {p}") for p in sorted(self.values.get(metric, {}))]
+
     def merge(self, other: FeatureSet) -> None:
         """Add the features of other positions of the same set."""
         self.clips += other.clips
@@ -110,3 +131,4 @@ class FeatureSet:
             self.unread.setdefault(metric, {}).update(texts)
         self.protocols |= other.protocols
         self.missing |= other.missing
+        self.clusters |= other.clusters

@@ -14,6 +14,7 @@ import numpy as np
 from sora_eval.fidelity.config import FidelityConfig
 from sora_eval.fidelity.features import (
     CLIP_FEATURES,
+    COMPARED,
     CONTINUATION,
     DRIFT,
     FIRST_FRAME,
@@ -22,6 +23,7 @@ from sora_eval.fidelity.features import (
     PIXELS,
     PLUGIN,
     TEXT_IMAGE,
+    WITHOUT_GIVEN,
     FeatureSet,
 )
 from sora_eval.fidelity.options import METRICS, plugin_metric
@@ -49,7 +51,8 @@ _PIXEL_BOUNDS: Mapping[str, tuple[float, float]] = {"SSIM": (-1.0, 1.0), "PSNR (
 def set_measures(real: FeatureSet, fake: FeatureSet, config: FidelityConfig, paired: bool = False) -> list[Measure]:
     """Return the measures of a feature set against the real one, by the metrics of `config`; a row with the reason for what is missing.
 
-    paired: clips of one position are of one scene. Two such sets depend on each other, which intervals and corrections have to know.
+    paired: clips of one position are of one scene. Two such sets depend on each other, which intervals and corrections have to know;
+    distances leave out clips without a partner, with a note.
     """
     rows: list[Measure] = []
     if {"frechet", "kernel"} & set(config.metrics):
@@ -71,7 +74,10 @@ def _plugin_measure(metric: str, real: FeatureSet, fake: FeatureSet, paired: boo
         return _mean_of_clips(fake, key, key, name, "no clip has a reference clip", plugin.bounds, higher)
     if reason := _missing(real, fake, CLIP_FEATURES):
         return _failed(name, (fake.clips, real.clips), reason, higher)
-    x, y = (features.at(features.positions()) for features in (real.clip_features, fake.clip_features))
+    real_part, fake_part, dropped = real.clip_features, fake.clip_features, ""
+    if paired:
+        real_part, fake_part, dropped = _partners(real_part, fake_part)
+    x, y = (features.at(features.positions()) for features in (real_part, fake_part))
     protocol = f"{metric} version={plugin.version} of {origin} {fake.protocols[CLIP_FEATURES]}{' paired' * paired}"
     try:
         value = float(plugin.function(x, y))
@@ -79,7 +85,7 @@ def _plugin_measure(metric: str, real: FeatureSet, fake: FeatureSet, paired: boo
         return _failed(name, (len(y), len(x)), f"it raised {type(error).__name__}: {error}", higher)
     if not np.isfinite(value):
         return _failed(name, (len(y), len(x)), f"it is {value}", higher)
-    return Measure(name, value, None, None, (len(y), len(x)), protocol, higher)
+    return Measure(name, value, None, None, (len(y), len(x)), protocol, higher, dropped)
 
 
 def _clip_feature_measures(real: FeatureSet, fake: FeatureSet, config: FidelityConfig, paired: bool) -> list[Measure]:
@@ -145,15 +151,29 @@ def _notes_on_texts(clips: FeatureSet, metric: str, encoder: str) -> str:
 
 
 def _full_reference_measures(clips: FeatureSet, distance: str) -> list[Measure]:
-    empty = "no clip has a reference clip"
-    perceptual = _mean_of_clips(clips, PERCEPTUAL, "perceptual", distance, empty, (0.0, 1.0), higher=False)
-    pixels = [_mean_of_clips(clips, PIXELS, k, k, empty, bounds) for k, bounds in _PIXEL_BOUNDS.items()]
-    return [perceptual, *pixels, *_first_frame_measures(clips, distance), *continuation_measures(clips)]
+    pairs = [
+        _mean_over_generated(clips, PERCEPTUAL, "perceptual", distance, (0.0, 1.0), higher=False),
+        *(_mean_over_generated(clips, PIXELS, k, k, bounds) for k, bounds in _PIXEL_BOUNDS.items()),
+    ]
+    return [*pairs, *_first_frame_measures(clips, distance), *continuation_measures(clips)]
+
+
+def _mean_over_generated(
+    clips: FeatureSet, extractor: str, metric: str, name: str, bounds: tuple[float, float], higher: bool = True
+) -> Measure:
+    """Return the mean of a full-reference metric. Clips of which only given frames were sampled have no value; a note counts them."""
+    frames = clips.values_of(f"{extractor}{COMPARED}")
+    empty = "every sampled frame was given" if frames else "no clip has a reference clip"
+    row = _mean_of_clips(clips, extractor, metric, name, empty, bounds, higher)
+    without = frames.count(0)
+    if row.value is None or not without:
+        return row
+    return replace(row, reason=f"of {without} of {len(frames)} clips every sampled frame was given: they have no value")
 
 
 def _first_frame_measures(clips: FeatureSet, distance: str) -> list[Measure]:
     """Return full-reference metrics of the given frames, of clips that have one: of the first, and the change up to the last frame."""
-    return [
+    rows = [
         _mean_of_clips(clips, extractor, key, f"{name}{suffix}", "", bounds, higher)
         for extractor, metric, name, least, higher in (
             (PERCEPTUAL, "perceptual", distance, 0.0, False),
@@ -162,6 +182,8 @@ def _first_frame_measures(clips: FeatureSet, distance: str) -> list[Measure]:
         for suffix, bounds in ((FIRST_FRAME, (least, 1.0)), (DRIFT, (least - 1.0, 1.0 - least)))
         if clips.values_of(key := f"{metric}{suffix}")
     ]
+    # These are about the given frames themselves.
+    return [replace(row, protocol=row.protocol.replace(f" {WITHOUT_GIVEN}", "")) for row in rows]
 
 
 def continuation_measures(clips: FeatureSet, suffix: str = "") -> list[Measure]:
@@ -182,13 +204,13 @@ def _mean_of_clips(
     bounds: tuple[float, float] = (-1.0, 1.0),
     higher: bool = True,
 ) -> Measure:
-    """Return the mean of a metric of single clips with its interval. empty: the reason where no clip has a value."""
+    """Return the mean of a metric of single clips with its interval, of clusters. empty: the reason where no clip has a value."""
     if extractor in clips.missing:
         return _failed(name, (clips.clips,), clips.missing[extractor], higher)
     values, protocol = clips.values_of(metric), clips.protocols[extractor]
     if not values:
         return _unmeasured(name, (0,), protocol, empty, higher)
-    interval = cluster_bootstrap(values, range(len(values)), bounds=bounds)
+    interval = cluster_bootstrap(values, clips.clusters_of(metric), bounds=bounds)
     low, high = (v if np.isfinite(v) else None for v in (interval.low, interval.high))
     return Measure(name, interval.mean, low, high, (len(values),), protocol, higher)
 
@@ -198,20 +220,25 @@ def frechet_measures(
 ) -> list[Measure]:
     """Return the Frechet distance of two sets of features: plug-in, without its bias, extrapolated; and real against real.
 
-    name: of the distance, such as FVD. Sets of pairs have no row of real against real: theirs is 0.
+    name: of the distance, such as FVD. paired: clips of one position are of one scene, and those without a partner are left out, with a
+    note; such sets have no row of real against real: theirs is 0.
     """
+    dropped = ""
+    if paired:
+        real, fake, dropped = _partners(real, fake)
     n = (fake.n, real.n)
     if min(n) < 3:
-        return [_unmeasured(name, n, protocol, f"{_clips(min(n))} too few for a distance: 3 at least")]
+        return [
+            _unmeasured(name, n, protocol, _joined(f"{_clips(min(n))} too few for a distance: 3 at least", dropped))
+        ]
     real_groups, fake_groups = real.groups(), fake.groups()
     if not (_can_leave_one_out(real_groups) and _can_leave_one_out(fake_groups)):
-        return [_unmeasured(name, n, protocol, f"{_clips(min(n))} of too few different scenes for a distance")]
-    # A group of which one set has no clip has no partner.
-    paired = paired and real.moments.keys() == fake.moments.keys()
+        few = f"{_clips(min(n))} of too few different scenes for a distance"
+        return [_unmeasured(name, n, protocol, _joined(few, dropped))]
     estimate = frechet.estimate(fake_groups, real_groups, paired=paired)
     width = real.width or 0
     few = f"{min(n)} clips for {width} features: no interval, and no bias removed"
-    note = few if np.isnan(estimate.corrected) else ""
+    note = _joined(few if np.isnan(estimate.corrected) else "", dropped)
     protocol = f"frechet {protocol} ddof=1{' paired' if paired else ''}"
     jackknife = f"{protocol} jackknife={frechet.GROUPS}"
     rows = [
@@ -226,6 +253,33 @@ def frechet_measures(
     return rows
 
 
+def _partners(real: FeatureStatistics, fake: FeatureStatistics) -> tuple[FeatureStatistics, FeatureStatistics, str]:
+    """Return the parts of both sets at the positions that both have, and a note of what was left out.
+
+    Without its partner a clip would unbalance its group: a formula for pairs doesn't hold there, and one for independent sets takes
+    out twice the bias that there is. Of more clips than `streaming.MOST`, the parts are of those that were kept.
+    """
+    shared = sorted(set(real.positions()) & set(fake.positions()))
+    if len(shared) == len(real.positions()) == len(fake.positions()) and _sizes(real) == _sizes(fake):
+        return real, fake, ""
+    return real.only(shared), fake.only(shared), _dropped(fake.n - len(shared), real.n - len(shared))
+
+
+def _sizes(features: FeatureStatistics) -> list[tuple[int, int]]:
+    features.groups()
+    return sorted((group, moments.n) for group, moments in features.moments.items())
+
+
+def _dropped(fake: int, real: int) -> str:
+    """Return a note of how many clips of either set are in no pair."""
+    counts = [f"{n} {kind} clip{'s' * (n > 1)}" for n, kind in ((fake, "generated"), (real, "real")) if n]
+    return f"left out of the pairs: {' and '.join(counts)}" if counts else ""
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
+
+
 def _can_leave_one_out(groups: Sequence[frechet.Moments]) -> bool:
     return len(groups) > 1 and sum(g.n for g in groups) - max(g.n for g in groups) > 1
 
@@ -238,20 +292,21 @@ def kernel_measure(
     which: kernel.Kernel,
     paired: bool = False,
 ) -> Measure:
-    """Return a kernel distance of two sets of features with its interval."""
-    in_fake, in_real = fake.positions(), real.positions()
+    """Return a kernel distance of two sets of features with its interval. paired: as for `frechet_measures`."""
+    in_fake, in_real, dropped = fake.positions(), real.positions(), ""
     if paired:
-        in_fake = in_real = sorted(set(in_fake) & set(in_real))
+        shared = sorted(set(in_fake) & set(in_real))
+        dropped = _dropped(len(in_fake) - len(shared), len(in_real) - len(shared))
+        in_fake = in_real = shared
     x, y = fake.at(in_fake), real.at(in_real)
     n, group = (len(x), len(y)), fake.group_of(in_fake)
     if min(n) < 3 or (paired and len(set(group)) < 3):
-        return _unmeasured(
-            name, n, protocol, f"{_clips(min(n))} too few for an interval, or of too few different scenes"
-        )
+        few = f"{_clips(min(n))} too few for an interval, or of too few different scenes"
+        return _unmeasured(name, n, protocol, _joined(few, dropped))
     estimate = kernel.estimate_paired(x, y, which, group) if paired else kernel.estimate(x, y, which)
     parameters = f"degree={which.degree} offset={which.offset:g} unbiased={which.unbiased} scale={which.scale:g}"
     protocol = f"mmd {protocol} {parameters}{' paired' if paired else ''}"
-    return Measure(name, estimate.value, estimate.low, estimate.high, n, protocol, False)
+    return Measure(name, estimate.value, estimate.low, estimate.high, n, protocol, False, dropped)
 
 
 def _row(

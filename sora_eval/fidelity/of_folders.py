@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sora_eval.fidelity.config import FidelityConfig
@@ -25,7 +25,12 @@ class FolderPair:
     prompts: Prompts
     """Prompts of the generated clips."""
     notes: tuple[str, ...]
-    """A line per kind of entries that are no clips."""
+    """A line per kind of entries that are no clips, and one for real clips without a partner where sets are compared as pairs."""
+
+    @property
+    def paired(self) -> bool:
+        """Whether every generated clip has a real one of its name, so that the sets are compared as pairs."""
+        return self.fake.keys() <= self.real.keys()
 
 
 def list_folders(real: Path, fake: Path, prompts: Path | None = None) -> FolderPair:
@@ -36,24 +41,29 @@ def list_folders(real: Path, fake: Path, prompts: Path | None = None) -> FolderP
     """
     real_clips, fake_clips = list_videos(real), list_videos(fake)
     notes = tuple(dict.fromkeys([*ignored_files(real), *ignored_files(fake)]))
-    return FolderPair(
-        real_clips, fake_clips, Prompts({}, ()) if prompts is None else read_prompts(prompts, fake_clips), notes
-    )
+    by_clip = Prompts({}, ()) if prompts is None else read_prompts(prompts, fake_clips)
+    found = FolderPair(real_clips, fake_clips, by_clip, notes)
+    without = len(real_clips) - len(fake_clips)
+    if not (found.paired and without):
+        return found
+    note = f"{real}: {without} of {len(real_clips)} clips have no generated one of their name, and are left out of the pairs"
+    return replace(found, notes=(*notes, note))
 
 
 def of_folders(folders: FolderPair, config: FidelityConfig) -> list[Measure]:
     """Return the measures of a folder against the real one; what can't be measured has a row with the reason.
 
-    Where every generated clip has a real one of its name, the sets are compared as pairs.
+    Where every generated clip has a real one of its name, the sets are compared as pairs; further real clips are left out.
     """
     real, fake = folders.real, folders.fake
     position = {name: i for i, name in enumerate(dict.fromkeys([*real, *fake]))}
-    real_set = extract((ClipEntry(path, position[name]) for name, path in real.items()), config.for_real_set())
+    partners = [name for name in real if name in fake or not folders.paired]
+    real_set = extract((ClipEntry(real[name], position[name]) for name in partners), config.for_real_set())
     prompts = folders.prompts.by_clip
     entries = (
         ClipEntry(path, position[name], prompts.get(name, ""), real.get(name), given=0) for name, path in fake.items()
     )
     fake_set = extract(entries, config)
-    rows = set_measures(real_set, fake_set, config, paired=fake.keys() <= real.keys())
+    rows = set_measures(real_set, fake_set, config, paired=folders.paired)
     # In a run, the frozen control has a column of its own.
     return [*rows, *continuation_measures(fake_set, FROZEN)]

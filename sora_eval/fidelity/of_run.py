@@ -109,7 +109,7 @@ def _entries_by_group(
         if row.kind == "oracle" or not (row.kind == "model" or pair_references):
             reference = None
         shared = cache is not None and all(is_shared(cache, r) for r in (row, reference or row))
-        decides = [row.video, row.prompt, states, reference.video if reference else "", case.given]
+        decides = [row.video, row.prompt, states, reference.video if reference else "", case.given, case.keeps]
         entry = ClipEntry(
             folder / row.video,
             position,
@@ -120,6 +120,7 @@ def _entries_by_group(
             # Metrics of what follows given frames: of a clip that ends with them, or has them at both ends, there are none.
             (case.given or None) if case.mode in MODES else None,
             row.alignment,
+            () if case.mode in MODES else case.keeps,
             digest(decides) if shared else "",
         )
         groups.setdefault((row.suite, row.generator), []).append(entry)

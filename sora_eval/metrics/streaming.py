@@ -80,6 +80,16 @@ class FeatureStatistics:
         """Return the groups of clips that were kept."""
         return [self._group[p] for p in positions]
 
+    def only(self, positions: Sequence[int]) -> FeatureStatistics:
+        """Return the statistics of the clips at these positions alone, in the same groups.
+
+        Raises KeyError for a clip that was not kept.
+        """
+        part = FeatureStatistics()
+        for position in positions:
+            part.add(self.at([position]), position, self._group[position])
+        return part
+
     def merge(self, other: FeatureStatistics) -> None:
         """Add the statistics of other positions of the same set, from another process."""
         other.groups()

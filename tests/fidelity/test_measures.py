@@ -11,14 +11,18 @@ from fidelity.tiny import ENCODER, by_name, clips
 
 from sora_eval.encoders import weights
 from sora_eval.errors import ConfigError
+from sora_eval.fidelity import config as fidelity_config
 from sora_eval.fidelity.config import FidelityConfig
 from sora_eval.fidelity.extractors import clip_motion, extract, feature_statistics
-from sora_eval.fidelity.features import CLIP_FEATURES, PERCEPTUAL, ClipEntry, FeatureSet
+from sora_eval.fidelity.features import CLIP_FEATURES, PERCEPTUAL, ClipEntry, ClipMeasures, FeatureSet
 from sora_eval.fidelity.measures import frechet_measures, kernel_measure, set_measures
+from sora_eval.metrics import physics_iq
 from sora_eval.metrics.kernel import KVD
+from sora_eval.metrics.plugin import FrameMetric
 from sora_eval.metrics.similarity import psnr, ssim
 from sora_eval.metrics.streaming import FeatureStatistics
-from sora_eval.types import Measure, Video
+from sora_eval.stats.intervals import cluster_bootstrap
+from sora_eval.types import Floats, Measure, Video
 from sora_eval.video import read_video, resize, write_ffv1
 
 
@@ -155,6 +159,128 @@ def test_the_first_given_frame_is_compared_apart(tmp_path: Path) -> None:
     assert not {"SSIM, first frame", "lpips-world, drift"} & rows(None).keys()
 
 
+@pytest.mark.parametrize(("given", "keeps"), [(4, ()), (None, (0, 1, 7, 8))])
+def test_frames_that_were_given_count_neither_for_nor_against_a_clip(
+    tmp_path: Path, given: int | None, keeps: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(2)
+    true = rng.integers(60, 160, (9, 48, 48, 3), dtype=np.uint8)
+    made = np.clip(true + rng.normal(0, 12, true.shape), 0, 255).astype(np.uint8)
+    kept = list(keeps or range(4))
+    # One pipeline pastes the given frames, the other passes them through an autoencoder.
+    coded = made.copy()
+    made[kept] = true[kept]
+    for name, frames in (("true", true), ("pasted", made), ("coded", coded)):
+        write_ffv1(tmp_path / f"{name}.mkv", Video(frames, 8.0))
+    config = FidelityConfig(("full_reference",))
+
+    def rows(name: str) -> dict[str, Measure]:
+        file = tmp_path / f"{name}.mkv"
+        entry = ClipEntry(file, 0, reference=tmp_path / "true.mkv", given=given, keeps=keeps)
+        return by_name(set_measures(FeatureSet(), extract([entry], config), config))
+
+    pasted, other = rows("pasted"), rows("coded")
+    for metric in ("lpips-world", "SSIM", "PSNR (dB)"):
+        assert pasted[metric].value == pytest.approx(other[metric].value)
+        assert "without-given-frames" in pasted[metric].protocol
+    rest = np.setdiff1d(np.arange(9), kept)
+    assert pasted["PSNR (dB)"].value == pytest.approx(psnr(made[rest], true[rest]))
+    if given:
+        assert pasted["SSIM, first frame"].value == pytest.approx(1)
+        assert other["SSIM, first frame"].value == pytest.approx(ssim(coded[:1], true[:1]))
+        assert "without-given-frames" not in other["SSIM, first frame"].protocol
+
+
+def test_clips_of_which_only_given_frames_are_sampled_have_no_value(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (9, 48, 48, 3), dtype=np.uint8)
+    write_ffv1(tmp_path / "true.mkv", Video(frames, 8.0))
+    config = FidelityConfig(("full_reference",))
+
+    def rows(*given: int) -> dict[str, Measure]:
+        path = tmp_path / "true.mkv"
+        files = [ClipEntry(path, i, reference=path, given=k) for i, k in enumerate(given)]
+        return by_name(set_measures(FeatureSet(), extract(files, config), config))
+
+    some, none = rows(9, 1), rows(9)
+    for metric, perfect in (("lpips-world", 0), ("SSIM", 1), ("PSNR (dB)", 100)):
+        assert some[metric].value == pytest.approx(perfect, abs=1e-6)
+        assert some[metric].n == (1,)
+        assert some[metric].reason == "of 1 of 2 clips every sampled frame was given: they have no value"
+        assert (none[metric].value, none[metric].failed) == (None, False)
+        assert none[metric].reason == "every sampled frame was given"
+    assert none["SSIM, first frame"].value == pytest.approx(1)
+
+
+def test_given_frames_are_counted_in_the_clock_of_the_reference(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    steps = rng.integers(0, 256, (33, 4, 4, 3), dtype=np.uint8)
+    true = steps.repeat(12, axis=1).repeat(12, axis=2)
+    made = rng.integers(0, 256, (49, 4, 4, 3), dtype=np.uint8).repeat(12, axis=1).repeat(12, axis=2)
+    write_ffv1(tmp_path / "true.mkv", Video(true, 16.0))
+    write_ffv1(tmp_path / "made.mkv", Video(made, 24.0))
+    config = FidelityConfig(("full_reference",), pair_frames=None)
+    files = [ClipEntry(tmp_path / "made.mkv", 0, reference=tmp_path / "true.mkv", given=17)]
+    found = extract(files, config)
+    # Both show each eighth of a second; the first after the 17 given frames is that of true frame 18.
+    after, continued = true[18::2], made[27::3]
+    frozen = true[16][None].repeat(len(after), axis=0)
+    for suffix, frames in (("", continued), (", frozen true frame", frozen)):
+        for metric, value in physics_iq.measures(after, frames).items():
+            assert found.values_of(f"{metric}{suffix}") == [pytest.approx(value)]
+    assert found.values_of("PSNR (dB)") == [pytest.approx(psnr(continued, after))]
+
+
+def test_intervals_of_clips_resample_scenes() -> None:
+    config, entry = FidelityConfig(("full_reference",)), Path("a.mkv")
+    found, part = FeatureSet(protocols={"pixels": "p", PERCEPTUAL: "p"}), FeatureSet()
+    values = np.random.default_rng(0).uniform(0.2, 0.9, 12)
+    # Each scene in four modes, and then two clips that are of no scene, at positions that are numbers of scenes too.
+    for i, value in enumerate(values):
+        for mode in range(4):
+            position = 10 + 4 * i + mode
+            (found if mode % 2 else part).add(
+                ClipEntry(entry, position, cluster=i), ClipMeasures(values={"SSIM": value})
+            )
+    for position in (3, 4):
+        found.add(ClipEntry(entry, position), ClipMeasures(values={"SSIM": 0.5}))
+    found.merge(part)
+    row = by_name(set_measures(FeatureSet(), found, config))["SSIM"]
+    scenes = cluster_bootstrap([0.5, 0.5, *values.repeat(4)], [-1, -2, *np.arange(12).repeat(4)], bounds=(-1, 1))
+    assert (row.value, row.low, row.high) == pytest.approx((scenes.mean, scenes.low, scenes.high))
+    assert row.n == (50,)
+
+
+def test_pairs_stay_pairs_where_clips_are_missing() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 10, (120, 3))
+    y = x + np.sqrt(0.04) + rng.normal(0, 0.02, x.shape)
+    truth = 3 * 0.04
+
+    def statistics(rows: Floats, without: set[int]) -> FeatureStatistics:
+        found = FeatureStatistics()
+        for i in set(range(120)) - without:
+            # Four clips of each scene.
+            found.add(rows[[i]], i, i // 4)
+        return found
+
+    whole = by_name(frechet_measures(statistics(x, set()), statistics(y, set()), "FVD", "p", paired=True))
+    assert whole["FVD"].reason == ""
+    # A single clip, all of a group of the jackknife (scene 15), and some of both sets.
+    for gone, lost in (({1}, set()), (set(range(60, 64)), set()), ({1, 50, 51}, {2, 99})):
+        sets = statistics(x, lost), statistics(y, gone)
+        row = by_name(frechet_measures(*sets, "FVD", "p", paired=True))["FVD"]
+        assert row.low < truth < row.high  # type: ignore[operator]
+        assert row.high - row.low < 2 * (whole["FVD"].high - whole["FVD"].low)  # type: ignore[operator]
+        both = [statistics(rows, gone | lost) for rows in (x, y)]
+        assert row.value == pytest.approx(
+            by_name(frechet_measures(*both, "FVD", "p", paired=True))["FVD"].value, rel=1e-4
+        )
+        assert row.n == (120 - len(gone | lost),) * 2
+        assert " paired" in row.protocol
+        assert f"{len(gone)} real clip" in row.reason
+        assert kernel_measure(*sets, "KVD", "p", KVD, paired=True).reason == row.reason
+
+
 def test_parts_merge_to_the_whole(tmp_path: Path, means: None) -> None:
     for i, some in enumerate(clips(20, 5)):
         write_ffv1(tmp_path / f"{i:02}.mkv", some)
@@ -213,7 +339,15 @@ def test_clips_of_few_scenes_are_a_reason(positions: tuple[int, ...]) -> None:
 
 def test_the_fingerprint_is_that_of_earlier_run_folders() -> None:
     # Without weights in it, it depends on no file: another one would have the fidelity of finished runs measured again.
-    assert FidelityConfig(("motion",)).fingerprint() == "a597f71930978b8b"
+    assert FidelityConfig(("motion",)).fingerprint() == "66ffa9dec4c4470a"
+
+
+def test_the_fingerprint_has_what_pairs_of_a_plug_in_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = FrameMetric(lambda true, made: float(np.abs(true - 1.0 * made).mean()))
+    monkeypatch.setattr(fidelity_config, "plugin_metric", lambda name: (plugin, "tests"))
+    large, small = (FidelityConfig(("mae",), pair_size=size) for size in (None, 64))
+    assert large.alignment != small.alignment
+    assert large.fingerprint() != small.fingerprint()
 
 
 def test_pairs_are_compared_at_a_bounded_size_which_the_protocol_states(tmp_path: Path) -> None:

@@ -119,6 +119,19 @@ def test_twins_are_one_scene(run: tuple[Path, list[Case], list[ScoreRow]]) -> No
     assert value(found[""]["twin"], "world-KVD") == pytest.approx(0, abs=1e-6)
 
 
+def test_a_clip_that_a_model_lacks_leaves_pairs_of_the_rest(run: tuple[Path, list[Case], list[ScoreRow]]) -> None:
+    folder, cases, rows = run
+    oracle = [r for r in rows if r.kind == "oracle"]
+    same = [replace(r, generator="same", kind="model") for r in oracle[1:]]
+    found = of_run.of_run(cases, [*oracle, *same], folder, FidelityConfig(("frechet", "motion")))[""]["same"]
+    for name in ("world-FVD, plug-in", "motion distance, plug-in"):
+        (measure,) = [m for m in found if m.metric == name]
+        assert measure.value == pytest.approx(0, abs=1e-6)
+        assert measure.n == (len(same), len(same))
+        assert " paired" in measure.protocol
+        assert measure.reason.endswith("left out of the pairs: 1 real clip")
+
+
 def test_parts_in_processes_are_the_whole(run: tuple[Path, list[Case], list[ScoreRow]]) -> None:
     folder, cases, rows = run
     one, two = (of_run.of_run(cases, rows, folder, FidelityConfig(("motion",)), n) for n in (1, 2))
