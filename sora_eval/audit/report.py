@@ -10,7 +10,7 @@ from sora_eval.audit.scorers import Scorer
 from sora_eval.audit.statistics import BestOf, Preference, best_of, preferences
 from sora_eval.audit.trials import AuditTrial
 
-VERSION = 1
+VERSION = 2
 """Version of audit.json; raised whenever its fields change."""
 
 
@@ -33,7 +33,8 @@ class Audit:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values, without the single trials."""
-        scorers = [{"name": s.name, "about": s.about, "higher_is_better": s.higher_is_better} for s in self.scorers]
+        names = ("name", "about", "higher_is_better", "full_reference")
+        scorers = [{name: getattr(s, name) for name in names} for s in self.scorers]
         tables = {
             "preferences": [{**asdict(r), "verdict": r.verdict} for r in self.preferences],
             "best_of": [asdict(r) for r in self.best_of],

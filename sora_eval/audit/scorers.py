@@ -79,6 +79,8 @@ class Scorer:
     """Direction of the value."""
     alone: bool = False
     """Whether one process at a time may hold it, and no other such scorer beside it: its weights may fill a GPU."""
+    full_reference: bool = False
+    """Whether it is given the true clip: in an audit that is the very one that wrong clips are compared with."""
 
     def value(self, clip: ScoredClip) -> tuple[float | None, str]:
         """Return the value, or None and why there is none."""
@@ -107,7 +109,8 @@ def load_scorer(target: str, lower: bool = False, timeout_s: float = 600.0) -> S
     """
     if target in BUNDLED:
         about, function = BUNDLED[target]
-        return Scorer(target, about, digest([target, about]), function, not lower)
+        full_reference = target in _FULL_REFERENCE
+        return Scorer(target, about, digest([target, about]), function, not lower, full_reference=full_reference)
     if target.startswith(COMMAND):
         words = _words(target.removeprefix(COMMAND))
         name = Path(words[0] if len(words) < 2 or not words[1].endswith(".py") else words[1]).stem
@@ -132,7 +135,12 @@ def load_scorer(target: str, lower: bool = False, timeout_s: float = 600.0) -> S
         )
     function = load_function(target, "scorer")
     return Scorer(
-        target.rpartition(":")[2], target, digest([target, source_text(function)]), _Python(function, target), not lower
+        target.rpartition(":")[2],
+        target,
+        digest([target, source_text(function)]),
+        _Python(function, target),
+        not lower,
+        full_reference="reference" in inspect.signature(function).parameters,
     )
 
 
@@ -334,3 +342,4 @@ BUNDLED: Mapping[str, tuple[str, Callable[[ScoredClip], float]]] = {
     ),
 }  # fmt: skip
 """Scorers that come with the package: what they are, and their function."""
+_FULL_REFERENCE = ("physics_iq",)

@@ -11,9 +11,12 @@ import numpy as np
 from sora_eval.audit.clips import RIGHT_FOR_SOME
 from sora_eval.audit.trials import AuditTrial
 from sora_eval.stats.intervals import Interval, cluster_bootstrap
+from sora_eval.stats.sign_flips import paired_difference
 
 DRAWS = (1, 2, 4, 8)
 """Wrong clips that the best is chosen from."""
+ALPHA = 0.05
+"""Level of a verdict on one condition."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,17 @@ class Preference:
     """Upper end of its 95% interval."""
     ties: float
     """Share of scenes in which both score the same."""
+    p_value: float
+    """Two-sided, of a rate of .5, by sign flips of whole scenes: no less than 2^(1 - m) for m scenes, so that 6 at least are needed."""
 
     @property
     def verdict(self) -> str:
-        """Whether it "prefers it" or "detects it", where the interval is on one side of chance, else "undecided"."""
+        """Whether it "prefers it" or "detects it", where interval and p-value exclude chance, else "undecided".
+
+        Wilson's interval alone would: of 4 equal outcomes it ends at .49, and a coin gives them once in 8 times.
+        """
+        if self.p_value > ALPHA:
+            return "undecided"
         return "prefers it" if self.low > 0.5 else "detects it" if self.high < 0.5 else "undecided"
 
 
@@ -78,9 +88,11 @@ def preferences(trials: Iterable[AuditTrial]) -> list[Preference]:
             continue
         gaps = [t.better - truth for t, truth in pairs if t.better is not None and truth is not None]
         wins = [0.5 if abs(g) < 1e-9 else float(g > 0) for g in gaps]
-        rate = cluster_bootstrap(np.array(wins), [t.unit for t, _ in pairs])
+        scenes = [t.unit for t, _ in pairs]
+        rate = cluster_bootstrap(np.array(wins), scenes)
+        p = paired_difference(wins, np.full(len(wins), 0.5), scenes).p_value
         ties = float(np.mean([abs(g) < 1e-9 for g in gaps]))
-        rows.append(Preference(scorer, kind, condition, severity, len(pairs), rate.mean, rate.low, rate.high, ties))
+        rows.append(Preference(scorer, kind, condition, severity, len(pairs), rate.mean, rate.low, rate.high, ties, p))
     return rows
 
 

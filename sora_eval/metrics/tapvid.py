@@ -92,28 +92,39 @@ def after_query(query_frames: NDArray[np.integer], frames: int) -> Bools:
     return np.asarray(np.arange(frames)[None, :] > np.asarray(query_frames)[:, None])
 
 
-def after_reappearance(true_visible: Bools) -> Bools:
+def after_reappearance(true_visible: Bools, given: int = 1) -> Bools:
     """Return [N, T], True from the frame on in which a point is first seen again after it was hidden.
 
-    true_visible: [N, T]. A point that is never seen, hidden and seen again has no such frame.
+    true_visible: [N, T]. given: frames from the first on that the clip was given; a return within them does not count. A point that is
+    never seen, hidden and seen again has no such frame.
 
     Example:
         >>> after_reappearance(np.array([[True, False, True, True]])).tolist()
         [[False, False, True, True]]
+        >>> after_reappearance(np.array([[True, False, True, False, True]]), given=3).tolist()
+        [[False, False, False, False, True]]
     """
-    seen = np.asarray(true_visible, dtype=bool)
+    seen = _without_given_returns(true_visible, given)
     was_seen = np.logical_or.accumulate(seen, axis=1)
     was_hidden = np.logical_or.accumulate(was_seen & ~seen, axis=1)
     return np.asarray(np.logical_or.accumulate(was_hidden & seen, axis=1))
 
 
+def _without_given_returns(true_visible: Bools, given: int) -> Bools:
+    """Return [N, T] visibility in which a point that was seen is so up to the last given frame but one: its first return is after them."""
+    seen: Bools = np.array(true_visible, dtype=bool)
+    last = max(0, given - 1)
+    seen[:, :last] = np.logical_or.accumulate(seen, axis=1)[:, :last]
+    return seen
+
+
 def jaccard_after_reappearance(
-    true_xy: Floats, true_visible: Bools, xy: Floats, visible: Bools, size: tuple[int, int]
+    true_xy: Floats, true_visible: Bools, xy: Floats, visible: Bools, size: tuple[int, int], given: int = 1
 ) -> float:
     """Return AJ over the frames from each point's reappearance to the end of the clip.
 
     It measures what plain AJ hides: a tracker that gives up at the first occlusion keeps most of its AJ and none of this.
-    Arguments and distances as in `tapvid`. Raises ValueError when no point reappears.
+    given: as in `after_reappearance`; other arguments and distances as in `tapvid`. Raises ValueError when no point reappears.
 
     Source: the re-detection AJ of TAPNext++, with `tapvid`'s definition of AJ.
 
@@ -122,7 +133,7 @@ def jaccard_after_reappearance(
         >>> jaccard_after_reappearance(xy, visible, xy, visible, size=(64, 64))
         1.0
     """
-    evaluated = after_reappearance(true_visible)
+    evaluated = after_reappearance(true_visible, given)
     if not evaluated.any():
         raise ValueError("no point reappears after it was hidden")
     return tapvid(true_xy, true_visible, xy, visible, size, evaluated).average_jaccard
@@ -135,6 +146,7 @@ def reidentification_rate(
     visible: Bools,
     size: tuple[int, int],
     within_px: float = 8.0,
+    given: int = 1,
 ) -> Reidentification:
     """Return the share of hidden spans after which the point is found again.
 
@@ -142,7 +154,7 @@ def reidentification_rate(
     the stretch that follows, the point is predicted visible and lies within `within_px` (256 px scale, strictly
     less): a lucky frame is not a find, and a late one only counts if it is not very late.
 
-    Arguments as in `tapvid`. Raises ValueError when no point reappears.
+    given: as in `after_reappearance`; other arguments as in `tapvid`. Raises ValueError when no point reappears.
 
     Example:
         >>> xy, visible = np.zeros((1, 4, 2)), np.array([[True, False, True, True]])
@@ -152,7 +164,7 @@ def reidentification_rate(
     _evaluated(true_xy, true_visible, xy, visible, None)
     good = visible & (_distance(true_xy, xy, size) < within_px)
     found = spans = 0
-    for seen, right in zip(true_visible, good, strict=True):
+    for seen, right in zip(_without_given_returns(true_visible, given), good, strict=True):
         frames = np.flatnonzero(seen)
         stretches = np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1)[1:]
         spans += len(stretches)

@@ -112,7 +112,8 @@ class SequentialTest:
     """The verdict while scenes come in, in the order of `steps`; it may be read after each.
 
     Regression: an e-process per probe, and one for the overall score that bets in rounds of all probes; adjusted for their number,
-    they alarm at 1 / alpha at the end of a round. No such drop: an e-process for each drop that is to be detected, that the mean is at
+    they alarm at 1 / alpha at the end of a round. A round that lacks a probe waits for the next one, so that without any scene of a
+    probe no drop of the overall score is excluded. No such drop: an e-process for each drop that is to be detected, that the mean is at
     least that; it needs 1 / (1 - power).
     Valid for any scores of these bounds, and for scenes that are independent of each other.
     """
@@ -153,13 +154,15 @@ class SequentialTest:
             self._seen += seen
             self._round.append((row, d))
             self._bet(row, [(row, d)])
-        if step.last and self._round:
+        # A round that lacks a probe says nothing about the mean over all of them.
+        if step.last and {row for row, _ in self._round} == set(self._rows) - {_ALL}:
             self._bet(_ALL, self._round)
             self._round = []
-        # Between rounds the process of the overall score stands still, and a mixture with it would be no e-process. No adjusted value is
-        # above the largest one.
+        # Between its bets the process of the overall score stands still, and a mixture with it would be no e-process: where the round waits
+        # it counts as 0, which is never too much. No adjusted value is above the largest one.
         if step.last and max(process.value for process in self._worse.values()) >= 1 / self.plan.alpha:
-            self._alarmed |= {row for row, e in self._evidence().items() if e >= 1 / self.plan.alpha}
+            evidence = self._evidence(without=_ALL if self._round else None)
+            self._alarmed |= {row for row, e in evidence.items() if e >= 1 / self.plan.alpha}
         self._excluded |= {row for row, process in self._clear.items() if process.value >= 1 / (1 - self.plan.power)}
         return self.certain
 
@@ -192,7 +195,7 @@ class SequentialTest:
         sought = self.plan.drop_of(name_of(row))
         return [worse] if sought is None else [worse, (self._clear[row], sought, -1)]
 
-    def _evidence(self) -> dict[_Row, float]:
-        e = np.array([self._worse[row].value for row in self._rows])
+    def _evidence(self, without: _Row | None = None) -> dict[_Row, float]:
+        e = np.array([0.0 if row == without else self._worse[row].value for row in self._rows])
         adjusted = adjust_e_values(e, alpha_shares(len(e), self.plan.share))
         return dict(zip(self._rows, map(float, adjusted), strict=True))

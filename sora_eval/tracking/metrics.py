@@ -30,7 +30,7 @@ from sora_eval.tracking.twoview import features, frame_pairs, fundamental_matrix
 from sora_eval.types import MODES, Bools, Case, Floats, Frames, Tracks, Video
 from sora_eval.video import resized
 
-VERSION = 3
+VERSION = 4
 """Raised whenever a value changes for the same clip and tracks."""
 _SIDE = 256
 """Shorter side in pixels to which larger frames are reduced for points and two-view geometry: TAP-Vid's size, and SIFT's here."""
@@ -107,10 +107,12 @@ PROTOCOL = (
     f"points: {POINTS} of the first frame, on things, where texture is strongest (Shi-Tomasi), "
     "followed by KLT with re-detection (no weights); "
     f"TAP-Vid: at 256 x 256, within {', '.join(f'{d:g}' for d in tapvid.THRESHOLDS_PX)} px, strictly, after the given frames; "
-    "re-identification: within 8 px in half of the stretch or more",
+    "reappearance: after the given frames; re-identification: within 8 px in half of the stretch or more",
     "time and size: the case's moments and size, to which the clip is resampled; moments after its end show nothing; "
     f"points and features: shorter sides above {_SIDE} px are reduced to it",
-    "epipolar: SIFT at 256 px, ratio .8, MAGSAC at 1 px, gaps of 4, 8 and 12 frames, pairs with a parallax of 1 px or more",
+    "epipolar: SIFT at 256 px, ratio .8, MAGSAC at 1 px, gaps of 4, 8 and 12 frames, pairs with a parallax of 1 px or more; medians over "
+    "pairs, of which those without a fundamental matrix have an infinite error: with half of them or more there is no value; "
+    "reprojection: every fourth frame after the given ones",
 )
 """All that the numbers depend on, besides clips and tracker."""
 
@@ -144,7 +146,7 @@ def tracking_metrics(case: Case, video: Video | None, tracks: Tracks, truth: Tru
             **_things(resampled, truth, case.given),
             **_exits(resampled, truth),
             **_points(small, shown, truth, case.given),
-            "reprojection error": _reprojection(small, shown, truth) if truth.rigid else None,
+            "reprojection error": _reprojection(small, shown, truth, case.given) if truth.rigid else None,
         }
     else:
         values = {**_alone(resampled, truth), **(_epipolar(small[shown]) if truth.rigid else {})}
@@ -279,19 +281,19 @@ def _points(frames: Frames, shown: Bools, truth: TrueTracks, given: int) -> dict
         scores = tapvid.tapvid(truth.points, truth.points_visible, xy, visible, truth.size, judged)
         values["point OA"], values["point delta_avg"] = scores.occlusion_accuracy, scores.delta_avg
         values["point AJ"] = scores.average_jaccard
-    if tapvid.after_reappearance(truth.points_visible).any():
+    if tapvid.after_reappearance(truth.points_visible, given).any():
         those = (truth.points, truth.points_visible, xy, visible, truth.size)
-        values["point AJ after reappearance"] = tapvid.jaccard_after_reappearance(*those)
-        values["point re-identification rate"] = tapvid.reidentification_rate(*those).rate
+        values["point AJ after reappearance"] = tapvid.jaccard_after_reappearance(*those, given=given)
+        values["point re-identification rate"] = tapvid.reidentification_rate(*those, given=given).rate
     return values
 
 
-def _reprojection(frames: Frames, shown: Bools, truth: TrueTracks) -> float | None:
-    """Return the median distance (px of 256) of matches with the first frame from where the true camera puts them."""
+def _reprojection(frames: Frames, shown: Bools, truth: TrueTracks, given: int) -> float | None:
+    """Return the median distance (px of 256) of matches with the first frame from where the true camera puts them, after given frames."""
     assert truth.depth is not None
     off, first, scale = [], features(frames[0]), _scale(frames, truth.size)
     for frame in range(4, len(frames), 4):
-        if shown[frame]:
+        if shown[frame] and frame >= given:
             pairs = match_features(first, features(frames[frame]))
             a, b = _rescaled(pairs.a, scale), _rescaled(pairs.b, scale)
             error, known = geometry.match_reprojection_error(a, b, truth.depth, truth.camera, frame)
@@ -371,7 +373,10 @@ def _at_edge(tracks: Tracks, path: _Path) -> bool:
 
 
 def _epipolar(frames: Frames) -> dict[str, float | None]:
-    """Return the medians over pairs of frames of error (px of 256) and support; pairs without parallax are left out."""
+    """Return the medians over pairs of frames of error (px of 256) and support; pairs without parallax are left out.
+
+    A pair without a fundamental matrix has an infinite error, so that half of such pairs or more leave no finite median.
+    """
     views = []
     pairs_of_frames = frame_pairs(len(frames))
     # Most frames are in several pairs.
@@ -383,8 +388,7 @@ def _epipolar(frames: Frames) -> dict[str, float | None]:
             views.append(view)
     if not views:
         return {}
-    errors = [v.median_sampson_px for v in views if np.isfinite(v.median_sampson_px)]
-    error = float(np.median(errors)) * tapvid.SCALE_PX / min(frames.shape[1:3]) if errors else None
+    error = float(np.median([v.median_sampson_px for v in views])) * tapvid.SCALE_PX / min(frames.shape[1:3])
     return {"epipolar error": error, "epipolar support": float(np.median([v.support for v in views]))}
 
 

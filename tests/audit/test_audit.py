@@ -64,8 +64,24 @@ def test_preference_is_the_share_of_scenes_in_which_the_wrong_clip_scores_better
         trials += [_trial("control", "noise", truth - 0.01, f"u{i}"), _trial("exploit", "blur", truth, f"u{i}")]
     by_name = {r.condition: r for r in preferences(trials)}
     assert by_name["frozen"].rate == 1 and by_name["frozen"].verdict == "prefers it"
+    assert by_name["blur"].p_value == 1
     assert by_name["noise"].rate == 0 and by_name["noise"].verdict == "detects it"
     assert by_name["blur"].rate == 0.5 and by_name["blur"].ties == 1 and by_name["blur"].verdict == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("scenes", "verdict"), [(4, "undecided"), (5, "undecided"), (6, "detects it"), (20, "detects it")]
+)
+def test_a_verdict_needs_more_scenes_than_a_coin_would_fool(scenes: int, verdict: str) -> None:
+    """Of m scenes with one outcome the two-sided p is 2^(1 - m): .125 of 4 and .031 of 6. Two clips of a scene are no more scenes."""
+    trials = []
+    for i in range(scenes):
+        trials.append(_trial("oracle", "oracle", 1.0, f"u{i}"))
+        trials += [_trial("violation", "gravity", 0.5, f"u{i}")] * 2
+    (row,) = preferences(trials)
+    assert (row.rate, row.verdict) == (0.0, verdict)
+    assert row.high < 0.5
+    assert row.p_value == pytest.approx(max(2.0 ** (1 - scenes), 1e-4), abs=1e-4)
 
 
 def test_best_of_n_counts_draws_without_repeats() -> None:
@@ -114,6 +130,11 @@ def test_functions_get_the_keywords_that_they_name(scorers: Path, clip: ScoredCl
     assert value is None and "no GPU here" in reason
 
 
+def test_scorers_that_are_given_the_truth_are_marked(scorers: Path) -> None:
+    assert load_scorer("physics_iq").full_reference and load_scorer(f"{scorers}:likeness").full_reference
+    assert not load_scorer("clipsim").full_reference and not load_scorer(f"{scorers}:stillness").full_reference
+
+
 def test_the_true_clip_is_given_at_the_size_and_moments_of_the_clip(clip: ScoredClip) -> None:
     half = ScoredClip(Video(np.zeros((3, 16, 16, 3), np.uint8), 4.0), clip.prompt, clip.true)
     assert half.reference.shape == (3, 16, 16, 3)
@@ -149,7 +170,7 @@ def test_an_audit_finds_a_scorer_that_pays_for_standing_still(
 ) -> None:
     args = [
         "suite.probes=[motion]",
-        "suite.count=4",
+        "suite.count=6",
         f"out={tmp_path / 'out'}",
         f"cache={tmp_path / 'cache'}",
         "workers=1",
@@ -165,6 +186,7 @@ def test_an_audit_finds_a_scorer_that_pays_for_standing_still(
     assert all(rows["stillness", name, 1.0]["rate"] == 1 for name in ("frozen", "slow motion"))
     page = (tmp_path / "out" / "audit.html").read_text(encoding="utf-8")
     assert 'data-clip="motion-frozen"' in page
+    assert page.count("compared with the truth itself") == 2
     # The other direction turns its verdicts; the other scorer's scenes come from the cache.
     assert cli.main(["audit", both, f"lower=['{scorers}:stillness']", *args]) == 1
     out = capsys.readouterr().out

@@ -101,6 +101,33 @@ def test_every_generator_by_suite_and_in_all(
     assert f"Not measured:\n\n- {few}" in text
 
 
+def test_protocols_and_numbers_of_clips_are_those_of_each_generator() -> None:
+    def one(metric: str, n: int, protocol: str = "frechet p") -> Measure:
+        return Measure(metric, 1.5, 1.0, 2.0, (n, 150), protocol, False)
+
+    measures = {
+        "model": [one("FVD", 120), one("KVD", 150)],
+        "oracle": [one("FVD", 150), one("KVD", 150)],
+        "frozen": [
+            one("FVD", 150),
+            one("KVD", 150),
+            Measure("FVD, plug-in", None, None, None, (2, 150), "q", False, "few"),
+        ],
+    }
+    shown = sheet(measures, list(measures))
+    assert shown.protocols == (
+        ("FVD of model", "frechet p clips=120/150"),
+        ("FVD of oracle and frozen", "frechet p clips=150/150"),
+        ("KVD", "frechet p clips=150/150"),
+    )
+    text = markdown(shown)
+    assert "120/150 clips" in next(line for line in text.splitlines() if line.startswith("| FVD |"))
+    assert "clips" not in next(line for line in text.splitlines() if line.startswith("| KVD |"))
+    # Another encoder for one generator is named as well.
+    measures["oracle"] = [one("FVD", 150, "frechet other"), one("KVD", 150)]
+    assert ("FVD of oracle", "frechet other clips=150/150") in sheet(measures, list(measures)).protocols
+
+
 def test_a_picture_that_stands_still_has_no_direction(tmp_path: Path) -> None:
     # Encoders read 32 pictures at once: in another batch the same picture differs by rounding.
     write_ffv1(tmp_path / "a.mkv", Video(np.full((33, 48, 48, 3), 90, np.uint8), 8.0))

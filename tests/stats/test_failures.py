@@ -19,9 +19,12 @@ from sora_eval.generator.answers import answers
 from sora_eval.generator.base import Capabilities
 from sora_eval.reporting import summarise
 from sora_eval.reporting.components.text import table
+from sora_eval.reporting.leaderboard.entrants import gather
+from sora_eval.reporting.leaderboard.standing import stand
 from sora_eval.runs.plan import ClipCounts
 from sora_eval.runs.reader import read_scores
 from sora_eval.stats.failures import failed, too_many, why_failed
+from sora_eval.stats.paired import differences
 from sora_eval.types import Case, Failure, Profile, Score, ScoreRow, Video
 
 SMALL = Profile("small", 64, 64, 17, 8, 5)
@@ -327,31 +330,68 @@ def spoilt(run: Path, generator: str, count: int, known: int = 0) -> Path:
 
 def test_a_model_that_failed_has_no_rank(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cases = [c for c in made_up_cases(6) if c.mode == "t2v"]
-    names = ("good", "bad", "down")
-    runs = [made_up_run(tmp_path / n, n, s, cases) for n, s in zip(names, (0.9, 0.2, 0.5), strict=True)]
-    spoilt(runs[1], "bad", 3)
-    spoilt(runs[2], "down", len(cases))
+    names = ("good", "bad", "half", "down")
+    runs = [made_up_run(tmp_path / n, n, s, cases) for n, s in zip(names, (0.9, 0.2, 0.95, 0.5), strict=True)]
+    spoilt(runs[1], "bad", 1)
+    spoilt(runs[2], "half", len(cases) // 2)
+    spoilt(runs[3], "down", len(cases))
     board = ["leaderboard", *map(str, runs), "--out", str(tmp_path / "out"), "--players", "0"]
     assert main(board) == 0
     text = (tmp_path / "out" / "leaderboard.md").read_text()
-    assert f"- bad: 3 of {len(cases)} clips failed technically and count as 0" in text
+    assert (
+        f"- bad: 1 of {len(cases)} clips failed technically; they count as 0 in its scores and are left out of" in text
+    )
+    assert (
+        f"- half is not ranked: {len(cases) // 2} of {len(cases)} clips failed technically; at most a share of 0.02"
+        in text
+    )
     scores = text.partition("## Scores")[2].partition("\n## ")[0]
     ranks = {line.split("|")[1].strip(): line.split("|")[2:4] for line in scores.splitlines() if line.startswith("| ")}
-    assert ranks["down"] == ["  ", " - "] and ranks["good"][0].strip() and ranks["bad"][0].strip()
-    assert "down |" not in text.partition("## Differences")[2].partition("\n## ")[0]
+    assert ranks["down"] == ["  ", " - "] and ranks["half"][0] == "  "
+    assert {ranks["good"][0].strip(), ranks["bad"][0].strip()} == {"1", "2"}
+    assert list(ranks).index("bad") < min(list(ranks).index(name) for name in ("half", "down"))
+    differences = text.partition("## Differences")[2].partition("\n## ")[0]
+    assert "bad |" in differences and "down |" not in differences and "half |" not in differences
     page = (tmp_path / "out" / "leaderboard.html").read_text()
-    assert "failed technically" in page and "3 technically" in page
+    assert "Not ranked: too many clips failed technically" in page and "1 technically" in page
     csv = [line for line in (tmp_path / "out" / "leaderboard.csv").read_text().splitlines() if line.startswith("down,")]
     assert all(",score,,,," in line for line in csv)
     assert main([*board, "--against", "down"]) == 2
-    assert "down: all its clips failed technically" in capsys.readouterr().err
+    n = len(cases)
+    assert f"nothing can be compared with down: {n} of {n} clips failed technically" in capsys.readouterr().err
+    assert main([*board, "--against", "half"]) == 2
+
+
+def test_a_few_failures_are_left_out_of_ranks_and_differences(tmp_path: Path) -> None:
+    cases = [c for c in made_up_cases(6) if c.mode == "t2v"]
+    runs = [made_up_run(tmp_path / n, n, s, cases) for n, s in (("one", 0.9), ("two", 0.5))]
+    spoilt(runs[0], "one", 1)
+    spoilt(runs[1], "two", 1, 1)
+    field = gather(runs)
+    one, two = (e.rows for e in field.models)
+    standing = stand(field)
+    (lost,) = {r.case for r in (*one, *two) if r.failure}
+    found = standing.differences["two", "", ""]
+    assert found.n == len(cases) - 1
+    whole = differences(*([r for r in rows if r.case != lost] for rows in (two, one)))[0]
+    assert (found.mean, found.p_value) == (whole.mean, whole.p_value)
+    # The scores still count it as 0.
+    assert len({r.case for r in one}) == standing.summary.get("one").n == len(cases)  # type: ignore[union-attr]
+    # A probe of which one model has nothing but a failure has no difference and no rank, and the others do.
+    single = [c for i, c in enumerate(cases) if c.probe != cases[-1].probe or i == len(cases) - 1]
+    runs = [made_up_run(tmp_path / f"{n} again", n, s, single) for n, s in (("one", 0.9), ("two", 0.5))]
+    spoilt(runs[0], "one", 1)
+    standing = stand(gather(runs))
+    at = single[-1].suite, single[-1].probe
+    assert ("two", *at) not in standing.differences and at not in standing.ranks
+    assert ("two", "", "") in standing.differences and ("", "") in standing.ranks
 
 
 def test_a_failed_model_alone_is_listed(tmp_path: Path) -> None:
     cases = made_up_cases(2)[:2]
     runs = [spoilt(made_up_run(tmp_path / "down", "down", 0.5, cases), "down", len(cases))]
     assert main(["leaderboard", str(runs[0]), "--out", str(tmp_path / "out")]) == 0
-    assert "no model with a score" in (tmp_path / "out" / "leaderboard.html").read_text()
+    assert "no ranked model" in (tmp_path / "out" / "leaderboard.html").read_text()
 
 
 def test_rows_of_an_earlier_version_are_read(tmp_path: Path) -> None:

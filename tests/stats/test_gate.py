@@ -159,6 +159,26 @@ def test_sequential_wants_every_case_of_a_scene() -> None:
         test.add(test.steps[0], some[:1])
 
 
+def test_sequential_waits_for_a_probe_that_never_answers() -> None:
+    """Two probes of 200 equal scenes rule out an overall drop of .1; without a scene of the third they say nothing about the mean."""
+    values = {"a": [1.0] * 200, "b": [1.0] * 200, "c": [1.0] * 200}
+    baseline = rows(values)
+    lost = [replace(r, value=None, reason="down", failure="technical") if r.probe == "c" else r for r in baseline]
+    assert by_walking(baseline, baseline).outcome().code == PASSED
+    found = by_walking(baseline, lost)
+    outcome = found.outcome()
+    assert not found.certain and outcome.code == TOO_LITTLE
+    assert not any(line.ruled_out for line in outcome.lines)
+    # Its scenes may come late: the others waited for it.
+    late = [
+        replace(r, value=None, reason="down", failure="technical") if r.case == "s.c.t2v.0000" else r for r in baseline
+    ]
+    assert by_walking(baseline, late).outcome().code == PASSED
+    # A probe that falls is found without it.
+    worse = [replace(r, value=0.0) if r.probe == "a" else r for r in lost]
+    assert {line.probe for line in by_walking(baseline, worse).outcome().regressions} == {"a"}
+
+
 def test_sequential_stops_early_both_ways() -> None:
     a, b = rows({"a": [1.0] * 200}), rows({"a": [0.0] * 200})
     worse, same = by_walking(a, b).outcome(), by_walking(a, a).outcome()

@@ -20,11 +20,14 @@ from sora_eval.generator.callable import PythonCallable
 from sora_eval.generator.faulty import RandomFaults
 from sora_eval.generator.simulator import Control, Oracle
 from sora_eval.reporting.components.text import table
+from sora_eval.reporting.leaderboard.entrants import gather
+from sora_eval.reporting.leaderboard.tracking import tracked
 from sora_eval.reporting.leaderboard.write import write_leaderboard
 from sora_eval.reporting.report.write import write_report
 from sora_eval.runs.reader import Run, read_run
 from sora_eval.runs.sharding import merged, part
 from sora_eval.runs.sharding import write as write_shard
+from sora_eval.runs.tracking import TrackingRow, write_tracking
 from sora_eval.stats.eprocess import SequentialTest
 from sora_eval.stats.gate import fixed_test
 from sora_eval.stats.paired import differences
@@ -503,6 +506,19 @@ def test_a_leaderboard_over_seeds_and_samples(tmp_path: Path) -> None:
         assert "Between the samples of a prompt" in text
         assert "2 samples per prompt" in text
         assert "was run on" not in text
+
+
+def test_tracking_metrics_of_all_seeds_and_samples_are_on_the_leaderboard(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / str(seed), 2, by_sample, seed=seed, count=4) for seed in (0, 3)]
+    for run in runs:
+        about = [(r.case, r.suite, r.probe, r.mode, r.cluster, r.generator, r.kind) for r in read_run(run).rows]
+        write_tracking(run, [TrackingRow(*names, {"fragments": float(".s1" in names[0])}) for names in about])
+    # Of one seed alone ids are those of its cases.
+    for field in (gather(runs), gather(runs[:1])):
+        found = tracked(field)
+        # Half of the model's clips are second samples; the oracle has none.
+        assert {c.generator: c.value for c in found.cells if c.level == "overall"} == {"model": 0.5, "oracle": 0.0}
+        assert set(found.clips) == {(r.generator, r.case) for r in field.rows}
 
 
 def test_exports_name_best_of_k_apart_from_scores(tmp_path: Path) -> None:

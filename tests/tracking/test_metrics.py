@@ -11,6 +11,7 @@ import pytest
 
 from sora_eval import registry
 from sora_eval.generator.simulator import Control, Violation, true_video
+from sora_eval.metrics.geometry import two_view_consistency
 from sora_eval.tracking.metrics import (
     BY_NAME,
     METRICS,
@@ -21,6 +22,7 @@ from sora_eval.tracking.metrics import (
     tracking_metrics,
 )
 from sora_eval.tracking.truth import true_tracks
+from sora_eval.tracking.twoview import frame_pairs, fundamental_matrix, match
 from sora_eval.tracking.world import track
 from sora_eval.types import Case, Tracks, Video
 from sora_eval.validity.tracking import with_swapped_identities
@@ -122,6 +124,49 @@ def test_words_ask_for_a_number_and_colours_may_not_change_on_the_way() -> None:
     assert measured(still, WORDS)[name] == 1
     assert true["identity switches by motion"] == 0
     assert (measured(spoilt("changes_colour", WORDS), WORDS)["identity switches by motion"] or 0) > 0
+
+
+TURNED = registry.probe("orbit")
+
+
+def test_pairs_of_frames_that_are_no_views_of_one_scene_count_in_the_median() -> None:
+    """Of 17 frames there are 9 pairs: a foreign last frame is in 3 of them, two foreign frames are in 6."""
+    case = TURNED.cases(1, SMALL, "t2v")[0]
+    frames = true_video(case).frames.copy()
+    whole = measured(Video(frames, 8.0), case)["epipolar error"]
+    foreign = np.random.default_rng(0).integers(0, 256, (2, *frames.shape[1:]), dtype=np.uint8)
+    frames[16] = foreign[0]
+    errors = []
+    for i, j in frame_pairs(17):
+        found = match(frames[i], frames[j])
+        view = two_view_consistency(fundamental_matrix(found.a, found.b), found.a, found.b, found.features)
+        errors += [view.median_sampson_px] * view.judgeable
+    assert sum(map(np.isinf, errors)) == 3
+    broken = measured(Video(frames, 8.0), case)["epipolar error"]
+    assert broken == pytest.approx(np.median(errors) * 256 / 64)
+    assert broken > (whole or 0)
+    frames[12] = foreign[1]
+    assert measured(Video(frames, 8.0), case)["epipolar error"] is None
+
+
+def test_given_frames_are_no_merit_of_the_clip() -> None:
+    case = TURNED.cases(1, SMALL, "v2v")[0]
+    video, truth = true_video(case), true_tracks(case)
+    assert case.given == 5
+    other = video.frames.copy()
+    other[4] = other[0]
+    error = measured(video, case)["reprojection error"]
+    assert error is not None
+    assert measured(Video(other, 8.0), case)["reprojection error"] == error
+    other[8] = other[0]
+    assert measured(Video(other, 8.0), case)["reprojection error"] != error
+    # Points that come back within the given frames did so in the input; after them it is the clip's doing.
+    for gone, defined in ((slice(2, 4), False), (slice(2, 6), True)):
+        visible = np.ones_like(truth.points_visible)
+        visible[:, gone] = False
+        found = tracking_metrics(case, video, track(video), replace(truth, points_visible=visible))
+        names = ("point AJ after reappearance", "point re-identification rate")
+        assert [found[name] is not None for name in names] == [defined] * 2
 
 
 def paths(*colours_and_x: tuple[str, Callable[[int], float | None]]) -> Tracks:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sora_eval.audit.clips import EXPLOITS
 from sora_eval.audit.report import Audit
+from sora_eval.audit.scorers import Scorer
 from sora_eval.audit.statistics import DRAWS, Preference, changed, detected, paid_for, threshold
 from sora_eval.reporting.components.marked import Marked
 from sora_eval.reporting.components.numbers import count, several, span
@@ -18,9 +19,11 @@ from sora_eval.validity.trials import SEVERITIES
 
 _AXIS = Axis(0.0, 1.0)
 _FROZEN = "frozen"
+_FULL_REFERENCE = "compared with the truth itself"
 _DEFINITION = (
     "*Preferred*: the share of scenes in which the wrong clip scores better than the true clip of the same scene and prompt, equal scores "
-    "counted half [95% interval]. 0 is right, .5 is a coin, and above it the scorer pays for being wrong (coloured, in Markdown bold)."
+    "counted half [95% interval]. 0 is right, .5 is a coin, and above it the scorer pays for being wrong (coloured, in Markdown bold, "
+    "where the interval and a two-sided test by sign flips of scenes exclude a coin with 95%; fewer than 6 scenes never do)."
 )
 
 
@@ -46,7 +49,7 @@ def make_page(audit: Audit, players: Sequence[Player] = ()) -> Page:
         command=audit.command,
         problems=tuple(_problems(audit)),
         facts=(
-            *((s.name, f"{s.about}; {'higher' if s.higher_is_better else 'lower'} is better") for s in audit.scorers),
+            *((s.name, _about(s)) for s in audit.scorers),
             ("scenes", audit.about),
         ),
         made="What was scored",
@@ -55,6 +58,11 @@ def make_page(audit: Audit, players: Sequence[Player] = ()) -> Page:
         footer="Every number of this page is in audit.json, and as tables in audit.md.",
         links=(("audit.md", "audit.md"), ("audit.json", "audit.json")),
     )
+
+
+def _about(scorer: Scorer) -> str:
+    truth = f"; {_FULL_REFERENCE}" if scorer.full_reference else ""
+    return f"{scorer.about}; {'higher' if scorer.higher_is_better else 'lower'} is better{truth}"
 
 
 def _problems(audit: Audit) -> Iterator[str]:
@@ -96,15 +104,16 @@ def _glance(audit: Audit) -> Iterator[Block]:
         "harmless changes noticed",
     )
     yield table("At a glance", Marked(_DEFINITION), [head[0], *(Column(name, "cell") for name in head[1:])], lines)
-    yield Items(tuple((s.name, _verdict(_of(audit, s.name))) for s in audit.scorers))
+    yield Items(tuple((s.name, _verdict(_of(audit, s.name), s.full_reference)) for s in audit.scorers))
 
 
-def _verdict(rows: Sequence[Preference]) -> str:
+def _verdict(rows: Sequence[Preference], full_reference: bool) -> str:
     """Return what to know of a scorer before it is trusted, in a sentence."""
     paid = [r.condition for r in paid_for(rows)]
     found, faults = detected(rows)
     first = f"prefers to the truth: {several(paid)}" if paid else "prefers no control and no exploit to the truth"
-    return f"{first}; detects {found} of {count(faults, 'violation')} at full severity."
+    with_truth = f" ({_FULL_REFERENCE})" if full_reference else ""
+    return f"{first}; detects {found} of {count(faults, 'violation')} at full severity{with_truth}."
 
 
 def _rate(row: Preference | None) -> Cell:
@@ -166,7 +175,7 @@ def _violations(audit: Audit) -> Iterator[Block]:
         rows.append([name, *cells])
     caption = (
         "One law of the world broken at full severity: share of scenes in which the clip is preferred to the truth; below, the "
-        "detection threshold: the lowest severity from which on the whole interval is below .5."
+        "detection threshold: the lowest severity from which on the interval and the test are below .5."
     )
     yield table("Violations", caption, ["violation", *_columns(audit)], rows)
     for scorer in audit.scorers:

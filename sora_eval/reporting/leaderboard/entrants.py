@@ -18,7 +18,7 @@ from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.runs.protocol import Protocol, common, differing, protocol_of, refuse_versions
 from sora_eval.runs.reader import Run, read_run
 from sora_eval.runs.store import scores_file
-from sora_eval.stats.failures import failed, technical
+from sora_eval.stats.failures import failed, technical, too_many
 from sora_eval.stats.samples import per_prompt, prompts, sample_id
 from sora_eval.types import ScoreRow
 
@@ -275,8 +275,11 @@ def _distinct(group: _Group, twins: Sequence[_Group]) -> str:
     return hashes[id(group)] if len(set(hashes.values())) == len(twins) else str(list(parts).index(id(group)) + 1)
 
 
-def _renamed(case: str, seed: str, many: bool, sample: int = 0) -> str:
-    # Every seed counts its cases from 0: united, their ids need the seed.
+def pooled_id(case: str, seed: str, many: bool, sample: int = 0) -> str:
+    """Return the id that a case, or a cluster, of one seed has among those of several; `many`: whether there are several.
+
+    Every seed counts its cases from 0: united, their ids need the seed, and that of a sample still ends in its number.
+    """
     return sample_id(f"{case.removesuffix(f'.s{sample}')}@{seed}", sample) if many and case else case
 
 
@@ -288,7 +291,7 @@ def _pool(group: _Group, many: bool) -> Run:
         answers = {case: row for (case, _), (_, row) in group.answers[seed].items()}
         own = [c for c in run.cases if c.id in answers]
         rows += [_row(group, seed, run, answers[c.id], many) for c in own]
-        cases += [replace(c, id=_renamed(c.id, seed, many, c.sample)) for c in own] if many else own
+        cases += [replace(c, id=pooled_id(c.id, seed, many, c.sample)) for c in own] if many else own
     return Run(first.folder, _agreed(group), tuple(cases), tuple(rows), ())
 
 
@@ -309,9 +312,9 @@ def _row(group: _Group, seed: str, run: Run, row: ScoreRow, many: bool) -> Score
         **{
             **vars(row),
             "generator": group.label,
-            "case": _renamed(row.case, seed, many, row.sample),
-            "twin": _renamed(row.twin, seed, many, row.sample),
-            "cluster": _renamed(row.cluster, seed, many),
+            "case": pooled_id(row.case, seed, many, row.sample),
+            "twin": pooled_id(row.twin, seed, many, row.sample),
+            "cluster": pooled_id(row.cluster, seed, many),
             "video": (run.folder / row.video).as_posix() if row.video else "",
             "tracks": (run.folder / row.tracks).as_posix() if row.tracks else "",
         }
@@ -320,7 +323,7 @@ def _row(group: _Group, seed: str, run: Run, row: ScoreRow, many: bool) -> Score
 
 def _hashes(group: _Group, many: bool) -> dict[str, str]:
     return {
-        _renamed(case, seed, many, row.sample): key
+        pooled_id(case, seed, many, row.sample): key
         for seed, own in group.answers.items()
         for (case, key), (_, row) in own.items()
     }
@@ -331,7 +334,7 @@ def _matching(group: _Group, known: Mapping[str, str], many: bool) -> tuple[Scor
         _row(group, seed, run, row, many)
         for seed, own in group.answers.items()
         for (case, key), (run, row) in own.items()
-        if known.get(_renamed(case, seed, many, row.sample)) == key
+        if known.get(pooled_id(case, seed, many, row.sample)) == key
     )
 
 
@@ -370,8 +373,13 @@ def _technical(entrants: Sequence[Entrant]) -> Iterator[str]:
     for e in entrants:
         if failed(e.rows):
             yield f"{e.label}: no clip came back, {technical(e.rows)} of {len(e.rows)} for technical reasons; it has no score and no rank"
+        elif e.kind == "model" and (why := too_many(e.rows)):
+            yield f"{e.label} is not ranked: {why}"
         elif n := technical(e.rows):
-            yield f"{e.label}: {n} of {len(e.rows)} clips failed technically and count as 0; its command, run again, generates them again"
+            yield (
+                f"{e.label}: {n} of {len(e.rows)} clips failed technically; they count as 0 in its scores and are left out of ranks and "
+                "differences; its command, run again, generates them again"
+            )
 
 
 def _natural(seed: str) -> tuple[int, str]:

@@ -50,6 +50,7 @@ MAX_DETAILED = 12
 """Up to this many models their differences are listed by probe on the page."""
 LISTED = 40
 """Lines of differences in leaderboard.md; leaderboard.csv has all of them."""
+_UNRANKED = "Not ranked: too many clips failed technically"
 _GROUPS = {"oracle": "Ceiling", "control": "Controls: the best is the floor", "violation": "Violations"}
 _FIDELITY = (
     "Realism, text alignment and consistency, against the oracle's clips of the same cases; value [95% interval]. Each column is one "
@@ -76,7 +77,7 @@ def make_page(
     summary = standing.summary
     scale = plots.axis(summary.cells)
     plotted = (standing.models or standing.shown)[:MAX_PLOTTED]
-    models = len(standing.models) + len(standing.failed)
+    models = len(standing.models) + len(standing.unranked)
     sections = [Section("scores", "Scores", tuple(_scores(field, standing, scale, sort)))]
     if standing.differences:
         title = f"Differences from {standing.against}"
@@ -122,7 +123,7 @@ def _title(field: Field, standing: Standing) -> str:
     suites = standing.summary.suites
     what = ", ".join(suites) if len(suites) <= 3 else f"{len(suites)} suites"
     names = ", ".join(standing.models) if 0 < len(standing.models) <= 2 else f"{len(standing.models)} models"
-    none = "no model with a score" if standing.failed else "references only"
+    none = "no ranked model" if standing.unranked else "references only"
     return f"Leaderboard: {names if standing.models else none} on {what}"
 
 
@@ -214,7 +215,9 @@ def _table(
             [label, *([_rank(standing, overall)] if scale else []), *cells, *(_counts(overall) if scale else [])]
         )
 
-    groups = [Group(tuple(line(m) for m in (*standing.models, *standing.failed)), ranked=True)]
+    groups = [Group(tuple(map(line, standing.models)), ranked=True)]
+    if standing.unranked:
+        groups.append(Group(tuple(map(line, standing.unranked)), _UNRANKED))
     for kind in KINDS[1:]:
         if names := summary.of_kind(kind):
             groups.append(Group(tuple(map(line, names)), _GROUPS[kind], kind))

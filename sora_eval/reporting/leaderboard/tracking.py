@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from sora_eval.reporting.leaderboard.entrants import Entrant, Field
+from sora_eval.reporting.leaderboard.entrants import Entrant, Field, pooled_id
 from sora_eval.reporting.report.tracking import PROTOCOLS, TrackingSummary, summarise
 from sora_eval.runs.tracking import TrackingRow, read_tracking
 from sora_eval.tracking.metrics import BY_NAME
@@ -18,15 +18,17 @@ def tracked(field: Field) -> TrackingSummary:
     Raises:
         ConfigError: a run's file can't be read.
     """
-    return summarise(row for e in field.entrants for row in _rows(e))
+    return summarise(row for e in field.entrants for row in _rows(e, len(field.seeds) > 1))
 
 
-def _rows(entrant: Entrant) -> Iterator[TrackingRow]:
+def _rows(entrant: Entrant, many: bool) -> Iterator[TrackingRow]:
+    """Yield the rows of an entrant on the cases of its scores; many: whether seeds are pooled."""
     wanted = {r.case: r for r in entrant.rows}
     for seed, run in entrant.runs.items():
+        # A line of tracking.jsonl names its case alone, whose number of the sample cases.jsonl has.
+        ids = {c.id: pooled_id(c.id, seed, many, c.sample) for c in run.cases}
         for row in read_tracking(run.folder):
-            # Cases of several seeds differ by the seed behind their id, as scores are.
-            score = wanted.get(row.case) or wanted.get(f"{row.case}@{seed}")
+            score = wanted.get(ids.get(row.case, ""))
             if row.generator == entrant.name and score is not None:
                 yield replace(row, case=score.case, cluster=score.cluster, generator=entrant.label)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sora_eval.reporting.components.numbers import figure, several, span
 from sora_eval.reporting.components.page import Block, Facts
@@ -29,7 +29,7 @@ class Sheet:
     missing: tuple[tuple[str, str], ...]
     """(metrics, reason) of metrics without any value."""
     protocols: tuple[tuple[str, str], ...]
-    """(metrics, protocol with numbers of clips)."""
+    """(metrics, protocol with numbers of clips); with the generators where these differ in them."""
     notes: tuple[tuple[str, str], ...]
     """(metrics, limitation) of metrics with a value."""
 
@@ -53,7 +53,7 @@ def sheet(measures: Mapping[str, Sequence[Measure]], generators: Sequence[str]) 
     order = dict.fromkeys(m.metric for m in every)
     missing: dict[str, list[str]] = {}
     noted: dict[str, list[str]] = {}
-    protocols: dict[str, list[str]] = {}
+    protocols: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     kept = [k for k in order if any(m.value is not None for m in every if m.metric == k)]
     for k in order:
         whys = dict.fromkeys(m.reason for m in every if m.metric == k and m.reason)
@@ -65,15 +65,35 @@ def sheet(measures: Mapping[str, Sequence[Measure]], generators: Sequence[str]) 
         if why := "; ".join(dict.fromkeys(m.reason for m in valued if m.reason and m.reason not in missing)):
             noted.setdefault(why, []).append(k)
         # Numbers of clips are part of the protocol: a plug-in depends on them.
-        if with_protocol := [m for m in every if m.metric == k and m.protocol]:
-            m = with_protocol[-1]
-            protocols.setdefault(f"{m.protocol} clips={'/'.join(map(str, m.n))}", []).append(k)
+        used: dict[str, list[str]] = {}
+        for g in shown:
+            if (m := by_name[g].get(k)) and m.value is not None and m.protocol:
+                used.setdefault(f"{m.protocol} clips={_clips(m)}", []).append(g)
+        for protocol, of in used.items():
+            protocols.setdefault((protocol, tuple(of) if len(used) > 1 else ()), []).append(k)
     lines = [
-        (k, "higher" if metrics[k].higher_is_better else "lower", *(measured(by_name[g].get(k)) for g in shown))
+        (k, "higher" if metrics[k].higher_is_better else "lower", *_cells([by_name[g].get(k) for g in shown]))
         for k in kept
     ]
-    by = [tuple((several(names), why) for why, names in reasons.items()) for reasons in (missing, protocols, noted)]
-    return Sheet(shown, tuple(lines), *by)
+    of_metrics = tuple(
+        (f"{several(names)}{f' of {several(of)}' if of else ''}", protocol)
+        for (protocol, of), names in protocols.items()
+    )
+    by_reason = [tuple((several(names), why) for why, names in reasons.items()) for reasons in (missing, noted)]
+    return Sheet(shown, tuple(lines), by_reason[0], of_metrics, by_reason[1])
+
+
+def _cells(measures: Sequence[Measure | None]) -> list[Cell]:
+    """Return the cells of a row, with the numbers of clips where they differ."""
+    differ = len({m.n for m in measures if m and m.value is not None}) > 1
+    return [
+        replace(measured(m), notes=(f"{_clips(m)} clips",)) if differ and m and m.value is not None else measured(m)
+        for m in measures
+    ]
+
+
+def _clips(m: Measure) -> str:
+    return "/".join(map(str, m.n))
 
 
 def measured(m: Measure | None) -> Cell:

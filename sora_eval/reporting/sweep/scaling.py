@@ -45,11 +45,31 @@ class Point:
     fidelity: Mapping[str, Sequence[Measure]]
     """Measures by generator of the run."""
 
-    @property
-    def frechet(self) -> Measure | None:
-        """The Frechet distance of clip features: without its bias where there are enough clips."""
-        measured = [m for m in self.fidelity.get(self.name, ()) if m.value is not None and not m.higher_is_better]
-        return next((m for m in measured if m.low is not None), next(iter(measured), None))
+
+def frechet_distances(group: Sequence[Point]) -> list[tuple[float, Measure]]:
+    """Return (compute, distance) of the checkpoints that have a Frechet distance of clip features, all of one metric and protocol.
+
+    The distance without its bias where all have it; a plug-in depends on the number of clips, and has to be of as many everywhere. [] where
+    no distance is the same for two at least, and for all that have any.
+    """
+    measured = [(p.compute, own) for p in group if (own := [m for m in p.fidelity.get(p.name, ()) if _is_frechet(m)])]
+    if len(measured) < 2:
+        return []
+    by_key = [{_key(m): m for m in own} for _, own in measured]
+    shared = [key for key in by_key[0] if all(key in own for own in by_key)]
+    # The first with an interval, else the first.
+    key = min(shared, key=lambda k: by_key[0][k].low is None, default=None)
+    return [] if key is None else [(c, own[key]) for (c, _), own in zip(measured, by_key, strict=True)]
+
+
+def _is_frechet(m: Measure) -> bool:
+    """Return whether a measure is a Frechet distance of clip features to real ones; that of motion has the same protocol."""
+    others = ("motion distance", "real against real")
+    return m.value is not None and m.protocol.startswith("frechet ") and not any(name in m.metric for name in others)
+
+
+def _key(m: Measure) -> tuple[str, str, tuple[int, ...]]:
+    return m.metric, m.protocol, () if m.low is not None else m.n
 
 
 def points(folders: Iterable[Path]) -> list[list[Point]]:
@@ -122,21 +142,20 @@ def _plot(group: Sequence[Point], path: Path) -> None:
 
     last = group[-1].summary
     suites = (_OVERALL, *last.suites)
-    distances = [p.frechet for p in group]
-    wide = len(suites) + any(distances)
+    distances = frechet_distances(group)
+    wide = len(suites) + bool(distances)
     fig, every = plt.subplots(1, wide, figsize=(2.7 * wide, 3.6), layout="constrained", squeeze=False)
     axes = every[0, : len(suites)]
     x = [p.compute for p in group]
     for ax, suite in zip(axes, suites, strict=True):
-        cells = [p.summary.get(p.name, suite) for p in group]
-        _line(ax, x, [c for c in cells if c is not None])
+        _line(ax, scored(group, suite))
         for cell, style, name in ((last.ceiling(suite), "--", "oracle"), (last.floor(suite), ":", "best control")):
             if cell is not None:
                 ax.axhline(cell.score, linestyle=style, color="#777777", linewidth=1, label=name)
         ax.set(title=suite or "overall")
         ax.sharey(axes[0])
-    if any(distances):
-        _distance_line(every[0, -1], x, distances)
+    if distances:
+        _distance_line(every[0, -1], distances)
     for ax in every[0]:
         ax.set_xscale("log")
         ax.margins(x=0.15)
@@ -155,20 +174,28 @@ def _plot(group: Sequence[Point], path: Path) -> None:
     plt.close(fig)
 
 
-def _line(ax: Any, x: Sequence[float], cells: Sequence[Cell]) -> None:
-    y = np.array([c.score for c in cells])
-    ends = np.nan_to_num(np.abs(np.array([[c.low for c in cells], [c.high for c in cells]]) - y), posinf=0.0)
-    ax.errorbar(x[: len(y)], y, yerr=ends, marker="o", capsize=3, color="#1f5fbf", label="model")
+def scored(group: Sequence[Point], suite: str) -> list[tuple[float, Cell]]:
+    """Return (compute, score) of the checkpoints that have one in a suite, "" for all suites: none that failed technically."""
+    cells = [(p.compute, p.summary.get(p.name, suite)) for p in group]
+    return [(compute, c) for compute, c in cells if c is not None and not c.failed]
 
 
-def _distance_line(ax: Any, x: Sequence[float], distances: Sequence[Measure | None]) -> None:
-    measured = [(c, m) for c, m in zip(x, distances, strict=True) if m is not None]
-    y = np.array([m.value for _, m in measured], dtype=float)
-    ends = np.array([[np.nan if v is None else v for v in (m.low, m.high)] for _, m in measured], dtype=float).T
+def _line(ax: Any, points: Sequence[tuple[float, Cell]]) -> None:
+    y = np.array([c.score for _, c in points])
+    ends = np.abs(np.array([[c.low for _, c in points], [c.high for _, c in points]]) - y)
     ax.errorbar(
-        [c for c, _ in measured], y, yerr=np.nan_to_num(np.abs(ends - y)), marker="o", capsize=3, color="#1f5fbf"
+        *([x for x, _ in points], y, np.nan_to_num(ends, posinf=0.0)),
+        marker="o", capsize=3, color="#1f5fbf", label="model",
+    )  # fmt: skip
+
+
+def _distance_line(ax: Any, distances: Sequence[tuple[float, Measure]]) -> None:
+    y = np.array([m.value for _, m in distances], dtype=float)
+    ends = np.array([[np.nan if v is None else v for v in (m.low, m.high)] for _, m in distances], dtype=float).T
+    ax.errorbar(
+        [c for c, _ in distances], y, yerr=np.nan_to_num(np.abs(ends - y)), marker="o", capsize=3, color="#1f5fbf"
     )
-    ax.set(title=f"{measured[-1][1].metric}\n(lower is better)")
+    ax.set(title=f"{distances[-1][1].metric}\n(lower is better)")
     ax.set_ylim(bottom=min(0.0, float(ax.get_ylim()[0]) if y.min() < 0 else 0.0))
 
 
