@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from sora_eval.errors import ConfigError
 from sora_eval.files import read_json, replacing, write_json
-from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.generator.video_manifest import read_rows, sample_number, text_of
+from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.stats.samples import per_prompt, sample_id
 from sora_eval.types import MODES, Camera, Case, Frames, Video, digest
 from sora_eval.video import write_ffv1, write_h264, write_png

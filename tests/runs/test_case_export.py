@@ -148,7 +148,9 @@ def test_a_filled_in_manifest_is_kept(tmp_path: Path) -> None:
     assert rows(tmp_path / "manifest.csv") == [{"case_id": "a.t2v.0001", "path": "mine.mp4"}]
 
 
-@pytest.mark.parametrize("change", [{"seed": 8}, {"prompt": "Another."}, {"frames": 5}, {"size": (32, 32)}, {"fps": 8.0}])
+@pytest.mark.parametrize(
+    "change", [{"seed": 8}, {"prompt": "Another."}, {"frames": 5}, {"size": (32, 32)}, {"fps": 8.0}]
+)
 def test_videos_of_other_cases_are_never_given_new_prompts(tmp_path: Path, change: dict[str, Any]) -> None:
     export_cases(CASES, tmp_path, given_frames)
     (tmp_path / "videos" / ".DS_Store").write_bytes(b"")
@@ -182,7 +184,9 @@ def test_a_row_that_names_its_sample_in_a_column_is_not_appended_again(tmp_path:
     export_cases(CASES[:1], tmp_path, given_frames)
     own = "case_id,path,sample\na.t2v.0001,x.mp4,0\na.t2v.0001,y.mp4,1\n"
     (tmp_path / "manifest.csv").write_text(own)
-    export_cases([replace(T2V, id=f"a.t2v.0001{e}", sample=k) for k, e in enumerate(("", ".s1", ".s2"))], tmp_path, given_frames)
+    export_cases(
+        [replace(T2V, id=f"a.t2v.0001{e}", sample=k) for k, e in enumerate(("", ".s1", ".s2"))], tmp_path, given_frames
+    )
     assert (tmp_path / "manifest.csv").read_text() == f"{own}a.t2v.0001.s2,videos/a.t2v.0001.s2.mp4,2\n"
 
 
