@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -162,6 +163,11 @@ def _row(number: int, values: Any) -> PromptRow:
         check_name("id", name)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    if ending := re.search(r"\.s[1-9]\d*$", name):
+        # A folder of videos would take it for a sample of another prompt, which then counts as a failed one.
+        raise ConfigError(
+            f"its id {name} ends in {ending[0]}, as ids of further samples do: rename it, such as {name[: ending.start()]}_{ending[0][1:]}"
+        )
     ((kind, phrase),) = expect.items()
     return PromptRow(name, " ".join(prompt.split()), read(str(kind), phrase), str(values.get("twin") or ""), name)
 
