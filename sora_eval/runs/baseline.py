@@ -77,7 +77,10 @@ def save_baseline(scored: Scored, folder: Path) -> Path:
         "format": FORMAT,
         **{key: manifest[key] for key in _COPIED if key in manifest},
         "generators": [g for g in manifest.get("generators", ()) if g.get("name") == scored.name],
-        "hashes": {"probes": dict(manifest["hashes"]["probes"])},
+        "hashes": {
+            "probes": dict(manifest["hashes"]["probes"]),
+            **{key: manifest["hashes"][key] for key in ("case_set",) if key in manifest["hashes"]},
+        },
         "versions": {key: versions[key] for key in ("tracker", "world", "video") if key in versions},
         "problems": [],
     }

@@ -17,7 +17,8 @@ from sora_eval.video.options import LOSSLESS
 SAMPLES = "samples per prompt"
 """The name of a fact: with other numbers of samples, means over them have other distributions."""
 CASE_SET = "set of cases"
-"""The name of a fact: the hash of the file that the cases come from; runs of a suite lack it."""
+"""The name of a fact: the hash of the file that the cases come from; runs of a suite lack it. It says where cases that differ come from;
+of runs with the same cases by hash it makes no difference."""
 ENCODER = "encoder "
 """How the name of a fact begins on which the measures of fidelity depend, and no score."""
 _OF_CASES = ("size", "fps", "frames")
@@ -77,8 +78,11 @@ def protocol_of(run: Run) -> Protocol:
 
 
 def protocol_hash(protocol: Protocol) -> str:
-    """Return a hash that runs share whose scores may be compared: of cases, versions of probes, and facts but those of encoders."""
-    facts = {name: value for name, value in protocol.facts.items() if not name.startswith(ENCODER)}
+    """Return a hash that runs share whose scores may be compared.
+
+    It is of cases, versions of probes, and facts but those of encoders and the file of the cases, whose cases are hashed themselves.
+    """
+    facts = {k: v for k, v in protocol.facts.items() if not k.startswith(ENCODER) and k != CASE_SET}
     return digest([sorted(protocol.cases.items()), sorted(protocol.probes.items()), sorted(facts.items())])
 
 
@@ -86,11 +90,15 @@ def differing(protocols: Mapping[str, Protocol]) -> list[str]:
     """Return a line for each thing in which some protocols differ, [] when the scores may be compared.
 
     Runs without a model agree with any number of samples. Encoders differ where two runs have another hash for one, or each has one that
-    the other lacks; a run without fidelity agrees with every other. protocols: by the names of the runs in these lines.
+    the other lacks; a run without fidelity agrees with every other. Where the cases come from matters only where they are not the same.
+    protocols: by the names of the runs in these lines.
     """
     lines = []
     facts = list(dict.fromkeys(name for p in protocols.values() for name in p.facts if not name.startswith(ENCODER)))
+    same_cases = len({digest(sorted(p.cases.items())) for p in protocols.values()}) < 2
     for name in facts:
+        if name == CASE_SET and same_cases:
+            continue
         having = {
             who: p.facts.get(name, "those of a suite" if name == CASE_SET else _UNKNOWN)
             for who, p in protocols.items()

@@ -24,6 +24,7 @@ from sora_eval.evaluation import evaluate
 from sora_eval.files import write_lines
 from sora_eval.generator.callable import PythonCallable
 from sora_eval.runs.baseline import read_scored
+from sora_eval.runs.protocol import protocol_of
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +142,26 @@ def test_a_candidate_with_more_cases_is_compared_on_those_of_the_baseline(
     run = write_run(tmp_path / "run", cases_of(26, (*PROBES, "orbit")), right)
     assert gate(good, run) == 0
     assert "note: compared on 72 cases, of 72 of the baseline and 104 of the candidate" in capsys.readouterr().out
+
+
+def test_other_sizes_of_further_cases_are_no_difference(good: Path, tmp_path: Path) -> None:
+    more = [replace(c, id=f"{c.id}.wide", size=(64, 128), fps=16.0, frames=33) for c in cases_of(24)]
+    run = write_run(tmp_path / "run", [*cases_of(24), *more], right)
+    assert gate(good, run) == 0
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_cases_of_a_file_are_compared_with_a_baseline_of_them(tmp_path: Path, saved: bool) -> None:
+    run = write_run(tmp_path / "run", cases_of(24), right)
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["hashes"]["case_set"] = "0123456789abcdef"
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    if saved:
+        main(["baseline", "save", str(run), "--out", str(tmp_path / "baseline")])
+        assert protocol_of(read_scored(tmp_path / "baseline").run) == protocol_of(read_scored(run).run)
+    else:
+        write_run(tmp_path / "baseline", cases_of(24), right)
+    assert gate(tmp_path, run) == 0
 
 
 def test_sequential_walks_through_a_finished_run_and_stops(

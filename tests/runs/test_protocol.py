@@ -12,7 +12,7 @@ import pytest
 
 from sora_eval.errors import ConfigError
 from sora_eval.runs.measures import write_measures
-from sora_eval.runs.protocol import Protocol, common, differing, protocol_of
+from sora_eval.runs.protocol import Protocol, common, differing, protocol_hash, protocol_of
 from sora_eval.runs.reader import Run
 from sora_eval.types import Case, Measure, ScoreRow
 
@@ -88,6 +88,24 @@ def test_every_difference_is_one_line(change: Callable[..., Any], line: str) -> 
     cases_b, probes_b, versions = change(cases, probes, {})
     b = _run(Path("b"), cases_b, probes_b, **versions)
     assert differing({"a": protocol_of(a), "b": protocol_of(b)}) == [line]
+
+
+def _of_file(run: Run, case_set: str) -> Protocol:
+    return protocol_of(
+        replace(run, manifest={**run.manifest, "hashes": {**run.manifest["hashes"], "case_set": case_set}})
+    )
+
+
+def test_where_the_cases_come_from_matters_only_where_they_differ() -> None:
+    suite, other = (_run(Path(n), [_case(0), _case(1, prompt=n)], {"relation": 1}) for n in "ab")
+    plain, filed = protocol_of(suite), _of_file(suite, "0123456789abcdef00")
+    assert differing({"a": plain, "b": filed, "c": _of_file(suite, "ff")}) == []
+    assert protocol_hash(plain) == protocol_hash(filed)
+    # Published hashes of suite runs stay the same.
+    assert protocol_hash(plain) == "d5b93646fa7ca95c"
+    lines = differing({"a": plain, "b": _of_file(other, "0123456789abcdef00")})
+    assert lines[0] == "set of cases: those of a suite in a; 0123456789abcdef in b"
+    assert len(lines) == 2 and protocol_hash(plain) != protocol_hash(_of_file(other, "ff"))
 
 
 def _facts(**encoders: str) -> Protocol:
