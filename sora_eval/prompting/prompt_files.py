@@ -57,15 +57,19 @@ def bundled_sets() -> dict[str, str]:
     return {f.name.removesuffix(".yaml"): f.read_text(encoding="utf-8") for f in sets}
 
 
+def is_bundled(file: str) -> bool:
+    """Return whether prompts.file names bundled sets, and no file of that name is there."""
+    return file.partition("/")[0] == BUNDLED and not Path(file).exists()
+
+
 def read_prompts(file: str) -> list[PromptRow]:
     """Return the rows of a file, or of the bundled sets.
 
     Raises:
         ConfigError: the file can't be read, or rows are wrong, each of which is named with its number and fault.
     """
-    name, _, suite = file.partition("/")
-    if name == BUNDLED and not Path(file).exists():
-        sets = bundled_sets()
+    if is_bundled(file):
+        suite, sets = file.partition("/")[2], bundled_sets()
         if suite and suite not in sets:
             raise unknown("set of prompts", file, [BUNDLED, *(f"{BUNDLED}/{s}" for s in sets)])
         texts = {f"{BUNDLED}/{s}": text for s, text in sets.items() if s == suite or not (suite or s in _BY_NAME)}
