@@ -81,7 +81,7 @@ def save_baseline(scored: Scored, folder: Path) -> Path:
             "probes": dict(manifest["hashes"]["probes"]),
             **{key: manifest["hashes"][key] for key in ("case_set",) if key in manifest["hashes"]},
         },
-        "versions": {key: versions[key] for key in ("tracker", "world", "video") if key in versions},
+        "versions": {key: versions[key] for key in ("tracker", "world", "alignment", "video") if key in versions},
         "problems": [],
     }
     text = [json.dumps(case.to_json(), sort_keys=True, separators=(",", ":")) for case in run.cases]

@@ -25,6 +25,7 @@ from sora_eval.files import write_lines
 from sora_eval.generator.callable import PythonCallable
 from sora_eval.runs.baseline import read_scored
 from sora_eval.runs.protocol import protocol_of
+from sora_eval.video import VideoOptions
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +202,42 @@ def test_sequential_generates_only_what_it_needs_and_a_run_goes_on_there(
     assert len(list((tmp_path / "rewritten" / "prompts").glob("*.json"))) == len(cases)
 
 
+@pytest.mark.parametrize(
+    ("video", "stored"), [("lossless", "lossless"), ("h264-crf20", "h264-crf20"), ("h264-crf18, lossless", "lossless")]
+)
+def test_a_generator_is_judged_on_clips_stored_as_those_of_the_baseline(
+    tmp_path: Path, video: str, stored: str
+) -> None:
+    run = write_run(tmp_path / "run", cases_of(4, ("bite",)), right)
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["versions"]["video"] = video
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    assert main(["baseline", "save", str(run), "--out", str(tmp_path / "baseline")]) == 0
+    out = tmp_path / "out"
+    args = ["gate", "--baseline", str(tmp_path / "baseline"), "--sequential", "--out", str(out), "generator=careless"]
+    assert main(args) in (0, 1, 3)
+    clips = list((out / "videos" / "careless").rglob("*.mkv"))
+    assert clips
+    # A run with that encoding finds the clips, and would make them again with another one.
+    model, cases = registry.generator(registry.defaults("generator", "careless")), cases_of(4, ("bite",))
+    crf = VideoOptions() if stored == "lossless" else VideoOptions(codec="h264", crf=int(stored[-2:]))
+    again = evaluate(cases, {"bite": registry.probe("bite")}, [model], out, progress=False, video=crf)
+    assert again.scored == len(cases) - len(clips)
+
+
+def test_an_unknown_encoding_of_a_baseline_is_refused(
+    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(good / "baseline", tmp_path / "baseline")
+    manifest = json.loads((tmp_path / "baseline" / "manifest.json").read_text())
+    args = ["gate", "--baseline", str(tmp_path / "baseline"), "--sequential", "--out", str(tmp_path / "x")]
+    for video in ("av1-crf10", "h264-crf10, h264-crf12", "h264-crf99", ""):
+        manifest["versions"]["video"] = video
+        (tmp_path / "baseline" / "manifest.json").write_text(json.dumps(manifest))
+        assert main([*args, "generator=oracle"]) == 2
+        assert f"clips of the baseline are stored as '{video}'" in one_line(capsys)
+
+
 # What cannot be compared
 
 
@@ -230,6 +267,7 @@ def test_no_run_at_all(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         (lambda m: m["hashes"]["probes"].update(bite=99), "version of probe bite: "),
         (lambda m: m["versions"].update(tracker="99"), "tracker: "),
         (lambda m: m["versions"].update(world="99"), "world: "),
+        (lambda m: m["versions"].update(alignment="99"), "alignment: "),
     ],
 )
 def test_another_protocol(
@@ -384,10 +422,12 @@ def test_a_generator_is_not_asked_for_what_this_version_judges_otherwise(
     shutil.copytree(good / "baseline", tmp_path / "baseline")
     manifest = json.loads((tmp_path / "baseline" / "manifest.json").read_text())
     manifest["hashes"]["probes"]["bite"] = 99
+    manifest["versions"]["alignment"] = "98"
     (tmp_path / "baseline" / "manifest.json").write_text(json.dumps(manifest))
     args = ["gate", "--baseline", str(tmp_path / "baseline"), "--sequential", "--out", str(tmp_path / "x")]
     assert main([*args, "generator=oracle"]) == 2
-    assert "probe bite: 99 in the baseline" in one_line(capsys)
+    line = one_line(capsys)
+    assert "probe bite: 99 in the baseline" in line and "alignment: 98 in the baseline" in line
     assert not (tmp_path / "x").exists()
 
 
