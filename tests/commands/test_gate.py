@@ -24,8 +24,6 @@ from sora_eval.evaluation import evaluate
 from sora_eval.files import write_lines
 from sora_eval.generator.callable import PythonCallable
 from sora_eval.runs.baseline import read_scored
-from sora_eval.runs.protocol import protocol_of
-from sora_eval.video import VideoOptions
 
 
 @pytest.fixture(scope="module")
@@ -145,26 +143,6 @@ def test_a_candidate_with_more_cases_is_compared_on_those_of_the_baseline(
     assert "note: compared on 72 cases, of 72 of the baseline and 104 of the candidate" in capsys.readouterr().out
 
 
-def test_other_sizes_of_further_cases_are_no_difference(good: Path, tmp_path: Path) -> None:
-    more = [replace(c, id=f"{c.id}.wide", size=(64, 128), fps=16.0, frames=33) for c in cases_of(24)]
-    run = write_run(tmp_path / "run", [*cases_of(24), *more], right)
-    assert gate(good, run) == 0
-
-
-@pytest.mark.parametrize("saved", [True, False])
-def test_cases_of_a_file_are_compared_with_a_baseline_of_them(tmp_path: Path, saved: bool) -> None:
-    run = write_run(tmp_path / "run", cases_of(24), right)
-    manifest = json.loads((run / "manifest.json").read_text())
-    manifest["hashes"]["case_set"] = "0123456789abcdef"
-    (run / "manifest.json").write_text(json.dumps(manifest))
-    if saved:
-        main(["baseline", "save", str(run), "--out", str(tmp_path / "baseline")])
-        assert protocol_of(read_scored(tmp_path / "baseline").run) == protocol_of(read_scored(run).run)
-    else:
-        write_run(tmp_path / "baseline", cases_of(24), right)
-    assert gate(tmp_path, run) == 0
-
-
 def test_sequential_walks_through_a_finished_run_and_stops(
     good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,42 +178,6 @@ def test_sequential_generates_only_what_it_needs_and_a_run_goes_on_there(
     args[-1] = str(tmp_path / "rewritten")
     assert main([*args, "generator=callable", f"generator.target={target}", "prompts.expander=bundled"]) == 1
     assert len(list((tmp_path / "rewritten" / "prompts").glob("*.json"))) == len(cases)
-
-
-@pytest.mark.parametrize(
-    ("video", "stored"), [("lossless", "lossless"), ("h264-crf20", "h264-crf20"), ("h264-crf18, lossless", "lossless")]
-)
-def test_a_generator_is_judged_on_clips_stored_as_those_of_the_baseline(
-    tmp_path: Path, video: str, stored: str
-) -> None:
-    run = write_run(tmp_path / "run", cases_of(4, ("bite",)), right)
-    manifest = json.loads((run / "manifest.json").read_text())
-    manifest["versions"]["video"] = video
-    (run / "manifest.json").write_text(json.dumps(manifest))
-    assert main(["baseline", "save", str(run), "--out", str(tmp_path / "baseline")]) == 0
-    out = tmp_path / "out"
-    args = ["gate", "--baseline", str(tmp_path / "baseline"), "--sequential", "--out", str(out), "generator=careless"]
-    assert main(args) in (0, 1, 3)
-    clips = list((out / "videos" / "careless").rglob("*.mkv"))
-    assert clips
-    # A run with that encoding finds the clips, and would make them again with another one.
-    model, cases = registry.generator(registry.defaults("generator", "careless")), cases_of(4, ("bite",))
-    crf = VideoOptions() if stored == "lossless" else VideoOptions(codec="h264", crf=int(stored[-2:]))
-    again = evaluate(cases, {"bite": registry.probe("bite")}, [model], out, progress=False, video=crf)
-    assert again.scored == len(cases) - len(clips)
-
-
-def test_an_unknown_encoding_of_a_baseline_is_refused(
-    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(good / "baseline", tmp_path / "baseline")
-    manifest = json.loads((tmp_path / "baseline" / "manifest.json").read_text())
-    args = ["gate", "--baseline", str(tmp_path / "baseline"), "--sequential", "--out", str(tmp_path / "x")]
-    for video in ("av1-crf10", "h264-crf10, h264-crf12", "h264-crf99", ""):
-        manifest["versions"]["video"] = video
-        (tmp_path / "baseline" / "manifest.json").write_text(json.dumps(manifest))
-        assert main([*args, "generator=oracle"]) == 2
-        assert f"clips of the baseline are stored as '{video}'" in one_line(capsys)
 
 
 # What cannot be compared
