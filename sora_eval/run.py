@@ -44,6 +44,7 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
     model = prompted(bind(model, cases), config.prompts)
     out = config.out if config.out is not None else naming.run_folder(config, call.generator)
     names, notes = choose_references(config, model, cases, Loop(Path(out), asked.probes, tracker, config.video))
+    notes = [*notes, *beyond_capabilities(model, cases)]
     references = [r for r in map(reference, names) if r.name != model.name]
     folder, workers = out_folder(out), config.workers or call.cores
     return Plan(
@@ -61,11 +62,7 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
         video=config.video,
         devices=devices_of(model, config.devices),
         case_set=asked,
-        notes=(
-            *notes,
-            *beyond_capabilities(model, cases),
-            *warnings(config, cases, model, references, folder, workers),
-        ),
+        notes=(*notes, *warnings(config, cases, model, references, folder, workers)),
     )
 
 

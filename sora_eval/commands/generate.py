@@ -49,7 +49,7 @@ def main(config: GenerateConfig, call: Call) -> int:
     _write_manifest(folder, [c for c in cases if c.id not in failures], several=per_prompt(cases) > 1)
     print(
         f"{len(cases) - len(failures)} videos are in {folder}; score them: "
-        f"sora-eval run generator=folder generator.path={folder}"
+        f"sora-eval run generator=folder generator.path={folder} cases={folder / 'cases.jsonl'}"
     )
     if broken := sum(f.technical for f in failures.values()):
         print(

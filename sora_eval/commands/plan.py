@@ -11,6 +11,7 @@ from sora_eval.config import Call, PlanConfig, with_cases
 from sora_eval.cost.estimates import Estimate, estimate, gib, shortages
 from sora_eval.cost.rates import Rates, clips_by_stage, cpu_minutes, measure
 from sora_eval.cost.references import DEFAULT, is_large
+from sora_eval.errors import ConfigError
 from sora_eval.evaluation import Loop
 from sora_eval.generator.simulator import reference
 from sora_eval.stats.samples import asked_of
@@ -31,6 +32,11 @@ def main(config: PlanConfig, call: Call) -> int:
     of_references = _count(names, cases)
     prompts = asked_of("oracle", cases)
     spread = prompts[:: max(1, len(prompts) // config.measured)][: config.measured]
+    if not spread:
+        raise ConfigError(
+            "plan measures true clips, which prompts of a file have none of: plan a suite of as many cases at the same profile, "
+            f"such as suite.count={sum(not c.sample for c in cases)} 'suite.probes=[relation]' 'suite.modes=[t2v]'"
+        )
     with TemporaryDirectory() as folder:
         rates = measure(spread, Loop(Path(folder), probes, registry.tracker(config.tracker), config.video), config)
     workers = config.workers or call.cores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ from typing import Protocol as Structural
 from tqdm import tqdm
 
 from sora_eval import registry
+from sora_eval.alignment.align import VERSION as ALIGNMENT
 from sora_eval.config import parse
 from sora_eval.errors import ConfigError
 from sora_eval.evaluation import Evaluated, evaluate
@@ -28,6 +30,8 @@ from sora_eval.stats.eprocess import Step
 from sora_eval.stats.failures import first_reason
 from sora_eval.tracking.base import Tracker, described
 from sora_eval.types import Case, ScoreRow
+from sora_eval.video import VideoOptions
+from sora_eval.video.options import LOSSLESS
 from sora_eval.world import VERSION as WORLD
 
 _GROUPS = ("generator", "tracker", "prompts")
@@ -54,7 +58,8 @@ def generated(
     their options. folder: a run's.
 
     Raises:
-        ConfigError: an option can't be used, this version judges otherwise, or too many clips failed technically.
+        ConfigError: an option can't be used, this version judges otherwise or can't store clips as those of the baseline,
+            or too many clips failed technically.
     """
     keys = {o: o.lstrip("+").partition("=")[0] for o in overrides}
     if wrong := [o for o, key in keys.items() if key.partition(".")[0] not in _GROUPS or key in _CASES]:
@@ -66,7 +71,8 @@ def generated(
     cases = list(baseline.run.cases)
     config, _ = parse("run", overrides)
     tracker = registry.tracker(config.tracker)
-    probes = _same_probes(protocol_of(baseline.run), described(tracker))
+    protocol = protocol_of(baseline.run)
+    probes, video = _same_probes(protocol, described(tracker)), _encoding(protocol.facts["video"])
     model = prompted(bind(registry.generator(config.generator), cases), config.prompts)
     by_id: dict[str, list[Case]] = {}
     for case in cases:
@@ -75,7 +81,7 @@ def generated(
     broken: list[ScoreRow] = []
     with held(folder / ".lock"), tqdm(total=len(cases), unit="clip", desc=model.name) as bar:
         prepare(model, folder, cases, print)
-        for step, rows in _answers(test.steps, by_id, probes, model, tracker, folder, workers):
+        for step, rows in _answers(test.steps, by_id, probes, model, tracker, video, folder, workers):
             bar.update(len(rows))
             made += rows
             broken += [row for row in rows if row.failure]
@@ -91,21 +97,47 @@ def generated(
 
 
 def _same_probes(protocol: Protocol, tracker: str) -> dict[str, Probe]:
-    """Return the probes of a baseline, which must be here in the same version, as tracker (its identity) and world.
+    """Return the probes of a baseline, which must be here in the same version, as tracker (its identity), world and alignment.
 
     Raises:
         ConfigError: something differs.
     """
     probes = {name: registry.probe(name) for name in protocol.probes}
-    here = {**{f"probe {n}": p.version for n, p in probes.items()}, "tracker": tracker, "world": WORLD}
+    here = {
+        **{f"probe {n}": p.version for n, p in probes.items()},
+        "tracker": tracker,
+        "world": WORLD,
+        "alignment": ALIGNMENT,
+    }
     there = {
         **{f"probe {n}": v for n, v in protocol.probes.items()},
-        **{k: protocol.facts[k] for k in ("tracker", "world")},
+        **{k: protocol.facts[k] for k in ("tracker", "world", "alignment")},
     }
     wrong = [f"{k}: {there[k]} in the baseline, {here[k]} here" for k in here if str(here[k]) != str(there[k])]
     if wrong:
         raise ConfigError(f"cannot be compared: {'; '.join(wrong)}; save the baseline again")
     return probes
+
+
+def _encoding(text: str) -> VideoOptions:
+    """Return the options with which clips are stored as those of a baseline: "lossless", "h264-crfN", or both where sizes differ.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    parts = set(text.split(", "))
+    rates = [match[1] for part in parts if (match := re.fullmatch(r"h264-crf(\d{1,2})", part))]
+    try:
+        if parts == {LOSSLESS}:
+            return VideoOptions()
+        if len(rates) == 1 and parts <= {LOSSLESS, f"h264-crf{rates[0]}"}:
+            return VideoOptions(codec="auto" if LOSSLESS in parts else "h264", crf=int(rates[0]))
+        why = f"it knows {LOSSLESS} and h264-crfN"
+    except ConfigError as error:
+        why = str(error)
+    raise ConfigError(
+        f"cannot be compared: clips of the baseline are stored as '{text}', and this version can't store them so ({why}); run it again"
+    )
 
 
 def _answers(
@@ -114,14 +146,15 @@ def _answers(
     probes: Mapping[str, Probe],
     model: Generator,
     tracker: Tracker,
+    video: VideoOptions,
     folder: Path,
     workers: int,
 ) -> Iterator[tuple[Step, Sequence[ScoreRow]]]:
     """Yield the steps with their rows, in order; with several processes, as many scenes are in work at once.
 
-    cases: the samples of each prompt, by its id.
+    cases: the samples of each prompt, by its id. video: how clips are stored before they are judged.
     """
-    score = partial(evaluate, progress=False, tracker=tracker)
+    score = partial(evaluate, progress=False, tracker=tracker, video=video)
     several = workers > 1 and model.capabilities.processes
     with pool(workers) if several else nullcontext() as executor:
         waiting: deque[tuple[Step, Future[Evaluated]]] = deque()

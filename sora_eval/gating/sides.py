@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sora_eval.errors import ConfigError
 from sora_eval.runs.baseline import Scored
-from sora_eval.runs.protocol import ENCODER, SAMPLES, common, differing, protocol_of
+from sora_eval.runs.protocol import ENCODER, common, differing, protocol_of
 from sora_eval.stats.failures import technical, too_many
 from sora_eval.stats.gate import GatePlan
 from sora_eval.stats.noninferiority import NoninferiorityPlan
@@ -21,13 +21,12 @@ def matched(baseline: Scored, candidate: Scored, shared: bool) -> tuple[Scored, 
     Raises:
         ConfigError: they can't be compared, with what differs.
     """
-    a, b = protocol_of(baseline.run), protocol_of(candidate.run)
-    here = [case for case in candidate.run.cases if case.id in a.cases]
+    a, compared = protocol_of(baseline.run), candidate.run
+    here = tuple(case for case in compared.cases if case.id in a.cases)
     if here and not shared:
-        used = {case.probe for case in here}
-        probes = {name: version for name, version in b.probes.items() if name in used}
-        facts = {**b.facts, **({SAMPLES: str(per_prompt(here))} if SAMPLES in b.facts else {})}
-        b = replace(b, cases={case.id: case.hash_without_twin for case in here}, probes=probes, facts=facts)
+        # Its other cases may have another size, rate or length, or more samples.
+        compared = replace(compared, cases=here, rows=tuple(row for row in compared.rows if row.case in a.cases))
+    b = protocol_of(compared)
     lines = [
         line
         for line in differing({"baseline": a, "candidate": b})

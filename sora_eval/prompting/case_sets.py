@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,17 @@ def is_of_file(suite: str) -> bool:
     return _AT in suite
 
 
+def stored_digest(cases: Iterable[Case], others: Iterable[Mapping[str, Any]] = ()) -> str:
+    """Return the hash of a file of cases: of the cases, in any order, and of others, its rows that are no case of this version."""
+    rows = [*(case.to_json() for case in cases), *others]
+    return digest(sorted(digest(row, 64) for row in rows), 64)
+
+
+def prompt_digest(cases: Iterable[Case]) -> str:
+    """Return the hash of a file of prompts, of the cases of its rows; samples beside the first are left out."""
+    return digest([[c.id, c.prompt, dict(c.expect), c.twin] for c in cases if not c.sample], 64)
+
+
 def stored_set(file: str, samples: int | None = None, otherwise: int = 1) -> CaseSet:
     """Return the cases of a cases.jsonl, or of the one in a folder, where the file has one sample of each `samples` or `otherwise`.
 
@@ -75,12 +86,14 @@ def stored_set(file: str, samples: int | None = None, otherwise: int = 1) -> Cas
     probes: dict[str, Probe] = {}
     cases: list[Case] = []
     left_out: list[str] = []
+    others: list[dict[str, Any]] = []
     seen: set[str] = set()
     for number, row in rows:
         try:
             case = _known(row, probes)
         except ConfigError as error:
             left_out.append(f"{path}:{number}: case {row.get('id')} is left out: {error}")
+            others.append(row)
         else:
             if case.id in seen:
                 raise ConfigError(f"{path}:{number}: case {case.id} is there already")
@@ -90,11 +103,10 @@ def stored_set(file: str, samples: int | None = None, otherwise: int = 1) -> Cas
         raise ConfigError(
             f"{path}: no case of it is known to this version; {left_out[0] if left_out else 'it is empty'}"
         )
-    own = per_prompt(cases)
+    own, hashed = per_prompt(cases), stored_digest(cases, others)
     if own > 1 and samples not in (None, 1, own):
         raise ConfigError(f"{path} has {own} samples per prompt of its own: leave samples={samples} out")
     cases = cases if own > 1 else sampled(cases, samples or otherwise)
-    hashed = digest(sorted(digest(row, 64) for _, row in rows), 64)
     return CaseSet(probes, cases, _name(path.stem, path.resolve().parent.name, hashed), hashed, tuple(left_out))
 
 
@@ -108,7 +120,7 @@ def prompt_set(options: PromptFile, profile: Profile, seed: int, samples: int) -
     rows = read_prompts(options.file)
     cases = prompt_cases(rows, profile, seed, options.twins, options.swapped)
     probes = {name: registry.probe(name) for name in dict.fromkeys(c.probe for c in cases)}
-    hashed = digest([[c.id, c.prompt, dict(c.expect), c.twin] for c in cases], 64)
+    hashed = prompt_digest(cases)
     return CaseSet(probes, sampled(cases, samples), _name(Path(options.file).stem, "", hashed), hashed)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -56,15 +57,19 @@ def bundled_sets() -> dict[str, str]:
     return {f.name.removesuffix(".yaml"): f.read_text(encoding="utf-8") for f in sets}
 
 
+def is_bundled(file: str) -> bool:
+    """Return whether prompts.file names bundled sets, and no file of that name is there."""
+    return file.partition("/")[0] == BUNDLED and not Path(file).exists()
+
+
 def read_prompts(file: str) -> list[PromptRow]:
     """Return the rows of a file, or of the bundled sets.
 
     Raises:
         ConfigError: the file can't be read, or rows are wrong, each of which is named with its number and fault.
     """
-    name, _, suite = file.partition("/")
-    if name == BUNDLED and not Path(file).exists():
-        sets = bundled_sets()
+    if is_bundled(file):
+        suite, sets = file.partition("/")[2], bundled_sets()
         if suite and suite not in sets:
             raise unknown("set of prompts", file, [BUNDLED, *(f"{BUNDLED}/{s}" for s in sets)])
         texts = {f"{BUNDLED}/{s}": text for s, text in sets.items() if s == suite or not (suite or s in _BY_NAME)}
@@ -162,6 +167,11 @@ def _row(number: int, values: Any) -> PromptRow:
         check_name("id", name)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    if ending := re.search(r"\.s[1-9]\d*$", name):
+        # A folder of videos would take it for a sample of another prompt, which then counts as a failed one.
+        raise ConfigError(
+            f"its id {name} ends in {ending[0]}, as ids of further samples do: rename it, such as {name[: ending.start()]}_{ending[0][1:]}"
+        )
     ((kind, phrase),) = expect.items()
     return PromptRow(name, " ".join(prompt.split()), read(str(kind), phrase), str(values.get("twin") or ""), name)
 

@@ -31,7 +31,7 @@ INDEX = "bundle.json"
 VERSION = 1
 """Version of the format."""
 _RESULTS = (
-    *("manifest.json", "cases.jsonl", "scores.jsonl", "identity.json", "fidelity.json", "tracking.jsonl", "tracking.json"),
+    *("manifest.json", "cases.jsonl", "scores.jsonl", "rows.parquet", "identity.json", "fidelity.json", "tracking.jsonl", "tracking.json"),
     *("summary.json", "scores.csv", "report.md", "report.html"),
 )  # fmt: skip
 _KINDS = ("videos", "tracks", "scores", "tracking", "prompts")

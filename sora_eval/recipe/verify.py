@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ from typing import Any
 from sora_eval.errors import ConfigError, SoraEvalError
 from sora_eval.files import read_json
 from sora_eval.probes.selection import select_cases, select_probes
+from sora_eval.prompting.case_sets import prompt_digest, prompt_set, stored_digest
+from sora_eval.prompting.options import PromptFile
+from sora_eval.prompting.prompt_files import is_bundled
 from sora_eval.recipe.bundle import check_records, unpack
 from sora_eval.recipe.card import FILE as CARD
 from sora_eval.recipe.card import read_card
@@ -185,18 +188,62 @@ def _same(made: Any, stored: Any) -> bool:
 
 
 def _cases(run: Run) -> tuple[list[Finding], list[str]]:
-    """Return whether the cases are those that this version makes of suite, profile and seed: another expectation would be no test."""
+    """Return whether the cases are those that were to be run: with another expectation there would be no test.
+
+    Those of a suite or a bundled set are made again from profile and seed; those of a file must have the hash that the manifest has of it.
+    """
     config = run.manifest.get("config")
     config = config if isinstance(config, Mapping) else {}
+    hashes: Any = run.manifest.get("hashes")
+    case_set = hashes.get("case_set") if isinstance(hashes, Mapping) else None
+    prompts = config.get("prompts")
+    prompts = prompts if isinstance(prompts, Mapping) else {}
+    file = str(config.get("cases") or prompts.get("file") or "")
+    bundled = not config.get("cases") and is_bundled(file)
+    if case_set and not bundled:
+        return _cases_of_file(run, file, str(case_set), bool(config.get("cases")))
     try:
-        suite, look = config["suite"], LookOptions.of(config.get("world") or {})
-        probes = select_probes(suite["suites"], suite["probes"])
-        samples = per_prompt(run.cases)
-        turns = [suite.get(name) or () for name in ("lengths_s", "aspects")]
-        profile = Profile.of(config["profile"])
-        expected = select_cases(probes, profile, suite["modes"], suite["count"], config["seed"], samples, look, *turns)
+        expected = _bundled_cases(run, config, prompts) if bundled else _suite_cases(run, config)
     except (SoraEvalError, KeyError, TypeError, ValueError) as error:
         return [Finding(f"the cases can't be made again from the configuration ({' '.join(str(error).split())})")], []
+    return _compared_cases(run, expected)
+
+
+def _cases_of_file(run: Run, file: str, stored: str, cases: bool) -> tuple[list[Finding], list[str]]:
+    """Return whether cases have the hash that the manifest has of their file. cases: whether it is one of cases, not of prompts."""
+    first = [case for case in run.cases if not case.sample]
+    # A file of cases has further samples of its own, or the run made them.
+    made = {stored_digest(run.cases), stored_digest(first)} if cases else {prompt_digest(first)}
+    name = Path(file).name or "a file"
+    if stored in made:
+        return [], [
+            f"the cases are those of {name}: compare its hash with {stored}, hashes.case_set of an own run of the file"
+        ]
+    if left_out := sum(" is left out: " in line for line in run.problems):
+        return [], [
+            f"{left_out} lines of {name} were left out of the run: the hash of the file can't be computed from its cases"
+        ]
+    return [Finding(f"the cases are not those of {name}: their hash differs from hashes.case_set in manifest.json")], []
+
+
+def _bundled_cases(run: Run, config: Mapping[str, Any], prompts: Mapping[str, Any]) -> Sequence[Case]:
+    """Return the cases of a bundled set of prompts as this version makes them."""
+    options = PromptFile(prompts["file"], prompts["twins"], prompts["swapped"])
+    return prompt_set(options, Profile.of(config["profile"]), config["seed"], per_prompt(run.cases)).cases
+
+
+def _suite_cases(run: Run, config: Mapping[str, Any]) -> Sequence[Case]:
+    """Return the cases of a suite as this version makes them."""
+    suite, look = config["suite"], LookOptions.of(config.get("world") or {})
+    probes = select_probes(suite["suites"], suite["probes"])
+    samples = per_prompt(run.cases)
+    turns = [suite.get(name) or () for name in ("lengths_s", "aspects")]
+    profile = Profile.of(config["profile"])
+    return select_cases(probes, profile, suite["modes"], suite["count"], config["seed"], samples, look, *turns)
+
+
+def _compared_cases(run: Run, expected: Sequence[Case]) -> tuple[list[Finding], list[str]]:
+    """Return how the cases of a run differ from those that this version makes."""
     here = {case.id: case.hash_without_twin for case in expected}
     there = {case.id: case.hash_without_twin for case in run.cases}
     if here == there:

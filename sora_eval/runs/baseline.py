@@ -77,8 +77,11 @@ def save_baseline(scored: Scored, folder: Path) -> Path:
         "format": FORMAT,
         **{key: manifest[key] for key in _COPIED if key in manifest},
         "generators": [g for g in manifest.get("generators", ()) if g.get("name") == scored.name],
-        "hashes": {"probes": dict(manifest["hashes"]["probes"])},
-        "versions": {key: versions[key] for key in ("tracker", "world", "video") if key in versions},
+        "hashes": {
+            "probes": dict(manifest["hashes"]["probes"]),
+            **{key: manifest["hashes"][key] for key in ("case_set",) if key in manifest["hashes"]},
+        },
+        "versions": {key: versions[key] for key in ("tracker", "world", "alignment", "video") if key in versions},
         "problems": [],
     }
     text = [json.dumps(case.to_json(), sort_keys=True, separators=(",", ":")) for case in run.cases]

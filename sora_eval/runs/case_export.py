@@ -5,22 +5,26 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from sora_eval.errors import ConfigError
 from sora_eval.files import read_json, replacing, write_json
+from sora_eval.generator.video_manifest import read_rows, sample_number, text_of
 from sora_eval.processes import WorkerKilledError, completed
-from sora_eval.stats.samples import per_prompt
+from sora_eval.stats.samples import per_prompt, sample_id
 from sora_eval.types import MODES, Camera, Case, Frames, Video, digest
 from sora_eval.video import write_ffv1, write_h264, write_png
 from sora_eval.world import action_scripts, trajectories
 from sora_eval.world.action_scripts import ActionScript
 
+_MADE_FROM = ("prompt", "scene", "size", "fps", "frames", "given", "seed")
+"""The fields of a case that its video depends on."""
 PROMPT_COLUMNS = ("case_id", "prompt", "mode", "height", "width", "fps", "frames", "seed", "given", "conditioning")
 
 _README = """\
@@ -29,7 +33,8 @@ _README = """\
 3. Save each video as videos/<case_id>.mp4, or put its path below this folder into manifest.csv.
    For a case with given frames the video begins with them: a model that returns only the continuation needs them put in front.
 4. Leave out the row of a video that can't be made: it is counted as failed, and the others are scored.
-5. Give this folder to sora-eval as the generator `folder`; nothing in it will be changed.
+5. Score them: sora-eval run generator=folder generator.path=FOLDER cases=FOLDER/cases.jsonl, where FOLDER is this one.
+   Nothing in it will be changed.
 """
 _SAMPLES = "6. Rows that differ in `sample` and `seed` alone ask for several videos of one prompt; further case_ids end in .s1, .s2, ...\n"
 _MODES = """\
@@ -63,7 +68,7 @@ def export_cases(
     - `conditioning/<case_id>.png` (one frame) or `.mkv` without loss and `.mp4` (several frames); where the first and the last ones are
       given also `.first` and `.last` of each.
     - `manifest.csv`: case_id and `videos/<case_id>.mp4`, and `sample` where there are several.
-      One that is already there is kept: it may be filled in.
+      One that is already there is kept, for it may be filled in; rows of cases that an earlier export into the folder lacked are appended.
     - `cameras/<case_id>.txt` (RealEstate10K) and `.json` (with keys), of cases whose camera's path is part of the case.
     - `actions/<case_id>.json`, of cases whose actions are part of the case.
     - `cases.jsonl`: the cases themselves; `generator.folder` refuses to score the videos against other ones.
@@ -88,30 +93,95 @@ def export_cases(
         The folder.
 
     Raises:
-        ConfigError: an id is there twice or is no file name, or a case's frames aren't as many as its `given`.
+        ConfigError: an id is there twice or is no file name, a case's frames aren't as many as its `given`, or the folder holds videos that
+            were made for other cases of the same ids.
         VideoError: a picture or clip can't be written.
 
     """
     folder = Path(folder)
     _check_ids(cases)
+    stored = _stored(folder)
+    _refuse_other_videos(folder, cases, stored)
     (folder / "videos").mkdir(parents=True, exist_ok=True)
     several = per_prompt(cases) > 1
     # All samples of a prompt begin with the same frames.
     prompts = {case.prompt_id: case for case in reversed(cases)}
+    # Before the cases: an export that stops in between appends the rows when it is repeated.
+    _write_manifest(folder / "manifest.csv", cases, stored, several)
     write_cases(folder, cases)
     with_path = [case for case in cases if _write_camera(folder / "cameras", case, trajectory(case))]
     played = [case for case in cases if _write_actions(folder / "actions", case, actions(case))]
     editing = any(case.mode not in MODES for case in cases)
     more = _SAMPLES * several + _CAMERAS * bool(with_path) + _ACTIONS * bool(played) + _MODES * editing
     _write(folder / "README.txt", _README + more)
-    if not (folder / "manifest.csv").exists():
-        _write(folder / "manifest.csv", _table(manifest_row(None, several), [manifest_row(c, several) for c in cases]))
     rows = [_prompt_row(case, _conditioning_path(prompts[case.prompt_id]), several) for case in cases]
     _write(folder / "prompts.csv", _table((*PROMPT_COLUMNS, "sample") if several else PROMPT_COLUMNS, rows))
     _write_missing_frames(
         [c for c in cases if c.given and prompts[c.prompt_id] is c], folder, conditioning, version, workers, progress
     )
     return folder
+
+
+def _stored(folder: Path) -> dict[str, Mapping[str, Any]]:
+    """Return the cases of an earlier export into a folder by id, {} where there was none.
+
+    Raises:
+        ConfigError: its cases.jsonl can't be read.
+    """
+    path = folder / "cases.jsonl"
+    if not path.is_file():
+        return {}
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return {str(row["id"]): row for row in rows}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ConfigError(f"{path}: not readable ({error}); remove it, or name another folder with out=...") from error
+
+
+def _refuse_other_videos(folder: Path, cases: Sequence[Case], stored: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse to replace the cases that the videos in a folder were made for: `Folder.bind` finds videos of other cases by cases.jsonl.
+
+    Raises:
+        ConfigError: a stored case of the same id asks for another video, and there are videos.
+    """
+    here = {case.id: json.loads(json.dumps(case.to_json())) for case in cases if case.id in stored}
+    other = [name for name, row in here.items() if any(stored[name].get(key) != row[key] for key in _MADE_FROM)]
+    videos = (path.relative_to(folder).parts for path in (folder / "videos").rglob("*") if path.is_file())
+    if other and any(not any(part.startswith(".") for part in parts) for parts in videos):
+        raise ConfigError(
+            f"{folder} holds videos of other cases ({other[0]} among {len(other)}): name another folder with out=..."
+        )
+
+
+def _write_manifest(path: Path, cases: Sequence[Case], stored: Mapping[str, Any], several: bool) -> None:
+    """Write manifest.csv, or append rows to one that is there: those of cases that the export before, `stored`, lacked.
+
+    A row of a stored case that is gone stays gone: its video could not be made.
+    """
+    if not path.exists():
+        _write(path, _table(manifest_row(None, several), [manifest_row(case, several) for case in cases]))
+        return
+    new = [case for case in cases if case.id not in stored] if stored else []
+    if not new:
+        return
+    ids: set[str] = set()
+    for _, row in read_rows(path, lambda number, text: None):
+        name = text_of(row.get("case_id"))
+        sample, _ = sample_number(name, row.get("sample"))
+        ids.add(sample_id(name.removesuffix(f".s{sample}"), sample))
+    data = path.read_bytes()
+    text = data.decode("utf-8", errors="replace").removeprefix("\ufeff")
+    header = next(fields for fields in csv.reader(text.splitlines()) if any(field.strip() for field in fields))
+    columns = [field.strip() for field in header]
+    rows = [
+        [dict(zip(("case_id", "path", "sample"), manifest_row(case, True), strict=True)).get(c, "") for c in columns]
+        for case in new
+        if case.id not in ids
+    ]
+    end = b"\r\n" if b"\r\n" in data else b"\n"
+    added = _table(rows[0], rows[1:]).encode().replace(b"\n", end) if rows else b""
+    with replacing(path) as part:
+        part.write_bytes(data + (end if added and not data.endswith((b"\n", b"\r")) else b"") + added)
 
 
 def _write_camera(folder: Path, case: Case, camera: Camera | None) -> bool:

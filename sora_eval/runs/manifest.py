@@ -83,7 +83,7 @@ def manifest(plan: Plan, problems: Sequence[str], seconds: float, clips: Mapping
             "tracker": described(plan.tracker),
             "world": str(WORLD_VERSION),
             "alignment": str(ALIGNMENT_VERSION),
-            "video": plan.video.protocol(cases[0].size),
+            "video": ", ".join(sorted({plan.video.protocol(c.size) for c in cases})),
             **{name: ".".join(map(str, number)) for name, number in sorted(av.library_versions.items())},
         },
         "machine": {

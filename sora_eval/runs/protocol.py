@@ -9,15 +9,18 @@ from pathlib import Path
 
 from sora_eval.errors import ConfigError
 from sora_eval.runs.measures import read_measures
-from sora_eval.runs.reader import Run
+from sora_eval.runs.reader import FIRST_ALIGNMENT, Run
 from sora_eval.stats.samples import per_prompt
 from sora_eval.types import Case, digest
 from sora_eval.video.options import LOSSLESS
 
+ALIGNMENT = "alignment"
+"""The name of a fact: the version of the alignment of clips with given frames, which decides tracks and scores of models."""
 SAMPLES = "samples per prompt"
 """The name of a fact: with other numbers of samples, means over them have other distributions."""
 CASE_SET = "set of cases"
-"""The name of a fact: the hash of the file that the cases come from; runs of a suite lack it."""
+"""The name of a fact: the hash of the file that the cases come from; runs of a suite lack it. It says where cases that differ come from;
+of runs with the same cases by hash it makes no difference."""
 ENCODER = "encoder "
 """How the name of a fact begins on which the measures of fidelity depend, and no score."""
 _OF_CASES = ("size", "fps", "frames")
@@ -36,7 +39,7 @@ class Protocol:
     """{name: version}."""
     facts: Mapping[str, str]
     """{"size": "64x64", "fps": "8", "frames": "17", "tracker": identity (of the world tracker its version), "world": version,
-    "video": how generated clips were encoded before they were judged, "lossless" or "h264-crf10",
+    "alignment": version, "video": how generated clips were encoded before they were judged, "lossless" or "h264-crf10",
     "samples per prompt": "1" (of the model), "set of cases": hash of the file that they come from, absent for those of a suite,
     "encoder world-video": hash of its weights}; several sizes, rates or lengths stand with
     commas between."""
@@ -61,6 +64,7 @@ def protocol_of(run: Run) -> Protocol:
         "frames": _several({str(c.frames) for c in run.cases}),
         "tracker": str(tools.get("tracker", _UNKNOWN)),
         "world": str(tools.get("world", _UNKNOWN)),
+        ALIGNMENT: str(tools.get("alignment", FIRST_ALIGNMENT)),
         "video": str(tools.get("video", LOSSLESS)),
     }
     if case_set := run.manifest["hashes"].get("case_set"):
@@ -77,8 +81,14 @@ def protocol_of(run: Run) -> Protocol:
 
 
 def protocol_hash(protocol: Protocol) -> str:
-    """Return a hash that runs share whose scores may be compared: of cases, versions of probes, and facts but those of encoders."""
-    facts = {name: value for name, value in protocol.facts.items() if not name.startswith(ENCODER)}
+    """Return a hash that runs share whose scores may be compared.
+
+    It is of cases, versions of probes, and facts but those of encoders and the file of the cases, whose cases are hashed themselves.
+    """
+    facts = {k: v for k, v in protocol.facts.items() if not k.startswith(ENCODER) and k != CASE_SET}
+    if facts.get(ALIGNMENT) == FIRST_ALIGNMENT:
+        # Published hashes are those of before it was a fact.
+        del facts[ALIGNMENT]
     return digest([sorted(protocol.cases.items()), sorted(protocol.probes.items()), sorted(facts.items())])
 
 
@@ -86,11 +96,15 @@ def differing(protocols: Mapping[str, Protocol]) -> list[str]:
     """Return a line for each thing in which some protocols differ, [] when the scores may be compared.
 
     Runs without a model agree with any number of samples. Encoders differ where two runs have another hash for one, or each has one that
-    the other lacks; a run without fidelity agrees with every other. protocols: by the names of the runs in these lines.
+    the other lacks; a run without fidelity agrees with every other. Where the cases come from matters only where they are not the same.
+    protocols: by the names of the runs in these lines.
     """
     lines = []
     facts = list(dict.fromkeys(name for p in protocols.values() for name in p.facts if not name.startswith(ENCODER)))
+    same_cases = len({digest(sorted(p.cases.items())) for p in protocols.values()}) < 2
     for name in facts:
+        if name == CASE_SET and same_cases:
+            continue
         having = {
             who: p.facts.get(name, "those of a suite" if name == CASE_SET else _UNKNOWN)
             for who, p in protocols.items()
@@ -110,7 +124,8 @@ def common(runs: Sequence[Run]) -> list[Run]:
     """Return runs restricted to what all of them share: cases of equal hash, of probes of equal version.
 
     Raises:
-        ConfigError: nothing is left, or they differ in what no restriction mends: the version of tracker or world, or the encoding.
+        ConfigError: nothing is left, or they differ in what no restriction mends: the version of tracker, world or alignment, or the
+            encoding.
     """
     protocols = [protocol_of(run) for run in runs]
     named = dict(zip(_names(runs), protocols, strict=True))
@@ -127,12 +142,12 @@ def common(runs: Sequence[Run]) -> list[Run]:
 
 
 def refuse_versions(protocols: Mapping[str, Protocol]) -> None:
-    """Refuse runs of different trackers, worlds or encodings of clips, which no restriction to a part mends. protocols: by name.
+    """Refuse runs of different trackers, worlds, alignments or encodings of clips, which no restriction mends. protocols: by name.
 
     Raises:
         ConfigError: they differ.
     """
-    for fact in ("tracker", "world", "video"):
+    for fact in ("tracker", "world", ALIGNMENT, "video"):
         if lines := _disagreement(fact, {who: p.facts[fact] for who, p in protocols.items()}):
             raise ConfigError(f"no part of these runs can be compared: {lines[0]}; run them again with one {fact}")
 

@@ -18,6 +18,8 @@ from sora_eval.runs.store import read_parquet, scores_file
 from sora_eval.stats.samples import asked_of
 from sora_eval.types import ALL_MODES, Alignment, Case, ScoreRow, check_name, check_part
 
+FIRST_ALIGNMENT = "1"
+"""Version of the alignment of runs and baselines that don't record it."""
 T = TypeVar("T")
 _TEXT = ("case", "suite", "probe", "generator", "kind", "reason", "prompt", "cluster", "twin", "video", "tracks")
 _FEW = frozenset(("suite", "probe", "mode", "generator", "kind", "reason", "failure", "cluster"))

@@ -13,7 +13,7 @@ from typing import Any
 from sora_eval.errors import ConfigError
 from sora_eval.fidelity.options import FidelityOptions
 from sora_eval.files import read_json, write_json
-from sora_eval.runs.reader import Run, checked_manifest, score_row
+from sora_eval.runs.reader import FIRST_ALIGNMENT, Run, checked_manifest, score_row
 from sora_eval.runs.store import MANY, read_parquet, write_parquet
 from sora_eval.stats.samples import asked_of
 from sora_eval.types import Case, ScoreRow
@@ -137,7 +137,8 @@ def _what(about: Mapping[str, Any]) -> Any:
     """Return what all shards of one run share."""
     names = [(g["name"], g["fingerprint"]) for g in about["generators"]]
     versions = about["versions"]
-    return names, about["hashes"], versions["tracker"], versions["world"], versions.get("video", LOSSLESS)
+    alignment = versions.get("alignment", FIRST_ALIGNMENT)
+    return names, about["hashes"], versions["tracker"], versions["world"], alignment, versions.get("video", LOSSLESS)
 
 
 def _is_of(path: Path, about: Mapping[str, Any]) -> bool:

@@ -209,6 +209,7 @@ def test_no_run_at_all(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         (lambda m: m["hashes"]["probes"].update(bite=99), "version of probe bite: "),
         (lambda m: m["versions"].update(tracker="99"), "tracker: "),
         (lambda m: m["versions"].update(world="99"), "world: "),
+        (lambda m: m["versions"].update(alignment="99"), "alignment: "),
     ],
 )
 def test_another_protocol(
@@ -363,10 +364,12 @@ def test_a_generator_is_not_asked_for_what_this_version_judges_otherwise(
     shutil.copytree(good / "baseline", tmp_path / "baseline")
     manifest = json.loads((tmp_path / "baseline" / "manifest.json").read_text())
     manifest["hashes"]["probes"]["bite"] = 99
+    manifest["versions"]["alignment"] = "98"
     (tmp_path / "baseline" / "manifest.json").write_text(json.dumps(manifest))
     args = ["gate", "--baseline", str(tmp_path / "baseline"), "--sequential", "--out", str(tmp_path / "x")]
     assert main([*args, "generator=oracle"]) == 2
-    assert "probe bite: 99 in the baseline" in one_line(capsys)
+    line = one_line(capsys)
+    assert "probe bite: 99 in the baseline" in line and "alignment: 98 in the baseline" in line
     assert not (tmp_path / "x").exists()
 
 

@@ -31,6 +31,15 @@ def test_a_plan_counts_clips_and_measures_each_stage(capsys: pytest.CaptureFixtu
     assert "the model: 12.0 minutes at 30 s per clip" in out
 
 
+@pytest.mark.parametrize(
+    "words", [["prompts=natural/left_right"], ["prompts=natural/left_right", "references=[]", "samples=2"]]
+)
+def test_prompts_without_true_clips_are_one_line(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert main(["plan", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "plan measures true clips" in line and "suite.count=" in line
+
+
 def test_what_is_switched_off_costs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", *SMALL, "references=[]", "fidelity=null", "tracking=false"]) == 0
     out = capsys.readouterr().out

@@ -92,7 +92,7 @@ def test_both_a_file_and_a_suite_are_refused_in_one_line(tmp_path, word, command
     assert "leave one of them out" in line
 
 
-def test_a_run_of_a_file_is_another_run_than_that_of_a_suite(tmp_path, capsys):
+def test_a_run_of_the_cases_of_a_suite_is_compared_with_that_of_the_suite(tmp_path, capsys):
     rest = ["references=[]", "fidelity=null", "tracking=false", "workers=1"]
     words = ["suite.probes=[relation]", "suite.count=2", "suite.modes=[t2v]"]
     assert main(["run", *words, *rest, f"out={tmp_path / 'suite'}"]) == 0
@@ -104,8 +104,12 @@ def test_a_run_of_a_file_is_another_run_than_that_of_a_suite(tmp_path, capsys):
     assert [r.value for r in runs["file"].rows] == [r.value for r in runs["suite"].rows] == [1.0, 1.0]
     assert any("case later is left out" in line for line in runs["file"].problems)
     protocols = {name: protocol_of(run) for name, run in runs.items()}
-    assert len({protocol_hash(p) for p in protocols.values()}) == 2
-    assert any(line.startswith("set of cases: those of a suite in suite") for line in differing(protocols))
+    assert len({protocol_hash(p) for p in protocols.values()}) == 1
+    assert differing(protocols) == []
+    assert main(["baseline", "save", str(tmp_path / "file"), "--out", str(tmp_path / "baseline")]) == 0
+    for candidate in runs:
+        # 2 cases are too little evidence; 2 would be "cannot be compared".
+        assert main(["gate", "--baseline", str(tmp_path / "baseline"), "--candidate", str(tmp_path / candidate)]) == 3
 
 
 def test_the_folder_of_a_run_is_named_after_the_file(tmp_path):

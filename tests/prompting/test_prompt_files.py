@@ -121,6 +121,27 @@ def test_a_camera_whose_direction_is_said_twice_has_no_twin(prompt, move, to, tw
     assert mirrored(prompt, Camera(to, move)) == twin
 
 
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [("a.s1", True), ("a.s20", True), ("a.s0", False), ("a.s1b", False), ("a_s1", False), ("s1", False)],
+)
+def test_an_id_is_not_that_of_a_further_sample(tmp_path, name, refused):
+    """A folder of videos reads `.sK` at the end of an id as sample K of the prompt before it."""
+    rows = [
+        {"id": i, "prompt": "A red ball is to the left of a cat.", "expect": {"relation": "red ball left of cat"}}
+        for i in ("b", name)
+    ]
+    path = written(tmp_path, yaml.safe_dump(rows))
+    if not refused:
+        assert [row.id for row in read_prompts(path)] == ["b", name]
+        return
+    with pytest.raises(
+        ConfigError,
+        match=rf"row 2: its id {re.escape(name)} ends in \.s\d+, as ids of further samples do: rename it, such as a_s",
+    ):
+        read_prompts(path)
+
+
 def test_a_state_may_have_a_hyphen():
     apple = read("change", "apple from whole to half-eaten")
     assert contradiction("A whole apple is half-eaten at the end.", apple) == ""

@@ -7,12 +7,18 @@ import shutil
 import stat
 import zipfile
 
+import numpy as np
 import pytest
 from recipe.conftest import SMALL
 
 from sora_eval.commands.cli import main
+from sora_eval.prompting.prompt_files import read_prompts
 from sora_eval.recipe.bundle import unpack
+from sora_eval.runs import sharding, store
 from sora_eval.runs.reader import read_run
+from sora_eval.types import Video
+from sora_eval.video import write_h264
+from sora_eval.world.palette import COLOURS
 
 
 @pytest.fixture(scope="module")
@@ -297,6 +303,84 @@ def test_files_of_a_user_are_in_the_bundle_as_copies(made, tmp_path, capsys):
         for name in records:
             assert str(tmp_path) not in archive.read(name).decode()
     assert _verdict(tmp_path / "b.zip", capsys)[0] == 0
+
+
+PLAIN = ["fidelity=null", "tracking=false", "players=0", "workers=1"]
+SIDES = """
+- {id: rel, prompt: A red ball lies to the left of a blue cube., expect: {relation: red ball left of blue cube}}
+- {id: two, prompt: Two red cups stand on a table., expect: {count: 2 red cups}}
+"""
+
+
+def _first_prompt_changed(files):
+    cases = [json.loads(line) for line in files["cases.jsonl"].splitlines()]
+    cases[0]["prompt"] = "A ball."
+    files["cases.jsonl"] = "".join(json.dumps(c) + "\n" for c in cases).encode()
+
+
+def _left_out(files):
+    manifest = json.loads(files["manifest.json"])
+    manifest["problems"].append("cases.jsonl:9: case later is left out: unknown probe 'later'")
+    files["manifest.json"] = json.dumps(manifest).encode()
+
+
+def _folder(path, case):
+    """Return a folder with a clip of a red ball to the left of a blue cube as the answer to one case."""
+    frame = np.full((64, 64, 3), 200, np.uint8)
+    frame[26:38, 12:24], frame[26:38, 42:54] = COLOURS["red"], COLOURS["blue"]
+    path.mkdir()
+    write_h264(path / "a.mp4", Video(np.repeat(frame[None], 17, axis=0), 8.0), 10)
+    (path / "manifest.csv").write_text(f"case_id,path\n{case},a.mp4\n")
+    return ["generator=folder", f"generator.path={path}"]
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_cases_of_a_file_have_its_hash(made, tmp_path, capsys, samples):
+    words = ["references=[]", f"samples={samples}", *PLAIN]
+    assert main(["run", "generator=careless", f"cases={made}", *words, f"out={tmp_path / 'run'}"]) == 0
+    path = tmp_path / "run.zip"
+    assert main(["bundle", str(tmp_path / "run"), f"out={path}"]) == 0
+    case_set = read_run(tmp_path / "run").manifest["hashes"]["case_set"]
+    assert main(["verify", str(path), "seed=1", "workers=1"]) == 0
+    assert f"compare its hash with {case_set}" in capsys.readouterr().out
+    code, verdict = _verdict(_rewritten(path, tmp_path / "a.zip", _first_prompt_changed), capsys)
+    assert code == 1 and "the cases are not those of run: their hash differs" in verdict
+    # A line that the run left out is part of the file's hash, and of no case.
+    both = _rewritten(_rewritten(path, tmp_path / "b.zip", _first_prompt_changed), tmp_path / "c.zip", _left_out)
+    assert main(["verify", str(both), "seed=1", "workers=1"]) == 0
+    assert "1 lines of run were left out of the run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file", ["own", "natural/left_right"])
+def test_prompts_are_those_of_their_file_or_of_the_bundled_set(tmp_path, capsys, file):
+    case = "rel" if file == "own" else read_prompts(file)[0].id
+    if file == "own":
+        file = str(tmp_path / "p.yaml")
+        (tmp_path / "p.yaml").write_text(SIDES)
+    words = [
+        f"prompts={file}",
+        "prompts.twins=true",
+        *_folder(tmp_path / "clips", case),
+        *PLAIN,
+        f"out={tmp_path / 'run'}",
+    ]
+    # 1: all other cases have no video.
+    assert main(["run", *words]) == 1
+    path = tmp_path / "run.zip"
+    assert main(["bundle", str(tmp_path / "run"), f"out={path}"]) == 0
+    code, verdict = _verdict(path, capsys)
+    assert (code, verdict.partition(":")[0]) == (0, "VERIFIED")
+    assert _verdict(_rewritten(path, tmp_path / "a.zip", _first_prompt_changed), capsys)[0] == 1
+
+
+def test_scores_of_many_clips_are_in_the_bundle(tmp_path, capsys, monkeypatch):
+    for module in (store, sharding):
+        monkeypatch.setattr(module, "MANY", 4)
+    assert main(["run", "generator=careless", *SMALL, f"out={tmp_path / 'run'}"]) == 0
+    assert not (tmp_path / "run" / "scores.jsonl").exists()
+    assert main(["bundle", str(tmp_path / "run"), f"out={tmp_path / 'b.zip'}"]) == 0
+    code, verdict = _verdict(tmp_path / "b.zip", capsys)
+    assert code == 0 and "8 of 8 clips scored again" in verdict
 
 
 def test_what_can_not_be_bundled_is_one_line(run, tmp_path, capsys):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,7 +81,8 @@ def test_every_file_says_what_the_case_says(tmp_path: Path) -> None:
     assert [row["conditioning"] for row in prompts[:2]] == ["", "conditioning/a.i2v.0001.png"]
     lines = (folder / "cases.jsonl").read_text(encoding="utf-8").splitlines()
     assert [Case.from_json(json.loads(line)) for line in lines] == CASES
-    assert len((folder / "README.txt").read_text().splitlines()) == 6
+    assert len((folder / "README.txt").read_text().splitlines()) == 7
+    assert "cases=FOLDER/cases.jsonl" in (folder / "README.txt").read_text()
     assert "a model that returns only the continuation needs them put in front" in (folder / "README.txt").read_text()
 
 
@@ -144,6 +146,48 @@ def test_a_filled_in_manifest_is_kept(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("case_id,path\na.t2v.0001,mine.mp4\n")
     export_cases(CASES, tmp_path, given_frames)
     assert rows(tmp_path / "manifest.csv") == [{"case_id": "a.t2v.0001", "path": "mine.mp4"}]
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 8}, {"prompt": "Another."}, {"frames": 5}, {"size": (32, 32)}, {"fps": 8.0}]
+)
+def test_videos_of_other_cases_are_never_given_new_prompts(tmp_path: Path, change: dict[str, Any]) -> None:
+    export_cases(CASES, tmp_path, given_frames)
+    (tmp_path / "videos" / ".DS_Store").write_bytes(b"")
+    # Without videos, nothing is lost.
+    export_cases([replace(T2V, seed=9)], tmp_path, given_frames)
+    export_cases(CASES, tmp_path, given_frames)
+    write_h264(tmp_path / "videos" / "a.t2v.0001.mp4", Video(np.zeros((4, 32, 48, 3), np.uint8), 24.0))
+    before = contents(tmp_path)
+    with pytest.raises(ConfigError, match=r"holds videos of other cases \(a\.t2v\.0001 among 1\): name another folder"):
+        export_cases([replace(T2V, **change), *CASES[1:]], tmp_path, given_frames)
+    assert contents(tmp_path) == before
+    # What a probe expects changes no video.
+    export_cases([replace(T2V, expect={"colour": "blue"}, twin="b"), *CASES[1:]], tmp_path, given_frames)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_an_export_of_more_cases_appends_their_rows_to_the_manifest(tmp_path: Path, end: str) -> None:
+    export_cases(CASES[:2], tmp_path, given_frames)
+    # Filled in: with a column more, and without the case whose video could not be made.
+    own = "fps, path ,case_id" + (end or "\n") + '12,"mine, é.mp4",a.t2v.0001' + end
+    (tmp_path / "manifest.csv").write_text(own, encoding="utf-8", newline="")
+    for _ in range(2):
+        export_cases([*CASES, replace(T2V, id="a.t2v.0001.s1", sample=1)], tmp_path, given_frames)
+    more = ["", ",videos/a.v2v.0001.mp4,a.v2v.0001", ",videos/a.t2v.0001.s1.mp4,a.t2v.0001.s1", ""]
+    line = end or "\n"
+    expected = own.removesuffix(line) + line.join(more)
+    assert (tmp_path / "manifest.csv").read_bytes().decode() == expected
+
+
+def test_a_row_that_names_its_sample_in_a_column_is_not_appended_again(tmp_path: Path) -> None:
+    export_cases(CASES[:1], tmp_path, given_frames)
+    own = "case_id,path,sample\na.t2v.0001,x.mp4,0\na.t2v.0001,y.mp4,1\n"
+    (tmp_path / "manifest.csv").write_text(own)
+    export_cases(
+        [replace(T2V, id=f"a.t2v.0001{e}", sample=k) for k, e in enumerate(("", ".s1", ".s2"))], tmp_path, given_frames
+    )
+    assert (tmp_path / "manifest.csv").read_text() == f"{own}a.t2v.0001.s2,videos/a.t2v.0001.s2.mp4,2\n"
 
 
 @pytest.mark.parametrize("name", ["../a", "a/b", "", ".hidden", "a b"])

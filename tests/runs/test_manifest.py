@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sora_eval import registry
 from sora_eval.generator.callable import PythonCallable
-from sora_eval.runs.manifest import fingerprint
+from sora_eval.runs.manifest import fingerprint, manifest
+from sora_eval.runs.plan import Plan
+from sora_eval.tracking.world import WorldTracker
 from sora_eval.types import Case, Profile
+from sora_eval.video import VideoOptions
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +27,21 @@ def test_a_checkpoint_is_the_same_model_in_runs_of_few_and_of_many_cases(cases: 
     assert fingerprint(model, cases[:2]) == fingerprint(model, cases)
     other: Any = PythonCallable("json:dumps", version="2")
     assert fingerprint(other, cases) != fingerprint(model, cases)
+
+
+@pytest.mark.parametrize(
+    ("codec", "expected"),
+    [("lossless", "lossless"), ("h264", "h264-crf10"), ("auto", "h264-crf10, lossless")],
+)
+def test_the_encodings_of_all_sizes_are_recorded(cases: list[Case], tmp_path: Path, codec: Any, expected: str) -> None:
+    config = {"suite": {"name": "s"}, "profile": {"name": "p"}, "seed": 0, "generator": {}}
+    sized = [cases[0], replace(cases[1], size=(480, 832)), cases[2]]
+    model: Any = PythonCallable("json:dumps", version="1")
+    plan = Plan(
+        config, "", {}, sized, [model], None, tmp_path, 1, False, None, WorldTracker(), VideoOptions(codec=codec)
+    )
+    assert manifest(plan, [], 0.0, {})["versions"]["video"] == expected
+    assert manifest(replace(plan, cases=sized[::-1]), [], 0.0, {})["versions"]["video"] == expected
 
 
 def test_videos_are_told_apart_and_so_is_their_order(cases: list[Case]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from sora_eval.errors import ConfigError
 from sora_eval.runs.measures import write_measures
-from sora_eval.runs.protocol import Protocol, common, differing, protocol_of
+from sora_eval.runs.protocol import Protocol, common, differing, protocol_hash, protocol_of, refuse_versions
 from sora_eval.runs.reader import Run
 from sora_eval.types import Case, Measure, ScoreRow
 
@@ -52,6 +52,7 @@ def test_a_protocol_tells_cases_versions_and_facts(tmp_path: Path) -> None:
         "frames": "17",
         "tracker": "3",
         "world": "5",
+        "alignment": "1",
         "video": "lossless",
         "samples per prompt": "1",
         "encoder world-video": "0123abcd",
@@ -74,6 +75,7 @@ def test_equal_runs_do_not_differ_and_one_without_fidelity_agrees(tmp_path: Path
         (lambda c, p, v: ([replace(x, frames=33) for x in c], p, v), "frames: 17 in a; 33 in b"),
         (lambda c, p, v: (c, p, {"tracker": "4"}), "tracker: world 3 in a; world 4 in b"),
         (lambda c, p, v: (c, p, {"world": "6"}), "world: 5 in a; 6 in b"),
+        (lambda c, p, v: (c, p, {"alignment": "2"}), "alignment: 1 in a; 2 in b"),
         (lambda c, p, v: (c[:1], p, v), "cases: b lacks 1 of 2, such as left_right.relation.t2v.0001"),
         (
             lambda c, p, v: ([c[0], replace(c[1], prompt="a cube")], p, v),
@@ -88,6 +90,34 @@ def test_every_difference_is_one_line(change: Callable[..., Any], line: str) -> 
     cases_b, probes_b, versions = change(cases, probes, {})
     b = _run(Path("b"), cases_b, probes_b, **versions)
     assert differing({"a": protocol_of(a), "b": protocol_of(b)}) == [line]
+
+
+def test_runs_that_record_the_first_alignment_are_those_of_before_it_was_recorded() -> None:
+    old, same, new = (
+        protocol_of(_run(Path("a"), [_case(0)], {}, **v)) for v in ({}, {"alignment": "1"}, {"alignment": "2"})
+    )
+    assert differing({"a": old, "b": same}) == [] and protocol_hash(old) == protocol_hash(same) != protocol_hash(new)
+    refuse_versions({"a": old, "b": same})
+    with pytest.raises(ConfigError, match="alignment: 1 in a; 2 in b; run them again with one alignment"):
+        refuse_versions({"a": old, "b": new})
+
+
+def _of_file(run: Run, case_set: str) -> Protocol:
+    return protocol_of(
+        replace(run, manifest={**run.manifest, "hashes": {**run.manifest["hashes"], "case_set": case_set}})
+    )
+
+
+def test_where_the_cases_come_from_matters_only_where_they_differ() -> None:
+    suite, other = (_run(Path(n), [_case(0), _case(1, prompt=n)], {"relation": 1}) for n in "ab")
+    plain, filed = protocol_of(suite), _of_file(suite, "0123456789abcdef00")
+    assert differing({"a": plain, "b": filed, "c": _of_file(suite, "ff")}) == []
+    assert protocol_hash(plain) == protocol_hash(filed)
+    # Published hashes of suite runs stay the same.
+    assert protocol_hash(plain) == "d5b93646fa7ca95c"
+    lines = differing({"a": plain, "b": _of_file(other, "0123456789abcdef00")})
+    assert lines[0] == "set of cases: those of a suite in a; 0123456789abcdef in b"
+    assert len(lines) == 2 and protocol_hash(plain) != protocol_hash(_of_file(other, "ff"))
 
 
 def _facts(**encoders: str) -> Protocol:

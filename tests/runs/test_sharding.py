@@ -68,6 +68,17 @@ def test_shards_of_several_folders_are_merged(tmp_path: Path, whole: Path, n: in
     assert manifest["generators"] == json.loads((whole / "manifest.json").read_text())["generators"]
 
 
+def test_shards_of_another_alignment_are_of_another_run(tmp_path: Path) -> None:
+    assert run(tmp_path, "shard=1/2") in (0, 1)
+    manifest = json.loads((tmp_path / "shards" / "1-of-2.json").read_text())["about"]
+    assert sharding.missing(tmp_path, 2, manifest) == [2]
+    # Those of before it was recorded are of the first one.
+    del manifest["versions"]["alignment"]
+    assert sharding.missing(tmp_path, 2, manifest) == [2]
+    manifest["versions"]["alignment"] = "2"
+    assert sharding.missing(tmp_path, 2, manifest) == [1, 2]
+
+
 def test_what_cannot_be_merged_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a, b, empty = tmp_path / "a", tmp_path / "b", tmp_path / "empty"
     empty.mkdir()
