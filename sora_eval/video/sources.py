@@ -21,7 +21,7 @@ from sora_eval.video.limits import Limits
 from sora_eval.video.timestamps import without_repeats
 
 SUFFIX = ".source.json"
-READING = 1
+READING = 2
 """Raised whenever the same file is read as another clip; what is stored of it is then made again."""
 _FIRST_OF = ("copy", "path", "given")
 
