@@ -33,7 +33,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from PIL import Image
 
-from sora_eval.errors import VideoError
+from sora_eval.errors import MachineError, VideoError, is_of_machine
 from sora_eval.types import Frames, Video
 from sora_eval.video.containers import append_checksum, declared_end, is_damaged
 from sora_eval.video.decoding import FALLBACK_FPS as FALLBACK_FPS
@@ -82,6 +82,7 @@ def read_video(
 
     Raises:
         VideoError: one line that names the file: it is missing, empty, no video, without frames, cut off, HDR, or beyond the limits.
+        MachineError: a VideoError too: memory is lacking, or a disk or network drive failed; the file may be whole.
 
     """
     path = Path(path)
@@ -400,7 +401,8 @@ def _whole(path: Path) -> Iterator[tuple[IO[bytes], int]]:
     try:
         size = path.stat().st_size
     except OSError as err:
-        raise VideoError(f"{path}: {err.strerror or err}") from err
+        kind = MachineError if is_of_machine(err) else VideoError
+        raise kind(f"{path}: {err.strerror or err}") from err
     if size == 0:
         raise VideoError(f"{path}: the file is empty (0 bytes)")
     try:
@@ -413,7 +415,7 @@ def _whole(path: Path) -> Iterator[tuple[IO[bytes], int]]:
             yield file, size
     except VideoError as err:
         prefix = f"{path}: "
-        raise err if str(err).startswith(prefix) else VideoError(prefix + str(err)) from err
+        raise err if str(err).startswith(prefix) else type(err)(prefix + str(err)) from err
 
 
 @contextmanager
@@ -424,6 +426,7 @@ def _naming(name: str | Path, what: str) -> Iterator[None]:
     except VideoError:
         raise
     except MemoryError as err:
-        raise VideoError(f"{name}: there is not enough memory for it; make it smaller or shorter") from err
+        raise MachineError(f"{name}: there is not enough memory for it; make it smaller or shorter") from err
     except (av.FFmpegError, OSError, ValueError) as err:
-        raise VideoError(f"{name}: {what} ({getattr(err, 'strerror', None) or err})") from err
+        kind = MachineError if is_of_machine(err) and not isinstance(err, av.FFmpegError) else VideoError
+        raise kind(f"{name}: {what} ({getattr(err, 'strerror', None) or err})") from err

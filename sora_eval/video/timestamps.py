@@ -30,7 +30,7 @@ _NOISE = 2.0
 """Change between two frames, in grey levels as a mean over 8 x 8 pixels, that is none."""
 _REPEATED = 4.0
 """Median change off the beat up to which frames there are repeats. Of frames that x264 coded again it is 0 to 3 at crf 18, to 4 at crf 23
-(preset ultrafast too), to 6 at crf 28, and to 2 of VP9 (24 clips of the world, 416 x 240, 8 and 12 frames per second in files of 16 and 24).
+(preset ultrafast too), to 6 at crf 28, and to 2 of VP9 (24 clips of the world, 416 x 240, 8 and 12 frames a second in files of 16 and 24).
 True clips of 64 x 64 in jerks (steps of 1, 1, 1, 9 at 24 frames per second) have 5 to 36, but for a slow orbit with 3."""
 _CLEAR, _PLAIN = 1.5, 4.0
 """How many times as much as any repeated frame the others must change, at a beat of whole numbers and at a mixed one."""

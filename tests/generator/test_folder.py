@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import json
 import os
 import pickle
@@ -385,13 +386,33 @@ def test_a_video_that_can_t_be_read_fails_its_case_and_is_noted_once(tmp_path: P
     cases = [CASE, replace(CASE, id="b.0001"), replace(CASE, id="c.0001")]
     cut, empty, whole = folder.generate(cases)
     assert isinstance(cut, Failure)
-    assert "cut.mp4: cut off" in cut.reason
+    assert "cut.mp4: cut off" in cut.reason and not cut.technical
     assert isinstance(empty, Failure)
     assert "empty.mp4: the file is empty" in empty.reason
     assert grey(whole) == 20
     list(folder.generate(cases))
     manifest = tmp_path / "manifest.csv"
     assert folder.problems == [f"{manifest}, row 2: {cut.reason}", f"{manifest}, row 3: {empty.reason}"]
+
+
+@pytest.mark.parametrize(
+    "broken", ["sora_eval.video.decoding.shown", "sora_eval.video.timestamps._changes", "pathlib.Path.open"]
+)
+def test_what_the_machine_can_t_read_is_no_answer_and_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    folder = Folder(folder_with(tmp_path, "case_id,path\na.0001,a.mkv\n"))
+    write_ffv1(tmp_path / "a.mkv", clip(10, frames=12))
+
+    def failing(*args: object, **options: object) -> None:
+        raise OSError(errno.EIO, "Input/output error") if broken == "pathlib.Path.open" else MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(broken, failing)
+        failure = answer(folder)
+    assert isinstance(failure, Failure)
+    assert failure.technical and "a.mkv: " in failure.reason
+    assert grey(answer(folder)) == 10
 
 
 def test_one_frame_is_a_video_only_when_one_was_asked(tmp_path: Path) -> None:
