@@ -110,7 +110,7 @@ def decode(
 ) -> tuple[Frames, float]:
     """Return a clip's frames [T, H, W, 3] at a constant rate, and that rate.
 
-    file, size: open file and its bytes. max_frames: how many at most. max_fps: rate that is wanted at most of frames that are unevenly
+    file, size: open file and its bytes. max_frames: how many at most. max_fps: rate that is wanted of frames that are unevenly
     spaced. fps: the rate, whatever the file declares; frames are then taken one by one.
 
     Raises:

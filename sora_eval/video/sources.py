@@ -35,7 +35,7 @@ class Source:
     limits: Limits
     """What the decoded clip may take at most."""
     max_fps: float
-    """Frames per second that are wanted at most of unevenly spaced frames: those of the case."""
+    """Frames per second that are wanted of unevenly spaced frames: those of the case."""
     fps: float | None = None
     """Rate that the manifest gives, None for the file's: frames that repeat at a steady beat then count once."""
 

@@ -501,11 +501,16 @@ def test_a_held_frame_is_shown_for_as_long_as_it_is(tmp_path: Path) -> None:
     assert isinstance(found, Video)
     assert np.array_equal(found.frames, moving(4)[[0, 1, 1, 1, 2, 3]])
     assert folder.problems == []
-    # At the moments that are asked: 0, 0.2 and 0.4 s.
+    # Asked for at 5 per second, it keeps its own rate; the problem line says so.
     slower = answer(folder, replace(CASE, frames=3, fps=5.0))
     assert isinstance(slower, Video)
-    assert np.array_equal(slower.frames, moving(4)[[0, 1, 2]])
-    assert folder.problems == []
+    assert np.array_equal(slower.frames, found.frames) and slower.fps == 10.0
+    (line,) = folder.problems
+    assert "has a variable rate (4 frames): 6 frames at 10 per second; 3 at 5 were requested" in line
+    # At 2 per second, at the moments that are asked: 0 and .5 s.
+    slowest = answer(folder, replace(CASE, frames=2, fps=2.0))
+    assert isinstance(slowest, Video)
+    assert np.array_equal(slowest.frames, moving(4)[[0, 3]])
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,8 @@ def test_a_variable_rate_shows_the_same_at_the_same_moments_in_every_container(
     said = probe(path)
     assert (said.frames, said.fps, said.variable, said.assumed) == (8, 8.0, True, False)
     assert (
-        levels(read_video(path, max_fps=4.0))
-        == (np.searchsorted(slots, np.arange(0, end, 2), side="right") - 1).tolist()
+        levels(read_video(path, max_fps=1.0))
+        == (np.searchsorted(slots, np.arange(0, end, 8), side="right") - 1).tolist()
     )
     assert levels(read_video(path, fps=24.0)) == list(range(8))  # one by one, whatever the file says
 

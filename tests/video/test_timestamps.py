@@ -45,13 +45,30 @@ def test_left_out_frames_are_shown_again_in_every_container(slots: set[int], fps
         assert found.fps == pytest.approx(fps, rel=0.01)
 
 
-def test_unevenly_spaced_frames_are_taken_at_the_moments_that_are_asked() -> None:
+@pytest.mark.parametrize("tick", TICKS.values(), ids=TICKS)
+@pytest.mark.parametrize("wanted", [16.0, 8.0, 10.0])
+@pytest.mark.parametrize(("slots", "end"), [([*range(11), *range(12, 30)], 30), (list(range(30)), 33)])
+def test_one_frame_left_out_or_held_leaves_the_others_their_rate(
+    slots: list[int], end: int, wanted: float, tick: float
+) -> None:
+    found = plan(slots, 24, tick, max_fps=wanted, end=end)
+    assert found.index.tolist() == (np.searchsorted(slots, np.arange(end), side="right") - 1).tolist()
+    assert found.fps == pytest.approx(24, rel=0.01)
+
+
+@pytest.mark.parametrize("tick", TICKS.values(), ids=TICKS)
+def test_a_clip_without_its_repeats_is_read_at_the_rate_that_is_asked(tick: float) -> None:
+    found = plan([3 * (i // 2) + i % 2 for i in range(32)], 24, tick, max_fps=16.0)
+    assert (found.index.tolist(), found.fps) == (list(range(32)), 16.0)
+
+
+def test_unevenly_spaced_frames_of_a_rate_far_above_are_taken_at_the_moments_that_are_asked() -> None:
     slots = [0, 1, 2, 3, 7, 8, 9, 10, 11, 14]
     for tick in TICKS.values():
-        found = plan(slots, 24, tick, max_fps=8.0)
-        # 0, 3, 6, 9 and 12 of 24ths of a second
-        assert [slots[i] for i in found.index] == [0, 3, 3, 9, 11]
-        assert found.fps == 8.0
+        found = plan(slots, 24, tick, max_fps=4.0)
+        # 0, 6 and 12 of 24ths of a second
+        assert [slots[i] for i in found.index] == [0, 3, 11]
+        assert found.fps == 4.0
         # Asking for more than there is would only repeat frames.
         assert plan(slots, 24, tick, max_fps=60.0).fps == pytest.approx(24, rel=0.01)
 
