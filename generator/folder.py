@@ -187,7 +187,13 @@ class Folder:
         Raises:
             ManifestError: the videos were made for other cases.
         """
-        indices = [int(found[1]) for c in cases if (found := re.search(r"\.(\d+)$", c.prompt_id))]
+        # A user's own ids may end in a number that counts nothing, such as a date.
+        indices = [
+            int(found[1])
+            for c in cases
+            if (found := re.search(r"\.(\d+)$", c.prompt_id))
+            and c.prompt_id == f"{c.suite}.{c.probe}.{c.mode}.{found[1]}"
+        ]
         prompts = [
             f"{suite}.{probe}.{mode}.{i:04d}"
             for probe, (suite, _) in registry.probe_names(optional=True).items()

@@ -596,6 +596,18 @@ def test_cases_that_can_t_be_read_are_fatal(tmp_path: Path) -> None:
             Folder(tmp_path, requested=[CASE])
 
 
+@pytest.mark.parametrize(("name", "numbered"), [("suite.probe.t2v.0003", 4), ("castle.0003", 0), ("probe.t2v.0003", 0)])
+def test_ids_of_a_user_s_own_number_no_cases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, numbered: int
+) -> None:
+    folder = Folder(folder_with(tmp_path, "case_id,path\n"))
+    known: list[str] = []
+    monkeypatch.setattr(Folder, "__init__", lambda self, cases, **options: known.extend(cases))
+    folder.bind([replace(CASE, id=name)])
+    assert sum(case_id.startswith("left_right.relation.t2v.") for case_id in known) == numbered
+    assert name in known
+
+
 def test_rows_of_cases_that_are_not_asked_are_nobody_s_problem(tmp_path: Path) -> None:
     folder_with(tmp_path, "case_id,path\na.0001,a.mkv\nb.0001,nope.mkv\nc.0001,nope.mkv\nd.0001,nope.mkv\n")
     _made_for(tmp_path, CASE, replace(CASE, id="c.0001"))
