@@ -91,7 +91,7 @@ def stored_set(file: str, samples: int | None = None, otherwise: int = 1) -> Cas
             f"{path}: no case of it is known to this version; {left_out[0] if left_out else 'it is empty'}"
         )
     own = per_prompt(cases)
-    if own > 1 and samples not in (None, 1, own):
+    if own > 1 and samples not in (None, own):
         raise ConfigError(f"{path} has {own} samples per prompt of its own: leave samples={samples} out")
     cases = cases if own > 1 else sampled(cases, samples or otherwise)
     hashed = digest(sorted(digest(row, 64) for _, row in rows), 64)
