@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sora_eval import registry
-from sora_eval.errors import ConfigError, ManifestError, VideoError
+from sora_eval.errors import ConfigError, MachineError, ManifestError, VideoError
 from sora_eval.generator.base import Capabilities, Delivery, file_safe
 from sora_eval.generator.video_manifest import (
     frame_rate,
@@ -187,7 +187,13 @@ class Folder:
         Raises:
             ManifestError: the videos were made for other cases.
         """
-        indices = [int(found[1]) for c in cases if (found := re.search(r"\.(\d+)$", c.prompt_id))]
+        # A user's own ids may end in a number that counts nothing, such as a date.
+        indices = [
+            int(found[1])
+            for c in cases
+            if (found := re.search(r"\.(\d+)$", c.prompt_id))
+            and c.prompt_id == f"{c.suite}.{c.probe}.{c.mode}.{found[1]}"
+        ]
         prompts = [
             f"{suite}.{probe}.{mode}.{i:04d}"
             for probe, (suite, _) in registry.probe_names(optional=True).items()
@@ -313,7 +319,8 @@ class Folder:
         except (VideoError, OSError) as err:
             reason = str(err) if isinstance(err, VideoError) else f"{source.file}: {err.strerror or err}"
             self._note(row.number, reason)
-            return Failure(reason)
+            # A drive that was away for a moment, or memory that was short, is no answer of the model: the same command tries again.
+            return Failure(reason, technical=isinstance(err, MachineError | OSError))
         if len(video) == 1 < case.frames:
             reason = f"{row.path!r} has 1 frame, {case.frames} were requested"
             self._note(row.number, reason)

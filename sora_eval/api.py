@@ -94,11 +94,11 @@ def evaluate(
     Args:
         generator: a `Generator`; a function `f(prompt, *, height, width, frames, fps, seed, conditioning)` that returns uint8 [T, H, W, 3];
             or the name of an entry of conf/generator, such as "reference", or of a plug-in.
-        suite: an entry of conf/suite: smoke, standard, full or gate.
-        profile: an entry of conf/profile: small, medium or large.
+        suite: an entry of conf/suite: smoke, standard, full, gate, abilities, or a suite by its name (`sora-eval list`).
+        profile: an entry of conf/profile: small, medium, large, wan, cogvideox, ltx or hunyuan.
         count: cases per probe and mode; None for the suite's.
-        suites: suites to select, None for all bundled ones.
-        probes: probes to select, None for all bundled ones.
+        suites: suites to select, None for the four default ones; the optional ones are chosen by name.
+        probes: probes to select, None for all of the four default suites; those of the optional ones are chosen by name.
         modes: t2v, i2v or v2v, None for the suite's.
         samples: clips per case; None for 1, or as many as a folder of videos has.
         seed: of the scenes.

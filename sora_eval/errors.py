@@ -20,6 +20,10 @@ class VideoError(SoraEvalError):
     """A video could not be read or written."""
 
 
+class MachineError(VideoError):
+    """The machine, not the file, is why a video could not be read or written: memory, a disk or a network drive. It may work later."""
+
+
 class ManifestError(SoraEvalError):
     """A manifest of somebody's videos has a faulty row."""
 
@@ -29,6 +33,30 @@ class ConfigError(SoraEvalError):
 
 
 _FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ESTALE, errno.EMFILE, errno.ENFILE)
+
+
+_OF_MACHINE = (
+    *(
+        errno.ENOMEM,
+        errno.EIO,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ECONNRESET,
+        errno.ECONNABORTED,
+    ),
+    *(errno.ENOTCONN, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH),
+)
+"""What a failing disk, a network drive and a lack of memory or of handles raise."""
+
+
+def is_of_machine(error: BaseException) -> bool:
+    """Return whether the machine, not the file, is why Python could not read a file: no memory, or an error of a disk or network drive.
+
+    FFmpeg has some of the same numbers for damaged files.
+    """
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _OF_MACHINE)
 
 
 def is_fatal(error: BaseException | None) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sora_eval.alignment.align import VERSION as ALIGNMENT
-from sora_eval.errors import is_fatal
+from sora_eval.errors import MachineError, is_fatal
 from sora_eval.files import FileCache
 from sora_eval.generator.answers import answers, one_line
 from sora_eval.generator.base import Generator, batch_of, clip_inputs, named, source_of
@@ -373,7 +373,8 @@ class Loop:
         except Exception as error:
             if is_fatal(error):
                 raise
-            reason = f"{_NOT_STORED}{error}" if isinstance(error, OSError) else f"{INTERNAL}{one_line(error)}"
+            why = f"{_NOT_STORED}{error}" if isinstance(error, OSError) else f"{INTERNAL}{one_line(error)}"
+            reason = str(error) if isinstance(error, MachineError) else why
             return Score(None, " ".join(reason.split()), failure="technical")
 
     def keep_video(self, generator: Generator, case: Case, video: Video | Failure) -> Video | Failure:

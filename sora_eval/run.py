@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sora_eval import registry
-from sora_eval.config import Call, RunConfig, out_folder, with_cases
+from sora_eval.config import Call, RunConfig, out_folder, with_cases, without_truth
 from sora_eval.cost.estimates import warnings
 from sora_eval.cost.references import choose_references
 from sora_eval.evaluation import Loop, evaluate
@@ -39,12 +39,12 @@ def plan_run(config: RunConfig, call: Call, model: Generator | None = None, trac
     """
     model = registry.generator(config.generator) if model is None else registry.checked_generator(model)
     tracker = registry.tracker(config.tracker) if tracker is None else registry.checked_tracker(tracker)
-    config, asked = with_cases(config, samples_of(model))
+    typed, (config, asked) = config, with_cases(config, samples_of(model))
     cases, fidelity = asked.cases, fidelity_config(config.fidelity)
     model = prompted(bind(model, cases), config.prompts)
     out = config.out if config.out is not None else naming.run_folder(config, call.generator)
     names, notes = choose_references(config, model, cases, Loop(Path(out), asked.probes, tracker, config.video))
-    notes = [*notes, *beyond_capabilities(model, cases)]
+    notes = [*notes, *without_truth(typed, config), *beyond_capabilities(model, cases)]
     references = [r for r in map(reference, names) if r.name != model.name]
     folder, workers = out_folder(out), config.workers or call.cores
     return Plan(

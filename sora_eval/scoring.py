@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sora_eval.alignment.align import Aligned, align
 from sora_eval.alignment.first_frame import first_frame_fidelity
-from sora_eval.errors import VideoError
+from sora_eval.errors import MachineError, VideoError
 from sora_eval.generator.simulator import true_video
 from sora_eval.probes.base import Probe
 from sora_eval.tracking.base import Tracker
@@ -45,6 +45,8 @@ def _sound(case: Case, video: Video, tracks: Tracks, probe: Probe) -> dict[str, 
         return {}
     try:
         audio = read_audio(video.file)
+    except MachineError:
+        raise
     except VideoError:
         return {}
     return {} if audio is None else probe.sound(case, audio, tracks)

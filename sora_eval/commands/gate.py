@@ -120,6 +120,10 @@ def _with_a_generator(
         raise ConfigError(
             "a generator in place of a run needs --sequential and --out RUN, or --noninferior MARGIN and --out RUN, and no --candidate"
         )
+    if given := [f"--{name}" for name in ("common", "generator") if getattr(options, name)]:
+        raise ConfigError(
+            f"{' and '.join(given)} can't be used with a generator in place of a run, which answers the baseline's cases: leave it out"
+        )
     baseline, notes = usable(baseline, "baseline", plan)
     _check_probes(plan, baseline.rows)
     test = _sequential_test(plan, baseline.rows)

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from sora_eval.config.cases import with_cases
+from sora_eval.config.cases import with_cases, without_truth
 from sora_eval.config.commands import (
     COMMANDS,
     AuditConfig,
@@ -64,4 +64,5 @@ __all__ = [
     "search_path",
     "values_of",
     "with_cases",
+    "without_truth",
 ]

@@ -14,6 +14,7 @@ from sora_eval.prompting.case_sets import CaseSet
 
 _FROM_FILE = {"cases": ("suite", "profile", "seed", "world", "prompts.file"), "prompts.file": ("suite", "world")}
 """Options that a file of cases stands in place of."""
+_NO_TRUTH = "prompts without a scene have no true clip to compare with"
 Q = TypeVar("Q", bound="CasesConfig | GenerateConfig | RunConfig")
 
 
@@ -42,13 +43,27 @@ def with_cases(config: Q, samples: int = 1) -> tuple[Q, CaseSet]:
     return config, case_set
 
 
+def without_truth(asked: RunConfig, used: RunConfig) -> tuple[str, ...]:
+    """Return a line for metrics that a configuration asks for and its cases can't have. used: what `with_cases` made of it."""
+    left_out = [
+        *["fidelity"] * (bool(asked.fidelity and asked.fidelity.metrics) and used.fidelity is None),
+        *["tracking"] * (asked.tracking and not used.tracking),
+    ]
+    return (f"no {' and no '.join(left_out)} metrics: {_NO_TRUTH}",) if left_out else ()
+
+
 def check_file(words: Sequence[str], settings: Any) -> None:
-    """Refuse options beside a file of cases that it stands in place of.
+    """Refuse options beside a file of cases that it stands in place of, and metrics that were typed beside a file of prompts.
 
     Raises:
         ConfigError: there is one.
     """
     keys = [word.lstrip("+~").partition("=")[0] for word in words]
+    if isinstance(settings, RunConfig) and settings.prompts.file is not None:
+        asked = {"fidelity": bool(settings.fidelity and settings.fidelity.metrics), "tracking": settings.tracking}
+        for key in keys:
+            if asked.get(key.partition(".")[0]):
+                raise ConfigError(f"{key}= can't be used with prompts.file=: {_NO_TRUTH}; leave it out")
     for name, others in _FROM_FILE.items():
         if name == "cases" and getattr(settings, "cases", None) is None:
             continue

@@ -42,8 +42,9 @@ class CasesConfig(Settings):
     """Folder to write to; null: cases-SUITE-PROFILE-SEED, with the look after the profile unless it is plain."""
     seed: int = option(0, least=0)
     """Seed of the scenes."""
-    samples: int = option(1, least=1, most=MOST)
-    """Videos wanted per case, each with a seed of its own; the manifest's column sample holds its number."""
+    samples: int | None = option(None, least=1, most=MOST)
+    """Videos wanted per case, each with a seed of its own; the manifest's column sample holds its number. null: as many as the cases of a
+    file have, else 1."""
     workers: int | None = option(None, least=1)
     """Processes; null: one per core."""
 
@@ -73,8 +74,8 @@ class GenerateConfig(Settings):
     """H.264 constant rate factor, 0 for lossless."""
     seed: int = option(0, least=0)
     """Seed of the scenes."""
-    samples: int | None = option(1, least=1, most=MOST)
-    """Clips per case, each with a seed of its own; null: as many as a folder of videos has."""
+    samples: int | None = option(None, least=1, most=MOST)
+    """Clips per case, each with a seed of its own; null: as many as the cases of a file, or a folder of videos, have, else 1."""
     workers: int | None = option(None, least=1)
     """Processes; null: one per core. Generators that can't be copied run in one."""
 

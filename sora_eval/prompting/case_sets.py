@@ -104,7 +104,7 @@ def stored_set(file: str, samples: int | None = None, otherwise: int = 1) -> Cas
             f"{path}: no case of it is known to this version; {left_out[0] if left_out else 'it is empty'}"
         )
     own, hashed = per_prompt(cases), stored_digest(cases, others)
-    if own > 1 and samples not in (None, 1, own):
+    if own > 1 and samples not in (None, own):
         raise ConfigError(f"{path} has {own} samples per prompt of its own: leave samples={samples} out")
     cases = cases if own > 1 else sampled(cases, samples or otherwise)
     return CaseSet(probes, cases, _name(path.stem, path.resolve().parent.name, hashed), hashed, tuple(left_out))

@@ -26,6 +26,16 @@ class PromptFile(Settings):
     swapped: bool = False
     """Whether each prompt that names two things is there again with the other one named first."""
 
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: a value can't be used, or there is no file that it is for.
+        """
+        super().__post_init__()
+        if self.file is None and (self.twins or self.swapped):
+            raise ConfigError("prompts.twins and prompts.swapped are for prompts=FILE: name one, or leave them out")
+
 
 @dataclass(frozen=True)
 class PromptOptions(PromptFile):

@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from sora_eval.errors import VideoError
+from sora_eval.errors import VideoError, is_of_machine
 from sora_eval.types import Floats, Frames
 from sora_eval.video.containers import gif_times
 from sora_eval.video.display import over_black
@@ -93,6 +93,8 @@ def _opened(file: IO[bytes], limits: Limits) -> Iterator[Image.Image]:
             yield image
     # Pillow raises SyntaxError and ValueError for some damaged files, and UnidentifiedImageError where it was built without WebP.
     except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if is_of_machine(error):
+            raise
         what = "an animated WebP" if kind == "WEBP" else "a GIF without control blocks"
         raise VideoError(f"{what} that can't be read ({error})") from error
 

@@ -9,7 +9,7 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 
-from sora_eval.errors import VideoError
+from sora_eval.errors import MachineError, VideoError, is_of_machine
 from sora_eval.types import Audio, Video
 from sora_eval.video.codec import _configure, _frame, _rate
 from sora_eval.video.decoding import opened
@@ -48,7 +48,8 @@ def read_audio(path: str | Path, limits: Limits = _LIMITS) -> Audio | None:
                 limits.check_seconds(length / max(frame.sample_rate, 1))
             parts += [made.to_ndarray()[0] for made in resampler.resample(None)]
     except (av.FFmpegError, OSError, VideoError) as error:
-        raise VideoError(f"{path}: its audio can't be read: {error}") from error
+        kind = MachineError if is_of_machine(error) and not isinstance(error, av.FFmpegError) else VideoError
+        raise kind(f"{path}: its audio can't be read: {error}") from error
     if start is None or not parts:
         return None
     return Audio(np.concatenate(parts).astype(np.float32), float(RATE), start - first)

@@ -4,7 +4,7 @@ H.264 4:4:4 RGB in Matroska keeps every bit and goes into run folders: of what F
 room for clean frames (docs/cost.md). FFV1 in Matroska keeps every bit too, and is for files that others read; H.264 in MP4 is for people
 and for models that read nothing else. Everything runs on one codec thread, so that the same clip gives the same bytes on any machine.
 
-A clip that was cut off is an error, never a shorter clip: see `read_video`. When its frames are shown is decided in timing.py, how they
+A clip that was cut off is an error, never a shorter clip: see `read_video`. When its frames are shown is decided in timestamps.py, how they
 look in display.py, a container's declared end in containers.py. Files written here are BT.709 and tagged so.
 """
 
@@ -33,7 +33,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from PIL import Image
 
-from sora_eval.errors import VideoError
+from sora_eval.errors import MachineError, VideoError, is_of_machine
 from sora_eval.types import Frames, Video
 from sora_eval.video.containers import append_checksum, declared_end, is_damaged
 from sora_eval.video.decoding import FALLBACK_FPS as FALLBACK_FPS
@@ -62,7 +62,7 @@ def read_video(
 
     The first video stream is decoded and shown as players do: see `display.py`. `fps` is the container's rate, or `FALLBACK_FPS` when it
     has none. Frames that are unevenly spaced in time are repeated and left out so that the clip has a constant rate and shows the same at
-    the same moments: see `timing.schedule`.
+    the same moments: see `timestamps.schedule`.
 
     A file counts as cut off or corrupt when it is shorter than its container declares (MP4, Matroska, AVI; a GIF has an
     end mark), when a packet or a frame can't be decoded, when fewer frames come out than the container's header
@@ -74,7 +74,7 @@ def read_video(
         path: the file. FFmpeg gets it open and without its name.
         max_frames: stop after so many frames (at least 1); whatever follows them is then not checked.
         limits: what the decoded clip may take at most; what takes more is refused before memory is taken.
-        max_fps: frames per second that are wanted at most of unevenly spaced frames.
+        max_fps: frames per second that are wanted of unevenly spaced frames: see `timestamps.schedule`.
         fps: the rate, whatever the file declares: the frames are then taken one by one. None for the file's.
 
     Returns:
@@ -82,6 +82,7 @@ def read_video(
 
     Raises:
         VideoError: one line that names the file: it is missing, empty, no video, without frames, cut off, HDR, or beyond the limits.
+        MachineError: a VideoError too: memory is lacking, or a disk or network drive failed; the file may be whole.
 
     """
     path = Path(path)
@@ -400,7 +401,8 @@ def _whole(path: Path) -> Iterator[tuple[IO[bytes], int]]:
     try:
         size = path.stat().st_size
     except OSError as err:
-        raise VideoError(f"{path}: {err.strerror or err}") from err
+        kind = MachineError if is_of_machine(err) else VideoError
+        raise kind(f"{path}: {err.strerror or err}") from err
     if size == 0:
         raise VideoError(f"{path}: the file is empty (0 bytes)")
     try:
@@ -413,7 +415,7 @@ def _whole(path: Path) -> Iterator[tuple[IO[bytes], int]]:
             yield file, size
     except VideoError as err:
         prefix = f"{path}: "
-        raise err if str(err).startswith(prefix) else VideoError(prefix + str(err)) from err
+        raise err if str(err).startswith(prefix) else type(err)(prefix + str(err)) from err
 
 
 @contextmanager
@@ -424,6 +426,7 @@ def _naming(name: str | Path, what: str) -> Iterator[None]:
     except VideoError:
         raise
     except MemoryError as err:
-        raise VideoError(f"{name}: there is not enough memory for it; make it smaller or shorter") from err
+        raise MachineError(f"{name}: there is not enough memory for it; make it smaller or shorter") from err
     except (av.FFmpegError, OSError, ValueError) as err:
-        raise VideoError(f"{name}: {what} ({getattr(err, 'strerror', None) or err})") from err
+        kind = MachineError if is_of_machine(err) and not isinstance(err, av.FFmpegError) else VideoError
+        raise kind(f"{name}: {what} ({getattr(err, 'strerror', None) or err})") from err

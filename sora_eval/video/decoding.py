@@ -20,7 +20,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from sora_eval.errors import VideoError
+from sora_eval.errors import VideoError, is_of_machine
 from sora_eval.types import Floats, Frames
 from sora_eval.video import animations
 from sora_eval.video.containers import declared_end, gif_times
@@ -85,10 +85,19 @@ class _Packets:
 
 
 class _Nameless:
-    """An open file of which FFmpeg sees the bytes alone."""
+    """An open file of which FFmpeg sees the bytes alone. failed: what a disk or network drive raised, which demuxers take for the end."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+        self._read, self.seek, self.tell = file.read, file.seek, file.tell
+        self.failed: OSError | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._read(size)
+        except OSError as error:
+            if is_of_machine(error):
+                self.failed = error
+            raise
 
 
 def decode(
@@ -101,7 +110,7 @@ def decode(
 ) -> tuple[Frames, float]:
     """Return a clip's frames [T, H, W, 3] at a constant rate, and that rate.
 
-    file, size: open file and its bytes. max_frames: how many at most. max_fps: rate that is wanted at most of frames that are unevenly
+    file, size: open file and its bytes. max_frames: how many at most. max_fps: rate that is wanted of frames that are unevenly
     spaced. fps: the rate, whatever the file declares; frames are then taken one by one.
 
     Raises:
@@ -164,10 +173,24 @@ def opened(file: IO[bytes], limits: Limits, **options: str) -> Iterator[tuple[In
 
     Raises:
         VideoError: there is none that can be decoded.
+        OSError: a disk or network drive failed meanwhile, whatever FFmpeg made of it.
 
     """
-    file.seek(0)
-    source: Any = _Nameless(file)
+    source = _Nameless(file)
+    try:
+        file.seek(0)
+        with _opened(source, limits, options) as found:
+            yield found
+    except Exception as error:
+        if source.failed is not None and error is not source.failed:
+            raise source.failed from error
+        raise
+    if source.failed is not None:
+        raise source.failed
+
+
+@contextmanager
+def _opened(source: Any, limits: Limits, options: dict[str, str]) -> Iterator[tuple[InputContainer, VideoStream]]:
     most = {"max_pixels": str(limits.pixels)}
     # PyAV's type hints want strings here.
     probing: Any = [most] * _PROBED

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sora_eval.errors import SoraEvalError, VideoError
+from sora_eval.errors import MachineError, SoraEvalError, VideoError, is_of_machine
 from sora_eval.files import content_hash, link_or_copy, read_json, write_json
 from sora_eval.types import Video
 from sora_eval.video.codec import probe, read_video
@@ -21,7 +21,7 @@ from sora_eval.video.limits import Limits
 from sora_eval.video.timestamps import without_repeats
 
 SUFFIX = ".source.json"
-READING = 1
+READING = 2
 """Raised whenever the same file is read as another clip; what is stored of it is then made again."""
 _FIRST_OF = ("copy", "path", "given")
 
@@ -35,7 +35,7 @@ class Source:
     limits: Limits
     """What the decoded clip may take at most."""
     max_fps: float
-    """Frames per second that are wanted at most of unevenly spaced frames: those of the case."""
+    """Frames per second that are wanted of unevenly spaced frames: those of the case."""
     fps: float | None = None
     """Rate that the manifest gives, None for the file's: frames that repeat at a steady beat then count once."""
 
@@ -46,7 +46,10 @@ class Source:
             VideoError: see `read_video`.
         """
         video = read_video(self.file, limits=self.limits, max_fps=self.max_fps, fps=self.fps)
-        once = without_repeats(video.frames, video.fps) if self.fps is None else None
+        try:
+            once = without_repeats(video.frames, video.fps) if self.fps is None else None
+        except MemoryError as error:
+            raise MachineError(f"{self.file}: there is not enough memory for it; make it smaller or shorter") from error
         video = Video(*once) if once else video
         # A rate that the manifest gives stretches the frames' times, not those of the sound.
         return replace(video, file=str(self.file)) if self.fps is None else video
@@ -205,6 +208,7 @@ def _located(record: Path, about: dict[str, Any]) -> Path:
 
     Raises:
         VideoError: none of them is there, or none has the bytes that were judged.
+        MachineError: a disk or network drive failed.
     """
     changed = False
     for file in _candidates(record, about):
@@ -215,7 +219,9 @@ def _located(record: Path, about: dict[str, Any]) -> Path:
             if file.stat().st_size == about["bytes"] and content_hash(file) == about["sha256"]:
                 return file
             changed = True
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            if is_of_machine(error):
+                raise MachineError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
             continue
     if changed:
         raise VideoError(

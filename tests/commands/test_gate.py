@@ -334,6 +334,16 @@ def test_options_that_mean_nothing(
     assert message in one_line(capsys)
 
 
+@pytest.mark.parametrize("option", [["--common"], ["--generator", "model"]])
+def test_options_of_a_run_mean_nothing_to_a_generator(
+    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: list[str]
+) -> None:
+    words = ["--baseline", str(good / "baseline"), "--sequential", "--out", str(tmp_path / "out"), *option]
+    assert main(["gate", *words, "generator=oracle"]) == 2
+    assert f"{option[0]} can't be used with a generator in place of a run" in one_line(capsys)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_job_page_tells_why_nothing_was_compared(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "page.md"))
     assert gate(good, tmp_path / "nothing") == 2

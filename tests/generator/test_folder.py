@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import json
 import os
 import pickle
@@ -385,13 +386,33 @@ def test_a_video_that_can_t_be_read_fails_its_case_and_is_noted_once(tmp_path: P
     cases = [CASE, replace(CASE, id="b.0001"), replace(CASE, id="c.0001")]
     cut, empty, whole = folder.generate(cases)
     assert isinstance(cut, Failure)
-    assert "cut.mp4: cut off" in cut.reason
+    assert "cut.mp4: cut off" in cut.reason and not cut.technical
     assert isinstance(empty, Failure)
     assert "empty.mp4: the file is empty" in empty.reason
     assert grey(whole) == 20
     list(folder.generate(cases))
     manifest = tmp_path / "manifest.csv"
     assert folder.problems == [f"{manifest}, row 2: {cut.reason}", f"{manifest}, row 3: {empty.reason}"]
+
+
+@pytest.mark.parametrize(
+    "broken", ["sora_eval.video.decoding.shown", "sora_eval.video.timestamps._changes", "pathlib.Path.open"]
+)
+def test_what_the_machine_can_t_read_is_no_answer_and_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    folder = Folder(folder_with(tmp_path, "case_id,path\na.0001,a.mkv\n"))
+    write_ffv1(tmp_path / "a.mkv", clip(10, frames=12))
+
+    def failing(*args: object, **options: object) -> None:
+        raise OSError(errno.EIO, "Input/output error") if broken == "pathlib.Path.open" else MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(broken, failing)
+        failure = answer(folder)
+    assert isinstance(failure, Failure)
+    assert failure.technical and "a.mkv: " in failure.reason
+    assert grey(answer(folder)) == 10
 
 
 def test_one_frame_is_a_video_only_when_one_was_asked(tmp_path: Path) -> None:
@@ -480,11 +501,16 @@ def test_a_held_frame_is_shown_for_as_long_as_it_is(tmp_path: Path) -> None:
     assert isinstance(found, Video)
     assert np.array_equal(found.frames, moving(4)[[0, 1, 1, 1, 2, 3]])
     assert folder.problems == []
-    # At the moments that are asked: 0, 0.2 and 0.4 s.
+    # Asked for at 5 per second, it keeps its own rate; the problem line says so.
     slower = answer(folder, replace(CASE, frames=3, fps=5.0))
     assert isinstance(slower, Video)
-    assert np.array_equal(slower.frames, moving(4)[[0, 1, 2]])
-    assert folder.problems == []
+    assert np.array_equal(slower.frames, found.frames) and slower.fps == 10.0
+    (line,) = folder.problems
+    assert "has a variable rate (4 frames): 6 frames at 10 per second; 3 at 5 were requested" in line
+    # At 2 per second, at the moments that are asked: 0 and .5 s.
+    slowest = answer(folder, replace(CASE, frames=2, fps=2.0))
+    assert isinstance(slowest, Video)
+    assert np.array_equal(slowest.frames, moving(4)[[0, 3]])
 
 
 @pytest.mark.parametrize(
@@ -568,6 +594,18 @@ def test_cases_that_can_t_be_read_are_fatal(tmp_path: Path) -> None:
         (tmp_path / "cases.jsonl").write_text(text)
         with pytest.raises(ManifestError, match=r"cases\.jsonl: not readable"):
             Folder(tmp_path, requested=[CASE])
+
+
+@pytest.mark.parametrize(("name", "numbered"), [("suite.probe.t2v.0003", 4), ("castle.0003", 0), ("probe.t2v.0003", 0)])
+def test_ids_of_a_user_s_own_number_no_cases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, numbered: int
+) -> None:
+    folder = Folder(folder_with(tmp_path, "case_id,path\n"))
+    known: list[str] = []
+    monkeypatch.setattr(Folder, "__init__", lambda self, cases, **options: known.extend(cases))
+    folder.bind([replace(CASE, id=name)])
+    assert sum(case_id.startswith("left_right.relation.t2v.") for case_id in known) == numbered
+    assert name in known
 
 
 def test_rows_of_cases_that_are_not_asked_are_nobody_s_problem(tmp_path: Path) -> None:

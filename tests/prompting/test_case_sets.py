@@ -7,7 +7,7 @@ import pytest
 
 from sora_eval import registry
 from sora_eval.commands.cli import main
-from sora_eval.config import parse, with_cases
+from sora_eval.config import parse, with_cases, without_truth
 from sora_eval.errors import ConfigError
 from sora_eval.prompting.case_sets import stored_set
 from sora_eval.runs.naming import run_folder
@@ -92,6 +92,54 @@ def test_both_a_file_and_a_suite_are_refused_in_one_line(tmp_path, word, command
     assert "leave one of them out" in line
 
 
+PROMPT = (
+    "- {id: rel, prompt: A red ball lies to the left of a blue cube., expect: {relation: red ball left of blue cube}}"
+)
+
+
+@pytest.mark.parametrize("command", ["run", "generate", "cases"])
+def test_another_number_of_samples_than_the_file_s_own_is_refused(tmp_path, command, capsys):
+    path = stored(tmp_path, [c.to_json() for c in sampled(CASES, 4)])
+    for count in (1, 2):
+        assert main([command, f"cases={path}", f"samples={count}", f"out={tmp_path / 'out'}"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"has 4 samples per prompt of its own: leave samples={count} out" in line
+    for words in ([], ["samples=4"]):
+        assert len(with_cases(parse(command, [f"cases={path}", *words])[0])[1].cases) == 4 * len(CASES)
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "cases", "generate"])
+@pytest.mark.parametrize("word", ["prompts.twins=true", "prompts.swapped=true"])
+@pytest.mark.parametrize("file", [False, True])
+def test_twins_of_prompts_without_a_file_of_prompts_are_refused(tmp_path, command, word, file, capsys):
+    path = stored(tmp_path, [c.to_json() for c in CASES])
+    assert main([command, word, *[f"cases={path}"] * file]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "prompts.twins and prompts.swapped are for prompts=FILE" in line
+
+
+@pytest.mark.parametrize("word", ["fidelity.metrics=[text_image]", "tracking=true", "fidelity.image_distance=lpips"])
+def test_metrics_of_true_clips_can_t_be_asked_of_prompts_without_a_scene(tmp_path, word, capsys):
+    (tmp_path / "p.yaml").write_text(PROMPT)
+    assert main(["run", f"prompts={tmp_path / 'p.yaml'}", word]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{word.partition('=')[0]}= can't be used with prompts.file=" in line and "no true clip" in line
+    for none in ("fidelity=null", "fidelity.metrics=[]", "tracking=false"):
+        parse("run", [f"prompts.file={tmp_path / 'p.yaml'}", none])
+
+
+def test_metrics_that_prompts_without_a_scene_lack_are_a_note(tmp_path):
+    (tmp_path / "p.yaml").write_text(PROMPT)
+    asked = parse("run", [f"prompts.file={tmp_path / 'p.yaml'}"])[0]
+    assert without_truth(asked, with_cases(asked)[0]) == (
+        "no fidelity and no tracking metrics: prompts without a scene have no true clip to compare with",
+    )
+    less = parse("run", [f"prompts.file={tmp_path / 'p.yaml'}", "tracking=false", "fidelity=null"])[0]
+    assert without_truth(less, with_cases(less)[0]) == ()
+    scenes = parse("run", ["suite.count=1", "suite.probes=[relation]"])[0]
+    assert without_truth(scenes, with_cases(scenes)[0]) == ()
+
+
 def test_a_run_of_the_cases_of_a_suite_is_compared_with_that_of_the_suite(tmp_path, capsys):
     rest = ["references=[]", "fidelity=null", "tracking=false", "workers=1"]
     words = ["suite.probes=[relation]", "suite.count=2", "suite.modes=[t2v]"]
@@ -120,8 +168,7 @@ def test_the_folder_of_a_run_is_named_after_the_file(tmp_path):
 
 
 def test_prompts_are_exported_and_a_folder_of_clips_is_judged(tmp_path, capsys):
-    text = "- {id: rel, prompt: A red ball lies to the left of a blue cube., expect: {relation: red ball left of blue cube}}"
-    (tmp_path / "p.yaml").write_text(text)
+    (tmp_path / "p.yaml").write_text(PROMPT)
     assert main(["cases", f"prompts={tmp_path / 'p.yaml'}", "prompts.twins=true", f"out={tmp_path / 'mine'}"]) == 0
     assert (tmp_path / "mine" / "manifest.csv").read_text().splitlines() == [
         "case_id,path", "rel,videos/rel.mp4", "rel.twin,videos/rel.twin.mp4",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sora_eval.types import Frames
+from sora_eval.types import Frames, Video
+from sora_eval.video import compress
 from sora_eval.video.timestamps import Schedule, common_moments, schedule, without_repeats
 
 TICKS = {"mp4": 1 / 16384, "mkv": 0.001, "gif": 0.01}
@@ -42,13 +45,30 @@ def test_left_out_frames_are_shown_again_in_every_container(slots: set[int], fps
         assert found.fps == pytest.approx(fps, rel=0.01)
 
 
-def test_unevenly_spaced_frames_are_taken_at_the_moments_that_are_asked() -> None:
+@pytest.mark.parametrize("tick", TICKS.values(), ids=TICKS)
+@pytest.mark.parametrize("wanted", [16.0, 8.0, 10.0])
+@pytest.mark.parametrize(("slots", "end"), [([*range(11), *range(12, 30)], 30), (list(range(30)), 33)])
+def test_one_frame_left_out_or_held_leaves_the_others_their_rate(
+    slots: list[int], end: int, wanted: float, tick: float
+) -> None:
+    found = plan(slots, 24, tick, max_fps=wanted, end=end)
+    assert found.index.tolist() == (np.searchsorted(slots, np.arange(end), side="right") - 1).tolist()
+    assert found.fps == pytest.approx(24, rel=0.01)
+
+
+@pytest.mark.parametrize("tick", TICKS.values(), ids=TICKS)
+def test_a_clip_without_its_repeats_is_read_at_the_rate_that_is_asked(tick: float) -> None:
+    found = plan([3 * (i // 2) + i % 2 for i in range(32)], 24, tick, max_fps=16.0)
+    assert (found.index.tolist(), found.fps) == (list(range(32)), 16.0)
+
+
+def test_unevenly_spaced_frames_of_a_rate_far_above_are_taken_at_the_moments_that_are_asked() -> None:
     slots = [0, 1, 2, 3, 7, 8, 9, 10, 11, 14]
     for tick in TICKS.values():
-        found = plan(slots, 24, tick, max_fps=8.0)
-        # 0, 3, 6, 9 and 12 of 24ths of a second
-        assert [slots[i] for i in found.index] == [0, 3, 3, 9, 11]
-        assert found.fps == 8.0
+        found = plan(slots, 24, tick, max_fps=4.0)
+        # 0, 6 and 12 of 24ths of a second
+        assert [slots[i] for i in found.index] == [0, 3, 11]
+        assert found.fps == 4.0
         # Asking for more than there is would only repeat frames.
         assert plan(slots, 24, tick, max_fps=60.0).fps == pytest.approx(24, rel=0.01)
 
@@ -107,6 +127,31 @@ def test_a_mixed_beat_is_dropped(content: int, file: int) -> None:
 @pytest.mark.parametrize("rest", [range(0), range(5, 9), range(10, 40), range(1, 12), range(0, 40)])
 def test_a_thing_that_rests_is_no_repeat(rest: range) -> None:
     assert without_repeats(moving(40, rest), 24.0) is None
+
+
+def disc(places: Sequence[float], size: tuple[int, int] = (48, 96)) -> Frames:
+    """A bright disc with soft edges, its middle at these columns."""
+    y, x = np.mgrid[: size[0], : size[1]]
+    cover = [np.clip(8.5 - np.hypot(x - 12 - at, y - size[0] / 2), 0, 1) for at in places]
+    return np.repeat((30 + 190 * np.array(cover))[..., None], 3, axis=-1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("steps", [(0.7, 1.2), (0.4, 0.4, 0.4, 3.6), (0.5, 2.5)])
+@pytest.mark.parametrize("crf", [None, 18])
+def test_motion_in_jerks_is_no_repeat(steps: tuple[float, ...], crf: int | None) -> None:
+    video = Video(disc(np.cumsum(np.resize(steps, 48))), 16.0)
+    found = video if crf is None else compress(video, crf)
+    assert without_repeats(found.frames, found.fps) is None
+
+
+@pytest.mark.parametrize("crf", [18, 23, 28])
+@pytest.mark.parametrize(("content", "file"), [(8, 16), (8, 24), (12, 24), (16, 24)])
+def test_repeats_that_a_lossy_codec_coded_again_are_dropped(content: int, file: int, crf: int) -> None:
+    slots = np.arange(24 * file // content) * content // file
+    found = compress(Video(disc(2.5 * np.arange(24))[slots], float(file)), crf)
+    once = without_repeats(found.frames, found.fps)
+    assert once is not None
+    assert (len(once[0]), once[1]) == (24, content)
 
 
 def test_two_jumps_are_no_repeats() -> None:
