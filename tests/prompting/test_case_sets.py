@@ -113,7 +113,7 @@ def test_another_number_of_samples_than_the_file_s_own_is_refused(tmp_path, comm
 @pytest.mark.parametrize("file", [False, True])
 def test_twins_of_prompts_without_a_file_of_prompts_are_refused(tmp_path, command, word, file, capsys):
     path = stored(tmp_path, [c.to_json() for c in CASES])
-    assert main([command, word, *[f"cases={path}"] * file]) == 2
+    assert main([command, word, *[f"cases={path}"] * file, f"out={tmp_path / 'out'}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "prompts.twins and prompts.swapped are for prompts=FILE" in line
 
