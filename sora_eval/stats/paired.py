@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,6 +161,42 @@ def pair(first: Iterable[ScoreRow], second: Iterable[ScoreRow]) -> Pairs:
         first=np.array([row.counted for row in rows]),
         second=np.array([b[row.case].counted for row in rows]),
         max_difference=np.array([1 / (1 - row.chance) for row in rows]),
+    )
+
+
+class Placed(Protocol):
+    """A row of a case."""
+
+    @property
+    def case(self) -> str:
+        """Return the id."""
+
+    @property
+    def suite(self) -> str:
+        """Return the suite's name."""
+
+    @property
+    def probe(self) -> str:
+        """Return the probe's name."""
+
+    @property
+    def cluster(self) -> str:
+        """Return the scene's name."""
+
+
+def against_zero(rows: Sequence[Placed], values: Floats, max_difference: Floats) -> Pairs:
+    """Return values [n] of one model on the cases of rows, paired with 0 throughout, for `mean_interval`.
+
+    max_difference: [n] 1 minus the least value that there can be.
+    """
+    return Pairs(
+        case=tuple(row.case for row in rows),
+        suite=tuple(row.suite for row in rows),
+        probe=tuple(row.probe for row in rows),
+        cluster=tuple(row.cluster for row in rows),
+        first=values,
+        second=np.zeros_like(values),
+        max_difference=max_difference,
     )
 
 

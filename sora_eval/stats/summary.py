@@ -19,7 +19,7 @@ import pandas as pd
 
 from sora_eval.stats.failures import answered, technical
 from sora_eval.stats.intervals import LEVEL, N_BOOT, SEED, cluster_bootstrap
-from sora_eval.stats.paired import mean_interval, pair
+from sora_eval.stats.paired import against_zero, mean_interval
 from sora_eval.stats.samples import best_of, by_prompt, case_means, deviation_of, per_prompt, widest_deviation
 from sora_eval.types import ALL_MODES, Floats, ScoreRow
 
@@ -362,8 +362,9 @@ def _average(cells: Sequence[Cell], rows: Sequence[ScoreRow], suite: str) -> Cel
 def _mean_interval(rows: Sequence[ScoreRow], score: float) -> tuple[float, float]:
     """Return the 95% interval of the score of rows of several probes, within what is possible."""
     # In one order, so that sums round alike.
-    own = sorted(case_means(rows), key=lambda row: row.case)
-    pairs = pair(own, [replace(row, value=row.chance, reason="", failure="") for row in own])
+    own = sorted(case_means(rows), key=lambda row: (row.suite, row.probe, row.case))
+    counted = np.array([row.counted for row in own])
+    pairs = against_zero(own, counted, np.array([1 / (1 - row.chance) for row in own]))
     interval = mean_interval(pairs, pairs.weights())
     return min(interval.low, score), max(interval.high, score)
 

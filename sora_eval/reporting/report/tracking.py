@@ -18,7 +18,7 @@ from sora_eval.reporting.components.page import Block, Facts, Fold, Note
 from sora_eval.reporting.components.table import Cell, Column, Table, interval, table
 from sora_eval.runs.tracking import TrackingRow
 from sora_eval.stats.intervals import LEVEL
-from sora_eval.stats.paired import Pairs, mean_interval
+from sora_eval.stats.paired import Pairs, against_zero, mean_interval
 from sora_eval.stats.summary import KINDS
 from sora_eval.tracking.base import HUE_VERSION as TRACKER_VERSION
 from sora_eval.tracking.metrics import BY_NAME, METRICS, PROTOCOL, Metric
@@ -129,17 +129,8 @@ def _cells(rows: Sequence[TrackingRow], metric: Metric) -> Iterator[TrackingCell
     defined = [(r, v) for r in due if (v := r.values.get(metric.name)) is not None]
     if not defined:
         return
-    values = np.array([v for _, v in defined])
-    of = [r for r, _ in defined]
-    pairs = Pairs(
-        case=tuple(r.case for r in of),
-        suite=tuple(r.suite for r in of),
-        probe=tuple(r.probe for r in of),
-        cluster=tuple(r.cluster for r in of),
-        first=values,
-        second=np.zeros_like(values),
-        max_difference=np.ones_like(values),
-    )
+    of, values = [r for r, _ in defined], np.array([v for _, v in defined])
+    pairs = against_zero(of, values, np.ones_like(values))
     for suite, probe in pairs.rows:
         weights = pairs.weights(suite, probe)
         clips = sum((not suite or r.suite == suite) and (not probe or r.probe == probe) for r in due)
