@@ -33,6 +33,9 @@ from sora_eval.stats.samples import case_means
 from sora_eval.stats.sign_flips import FLIPS, sign_flip_test
 from sora_eval.types import Bools, Floats, ScoreRow
 
+_EVEN = 0.05
+"""Scores of a probe within this range say nothing of its spread: nine scenes at 0 and one at .01 would have an interval of 0 to .01."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -280,7 +283,7 @@ def mean_interval(pairs: Pairs, weights: Floats, scaled: bool = True) -> Interva
     mean = float(weights @ pairs.first)
     if not scaled:
         return Interval(mean, mean - below, mean + above)
-    if (constant := unvaried(pairs, weights)).any():
+    if (constant := unvaried(pairs, weights, _EVEN)).any():
         w, n = weights[constant], len(set(pairs.cluster_index[constant]))
         share, part = float(w.sum()), float(w @ pairs.first[constant] / w.sum())
         least = float(w @ (1 - pairs.max_difference[constant]) / share)
@@ -317,15 +320,17 @@ def _strata(pairs: Pairs, weights: Floats) -> NDArray[np.int64]:
     return strata
 
 
-def unvaried(pairs: Pairs, weights: Floats) -> Bools:
+def unvaried(pairs: Pairs, weights: Floats, tolerance: float = 1e-9) -> Bools:
     """Return [n], True for cases of weight above 0 in probes that show no spread: their differences are equal, or of one cluster.
+
+    tolerance: the largest range of differences that count as equal; rounding alone leaves some.
 
     Probes of a single cluster are taken together, and show one where their differences are not equal.
     """
     strata, found = _strata(pairs, weights), np.zeros(len(pairs), dtype=bool)
     for k in set(strata[weights > 0]):
         inside = (strata == k) & (weights > 0)
-        if len(set(pairs.cluster_index[inside])) == 1 or np.ptp(pairs.difference[inside]) == 0:
+        if len(set(pairs.cluster_index[inside])) == 1 or np.ptp(pairs.difference[inside]) <= tolerance:
             found |= inside
     return found
 
