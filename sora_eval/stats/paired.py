@@ -321,16 +321,18 @@ def _strata(pairs: Pairs, weights: Floats) -> NDArray[np.int64]:
 
 
 def unvaried(pairs: Pairs, weights: Floats, tolerance: float = 1e-9) -> Bools:
-    """Return [n], True for cases of weight above 0 in probes that show no spread: their differences are equal, or of one cluster.
+    """Return [n], True for cases of weight above 0 in probes that show no spread: mean differences of clusters are equal, or there is one.
 
-    tolerance: the largest range of differences that count as equal; rounding alone leaves some.
+    tolerance: the largest range of means that count as equal; rounding alone leaves some.
 
-    Probes of a single cluster are taken together, and show one where their differences are not equal.
+    Probes of a single cluster are taken together.
     """
     strata, found = _strata(pairs, weights), np.zeros(len(pairs), dtype=bool)
     for k in set(strata[weights > 0]):
         inside = (strata == k) & (weights > 0)
-        if len(set(pairs.cluster_index[inside])) == 1 or np.ptp(pairs.difference[inside]) <= tolerance:
+        of = number(pairs.cluster_index[inside])
+        sums, _ = cluster_sums(weights[inside] * pairs.difference[inside], of)
+        if np.ptp(sums / cluster_sums(weights[inside], of)[0]) <= tolerance:
             found |= inside
     return found
 
