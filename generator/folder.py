@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,11 @@ from sora_eval import registry
 from sora_eval.errors import ConfigError, MachineError, ManifestError, VideoError
 from sora_eval.generator.base import Capabilities, Delivery, file_safe
 from sora_eval.generator.video_manifest import (
+    BY_PROFILE,
+    BY_VERSION,
+    differing_fields,
     frame_rate,
+    read_cases,
     read_rows,
     sample_number,
     seed_number,
@@ -39,9 +42,6 @@ MIN_SIDE = 8
 _CASE_ID = re.compile(r"\w[\w.+-]{0,199}")
 _HINTS = 20
 """How many misspelt case ids get the nearest known one: each takes a comparison with all of them."""
-_BY_SEED = ("seed",)
-_BY_PROFILE = ("size", "fps", "frames", "given")
-_BY_VERSION = ("prompt", "scene")
 
 
 @dataclass(frozen=True)
@@ -275,28 +275,18 @@ class Folder:
 
     def _made_for(self) -> dict[str, Mapping[str, Any]]:
         """Return the cases that the folder's videos were made for, by id."""
-        path = self.path / "cases.jsonl"
-        if not path.is_file():
-            return {}
-        try:
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-            return {str(row["id"]): row for row in rows}
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as err:
-            raise ManifestError(f"{path}: not readable ({err}); remove it, or export the cases again") from err
+        return read_cases(self.path, "remove it, or export the cases again")
 
     def _check_requested(self, made_for: Mapping[str, Mapping[str, Any]], requested: Sequence[Case]) -> None:
         for case in requested:
-            there, here = made_for.get(case.id), json.loads(json.dumps(case.to_json()))
-            if there is None:
-                continue
-            # Not the hash: a video depends neither on what a probe expects nor on the number of twins.
-            if fields := [name for name in (*_BY_SEED, *_BY_PROFILE, *_BY_VERSION) if there.get(name) != here[name]]:
+            there = made_for.get(case.id)
+            if there is not None and (fields := differing_fields(there, case)):
                 differing = ", ".join(
-                    f"{n} {there.get(n)} there and {here[n]} here" for n in fields if n not in _BY_VERSION
+                    f"{n} {there.get(n)} there and {here} here" for n, here in fields.items() if n not in BY_VERSION
                 )
                 remedy = (
                     "run with the same seed=" * ("seed" in fields)
-                    or "run with the same profile=" * any(name in _BY_PROFILE for name in fields)
+                    or "run with the same profile=" * any(name in BY_PROFILE for name in fields)
                     or "another version of sora-eval wrote them; export the cases again"
                 )
                 raise ManifestError(

@@ -12,10 +12,40 @@ from typing import Any, TypeAlias
 
 from sora_eval.errors import ManifestError
 from sora_eval.paths import separator, shown
+from sora_eval.types import Case
 from sora_eval.video.timestamps import MAX_FPS, MIN_FPS
 
+BY_PROFILE = ("size", "fps", "frames", "given")
+"""Fields of a case that depend on the profile."""
+BY_VERSION = ("prompt", "scene")
+"""Fields of a case that depend on seed and version."""
 Note: TypeAlias = Callable[[int, str], None]
 """Takes the number of a row and what is wrong with it."""
+
+
+def read_cases(folder: Path, remedy: str) -> dict[str, Mapping[str, Any]]:
+    """Return the cases that the videos in a folder were made for, rows of its cases.jsonl by id; {} where it has none.
+
+    Raises:
+        ManifestError: the file can't be read; the message ends with the remedy.
+    """
+    path = folder / "cases.jsonl"
+    if not path.is_file():
+        return {}
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return {str(row["id"]): row for row in rows}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as err:
+        raise ManifestError(f"{path}: not readable ({err}); {remedy}") from err
+
+
+def differing_fields(row: Mapping[str, Any], case: Case) -> dict[str, Any]:
+    """Return the fields of a case, with its values, in which a row of `read_cases` asks for another video.
+
+    Not by hash: a video depends neither on what a probe expects nor on the number of twins.
+    """
+    here = json.loads(json.dumps(case.to_json()))
+    return {name: here[name] for name in ("seed", *BY_PROFILE, *BY_VERSION) if row.get(name) != here[name]}
 
 
 def read_rows(manifest: Path, note: Note) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -33,21 +33,10 @@ class ConfigError(SoraEvalError):
 
 
 _FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ESTALE, errno.EMFILE, errno.ENFILE)
-
-
 _OF_MACHINE = (
-    *(
-        errno.ENOMEM,
-        errno.EIO,
-        errno.ESTALE,
-        errno.ETIMEDOUT,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.ECONNRESET,
-        errno.ECONNABORTED,
-    ),
-    *(errno.ENOTCONN, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH),
-)
+    errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.ECONNRESET, errno.ECONNABORTED,
+    errno.ENOTCONN, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH,
+)  # fmt: skip
 """What a failing disk, a network drive and a lack of memory or of handles raise."""
 
 

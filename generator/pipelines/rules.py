@@ -86,11 +86,9 @@ def rules_of(pipeline: Any) -> Rules:
 def _native_fps(pipeline: Any) -> float | None:
     """Return the frames per second that a pipeline's model was trained at, None where that is not known."""
     name = type(pipeline).__name__
-    network = getattr(getattr(pipeline, "transformer", None), "config", None)
-    if name.startswith("CogVideoX") and getattr(network, "patch_size_t", None):  # CogVideoX 1.5
-        return 16.0
-    if name.startswith("Wan") and getattr(
-        getattr(pipeline, "config", None), "expand_timesteps", False
-    ):  # Wan2.2 TI2V-5B
-        return 24.0
+    config, network = getattr(pipeline, "config", None), getattr(getattr(pipeline, "transformer", None), "config", None)
+    if name.startswith("CogVideoX") and getattr(network, "patch_size_t", None):
+        return 16.0  # CogVideoX 1.5
+    if name.startswith("Wan") and getattr(config, "expand_timesteps", False):
+        return 24.0  # Wan2.2 TI2V-5B
     return next((rate for start, rate in NATIVE_FPS.items() if name.startswith(start)), None)

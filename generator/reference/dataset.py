@@ -61,12 +61,12 @@ class PixelDataset:
         return tuple(np.array([weights[i.family] for i in s.items]) for s in self.shards)
 
     @cached_property
-    def _sizes(self) -> dict[tuple[int, ...], NDArray[np.int64]]:
+    def _by_size(self) -> list[NDArray[np.int64]]:
         """Indices of the shards of each size (T, H, W)."""
         groups: dict[tuple[int, ...], list[int]] = {}
         for i, shard in enumerate(self.shards):
             groups.setdefault(shard.frames().shape[1:4], []).append(i)
-        return {size: np.array(indices) for size, indices in groups.items()}
+        return [np.array(indices) for indices in groups.values()]
 
     def batch(self, step: int, rank: int = 0) -> Tensor:
         """Return windows (B, window, 12, H, W) of one size; images give windows of one chunk.
@@ -75,9 +75,8 @@ class PixelDataset:
         """
         rng = np.random.default_rng([self.seed, *b"autoencoder", step, 0])
         totals = np.array([chance.sum() for chance in self._chances])
-        groups = list(self._sizes.values())
-        shares = np.array([totals[group].sum() for group in groups])
-        group = groups[int(rng.choice(len(groups), p=shares / shares.sum()))]
+        shares = np.array([totals[group].sum() for group in self._by_size])
+        group = self._by_size[int(rng.choice(len(shares), p=shares / shares.sum()))]
         if rank:
             rng = np.random.default_rng([self.seed, *b"autoencoder", step, rank])
         number = int(rng.choice(group, p=totals[group] / totals[group].sum()))

@@ -445,18 +445,19 @@ def _past(plan: Plan, words: Vocabulary, latent_space: str) -> loop.Past:
 def _cost(plan: Plan, folder: Path, training: loop.Job, trunk: Path | None = None) -> dict[str, Any]:
     """Return the cost of a run; processes that train together do the same work each, on clips of their own."""
     spent = loop.spent(folder, trunk)
-    # Of the run itself: another machine may have written the file.
-    processes = loop.settings_of(folder).get("workers", _workers(plan))
+    # Of the run itself, where its state has them: another machine may have written the file.
+    processes = spent.get("processes", _workers(plan))
     return {**spent, "flops": processes * loop.flops(training, int(spent["steps"])), "processes": processes}
 
 
 def _settings(plan: Plan, recipe: AutoencoderRecipe | TransformerRecipe) -> dict[str, Any]:
     """Return what a run depends on at every stage: it resumes with the same values only."""
+    first, *more = (shards.count(folder) for folder in _sets(plan))
     return {
         "seed": plan.seed,
         "workers": _workers(plan),
         "recipe": digest(asdict(recipe)),
-        "shards": [len(_shards(plan, folder)) for folder in _sets(plan)],
+        "shards": [min(first, plan.data.shards), *more],
     }
 
 

@@ -142,6 +142,11 @@ def prepare(
     return read(folder)[:shards]
 
 
+def count(folder: Path) -> int:
+    """Return how many shards of a set are complete, without reading them."""
+    return len(list(folder.glob("shard-*.json")))
+
+
 def read(folder: Path) -> list[Shard]:
     """Return the shards of a set that are complete, in order of their names.
 

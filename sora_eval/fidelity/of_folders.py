@@ -42,12 +42,12 @@ def list_folders(real: Path, fake: Path, prompts: Path | None = None) -> FolderP
     real_clips, fake_clips = list_videos(real), list_videos(fake)
     notes = tuple(dict.fromkeys([*ignored_files(real), *ignored_files(fake)]))
     by_clip = Prompts({}, ()) if prompts is None else read_prompts(prompts, fake_clips)
-    found = FolderPair(real_clips, fake_clips, by_clip, notes)
+    pair = FolderPair(real_clips, fake_clips, by_clip, notes)
     without = len(real_clips) - len(fake_clips)
-    if not (found.paired and without):
-        return found
+    if not (pair.paired and without):
+        return pair
     note = f"{real}: {without} of {len(real_clips)} clips have no generated one of their name, and are left out of the pairs"
-    return replace(found, notes=(*notes, note))
+    return replace(pair, notes=(*notes, note))
 
 
 def of_folders(folders: FolderPair, config: FidelityConfig) -> list[Measure]:

@@ -213,9 +213,9 @@ def _cases_of_file(run: Run, file: str, stored: str, cases: bool) -> tuple[list[
     """Return whether cases have the hash that the manifest has of their file. cases: whether it is one of cases, not of prompts."""
     first = [case for case in run.cases if not case.sample]
     # A file of cases has further samples of its own, or the run made them.
-    made = {stored_digest(run.cases), stored_digest(first)} if cases else {prompt_digest(first)}
+    hashes = {stored_digest(run.cases), stored_digest(first)} if cases else {prompt_digest(first)}
     name = Path(file).name or "a file"
-    if stored in made:
+    if stored in hashes:
         return [], [
             f"the cases are those of {name}: compare its hash with {stored}, hashes.case_set of an own run of the file"
         ]

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from sora_eval.errors import ConfigError
 from sora_eval.files import read_json, replacing, write_json
-from sora_eval.generator.video_manifest import read_rows, sample_number, text_of
+from sora_eval.generator.video_manifest import differing_fields, read_cases, read_rows, sample_number, text_of
 from sora_eval.processes import WorkerKilledError, completed
 from sora_eval.stats.samples import per_prompt, sample_id
 from sora_eval.types import MODES, Camera, Case, Frames, Video, digest
@@ -23,8 +23,6 @@ from sora_eval.video import write_ffv1, write_h264, write_png
 from sora_eval.world import action_scripts, trajectories
 from sora_eval.world.action_scripts import ActionScript
 
-_MADE_FROM = ("prompt", "scene", "size", "fps", "frames", "given", "seed")
-"""The fields of a case that its video depends on."""
 PROMPT_COLUMNS = ("case_id", "prompt", "mode", "height", "width", "fps", "frames", "seed", "given", "conditioning")
 
 _README = """\
@@ -95,12 +93,13 @@ def export_cases(
     Raises:
         ConfigError: an id is there twice or is no file name, a case's frames aren't as many as its `given`, or the folder holds videos that
             were made for other cases of the same ids.
+        ManifestError: the folder has a cases.jsonl or manifest.csv that can't be read.
         VideoError: a picture or clip can't be written.
 
     """
     folder = Path(folder)
     _check_ids(cases)
-    stored = _stored(folder)
+    stored = read_cases(folder, "remove it, or name another folder with out=...")
     _refuse_other_videos(folder, cases, stored)
     (folder / "videos").mkdir(parents=True, exist_ok=True)
     several = per_prompt(cases) > 1
@@ -122,30 +121,13 @@ def export_cases(
     return folder
 
 
-def _stored(folder: Path) -> dict[str, Mapping[str, Any]]:
-    """Return the cases of an earlier export into a folder by id, {} where there was none.
-
-    Raises:
-        ConfigError: its cases.jsonl can't be read.
-    """
-    path = folder / "cases.jsonl"
-    if not path.is_file():
-        return {}
-    try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        return {str(row["id"]): row for row in rows}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not readable ({error}); remove it, or name another folder with out=...") from error
-
-
 def _refuse_other_videos(folder: Path, cases: Sequence[Case], stored: Mapping[str, Mapping[str, Any]]) -> None:
     """Refuse to replace the cases that the videos in a folder were made for: `Folder.bind` finds videos of other cases by cases.jsonl.
 
     Raises:
         ConfigError: a stored case of the same id asks for another video, and there are videos.
     """
-    here = {case.id: json.loads(json.dumps(case.to_json())) for case in cases if case.id in stored}
-    other = [name for name, row in here.items() if any(stored[name].get(key) != row[key] for key in _MADE_FROM)]
+    other = [case.id for case in cases if case.id in stored and differing_fields(stored[case.id], case)]
     videos = (path.relative_to(folder).parts for path in (folder / "videos").rglob("*") if path.is_file())
     if other and any(not any(part.startswith(".") for part in parts) for parts in videos):
         raise ConfigError(

@@ -283,7 +283,7 @@ def mean_interval(pairs: Pairs, weights: Floats, scaled: bool = True) -> Interva
     mean = float(weights @ pairs.first)
     if not scaled:
         return Interval(mean, mean - below, mean + above)
-    if (constant := unvaried(pairs, weights, _EVEN)).any():
+    if (constant := _unvaried(pairs, weights, _strata(pairs, weights), _EVEN)).any():
         w, n = weights[constant], len(set(pairs.cluster_index[constant]))
         share, part = float(w.sum()), float(w @ pairs.first[constant] / w.sum())
         least = float(w @ (1 - pairs.max_difference[constant]) / share)
@@ -320,21 +320,19 @@ def _strata(pairs: Pairs, weights: Floats) -> NDArray[np.int64]:
     return strata
 
 
-def unvaried(pairs: Pairs, weights: Floats, tolerance: float = 1e-9) -> Bools:
-    """Return [n], True for cases of weight above 0 in probes that show no spread: mean differences of clusters are equal, or there is one.
+def _unvaried(pairs: Pairs, weights: Floats, strata: NDArray[np.int64], tolerance: float = 1e-9) -> Bools:
+    """Return [n], True for cases of weight above 0 in strata that show no spread: mean differences of clusters are equal, or there is one.
 
     tolerance: the largest range of means that count as equal; rounding alone leaves some.
-
-    Probes of a single cluster are taken together.
     """
-    strata, found = _strata(pairs, weights), np.zeros(len(pairs), dtype=bool)
+    constant = np.zeros(len(pairs), dtype=bool)
     for k in set(strata[weights > 0]):
         inside = (strata == k) & (weights > 0)
         of = number(pairs.cluster_index[inside])
         sums, _ = cluster_sums(weights[inside] * pairs.difference[inside], of)
         if np.ptp(sums / cluster_sums(weights[inside], of)[0]) <= tolerance:
-            found |= inside
-    return found
+            constant |= inside
+    return constant
 
 
 def standard_error(pairs: Pairs, weights: Floats, small_samples: bool = True) -> tuple[float, int]:
@@ -346,7 +344,8 @@ def standard_error(pairs: Pairs, weights: Floats, small_samples: bool = True) ->
 
     weights: [n], 0 for cases that don't belong to it. small_samples: whether to add this last part.
     """
-    d, strata, constant = pairs.difference, _strata(pairs, weights), unvaried(pairs, weights)
+    d, strata = pairs.difference, _strata(pairs, weights)
+    constant = _unvaried(pairs, weights, strata)
     variance, freedom = 0.0, 0
     for k in sorted(set(strata[weights > 0])):
         inside: Bools = (strata == k) & (weights > 0)

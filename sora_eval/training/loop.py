@@ -364,16 +364,6 @@ def ema_of(folder: Path) -> dict[str, Tensor]:
     return ema
 
 
-def settings_of(folder: Path) -> dict[str, Any]:
-    """Return the settings of the run in a folder, as its last saved state has them.
-
-    Raises:
-        ConfigError: there is no state, or it can't be read.
-    """
-    settings: dict[str, Any] = parse_json(_last(folder)["settings"])
-    return settings
-
-
 def _last(folder: Path) -> dict[str, Any]:
     if not (folder / STATE).exists():
         raise ConfigError(f"{folder} holds no training that could be exported: {folder / STATE} is missing")
@@ -420,7 +410,8 @@ def _log(
 def spent(folder: Path, trunk: Path | None = None) -> dict[str, Any]:
     """Return the cost of a run so far, with that of the trunk that it branched off, and its loss curve.
 
-    steps, clips and seconds of wall time; curve: some 60 points (step, loss). All as of its last saved state: the log may be ahead of it.
+    steps, clips and seconds of wall time; curve: some 60 points (step, loss); processes that trained together, where its settings have
+    their number, "workers". All as of its last saved state: the log may be ahead of it.
 
     Raises:
         ConfigError: there is no state, or it can't be read.
@@ -432,7 +423,9 @@ def spent(folder: Path, trunk: Path | None = None) -> dict[str, Any]:
     # A run that was killed logs some steps twice: the later line counts.
     curve = sorted({row["step"]: round(row["loss"], 4) for row in rows if row["step"] <= state["step"]}.items())
     thin = curve[:: max(1, len(curve) // 60)]
-    return {**{k: state[k] for k in ("clips", "seconds")}, "steps": state["step"], "curve": thin}
+    workers = parse_json(state["settings"]).get("workers")
+    processes = {} if workers is None else {"processes": workers}
+    return {**{k: state[k] for k in ("clips", "seconds")}, "steps": state["step"], "curve": thin, **processes}
 
 
 def _logged(folder: Path) -> list[dict[str, Any]]:

@@ -165,12 +165,12 @@ def test_frames_that_were_given_count_neither_for_nor_against_a_clip(
 ) -> None:
     rng = np.random.default_rng(2)
     true = rng.integers(60, 160, (9, 48, 48, 3), dtype=np.uint8)
-    made = np.clip(true + rng.normal(0, 12, true.shape), 0, 255).astype(np.uint8)
+    generated = np.clip(true + rng.normal(0, 12, true.shape), 0, 255).astype(np.uint8)
     kept = list(keeps or range(4))
     # One pipeline pastes the given frames, the other passes them through an autoencoder.
-    coded = made.copy()
-    made[kept] = true[kept]
-    for name, frames in (("true", true), ("pasted", made), ("coded", coded)):
+    coded = generated.copy()
+    generated[kept] = true[kept]
+    for name, frames in (("true", true), ("pasted", generated), ("coded", coded)):
         write_ffv1(tmp_path / f"{name}.mkv", Video(frames, 8.0))
     config = FidelityConfig(("full_reference",))
 
@@ -184,7 +184,7 @@ def test_frames_that_were_given_count_neither_for_nor_against_a_clip(
         assert pasted[metric].value == pytest.approx(other[metric].value)
         assert "without-given-frames" in pasted[metric].protocol
     rest = np.setdiff1d(np.arange(9), kept)
-    assert pasted["PSNR (dB)"].value == pytest.approx(psnr(made[rest], true[rest]))
+    assert pasted["PSNR (dB)"].value == pytest.approx(psnr(generated[rest], true[rest]))
     if given:
         assert pasted["SSIM, first frame"].value == pytest.approx(1)
         assert other["SSIM, first frame"].value == pytest.approx(ssim(coded[:1], true[:1]))
@@ -215,36 +215,36 @@ def test_given_frames_are_counted_in_the_clock_of_the_reference(tmp_path: Path) 
     rng = np.random.default_rng(3)
     steps = rng.integers(0, 256, (33, 4, 4, 3), dtype=np.uint8)
     true = steps.repeat(12, axis=1).repeat(12, axis=2)
-    made = rng.integers(0, 256, (49, 4, 4, 3), dtype=np.uint8).repeat(12, axis=1).repeat(12, axis=2)
+    generated = rng.integers(0, 256, (49, 4, 4, 3), dtype=np.uint8).repeat(12, axis=1).repeat(12, axis=2)
     write_ffv1(tmp_path / "true.mkv", Video(true, 16.0))
-    write_ffv1(tmp_path / "made.mkv", Video(made, 24.0))
+    write_ffv1(tmp_path / "made.mkv", Video(generated, 24.0))
     config = FidelityConfig(("full_reference",), pair_frames=None)
     files = [ClipEntry(tmp_path / "made.mkv", 0, reference=tmp_path / "true.mkv", given=17)]
-    found = extract(files, config)
+    features = extract(files, config)
     # Both show each eighth of a second; the first after the 17 given frames is that of true frame 18.
-    after, continued = true[18::2], made[27::3]
+    after, continued = true[18::2], generated[27::3]
     frozen = true[16][None].repeat(len(after), axis=0)
     for suffix, frames in (("", continued), (", frozen true frame", frozen)):
         for metric, value in physics_iq.measures(after, frames).items():
-            assert found.values_of(f"{metric}{suffix}") == [pytest.approx(value)]
-    assert found.values_of("PSNR (dB)") == [pytest.approx(psnr(continued, after))]
+            assert features.values_of(f"{metric}{suffix}") == [pytest.approx(value)]
+    assert features.values_of("PSNR (dB)") == [pytest.approx(psnr(continued, after))]
 
 
 def test_intervals_of_clips_resample_scenes() -> None:
     config, entry = FidelityConfig(("full_reference",)), Path("a.mkv")
-    found, part = FeatureSet(protocols={"pixels": "p", PERCEPTUAL: "p"}), FeatureSet()
+    whole, part = FeatureSet(protocols={"pixels": "p", PERCEPTUAL: "p"}), FeatureSet()
     values = np.random.default_rng(0).uniform(0.2, 0.9, 12)
     # Each scene in four modes, and then two clips that are of no scene, at positions that are numbers of scenes too.
     for i, value in enumerate(values):
         for mode in range(4):
             position = 10 + 4 * i + mode
-            (found if mode % 2 else part).add(
+            (whole if mode % 2 else part).add(
                 ClipEntry(entry, position, cluster=i), ClipMeasures(values={"SSIM": value})
             )
     for position in (3, 4):
-        found.add(ClipEntry(entry, position), ClipMeasures(values={"SSIM": 0.5}))
-    found.merge(part)
-    row = by_name(set_measures(FeatureSet(), found, config))["SSIM"]
+        whole.add(ClipEntry(entry, position), ClipMeasures(values={"SSIM": 0.5}))
+    whole.merge(part)
+    row = by_name(set_measures(FeatureSet(), whole, config))["SSIM"]
     scenes = cluster_bootstrap([0.5, 0.5, *values.repeat(4)], [-1, -2, *np.arange(12).repeat(4)], bounds=(-1, 1))
     assert (row.value, row.low, row.high) == pytest.approx((scenes.mean, scenes.low, scenes.high))
     assert row.n == (50,)
@@ -257,11 +257,11 @@ def test_pairs_stay_pairs_where_clips_are_missing() -> None:
     truth = 3 * 0.04
 
     def statistics(rows: Floats, without: set[int]) -> FeatureStatistics:
-        found = FeatureStatistics()
+        kept = FeatureStatistics()
         for i in set(range(120)) - without:
             # Four clips of each scene.
-            found.add(rows[[i]], i, i // 4)
-        return found
+            kept.add(rows[[i]], i, i // 4)
+        return kept
 
     whole = by_name(frechet_measures(statistics(x, set()), statistics(y, set()), "FVD", "p", paired=True))
     assert whole["FVD"].reason == ""

@@ -150,9 +150,9 @@ def test_a_clip_that_a_model_lacks_leaves_pairs_of_the_rest(run: tuple[Path, lis
     folder, cases, rows = run
     oracle = [r for r in rows if r.kind == "oracle"]
     same = [replace(r, generator="same", kind="model") for r in oracle[1:]]
-    found = of_run.of_run(cases, [*oracle, *same], folder, FidelityConfig(("frechet", "motion")))[""]["same"]
+    measures = of_run.of_run(cases, [*oracle, *same], folder, FidelityConfig(("frechet", "motion")))[""]["same"]
     for name in ("world-FVD, plug-in", "motion distance, plug-in"):
-        (measure,) = [m for m in found if m.metric == name]
+        (measure,) = [m for m in measures if m.metric == name]
         assert measure.value == pytest.approx(0, abs=1e-6)
         assert measure.n == (len(same), len(same))
         assert " paired" in measure.protocol

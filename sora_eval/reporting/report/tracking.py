@@ -7,7 +7,7 @@ the mean over suites, as scores are averaged. Intervals are Student's, clustered
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,11 +18,10 @@ from sora_eval.reporting.components.page import Block, Facts, Fold, Note
 from sora_eval.reporting.components.table import Cell, Column, Table, interval, table
 from sora_eval.runs.tracking import TrackingRow
 from sora_eval.stats.intervals import LEVEL
-from sora_eval.stats.paired import Pairs, against_zero, mean_interval
+from sora_eval.stats.paired import against_zero, mean_interval
 from sora_eval.stats.summary import KINDS
 from sora_eval.tracking.base import HUE_VERSION as TRACKER_VERSION
 from sora_eval.tracking.metrics import BY_NAME, METRICS, PROTOCOL, Metric
-from sora_eval.types import Floats
 
 _CAPTION = (
     "mean [95% interval, clustered by scene]; the oracle's clips are the ceiling of the tracker itself, the controls are the floor. A "
@@ -134,19 +133,17 @@ def _cells(rows: Sequence[TrackingRow], metric: Metric) -> Iterator[TrackingCell
     for suite, probe in pairs.rows:
         weights = pairs.weights(suite, probe)
         clips = sum((not suite or r.suite == suite) and (not probe or r.probe == probe) for r in due)
-        n, value = int((weights > 0).sum()), float(weights @ values)
-        low, high = _interval(pairs, weights, value, metric)
-        yield TrackingCell(of[0].generator, of[0].kind, suite, probe, metric.name, n, clips, value, low, high)
+        scaled = metric.bounds == (0.0, 1.0)
+        mean, low, high = astuple(mean_interval(pairs, weights, scaled))
+        ends = _within(metric, mean, low, high) if scaled or low < high else (None, None)
+        n = int((weights > 0).sum())
+        yield TrackingCell(of[0].generator, of[0].kind, suite, probe, metric.name, n, clips, mean, *ends)
 
 
-def _interval(pairs: Pairs, weights: Floats, value: float, metric: Metric) -> tuple[float | None, float | None]:
-    """Return the 95% interval of a weighted mean, (None, None) where the spread is unknown."""
-    bounded = metric.bounds == (0.0, 1.0)
-    interval = mean_interval(pairs, weights, scaled=bounded)
-    if interval.low == interval.high and not bounded:
-        return None, None
+def _within(metric: Metric, mean: float, low: float, high: float) -> tuple[float, float]:
+    """Return the ends of an interval that are possible for a metric, around the mean."""
     least, greatest = metric.bounds or (-np.inf, np.inf)
-    return min(max(interval.low, least), value), max(min(interval.high, greatest), value)
+    return min(max(low, least), mean), max(min(high, greatest), mean)
 
 
 def blocks(summary: TrackingSummary, generators: Sequence[str] = (), absent: Sequence[str] = ()) -> tuple[Block, ...]:
