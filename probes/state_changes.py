@@ -176,7 +176,7 @@ class Shatter(Probe):
     suite = "physics"
     continued = True
     name = "shatter"
-    version = 2
+    version = 3
     claim = "a falling glass breaks when it hits the floor, and its pieces spread and stay pieces"
     source = (
         "glass shattering as a failure case: Brooks et al. 2024; state change read as order, permanence and isolation"
@@ -212,6 +212,11 @@ class Shatter(Probe):
         began = np.flatnonzero((ratio > 1.2) | (done >= 0.5))
         in_the_air = max(0.0, floor - float(heap.low[began[0]])) / tall if len(began) else 0.0
         order = helpers.ramp_score(in_the_air, 0.22, 0.6)
+        # In true clips of 8 frames per second three frames show the whole glass on its way down, after a jump or a fade to its pieces
+        # none does. One that breaks in the air is wrong, and need not fall whole.
+        whole = heap.seen & (np.arange(len(done)) < cause) & (heap.fill > 0.75 * heap.fill[0])
+        if order and not (whole & (heap.low - heap.low[0] > 0.15 * (floor - heap.low[0]))).any():
+            raise UnjudgeableError("the glass was not seen to fall")
         # Half way back together is half undone, however far apart the pieces still are.
         gone_back = 1 - float(np.median(ratio[-2:]) - 1) / max(float(np.quantile(ratio, 0.9)) - 1, 1e-6)
         kept = min(change.kept, helpers.ramp_score(gone_back, 0.3, 0.7)) if change.happened else 0.0

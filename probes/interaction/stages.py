@@ -37,6 +37,7 @@ class LastingChange(Probe):
     """A probe of a change with a cause, in one or several stages, beside a block that has no part in it."""
 
     suite = "interaction"
+    version = 2
     continued = True
     source = "effects of interactions that persist: Brooks et al. 2024; state change read as order, place, permanence and isolation"
     violations = CHANGES

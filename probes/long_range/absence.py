@@ -31,6 +31,7 @@ class LongAbsence(LongRange):
     """An object is out of sight for 2 to 30 seconds: it is there again, as it was and where it was."""
 
     name = "long_absence"
+    version = 3
     unit = "share of the claim that holds, 0 to 1"
     claim = "what is out of sight for 2, 5, 10 or 30 seconds is still there afterwards, unchanged"
     source = (

@@ -38,6 +38,13 @@ def test_the_truth_scores_full_for_both_twins(name: str, mode: str) -> None:
         assert (score.value or 0) >= 0.97, (case.prompt, score)
 
 
+@pytest.mark.parametrize("size", [(64, 64), (64, 111)])
+def test_in_a_frame_of_any_width_what_is_brought_waits_out_of_sight(size: tuple[int, int]) -> None:
+    for case in registry.probe("stacking").cases(2, replace(SMALL, height=size[0], width=size[1]), "t2v", 5):
+        score = _score(case, true_video(case))
+        assert (score.value or 0) >= 0.97, (case.prompt, score)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("fault", CHANGES)
 def test_each_violation_is_found(name: str, fault: str) -> None:

@@ -53,6 +53,16 @@ def test_the_truth_scores_full_and_so_does_its_twin(name: str, length_s: int) ->
         assert (_score(name, case, true_video(case)).value or 0) >= 0.97
 
 
+@pytest.mark.parametrize("width", [64, 88, 111])
+def test_an_object_that_goes_away_leaves_a_frame_of_any_width(width: int) -> None:
+    cases = registry.probe("long_absence").cases(6, replace(SMALL, width=width), "t2v", 6, lengths_s=(5,))
+    away = [case for case in cases if case.scene["params"]["by"] == "motion"]
+    assert away
+    for case in away:
+        score = _score("long_absence", case, true_video(case))
+        assert (score.value or 0) >= 0.97, (case.prompt, score)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("control", ["frozen", "shuffled", "noise", "blank", "other"])
 def test_controls_earn_nothing(name: str, control: str) -> None:

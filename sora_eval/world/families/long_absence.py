@@ -131,14 +131,14 @@ def _leaving(hero: Body, way: float, away: tuple[float, float], move_s: float) -
     """Return the object on its way out of a square picture at away[0] and in again at away[1], farther than it came from."""
     z, start, end, edge = hero.pos[2], way * 0.75, -way * 0.3, way * 3.6
     speed = abs(edge - start) / move_s
-    beyond = way * _OUTSIDE
-    # Farther out it may stay in wide frames: there it goes on as fast, and turns where none shows it.
-    turn_s = min((away[1] - away[0]) / 2, abs(beyond - edge) / speed)
-    far = edge + way * speed * turn_s
+    # Frames wider than a square show more: it is out of those as well within a tenth of its absence, however slow it was.
+    beyond, quick_s = way * _OUTSIDE, 0.1 * (away[1] - away[0])
     keys = (
         (away[0] - move_s, start),
-        (away[0] + turn_s, far),
-        (away[1] - turn_s, far),
+        (away[0], edge),
+        (away[0] + quick_s, beyond),
+        (away[1] - quick_s, beyond),
+        (away[1], edge),
         (away[1] + abs(edge - end) / speed * 0.85, end),
     )
     path = tuple((t, x, 0.0, z) for t, x in keys)

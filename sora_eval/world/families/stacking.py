@@ -16,7 +16,8 @@ CUBE_M = 0.62
 _BEGIN = (0.06, 0.44)
 _OVER, _DOWN, _LIFTED, _OUT = 0.22, 0.26, 0.29, 0.38
 """Shares of the duration after a cube sets out: it is over the others, it stands, the clamp is off it, the clamp is out of the frame."""
-_OFF_M = 2.3
+_OFF_M = 4.4
+"""Metres to the side at which bodies wait: out of sight in frames up to 1.8 times as wide as high (at 2.3, up to 1.1 times)."""
 _CLAMP = (0.56, 0.5, 0.3)
 
 
