@@ -18,6 +18,9 @@ _POINTED = (1.18, 1.25)
 _TALL = (1.2, 1.25)
 """Aspect: below the first for sure no cylinder, above the second for sure neither ball nor cube."""
 
+RESTS = 0.05
+"""Share of its width by which an object may seem to move at rest: three times what compression lets a still one wander."""
+
 
 def find_object(
     tracks: Tracks, colour: str, what: str, min_share: float = 0.2, shapes: Collection[str] = _SHAPES
@@ -180,6 +183,26 @@ def steady_across(t: Floats, x: Floats, before: Bools, after: Bools) -> tuple[fl
     columns = np.stack([np.ones(int(which.sum())), t[which], after[which].astype(float)], axis=1)
     fit, *_ = np.linalg.lstsq(columns, x[which], rcond=None)
     return float(fit[1]), float(fit[2]), float(np.abs(columns @ fit - x[which]).max())
+
+
+def without_rests(tracks: Tracks, i: int, x: Floats, before: Bools, after: Bools) -> tuple[Bools, Bools]:
+    """Return the frames `before` and `after` something [T] without those in which track i, at x [T], still rests at the beginning of a clip
+    or rests again at its end; two frames are left on either side.
+
+    Clips may rest before and after what they show; a halt in between stays what it is.
+    """
+    before, after = before.copy(), after.copy()
+    for which, order in ((before, 1), (after, -1)):
+        k = np.flatnonzero(which)[::order]
+        if len(k) > 2:
+            which[k[: min(leading_rest(x[k], RESTS * width(tracks, i, which)), len(k) - 2)]] = False
+    return before, after
+
+
+def leading_rest(x: Floats, slack: float) -> int:
+    """Return after how many samples of x [n] it sets out: it is off the first one by more than `slack` from the next sample on."""
+    moved = np.flatnonzero(np.abs(x - x[0]) > slack) if len(x) else []
+    return int(moved[0]) - 1 if len(moved) else 0
 
 
 def touching(boxes: Floats, home: Floats) -> Bools:

@@ -179,6 +179,7 @@ class Collision(Probe):
     suite = "physics"
     continued = True
     name = "collision"
+    version = 2
     claim = "a heavy block that glides into a light one pushes it off: momentum is kept, after contact and not before"
     source = "conservation of momentum; Newton's restitution in 0..1"
     violations = ("lost_momentum", "passes_through", "effect_precedes_cause")
@@ -261,6 +262,10 @@ def _meeting(p: CollisionParams, tracks: Tracks) -> _Meeting:
     gap = xl - xh - reach
     if gap[first[0]] < 0.3:
         raise UnjudgeableError(f"the {p.heavy} block did not start on the {OPPOSITE[p.to]} of the {p.light} one")
+    # A clip may rest before the block sets out.
+    both[np.flatnonzero(both)[: helpers.leading_rest(xh[both], helpers.RESTS)]] = False
+    if both.sum() < trajectories.MIN_SAMPLES:
+        raise UnjudgeableError("the two blocks were not seen together long enough")
     h, s = trajectories.hinge(t[both], xh[both]), trajectories.hinge(t[both], xl[both])
     if h.before * (t[-1] - t[0]) * short < 0.12 * tracks.size[1]:
         raise UnjudgeableError(f"the {p.heavy} block did not slide to the {p.to}")
@@ -323,6 +328,7 @@ class Topple(Probe):
     suite = "physics"
     continued = True
     name = "topple"
+    version = 2
     claim = "a tall block that a ball hits tips over in the direction of the push, after the hit, and lies on the floor"
     source = "order of cause and effect; support: nothing hangs in the air"
     violations = ("hovering", "passes_through", "effect_precedes_cause", "falls_against_push")

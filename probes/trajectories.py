@@ -202,6 +202,8 @@ def approach(t: Floats, ahead: Floats, whole: Bools, diameter: float) -> Line | 
     t: [T] seconds. ahead: [T] from the ball's front to the face. whole: [T] where it is seen whole. ahead and diameter in one unit.
     """
     coming = whole & (ahead > 0.05 * diameter) & (np.cumsum(ahead <= 0.05 * diameter) == 0)
+    # A clip may rest before the ball sets out.
+    coming[np.flatnonzero(coming)[: helpers.leading_rest(ahead[coming], helpers.RESTS * diameter)]] = False
     if coming.sum() < 2 or ahead[coming][0] < 0.8 * diameter:
         return None
     speed, origin = np.polyfit(t[coming], ahead[coming], 1)

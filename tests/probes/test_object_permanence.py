@@ -12,7 +12,7 @@ from sora_eval.generator.simulator import Control, Violation, true_video
 from sora_eval.probes.base import Probe
 from sora_eval.probes.object_permanence import Count, Covered, EvolvesUnseen, LeaveAndReturn, PassBehind, TwoShots
 from sora_eval.tracking.world import track
-from sora_eval.types import Case, Score, Video
+from sora_eval.types import Case, Floats, Score, Tracks, Video
 
 PROBES: list[Probe] = [PassBehind(), Covered(), LeaveAndReturn(), EvolvesUnseen(), Count(), TwoShots()]
 SMALL = registry.profile("small")
@@ -91,6 +91,62 @@ def test_a_ball_that_waits_while_nobody_looks_comes_late() -> None:
     found = broken(probe, case, "stopped")
     assert found.components["gone_on"] < 0.1
     assert found.components["same_size"] == 1
+
+
+def in_front_of_the_wall(case: Case) -> Tracks:
+    """Return the true tracks of a case with the object seen all the way, at its constant speed."""
+    found = track(true_video(case))
+    (i,) = found.of(case.scene["params"]["colour"])
+    there = np.flatnonzero(found.visible[i])
+
+    def filled(values: Floats) -> Floats:
+        out, rows = values.copy(), values[i].reshape(found.frames, -1)
+        full = [np.interp(np.arange(found.frames), there, column[there]) for column in rows.T]
+        out[i] = np.stack(full, axis=1).reshape(values[i].shape)
+        return out
+
+    visible = found.visible.copy()
+    visible[i] = True
+    shape = {k: filled(v) for k, v in found.shape.items()}
+    return replace(
+        found, visible=visible, xy=filled(found.xy), area=filled(found.area), box=filled(found.box), shape=shape
+    )
+
+
+@pytest.mark.parametrize("lost", [[], [32], [78, 79, 80]], ids=["never", "one frame", "it leaves the picture"])
+def test_what_passes_in_front_of_the_wall_is_not_judged(lost: list[int]) -> None:
+    probe = PassBehind()
+    case = probe.cases(1, replace(SMALL, fps=40.0, frames=81), "t2v")[0]
+    found = in_front_of_the_wall(case)
+    (i,) = found.of(case.scene["params"]["colour"])
+    found.visible[i, lost] = False
+    for values in (found.xy, found.box):
+        values[i, lost] = np.nan
+    assert probe.score(case, true_video(case), found).value is None
+
+
+def test_a_camera_that_comes_back_elsewhere_is_not_judged() -> None:
+    probe = EvolvesUnseen()
+    case = probe.cases(1, SMALL, "t2v")[0]
+    video = true_video(case)
+    found = track(video)
+    for share, judged in ((0.05, True), (0.12, False)):
+        off = np.zeros((found.frames, 1))
+        off[-6:] = share * SMALL.width * (1 if case.scene["params"]["away"] == "left" else -1)
+        moved = replace(found, xy=found.xy + np.pad(off, ((0, 0), (0, 1))), box=found.box + off * [1, 0, 1, 0])
+        assert (probe.score(case, video, moved).value is not None) == judged
+
+
+@pytest.mark.parametrize("probe", [PassBehind(), EvolvesUnseen()], ids=lambda p: p.name)
+@pytest.mark.parametrize("rest", ["before", "after"])
+def test_a_clip_may_rest_before_and_after_what_it_shows(probe: Probe, rest: str) -> None:
+    for fault, least, most in (("stopped", 0.0, 0.1), (None, 0.97, 1.0)):
+        case = probe.cases(1, SMALL, "t2v")[0]
+        video = next(Violation(fault, 1.0).generate([case])) if fault else true_video(case)
+        assert isinstance(video, Video)
+        ends = (6, 0) if rest == "before" else (0, 8)
+        frames = np.pad(video.frames, (ends, (0, 0), (0, 0), (0, 0)), mode="edge")
+        assert least <= (scored(probe, case, Video(frames, video.fps)).value or 0) <= most
 
 
 def test_one_more_or_one_less_is_no_partial_credit() -> None:

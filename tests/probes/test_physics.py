@@ -50,6 +50,14 @@ def test_mirrored_clip_answers_the_mirrored_prompt(probe: Probe) -> None:
     assert value == pytest.approx(probe.score(case, clip, track(clip)).value, abs=0.03)
 
 
+@pytest.mark.parametrize("probe", [Topple(), Collision()], ids=lambda p: p.name)
+def test_a_clip_may_rest_before_it_begins(probe: Probe) -> None:
+    for case in probe.cases(2, SMALL, "t2v"):
+        clip = true_video(case)
+        rests = Video(np.pad(clip.frames, ((6, 0), (0, 0), (0, 0), (0, 0)), mode="edge"), clip.fps)
+        assert (probe.score(case, rests, track(rests)).value or 0) >= 0.97
+
+
 @by_name
 def test_five_frames_are_judged_without_a_crash(probe: Probe) -> None:
     case = probe.cases(1, SMALL, "t2v")[0]
