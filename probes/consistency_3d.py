@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import cv2
@@ -100,6 +101,7 @@ class CameraMove(Probe):
 
     suite = "consistency_3d"
     scenes = "room"
+    version = 2
     source = "bundle adjustment residual, Triggs et al. 2000; parallax gate against frozen clips"
     violations = (
         "drift",
@@ -195,16 +197,14 @@ def staying(p: RoomParams, tracks: Tracks) -> float:
 
 def _cut(tracks: Tracks, start: int, end: int, step: int) -> Tracks:
     part = slice(start, end, step)
-    return Tracks(
-        tracks.colour,
-        tracks.xy[:, part],
-        tracks.visible[:, part],
-        tracks.area[:, part],
-        tracks.box[:, part],
-        tracks.size,
-        tracks.fps / step,
-        {name: values[:, part] for name, values in tracks.shape.items()},
-        tracks.labels,
+    return replace(
+        tracks,
+        xy=tracks.xy[:, part],
+        visible=tracks.visible[:, part],
+        area=tracks.area[:, part],
+        box=tracks.box[:, part],
+        fps=tracks.fps / step,
+        shape={name: values[:, part] for name, values in tracks.shape.items()},
     )
 
 
@@ -275,7 +275,7 @@ class Revisit(Probe):
     suite = "consistency_3d"
     scenes = "room"
     name = "revisit"
-    version = 3
+    version = 4
     claim = "after looking away and back the same things, and no others, are at the same places"
     source = "revisit consistency: layout after pan-and-return against the first frames, up to a similarity"
     violations = CameraMove.violations

@@ -8,7 +8,7 @@ import numpy as np
 
 from sora_eval.probes import helpers
 from sora_eval.probes.base import UnjudgeableError, Verdict
-from sora_eval.probes.outcomes.random_outcome import RandomOutcome, check_order, outcome_verdict
+from sora_eval.probes.outcomes.random_outcome import RandomOutcome, check_no_jump, check_order, outcome_verdict
 from sora_eval.types import Bools, Case, Floats, Mode, Tracks, Video
 from sora_eval.world.families.draws import DrawParams
 from sora_eval.world.families.params import SIDES, SIGN
@@ -36,10 +36,16 @@ def _last(tracks: Tracks) -> slice:
     return slice(max(0, tracks.frames - max(3, round(_LAST_S * tracks.fps) + 1)), tracks.frames)
 
 
+def _rest_frames(tracks: Tracks) -> int:
+    """Return the number of frames over which what lies still shows no motion, however many there are per second."""
+    return max(3, round(_LAST_S * tracks.fps))
+
+
 class ThrownDie(RandomOutcome):
     """A die with coloured faces."""
 
     name = "thrown_die"
+    version = 2
     claim = "a thrown die with coloured faces comes to rest flat, with one of its own colours on top, each as often as the die has it"
     violations: ClassVar[tuple[str, ...]] = ("foreign_face", "on_edge")
     blind_to: ClassVar[dict[str, str]] = {"other": _ALIKE}
@@ -82,6 +88,9 @@ class ThrownDie(RandomOutcome):
         # Seen from above the top face of a true die has at least .9 of the colour, of one on its edge each of two faces .5 to .6.
         flat = helpers.ramp_score(-shares[top], -0.8, -0.68)
         verdict = outcome_verdict(case, top if flat >= 0.5 else "on an edge", {"flat": flat})
+        # What is impossible is wrong, however it came about.
+        if verdict.value:
+            check_no_jump(place, tracks.fps, "die")
         return Verdict(verdict.value, {**verdict.components, "top_share": shares[top]})
 
 
@@ -96,6 +105,7 @@ class RidgeDrop(RandomOutcome):
     """A ball that falls onto a ridge."""
 
     name = "ridge_drop"
+    version = 2
     claim = "a ball that falls onto any place of a ridge ends on the floor on that side of the edge, as often as the ridge is wide there"
     violations: ClassVar[tuple[str, ...]] = ("never_lands", "changes_sides")
     blind_to: ClassVar[dict[str, str]] = {"mirrored": _EITHER}
@@ -138,7 +148,8 @@ class RidgeDrop(RandomOutcome):
             from_edge = (place[:, 0] - left - p.edge * (right - left)) / size
             back = float((from_edge if side == "left" else -from_edge).max())
             return outcome_verdict(case, side, {"same_side": helpers.ramp_score(back, 0.45, 0.8)})
-        rests = tracks.visible[ball][_last(tracks)].all() and np.ptp(place[-3:], axis=0).max() < _STILL * size
+        end = slice(-_rest_frames(tracks), None)
+        rests = tracks.visible[ball][_last(tracks)].all() and np.ptp(place[end], axis=0).max() < _STILL * size
         if rests and left <= x <= right:
             return outcome_verdict(case, "on the ridge", {})
         raise UnjudgeableError("the clip does not show on which side the ball ends")
@@ -148,6 +159,7 @@ class TopplingStack(RandomOutcome):
     """A stack of blocks."""
 
     name = "toppling_stack"
+    version = 2
     claim = "an upright stack that topples falls to the left as often as to the right, a leaning one to the side to which it leans"
     violations: ClassVar[tuple[str, ...]] = ("never_lands", "changes_sides")
     blind_to: ClassVar[dict[str, str]] = {"mirrored": _EITHER}
@@ -176,11 +188,14 @@ class TopplingStack(RandomOutcome):
         place = tracks.xy[top][at]
         check_order(place, "block on top")
         off, high = (place[:, 0] - x[0]) / size, (y[0] - place[:, 1]) / size
-        last = slice(-min(3, len(at)), None)
+        last = slice(-_rest_frames(tracks), None)
         still = at[-1] == tracks.frames - 1 and np.ptp(place[last], axis=0).max() < _STILL * size
         if high[-1] < 0.7 and abs(off[-1]) > 0.6:
             side = "left" if off[-1] < 0 else "right"
-            return outcome_verdict(case, side, {"same_side": _same_side(off - (x[2] - x[0]) / size, high)})
+            verdict = outcome_verdict(case, side, {"same_side": _same_side(off - (x[2] - x[0]) / size, high)})
+            if verdict.value:
+                check_no_jump(place, tracks.fps, "block on top")
+            return verdict
         if still and abs(off[-1] - off[0]) > 0.4 and high[-1] > 0.9:
             return outcome_verdict(case, "in the air", {})
         raise UnjudgeableError("the stack does not topple to a side")

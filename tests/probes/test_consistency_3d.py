@@ -9,6 +9,7 @@ from sora_eval.probes.consistency_3d import Dolly, Orbit, Revisit, Truck, flicke
 from sora_eval.tracking.world import track
 from sora_eval.types import Profile, Video
 from sora_eval.world.families.room import RoomParams
+from sora_eval.world.palette import COLOURS
 
 SMALL = Profile("small", 64, 64, 17, 8, 5)
 PROBES = [Orbit(), Dolly(), Truck(), Revisit()]
@@ -46,6 +47,31 @@ def test_scores_fall_as_the_fault_grows(fault):
 def test_what_changes_while_nobody_looks_is_noticed_on_the_return(fault):
     case = Revisit().cases(1, SMALL, "t2v", seed=2)[0]
     assert _score(Revisit(), case, next(Violation(fault, 1.0).generate([case]))).value < 0.5
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=lambda p: p.name)
+def test_surroundings_are_no_further_objects(probe):
+    case = probe.cases(1, SMALL, "t2v", seed=1)[0]
+    video = true_video(case)
+    found = track(video)
+    free = next(c for c in COLOURS if c not in found.colour and c not in case.prompt)
+
+    def more(values, last):
+        return np.concatenate([values, np.broadcast_to(last, (1, *values.shape[1:])).astype(values.dtype)])
+
+    for surroundings in (True, False):
+        tracks = replace(
+            found,
+            colour=(*found.colour, free),
+            xy=more(found.xy, [30.0, 8.0]),
+            visible=more(found.visible, True),
+            area=more(found.area, 60.0),
+            box=more(found.box, [26.0, 4.0, 34.0, 12.0]),
+            shape={name: more(values, 1.0) for name, values in found.shape.items()},
+            ground=np.append(found.ground, surroundings),
+        )
+        value = probe.score(case, video, tracks).value
+        assert value >= 0.97 if surroundings else value < 0.5
 
 
 @pytest.mark.parametrize("probe", [Orbit(), Truck(), Revisit()], ids=lambda p: p.name)

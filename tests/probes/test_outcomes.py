@@ -9,11 +9,13 @@ import pytest
 
 from sora_eval import registry
 from sora_eval.generator.simulator import Control, Violation, true_video
+from sora_eval.probes.base import UnjudgeableError
+from sora_eval.probes.outcomes.random_outcome import check_order
 from sora_eval.probes.selection import select_cases, select_probes
 from sora_eval.stats.outcomes.calibration import calibration, prompt_outcomes
 from sora_eval.stats.samples import asked_of
 from sora_eval.tracking.world import track
-from sora_eval.types import Case, Profile, Score, Video
+from sora_eval.types import Case, Profile, Score, Tracks, Video
 from sora_eval.world import conditioning, frame_times, physics, scene_of
 from sora_eval.world.families import family
 from sora_eval.world.families.draws import DrawParams
@@ -60,6 +62,51 @@ def test_every_fault_is_found(name: str) -> None:
 def test_controls_earn_nothing(name: str, control: str) -> None:
     case = registry.probe(name).cases(1, SMALL, "t2v", 3)[0]
     assert _score(case, next(Control(control).generate([case]))).value is None
+
+
+@pytest.mark.parametrize("name", ["thrown_die", "toppling_stack"])
+@pytest.mark.parametrize("way", ["cut", "fade"])
+def test_an_end_without_a_way_to_it_is_not_judged(name: str, way: str) -> None:
+    for case in registry.probe(name).cases(2, SMALL, "t2v", 1):
+        true = true_video(case)
+        u = np.linspace(0, 1, len(true))
+        late = {"cut": (u > 0.5).astype(float), "fade": np.clip((u - 0.4) / 0.2, 0, 1)}[way][:, None, None, None]
+        frames = (1 - late) * true.frames[0] + late * true.frames[-1]
+        assert not _score(case, Video(np.rint(frames).astype(np.uint8), true.fps)).value
+
+
+def test_jitter_of_places_counts_alike_at_every_frame_rate() -> None:
+    way = np.stack([np.linspace(0, 20, 241), np.zeros(241)], axis=1)
+    jitter = np.random.default_rng(0).normal(0, 0.3, way.shape)
+    for step in (1, 5, 15):
+        check_order((way + jitter)[::step], "die")
+    with pytest.raises(UnjudgeableError, match="to and fro"):
+        check_order(np.random.default_rng(1).permutation(way), "die")
+
+
+def resting(tracks: Tracks, fps: float, drift: float, last_s: float = 0.35) -> Tracks:
+    """Return tracks at another rate, in which what moves goes on in the time at the end by `drift` pixels per second to the side."""
+    at = np.arange(0, (tracks.frames - 1) / tracks.fps + 1e-9, 1 / fps)
+    near = np.round(at * tracks.fps).astype(int)
+    far = (drift * np.clip(at - at[-1] + last_s, 0, None))[None, :, None] * [1, 0]
+    rows = {"visible": tracks.visible[:, near], "area": tracks.area[:, near]}
+    shape = {name: values[:, near] for name, values in tracks.shape.items()}
+    box = tracks.box[:, near] + np.concatenate([far, far], axis=2)
+    return replace(tracks, xy=tracks.xy[:, near] + far, box=box, fps=fps, shape=shape, **rows)
+
+
+@pytest.mark.parametrize("fps", [8.0, 24.0, 60.0])
+def test_what_hangs_in_the_air_must_hang_there_for_as_long_at_every_rate(fps: float) -> None:
+    case = registry.probe("toppling_stack").cases(1, SMALL, "t2v", 3)[0]
+    video = next(Violation("never_lands", 1.0).generate([case]))
+    assert isinstance(video, Video)
+    found = track(video)
+    size = float(np.sqrt(np.median(found.area[found.of(case.scene["params"]["colours"][2])])))
+    judged = [
+        registry.probe("toppling_stack").score(case, video, resting(found, fps, drift * size)).value is not None
+        for drift in (0.0, 1.0)
+    ]
+    assert judged == [True, False]
 
 
 @pytest.mark.parametrize("name", NAMES)
