@@ -99,10 +99,11 @@ def read_change(done: Floats, clear: Bools, cause: int, fps: float, slack_s: flo
     happened = 1 - helpers.ramp_score(peak, 0.2, 0.6)
     early = before[done[before] >= 0.5]
     lead = float(cause - early[0]) if len(early) else 0.0
-    most = 1.25 + 0.03 * len(done)
+    # Half a frame and one and a quarter at 8 frames per second, and as long in seconds where there are more.
+    good, most = max(0.5, 0.0625 * fps), max(1.25, 0.15625 * fps) + 0.03 * len(done)
     on = after[level >= 0.5 * max(peak, 0.2)]
     if not len(on):
-        return Change(0.0, helpers.ramp_score(lead, 0.5, most), 0.0, 0.0)
+        return Change(0.0, helpers.ramp_score(lead, good, most), 0.0, 0.0)
     # The delay counts from the first frame in which the change could have been seen.
     lag = float(on[0] - after[0]) - (slack_s + 0.05) * fps
     since = np.minimum(done[after[after >= on[0]]] / max(peak, 1e-6), 1)
@@ -111,8 +112,8 @@ def read_change(done: Floats, clear: Bools, cause: int, fps: float, slack_s: flo
     undone = max(fallen, 0.5 * (1 - float(np.median(since[-2:]))))
     return Change(
         happened,
-        helpers.ramp_score(lead, 0.5, most),
-        helpers.ramp_score(lag, 0.5, most),
+        helpers.ramp_score(lead, good, most),
+        helpers.ramp_score(lag, good, most),
         helpers.ramp_score(undone, 0.06, 0.3),
     )
 

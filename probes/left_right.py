@@ -30,6 +30,8 @@ SIDE: dict[int, Side] = {-1: "left", 1: "right"}
 _AGREE = 0.8
 _LEAST_WAY = 0.15
 _LEAST_STEP = 0.01
+_LEAST_SHARE = 0.2
+"""Share of the displacements that must be a motion: those across a single jump are an eighth of them, at any frame rate."""
 
 
 def box_sides(a: Floats, b: Floats) -> Floats:
@@ -105,7 +107,7 @@ def direction(tracks: Tracks, i: int, marks: Sequence[int], others: Sequence[int
     """Return (side to which a track moves against the landmarks, share of the time that agrees).
 
     Raises:
-        UnjudgeableError: it does not move by 15% of the frame's width, or not steadily to one side.
+        UnjudgeableError: it does not move by 15% of the frame's shorter side, or not steadily to one side.
     """
     whole = np.array([in_frame(tracks, n) for n in range(len(tracks))])
     apart = helpers.clear(tracks, i, list(others)) if others else whole[i]
@@ -118,19 +120,23 @@ def direction(tracks: Tracks, i: int, marks: Sequence[int], others: Sequence[int
         moved = moved if len(moved) else shift_of(tracks, marks, whole, k, j)
         if len(moved):
             rates.append((tracks.xy[i, j, 0] - tracks.xy[i, k, 0] - float(np.median(moved))) / (j - k))
-    return way(np.array(rates), tracks, what)
+    return way(np.array(rates), tracks.frames, min(tracks.size), what)
 
 
-def way(rates: Floats, tracks: Tracks, what: str) -> tuple[int, float]:
-    """Return `agreed` of displacements [K] in pixels per frame; `what` names the moving object in errors."""
-    width, frames = tracks.size[1], tracks.frames
+def way(rates: Floats, frames: int, length: int, what: str) -> tuple[int, float]:
+    """Return `agreed` of displacements [K] in pixels per frame, of which a clip has `frames`.
+
+    length: pixels of which what moves goes a share: the frame's shorter side, which scenes are as large as, or its width where a clip
+    shows no such scene. what: names the moving object in errors.
+    """
     if len(rates) < 3:
         raise UnjudgeableError(f"{what} was seen for too short a time")
-    moving = rates[np.abs(rates) * max(1, round(frames / 8)) > _LEAST_STEP * width]
-    if len(moving) < 3 or np.abs(rates).mean() * (frames - 1) < _LEAST_WAY * width:
+    moving = rates[np.abs(rates) * max(1, round(frames / 8)) > _LEAST_STEP * length]
+    few = len(moving) < max(3, round(_LEAST_SHARE * len(rates)))
+    if few or np.abs(rates).mean() * (frames - 1) < _LEAST_WAY * length:
         raise UnjudgeableError(f"{what} hardly moved")
     side, share = agreed(np.sign(moving), f"the motion of {what}")
-    if abs(rates.mean()) * (frames - 1) < _LEAST_WAY * width:
+    if abs(rates.mean()) * (frames - 1) < _LEAST_WAY * length:
         raise UnjudgeableError(f"{what} hardly moved")
     return side, share
 
@@ -221,6 +227,7 @@ class Motion(_Sided):
     """An object moves to the left or right, judged against what stands still: the camera may follow it."""
 
     name = "motion"
+    version = 2
     claim = "a thing that is to move to the left moves to the left of what stands still"
     source = "object minus background displacement, as T2V-CompBench's motion binding (Sun et al. 2024)"
 
@@ -237,6 +244,7 @@ class OppositeMotion(_TwoNamed):
     """Two objects move to opposite sides, each to the one named for it in the prompt."""
 
     name = "opposite_motion"
+    version = 2
     claim = "of two things that move apart, each goes to the side that was said of it"
     source = "object minus background displacement, as T2V-CompBench's motion binding (Sun et al. 2024)"
 
@@ -256,6 +264,7 @@ class CameraPan(_Sided):
     """The camera pans to the left or right: what stands in front of it goes the other way."""
 
     name = "camera_pan"
+    version = 2
     claim = "when the camera pans to the left, the world moves to the right"
     source = "VBench++ camera motion (Huang et al. 2024), on the tracks of landmarks"
 
@@ -271,12 +280,12 @@ class CameraPan(_Sided):
                 middle = float(np.median(moved))
                 rates.append(middle / (j - k))
                 spread = float(np.abs(moved - middle).max())
-                alike.append(spread <= 0.4 * abs(middle) + 0.015 * tracks.size[1])
+                alike.append(spread <= 0.4 * abs(middle) + 0.015 * min(tracks.size))
         if len(rates) < 3:
             # Landmarks that are never whole in the frame still move with everything behind them.
             seen = background_motion(video.frames)
             rates, alike = list(seen.displacement[seen.inliers >= 0.4, 0]), []
-        side, share = way(-np.array(rates), tracks, "the camera")
+        side, share = way(-np.array(rates), tracks.frames, min(tracks.size), "the camera")
         if alike and np.mean(alike) < _AGREE:
             raise UnjudgeableError("the things moved against each other, not the camera")
         return _verdict(side, p.to, agreement=share)

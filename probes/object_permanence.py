@@ -178,6 +178,7 @@ class LeaveAndReturn(Probe):
 
     suite = "object_permanence"
     name = "leave_and_return"
+    version = 2
     claim = "an object that leaves the picture and returns is the same one, where it must be"
     source = "object permanence outside the frame, as in revisit tests of world models"
     violations = ("vanishes", "teleports", "changes_colour", "changes_shape", "duplicates", "appears_from_nowhere")
@@ -244,7 +245,7 @@ def _by_camera(p: LeaveAndReturnParams, tracks: Tracks, hero: int, mark: int, wa
     # At rest again: on the way back the lens stretches what stands near the edge.
     end &= np.abs(x - x[end][-1]) < 0.15 * wide
     between = np.median((tracks.xy[hero, :, 0] - x)[start])
-    if between * way < 0 or (np.median(x[start]) - np.median(x[end])) * way < 0.08 * wide:
+    if between * way < 0 or (np.median(x[start]) - np.median(x[end])) * way < 0.08 * min(tracks.size):
         raise UnjudgeableError("the pair does not stand where it was asked for")
     after = whole & end
     if not after.any():

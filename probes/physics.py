@@ -144,6 +144,7 @@ class Projectile(Probe):
     suite = "physics"
     continued = True
     name = "projectile"
+    version = 2
     claim = "a thrown ball flies along a parabola at 9.81 m/s^2 downwards and at a constant speed sideways"
     source = "closed form of projectile motion"
     violations = ("gravity", "hovering", "swerves")
@@ -156,7 +157,7 @@ class Projectile(Probe):
         t, xy, whole, diameter = trajectories.ball(tracks, ball)
         flight = trajectories.flight(xy / diameter, whole)
         across = way * float(xy[flight[-1], 0] - xy[flight[0], 0])
-        if across < 0.25 * tracks.size[1]:
+        if across < 0.25 * min(tracks.size):
             raise UnjudgeableError(f"the ball did not fly to the {p.to}")
         try:
             fit = laws.fit_fall(t[flight], xy[flight] / diameter, 1.0, 0.02)
@@ -267,7 +268,7 @@ def _meeting(p: CollisionParams, tracks: Tracks) -> _Meeting:
     if both.sum() < trajectories.MIN_SAMPLES:
         raise UnjudgeableError("the two blocks were not seen together long enough")
     h, s = trajectories.hinge(t[both], xh[both]), trajectories.hinge(t[both], xl[both])
-    if h.before * (t[-1] - t[0]) * short < 0.12 * tracks.size[1]:
+    if h.before * (t[-1] - t[0]) * short < 0.12 * min(tracks.size):
         raise UnjudgeableError(f"the {p.heavy} block did not slide to the {p.to}")
     if float(np.min(gap[both])) > 0.4:
         raise UnjudgeableError("the two blocks never met")
@@ -280,6 +281,7 @@ class Ramp(Probe):
     suite = "physics"
     continued = True
     name = "ramp"
+    version = 2
     claim = "a ball let go on a ramp stays on it and speeds up steadily, at 5/7 g sin(slope)"
     source = "closed form of a solid ball rolling without slipping"
     violations = ("gravity", "hovering", "passes_through")

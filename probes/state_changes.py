@@ -36,7 +36,7 @@ class Bite(Probe):
     suite = "physics"
     continued = True
     name = "bite"
-    version = 2
+    version = 3
     claim = "a bite leaves a notch where and when it was taken, and the notch stays"
     source = "bite marks that persist: Brooks et al. 2024; state change read as order, place, permanence and isolation"
     violations = ("bite_heals", "effect_before_cause", "never_happens")
@@ -100,7 +100,7 @@ class Candle(Probe):
     suite = "physics"
     continued = True
     name = "candle"
-    version = 2
+    version = 3
     claim = "a flame goes out when the puff arrives, takes its light along and stays out"
     source = "state change read as order, place, permanence and isolation; brightness of the neutral background"
     violations = ("candle_relights", "effect_before_cause", "never_happens")

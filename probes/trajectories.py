@@ -330,7 +330,7 @@ def upper_edge(video: Video, colour: str, way: float) -> tuple[Floats, float]:
         above = soft[np.maximum(row - 1, 0), np.arange(soft.shape[1])] * (row > 0)
         tops.append(np.where(core.any(axis=0), row - 0.5 - above, np.nan))
     columns = np.flatnonzero(np.isfinite(tops).any(axis=0))
-    if len(columns) < 0.25 * video.size[1]:
+    if len(columns) < 0.25 * min(video.size):
         raise UnjudgeableError("no ramp was found")
     # The ball hides a part of the edge in every frame, another one in each; the median doesn't tremble with the picture.
     x, y = columns.astype(float), -np.nanmedian(np.array(tops)[:, columns], axis=0)

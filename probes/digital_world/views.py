@@ -19,7 +19,7 @@ from sora_eval.probes.digital_world.shared import (
     turned_away,
 )
 from sora_eval.tracking.view.actions import turned
-from sora_eval.types import MODES, Bools, Case, Frames, Mode, Tracks, Video
+from sora_eval.types import MODES, Bools, Case, Floats, Frames, Mode, Tracks, Video
 from sora_eval.world.families import common
 from sora_eval.world.families.played import Played, PlayedParams
 from sora_eval.world.families.player import OPPOSITE_ACTION, PlayAction
@@ -28,6 +28,11 @@ _SHIFTS = 3
 """Pixels of 32 by which a view that has come back may be off."""
 _TO_AND_FRO = 2.0
 """Motion to the sides next to the turn that comes of it: 1.0 to 1.2 in true clips, more where frames are out of order."""
+_FOLLOWED = 0.5
+"""Share of the turn of the view by which a figure that the camera follows may move in the picture: next to nothing in true clips, where
+what stands in the world moves by all of it."""
+_WIDE = 0.5
+"""Share of the frame's width from which on nothing is a figure: true ones have .10 to .16."""
 
 
 class ViewReturns(DigitalWorld):
@@ -79,6 +84,7 @@ class PlayersView(DigitalWorld):
     """A player turns, seen in first or third person."""
 
     name = "players_view"
+    version = 2
     claim = (
         "asked for a first-person view no figure is in the picture, asked for a third-person view one is in its middle"
     )
@@ -107,20 +113,38 @@ class PlayersView(DigitalWorld):
             raise UnjudgeableError(f"the view did not turn to the {p.actions[0].removeprefix('turn ')}")
         if np.abs(np.diff(way)).sum() > _TO_AND_FRO * way[-1]:
             raise UnjudgeableError("the view turns to and fro")
-        figure = _figure_in_middle(tracks, p.colour if p.view == "third" else "")
-        seen = float(figure.mean())
+        ids = tracks.of(p.colour) if p.view == "third" else _figures(tracks, way)
+        seen = float(_in_middle(tracks)[ids].any(axis=0).mean())
         if p.view == "third":
             return Verdict(helpers.ramp_score(1 - seen, 0.15, 0.75), {"figure": seen})
         return Verdict(helpers.ramp_score(seen, 0.1, 0.6), {"figure": seen})
 
 
-def _figure_in_middle(tracks: Tracks, colour: str) -> Bools:
-    """Return the frames [T] that show something coloured in the middle of their width; colour: "" for any."""
-    ids = tracks.of(colour) if colour else list(range(len(tracks)))
-    if not ids:
-        return np.zeros(tracks.frames, dtype=bool)
-    x = tracks.xy[ids, :, 0] / tracks.size[1]
+def _in_middle(tracks: Tracks) -> Bools:
+    """Return the frames [N, T] in which each track is large enough for a figure and in the middle of the frame's width."""
+    x = tracks.xy[:, :, 0] / tracks.size[1]
     with np.errstate(invalid="ignore"):
         middle = np.abs(x - 0.5) < 0.2
-        large = tracks.area[ids] > 0.006 * tracks.size[0] * tracks.size[1]
-    return np.asarray((tracks.visible[ids] & middle & large).any(axis=0))
+    large = tracks.area > 0.006 * tracks.size[0] * tracks.size[1]
+    return np.asarray(tracks.visible & middle & large)
+
+
+def _figures(tracks: Tracks, way: Floats) -> list[int]:
+    """Return the tracks that may be a figure which a camera follows: while the view turns they keep their place in the middle.
+
+    What stands in the world passes by then, however much of it has one colour. way: [T] how far the view is turned, in shorter sides.
+    """
+    there = _in_middle(tracks)
+    turns = np.abs(np.diff(way))
+    turning = turns > 0.25 * float(np.quantile(turns, 0.9))
+    figures = []
+    for i in range(len(tracks)):
+        steps = np.abs(np.diff(tracks.xy[i, :, 0])) / min(tracks.size)
+        both = turning & there[i, 1:] & there[i, :-1]
+        if both.sum() < 2:
+            continue
+        wide = float(np.nanmedian(tracks.box[i, :, 2] - tracks.box[i, :, 0])) / tracks.size[1]
+        # The middle of a meadow stays in its place as well.
+        if wide < _WIDE and float((steps < _FOLLOWED * turns)[both].mean()) > 0.5:
+            figures.append(i)
+    return figures

@@ -189,7 +189,7 @@ class NaturalMotion(NaturalProbe):
 
     suite = "left_right"
     name = "natural_motion"
-    version = 2
+    version = 3
     claim = "a named thing moves to the side that the prompt names"
     source = "object minus background displacement, as T2V-CompBench's motion binding (Sun et al. 2024)"
     unit = "right side, 0 or 1"
@@ -213,7 +213,7 @@ class NaturalMotion(NaturalProbe):
         inside = thing.visible & (thing.box[:, 0] > 0) & (thing.box[:, 2] < turned.size[1] - 1)
         pairs = windows([int(k) for k in np.flatnonzero(inside)], turned.frames)
         rates = [(x[j] - x[k] - ground[j] + ground[k]) / (j - k) for k, j in pairs]
-        side, share = way(np.array(rates), turned, f"the {p.thing}")
+        side, share = way(np.array(rates), turned.frames, turned.size[1], f"the {p.thing}")
         return sided_verdict(side, p.to, agreement=share)
 
 

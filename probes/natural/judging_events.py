@@ -228,6 +228,7 @@ class NaturalThrow(_Event):
     """A named thing flies to one side, in an arc."""
 
     name = "natural_throw"
+    version = 2
     claim = "a named thing that is thrown flies to the side that the prompt names, in an arc that opens downwards"
     source = "closed form of projectile motion, up to its sign"
     chance = 0.5
@@ -260,13 +261,15 @@ def _side(frame: Floats, x: Floats, tracks: Tracks, what: str) -> tuple[int, flo
     """Return the side to which x [n] goes at frames [n], and the share of the time that agrees."""
     at = {int(k): v for k, v in zip(frame, x, strict=True)}
     pairs = windows(sorted(at), tracks.frames)
-    return way(np.array([(at[j] - at[k]) / (j - k) for k, j in pairs]), tracks, f"the {what}")
+    rates = np.array([(at[j] - at[k]) / (j - k) for k, j in pairs])
+    return way(rates, tracks.frames, tracks.size[1], f"the {what}")
 
 
 class NaturalPush(_Event):
     """A named thing moves to one side, pushed by another one behind it."""
 
     name = "natural_push"
+    version = 2
     claim = "a named thing that another one pushes moves to the side that the prompt names, with that one behind it"
     source = "object minus background displacement, as T2V-CompBench's motion binding (Sun et al. 2024)"
     chance = 0.5

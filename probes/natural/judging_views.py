@@ -43,7 +43,7 @@ class NaturalCamera(NaturalProbe):
     name = "natural_camera"
     claim = "the camera makes the move that the prompt names, the way that it names"
     source = "VBench++ camera motion (Huang et al. 2024)"
-    version = 2
+    version = 3
     unit = "right way, 0 or 1"
     chance = 0.5
     expects = Camera
@@ -83,7 +83,7 @@ def _turned(p: Camera, video: Video, tracks: Tracks) -> Verdict:
     rates, across = -seen.displacement[trusted, axis], seen.displacement[trusted, 1 - axis]
     if abs(across.mean()) > abs(rates.mean()):
         raise UnjudgeableError(f"the camera did not {p.kind}")
-    side, share = way(rates, named.on_its_side(tracks) if axis else tracks, "the camera")
+    side, share = way(rates, tracks.frames, tracks.size[1 - axis], "the camera")
     return sided_verdict(side, p.to, agreement=share)
 
 

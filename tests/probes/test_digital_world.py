@@ -102,6 +102,27 @@ def test_a_first_person_clip_is_the_other_view_of_a_third_person_one() -> None:
     assert (_score(other, true_video(other)).value or 0) >= 0.97
 
 
+def test_trees_that_pass_by_are_no_figure() -> None:
+    case = next(
+        c
+        for c in registry.probe("players_view").cases(20, SMALL, "t2v")
+        if c.scene["params"]["view"] == "first" and c.scene["params"]["actions"][0] == "turn left"
+    )
+    height, width, count = 128, 224, 33
+    world = np.full((height, 3 * width, 3), (200, 215, 225), np.uint8)
+    grain = np.random.default_rng(0).integers(-8, 8, (height - 70, 3 * width, 1))
+    world[70:] = (np.array([150, 150, 148]) + grain).astype(np.uint8)
+    for x in range(20, 3 * width - 40, 70):
+        world[30:59, x : x + 35] = (50, 160, 40)
+        world[58:85, x + 14 : x + 21] = (110, 100, 95)
+    starts = np.rint(1.8 * width * np.linspace(1, 0, count)).astype(int)
+    frames = np.array([world[:, s : s + width] for s in starts])
+    assert (_score(case, Video(frames, 8)).value or 0) >= 0.97
+    # With a figure that stays in the middle it is the other view.
+    frames[:, 60:105, 102:122] = (40, 90, 220)
+    assert _score(case, Video(frames, 8)).value == 0
+
+
 def test_the_suite_is_chosen_by_name_alone() -> None:
     assert not set(NAMES) & set(select_probes())
     assert list(select_probes(["digital_world"])) == NAMES

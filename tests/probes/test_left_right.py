@@ -12,7 +12,7 @@ from sora_eval.generator.simulator import Control, Violation, true_video
 from sora_eval.probes import left_right
 from sora_eval.probes.base import UnjudgeableError
 from sora_eval.tracking.world import track
-from sora_eval.types import Case, Score, Video
+from sora_eval.types import Case, Score, Tracks, Video
 
 PROBES = [
     left_right.Relation(),
@@ -66,6 +66,44 @@ def test_noise_is_refused_without_an_exception(probe: left_right._Sided, frames:
     case = probe.cases(1, registry.profile("small"), "t2v")[0]
     noise = np.random.default_rng(0).integers(0, 256, (frames, 64, 64, 3), dtype=np.uint8)
     assert scored(probe, case, Video(noise, 8.0)).value is None
+
+
+@pytest.mark.parametrize("probe", [left_right.Motion(), left_right.OppositeMotion()], ids=lambda p: str(p.name))
+@pytest.mark.parametrize("fps", [8, 16, 24])
+def test_one_jump_is_no_motion_at_any_rate(probe: left_right._Sided, fps: int) -> None:
+    case = probe.cases(1, replace(registry.profile("small"), fps=fps, frames=2 * fps + 1), "t2v", seed=1)[0]
+    true = true_video(case)
+    cut = Video(true.frames[np.where(np.arange(len(true)) < fps, 0, len(true) - 1)], true.fps)
+    assert scored(probe, case, true).value == 1
+    assert scored(probe, case, cut).value is None
+
+
+def panned(case: Case, size: tuple[int, int], degrees: float) -> Tracks:
+    """Return the tracks of the landmarks of a case under a pan that shows a view 40 degrees high."""
+    (height, width), row, count = size, case.scene["params"]["row"], 33
+    to = 1 if case.scene["params"]["to"] == "right" else -1
+    turned = to * np.radians(degrees) * (np.arange(count) / (count - 1) - 0.5)
+    at = np.radians([-12, -4, 4, 12])[:, None]
+    x = (width - 1) / 2 + 0.5 * height / np.tan(np.radians(20)) * np.tan(at - turned)
+    xy = np.stack([x, np.full(x.shape, 0.6 * height)], axis=2)
+    tall = np.array([{"cylinder": 1.35, "cone": 1.25}.get(thing["shape"], 1.0) for thing in row])[:, None]
+    pointed = np.array([thing["shape"] == "cone" for thing in row])[:, None]
+    half = 0.05 * height * np.stack([np.ones_like(x), np.broadcast_to(tall, x.shape)], axis=2)
+    filled = {"aspect": tall, "taper": np.where(pointed, 0.3, 0.9), "extent": np.where(pointed, 0.5, 0.785)}
+    return Tracks(
+        tuple(thing["colour"] for thing in row), xy, np.ones(x.shape, bool), np.full(x.shape, 0.008 * height**2),
+        np.concatenate([xy - half, xy + half], axis=2), size, 16.0,
+        {name: np.broadcast_to(values, x.shape) for name, values in filled.items()},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("degrees", [7, 10, 15])
+def test_the_least_pan_is_the_same_in_frames_of_any_width(degrees: float) -> None:
+    probe = left_right.CameraPan()
+    case = probe.cases(1, registry.profile("small"), "t2v")[0]
+    video = Video(np.zeros((33, 8, 8, 3), np.uint8), 16.0)
+    for width in (480, 832, 1120):
+        assert probe.judge(case, video, panned(case, (480, width), degrees)).value == 1
 
 
 def test_a_thing_of_another_shape_is_not_what_was_asked() -> None:

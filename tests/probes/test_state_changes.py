@@ -91,6 +91,16 @@ def test_a_change_before_its_cause_is_out_of_order():
     assert early[3] == 0
 
 
+@pytest.mark.parametrize("fps", [16, 32])
+def test_a_sixteenth_of_a_second_is_no_disorder_at_any_rate(fps):
+    at, clear = np.arange(12 * fps // 8) / fps, np.ones(12 * fps // 8, dtype=bool)
+    for early, ordered in ((0.0, True), (0.0625, True), (0.375, False)):
+        change = read_change((at >= 0.625 - early).astype(float), clear, round(0.625 * fps), fps)
+        assert (change.ordered == 1) == ordered
+    late = [read_change((at >= 0.625 + d).astype(float), clear, round(0.625 * fps), fps).prompt for d in (0.0625, 0.4375)]
+    assert late == [1, 0]
+
+
 def test_a_change_long_after_its_cause_is_not_prompt():
     late = read_change(step(9), CLEAR, 5, 8.0)
     assert late.prompt == 0
