@@ -12,6 +12,8 @@ from sora_eval.types import Bools, Floats, Tracks
 
 MAX_GAP_S = 0.4
 """Gaps in a track, in seconds, up to which nothing has gone."""
+_LEAST_S = 0.375
+"""Time in seconds for which something must be seen to be there: three frames of 8 per second."""
 
 
 def unexplained(tracks: Tracks, named: Collection[str], least_area: float) -> tuple[int, Bools]:
@@ -22,11 +24,12 @@ def unexplained(tracks: Tracks, named: Collection[str], least_area: float) -> tu
     """
     total = tracks.frames
     gap = max(1, round(MAX_GAP_S * tracks.fps))
+    least = max(3, round(_LEAST_S * tracks.fps))
     bad, count = np.zeros(total, dtype=bool), 0
     names = _names(tracks)
     for name in dict.fromkeys(names):
         ids = [i for i, other in enumerate(names) if other == name and _is_object(tracks, i, named)]
-        pieces = [(i, a, b) for i in ids for a, b in spans(tracks.visible[i]) if b - a >= 3]
+        pieces = [(i, a, b) for i in ids for a, b in spans(tracks.visible[i]) if b - a >= least]
         for i, a, b in pieces:
             if np.median(tracks.area[i, a:b]) < least_area:
                 continue

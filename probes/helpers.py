@@ -201,7 +201,7 @@ def without_rests(tracks: Tracks, i: int, x: Floats, before: Bools, after: Bools
 
 def leading_rest(x: Floats, slack: float) -> int:
     """Return after how many samples of x [n] it sets out: it is off the first one by more than `slack` from the next sample on."""
-    moved = np.flatnonzero(np.abs(x - x[0]) > slack) if len(x) else []
+    moved = np.flatnonzero(np.abs(x - x[:1]) > slack)
     return int(moved[0]) - 1 if len(moved) else 0
 
 

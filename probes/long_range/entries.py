@@ -25,6 +25,7 @@ class Entries(LongRange):
     """Objects come in over a border or from behind something, and leave likewise: none is there at once, none is gone at once."""
 
     name = "entries"
+    version = 3
     claim = "nothing comes into a picture or leaves it but over its border or from behind something"
     source = "spontaneous appearance, a failure named in the Sora report (OpenAI 2024); births and deaths of tracks"
     violations = ("enters_from_nowhere", "appears_from_nowhere", "vanishes")

@@ -28,6 +28,8 @@ STEADY, SURE = 0.8, 0.95
 """Share of the frames that must show one number of things: to be right, and to be wrong, for a detector misses some."""
 NEARER = 0.1
 """Lead in the share of the picture that is farther away from which on one thing is in front of another. Not measured."""
+COVERED, HIDDEN = 0.7, 0.04
+"""Share of its area below which a thing is partly covered, and share of the frames in which it must be, or be out of sight."""
 FOLLOWED = 0.8
 """Share of the frames before it in which a thing must be seen, so that its absence afterwards means something."""
 
@@ -272,6 +274,7 @@ class NaturalPassBehind(NaturalProbe):
 
     suite = "object_permanence"
     name = "natural_pass_behind"
+    version = 2
     claim = "a named thing that passes behind another comes out on the other side, as the same kind of thing"
     source = "violation of expectation, Piloto et al. 2022"
     unit = "comes out again, 0 or 1"
@@ -300,6 +303,11 @@ class NaturalPassBehind(NaturalProbe):
         t = frame[before]
         speed = float(np.polyfit(t, way_on[before], 1)[0])
         if after.sum() >= 2:
+            between = slice(last + 1, int(np.flatnonzero(after)[0]))
+            less = hero.area[between] < COVERED * float(np.median(hero.area[before]))
+            # One that passes in front is whole all the way; a single frame of a long clip may have been missed.
+            if (~hero.visible[between] | less).sum() < max(1, round(HIDDEN * tracks.frames)):
+                raise UnjudgeableError(f"the {p.thing} was never hidden by the {p.behind}")
             size = area_change(hero.area, before, after)
             return Verdict(1.0, {"returns": 1.0, "log_size": size})
         # When its middle should be past the far edge.

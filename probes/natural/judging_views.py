@@ -11,7 +11,6 @@ import numpy as np
 from sora_eval.probes.base import UnjudgeableError, Verdict
 from sora_eval.probes.camera_control import check_one_direction, fits_of, shown_move
 from sora_eval.probes.left_right import way
-from sora_eval.probes.natural import named
 from sora_eval.probes.natural.judging import (
     SIGN,
     TRUSTED,

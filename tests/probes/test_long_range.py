@@ -192,8 +192,8 @@ def test_who_is_back_at_once_has_not_come_the_same_way() -> None:
 def test_who_comes_back_over_the_other_border_has_not_come_the_same_way() -> None:
     case, scene = _returning()
     hero = scene.bodies[0]
-    first, out, (t_s, x, y, z), last = hero.path
-    other = (first, out, (t_s - 1e-3, x, y, z), (t_s, -x, y, z), last)
+    first, out, far, (t_s, x, y, z), (in_s, edge, *_), last = hero.path
+    other = (first, out, far, (t_s - 1e-3, x, y, z), (t_s, -x, y, z), (in_s, -edge, y, z), last)
     moved = replace(scene, bodies=(replace(hero, path=other), *scene.bodies[1:]))
     score = _score("long_absence", case, clip(moved, case.size, case.fps, case.frames).video)
     assert score.components["same_way"] == score.value == 0
@@ -226,6 +226,8 @@ def test_what_flickers_on_the_ground_and_specks_are_no_objects() -> None:
     assert unexplained(with_patch(stranger, 20.0, ground=False), named, 5.0)[0] == 2
     assert unexplained(with_patch(stranger, 20.0, ground=True), named, 5.0)[0] == 0
     assert unexplained(with_patch(stranger, 4.0, ground=False), named, 5.0)[0] == 0
+    # Six frames of 24 per second are a quarter of a second, in which nothing is there.
+    assert unexplained(replace(with_patch(stranger, 20.0, ground=False), fps=24.0), named, 5.0)[0] == 0
 
 
 def test_who_comes_over_the_border_or_from_behind_something_is_explained() -> None:

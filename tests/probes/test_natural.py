@@ -148,6 +148,16 @@ def test_a_thing_that_the_tracker_loses_before_the_wall_is_not_judged():
     assert judged(expectation, NOISE, tracks(dog=(patchy, 60), car=wall)).value is None
 
 
+def test_a_thing_that_passes_in_front_of_another_is_not_judged():
+    x = np.linspace(20, 180, T)
+    expectation = PassBehind("dog", "car", "right")
+    in_front = tracks(dog=(x, 60), car=(100, 60))
+    assert judged(expectation, NOISE, in_front).value is None
+    # What is partly covered alone, and never out of sight, is hidden all the same.
+    partly = replace(in_front, area=np.where(np.abs(in_front.xy[..., 0] - 100) < 15, 0.6, 1) * in_front.area)
+    assert judged(expectation, NOISE, partly).value == 1.0
+
+
 def found(**answers):
     """Tracks of nothing with findings, "" for an abstention."""
     names = {name.replace("_", " "): answer for name, answer in answers.items()}

@@ -61,7 +61,7 @@ def test_twins_differ_by_left_and_right_only(probe):
     assert one.prompt != two.prompt
 
 
-@pytest.mark.parametrize("probe", (Shatter(), Brush()), ids=lambda p: p.name)
+@pytest.mark.parametrize("probe", [Shatter(), Brush()], ids=lambda p: p.name)
 @pytest.mark.parametrize("way", ["cut", "fade"])
 def test_a_jump_from_the_first_frame_to_the_last_shows_no_cause(probe, way):
     for case in probe.cases(2, registry.profile("small"), "t2v", seed=3):
@@ -97,7 +97,9 @@ def test_a_sixteenth_of_a_second_is_no_disorder_at_any_rate(fps):
     for early, ordered in ((0.0, True), (0.0625, True), (0.375, False)):
         change = read_change((at >= 0.625 - early).astype(float), clear, round(0.625 * fps), fps)
         assert (change.ordered == 1) == ordered
-    late = [read_change((at >= 0.625 + d).astype(float), clear, round(0.625 * fps), fps).prompt for d in (0.0625, 0.4375)]
+    late = [
+        read_change((at >= 0.625 + d).astype(float), clear, round(0.625 * fps), fps).prompt for d in (0.0625, 0.4375)
+    ]
     assert late == [1, 0]
 
 
