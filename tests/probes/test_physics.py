@@ -50,6 +50,15 @@ def test_mirrored_clip_answers_the_mirrored_prompt(probe: Probe) -> None:
     assert value == pytest.approx(probe.score(case, clip, track(clip)).value, abs=0.03)
 
 
+@pytest.mark.parametrize("violation", ["gravity", "hovering"])
+def test_a_flight_is_as_long_in_a_frame_of_any_width(violation: str) -> None:
+    for width in (64, 111):
+        case = Projectile().cases(1, replace(SMALL, width=width), "t2v")
+        assert [s.value for s in score_generator(Projectile(), case, Oracle())] == pytest.approx([1], abs=0.03)
+        (score,) = score_generator(Projectile(), case, Violation(violation))
+        assert score.value == pytest.approx(0, abs=0.3)
+
+
 @pytest.mark.parametrize("probe", [Topple(), Collision()], ids=lambda p: p.name)
 def test_a_clip_may_rest_before_it_begins(probe: Probe) -> None:
     for case in probe.cases(2, SMALL, "t2v"):
