@@ -14,10 +14,14 @@ from sora_eval.world.scene import Body, Event, Scene
 BROUGHT = 2
 CUBE_M = 0.62
 _BEGIN = (0.06, 0.44)
-_OVER, _DOWN, _LIFTED, _OUT = 0.22, 0.26, 0.29, 0.38
+_OVER, _DOWN, _LIFTED, _OUT = 0.22, 0.26, 0.29, 0.37
 """Shares of the duration after a cube sets out: it is over the others, it stands, the clamp is off it, the clamp is out of the frame."""
-_OFF_M = 4.4
-"""Metres to the side at which bodies wait: out of sight in frames up to 1.8 times as wide as high (at 2.3, up to 1.1 times)."""
+_OFF_M, _AWAY_M = 2.3, 4.4
+"""Metres to the side that are out of sight in a square frame, and at which bodies wait: out of sight in frames up to 1.8 times as wide as
+high."""
+_THERE = 0.005
+"""Share of the duration for the way from one to the other: a clamp that came evenly from farther off would be over the cubes in no frame at
+all at 4 per second."""
 _CLAMP = (0.56, 0.5, 0.3)
 
 
@@ -62,11 +66,16 @@ class Stacking(StateChange[StackingParams]):
         grip = []
         for k, begin in enumerate(_BEGIN, start=1):
             z = CUBE_M * (k + 0.5)
-            ways = [(0.0, way * _OFF_M, z + 0.15), (_OVER, x, z + 0.15), (_DOWN, x, z)]
+            ways = [
+                (-_THERE, way * _AWAY_M, z + 0.15),
+                (0.0, way * _OFF_M, z + 0.15),
+                (_OVER, x, z + 0.15),
+                (_DOWN, x, z),
+            ]
             path = tuple(((begin + u) * duration_s, cx, 0.0, cz) for u, cx, cz in ways)
             bodies.append(Body(f"cube{k}", "cube", (CUBE_M,) * 3, p.cubes, path[0][1:], motion="path", path=path))
             above = (CUBE_M + _CLAMP[2]) / 2
-            ways += [(_LIFTED, x, z + 0.1), (_OUT, way * _OFF_M, z + 0.1)]
+            ways += [(_LIFTED, x, z + 0.1), (_OUT, way * _OFF_M, z + 0.1), (_OUT + _THERE, way * _AWAY_M, z + 0.1)]
             grip += [((begin + u) * duration_s, cx, 0.0, cz + above) for u, cx, cz in ways]
         arm = tuple((t, cx, cy, cz + 1.5 + _CLAMP[2] / 2) for t, cx, cy, cz in grip)
         bodies += [
