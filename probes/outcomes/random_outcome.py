@@ -23,8 +23,8 @@ _PLACES = 17
 """Places at which a way is measured: the frames of two seconds at 8 frames per second, on which the shares above were."""
 _JUMP, _JUMP_S, _MOST = 0.49, 0.125, 0.9
 """Share of the way from the first to the last place that goes by in a time in seconds at most: up to .37 of true throws (.48 of one whose
-coloured faces turn away at once), .24 of true stacks; .5 to .6 where the first frame fades to the last in a fifth of the clip, 1 where it is
-cut. In proportion more where frames are farther apart, up to a share that only a cut has."""
+coloured faces turn away at once), .24 of true stacks; .5 to .6 where the first frame fades to the last in a fifth of the clip, 1 where it
+is cut. In proportion more where frames are farther apart, up to a share that only a cut has."""
 
 
 class RandomOutcome(Probe):

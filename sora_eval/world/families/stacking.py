@@ -20,8 +20,8 @@ _OFF_M, _AWAY_M = 2.3, 4.4
 """Metres to the side that are out of sight in a square frame, and at which bodies wait: out of sight in frames up to 1.8 times as wide as
 high."""
 _THERE = 0.005
-"""Share of the duration for the way from one to the other: a clamp that came evenly from farther off would not be over the cubes in any frame
-at 4 per second."""
+"""Share of the duration for the way from one to the other: a clamp that came evenly from farther off would be over the cubes in no
+frame at 4 per second."""
 _CLAMP = (0.56, 0.5, 0.3)
 
 
