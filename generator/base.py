@@ -14,7 +14,7 @@ from sora_eval.types import ALL_MODES, MODES, Case, Failure, Mode, Video
 from sora_eval.video import Source
 from sora_eval.world import VERSION as WORLD_VERSION
 
-CONTROL_NAMES = ("frozen", "shuffled", "reversed", "mirrored", "noise", "blank", "other")
+CONTROL_NAMES = ("frozen", "shuffled", "reversed", "mirrored", "cut", "crossfade", "noise", "blank", "other")
 """Names of the controls; with "oracle" those that no model may have."""
 
 

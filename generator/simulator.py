@@ -58,6 +58,15 @@ def _shuffled(frames: Frames, rng: np.random.Generator) -> Frames:
             return frames[order]
 
 
+def _cut(frames: Frames, rng: np.random.Generator) -> Frames:
+    return frames[np.where(np.arange(len(frames)) < len(frames) // 2, 0, len(frames) - 1)]
+
+
+def _crossfade(frames: Frames, rng: np.random.Generator) -> Frames:
+    share = np.linspace(0, 1, len(frames))[:, None, None, None]
+    return np.asarray(np.rint((1 - share) * frames[0] + share * frames[-1]), dtype=np.uint8)
+
+
 def _noise(frames: Frames, rng: np.random.Generator) -> Frames:
     return rng.integers(0, 256, frames.shape, dtype=np.uint8)
 
@@ -67,6 +76,8 @@ CONTROLS: dict[str, Callable[[Frames, np.random.Generator], Frames]] = {
     "shuffled": _shuffled,
     "reversed": lambda f, rng: f[::-1].copy(),
     "mirrored": lambda f, rng: f[:, :, ::-1].copy(),
+    "cut": _cut,
+    "crossfade": _crossfade,
     "noise": _noise,
     "blank": lambda f, rng: np.full_like(f, 128),
 }
@@ -75,7 +86,11 @@ OTHER = "other"
 
 @dataclass(frozen=True)
 class Control:
-    """The true clip spoilt in one way: frozen, shuffled, reversed, mirrored, noise, blank; or another case's clip (other)."""
+    """The true clip spoilt in one way.
+
+    frozen, shuffled, reversed, mirrored, noise, blank; its first frame that cuts or fades to its last (cut, crossfade); or another case's
+    clip (other).
+    """
 
     control: str
     """Of CONTROLS, or OTHER."""

@@ -59,6 +59,7 @@ def shown_move(corners: CornerTracks) -> tuple[str, Mapping[str, MoveFit], float
     moved = motion(corners.xy, corners.seen)
     if moved < _STILL:
         return "still", {}, 0.0
+    helpers.check_no_jump(corners.xy, corners.seen)
     fits = fit_moves(corners.xy, corners.seen)
     best = best_move(fits)
     left = max(fits[best].residual ** 2 - _NOISE**2, 0.0) ** 0.5 / moved
@@ -159,6 +160,7 @@ class CameraControl(Probe):
     """What all moves share: twins with the opposite move, and the comparison of moves."""
 
     suite = "camera_control"
+    version = 2
     scenes = "camera_move"
     source = "camera motion classes of VBench++ (Huang et al. 2024) and CameraCtrl (He et al. 2024); fits by variable projection"
     unit = "0 opposite direction; else 0.5 and half of the share of the claim that holds"

@@ -43,6 +43,9 @@ _STEADY = 0.8
 """Correlation of time and place that a steady motion has."""
 _FEWEST = 4
 """Frames in which a post must be seen in its full width for its motion to count."""
+_JUMP = 0.6
+"""Share of the way past a post that goes by from one frame to the next where the subject jumps: 1 at a cut, a third at most in true clips
+that show a post in four frames."""
 _SAMPLES = 8
 _BLACK = 24
 """Grey level that 95% of a black bar's pixels stay below; right inside of it most of the picture has twice as much."""
@@ -51,7 +54,7 @@ _SPREAD = 3
 _ALIKE = "another case may show a subject of the same colour (one in eight) in the same place"
 _NO_TIME = "the subject stands still: nothing in the claim depends on the order of frames"
 _NO_SIDE = "the prompt names no side"
-_STILL_BLIND = dict.fromkeys(("frozen", "shuffled", "reversed"), _NO_TIME)
+_STILL_BLIND = dict.fromkeys(("frozen", "shuffled", "reversed", "cut", "crossfade"), _NO_TIME)
 
 
 def ratio_of(aspect: str) -> float:
@@ -321,6 +324,7 @@ class FramedMover(Framing):
     """A subject that moves, with a camera that goes along."""
 
     name = "framed_mover"
+    version = 2
     modes: ClassVar[tuple[Mode, ...]] = ("t2v", "i2v", "v2v")
     claim = "asked for a camera that goes along with a moving subject, it stays whole in the middle of frames of every aspect ratio"
 
@@ -352,7 +356,7 @@ def _way_past(tracks: Tracks, hero: int, colours: Sequence[str]) -> float:
     Each post counts in the frames that show its whole width: beside the subject, or above it.
 
     Raises:
-        UnjudgeableError: a post is not there, none can be followed, or the motion is not steady.
+        UnjudgeableError: a post is not there, none can be followed, or the motion is not steady or a jump.
     """
     t = np.linspace(0.0, 1.0, tracks.frames)
     fits: list[tuple[int, float, float]] = []
@@ -363,6 +367,8 @@ def _way_past(tracks: Tracks, hero: int, colours: Sequence[str]) -> float:
         for a, b in spans(_in_full_width(tracks, post, hero)):
             if b - a >= _FEWEST:
                 x = middle[0, a:b] - middle[1, a:b]
+                if abs(x[-1] - x[0]) >= _MOVED / 2 and np.abs(np.diff(x)).max() > _JUMP * np.abs(np.diff(x)).sum():
+                    raise UnjudgeableError("the motion past the pillars is a jump")
                 steady = abs(float(np.corrcoef(t[a:b], x)[0, 1])) if np.ptp(x) > 0 else 1.0
                 fits.append((b - a, float(np.polyfit(t[a:b], x, 1)[0]), steady))
     if not fits:

@@ -18,6 +18,9 @@ _POINTED = (1.18, 1.25)
 _TALL = (1.2, 1.25)
 """Aspect: below the first for sure no cylinder, above the second for sure neither ball nor cube."""
 
+_JUMP = 0.5
+"""Share of the way of the picture's points between two frames that is a jump: 1 at a cut, a sixth at most in true clips, of eight steps."""
+
 RESTS = 0.05
 """Share of its width by which an object may seem to move at rest: three times what compression lets a still one wander."""
 
@@ -203,6 +206,21 @@ def leading_rest(x: Floats, slack: float) -> int:
     """Return after how many samples of x [n] it sets out: it is off the first one by more than `slack` from the next sample on."""
     moved = np.flatnonzero(np.abs(x - x[:1]) > slack)
     return int(moved[0]) - 1 if len(moved) else 0
+
+
+def check_no_jump(xy: Floats, seen: Bools) -> None:
+    """Check that the picture moves frame by frame. xy: [N, T, 2] places of points of it; seen: [N, T]. Of few frames nothing is said.
+
+    Raises:
+        UnjudgeableError: half of its way goes by from one frame to the next.
+    """
+    both = seen[:, :-1] & seen[:, 1:]
+    if both.shape[1] < 8 or not both.any(axis=0).all():
+        return
+    ways = np.linalg.norm(np.diff(xy, axis=1), axis=2)
+    steps = np.array([np.median(ways[there, k]) for k, there in enumerate(both.T)])
+    if steps.max() > _JUMP * steps.sum():
+        raise UnjudgeableError("the picture jumps")
 
 
 def touching(boxes: Floats, home: Floats) -> Bools:

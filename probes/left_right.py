@@ -8,6 +8,7 @@ unjudgeable. The geometry of boxes is GenEval's (Ghosh et al. 2023).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from sora_eval.probes import helpers
 from sora_eval.probes.base import Draft, Probe, UnjudgeableError, Verdict
 from sora_eval.tracking.background import background_motion
 from sora_eval.tracking.world import membership
-from sora_eval.types import Bools, Case, Floats, Frames, Tracks, Video
+from sora_eval.types import MODES, Bools, Case, Floats, Frames, Mode, Tracks, Video
 from sora_eval.world.families.camera_pan import CameraPanParams
 from sora_eval.world.families.hands import FACING_WORDS, Facing, HandsParams, picture_side
 from sora_eval.world.families.motion import MotionParams
@@ -183,10 +184,15 @@ def _verdict(side: int, expected: Side, **components: float) -> Verdict:
     return Verdict(float(right), {"side": 1.0 if right else -1.0, **components})
 
 
+_AT_BOTH_ENDS = "the first and the last frame show the side of the prompt, and the claim is of no motion"
+
+
 class Relation(_TwoNamed):
     """One object stands to the left or right of another, while the camera comes closer."""
 
     name = "relation"
+    blind_to: ClassVar[dict[str, str]] = dict.fromkeys(("cut", "crossfade"), _AT_BOTH_ENDS)
+    blind_modes: ClassVar[tuple[Mode, ...]] = MODES
     claim = "a thing that is to be on the left of another is on its left"
     source = "GenEval's box geometry, Ghosh et al. 2023; VISOR, Gokhale et al. 2022"
 
@@ -266,6 +272,10 @@ class CameraPan(_Sided):
     name = "camera_pan"
     version = 2
     claim = "when the camera pans to the left, the world moves to the right"
+    blind_to: ClassVar[dict[str, str]] = {
+        "crossfade": "a fade between two views that overlap shifts what is seen, to the side of the prompt"
+    }
+    blind_modes: ClassVar[tuple[Mode, ...]] = MODES
     source = "VBench++ camera motion (Huang et al. 2024), on the tracks of landmarks"
 
     def judge(self, case: Case, video: Video, tracks: Tracks) -> Verdict:
@@ -295,6 +305,8 @@ class Hands(_Sided):
     """A figure raises its own left or right hand, facing us or turned away: its left is our right when it faces us."""
 
     name = "hands"
+    blind_to: ClassVar[dict[str, str]] = dict.fromkeys(("cut", "crossfade"), _AT_BOTH_ENDS)
+    blind_modes: ClassVar[tuple[Mode, ...]] = MODES
     claim = "a figure raises the hand that was named, and its left is our right when it faces us"
     source = "sora-eval; perspective taking as in spatial cognition tests"
 

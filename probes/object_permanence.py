@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from sora_eval.metrics.permanence import fit_constant_velocity
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.tracking.continuity import spans
-from sora_eval.types import Bools, Case, Floats, Tracks, Video
+from sora_eval.types import MODES, Bools, Case, Floats, Mode, Tracks, Video
 from sora_eval.world.families.count import CountParams
 from sora_eval.world.families.covered import CoveredParams
 from sora_eval.world.families.evolves_unseen import EvolvesUnseenParams
@@ -406,6 +406,8 @@ class TwoShots(Probe):
     suite = "object_permanence"
     name = "two_shots"
     claim = "a character is the same after a hard cut: colours, arrangement, proportions"
+    blind_to: ClassVar[dict[str, str]] = {"cut": "the true clip is a cut between two still views"}
+    blind_modes: ClassVar[tuple[Mode, ...]] = MODES
     source = "character consistency across shots, as claimed for Sora (OpenAI 2024)"
     violations = ("vanishes", "teleports", "changes_colour", "changes_shape", "duplicates", "appears_from_nowhere")
 

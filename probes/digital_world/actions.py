@@ -18,6 +18,9 @@ from sora_eval.world.families.played import Played, PlayedParams
 from sora_eval.world.families.player import OPPOSITE_ACTION, PlayAction
 
 
+_LOOKS = {"look up": 1, "look down": -1}
+
+
 def _script(rng: np.random.Generator) -> tuple[PlayAction, ...]:
     """Return four actions, two of them turns, that read backwards in time are others."""
     turns: tuple[PlayAction, ...] = ("turn left", "turn right")
@@ -43,6 +46,7 @@ class FollowsActions(DigitalWorld):
     """A player walks, turns, looks up or down and jumps."""
 
     name = "follows_actions"
+    version = 2
     claim = "the picture follows the player's actions one after the other: walk, turn, look up or down, jump"
     source = "inverse dynamics of played worlds (Genie, Bruce et al. 2024), without a network: the motion of the picture by flow"
     unit = "share of actions shown less share of opposite ones, 0 to 1"
@@ -59,21 +63,26 @@ class FollowsActions(DigitalWorld):
         """Judge each action by the motion of the picture in its time."""
         p = PlayedParams.of(case)
         shown = shown_actions(followed_motion(video), len(p.actions))
-        known = [(a, s) for a, s in zip(p.actions, shown, strict=True) if s.name != UNKNOWN]
+        level = [sum(_LOOKS.get(before, 0) for before in p.actions[:k]) == 0 for k in range(len(shown))]
+        known = [(a, s, flat) for a, s, flat in zip(p.actions, shown, level, strict=True) if s.name != UNKNOWN]
         if 2 * len(known) < len(shown) + 1:
             raise UnjudgeableError("the picture can't be followed in half of the actions' time")
-        values = [_follows(a, s) for a, s in known]
+        values = [_follows(*each) for each in known]
         parts = {
-            "right": float(np.mean([a == s.name for a, s in known])),
+            "right": float(np.mean([a == s.name for a, s, _ in known])),
             "opposite": float(np.mean([v < 0 for v in values])),
-            "ignored": float(np.mean([s.name == STILL for _, s in known])),
+            "ignored": float(np.mean([s.name == STILL for _, s, _ in known])),
         }
         return Verdict(max(0.0, float(np.mean(values))), parts)
 
 
-def _follows(action: str, shown: ShownAction) -> float:
-    """Return 1 for the action alone, less with other motion beside it, -1 for its opposite, 0 for another one."""
+def _follows(action: str, shown: ShownAction, level: bool) -> float:
+    """Return 1 for the action alone, less with other motion beside it, -1 for its opposite, 0 for another one.
+
+    level: whether the view is neither up nor down. Where it is one of them, a walk shifts the picture upwards or downwards as well.
+    """
     kind, sign = kind_of(action)
     if shown.name == action:
-        return helpers.ramp_score(1 - shown.purity(kind), 0.35, 0.6)
+        besides = "look" if kind == "walk" and not level else ""
+        return helpers.ramp_score(1 - shown.purity(kind, besides), 0.35, 0.6)
     return -1.0 if kind_of(shown.name) == (kind, -sign) else 0.0

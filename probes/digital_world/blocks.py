@@ -11,7 +11,7 @@ import numpy as np
 from sora_eval.probes import helpers
 from sora_eval.probes.base import Draft, UnjudgeableError, Verdict
 from sora_eval.probes.digital_world.shared import DigitalWorld, followed_motion, in_slots, turned_away
-from sora_eval.types import Bools, Case, Floats, Frames, Tracks, Video
+from sora_eval.types import MODES, Bools, Case, Floats, Frames, Mode, Tracks, Video
 from sora_eval.world.families import common
 from sora_eval.world.families.played import Played, PlayedParams
 from sora_eval.world.families.player import OPPOSITE_ACTION, PlayAction
@@ -54,7 +54,9 @@ class BreaksAndPlaces(_Blocks):
     violations: ClassVar[tuple[str, ...]] = ("action_ignored", "action_opposite", "action_delayed")
     blind_to: ClassVar[dict[str, str]] = {
         "mirrored": "breaking a block has no side, so a mirrored clip shows the same",
+        "cut": "a block goes, or comes, from one frame to the next, and nothing else changes",
     }
+    blind_modes: ClassVar[tuple[Mode, ...]] = MODES
 
     def sample(self, rng: np.random.Generator) -> PlayedParams:
         """Return a scene in first person in which a block is broken or put in the middle of the clip."""

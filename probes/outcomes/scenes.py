@@ -23,6 +23,9 @@ _LAST_S = 0.35
 """Time at the end, in seconds, over which things must lie still."""
 _THROWN = 0.6
 """Way of a throw in widths; true ones go at least one."""
+_PART, _APART, _FADING = 0.15, 1.05, 0.1
+"""Share of a die's area that a part of it has at least; how many widths apart such parts are only where one die fades to another, up to .81
+in true clips; share of the frames in which they may be."""
 _ROOF = 6.0
 """How many times as far as its centroid a ridge's edge is from its middle: measured on true clips, where a flat triangle has 3."""
 _EDGE_OFF = 0.125
@@ -77,6 +80,9 @@ class ThrownDie(RandomOutcome):
         if np.sign(place[0, 0] - place[-1, 0]) != SIGN[p.start]:
             raise UnjudgeableError(f"the die is not thrown from the {p.start}")
         check_order(place, "die")
+        apart = [_spread(tracks.xy[ids, k], weights[:, k]) > _APART * width for k in np.flatnonzero(seen)]
+        if np.mean(apart) > _FADING:
+            raise UnjudgeableError("the die is in two places at once")
         if np.ptp(end, axis=0).max() > _STILL * width:
             raise UnjudgeableError("the die does not come to rest")
         shares = {c: float(np.median(area[c][last] / die[last])) for c in (*own, *moving)}
@@ -92,6 +98,12 @@ class ThrownDie(RandomOutcome):
         if verdict.value:
             check_no_jump(place, tracks.fps, "die")
         return Verdict(verdict.value, {**verdict.components, "top_share": shares[top]})
+
+
+def _spread(places: Floats, areas: Floats) -> float:
+    """Return how far apart the parts of a die are at places [N, 2]: the largest distance between those of a fair size, of areas [N]."""
+    parts = places[np.nan_to_num(areas) > _PART * np.nansum(areas)]
+    return float(np.linalg.norm(parts[:, None] - parts[None], axis=2).max(initial=0.0))
 
 
 def _goes_along(tracks: Tracks, colour: str) -> bool:

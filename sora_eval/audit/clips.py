@@ -23,11 +23,6 @@ def _end_at_once(frames: Frames) -> Frames:
     return np.concatenate([frames[:1], np.repeat(frames[-1:], len(frames) - 1, axis=0)])
 
 
-def _cross_fade(frames: Frames) -> Frames:
-    share = np.linspace(0, 1, len(frames))[:, None, None, None]
-    return np.asarray(np.rint((1 - share) * frames[0] + share * frames[-1]), dtype=np.uint8)
-
-
 def _slow_motion(frames: Frames) -> Frames:
     return frames[np.arange(len(frames)) // 2]
 
@@ -38,7 +33,6 @@ def _blur(frames: Frames) -> Frames:
 
 EXPLOITS: Mapping[str, Callable[[Frames], Frames]] = {
     "end state at once": _end_at_once,
-    "cross-fade": _cross_fade,
     "slow motion": _slow_motion,
     "blur": _blur,
 }

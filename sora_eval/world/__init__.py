@@ -16,7 +16,7 @@ from sora_eval.world.scene import Scene
 
 __all__ = ["Clip", "States", "Truth", "clip", "conditioning", "frame_times", "scene_of"]
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same scene gives other pixels, which invalidates stored clips of the world."""
 
 

@@ -58,7 +58,7 @@ def test_every_fault_is_found(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("control", ["frozen", "shuffled", "reversed", "noise", "blank"])
+@pytest.mark.parametrize("control", ["frozen", "shuffled", "reversed", "cut", "crossfade", "noise", "blank"])
 def test_controls_earn_nothing(name: str, control: str) -> None:
     case = registry.probe(name).cases(1, SMALL, "t2v", 3)[0]
     assert _score(case, next(Control(control).generate([case]))).value is None

@@ -43,9 +43,9 @@ class ShownAction:
     amounts: Mapping[str, float]
     """The signed amount of each kind of motion, 1 for a typical action of the world; {} where unknown."""
 
-    def purity(self, kind: str) -> float:
-        """Return the share of a kind of motion in all motion, 0 to 1."""
-        total = sum(abs(v) for v in self.amounts.values())
+    def purity(self, kind: str, besides: str = "") -> float:
+        """Return the share of a kind of motion in all motion, 0 to 1, that of the kind `besides` left out."""
+        total = sum(abs(v) for k, v in self.amounts.items() if k != besides)
         return abs(self.amounts[kind]) / total if total > 0 else 0.0
 
 
