@@ -17,7 +17,6 @@ from sora_eval.world.families import common
 from sora_eval.world.families.played import Played, PlayedParams
 from sora_eval.world.families.player import OPPOSITE_ACTION, PlayAction
 
-
 _LOOKS = {"look up": 1, "look down": -1}
 
 
