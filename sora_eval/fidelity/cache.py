@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from sora_eval.encoders.names import Unread
-from sora_eval.fidelity.features import ClipEntry, ClipMeasures
+from sora_eval.fidelity.features import ClipEntry, ClipFormat, ClipMeasures
 from sora_eval.files import FileCache
 from sora_eval.runs.store import reference_cache
 
@@ -38,9 +38,13 @@ class MeasureCache:
             values = {str(k): float(v) for k, v in found["values"].items()}
             unread = {str(k): _unread(**text) for k, text in found["unread"].items()}
             protocols = {str(k): str(v) for k, v in found["protocols"].items()}
+            frames, height, width, fps = found["format"]
+            measures = ClipMeasures(
+                features, values, unread, ClipFormat(int(frames), int(height), int(width), float(fps))
+            )
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
-        return ClipMeasures(features, values, unread), protocols
+        return measures, protocols
 
     def write(self, entry: ClipEntry, measures: ClipMeasures, protocols: dict[str, str]) -> None:
         """Keep the measures of a clip."""
@@ -52,6 +56,7 @@ class MeasureCache:
             "values": measures.values,
             "unread": {k: asdict(text) for k, text in measures.unread.items()},
             "protocols": protocols,
+            "format": measures.format,
         }
         self._files.write(name, json.dumps(stored).encode())
 

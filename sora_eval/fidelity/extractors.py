@@ -36,6 +36,7 @@ from sora_eval.fidelity.features import (
     TEXT_IMAGE,
     WITHOUT_GIVEN,
     ClipEntry,
+    ClipFormat,
     ClipMeasures,
     FeatureSet,
 )
@@ -206,7 +207,7 @@ def _measure(
     """Add what the extractors make of a clip to its measures; one that fails is dropped from them, with the reason in `out`."""
     try:
         clip = _DecodedClip(entry, config)
-        assert len(clip.video)
+        measures.format = ClipFormat(len(clip.video), *clip.video.size, clip.video.fps)
         held = clip.video.frames.nbytes
     except SoraEvalError as error:
         # A distance of the clips that can be read would be one of another set.

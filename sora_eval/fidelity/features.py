@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from sora_eval.encoders.names import Unread
 from sora_eval.metrics.streaming import FeatureStatistics
@@ -53,7 +55,23 @@ class ClipEntry:
         return tuple(sorted({*range(self.given or 0), *self.keeps}))
 
 
-@dataclass(frozen=True)
+class ClipFormat(NamedTuple):
+    """Length, size and rate of the part of a clip that is measured."""
+
+    frames: int
+    height: int
+    """Pixels."""
+    width: int
+    """Pixels."""
+    fps: float
+    """Frames per second."""
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"{self.frames} frames of {self.height}x{self.width} at {self.fps:.4g} fps"
+
+
+@dataclass
 class ClipMeasures:
     """Features of one clip and its values of metrics."""
 
@@ -63,6 +81,8 @@ class ClipMeasures:
     """Values by metric."""
     unread: dict[str, Unread] = field(default_factory=dict)
     """What the text encoder left out of its texts, by metric."""
+    format: ClipFormat | None = None
+    """Its length, size and rate; None where it could not be read."""
 
     def add_unread(self, metric: str, *texts: Unread) -> None:
         """Add the first of some texts of which the encoder left something out."""
@@ -76,6 +96,8 @@ class FeatureSet:
 
     clips: int = 0
     """Clips that were read."""
+    formats: Counter[ClipFormat] = field(default_factory=Counter)
+    """How many clips have which length, size and rate."""
     clip_features: FeatureStatistics = field(default_factory=FeatureStatistics)
     """Statistics of the video encoder's features."""
     motion_features: FeatureStatistics = field(default_factory=FeatureStatistics)
@@ -95,6 +117,8 @@ class FeatureSet:
         """Add the measures of a clip."""
         if entry.cluster is not None:
             self.clusters[entry.position] = entry.cluster
+        if measures.format is not None:
+            self.formats[measures.format] += 1
         statistics = {CLIP_FEATURES: self.clip_features, MOTION_FEATURES: self.motion_features}
         for extractor, row in measures.features.items():
             try:
@@ -123,6 +147,7 @@ class FeatureSet:
     def merge(self, other: FeatureSet) -> None:
         """Add the features of other positions of the same set."""
         self.clips += other.clips
+        self.formats.update(other.formats)
         self.clip_features.merge(other.clip_features)
         self.motion_features.merge(other.motion_features)
         for metric, values in other.values.items():

@@ -44,6 +44,7 @@ _NAMES: Mapping[str, tuple[str, str]] = {
 """Names of the Frechet and the kernel distance, by video encoder: only I3D makes an FVD."""
 _EXAMPLE = 60
 """Characters of a text that is quoted."""
+_REAL_AGAINST_REAL = ", real against real"
 _HALVES = "at half as many clips, and so with twice the bias"
 _PIXEL_BOUNDS: Mapping[str, tuple[float, float]] = {"SSIM": (-1.0, 1.0), "PSNR (dB)": (0.0, PSNR_MOST)}
 
@@ -63,7 +64,23 @@ def set_measures(real: FeatureSet, fake: FeatureSet, config: FidelityConfig, pai
         rows += _text_image_measures(fake, config.text_image_encoder)
     if "full_reference" in config.metrics:
         rows += _full_reference_measures(fake, config.image_distance)
-    return [*rows, *(_plugin_measure(name, real, fake, paired) for name in config.metrics if name not in METRICS)]
+    rows += [_plugin_measure(name, real, fake, paired) for name in config.metrics if name not in METRICS]
+    differ = _difference_of_formats(real, fake)
+    return [replace(r, reason=_joined(r.reason, differ)) if _is_of_both_sets(r) else r for r in rows]
+
+
+def _is_of_both_sets(row: Measure) -> bool:
+    return row.value is not None and len(row.n) == 2 and not row.metric.endswith(_REAL_AGAINST_REAL)
+
+
+def _difference_of_formats(real: FeatureSet, fake: FeatureSet) -> str:
+    """Return a note where the most common length, size or rate of the sets differ: encoders resize, and take frames by number."""
+    if not real.formats or not fake.formats:
+        return ""
+    (one, in_fake), (other, in_real) = fake.formats.most_common(1)[0], real.formats.most_common(1)[0]
+    if one == other:
+        return ""
+    return f"of other formats: {one} ({in_fake} of {fake.clips} clips), real ones {other} ({in_real} of {real.clips})"
 
 
 def _plugin_measure(metric: str, real: FeatureSet, fake: FeatureSet, paired: bool) -> Measure:
@@ -249,7 +266,7 @@ def frechet_measures(
     halves = [frechet.merge(real_groups[i::2]) for i in range(2)] if not paired else []
     if halves and min(h.n for h in halves) >= 2:
         floor, sizes = frechet.distance(*halves), (halves[0].n, halves[1].n)
-        rows.append(Measure(f"{name}, plug-in, real against real", floor, None, None, sizes, protocol, False, _HALVES))
+        rows.append(Measure(f"{name}, plug-in{_REAL_AGAINST_REAL}", floor, None, None, sizes, protocol, False, _HALVES))
     return rows
 
 

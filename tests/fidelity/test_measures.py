@@ -369,3 +369,22 @@ def test_pairs_are_compared_at_a_bounded_size_which_the_protocol_states(tmp_path
     whole = row(FidelityConfig(("full_reference",), pair_frames=None, pair_size=None))
     assert whole.value == pytest.approx(psnr(other, large))
     assert "<=" not in whole.protocol
+
+
+def test_sets_of_other_lengths_sizes_or_rates_have_a_note(tmp_path: Path, means: None) -> None:
+    sets = []
+    for name, frames, fps in (("real", 8, 8.0), ("fake", 16, 16.0)):
+        made = [tmp_path / f"{name}{i}.mkv" for i in range(4)]
+        for i, path in enumerate(made):
+            rng = np.random.default_rng(i)
+            write_ffv1(path, Video(rng.integers(0, 256, (frames, 16, 16, 3), dtype=np.uint8), fps))
+        sets.append(extract([ClipEntry(p, i) for i, p in enumerate(made)], FidelityConfig(("frechet",), "means")))
+    real, fake = sets
+    config = FidelityConfig(("frechet",), "means")
+    note = (
+        "of other formats: 16 frames of 16x16 at 16 fps (4 of 4 clips), real ones 8 frames of 16x16 at 8 fps (4 of 4)"
+    )
+    rows = set_measures(real, fake, config)
+    assert rows
+    assert all(r.reason.endswith(note) for r in rows if r.value is not None)
+    assert not any("formats" in r.reason for r in set_measures(real, real, config))
