@@ -255,6 +255,11 @@ def test_a_thing_in_front_is_not_judged_as_one_behind(tracker_of):
     case = case_of(PassBehind("dog", "car", "right"))
     tracks = tracker_of(found).track(VIDEO, case)
     probe = registry.probe(case.probe)
+    # Whole all the way, it passes in front, or nothing shows that it does not.
+    assert probe.score(case, VIDEO, tracks).value is None
+    area = tracks.area.copy()
+    area[tracks.labels.index("dog"), 5:8] *= 0.4
+    tracks = replace(tracks, area=area)
     assert probe.score(case, VIDEO, tracks).value == 1.0
     for dog, value in ((0.9, None), (0.2, 1.0)):
         near = np.stack([np.full(T, dog if label == "dog" else 0.5) for label in tracks.labels])
