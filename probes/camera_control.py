@@ -59,7 +59,7 @@ def shown_move(corners: CornerTracks) -> tuple[str, Mapping[str, MoveFit], float
     moved = motion(corners.xy, corners.seen)
     if moved < _STILL:
         return "still", {}, 0.0
-    helpers.check_no_jump(corners.xy, corners.seen)
+    helpers.check_no_cut(corners.xy, corners.seen)
     fits = fit_moves(corners.xy, corners.seen)
     best = best_move(fits)
     left = max(fits[best].residual ** 2 - _NOISE**2, 0.0) ** 0.5 / moved

@@ -131,7 +131,7 @@ class CameraMove(Probe):
         thin = _cut(tracks, 0, tracks.frames, max(1, tracks.frames // _MAX_FRAMES))
         seen = np.array([whole(thin, i, [j for j in ids if j != i]) for i in ids])
         xy = thin.xy[ids]
-        helpers.check_no_jump(tracks.xy[ids], tracks.visible[ids])
+        helpers.check_no_cut(tracks.xy[ids], tracks.visible[ids])
         guess = floor_guess(_first(xy, seen), thin.size, np.full(len(ids), _HEIGHT_M), _EYE_M, _PITCH)
         try:
             fit = fit_rigid(xy, seen, thin.size, guess)

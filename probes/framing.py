@@ -367,7 +367,8 @@ def _way_past(tracks: Tracks, hero: int, colours: Sequence[str]) -> float:
         for a, b in spans(_in_full_width(tracks, post, hero)):
             if b - a >= _FEWEST:
                 x = middle[0, a:b] - middle[1, a:b]
-                if abs(x[-1] - x[0]) >= _MOVED / 2 and np.abs(np.diff(x)).max() > _JUMP * np.abs(np.diff(x)).sum():
+                steps = np.abs(np.diff(x))
+                if abs(x[-1] - x[0]) >= _MOVED / 2 and steps.max() > _JUMP * steps.sum():
                     raise UnjudgeableError("the motion past the pillars is a jump")
                 steady = abs(float(np.corrcoef(t[a:b], x)[0, 1])) if np.ptp(x) > 0 else 1.0
                 fits.append((b - a, float(np.polyfit(t[a:b], x, 1)[0]), steady))

@@ -21,6 +21,9 @@ _TALL = (1.2, 1.25)
 _JUMP = 0.5
 """Share of the way of the picture's points between two frames that is a jump: 1 at a cut, a sixth at most in true clips, of eight steps."""
 
+_HIDDEN = 0.04
+"""Share of the frames in which something that is hidden is out of sight at least: .18 to .24 in true clips of `pass_behind`."""
+
 RESTS = 0.05
 """Share of its width by which an object may seem to move at rest: three times what compression lets a still one wander."""
 
@@ -208,7 +211,12 @@ def leading_rest(x: Floats, slack: float) -> int:
     return int(moved[0]) - 1 if len(moved) else 0
 
 
-def check_no_jump(xy: Floats, seen: Bools) -> None:
+def is_hidden(away: Bools, frames: int) -> bool:
+    """Return whether something is away in enough of a clip's frames to be hidden: a tracker may lose a single one. away: [any] of them."""
+    return int(away.sum()) >= max(1, round(_HIDDEN * frames))
+
+
+def check_no_cut(xy: Floats, seen: Bools) -> None:
     """Check that the picture moves frame by frame. xy: [N, T, 2] places of points of it; seen: [N, T]. Of few frames nothing is said.
 
     Raises:

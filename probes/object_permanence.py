@@ -22,8 +22,6 @@ from sora_eval.world.families.pass_behind import PassBehindParams
 from sora_eval.world.families.two_shots import TwoShotsParams
 
 _GONE = Verdict(0.0, {"returns": 0.0})
-_HIDDEN = 0.04
-"""Share of the frames in which an object is out of sight behind a wall at least: .18 to .24 in true clips."""
 
 
 def _product(parts: Mapping[str, float]) -> Verdict:
@@ -80,7 +78,7 @@ class PassBehind(Probe):
         after &= np.arange(tracks.frames) > last
         # One that rolls past the front of the wall is seen all the way; a single lost frame of a long clip hides nothing.
         until = int(np.flatnonzero(after)[0]) if after.any() else tracks.frames
-        if (~seen[last + 1 : until]).sum() < max(1, round(_HIDDEN * tracks.frames)):
+        if not helpers.is_hidden(~seen[last + 1 : until], tracks.frames):
             raise UnjudgeableError(f"the {p.shape} was never hidden by the wall")
         if after.sum() < 2:
             return _GONE

@@ -17,8 +17,6 @@ from sora_eval.world.families import common
 from sora_eval.world.families.played import Played, PlayedParams
 from sora_eval.world.families.player import OPPOSITE_ACTION, PlayAction
 
-_LOOKS = {"look up": 1, "look down": -1}
-
 
 def _script(rng: np.random.Generator) -> tuple[PlayAction, ...]:
     """Return four actions, two of them turns, that read backwards in time are others."""
@@ -62,7 +60,8 @@ class FollowsActions(DigitalWorld):
         """Judge each action by the motion of the picture in its time."""
         p = PlayedParams.of(case)
         shown = shown_actions(followed_motion(video), len(p.actions))
-        level = [sum(_LOOKS.get(before, 0) for before in p.actions[:k]) == 0 for k in range(len(shown))]
+        looks = [sign if kind == "look" else 0.0 for kind, sign in map(kind_of, p.actions)]
+        level = [sum(looks[:k]) == 0 for k in range(len(looks))]
         known = [(a, s, flat) for a, s, flat in zip(p.actions, shown, level, strict=True) if s.name != UNKNOWN]
         if 2 * len(known) < len(shown) + 1:
             raise UnjudgeableError("the picture can't be followed in half of the actions' time")

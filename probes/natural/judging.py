@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_eval.errors import ConfigError
+from sora_eval.probes import helpers
 from sora_eval.probes.base import Probe, UnjudgeableError, Verdict
 from sora_eval.probes.left_right import agreed, box_sides, way, windows
 from sora_eval.probes.natural import named
@@ -28,8 +29,8 @@ STEADY, SURE = 0.8, 0.95
 """Share of the frames that must show one number of things: to be right, and to be wrong, for a detector misses some."""
 NEARER = 0.1
 """Lead in the share of the picture that is farther away from which on one thing is in front of another. Not measured."""
-COVERED, HIDDEN = 0.7, 0.04
-"""Share of its area below which a thing is partly covered, and share of the frames in which it must be, or be out of sight."""
+COVERED = 0.7
+"""Share of its area below which a thing is partly covered."""
 FOLLOWED = 0.8
 """Share of the frames before it in which a thing must be seen, so that its absence afterwards means something."""
 
@@ -306,7 +307,7 @@ class NaturalPassBehind(NaturalProbe):
             between = slice(last + 1, int(np.flatnonzero(after)[0]))
             less = hero.area[between] < COVERED * float(np.median(hero.area[before]))
             # One that passes in front is whole all the way; a single frame of a long clip may have been missed.
-            if (~hero.visible[between] | less).sum() < max(1, round(HIDDEN * tracks.frames)):
+            if not helpers.is_hidden(~hero.visible[between] | less, tracks.frames):
                 raise UnjudgeableError(f"the {p.thing} was never hidden by the {p.behind}")
             size = area_change(hero.area, before, after)
             return Verdict(1.0, {"returns": 1.0, "log_size": size})

@@ -374,11 +374,11 @@ def test_pairs_are_compared_at_a_bounded_size_which_the_protocol_states(tmp_path
 def test_sets_of_other_lengths_sizes_or_rates_have_a_note(tmp_path: Path, means: None) -> None:
     sets = []
     for name, frames, fps in (("real", 8, 8.0), ("fake", 16, 16.0)):
-        made = [tmp_path / f"{name}{i}.mkv" for i in range(4)]
-        for i, path in enumerate(made):
+        files = [tmp_path / f"{name}{i}.mkv" for i in range(4)]
+        for i, path in enumerate(files):
             rng = np.random.default_rng(i)
             write_ffv1(path, Video(rng.integers(0, 256, (frames, 16, 16, 3), dtype=np.uint8), fps))
-        sets.append(extract([ClipEntry(p, i) for i, p in enumerate(made)], FidelityConfig(("frechet",), "means")))
+        sets.append(extract([ClipEntry(p, i) for i, p in enumerate(files)], FidelityConfig(("frechet",), "means")))
     real, fake = sets
     config = FidelityConfig(("frechet",), "means")
     note = (

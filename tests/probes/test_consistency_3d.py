@@ -53,22 +53,22 @@ def test_what_changes_while_nobody_looks_is_noticed_on_the_return(fault):
 def test_surroundings_are_no_further_objects(probe):
     case = probe.cases(1, SMALL, "t2v", seed=1)[0]
     video = true_video(case)
-    found = track(video)
-    free = next(c for c in COLOURS if c not in found.colour and c not in case.prompt)
+    true_tracks = track(video)
+    free = next(c for c in COLOURS if c not in true_tracks.colour and c not in case.prompt)
 
     def more(values, last):
         return np.concatenate([values, np.broadcast_to(last, (1, *values.shape[1:])).astype(values.dtype)])
 
     for surroundings in (True, False):
         tracks = replace(
-            found,
-            colour=(*found.colour, free),
-            xy=more(found.xy, [30.0, 8.0]),
-            visible=more(found.visible, True),
-            area=more(found.area, 60.0),
-            box=more(found.box, [26.0, 4.0, 34.0, 12.0]),
-            shape={name: more(values, 1.0) for name, values in found.shape.items()},
-            ground=np.append(found.ground, surroundings),
+            true_tracks,
+            colour=(*true_tracks.colour, free),
+            xy=more(true_tracks.xy, [30.0, 8.0]),
+            visible=more(true_tracks.visible, True),
+            area=more(true_tracks.area, 60.0),
+            box=more(true_tracks.box, [26.0, 4.0, 34.0, 12.0]),
+            shape={name: more(values, 1.0) for name, values in true_tracks.shape.items()},
+            ground=np.append(true_tracks.ground, surroundings),
         )
         value = probe.score(case, video, tracks).value
         assert value >= 0.97 if surroundings else value < 0.5

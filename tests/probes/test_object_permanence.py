@@ -95,21 +95,26 @@ def test_a_ball_that_waits_while_nobody_looks_comes_late() -> None:
 
 def in_front_of_the_wall(case: Case) -> Tracks:
     """Return the true tracks of a case with the object seen all the way, at its constant speed."""
-    found = track(true_video(case))
-    (i,) = found.of(case.scene["params"]["colour"])
-    there = np.flatnonzero(found.visible[i])
+    true_tracks = track(true_video(case))
+    (i,) = true_tracks.of(case.scene["params"]["colour"])
+    there = np.flatnonzero(true_tracks.visible[i])
 
     def filled(values: Floats) -> Floats:
-        out, rows = values.copy(), values[i].reshape(found.frames, -1)
-        full = [np.interp(np.arange(found.frames), there, column[there]) for column in rows.T]
+        out, rows = values.copy(), values[i].reshape(true_tracks.frames, -1)
+        full = [np.interp(np.arange(true_tracks.frames), there, column[there]) for column in rows.T]
         out[i] = np.stack(full, axis=1).reshape(values[i].shape)
         return out
 
-    visible = found.visible.copy()
+    visible = true_tracks.visible.copy()
     visible[i] = True
-    shape = {k: filled(v) for k, v in found.shape.items()}
+    shape = {k: filled(v) for k, v in true_tracks.shape.items()}
     return replace(
-        found, visible=visible, xy=filled(found.xy), area=filled(found.area), box=filled(found.box), shape=shape
+        true_tracks,
+        visible=visible,
+        xy=filled(true_tracks.xy),
+        area=filled(true_tracks.area),
+        box=filled(true_tracks.box),
+        shape=shape,
     )
 
 
@@ -117,23 +122,25 @@ def in_front_of_the_wall(case: Case) -> Tracks:
 def test_what_passes_in_front_of_the_wall_is_not_judged(lost: list[int]) -> None:
     probe = PassBehind()
     case = probe.cases(1, replace(SMALL, fps=40.0, frames=81), "t2v")[0]
-    found = in_front_of_the_wall(case)
-    (i,) = found.of(case.scene["params"]["colour"])
-    found.visible[i, lost] = False
-    for values in (found.xy, found.box):
+    true_tracks = in_front_of_the_wall(case)
+    (i,) = true_tracks.of(case.scene["params"]["colour"])
+    true_tracks.visible[i, lost] = False
+    for values in (true_tracks.xy, true_tracks.box):
         values[i, lost] = np.nan
-    assert probe.score(case, true_video(case), found).value is None
+    assert probe.score(case, true_video(case), true_tracks).value is None
 
 
 def test_a_camera_that_comes_back_elsewhere_is_not_judged() -> None:
     probe = EvolvesUnseen()
     case = probe.cases(1, SMALL, "t2v")[0]
     video = true_video(case)
-    found = track(video)
+    true_tracks = track(video)
     for share, judged in ((0.05, True), (0.12, False)):
-        off = np.zeros((found.frames, 1))
+        off = np.zeros((true_tracks.frames, 1))
         off[-6:] = share * SMALL.width * (1 if case.scene["params"]["away"] == "left" else -1)
-        moved = replace(found, xy=found.xy + np.pad(off, ((0, 0), (0, 1))), box=found.box + off * [1, 0, 1, 0])
+        moved = replace(
+            true_tracks, xy=true_tracks.xy + np.pad(off, ((0, 0), (0, 1))), box=true_tracks.box + off * [1, 0, 1, 0]
+        )
         assert (probe.score(case, video, moved).value is not None) == judged
 
 

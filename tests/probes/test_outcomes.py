@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from jumps import JUMPS, jump
 
 from sora_eval import registry
 from sora_eval.generator.simulator import Control, Violation, true_video
@@ -65,14 +66,10 @@ def test_controls_earn_nothing(name: str, control: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["thrown_die", "toppling_stack"])
-@pytest.mark.parametrize("way", ["cut", "fade"])
+@pytest.mark.parametrize("way", JUMPS)
 def test_an_end_without_a_way_to_it_is_not_judged(name: str, way: str) -> None:
     for case in registry.probe(name).cases(2, SMALL, "t2v", 1):
-        true = true_video(case)
-        u = np.linspace(0, 1, len(true))
-        late = {"cut": (u > 0.5).astype(float), "fade": np.clip((u - 0.4) / 0.2, 0, 1)}[way][:, None, None, None]
-        frames = (1 - late) * true.frames[0] + late * true.frames[-1]
-        assert not _score(case, Video(np.rint(frames).astype(np.uint8), true.fps)).value
+        assert not _score(case, jump(true_video(case), way)).value
 
 
 def test_jitter_of_places_counts_alike_at_every_frame_rate() -> None:
@@ -101,12 +98,12 @@ def test_what_hangs_in_the_air_must_hang_there_for_as_long_at_every_rate(name: s
     case = registry.probe(name).cases(1, SMALL, "t2v", 3)[0]
     video = next(Violation("never_lands", 1.0).generate([case]))
     assert isinstance(video, Video)
-    found = track(video)
+    true_tracks = track(video)
     colour = case.scene["params"]["colours"][2] if name == "toppling_stack" else case.scene["params"]["ball"]
-    area = found.area[found.of(colour)[0]]
+    area = true_tracks.area[true_tracks.of(colour)[0]]
     size = float(np.sqrt(np.median(area[area > 0])))
     judged = [
-        registry.probe(name).score(case, video, resting(found, fps, drift * size)).value is not None
+        registry.probe(name).score(case, video, resting(true_tracks, fps, drift * size)).value is not None
         for drift in (0.0, 1.0)
     ]
     assert judged == [True, False]

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from jumps import JUMPS, jump
 
 from sora_eval import registry
 from sora_eval.generator.simulator import Control, Oracle, Violation
@@ -62,14 +63,11 @@ def test_twins_differ_by_left_and_right_only(probe):
 
 
 @pytest.mark.parametrize("probe", [Shatter(), Brush()], ids=lambda p: p.name)
-@pytest.mark.parametrize("way", ["cut", "fade"])
+@pytest.mark.parametrize("way", JUMPS)
 def test_a_jump_from_the_first_frame_to_the_last_shows_no_cause(probe, way):
     for case in probe.cases(2, registry.profile("small"), "t2v", seed=3):
         (video,) = Oracle().generate([case])
-        u = np.linspace(0, 1, len(video))
-        late = {"cut": (u > 0.5).astype(float), "fade": np.clip((u - 0.4) / 0.2, 0, 1)}[way][:, None, None, None]
-        frames = (1 - late) * video.frames[0] + late * video.frames[-1]
-        spoilt = Video(np.rint(frames).astype(np.uint8), video.fps)
+        spoilt = jump(video, way)
         assert not probe.score(case, spoilt, track(spoilt)).value
 
 
