@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from sora_eval.data.vocabulary import Vocabulary
 from sora_eval.errors import ConfigError, unknown
@@ -21,47 +18,8 @@ from sora_eval.types import digest
 
 FOLDER = Path(__file__).parent / "checkpoints"
 AUTOENCODER = "autoencoder"
-BUNDLED: tuple[str, ...] = ("base", "4x", "32x", "hourglass")
-"""Transformers that come with the package, by training compute; "hourglass" is 32x trained on with fine blocks."""
-KEY_MAP: Mapping[str, str] = {
-    "enter": "patch_embed",
-    "place": "pos_embed",
-    "told": "grounding_head",
-    "level": "t_embed",
-    "action": "action_embed",
-    "modulate": "adaln",
-    "last_table": "final_layer.adaln",
-    "leave": "final_layer.patch_out",
-    "keep": "final_layer.copy_gate",
-    "blocks.N.table": "blocks.N.adaln_table",
-    "blocks.N.qkv": "blocks.N.attn.qkv",
-    "blocks.N.q_norm": "blocks.N.attn.q_norm",
-    "blocks.N.k_norm": "blocks.N.attn.k_norm",
-    "blocks.N.out": "blocks.N.attn.proj",
-    "blocks.N.text_q": "blocks.N.cross_attn.q",
-    "blocks.N.text_kv": "blocks.N.cross_attn.kv",
-    "blocks.N.text_q_norm": "blocks.N.cross_attn.q_norm",
-    "blocks.N.text_k_norm": "blocks.N.cross_attn.k_norm",
-    "blocks.N.text_out": "blocks.N.cross_attn.proj",
-    "blocks.N.gate_up": "blocks.N.mlp.gate_up",
-    "blocks.N.down": "blocks.N.mlp.down",
-    "text.embed": "text_encoder.word_embed",
-    "text.places": "text_encoder.pos_embed",
-    "text.layers.N.norms.0": "text_encoder.blocks.N.norm1",
-    "text.layers.N.norms.1": "text_encoder.blocks.N.norm2",
-    "text.layers.N.qkv": "text_encoder.blocks.N.attn.qkv",
-    "text.layers.N.out": "text_encoder.blocks.N.attn.proj",
-    "text.layers.N.up": "text_encoder.blocks.N.up",
-    "text.layers.N.down": "text_encoder.blocks.N.down",
-    "text.norm": "text_encoder.norm",
-    "text.queries": "text_encoder.queries",
-    "text.pool": "text_encoder.pool",
-}
-"""Modules and parameters of the transformer in the bundled files and in states of their time -> names today; N is a block's number."""
-_PATTERNS = [
-    (re.compile(re.escape(old).replace("N", r"(\d+)") + r"(?=\.|$)"), new.replace("N", r"\1"))
-    for old, new in KEY_MAP.items()
-]
+BUNDLED: tuple[str, ...] = ("base", "4x", "32x")
+"""Transformers that come with the package, by training compute."""
 
 
 @dataclass(frozen=True)
@@ -95,18 +53,6 @@ class Model:
         """Options of sampling that the transformer was distilled for; empty where the defaults are meant."""
         own: Mapping[str, Any] = self.about.get("sampling", {})
         return own
-
-
-def current_keys(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights of a transformer, or of a part of one, under the names of today's modules (KEY_MAP)."""
-    return {_current_key(k): v for k, v in weights.items()}
-
-
-def _current_key(key: str) -> str:
-    for pattern, new in _PATTERNS:
-        if match := pattern.match(key):
-            return match.expand(new) + key[match.end() :]
-    return key
 
 
 def save_autoencoder(path: Path, network: Autoencoder, about: Mapping[str, Any]) -> str:
@@ -163,7 +109,6 @@ def load(checkpoint: str) -> Model:
     """
     path = find(checkpoint)
     weights, facts, about, hashed = checkpoints.read(path, "transformer")
-    weights = current_keys(weights)
     beside = path.parent / f"{AUTOENCODER}.safetensors"
     pixels, latents = load_autoencoder(beside if beside.exists() else None)
     config = checkpoints.sizes(path, facts, TransformerConfig)

@@ -148,8 +148,8 @@ class DistilPlan(Settings):
 
     GROUP: ClassVar[str] = "distil"
 
-    teacher: str = "hourglass"
-    """Checkpoint whose clips are learnt: base, 4x, 32x, hourglass or the path of a safetensors file."""
+    teacher: str = "32x"
+    """Checkpoint whose clips are learnt: base, 4x, 32x or the path of a safetensors file."""
     sampling_steps: int = option(4, least=1)
     """Calls of the network per clip afterwards; those of the teacher must be a multiple of it."""
     steps: int = option(1100, least=1)
@@ -164,9 +164,8 @@ class Plan(Settings):
 
     out: str = "runs/reference"
     """Folder of states, curves and weights."""
-    recipe: str = "first"
-    """Sizes of the networks, rates, losses and curriculum: first (of base, 4x, 32x and square), hourglass, second, third, or the path of a
-    folder with autoencoder.yaml and transformer.yaml."""
+    recipe: str = "default"
+    """Sizes of the networks, rates, losses and curriculum: default, or the path of a folder with autoencoder.yaml and transformer.yaml."""
     seed: int = option(0, least=0)
     """Seed of data and training."""
     workers: int | None = option(None, least=1)
@@ -258,8 +257,8 @@ class CheckpointOptions(Settings):
     network corrects accumulated errors instead of copying them (Diffusion Forcing, arXiv:2407.01392); null: the checkpoint's own, 0.9."""
     order: int | None = option(None, least=1, most=2)
     """Order of the solver, 2 (Adams-Bashforth) or 1 (Euler); null: the checkpoint's own, 2, or 1 of a distilled one."""
-    checkpoint: str = "hourglass"
-    """base, 4x, 32x, hourglass or the path of a safetensors file."""
+    checkpoint: str = "32x"
+    """base, 4x, 32x or the path of a safetensors file."""
     expanded: bool = True
     """Whether prompts are expanded to descriptive captions before they are encoded; those of the suites are descriptive and stay as they
     are."""

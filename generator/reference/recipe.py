@@ -1,8 +1,6 @@
-"""Recipes of the bundled networks, read from recipes/NAME/*.yaml: sizes, rates, batches, loss weights and the curriculum.
+"""Recipes, read from recipes/NAME/*.yaml: sizes of the networks, rates, batches, loss weights and the curriculum.
 
-"first" made base, 4x and 32x, and square, the ablation with square crops; "hourglass" made the checkpoint of that name from 32x; "second"
-is for larger ones, "third" has the network of hourglass and all families from the first step on. Another folder with autoencoder.yaml
-and transformer.yaml is named by its path, for ablations.
+"default" is that of the bundled checkpoints. Another folder with autoencoder.yaml and transformer.yaml is named by its path.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from sora_eval.generator.reference.transformer import TransformerConfig
 from sora_eval.settings import Settings, option
 
 FOLDER = Path(__file__).parent / "recipes"
-BUNDLED: tuple[str, ...] = ("first", "hourglass", "second", "third")
+BUNDLED: tuple[str, ...] = ("default",)
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ class TransformerRecipe(Settings):
 
 
 @lru_cache(maxsize=8)
-def autoencoder_recipe(name: str = "first") -> AutoencoderRecipe:
+def autoencoder_recipe(name: str = "default") -> AutoencoderRecipe:
     """Return the autoencoder's part of a recipe.
 
     Raises:
@@ -161,7 +159,7 @@ def autoencoder_recipe(name: str = "first") -> AutoencoderRecipe:
 
 
 @lru_cache(maxsize=8)
-def transformer_recipe(name: str = "first") -> TransformerRecipe:
+def transformer_recipe(name: str = "default") -> TransformerRecipe:
     """Return the transformer's part of a recipe.
 
     Raises:

@@ -178,7 +178,7 @@ def _train_words(plan: Plan, folder: Path) -> None:
         checkpoints.fill(network, past.weights, past.path)
     schedule = loop.Schedule(p.words, warmup=r.text_warmup, decay=p.words // 2, ema=r.text_ema, save_s=plan.save_s)
     settings = {"words": p.words, "latents": latent_space, "start": p.start, **_settings(plan, r)}
-    loop.fit(TextTraining(training), folder, schedule, settings, current_keys=model.current_keys)
+    loop.fit(TextTraining(training), folder, schedule, settings)
 
 
 def _transformer(plan: Plan) -> Path:
@@ -215,7 +215,7 @@ def _train_transformer(plan: Plan, folder: Path) -> None:
         if p.start:
             past = _past(plan, training.words, latent_space)
             start = replace(past, weights={**past.weights, **words})
-    loop.fit(training, folder, schedule, settings, start, current_keys=model.current_keys)
+    loop.fit(training, folder, schedule, settings, start)
 
 
 def _branch_point(plan: Plan, folder: Path) -> Path | None:
@@ -251,7 +251,7 @@ def _write(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
     p, name = plan.transformer, _name(plan)
     folder = plan.folder / name
     network = Transformer(_transformer_config(plan))
-    checkpoints.fill(network, model.current_keys(weights), folder)
+    checkpoints.fill(network, weights, folder)
     training, latent_space = _diffusion_training(plan, network)
     about = _cost(plan, folder, training, plan.folder / TRUNK if p.units and not p.square else None)
     # Files by their names: where they lie is the user's own business.
@@ -349,7 +349,7 @@ def _new_transformer(plan: Plan) -> Transformer:
 def _fill_from(network: Transformer, path: Path) -> None:
     """Take over what fits of a checkpoint of other sizes or words."""
     weights, facts, _, _ = checkpoints.read(path, "transformer")
-    weights, old = model.current_keys(weights), checkpoints.sizes(path, facts, TransformerConfig)
+    old = checkpoints.sizes(path, facts, TransformerConfig)
     # Part of a layer whose outputs are several things, such as queries, keys and values, would land in another one of them.
     for key in ("width", "text_width", *(("fine_width",) if any(old.fine_depth) else ())):
         _same(f"transformer.initial={path}", key, getattr(old, key), getattr(network.config, key))
@@ -435,7 +435,7 @@ def _past(plan: Plan, words: Vocabulary, latent_space: str) -> loop.Past:
     try:
         steps, clips, seconds, curve = (about[key] for key in ("steps", "clips", "seconds", "curve"))
         points = [(int(step), float(loss)) for step, loss in curve]
-        return loop.Past(path, model.current_keys(weights), int(steps), int(clips), float(seconds), points)
+        return loop.Past(path, weights, int(steps), int(clips), float(seconds), points)
     except KeyError as error:
         raise ConfigError(f"{path} doesn't say how it was trained ({error}): a run can't go on from it") from error
     except (TypeError, ValueError) as error:
@@ -475,7 +475,7 @@ def _shards(plan: Plan, folder: Path) -> list[shards.Shard]:
 
 
 def _ema(folder: Path) -> dict[str, torch.Tensor]:
-    return model.current_keys(checkpoints.tensors(folder / loop.EMA)[0])
+    return checkpoints.tensors(folder / loop.EMA)[0]
 
 
 def can_compile() -> bool:

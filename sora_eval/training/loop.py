@@ -138,12 +138,11 @@ def fit(
     schedule: Schedule,
     settings: Mapping[str, Any],
     start: Path | Past | None = None,
-    current_keys: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = dict,
 ) -> Path:
     """Train until `schedule.steps` and return the file of the EMA weights; a run that is in the folder resumes.
 
     start: from which a new run begins: a kept state of another run (a decay that branches off), or the past of a run whose state
-    was lost with its machine (it resumes with new optimisers). current_keys: renames the weights of states of earlier versions.
+    was lost with its machine (it resumes with new optimisers).
 
     Raises:
         ConfigError: the folder holds a run with other settings, or its state can't be read.
@@ -157,11 +156,11 @@ def fit(
     state = _State(ema={k: v.detach().clone() for k, v in network.state_dict().items()})
     path = folder / STATE
     if path.exists():
-        _load(path, network, optimisers, state, settings, current_keys)
+        _load(path, network, optimisers, state, settings)
     elif isinstance(start, Past):
         _begin_from(start, network, state, folder if rank == 0 else None)
     elif start is not None:
-        _load(start, network, optimisers, state, settings, current_keys)
+        _load(start, network, optimisers, state, settings)
     clock, saved = time.perf_counter(), time.perf_counter()
     earlier, first = state.seconds, state.step
     writer = _curves(folder, state.step + 1) if rank == 0 else None
@@ -327,7 +326,6 @@ def _load(
     optimisers: Sequence[torch.optim.Optimizer],
     state: _State,
     settings: Mapping[str, Any],
-    current_keys: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
 ) -> None:
     content = _content(path)
     before = parse_json(content["settings"])
@@ -337,11 +335,11 @@ def _load(
         raise ConfigError(
             f"{path} is the state of a run with {pairs}: set these values, or name another folder with out=..."
         )
-    checkpoints.fill(network, current_keys(content["network"]), path)
+    checkpoints.fill(network, content["network"], path)
     for optimiser, values in zip(optimisers, content["optimisers"], strict=True):
         optimiser.load_state_dict(values)
     device = next(network.parameters()).device
-    state.ema = {k: v.to(device) for k, v in current_keys(content["ema"]).items()}
+    state.ema = {k: v.to(device) for k, v in content["ema"].items()}
     state.step, state.seconds, state.clips = content["step"], content["seconds"], content["clips"]
     state.begun = content.get("begun", 0)
 

@@ -1,9 +1,9 @@
 """Ablation of the transformer at equal compute: the same data, curriculum and seeds, and each variant's steps from its cost per clip.
 
-    PYTHONPATH=tests python -m benchmarks.ablation --trained runs/second --data runs/second/data --flops 1e14 --out runs/ablation
+    PYTHONPATH=tests python -m benchmarks.ablation --trained runs/reference --data runs/reference/data --flops 1e14 --out runs/ablation
 
 `trained` has autoencoder.safetensors and words/, of stages autoencoder and words. Each variant resumes where it stopped; the table is
-written after each. With `--recipe hourglass --initial 32x` every variant goes on from the weights of a checkpoint and needs no words/.
+written after each. With `--initial 32x` every variant goes on from the weights of a checkpoint and needs no words/.
 `python -m benchmarks.ablation --measure FILE` measures one checkpoint and appends a line to `out`/log.md.
 """
 
@@ -40,7 +40,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "deeper": {"fine_depth": [0, 0], "depth": 8},
     # Nearly all of it at 8 x 8: what patches of one latent position would be.
     "fine": {"fine_depth": [2, 3], "fine_width": 128, "fine_heads": 4, "depth": 2},
-    # The first generation's: less per clip, more clips.
+    # Less per clip, more clips.
     "shallow": {"fine_depth": [0, 0]},
 }
 """Changes of the recipe's network, by name."""
@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--trained", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--recipe", default="second", help="whose network the variants change")
+    parser.add_argument("--recipe", default="default", help="whose network the variants change")
     parser.add_argument("--initial", default="", help="checkpoint from whose weights each variant begins")
     parser.add_argument("--eager", action="store_true", help="no torch.compile, which takes minutes per shape")
     parser.add_argument("--flops", type=float, default=1e14)

@@ -93,7 +93,7 @@ def main() -> None:
     print(fidelity.frechet_table())
     print("\n## Reading clips of 64 x 64 x 17 for fidelity\n")
     print(fidelity.reading_table())
-    sampler = Sampler(model.load("hourglass"))
+    sampler = Sampler(model.load("32x"))
     print("\n## Reference generator: sampling one clip of 64 x 64 x 17\n")
     print(reference.sampling_table(sampler))
     print("\n## Reference generator: quality by sampler steps\n")

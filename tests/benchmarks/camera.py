@@ -1,4 +1,4 @@
-"""Do camera poses help the bundled generator? `python -m benchmarks.camera [--count 8] [--checkpoint hourglass]`
+"""Do camera poses help the bundled generator? `python -m benchmarks.camera [--count 8] [--checkpoint 32x]`
 
 The cases of suite `camera_control` from text: by the prompt alone, with the true poses beside it, with those of the twin, which moves
 the other way. Mean scores, a clip that can't be judged counts as 0; the last row is the share that is judged.
@@ -59,7 +59,7 @@ def table(checkpoint: str, count: int) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", default="hourglass")
+    parser.add_argument("--checkpoint", default="32x")
     parser.add_argument("--count", type=int, default=8)
     args = parser.parse_args()
     with warnings.catch_warnings():

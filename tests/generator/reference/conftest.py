@@ -1,5 +1,3 @@
-import re
-
 import pytest
 import torch
 
@@ -55,17 +53,3 @@ def autoencoder():
 @pytest.fixture(scope="session")
 def transformer():
     return tiny_transformer()
-
-
-@pytest.fixture(scope="session")
-def old_key():
-    """The name in the bundled files of a parameter of today, by KEY_MAP backwards."""
-
-    def find(key):
-        for old, new in model.KEY_MAP.items():
-            pattern = re.escape(new).replace("N", r"(\d+)") + r"(?=\.|$)"
-            if found := re.match(pattern, key):
-                return found.expand(old.replace("N", r"\1")) + key[found.end() :]
-        return key
-
-    return find

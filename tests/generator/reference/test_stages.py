@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from sora_eval import registry
 from sora_eval.data.vocabulary import Vocabulary
@@ -93,30 +93,6 @@ def test_a_trunk_whose_state_is_lost_goes_on_from_exported_weights(plan, built, 
     assert found["words"] == past["words"]
     with pytest.raises(ConfigError, match="holds no training"):
         run(EXPORT, replace(plan, out=str(tmp_path / "empty"), transformer=trunk))
-
-
-def test_training_states_with_the_parameter_names_of_before_resume(plan, built, tmp_path, old_key):
-    """The stages of the words and of a trunk as earlier versions left them: the end is the same to the bit."""
-
-    def with_old_keys(weights):
-        return {old_key(k): v for k, v in weights.items()}
-
-    trunk = replace(plan, transformer=replace(plan.transformer, name="", units=0, trunk_units=2, branches=(1,)))
-    straight, resumed = replace(trunk, out=str(tmp_path / "a")), replace(trunk, out=str(tmp_path / "b"))
-    for other in (straight, resumed):
-        shutil.copytree(plan.folder / "words", other.folder / "words")
-        shutil.copy(plan.folder / "autoencoder.safetensors", other.folder)
-    run("transformer", straight)
-    words = resumed.folder / "words" / loop.EMA
-    save_file(with_old_keys(load_file(words)), words)
-    run("transformer", replace(resumed, transformer=replace(trunk.transformer, trunk_units=1)))
-    path = resumed.folder / "trunk" / loop.STATE
-    state = torch.load(path, weights_only=True)
-    torch.save({**state, **{k: with_old_keys(state[k]) for k in ("network", "ema")}}, path)
-    run("transformer", resumed)
-    a, b = (torch.load(p.folder / "trunk" / loop.STATE, weights_only=True) for p in (straight, resumed))
-    assert a["network"].keys() == b["network"].keys()
-    assert all(torch.equal(a[part][k], b[part][k]) for part in ("network", "ema") for k in a[part])
 
 
 def test_a_run_goes_on_only_with_its_own_words_and_latents(plan, built):
