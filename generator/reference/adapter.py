@@ -142,8 +142,8 @@ class Reference(ReferenceOptions):
         return sampler.extend(first.frames, case.prompt, frames - len(first), seed, own=True)
 
     def _seed(self, case: Case) -> int:
-        # At noise=0 case i of every probe has the same seed, and so the same noise, as in published clips; others are hashed with the id.
-        return int(digest([case.id, case.seed, self.noise], 8), 16) if self.noise else case.seed
+        # Hashed with the id: case i of every probe has the same seed.
+        return int(digest([case.id, case.seed, self.noise], 8), 16)
 
     def _size(self, case_size: tuple[int, int]) -> tuple[int, int]:
         scale = 1.0 if self.short_side is None else self.short_side / min(case_size)
