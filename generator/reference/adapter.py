@@ -78,21 +78,21 @@ class Reference(ReferenceOptions):
     def fingerprint(self, case: Case) -> str:
         """Return the weights' hash, the version of the sampler, and the options."""
         weights, o = self._model.hash, self._options()
-        options = (
-            f"{self.short_side}:{o.steps}:{o.guidance:g}:{o.shift:g}:{o.guided_until:g}:{o.history:g}:{self.expanded}"
-        )
-        order = f":order={o.order}" if o.order != Options.order else ""
-        # Left out where it is 0: clips from before this option stay valid.
-        noise = f":noise={self.noise}" if self.noise else ""
-        # Of shorter clips left out likewise: they are made in one window.
-        extended = f":extended={o.history_level:g}" if _frames(case) > TRAINED_FRAMES else ""
+        options = [
+            self.short_side,
+            o.steps,
+            o.guidance,
+            o.shift,
+            o.guided_until,
+            o.history,
+            o.history_level,
+            o.order,
+            self.expanded,
+            self.noise,
+        ]
         actions = _actions(case)
-        # Left out at its own rate likewise.
-        resampled = ":resampled=2" if case.given and case.fps != FPS else ""
         played = "" if actions is None else f":rollout={digest(list(actions), 8)}"
-        return (
-            f"reference:{checkpoints.FORMAT}.{VERSION}:{weights}:{options}{order}{noise}{extended}{resampled}{played}"
-        )
+        return f"reference:{checkpoints.FORMAT}.{VERSION}:{weights}:{':'.join(map(str, options))}{played}"
 
     @property
     def recipe(self) -> dict[str, Any]:

@@ -31,8 +31,8 @@ from sora_eval.training.tensors import to_tensor, to_uint8
 from sora_eval.types import Camera, Frames, Video, digest
 from sora_eval.video import resize
 
-VERSION = "3"
-"""Raised whenever the same weights, options and seed give other clips."""
+VERSION = "4"
+"""Raised whenever the same weights, options and case give other clips."""
 WINDOW = 9
 """Chunks of the window of an extension: as many as the longest training clip has."""
 CONTEXT = 5
