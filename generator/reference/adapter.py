@@ -77,22 +77,10 @@ class Reference(ReferenceOptions):
 
     def fingerprint(self, case: Case) -> str:
         """Return the weights' hash, the version of the sampler, and the options."""
-        weights, o = self._model.hash, self._options()
-        options = [
-            self.short_side,
-            o.steps,
-            o.guidance,
-            o.shift,
-            o.guided_until,
-            o.history,
-            o.history_level,
-            o.order,
-            self.expanded,
-            self.noise,
-        ]
+        options = [self.short_side, *asdict(self._options()).values(), self.expanded, self.noise]
         actions = _actions(case)
         played = "" if actions is None else f":rollout={digest(list(actions), 8)}"
-        return f"reference:{checkpoints.FORMAT}.{VERSION}:{weights}:{':'.join(map(str, options))}{played}"
+        return f"reference:{checkpoints.FORMAT}.{VERSION}:{self._model.hash}:{':'.join(map(str, options))}{played}"
 
     @property
     def recipe(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ modulation for all blocks plus a small table for each, PixArt-alpha, arXiv:2310.
 Forcing, arXiv:2407.01392), so that any part of a clip can be given as conditioning. The text has an attention of its own: sharing one
 softmax with the patches loses the binding of words.
 
-An hourglass (HDiT, arXiv:2401.11605): fine blocks at single latent positions, 8 x 8 pixels, before and after the trunk. Objects
+Optionally an hourglass (HDiT, arXiv:2401.11605): fine blocks at single latent positions, 8 x 8 pixels, before and after the trunk. Objects
 are 8 to 12 pixels wide: a patch of 16 holds parts of several, and what crosses its border has to be redrawn.
 
 Shapes: B clips, K chunks of four frames, S patches per chunk, D width, P values per patch; L words of W values; in the fine blocks 4
