@@ -11,6 +11,9 @@ from sora_eval.fidelity.extractors import extract
 from sora_eval.fidelity.features import FROZEN, ClipEntry
 from sora_eval.fidelity.folders import Prompts, ignored_files, list_videos, read_prompts
 from sora_eval.fidelity.measures import continuation_measures, set_measures
+from sora_eval.paths import listed
+from sora_eval.runs.reader import read_scores
+from sora_eval.runs.store import scores_file
 from sora_eval.types import Measure
 
 
@@ -36,11 +39,14 @@ class FolderPair:
 def list_folders(real: Path, fake: Path, prompts: Path | None = None) -> FolderPair:
     """Return the clips of two folders, and the prompts of the second one's from a CSV file.
 
+    Of a folder of clips in a run, RUN/videos/GENERATOR, these are the clips that were scored: where replace=true took the run's folder,
+    clips of the earlier run are there too.
+
     Raises:
-        ConfigError: see `list_videos` and `read_prompts`.
+        ConfigError: see `list_videos` and `read_prompts`, or the scores of the run can't be read.
     """
-    real_clips, fake_clips = list_videos(real), list_videos(fake)
-    notes = tuple(dict.fromkeys([*ignored_files(real), *ignored_files(fake)]))
+    (real_clips, real_notes), (fake_clips, fake_notes) = _scored_clips(real), _scored_clips(fake)
+    notes = tuple(dict.fromkeys([*real_notes, *fake_notes]))
     by_clip = Prompts({}, ()) if prompts is None else read_prompts(prompts, fake_clips)
     pair = FolderPair(real_clips, fake_clips, by_clip, notes)
     without = len(real_clips) - len(fake_clips)
@@ -48,6 +54,21 @@ def list_folders(real: Path, fake: Path, prompts: Path | None = None) -> FolderP
         return pair
     note = f"{real}: {without} of {len(real_clips)} clips have no generated one of their name, and are left out of the pairs"
     return replace(pair, notes=(*notes, note))
+
+
+def _scored_clips(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """Return the clips of a folder by name, only those that were scored where it is of a run, and a line per kind of what is left out."""
+    clips, notes = list_videos(folder), ignored_files(folder)
+    place = folder.resolve()
+    scores = scores_file(place.parent.parent)
+    if place.parent.name != "videos" or not scores.exists():
+        return clips, notes
+    scored = {Path(r.video).name for r in read_scores(scores) if r.generator == place.name}
+    kept = {name: path for name, path in clips.items() if path.name in scored}
+    if not kept or len(kept) == len(clips):
+        return clips, notes
+    others = [path.name for name, path in clips.items() if name not in kept]
+    return kept, [*notes, f"{folder}: {len(others)} left out, clips that the run's scores don't name: {listed(others)}"]
 
 
 def of_folders(folders: FolderPair, config: FidelityConfig) -> list[Measure]:

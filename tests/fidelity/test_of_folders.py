@@ -63,6 +63,25 @@ def test_sets_with_gaps_are_still_pairs(tmp_path: Path, means: None) -> None:
     assert " paired" not in apart["means kernel"].protocol
 
 
+def test_of_a_run_only_the_scored_clips_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that takes another's folder leaves its clips there."""
+    run = ["run", "suite.probes=[relation]", "references=[]", "fidelity.metrics=[]", "tracking=false"]
+    run = [*run, f"out={tmp_path / 'run'}", "suite.count=2"]
+    assert main(run) == 0
+    place = tmp_path / "run" / "videos" / "oracle"
+    earlier = set(list_videos(place))
+    assert main([*run, "seed=1", "replace=true"]) == 0
+    assert len(list_videos(place)) == 2 * len(earlier)
+    folders = list_folders(place, place)
+    assert len(folders.real) == len(folders.fake) == len(earlier) and not earlier & set(folders.real)
+    (note,) = folders.notes
+    assert f"{len(earlier)} left out, clips that the run's scores don't name: " in note
+    # Where they are all of another generator, no score says which are of this run.
+    other = place.with_name("other")
+    place.rename(other)
+    assert len(list_folders(other, other).real) == 2 * len(earlier)
+
+
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     for name in ("real", "fake"):
         for i, some in enumerate(clips(4, 1)):
