@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CHECKPOINTS ?= base 4x 32x
+CHECKPOINTS ?= base 4x 42x
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help demo test test-slow browser docs soak fuzz lint format bench card encoders validate leaderboard baseline gate clean

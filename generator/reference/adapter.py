@@ -124,7 +124,7 @@ class Reference(ReferenceOptions):
                 return sampler.text_to_video(case.prompt, frames, size, seed)
             return Video(np.concatenate(list(sampler.long_video(case.prompt, frames, size, seed))), FPS)
         start = _resampled(given, case, size)
-        first = sampler.continue_video(start, case.prompt, min(frames, TRAINED_FRAMES), seed)
+        first = sampler.continue_video(start, case.prompt, min(frames, max(TRAINED_FRAMES, len(start))), seed)
         if len(first) >= frames:
             return first
         return sampler.extend(first.frames, case.prompt, frames - len(first), seed, own=True)

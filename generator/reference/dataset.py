@@ -51,7 +51,7 @@ class PixelDataset:
     pixels: int
     """Height times width times windows of a batch."""
     shares: Mapping[str, float] = field(default_factory=dict)
-    """Shares of some scene families; the others share the rest evenly. Empty: as in the set."""
+    """Shares of some scene families; clips of the others share the rest evenly. Empty: as in the set."""
 
     @cached_property
     def _chances(self) -> tuple[NDArray[np.float64], ...]:
@@ -172,7 +172,7 @@ class LatentDataset:
             rng = np.random.default_rng([self.seed, *b"diffusion", step, rank])
         rows, columns = (min(h, w), min(h, w)) if self.square else (h, w)
         size = min(r.max_clips, max(1, round(self.tokens / (k * rows * columns / PATCH**2))))
-        chosen = rng.choice(n, size=min(n, size), replace=True, p=bucket.chance[phase])
+        chosen = rng.choice(n, size=size, p=bucket.chance[phase])
         top, left = (h - rows) // 2, (w - columns) // 2
         z = bucket.latents[chosen, :k, :, top : top + rows, left : left + columns].astype(np.float32)
         items = [bucket.items[i] for i in chosen]
@@ -229,7 +229,7 @@ def buckets_of(training: Sequence[Shard], latents: str, recipe: TransformerRecip
 
 
 def family_weights(shares: Mapping[str, float], counts: Mapping[str, int]) -> dict[str, float]:
-    """Return the weight of one clip of each family, so that some families get their share and the rest is even."""
+    """Return the weight of one clip of each family, so that some families get their share and clips of the others share the rest evenly."""
     named = {f: share for f, share in shares.items() if f in counts}
     rest = 1 - sum(named.values())
     others = sum(n for f, n in counts.items() if f not in named)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sora_eval.data.vocabulary import Vocabulary
+from sora_eval.data.vocabulary import Vocabulary, full_vocabulary
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
-from sora_eval.generator.reference.options import Options
+from sora_eval.generator.reference.options import CHECKPOINTS, Options
 from sora_eval.generator.reference.transformer import Transformer, TransformerConfig
 from sora_eval.training import checkpoints
 from sora_eval.types import digest
 
 FOLDER = Path(__file__).parent / "checkpoints"
 AUTOENCODER = "autoencoder"
-BUNDLED: tuple[str, ...] = ("base", "4x", "32x")
-"""Transformers that come with the package, by training compute."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +80,11 @@ def find(checkpoint: str) -> Path:
     Raises:
         ConfigError: it is neither.
     """
-    if checkpoint in BUNDLED:
+    if checkpoint in CHECKPOINTS:
         return FOLDER / f"{checkpoint}.safetensors"
     if checkpoint.endswith(".safetensors") or "/" in checkpoint or Path(checkpoint).exists():
         return Path(checkpoint)
-    raise unknown("checkpoint", checkpoint, BUNDLED)
+    raise unknown("checkpoint", checkpoint, CHECKPOINTS)
 
 
 def load_autoencoder(path: Path | None = None) -> tuple[Autoencoder, str]:
@@ -151,3 +150,73 @@ def _check_about(path: Path, about: Mapping[str, Any]) -> None:
             raise ConfigError(
                 f"{path}: about.{name} in its header must be a number of at least 0, got {repr(value)[:80]}"
             )
+
+
+def fill_autoencoder(network: Autoencoder, path: Path) -> None:
+    """Take over the weights of an autoencoder with fewer channels, or fewer blocks at its last level.
+
+    Raises:
+        ConfigError: the file can't be used, or has other sizes.
+    """
+    weights, facts, _, _ = checkpoints.read(path, "autoencoder")
+    old = checkpoints.sizes(path, facts, AutoencoderConfig)
+    # More blocks of an earlier level would number those behind them anew.
+    for key, fixed in (("widths", None), ("encoder_blocks", -1), ("decoder_blocks", -1)):
+        _same(f"autoencoder.initial={path}", key, getattr(old, key)[:fixed], getattr(network.config, key)[:fixed])
+    found = re.compile(r"encoder\.body\.(\d+)\.")
+    last = max(int(match[1]) for name in weights if (match := found.match(name)))
+    # The last layer of the encoder, the convolution to the latent, comes after however many blocks there are.
+    own = f"encoder.body.{len(network.encoder.body) - 1}."
+    checkpoints.fill_from(network, {k.replace(f"encoder.body.{last}.", own): v for k, v in weights.items()})
+
+
+def fill_transformer(network: Transformer, path: Path) -> None:
+    """Take over what fits of a checkpoint of other sizes or words.
+
+    Raises:
+        ConfigError: the file can't be used, or its weights would mean something else in this network.
+    """
+    weights, facts, _, _ = checkpoints.read(path, "transformer")
+    old = checkpoints.sizes(path, facts, TransformerConfig)
+    # Part of a layer whose outputs are several things, such as queries, keys and values, would land in another one of them.
+    for key in ("width", "heads", "text_width", *(("fine_width", "fine_heads") if any(old.fine_depth) else ())):
+        _same(f"transformer.initial={path}", key, getattr(old, key), getattr(network.config, key))
+    if any(old.fine_depth):
+        # More blocks before the others would number those after them anew.
+        first, own = old.fine_depth[0], network.config.fine_depth[0]
+        _same(f"transformer.initial={path}", "fine_depth before the other blocks", first, own)
+    table, own = "text_encoder.word_embed.weight", full_vocabulary().ids
+    embedded = network.text_encoder.word_embed.weight.detach().clone()
+    embedded[:2] = weights[table][:2]
+    for word, i in Vocabulary(checkpoints.texts(path, facts, "words")).ids.items():
+        if word in own:
+            embedded[own[word]] = weights[table][i]
+    checkpoints.fill_from(network, {**weights, table: embedded})
+
+
+def _same(file: str, name: str, before: object, now: object) -> None:
+    """Check a size of a network that begins with the weights of a file.
+
+    Raises:
+        ConfigError: it is not that of the file.
+    """
+    if before != now:
+        raise ConfigError(f"{file} has {name} {before}, the recipe {now}: it can't begin with these weights")
+
+
+def header(checkpoint: str) -> dict[str, Any]:
+    """Return what the header of a transformer's file says of its training."""
+    return dict(checkpoints.read(find(checkpoint), "transformer")[2])
+
+
+def begun_with(path: Path) -> dict[str, Any]:
+    """Return what a header keeps of the weights that a training began with: name, hash and cost, and the same of those before.
+
+    `flops` is that of all runs until then; steps, clips, seconds, processes and curve are the run's own.
+
+    Raises:
+        ConfigError: the file can't be read.
+    """
+    _, _, about, hashed = checkpoints.read(path, "transformer")
+    kept = ("flops", "steps", "clips", "seconds", "processes", "curve", "initial")
+    return {**{k: about[k] for k in kept if k in about}, "name": path.stem, "hash": hashed}

@@ -13,6 +13,8 @@ from sora_eval.settings import Settings, option
 from sora_eval.world.families import BUNDLED
 from sora_eval.world.looks import LOOKS, PLAIN
 
+CHECKPOINTS: tuple[str, ...] = ("base", "4x", "42x")
+"""Bundled transformers, by training compute; the last one is the default."""
 STAGES: tuple[str, ...] = ("data", "autoencoder", "decoder", "latents", "words", "transformer")
 GRID = 16
 """Pixels per patch: heights and widths are multiples of it (the autoencoder's stride of 8 times the patch of 2 latents)."""
@@ -111,7 +113,7 @@ class TransformerPlan(Settings):
     """Compute of the run in units of `unit` steps; its last fifth is the decay, branched off the trunk. 0 is the trunk itself."""
     unit: int = option(875, least=5)
     """Steps of a unit."""
-    trunk_units: int = option(32, least=1)
+    trunk_units: int = option(42, least=1)
     """Units of the trunk."""
     words: int = option(3000, least=1)
     """Steps of stage=words before it: the text encoder alone is trained on captions."""
@@ -120,7 +122,7 @@ class TransformerPlan(Settings):
     initial: str = ""
     """Checkpoint from whose weights a new run begins at step 0, of other sizes, words or latents too: what fits is taken over, embeddings
     by their words, the rest begins anew."""
-    branches: tuple[int, ...] = option((1, 4, 32), example="1,4")
+    branches: tuple[int, ...] = option((1, 4, 42), example="1,4")
     """Units at which the trunk's state is kept for branches."""
     tokens: int = option(1280, least=16)
     """Patches per process and step."""
@@ -148,8 +150,8 @@ class DistilPlan(Settings):
 
     GROUP: ClassVar[str] = "distil"
 
-    teacher: str = "32x"
-    """Checkpoint whose clips are learnt: base, 4x, 32x or the path of a safetensors file."""
+    teacher: str = CHECKPOINTS[-1]
+    """Checkpoint whose clips are learnt: base, 4x, 42x or the path of a safetensors file."""
     sampling_steps: int = option(4, least=1)
     """Calls of the network per clip afterwards; those of the teacher must be a multiple of it."""
     steps: int = option(1100, least=1)
@@ -257,8 +259,8 @@ class CheckpointOptions(Settings):
     network corrects accumulated errors instead of copying them (Diffusion Forcing, arXiv:2407.01392); null: the checkpoint's own, 0.9."""
     order: int | None = option(None, least=1, most=2)
     """Order of the solver, 2 (Adams-Bashforth) or 1 (Euler); null: the checkpoint's own, 2, or 1 of a distilled one."""
-    checkpoint: str = "32x"
-    """base, 4x, 32x or the path of a safetensors file."""
+    checkpoint: str = CHECKPOINTS[-1]
+    """base, 4x, 42x or the path of a safetensors file."""
     expanded: bool = True
     """Whether prompts are expanded to descriptive captions before they are encoded; those of the suites are descriptive and stay as they
     are."""

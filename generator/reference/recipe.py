@@ -19,6 +19,7 @@ from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference.autoencoder import AutoencoderConfig
 from sora_eval.generator.reference.transformer import TransformerConfig
 from sora_eval.settings import Settings, option
+from sora_eval.world.families import BUNDLED as FAMILIES
 
 FOLDER = Path(__file__).parent / "recipes"
 BUNDLED: tuple[str, ...] = ("default",)
@@ -41,13 +42,22 @@ class AutoencoderRecipe(Settings):
     pixels: int = option(least=1)
     """Pixels of a batch: height times width times windows."""
     shares: Mapping[str, float] = option(least=0, most=1)
-    """Shares of some scene families; the others share the rest evenly. Empty: as in the set."""
+    """Shares of some scene families; clips of the others share the rest evenly. Empty: as in the set."""
     squared: float = option(least=0)
     """Weight of the squared error beside L1."""
     saturation: float = option(least=0)
     """Extra weight of a fully saturated pixel."""
     latent_noise: float = option(least=0)
     """Standard deviation of the noise on latents."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: one is out of range, or shares can't be so.
+        """
+        super().__post_init__()
+        _check_shares(self.shares, "data.shares")
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,7 @@ class Phase(Settings):
     unit: int = option(least=0)
     """Unit of training with which it begins."""
     shares: Mapping[str, float] = option(least=0, most=1)
-    """Shares of some scene families; the others share the rest evenly."""
+    """Shares of some scene families; clips of the others share the rest evenly."""
     long: float = option(1.0, above=0)
     """How many times as often clips of more than five chunks are drawn."""
     given: float = option(0.3, least=0, most=1)
@@ -90,12 +100,14 @@ class TransformerRecipe(Settings):
     """Steps over which the rates rise."""
     ema: float = option(least=0, below=1)
     """Decay of the average of the weights per step."""
+    text_unit: int = option(least=0)
+    """Unit of training whose batches the text encoder's own training draws."""
     text_warmup: int = option(least=0)
     """Steps over which the rates rise in the text encoder's own training."""
     text_ema: float = option(least=0, below=1)
     """Decay of the average of the weights per step in the text encoder's own training."""
     image_share: tuple[float, float] = option(least=0, most=1, repeats=True)
-    """Share of batches of single images: at the beginning, and from one unit on."""
+    """Share of batches cut to single images, beside those of the set's single images: at the beginning, and from one unit on."""
     caption_dropout: float = option(least=0, most=1)
     """Share of captions left out, for guidance."""
     given_dropout: float = option(least=0, most=1)
@@ -128,8 +140,7 @@ class TransformerRecipe(Settings):
         if not units or units[0] != 0 or units != sorted(set(units)):
             raise ConfigError(f"phases must begin at unit 0 and rise, got {units}")
         for phase in self.phases:
-            if (total := sum(phase.shares.values())) > 1:
-                raise ConfigError(f"shares of the phase from unit {phase.unit} on sum to {total:g}, more than 1")
+            _check_shares(phase.shares, f"shares of the phase from unit {phase.unit} on")
 
     def phase(self, step: int, unit: int) -> int:
         """Return the index of the phase of a step; unit: steps of a unit."""
@@ -139,6 +150,19 @@ class TransformerRecipe(Settings):
         """Return the name of a checkpoint of so many units of compute."""
         named = (name for name, branch in self.checkpoints.items() if branch == Branch(units, square))
         return next(named, f"{'square-' if square else ''}{units}x")
+
+
+def _check_shares(shares: Mapping[str, float], what: str) -> None:
+    """Check that shares are of scene families, and leave some to the others.
+
+    Raises:
+        ConfigError: they don't.
+    """
+    for name in shares:
+        if name not in FAMILIES:
+            raise unknown(f"scene family of {what}", name, FAMILIES)
+    if (total := sum(shares.values())) > 1:
+        raise ConfigError(f"{what} sum to {total:g}, more than 1")
 
 
 @lru_cache(maxsize=8)

@@ -31,7 +31,7 @@ from sora_eval.training.tensors import to_tensor, to_uint8
 from sora_eval.types import Camera, Frames, Video, digest
 from sora_eval.video import resize
 
-VERSION = "4"
+VERSION = "5"
 """Raised whenever the same weights, options and case give other clips."""
 WINDOW = 9
 """Chunks of the window of an extension: as many as the longest training clip has."""
@@ -208,8 +208,7 @@ class Sampler:
         tail = _tail(a, _TRANSITION_CONTEXT)
         start, end = self._encode(tail), self._encode_groups(b[: _TRANSITION_CONTEXT * CHUNK])
         chunks = WINDOW if frames is None else len(start) + len(end) + -(-_at_least(frames) // CHUNK)
-        if chunks > WINDOW:
-            _warn_if_long(len(tail) + CHUNK * (chunks - 1), "make the transition shorter")
+        _warn_if_long(1 + CHUNK * (chunks - 1), "make the transition shorter")
         window = _Window.between(start, end, chunks)
         clip = self._decode(self._sample(text, window, seed))
         before, new, after = np.split(clip, [len(tail), len(clip) - CHUNK * len(end)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -16,7 +15,7 @@ from sora_eval.data import shards
 from sora_eval.data.vocabulary import Vocabulary, full_vocabulary
 from sora_eval.errors import ConfigError, unknown
 from sora_eval.generator.reference import model
-from sora_eval.generator.reference.autoencoder import Autoencoder, AutoencoderConfig
+from sora_eval.generator.reference.autoencoder import Autoencoder
 from sora_eval.generator.reference.dataset import LatentDataset, PixelDataset, encode_set, latents_folder
 from sora_eval.generator.reference.distillation.training import Distillation
 from sora_eval.generator.reference.options import DISTIL, EXPORT, STAGES, TRUNK, WORDS, Plan
@@ -46,7 +45,8 @@ def run(stage: str, plan: Plan) -> Path:
         path = _DO[name](plan)
     p = plan.transformer
     if stage == "all" and not p.units:
-        for units in sorted(u for u in p.branches if u <= p.trunk_units):
+        begun = int(model.header(p.start).get("steps", 0)) if p.start else 0
+        for units in sorted(u for u in p.branches if u <= p.trunk_units and _trunk_steps(u, p.unit) >= begun):
             path = _transformer(replace(plan, transformer=replace(p, units=units)))
     return path
 
@@ -81,23 +81,9 @@ def _train_autoencoder(plan: Plan, folder: Path) -> None:
     p, r = plan.autoencoder, autoencoder_recipe(plan.recipe)
     network = Autoencoder(r.network).to(loop.device())
     if p.initial:
-        weights, facts, _, _ = checkpoints.read(Path(p.initial), "autoencoder")
-        old = checkpoints.sizes(Path(p.initial), facts, AutoencoderConfig)
-        # More blocks of an earlier level would number those behind them anew.
-        for key, fixed in (("widths", None), ("encoder_blocks", -1), ("decoder_blocks", -1)):
-            _same(f"autoencoder.initial={p.initial}", key, getattr(old, key)[:fixed], getattr(r.network, key)[:fixed])
-        fill_autoencoder(network, weights)
+        model.fill_autoencoder(network, Path(p.initial))
     schedule = loop.Schedule(p.steps, warmup=r.warmup, decay=p.decay, ema=r.ema, save_s=plan.save_s)
     loop.fit(_autoencoder_training(plan, network), folder, schedule, {"autoencoder": asdict(p), **_settings(plan, r)})
-
-
-def fill_autoencoder(network: Autoencoder, weights: Mapping[str, torch.Tensor]) -> None:
-    """Take over the weights of an autoencoder with fewer channels or blocks."""
-    found = re.compile(r"encoder\.body\.(\d+)\.")
-    last = max(int(match[1]) for name in weights if (match := found.match(name)))
-    # The last layer of the encoder, the convolution to the latent, comes after however many blocks there are.
-    own = f"encoder.body.{len(network.encoder.body) - 1}."
-    checkpoints.fill_from(network, {k.replace(f"encoder.body.{last}.", own): v for k, v in weights.items()})
 
 
 def _decoder(plan: Plan) -> Path:
@@ -219,21 +205,27 @@ def _train_transformer(plan: Plan, folder: Path) -> None:
 
 
 def _branch_point(plan: Plan, folder: Path) -> Path | None:
-    """Return the state of the trunk from which a branch starts, None where there is no trunk.
+    """Return the state of the trunk from which a branch starts, None where there is no trunk, or the branch has a state of its own.
 
     Raises:
-        ConfigError: the trunk did not keep it.
+        ConfigError: the trunk did not keep it, or `transformer.start` is set and there is no trunk.
     """
     p, trunk = plan.transformer, plan.folder / TRUNK
-    if p.square or not (trunk / loop.STATE).exists():
-        return None
     start = loop.kept(trunk, _trunk_steps(p.units, p.unit))
-    if not start.exists() and not (folder / loop.STATE).exists():
+    if (folder / loop.STATE).exists():
+        return None
+    if not p.square and start.exists():
+        return start
+    if not p.square and (trunk / loop.STATE).exists():
         raise ConfigError(
             f"{start} is missing: a trunk (transformer.units=0) keeps it when it comes by, if {p.units} is among its "
             f"transformer.branches"
         )
-    return start
+    if p.start:
+        raise ConfigError(
+            f"transformer.start={p.start} is where a trunk resumes, and {trunk} is none: run transformer.units=0 first"
+        )
+    return None
 
 
 def _trunk_steps(units: int, unit: int) -> int:
@@ -253,34 +245,21 @@ def _write(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
     network = Transformer(_transformer_config(plan))
     checkpoints.fill(network, weights, folder)
     training, latent_space = _diffusion_training(plan, network)
-    about = _cost(plan, folder, training, plan.folder / TRUNK if p.units and not p.square else None)
+    earlier = model.header(p.start) if p.start else {}
+    trunk = plan.folder / TRUNK if p.units and not p.square else None
+    about = _cost(plan, folder, training, trunk, earlier)
     # Files by their names: where they lie is the user's own business.
     named = {k: Path(value).stem for k in ("initial", "start") if (value := getattr(p, k))}
     if p.initial:
-        about["initial"] = begun_with(model.find(p.initial))
+        about["initial"] = model.begun_with(model.find(p.initial))
         about["flops"] += about["initial"].get("flops", 0.0)
     if _trained_words(plan):
         about[WORDS] = _cost(plan, plan.folder / WORDS, TextTraining(training))
-    elif p.start:
-        _, _, before, _ = checkpoints.read(model.find(p.start), "transformer")
-        about |= {k: v for k, v in before.items() if k == WORDS}
+    about |= {k: earlier[k] for k in (WORDS, "initial") if k in earlier and k not in about}
     path = plan.folder / f"{name}.safetensors"
     about = {"plan": asdict(p) | named, "seed": plan.seed, **about}
     model.save_transformer(path, network, training.words, latent_space, about)
     return path
-
-
-def begun_with(path: Path) -> dict[str, Any]:
-    """Return what a header keeps of the weights that a training began with: name, hash and cost, and the same of those before.
-
-    `flops` is that of all runs until then; steps, clips, seconds, processes and curve are the run's own.
-
-    Raises:
-        ConfigError: the file can't be read.
-    """
-    _, _, about, hashed = checkpoints.read(path, "transformer")
-    kept = ("flops", "steps", "clips", "seconds", "processes", "curve", "initial")
-    return {**{k: about[k] for k in kept if k in about}, "name": path.stem, "hash": hashed}
 
 
 def _distil(plan: Plan) -> Path:
@@ -292,7 +271,7 @@ def _distil(plan: Plan) -> Path:
     network, teacher = training.network, training.teacher
     checkpoints.fill(network, _ema(folder), folder)
     about = {"plan": asdict(p) | {"teacher": stem}, "seed": plan.seed, **_cost(plan, folder, training)}
-    about |= {"initial": begun_with(model.find(p.teacher)), "sampling": asdict(training.options)}
+    about |= {"initial": model.begun_with(model.find(p.teacher)), "sampling": asdict(training.options)}
     about["flops"] += about["initial"].get("flops", 0.0)
     path = plan.folder / f"{folder.name}.safetensors"
     model.save_transformer(path, network, teacher.words, latent_space, about)
@@ -342,34 +321,8 @@ def _new_transformer(plan: Plan) -> Transformer:
     torch.manual_seed(plan.seed)
     network = Transformer(_transformer_config(plan))
     if plan.transformer.initial:
-        _fill_from(network, model.find(plan.transformer.initial))
+        model.fill_transformer(network, model.find(plan.transformer.initial))
     return network.to(loop.device())
-
-
-def _fill_from(network: Transformer, path: Path) -> None:
-    """Take over what fits of a checkpoint of other sizes or words."""
-    weights, facts, _, _ = checkpoints.read(path, "transformer")
-    old = checkpoints.sizes(path, facts, TransformerConfig)
-    # Part of a layer whose outputs are several things, such as queries, keys and values, would land in another one of them.
-    for key in ("width", "text_width", *(("fine_width",) if any(old.fine_depth) else ())):
-        _same(f"transformer.initial={path}", key, getattr(old, key), getattr(network.config, key))
-    table, own = "text_encoder.word_embed.weight", full_vocabulary().ids
-    embedded = network.text_encoder.word_embed.weight.detach().clone()
-    embedded[:2] = weights[table][:2]
-    for word, i in Vocabulary(checkpoints.texts(path, facts, "words")).ids.items():
-        if word in own:
-            embedded[own[word]] = weights[table][i]
-    checkpoints.fill_from(network, {**weights, table: embedded})
-
-
-def _same(file: str, name: str, before: object, now: object) -> None:
-    """Check a size of a network that begins with the weights of a file.
-
-    Raises:
-        ConfigError: it is not that of the file.
-    """
-    if before != now:
-        raise ConfigError(f"{file} has {name} {before}, the recipe {now}: it can't begin with these weights")
 
 
 def _transformer_config(plan: Plan) -> TransformerConfig:
@@ -442,12 +395,29 @@ def _past(plan: Plan, words: Vocabulary, latent_space: str) -> loop.Past:
         raise ConfigError(f"{path}: about in its header can't be so ({error}): a run can't go on from it") from error
 
 
-def _cost(plan: Plan, folder: Path, training: loop.Job, trunk: Path | None = None) -> dict[str, Any]:
-    """Return the cost of a run; processes that train together do the same work each, on clips of their own."""
+def _cost(
+    plan: Plan,
+    folder: Path,
+    training: loop.Job,
+    trunk: Path | None = None,
+    earlier: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the cost of a run; processes that train together do the same work each, on clips of their own.
+
+    trunk: folder of the run that it branched off. earlier: header of the weights from which that trunk resumed, with the operations of all
+    steps until then.
+
+    Raises:
+        ConfigError: the run resumed from weights, and their header isn't given.
+    """
     spent = loop.spent(folder, trunk)
+    begun = loop.resumed_at(folder)
+    if begun and not earlier:
+        raise ConfigError(f"{folder} resumed from weights: name them in transformer.start for stage={EXPORT} too")
     # Of the run itself, where its state has them: another machine may have written the file.
     processes = spent.get("processes", _workers(plan))
-    return {**spent, "flops": processes * loop.flops(training, int(spent["steps"])), "processes": processes}
+    operations = processes * loop.flops(training, spent["steps"], begun)
+    return {**spent, "flops": operations + (earlier or {}).get("flops", 0.0), "processes": processes}
 
 
 def _settings(plan: Plan, recipe: AutoencoderRecipe | TransformerRecipe) -> dict[str, Any]:

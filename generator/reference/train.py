@@ -47,7 +47,7 @@ _BETAS = (0.9, 0.95)
 
 
 class AutoencoderTraining:
-    """Reconstruct windows of three chunks through noisy latents.
+    """Reconstruct windows of chunks through noisy latents.
 
     rate: of Muon. decoder_only: freeze the encoder, and with it the latents that transformers were trained on.
     """
@@ -160,8 +160,7 @@ class TextTraining:
     def __init__(self, diffusion_training: DiffusionTraining) -> None:
         self.whole = diffusion_training
         data, network = diffusion_training.data, diffusion_training.network
-        # Batches of the last phase: the first ones hardly have two objects at once.
-        self._first_step = data.recipe.phases[-1].unit * data.unit
+        self._first_step = data.recipe.text_unit * data.unit
         self.network = nn.ModuleDict({"text_encoder": network.text_encoder, "grounding_head": network.grounding_head})
 
     def loss(self, step: int, rank: int = 0) -> tuple[Tensor, dict[str, float]]:

@@ -130,7 +130,7 @@ COMMAND_TABLE: dict[str, Command] = {
         True,
     ),
     "eval-tasks": Command(
-        "train", "measure everything that the reference generator can do", "checkpoint=32x", True, True
+        "train", "measure everything that the reference generator can do", "checkpoint=42x", True, True
     ),
     "validate": Command(
         "inspect",

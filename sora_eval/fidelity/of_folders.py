@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sora_eval.errors import SoraEvalError
 from sora_eval.fidelity.config import FidelityConfig
 from sora_eval.fidelity.extractors import extract
 from sora_eval.fidelity.features import FROZEN, ClipEntry
 from sora_eval.fidelity.folders import Prompts, ignored_files, list_videos, read_prompts
 from sora_eval.fidelity.measures import continuation_measures, set_measures
+from sora_eval.files import read_json
 from sora_eval.paths import listed
+from sora_eval.runs.identity import CASES
 from sora_eval.runs.reader import read_scores
 from sora_eval.runs.store import scores_file
 from sora_eval.types import Measure
+from sora_eval.video.sources import is_record
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class FolderPair:
     prompts: Prompts
     """Prompts of the generated clips."""
     notes: tuple[str, ...]
-    """A line per kind of entries that are no clips, and one for real clips without a partner where sets are compared as pairs."""
+    """A line per kind of entries that are no clips, for clips that a run has not scored, and for real clips without a partner where sets
+    are compared as pairs."""
 
     @property
     def paired(self) -> bool:
@@ -60,15 +65,28 @@ def _scored_clips(folder: Path) -> tuple[dict[str, Path], list[str]]:
     """Return the clips of a folder by name, only those that were scored where it is of a run, and a line per kind of what is left out."""
     clips, notes = list_videos(folder), ignored_files(folder)
     place = folder.resolve()
-    scores = scores_file(place.parent.parent)
-    if place.parent.name != "videos" or not scores.exists():
+    run = place.parent.parent
+    if place.parent.name != "videos" or not (run / CASES).exists() or not scores_file(run).exists():
         return clips, notes
-    scored = {Path(r.video).name for r in read_scores(scores) if r.generator == place.name}
+    if not (run / "manifest.json").exists():
+        return clips, [*notes, f"{folder}: its run is not finished; clips of an earlier run may be among these"]
+    rows = read_scores(scores_file(run))
+    scored = {_file_name(run / r.video) for r in rows if r.generator == place.name and r.video}
     kept = {name: path for name, path in clips.items() if path.name in scored}
     if not kept or len(kept) == len(clips):
         return clips, notes
     others = [path.name for name, path in clips.items() if name not in kept]
     return kept, [*notes, f"{folder}: {len(others)} left out, clips that the run's scores don't name: {listed(others)}"]
+
+
+def _file_name(clip: Path) -> str:
+    """Return the name of the file that holds a clip of a run: of a record that of its copy, "" where it has none."""
+    if not is_record(clip):
+        return clip.name
+    try:
+        return str(read_json(clip)["copy"])
+    except (SoraEvalError, KeyError, TypeError):
+        return ""
 
 
 def of_folders(folders: FolderPair, config: FidelityConfig) -> list[Measure]:

@@ -158,7 +158,13 @@ def fit(
     if path.exists():
         _load(path, network, optimisers, state, settings)
     elif isinstance(start, Past):
+        if start.steps > schedule.steps:
+            raise ConfigError(f"{start.path} has had {start.steps} steps, and the run ends at {schedule.steps}")
         _begin_from(start, network, state, folder if rank == 0 else None)
+        if rank == 0 and start.steps in schedule.milestones:
+            _save(kept(folder, start.steps), network, optimisers, state, settings)
+        if rank == 0 and start.steps == schedule.steps:
+            _save(path, network, optimisers, state, settings)
     elif start is not None:
         _load(start, network, optimisers, state, settings)
     clock, saved = time.perf_counter(), time.perf_counter()
@@ -426,6 +432,15 @@ def spent(folder: Path, trunk: Path | None = None) -> dict[str, Any]:
     return {**{k: state[k] for k in ("clips", "seconds")}, "steps": state["step"], "curve": thin, **processes}
 
 
+def resumed_at(folder: Path) -> int:
+    """Return the step at which a run, or its trunk, resumed from weights with new optimisers; 0 where it began with new weights.
+
+    Raises:
+        ConfigError: there is no state, or it can't be read.
+    """
+    return int(_last(folder).get("begun", 0))
+
+
 def _logged(folder: Path) -> list[dict[str, Any]]:
     """Return the lines of a run's log, without those that were cut by a full disk or a kill."""
     rows: list[dict[str, Any]] = []
@@ -438,21 +453,23 @@ def _logged(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def flops(job: Job, steps: int, samples: int = 12) -> float:
-    """Return the floating-point operations of training for `steps` steps, estimated from the forward passes of `samples` steps.
+def flops(job: Job, steps: int, begun: int = 0, samples: int = 24) -> float:
+    """Return the floating-point operations of training from step `begun` to `steps`, estimated from the forward passes of `samples` steps.
 
     Matrix products and convolutions are counted, not the optimisers. The share of the backward pass is that of the first step: twice the
     forward pass, less where a part of the network is frozen.
     """
-    counted = range(0, steps, max(1, steps // samples))
+    if steps <= begun:
+        return 0.0
+    counted = range(begun, steps, max(1, (steps - begun) // samples))
     before = copy.deepcopy(job.network.state_dict())
-    both = operations(lambda: job.loss(0)[0].backward())  # type: ignore[no-untyped-call]
+    both = operations(lambda: job.loss(begun)[0].backward())  # type: ignore[no-untyped-call]
     job.network.zero_grad(set_to_none=True)
     with torch.no_grad():
         forward = [operations(lambda step=step: job.loss(step)) for step in counted]  # type: ignore[misc]
     # Counting must not train: batch statistics are updated by every forward pass.
     job.network.load_state_dict(before)
-    return both / forward[0] * sum(forward) / len(counted) * steps
+    return both / forward[0] * sum(forward) / len(counted) * (steps - begun)
 
 
 def operations(work: Callable[[], object]) -> float:

@@ -3,7 +3,7 @@
     PYTHONPATH=tests python -m benchmarks.ablation --trained runs/reference --data runs/reference/data --flops 1e14 --out runs/ablation
 
 `trained` has autoencoder.safetensors and words/, of stages autoencoder and words. Each variant resumes where it stopped; the table is
-written after each. With `--initial 32x` every variant goes on from the weights of a checkpoint and needs no words/.
+written after each. With `--initial 42x` variants of its widths and heads go on from the weights of a checkpoint and need no words/.
 `python -m benchmarks.ablation --measure FILE` measures one checkpoint and appends a line to `out`/log.md.
 """
 

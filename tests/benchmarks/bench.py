@@ -8,6 +8,7 @@ from benchmarks.reference import least
 
 from sora_eval import registry
 from sora_eval.generator.reference import model
+from sora_eval.generator.reference.options import CHECKPOINTS
 from sora_eval.generator.reference.sampler import Sampler
 from sora_eval.generator.simulator import true_video
 from sora_eval.tracking.world import track
@@ -93,7 +94,7 @@ def main() -> None:
     print(fidelity.frechet_table())
     print("\n## Reading clips of 64 x 64 x 17 for fidelity\n")
     print(fidelity.reading_table())
-    sampler = Sampler(model.load("32x"))
+    sampler = Sampler(model.load(CHECKPOINTS[-1]))
     print("\n## Reference generator: sampling one clip of 64 x 64 x 17\n")
     print(reference.sampling_table(sampler))
     print("\n## Reference generator: quality by sampler steps\n")

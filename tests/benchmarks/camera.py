@@ -1,4 +1,4 @@
-"""Do camera poses help the bundled generator? `python -m benchmarks.camera [--count 8] [--checkpoint 32x]`
+"""Do camera poses help the bundled generator? `python -m benchmarks.camera [--count 8] [--checkpoint 42x]`
 
 The cases of suite `camera_control` from text: by the prompt alone, with the true poses beside it, with those of the twin, which moves
 the other way. Mean scores, a clip that can't be judged counts as 0; the last row is the share that is judged.
@@ -15,6 +15,7 @@ from sora_eval import registry
 from sora_eval.data.heldout import FRAMES, SIZE
 from sora_eval.data.shards import FPS
 from sora_eval.generator.reference import model
+from sora_eval.generator.reference.options import CHECKPOINTS
 from sora_eval.generator.reference.sampler import PromptWarning, Sampler
 from sora_eval.tracking.world import track
 from sora_eval.types import Camera, Case, Video
@@ -59,7 +60,7 @@ def table(checkpoint: str, count: int) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", default="32x")
+    parser.add_argument("--checkpoint", default=CHECKPOINTS[-1])
     parser.add_argument("--count", type=int, default=8)
     args = parser.parse_args()
     with warnings.catch_warnings():

@@ -23,6 +23,7 @@ from sora_eval import registry
 from sora_eval.data.vocabulary import full_vocabulary, words_of
 from sora_eval.encoders import weights, world_clip
 from sora_eval.generator.reference import model
+from sora_eval.generator.reference.options import CHECKPOINTS
 from sora_eval.generator.reference.text import LENGTH
 from sora_eval.types import MODES, Case, Floats
 from sora_eval.world import scene_of
@@ -592,7 +593,7 @@ def test_the_words_of_prompts_are_those_that_the_bundled_networks_know_and_none_
 @pytest.fixture(scope="module")
 def learnt() -> list[set[str]]:
     """Return the words of each bundled network that reads prompts."""
-    found = [model.find(name) for name in model.BUNDLED]
+    found = [model.find(name) for name in CHECKPOINTS]
     heads = [*found, weights.bundled(world_clip.NAME)]
     facts = [json.loads(safe_open(path, "pt").metadata()["facts"]) for path in heads]
     # A checkpoint's training goes on only with the vocabulary that it began with.

@@ -277,6 +277,15 @@ def test_given_frames_keep_their_moments_at_its_own_rate(checkpoint, fps, given,
     assert np.array_equal(frames[-1], conditioning(case)[-1])
 
 
+def test_all_given_frames_are_in_the_clip(checkpoint):
+    """Those beyond the longest take of the training too: they were sampled anew."""
+    case = registry.probe("relation").cases(1, Profile("long", 64, 64, 49, 8, 41), "v2v")[0]
+    model = Reference(checkpoint=str(checkpoint), steps=1)
+    (video,) = model.generate([case])
+    assert len(video) == 49
+    assert np.array_equal(video.frames[:41], model._sampler().reconstruct(conditioning(case)))
+
+
 def test_a_checkpoint_that_is_written_again_is_another_one(checkpoint, tmp_path):
     for name in ("tiny", "autoencoder"):
         shutil.copy(checkpoint.with_name(f"{name}.safetensors"), tmp_path)

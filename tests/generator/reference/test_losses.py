@@ -31,6 +31,7 @@ def test_encoded_words_that_are_alike_cost_something():
     assert losses.word_loss(words[:, [1, 0, 2, 3]], table, ids) > 10
     same = words[:, :2].mean(dim=1, keepdim=True).expand_as(words)
     assert losses.word_loss(same, table, ids) == pytest.approx(np.log(2), rel=0.01)
+    assert losses.word_loss(words, table, torch.zeros_like(ids)) == 0
 
 
 def test_saturated_pixels_weigh_more_in_the_reconstruction():

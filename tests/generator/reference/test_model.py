@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from sora_eval.commands.cli import main
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model
+from sora_eval.generator.reference.options import CHECKPOINTS
 from sora_eval.training import checkpoints
 
 
@@ -164,7 +165,7 @@ def test_weights_that_are_not_finite_are_the_first_problem_of_a_run_and_make_no_
     [
         ("base", "f5e30b33a6140f2b"),
         ("4x", "7d80a93c3e0980e3"),
-        ("32x", "28a109ec11767878"),
+        ("42x", "3dab3162327e8cf6"),
     ],
 )
 def test_the_hashes_of_the_bundled_checkpoints_stay(name, hashed):
@@ -174,12 +175,12 @@ def test_the_hashes_of_the_bundled_checkpoints_stay(name, hashed):
 
 def test_the_bundled_files_are_those_that_have_names_and_are_small_together():
     files = list(model.FOLDER.iterdir())
-    assert {f.name for f in files} == {f"{name}.safetensors" for name in (*model.BUNDLED, model.AUTOENCODER)}
+    assert {f.name for f in files} == {f"{name}.safetensors" for name in (*CHECKPOINTS, model.AUTOENCODER)}
     assert sum(f.stat().st_size for f in files) <= 40e6
 
 
 def test_names_and_paths(tmp_path):
-    with pytest.raises(ConfigError, match="32x"):
+    with pytest.raises(ConfigError, match="42x"):
         model.load("33x")
     with pytest.raises(ConfigError, match="there is no checkpoint"):
         model.load(str(tmp_path / "none.safetensors"))

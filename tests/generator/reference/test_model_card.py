@@ -9,6 +9,7 @@ from benchmarks.model_card import FIGURES, Entry, cost_table, history, main, sca
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model
 from sora_eval.generator.reference.evaluation.rows import Row
+from sora_eval.generator.reference.options import CHECKPOINTS
 
 BLOCKS = ("cost", "scaling", "tasks", "text")
 
@@ -57,7 +58,7 @@ def measured(tmp_path):
 
     def folders(prefix, count):
         paths = []
-        for k, name in enumerate(model.BUNDLED):
+        for k, name in enumerate(CHECKPOINTS):
             rows = [Row(*key, 0.25 * (k + 1), 1.0, 0.0, n=count, error=0.125).to_json() for key in FIGURES]
             facts = {"checkpoint": name, "hash": model.load(name).hash, "count": count, "options": {}, "version": "1"}
             folder = tmp_path / f"{prefix}-{name}"
@@ -74,12 +75,12 @@ def test_the_card_is_written_for_all_bundled_checkpoints(tmp_path, measured):
     card.write_text("\n".join(f"<!-- {name}: made -->\n<!-- /{name} -->" for name in BLOCKS))
     main([*measured("tasks", 40), "--text", *measured("text120", 120), "--card", str(card)])
     text = card.read_text()
-    assert f"| measure | {' | '.join(model.BUNDLED)} | oracle | goal |" in text
+    assert f"| measure | {' | '.join(CHECKPOINTS)} | oracle | goal |" in text
     assert "| text to video, colour | 0.25 | 0.50 | 0.75 | 1.00 | >= .98 |" in text
     assert "120 held-out members, ± standard error." in text
     assert "| text to video, shape | 0.25 ± 0.12 | 0.50 ± 0.12 | 0.75 ± 0.12 | >= .92 |" in text
-    assert f"Checkpoint {model.BUNDLED[-1]}." in text
-    computes = [model.load(name).compute for name in model.BUNDLED]
+    assert f"Checkpoint {CHECKPOINTS[-1]}." in text
+    computes = [model.load(name).compute for name in CHECKPOINTS]
     assert computes == sorted(computes), "the last one has the most training"
     assert (tmp_path / "model_card_curves.png").stat().st_size > 10_000
 

@@ -7,6 +7,7 @@ from safetensors import safe_open
 
 from sora_eval.errors import ConfigError
 from sora_eval.generator.reference import model
+from sora_eval.generator.reference.options import CHECKPOINTS
 from sora_eval.generator.reference.recipe import BUNDLED, FOLDER, autoencoder_recipe, transformer_recipe
 from sora_eval.generator.reference.transformer import TransformerConfig
 
@@ -16,7 +17,7 @@ def header(name):
         return {k: json.loads(file.metadata()[k]) for k in ("facts", "about")}
 
 
-@pytest.mark.parametrize("name", model.BUNDLED)
+@pytest.mark.parametrize("name", CHECKPOINTS)
 def test_the_recipe_is_that_of_the_bundled_checkpoints(name):
     facts, about = header(name).values()
     recipe = transformer_recipe()
@@ -70,6 +71,13 @@ def test_a_recipe_is_a_bundled_one_or_a_folder(tmp_path):
         ),
         ("transformer", "unit: 0,", "unit: 1,", "phases must begin at unit 0 and rise"),
         ("transformer", "single: 0.3", "single: 0.9", "sum to"),
+        (
+            "transformer",
+            "relation: 0.12",
+            "relations: 0.12",
+            "unknown scene family of shares of the phase from unit 0 on",
+        ),
+        ("autoencoder", "shares: {}", "shares: {ball: 0.1}", "unknown scene family of data.shares"),
         ("transformer", "base: {units: 1}", "base: {units: 0}", "units must be a whole number of at least 1"),
         ("autoencoder", "adamw: 1.5e-3", "adamw: -1", "adamw must be a number above 0"),
         ("autoencoder", "network:", "nets:", "can't be so"),

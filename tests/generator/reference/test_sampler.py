@@ -224,6 +224,12 @@ def test_a_clip_joined_again_is_its_own_up_to_the_cut(sampler):
     assert not np.array_equal(whole[17:], given[17:])
 
 
+def test_a_warning_gives_the_frames_of_the_whole_take(sampler):
+    # Two chunks of either clip, 5 and 8 frames, and six between.
+    with pytest.warns(PromptWarning, match="this one has 37: make the transition shorter"):
+        sampler.connect(clip(9), clip(9), WORDS, frames=24)
+
+
 def test_the_grid_of_the_options_is_that_of_the_networks():
     assert GRID == STRIDE * PATCH
 

@@ -84,15 +84,43 @@ def test_a_trunk_whose_state_is_lost_goes_on_from_exported_weights(plan, built, 
     past = model.load(str(exported)).about
 
     shutil.copy(plan.folder / "autoencoder.safetensors", tmp_path)
-    later = replace(trunk, trunk_units=2, start=str(exported))
-    found = model.load(str(run("transformer", replace(plan, out=str(tmp_path), transformer=later)))).about
+    later = replace(trunk, trunk_units=2, branches=(2,), start=str(exported))
+    onward = replace(plan, out=str(tmp_path), transformer=later)
+    found = model.load(str(run("transformer", onward))).about
     assert (past["steps"], found["steps"]) == (4, 8)
     assert found["clips"] > past["clips"]
     assert found["seconds"] > past["seconds"]
     assert found["curve"][: len(past["curve"])] == past["curve"]
     assert found["words"] == past["words"]
+    assert past["flops"] < found["flops"] < 3 * past["flops"]
+    branch = replace(onward, transformer=replace(later, units=2, name="onward"))
+    with pytest.raises(ConfigError, match=r"name them in transformer\.start"):
+        run("transformer", replace(branch, transformer=replace(branch.transformer, start="")))
+    ended = model.load(str(run(EXPORT, branch))).about
+    assert (ended["steps"], ended["words"]) == (10, past["words"])
+    assert ended["flops"] > found["flops"]
     with pytest.raises(ConfigError, match="holds no training"):
         run(EXPORT, replace(plan, out=str(tmp_path / "empty"), transformer=trunk))
+
+
+def test_weights_are_no_trunk(plan, built, tmp_path):
+    shutil.copy(plan.folder / "autoencoder.safetensors", tmp_path)
+    start = replace(plan.transformer, name="onward", start=str(built))
+    with pytest.raises(ConfigError, match=r"run transformer\.units=0 first"):
+        run("transformer", replace(plan, out=str(tmp_path), transformer=start))
+    # They have had 5 steps; a trunk of one unit ends at 4.
+    trunk = replace(start, name="", units=0, trunk_units=1, branches=(1,))
+    with pytest.raises(ConfigError, match="has had 5 steps, and the run ends at 4"):
+        run("transformer", replace(plan, out=str(tmp_path), transformer=trunk))
+
+
+def test_a_trunk_may_end_where_its_weights_are(plan, built, tmp_path, monkeypatch):
+    shutil.copy(plan.folder / "autoencoder.safetensors", tmp_path)
+    monkeypatch.setattr(stages, "_trunk_steps", lambda units, unit: units * unit)
+    trunk = replace(plan.transformer, name="", units=0, trunk_units=1, branches=(1,), start=str(built))
+    about = model.load(str(run("transformer", replace(plan, out=str(tmp_path), transformer=trunk)))).about
+    assert about["flops"] == model.load(str(built)).about["flops"]
+    assert loop.kept(tmp_path / "trunk", 5).exists()
 
 
 def test_a_run_goes_on_only_with_its_own_words_and_latents(plan, built):
@@ -129,29 +157,41 @@ def test_after_a_trunk_all_its_branches_end(plan, monkeypatch):
     assert done == [*STAGES, "base", "4x"]
 
 
+def test_after_a_trunk_from_weights_only_later_branches_end(plan, built, monkeypatch):
+    done = []
+    monkeypatch.setattr(stages, "_DO", {name: lambda _: None for name in STAGES})
+    monkeypatch.setattr(stages, "_transformer", lambda p: done.append(stages._name(p)))
+    # They have had 5 steps, the branch of one unit begins at 4.
+    trunk = replace(plan.transformer, name="", units=0, trunk_units=4, branches=(1, 2, 4), start=str(built))
+    run("all", replace(plan, transformer=trunk))
+    assert done == ["2x", "4x"]
+
+
 def test_without_a_compiler_training_goes_on(monkeypatch, capsys):
     monkeypatch.setattr(shutil, "which", lambda _: None)
     assert not stages.can_compile()
     assert "without torch.compile" in capsys.readouterr().out
 
 
-def test_a_larger_autoencoder_begins_as_the_smaller_one(autoencoder):
+def test_a_larger_autoencoder_begins_as_the_smaller_one(autoencoder, tmp_path):
     more = Autoencoder(
         replace(autoencoder.config, channels=24, encoder_blocks=(1, 1, 3), decoder_blocks=(1, 1, 4))
     ).eval()
-    stages.fill_autoencoder(more, autoencoder.state_dict())
+    model.save_autoencoder(tmp_path / "small.safetensors", autoencoder, {})
+    small = model.load_autoencoder(tmp_path / "small.safetensors")[0]
+    model.fill_autoencoder(more, tmp_path / "small.safetensors")
     chunks = torch.rand(2, 2, 12, 16, 16) * 2 - 1
-    z, wider = autoencoder.encode_chunks(chunks), more.encode_chunks(chunks)
+    z, wider = small.encode_chunks(chunks), more.encode_chunks(chunks)
     assert torch.allclose(wider[:, :, :16], z, atol=1e-5)
     wider[:, :, 16:] = 0
-    assert torch.allclose(more.decode(wider), autoencoder.decode(z), atol=1e-4)
+    assert torch.allclose(more.decode(wider), small.decode(z), atol=1e-4)
 
 
 def test_weights_of_another_width_are_refused(plan, built, checkpoint):
     config = model.load(str(checkpoint)).transformer.config
-    for change in ({"width": 96}, {"text_width": 32}):
+    for change in ({"width": 96}, {"text_width": 32}, {"heads": config.heads * 2}):
         with pytest.raises(ConfigError, match="it can't begin with these weights"):
-            stages._fill_from(Transformer(replace(config, **change)), checkpoint)
+            model.fill_transformer(Transformer(replace(config, **change)), checkpoint)
 
 
 @pytest.mark.parametrize("change", [{"workers": 2}, {"seed": 5}])
@@ -170,7 +210,7 @@ def test_another_transformer_begins_from_what_fits(plan, built, checkpoint):
     """Fine blocks, more channels and other words are added; what a text encodes to stays the same."""
     first = model.load(str(checkpoint))
     network = Transformer(replace(first.transformer.config, channels=24, fine_depth=(1, 1), fine_width=32))
-    stages._fill_from(network, checkpoint)
+    model.fill_transformer(network, checkpoint)
     ids = first.words.encode(["a red ball rolls to the left"], 96)
     assert torch.equal(network.text_encoder(ids).words, first.transformer.text_encoder(ids).words)
     z, t, given = torch.randn(1, 2, 16, 4, 4), torch.full((1, 2), 0.4), torch.tensor([[True, False]])
@@ -187,7 +227,7 @@ def test_weights_that_a_run_began_with_are_named_without_their_folder(plan, buil
     assert about["flops"] > before["flops"]
     assert str(plan.folder) not in json.dumps(about)
     # The run after that knows of both.
-    again = stages.begun_with(tmp_path / "onward.safetensors")
+    again = model.begun_with(tmp_path / "onward.safetensors")
     assert (again["name"], again["flops"], again["initial"]) == ("onward", about["flops"], about["initial"])
     assert again["initial"].keys() >= {"flops", "steps", "clips", "seconds", "processes", "curve", "name", "hash"}
 
