@@ -183,8 +183,8 @@ def fill_transformer(network: Transformer, path: Path) -> None:
         _same(f"transformer.initial={path}", key, getattr(old, key), getattr(network.config, key))
     if any(old.fine_depth):
         # More blocks before the others would number those after them anew.
-        first, own = old.fine_depth[0], network.config.fine_depth[0]
-        _same(f"transformer.initial={path}", "fine_depth before the other blocks", first, own)
+        depths = (config.fine_depth[0] for config in (old, network.config))
+        _same(f"transformer.initial={path}", "fine_depth before the other blocks", *depths)
     table, own = "text_encoder.word_embed.weight", full_vocabulary().ids
     embedded = network.text_encoder.word_embed.weight.detach().clone()
     embedded[:2] = weights[table][:2]

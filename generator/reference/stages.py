@@ -245,7 +245,7 @@ def _write(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
     network = Transformer(_transformer_config(plan))
     checkpoints.fill(network, weights, folder)
     training, latent_space = _diffusion_training(plan, network)
-    earlier = model.header(p.start) if p.start else {}
+    earlier = model.header(p.start) if p.start and loop.resumed_at(folder) else {}
     trunk = plan.folder / TRUNK if p.units and not p.square else None
     about = _cost(plan, folder, training, trunk, earlier)
     # Files by their names: where they lie is the user's own business.
