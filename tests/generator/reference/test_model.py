@@ -181,7 +181,7 @@ def test_the_bundled_files_are_those_that_have_names_and_are_small_together():
 
 def test_names_and_paths(tmp_path):
     with pytest.raises(ConfigError, match="42x"):
-        model.load("33x")
+        model.load("43x")
     with pytest.raises(ConfigError, match="there is no checkpoint"):
         model.load(str(tmp_path / "none.safetensors"))
 
