@@ -163,8 +163,8 @@ def fill_autoencoder(network: Autoencoder, path: Path) -> None:
     # More blocks of an earlier level would number those behind them anew.
     for key, fixed in (("widths", None), ("encoder_blocks", -1), ("decoder_blocks", -1)):
         _same(f"autoencoder.initial={path}", key, getattr(old, key)[:fixed], getattr(network.config, key)[:fixed])
-    found = re.compile(r"encoder\.body\.(\d+)\.")
-    last = max(int(match[1]) for name in weights if (match := found.match(name)))
+    layer = re.compile(r"encoder\.body\.(\d+)\.")
+    last = max(int(match[1]) for name in weights if (match := layer.match(name)))
     # The last layer of the encoder, the convolution to the latent, comes after however many blocks there are.
     own = f"encoder.body.{len(network.encoder.body) - 1}."
     checkpoints.fill_from(network, {k.replace(f"encoder.body.{last}.", own): v for k, v in weights.items()})
@@ -204,9 +204,13 @@ def _same(file: str, name: str, before: object, now: object) -> None:
         raise ConfigError(f"{file} has {name} {before}, the recipe {now}: it can't begin with these weights")
 
 
-def header(checkpoint: str) -> dict[str, Any]:
-    """Return what the header of a transformer's file says of its training."""
-    return dict(checkpoints.read(find(checkpoint), "transformer")[2])
+def training_record(checkpoint: str) -> dict[str, Any]:
+    """Return the training record in the header of a transformer checkpoint: plan, steps, clips, seconds, loss curve and operations.
+
+    Raises:
+        ConfigError: there is no such checkpoint, or its file can't be read.
+    """
+    return checkpoints.read(find(checkpoint), "transformer")[2]
 
 
 def begun_with(path: Path) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def run(stage: str, plan: Plan) -> Path:
         path = _DO[name](plan)
     p = plan.transformer
     if stage == "all" and not p.units:
-        begun = int(model.header(p.start).get("steps", 0)) if p.start else 0
+        begun = int(model.training_record(p.start).get("steps", 0)) if p.start else 0
         for units in sorted(u for u in p.branches if u <= p.trunk_units and _trunk_steps(u, p.unit) >= begun):
             path = _transformer(replace(plan, transformer=replace(p, units=units)))
     return path
@@ -239,15 +239,24 @@ def _export(plan: Plan) -> Path:
 
 
 def _write(plan: Plan, weights: dict[str, torch.Tensor]) -> Path:
-    """Write a transformer's weights with the plan and the cost of its training so far."""
+    """Write a transformer's weights with the plan and the cost of its training so far.
+
+    Raises:
+        ConfigError: the run resumed from weights that `transformer.start` doesn't name.
+    """
     p, name = plan.transformer, _name(plan)
     folder = plan.folder / name
     network = Transformer(_transformer_config(plan))
     checkpoints.fill(network, weights, folder)
     training, latent_space = _diffusion_training(plan, network)
-    earlier = model.header(p.start) if p.start and loop.resumed_at(folder) else {}
+    resumed = loop.resumed_at(folder)
+    if resumed and not p.start:
+        raise ConfigError(f"{folder} resumed from weights: name them in transformer.start for stage={EXPORT} too")
+    earlier = model.training_record(p.start) if resumed else {}
     trunk = plan.folder / TRUNK if p.units and not p.square else None
-    about = _cost(plan, folder, training, trunk, earlier)
+    about = _cost(plan, folder, training, trunk, resumed)
+    # The record has the operations of all steps until then, by the machine and the recipe of that time.
+    about["flops"] += earlier.get("flops", 0.0)
     # Files by their names: where they lie is the user's own business.
     named = {k: Path(value).stem for k in ("initial", "start") if (value := getattr(p, k))}
     if p.initial:
@@ -396,28 +405,17 @@ def _past(plan: Plan, words: Vocabulary, latent_space: str) -> loop.Past:
 
 
 def _cost(
-    plan: Plan,
-    folder: Path,
-    training: loop.Job,
-    trunk: Path | None = None,
-    earlier: Mapping[str, Any] | None = None,
+    plan: Plan, folder: Path, training: loop.Job, trunk: Path | None = None, first_step: int = 0
 ) -> dict[str, Any]:
     """Return the cost of a run; processes that train together do the same work each, on clips of their own.
 
-    trunk: folder of the run that it branched off. earlier: header of the weights from which that trunk resumed, with the operations of all
-    steps until then.
-
-    Raises:
-        ConfigError: the run resumed from weights, and their header isn't given.
+    trunk: folder of the run that it branched off. first_step: the step from which on operations are counted.
     """
     spent = loop.spent(folder, trunk)
-    begun = loop.resumed_at(folder)
-    if begun and not earlier:
-        raise ConfigError(f"{folder} resumed from weights: name them in transformer.start for stage={EXPORT} too")
     # Of the run itself, where its state has them: another machine may have written the file.
     processes = spent.get("processes", _workers(plan))
-    operations = processes * loop.flops(training, spent["steps"], begun)
-    return {**spent, "flops": operations + (earlier or {}).get("flops", 0.0), "processes": processes}
+    operations = processes * loop.flops(training, int(spent["steps"]), first_step)
+    return {**spent, "flops": operations, "processes": processes}
 
 
 def _settings(plan: Plan, recipe: AutoencoderRecipe | TransformerRecipe) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def test_sets_with_gaps_are_still_pairs(tmp_path: Path, means: None) -> None:
     assert " paired" not in apart["means kernel"].protocol
 
 
-def test_of_a_run_only_the_scored_clips_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_a_run_only_the_scored_clips_are_read(tmp_path: Path) -> None:
     """A run that takes another's folder leaves its clips there."""
     run = ["run", "suite.probes=[relation]", "references=[]", "fidelity.metrics=[]", "tracking=false"]
     run = [*run, f"out={tmp_path / 'run'}", "suite.count=2"]

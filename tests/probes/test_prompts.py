@@ -593,8 +593,8 @@ def test_the_words_of_prompts_are_those_that_the_bundled_networks_know_and_none_
 @pytest.fixture(scope="module")
 def learnt() -> list[set[str]]:
     """Return the words of each bundled network that reads prompts."""
-    found = [model.find(name) for name in CHECKPOINTS]
-    heads = [*found, weights.bundled(world_clip.NAME)]
+    checkpoints = [model.find(name) for name in CHECKPOINTS]
+    heads = [*checkpoints, weights.bundled(world_clip.NAME)]
     facts = [json.loads(safe_open(path, "pt").metadata()["facts"]) for path in heads]
     # A checkpoint's training goes on only with the vocabulary that it began with.
     # Words of looks came after them, then those of the families that are in no set by default.

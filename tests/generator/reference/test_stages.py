@@ -88,13 +88,13 @@ def test_a_trunk_whose_state_is_lost_goes_on_from_exported_weights(plan, built, 
     monkeypatch.setattr(loop, "flops", lambda job, steps, begun=0: 100.0 * (steps - begun))
     later = replace(trunk, trunk_units=2, branches=(2,), start=str(exported))
     onward = replace(plan, out=str(tmp_path), transformer=later)
-    found = model.load(str(run("transformer", onward))).about
-    assert (past["steps"], found["steps"]) == (4, 8)
-    assert found["clips"] > past["clips"]
-    assert found["seconds"] > past["seconds"]
-    assert found["curve"][: len(past["curve"])] == past["curve"]
-    assert found["words"] == past["words"]
-    assert found["flops"] == past["flops"] + 400
+    resumed = model.load(str(run("transformer", onward))).about
+    assert (past["steps"], resumed["steps"]) == (4, 8)
+    assert resumed["clips"] > past["clips"]
+    assert resumed["seconds"] > past["seconds"]
+    assert resumed["curve"][: len(past["curve"])] == past["curve"]
+    assert resumed["words"] == past["words"]
+    assert resumed["flops"] == past["flops"] + 400
     branch = replace(onward, transformer=replace(later, units=2, name="onward"))
     with pytest.raises(ConfigError, match=r"name them in transformer\.start"):
         run("transformer", replace(branch, transformer=replace(branch.transformer, start="")))
